@@ -1,0 +1,43 @@
+"""Celery settings that are known to hold; see docs/decisions/."""
+
+import os
+
+from django.conf import settings
+
+VISIBILITY_SECONDS = int(os.environ.get("BROKER_VISIBILITY_SECONDS", 900))
+
+broker_url = settings.REDIS_URL
+broker_transport_options = {
+    "visibility_timeout": VISIBILITY_SECONDS,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "retry_on_timeout": True,
+    "health_check_interval": 25,
+}
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+task_acks_late = True
+task_reject_on_worker_lost = True
+task_ignore_result = True
+task_serializer = "json"
+accept_content = ["json"]
+task_time_limit = 300
+task_soft_time_limit = 240
+task_default_queue = "money"
+task_routes = {"webhooks.*": {"queue": "webhooks"}, "documents.*": {"queue": "documents"}}
+worker_prefetch_multiplier = 1
+worker_cancel_long_running_tasks_on_connection_loss = True
+worker_soft_shutdown_timeout = 30
+worker_hijack_root_logger = False
+timezone = "UTC"
+beat_schedule = {
+    "invoicing.start_due": {"task": "invoicing.start_due", "schedule": 3600.0},
+    "invoicing.close_due": {"task": "invoicing.close_due", "schedule": 15.0},
+    "invoicing.issue_due": {"task": "invoicing.issue_due", "schedule": 60.0},
+    "metering.partitions_due": {
+        "task": "metering.partitions_due",
+        "schedule": 86_400.0,
+    },
+}

@@ -1,0 +1,136 @@
+"""Settings. Everything that differs between machines comes from the environment."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from config import services
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DEBUG = os.environ.get("DEBUG", "") == "1"
+SECRET_KEY = os.environ.get("SECRET_KEY", "") or services.local_secret_key()
+ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
+
+INSTALLED_APPS = [
+    "seats",
+    "billing",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+
+
+def database(url: str | None, role: services.Role) -> dict[str, Any]:
+    """One connection: the given server, or the embedded one, as one of two roles."""
+    settings = dict(dj_database_url.parse(url or services.database_url(role)))
+    settings["ENGINE"] = "config.database"
+    settings["OPTIONS"] = {
+        **settings.get("OPTIONS", {}),
+        "isolation_level": "READ COMMITTED",
+        "embedded": url is None,
+    }
+    return settings
+
+
+# The application may not change what is issued; only migrations run as the owner.
+DATABASES = {
+    "default": database(os.environ.get("DATABASE_URL"), "app"),
+    "owner": database(os.environ.get("DATABASE_OWNER_URL"), "owner"),
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = os.environ.get("REDIS_URL") or services.redis_url()
+EMBEDDED_REDIS = "REDIS_URL" not in os.environ
+
+AUTH_USER_MODEL = "seats.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "build" / "static"
+WHITENOISE_USE_FINDERS = True
+
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_SAVE_EVERY_REQUEST = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("HTTPS", "") == "1"
+SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
+X_FRAME_OPTIONS = "DENY"
+
+
+def seconds(name: str, default: float) -> timedelta:
+    return timedelta(seconds=float(os.environ.get(name, default)))
+
+
+# The rules of billing that an operator may choose.
+BILLING = {
+    # A month can be billed once it is over everywhere, plus this.
+    "GRACE": seconds("BILLING_GRACE_SECONDS", 6 * 3600),
+    # A draft waits this long for a look before it is issued.
+    "REVIEW_WINDOW": seconds("BILLING_REVIEW_SECONDS", 2 * 86_400),
+    "PAYMENT_TERMS": timedelta(days=14),
+    "LATE_DAYS": 90,
+    "BACKDATE_DAYS": 90,
+    "PRICE_NOTICE_DAYS": 30,
+    # A document above this many times the payer's largest so far is parked.
+    "OUTLIER_FACTOR": int(os.environ.get("BILLING_OUTLIER_FACTOR", 10)),
+    "OUTLIER_FLOOR": int(os.environ.get("BILLING_OUTLIER_FLOOR", 10_000)),
+    "CLOSE_LEASE": seconds("BILLING_CLOSE_LEASE_SECONDS", 300),
+    "CLOSE_RETRY": seconds("BILLING_CLOSE_RETRY_SECONDS", 60),
+    "CLOSE_ATTEMPTS": 5,
+    "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", 100)),
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+    },
+    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env python
+"""Command line of the billing service."""
+
+import os
+import sys
+
+from config.services import ServiceUnavailable
+from django.core.management import execute_from_command_line
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ServiceUnavailable as unavailable:
+        sys.exit(str(unavailable))
+
+
+if __name__ == "__main__":
+    main()
