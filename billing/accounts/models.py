@@ -1,0 +1,103 @@
+"""Who pays: the payer's account, dated shares, and how far the billing has come."""
+
+from django.db import models
+from django.db.models import Q
+
+from seats.models import Agency
+
+
+class Account(models.Model):
+    """What a payer's documents need: address, number counter, head of the chain.
+
+    Locking this row is locking the payer.
+    """
+
+    payer = models.OneToOneField(
+        Agency, models.PROTECT, primary_key=True, related_name="account"
+    )
+    billing_name = models.CharField(max_length=200, blank=True)
+    address = models.TextField(blank=True)
+    email = models.EmailField(blank=True)
+    tax_id = models.CharField("tax id", max_length=64, blank=True)
+    next_number = models.PositiveIntegerField(default=1, editable=False)
+    last_hash = models.CharField(max_length=64, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(next_number__gte=1), name="numbers_start_at_one"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Account of {self.payer_id}"
+
+
+class PayerShareSet(models.Model):
+    """Who pays an agency's charges from a date on; a fact, appended, stamped.
+
+    Of several sets for one date the newest holds. Without any, the agency pays.
+    """
+
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="share_sets")
+    starts_on = models.DateField()
+    actor = models.CharField(max_length=200)
+    reason = models.CharField(max_length=500, blank=True)
+    cutoff = models.BigIntegerField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["agency", "starts_on", "id"]
+        indexes = [
+            models.Index(fields=["agency", "cutoff"], name="share_set_by_cutoff")
+        ]
+
+    def __str__(self) -> str:
+        return f"Shares of {self.agency_id} from {self.starts_on}"
+
+
+class PayerShare(models.Model):
+    """One payer's part of a set; the parts of a set sum to 100 percent."""
+
+    share_set = models.ForeignKey(
+        PayerShareSet, models.PROTECT, related_name="shares"
+    )
+    payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
+    percent = models.DecimalField(max_digits=9, decimal_places=6)
+
+    class Meta:
+        ordering = ["share_set", "payer"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["share_set", "payer"], name="one_share_per_payer"
+            ),
+            models.CheckConstraint(
+                condition=Q(percent__gt=0, percent__lte=100),
+                name="share_is_a_part_of_the_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.percent} % by {self.payer_id}"
+
+
+class Watermark(models.Model):
+    """Up to which cut-off and month an agency's charges are billed to a payer."""
+
+    payer = models.ForeignKey(Agency, models.PROTECT, related_name="watermarks")
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
+    billed_cutoff = models.BigIntegerField()
+    billed_through = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["payer", "agency"], name="one_watermark_per_payer_and_agency"
+            ),
+            models.CheckConstraint(
+                condition=Q(billed_through__day=1), name="billed_through_is_a_month"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agency_id} billed to {self.payer_id}: {self.billed_through}"

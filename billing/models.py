@@ -1,0 +1,37 @@
+"""Table of contents of the tables, for Django."""
+
+from billing.accounts.models import Account, PayerShare, PayerShareSet, Watermark
+from billing.invoicing.models import (
+    BillingRun,
+    Document,
+    DocumentLine,
+    RunCut,
+    RunItem,
+    Void,
+)
+from billing.metering.models import EventKey, UsageConflict, UsageDay, UsageEvent
+from billing.pricing.models import Meter, PriceList, Rate, RateTier
+from billing.webhooks.models import OutboxEvent, OutboxStream
+
+__all__ = [
+    "Account",
+    "BillingRun",
+    "Document",
+    "DocumentLine",
+    "EventKey",
+    "Meter",
+    "OutboxEvent",
+    "OutboxStream",
+    "PayerShare",
+    "PayerShareSet",
+    "PriceList",
+    "Rate",
+    "RateTier",
+    "RunCut",
+    "RunItem",
+    "UsageConflict",
+    "UsageDay",
+    "UsageEvent",
+    "Void",
+    "Watermark",
+]

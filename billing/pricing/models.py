@@ -1,0 +1,179 @@
+"""What it costs: one public price list a currency, the same for everybody."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from seats.columns import UUID7
+
+
+class Meter(models.Model):
+    """What is counted, and in which raw unit the dialer reports it."""
+
+    code = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=120)
+    raw_unit = models.CharField(max_length=24, help_text="As reported: second.")
+    billed_unit = models.CharField(max_length=24, help_text="As priced: minute.")
+
+    class Meta:
+        ordering = ["code"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(code__regex=r"^[a-z][a-z0-9_.]*$"),
+                name="meter_code_is_plain",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class PriceList(models.Model):
+    """The seat price and the rates of one currency from a first of a month on."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        PUBLISHED = "published"
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    code = models.CharField(max_length=40, unique=True)
+    currency = models.CharField(max_length=3)
+    starts_on = models.DateField()
+    seat_price = models.DecimalField(max_digits=18, decimal_places=8)
+    seat_includes = ArrayField(
+        models.CharField(max_length=80),
+        default=list,
+        blank=True,
+        help_text="What a seat contains at no further charge.",
+    )
+    status = models.CharField(
+        max_length=16, choices=Status, default=Status.DRAFT, editable=False
+    )
+    published_at = models.DateTimeField(null=True, editable=False)
+    content_hash = models.CharField(max_length=64, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["currency", "-starts_on"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["currency", "starts_on"],
+                condition=Q(status="published"),
+                name="one_published_list_per_currency_and_month",
+            ),
+            models.CheckConstraint(
+                condition=Q(starts_on__day=1), name="price_list_starts_with_a_month"
+            ),
+            models.CheckConstraint(
+                condition=Q(seat_price__gte=0) & ~Q(seat_price="NaN"),
+                name="seat_price_is_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="draft", published_at__isnull=True, content_hash="")
+                | (
+                    Q(status="published", published_at__isnull=False)
+                    & ~Q(content_hash="")
+                ),
+                name="a_published_list_has_its_hash",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Rate(models.Model):
+    """What one meter costs on one price list."""
+
+    class Model(models.TextChoices):
+        PER_UNIT = "per_unit", "per unit"
+        GRADUATED = "graduated"
+        VOLUME = "volume"
+        PACKAGE = "package"
+
+    price_list = models.ForeignKey(PriceList, models.CASCADE, related_name="rates")
+    meter = models.ForeignKey(Meter, models.PROTECT, related_name="rates")
+    minimum = models.DecimalField(max_digits=18, decimal_places=6, default=0)
+    increment = models.DecimalField(max_digits=18, decimal_places=6, default=1)
+    unit_size = models.DecimalField(max_digits=18, decimal_places=6, default=1)
+    model = models.CharField(max_length=16, choices=Model, default=Model.PER_UNIT)
+    unit_price = models.DecimalField(
+        max_digits=18, decimal_places=8, null=True, blank=True
+    )
+    package_size = models.DecimalField(
+        max_digits=18, decimal_places=6, null=True, blank=True
+    )
+    included_per_seat = models.DecimalField(
+        max_digits=18, decimal_places=6, default=0
+    )
+
+    class Meta:
+        ordering = ["price_list", "meter__code"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["price_list", "meter"], name="one_rate_per_list_and_meter"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    minimum__gte=0,
+                    increment__gt=0,
+                    unit_size__gt=0,
+                    included_per_seat__gte=0,
+                ),
+                name="rate_steps_are_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    model="per_unit",
+                    unit_price__gte=0,
+                    unit_price__isnull=False,
+                    package_size__isnull=True,
+                )
+                | Q(
+                    model="package",
+                    unit_price__gte=0,
+                    unit_price__isnull=False,
+                    package_size__gt=0,
+                    package_size__isnull=False,
+                )
+                | Q(
+                    model__in=["graduated", "volume"],
+                    unit_price__isnull=True,
+                    package_size__isnull=True,
+                ),
+                name="rate_has_what_its_model_needs",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.meter_id} on {self.price_list_id}"
+
+
+class RateTier(models.Model):
+    """One step of a graduated or volume rate; the upper bound is inclusive."""
+
+    rate = models.ForeignKey(Rate, models.CASCADE, related_name="tiers")
+    position = models.PositiveSmallIntegerField()
+    up_to = models.DecimalField(max_digits=18, decimal_places=6, null=True, blank=True)
+    unit_price = models.DecimalField(max_digits=18, decimal_places=8)
+    flat_fee = models.DecimalField(max_digits=18, decimal_places=8, default=0)
+
+    class Meta:
+        ordering = ["rate", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rate", "position"], name="one_tier_per_position"
+            ),
+            models.UniqueConstraint(
+                fields=["rate", "up_to"],
+                name="one_tier_per_upper_bound",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(unit_price__gte=0, flat_fee__gte=0)
+                & (Q(up_to__isnull=True) | Q(up_to__gt=0)),
+                name="tier_prices_are_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"up to {self.up_to}" if self.up_to is not None else "above"

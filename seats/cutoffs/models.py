@@ -1,0 +1,31 @@
+"""The books of an agency: which cut-off a fact written now belongs to."""
+
+from django.db import models
+
+
+class Books(models.Model):
+    """One row per agency, created with it; moved only by a cut."""
+
+    agency = models.OneToOneField(
+        "seats.Agency", models.PROTECT, primary_key=True, related_name="books"
+    )
+    cutoff = models.BigIntegerField(default=1)
+    closed_through = models.DateField(
+        null=True, blank=True, help_text="First day of the last closed month."
+    )
+
+    class Meta:
+        verbose_name_plural = "books"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(cutoff__gte=1), name="cutoff_starts_at_one"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(closed_through__isnull=True)
+                | models.Q(closed_through__day=1),
+                name="closed_through_is_a_month",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Books of {self.agency_id} at cut-off {self.cutoff}"

@@ -1,0 +1,19 @@
+"""Table of contents of the tables, for Django."""
+
+from seats.agencies.models import Agency, AgencyZone, Upline
+from seats.cutoffs.models import Books
+from seats.members.models import Member, User
+from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
+
+__all__ = [
+    "Agency",
+    "AgencyZone",
+    "Agent",
+    "Books",
+    "Member",
+    "Seat",
+    "SeatHolding",
+    "SeatVersion",
+    "Upline",
+    "User",
+]

@@ -1,0 +1,20 @@
+"""How seats speaks upwards: sent inside the transaction; a receiver may refuse.
+
+Every signal carries `now`. A receiver that raises a Refusal undoes the change.
+"""
+
+from django.dispatch import Signal
+
+# agency: Agency, now: datetime
+agency_added = Signal()
+# agency: Agency, zone: str, starts_on: date, now
+zone_changed = Signal()
+# agency: Agency, upline: Agency | None, on: date, now
+upline_changed = Signal()
+# removals: list[seats.roster.changes.Removal], before any is written;
+# staff: bool, now
+seats_leaving = Signal()
+# changes: list[seats.roster.changes.Change] just written, in order; now
+seats_changed = Signal()
+# member: Member, now
+member_added = Signal()
