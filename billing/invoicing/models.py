@@ -16,6 +16,9 @@ class BillingRun(models.Model):
     payer = models.ForeignKey(
         Agency, models.PROTECT, null=True, blank=True, help_text="Empty: every payer."
     )
+    accept_outliers = models.BooleanField(
+        default=False, help_text="Staff looked: do not park for an unusual total."
+    )
     actor = models.CharField(max_length=200)
     started_at = models.DateTimeField()
     planned_at = models.DateTimeField(null=True, blank=True)
@@ -65,6 +68,7 @@ class RunItem(models.Model):
         WORKING = "working"
         REVIEW = "review", "waiting for review"
         PARKED = "parked"
+        RELEASED = "released", "parked, then billed by a later run"
         DONE = "done"
 
     run = models.ForeignKey(BillingRun, models.PROTECT, related_name="items")

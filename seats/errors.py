@@ -1,0 +1,14 @@
+"""Refusals: what a caller did that cannot be done, said for people and programs."""
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """An anticipated refusal. `code` is stable; `field` names what was wrong."""
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
