@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+from psycopg import IsolationLevel
 
 from config import services
 
@@ -58,7 +59,7 @@ def database(url: str | None, role: services.Role) -> dict[str, Any]:
     settings["ENGINE"] = "config.database"
     settings["OPTIONS"] = {
         **settings.get("OPTIONS", {}),
-        "isolation_level": "READ COMMITTED",
+        "isolation_level": IsolationLevel.READ_COMMITTED,
         "embedded": url is None,
     }
     return settings

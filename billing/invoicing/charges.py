@@ -1,0 +1,153 @@
+"""What is owed: facts to charges, charges to payers' parts. Pure.
+
+A charge is computed blind to payers, then split (billing rules, "Payers").
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from billing.money import allocate, round_money
+from billing.pricing.proration import seat_charge
+from billing.pricing.rating import PriceListTerms, rate_usage
+
+SEATS = None  # the thing that is not a meter
+
+
+class Key(NamedTuple):
+    """What is billed once: one agency's month and thing (a meter code, or seats)."""
+
+    agency_id: int
+    month: date
+    meter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Totals of one meter in one span, in raw units."""
+
+    raw: Decimal
+    billable: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class SpanFacts:
+    """The facts of an agency in a part of a month with one set of payers."""
+
+    shares: Mapping[int, Fraction]
+    seat_days: int
+    usage: Mapping[str, Usage]
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What an agency owes for a month and thing, and each payer's part of it."""
+
+    key: Key
+    raw: Decimal
+    billable: Decimal
+    quantity: Fraction
+    included: Fraction
+    unit_price: Decimal | None
+    amount: Decimal
+    parts: Mapping[int, Decimal]
+
+
+def charge_month(
+    agency_id: int, month: date, spans: Sequence[SpanFacts], prices: PriceListTerms
+) -> list[Charge]:
+    """Every charge of an agency and month that has a seat day or usage.
+
+    Meters come in the order of their codes, seats first. Raises MeterNotPriced.
+    """
+    seat_days = sum(span.seat_days for span in spans)
+    charges = []
+    if seat_days:
+        charges.append(_seat_charge(agency_id, month, spans, seat_days, prices))
+    meters = sorted({meter for span in spans for meter in span.usage})
+    charges += [
+        _usage_charge(Key(agency_id, month, meter), spans, seat_days, prices)
+        for meter in meters
+    ]
+    return charges
+
+
+def _seat_charge(
+    agency_id: int,
+    month: date,
+    spans: Sequence[SpanFacts],
+    seat_days: int,
+    prices: PriceListTerms,
+) -> Charge:
+    amount = seat_charge(
+        seat_price=prices.seat_price,
+        seat_days=seat_days,
+        month=month,
+        currency=prices.currency,
+    )
+    return Charge(
+        key=Key(agency_id, month, SEATS),
+        raw=Decimal(seat_days),
+        billable=Decimal(seat_days),
+        quantity=Fraction(seat_days),
+        included=Fraction(0),
+        unit_price=prices.seat_price,
+        amount=amount,
+        parts=split(
+            amount,
+            ((span.shares, span.seat_days) for span in spans),
+            prices.currency,
+        ),
+    )
+
+
+def _usage_charge(
+    key: Key, spans: Sequence[SpanFacts], seat_days: int, prices: PriceListTerms
+) -> Charge:
+    terms = prices.rate(str(key.meter))
+    used = [(span.shares, span.usage[terms.meter]) for span in spans
+            if terms.meter in span.usage]
+    billable = sum((usage.billable for _, usage in used), Decimal(0))
+    rated = rate_usage(
+        billable=billable, terms=terms, seat_days=seat_days, month=key.month
+    )
+    amount = round_money(rated.amount, prices.currency)
+    return Charge(
+        key=key,
+        raw=sum((usage.raw for _, usage in used), Decimal(0)),
+        billable=billable,
+        quantity=rated.quantity,
+        included=rated.included,
+        unit_price=terms.unit_price,
+        amount=amount,
+        parts=split(
+            amount,
+            ((shares, usage.billable) for shares, usage in used),
+            prices.currency,
+        ),
+    )
+
+
+def split(
+    amount: Decimal,
+    spans: Iterable[tuple[Mapping[int, Fraction], Decimal | int]],
+    currency: str,
+) -> dict[int, Decimal]:
+    """Each payer's part: quantity in each span times share, by largest remainder.
+
+    The parts sum to the amount to the cent; payers are ranked by id.
+    """
+    weights: dict[int, Fraction] = {}
+    for shares, quantity in spans:
+        for payer_id, share in shares.items():
+            weights[payer_id] = weights.get(payer_id, Fraction(0)) + share * Fraction(
+                quantity
+            )
+    payers = sorted(weights)
+    if len(payers) == 1:
+        return {payers[0]: amount}
+    parts = allocate(amount, [weights[payer] for payer in payers], currency)
+    return dict(zip(payers, parts, strict=True))

@@ -1,0 +1,38 @@
+"""What has been billed: the sum of lines that still count, per key."""
+
+from collections.abc import Collection
+from datetime import date
+from decimal import Decimal
+
+from django.db import connection
+
+from billing.invoicing.charges import Key
+
+# A void counts from its own cut-off on, so that a document made at an earlier
+# cut-off can be computed again.
+BILLED = """
+    SELECT line.payer_id, line.agency_id, line.month, meter.code, sum(line.amount)
+    FROM unnest(%s::bigint[], %s::bigint[], %s::date[], %s::bigint[])
+        AS wanted(payer_id, agency_id, month, cutoff)
+    JOIN billing_documentline AS line
+        USING (payer_id, agency_id, month)
+    LEFT JOIN billing_meter AS meter ON meter.id = line.meter_id
+    WHERE NOT EXISTS (
+        SELECT FROM billing_void AS void
+        WHERE void.document_id = line.document_id
+          AND void.agency_id = line.agency_id AND void.cutoff <= wanted.cutoff)
+    GROUP BY line.payer_id, line.agency_id, line.month, meter.code
+"""
+
+
+def billed_amounts(
+    wanted: Collection[tuple[int, int, date, int]],
+) -> dict[int, dict[Key, Decimal]]:
+    """By payer id and key, for each (payer id, agency id, month, cut-off) wanted."""
+    columns = [list(column) for column in zip(*wanted, strict=True)] or [[]] * 4
+    billed: dict[int, dict[Key, Decimal]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(BILLED, columns)
+        for payer_id, agency_id, month, meter, amount in cursor.fetchall():
+            billed.setdefault(payer_id, {})[Key(agency_id, month, meter)] = amount
+    return billed

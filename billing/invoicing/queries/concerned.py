@@ -1,0 +1,189 @@
+"""Which months a payer's next document concerns: derived from facts, never flagged."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import connection
+
+from seats.periods import DateRange, billed_range, month_of, months_between, next_month
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An agency whose charges a payer has or had a share in, and its watermark."""
+
+    payer_id: int
+    agency_id: int
+    billed_cutoff: int
+    billed_through: date | None
+
+
+PAIRS = """
+    SELECT pair.payer_id, pair.agency_id,
+           coalesce(mark.billed_cutoff, 0), mark.billed_through
+    FROM (
+        SELECT id AS payer_id, id AS agency_id FROM seats_agency
+        WHERE id = ANY(%(payers)s)
+        UNION
+        SELECT share.payer_id, share_set.agency_id
+        FROM billing_payershare AS share
+        JOIN billing_payershareset AS share_set ON share_set.id = share.share_set_id
+        WHERE share.payer_id = ANY(%(payers)s)
+    ) AS pair
+    LEFT JOIN billing_watermark AS mark USING (payer_id, agency_id)
+    ORDER BY pair.payer_id, pair.agency_id
+"""
+
+USED_MONTHS = """
+    SELECT DISTINCT mark.n, date_trunc('month', day.used_on)::date
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::date[])
+        WITH ORDINALITY AS mark(agency_id, low, high, ends_on, n)
+    JOIN billing_usageday AS day ON day.agency_id = mark.agency_id
+        AND day.cutoff > mark.low AND day.cutoff <= mark.high
+        AND day.used_on < mark.ends_on
+"""
+
+VOIDED_MONTHS = """
+    SELECT DISTINCT mark.n, line.month
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+        WITH ORDINALITY AS mark(payer_id, agency_id, low, high, n)
+    JOIN billing_void AS void ON void.agency_id = mark.agency_id
+        AND void.cutoff > mark.low AND void.cutoff <= mark.high
+    JOIN billing_documentline AS line ON line.document_id = void.document_id
+        AND line.agency_id = mark.agency_id AND line.payer_id = mark.payer_id
+"""
+
+# The days of every seat with a newer version, as billed and as of the cut.
+CHANGED_SEATS = """
+    SELECT mark.n, now.added_on, now.removed_on, now.cancelled,
+           was.added_on, was.removed_on, was.cancelled
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[])
+        WITH ORDINALITY AS mark(agency_id, low, high, n)
+    JOIN LATERAL (
+        SELECT DISTINCT ON (seat_id) * FROM seats_seatversion
+        WHERE agency_id = mark.agency_id
+          AND cutoff > mark.low AND cutoff <= mark.high
+        ORDER BY seat_id, number DESC
+    ) AS now ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM seats_seatversion
+        WHERE seat_id = now.seat_id AND cutoff <= mark.low
+        ORDER BY number DESC LIMIT 1
+    ) AS was ON true
+"""
+
+FIRST_FACTS = """
+    SELECT agency_id, min(first) FROM (
+        SELECT agency_id, min(added_on) AS first FROM seats_seatversion
+        WHERE agency_id = ANY(%(agencies)s) GROUP BY agency_id
+        UNION ALL
+        SELECT agency.id, (
+            SELECT min(used_on) FROM billing_usageday WHERE agency_id = agency.id)
+        FROM seats_agency AS agency WHERE agency.id = ANY(%(agencies)s)
+    ) AS facts GROUP BY agency_id
+"""
+
+
+def pairs_of(payer_ids: Collection[int]) -> list[Pair]:
+    """Every agency these payers pay or paid for, each payer itself included."""
+    with connection.cursor() as cursor:
+        cursor.execute(PAIRS, {"payers": list(payer_ids)})
+        return [Pair(*row) for row in cursor.fetchall()]
+
+
+def first_fact_months(agency_ids: Collection[int]) -> dict[int, date]:
+    """The month of each agency's first seat day or usage; agencies without: absent."""
+    if not agency_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(FIRST_FACTS, {"agencies": list(agency_ids)})
+        return {
+            agency: month_of(first) for agency, first in cursor.fetchall() if first
+        }
+
+
+def months_to_close(pairs: Sequence[Pair], *, through: date) -> list[list[date]]:
+    """Per pair: the months never billed to it, up to `through`, in order."""
+    firsts = first_fact_months(
+        {pair.agency_id for pair in pairs if pair.billed_through is None}
+    )
+    return [
+        months_between(start, through)
+        if (
+            start := next_month(pair.billed_through)
+            if pair.billed_through
+            else firsts.get(pair.agency_id)
+        )
+        else []
+        for pair in pairs
+    ]
+
+
+def touched_months(
+    pairs: Sequence[Pair], cutoffs: Mapping[Pair, int]
+) -> list[set[date]]:
+    """Per pair: billed months that a fact above its watermark touches."""
+    touched: list[set[date]] = [set() for _ in pairs]
+    billed = [
+        (n, pair, cutoffs[pair], next_month(pair.billed_through))
+        for n, pair in enumerate(pairs)
+        if pair.billed_through and cutoffs[pair] > pair.billed_cutoff
+    ]
+    if not billed:
+        return touched
+    agencies = [pair.agency_id for _, pair, _, _ in billed]
+    low = [pair.billed_cutoff for _, pair, _, _ in billed]
+    high = [cutoff for _, _, cutoff, _ in billed]
+    ends = [end for _, _, _, end in billed]
+    with connection.cursor() as cursor:
+        cursor.execute(USED_MONTHS, [agencies, low, high, ends])
+        months = cursor.fetchall()
+        payers = [pair.payer_id for _, pair, _, _ in billed]
+        cursor.execute(VOIDED_MONTHS, [payers, agencies, low, high])
+        months += cursor.fetchall()
+        cursor.execute(CHANGED_SEATS, [agencies, low, high])
+        for n, *days in cursor.fetchall():
+            months += [
+                (n, month)
+                for month in changed_months(_days(*days[:3]), _days(*days[3:]), ends[n - 1])
+            ]
+    for n, month in months:
+        touched[billed[n - 1][0]].add(month)
+    return touched
+
+
+def changed_months(
+    now: DateRange | None, was: DateRange | None, before: date
+) -> set[date]:
+    """The months before a date in which two day sets differ. Pure."""
+    edges = []
+    if now is None or was is None or _disjoint(now, was):
+        edges = [days for days in (now, was) if days is not None]
+    else:
+        ends = sorted((now.end or date.max, was.end or date.max))
+        edges = [
+            DateRange(min(now.start, was.start), max(now.start, was.start)),
+            DateRange(ends[0], ends[1]),
+        ]
+    months: set[date] = set()
+    for days in edges:
+        end = min(days.end or before, before)
+        if days.start < end:
+            last = date.fromordinal(end.toordinal() - 1)
+            months.update(months_between(month_of(days.start), month_of(last)))
+    return months
+
+
+def _days(
+    added_on: date | None, removed_on: date | None, cancelled: bool | None
+) -> DateRange | None:
+    if added_on is None or cancelled:
+        return None
+    return billed_range(added_on, removed_on)
+
+
+def _disjoint(one: DateRange, other: DateRange) -> bool:
+    return (one.end is not None and one.end <= other.start) or (
+        other.end is not None and other.end <= one.start
+    )

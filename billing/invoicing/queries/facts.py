@@ -1,0 +1,79 @@
+"""The facts of agencies and months up to a cut-off, read in sets.
+
+Dates are local dates of the agency, spans half-open.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+from django.db import connection
+
+from billing.invoicing.charges import SpanFacts, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a month of an agency with one set of payers, as of a cut-off."""
+
+    agency_id: int
+    month: date
+    starts_on: date
+    ends_on: date
+    cutoff: int
+    shares: Mapping[int, Fraction]
+
+
+# Seat days: the newest version at the cut-off of each seat, overlapped.
+SEAT_DAYS = """
+    SELECT span.n, sum(
+        least(coalesce(seat.ended_on, span.ends_on), span.ends_on)
+        - greatest(seat.added_on, span.starts_on))
+    FROM unnest(%s::bigint[], %s::date[], %s::date[], %s::bigint[])
+        WITH ORDINALITY AS span(agency_id, starts_on, ends_on, cutoff, n)
+    JOIN LATERAL (
+        SELECT DISTINCT ON (seat_id) added_on, cancelled,
+            CASE WHEN removed_on = added_on THEN added_on + 1
+                 ELSE removed_on END AS ended_on
+        FROM seats_seatversion AS version
+        WHERE version.agency_id = span.agency_id AND version.cutoff <= span.cutoff
+        ORDER BY seat_id, number DESC
+    ) AS seat ON NOT seat.cancelled
+        AND seat.added_on < span.ends_on
+        AND coalesce(seat.ended_on, span.ends_on) > span.starts_on
+    GROUP BY span.n
+"""
+
+USAGE = """
+    SELECT span.n, meter.code, sum(day.raw), sum(day.billable)
+    FROM unnest(%s::bigint[], %s::date[], %s::date[], %s::bigint[])
+        WITH ORDINALITY AS span(agency_id, starts_on, ends_on, cutoff, n)
+    JOIN billing_usageday AS day ON day.agency_id = span.agency_id
+        AND day.used_on >= span.starts_on AND day.used_on < span.ends_on
+        AND day.cutoff <= span.cutoff
+    JOIN billing_meter AS meter ON meter.id = day.meter_id
+    GROUP BY span.n, meter.code
+"""
+
+
+def facts_of(spans: Sequence[Span]) -> list[SpanFacts]:
+    """The seat days and usage of each span, in the order of the spans."""
+    columns = [
+        [span.agency_id for span in spans],
+        [span.starts_on for span in spans],
+        [span.ends_on for span in spans],
+        [span.cutoff for span in spans],
+    ]
+    usage: list[dict[str, Usage]] = [{} for _ in spans]
+    with connection.cursor() as cursor:
+        cursor.execute(SEAT_DAYS, columns)
+        seat_days: dict[int, int] = dict(cursor.fetchall())
+        cursor.execute(USAGE, columns)
+        for n, meter, raw, billable in cursor.fetchall():
+            usage[n - 1][meter] = Usage(Decimal(raw), Decimal(billable))
+    return [
+        SpanFacts(span.shares, seat_days.get(n, 0), usage[n - 1])
+        for n, span in enumerate(spans, start=1)
+    ]

@@ -1,0 +1,1 @@
+"""PostgreSQL, started on the first connection where it is the embedded one."""

@@ -1,0 +1,131 @@
+"""Where the servers of this checkout live, and as whom they run."""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+Role = Literal["app", "owner"]
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LOCAL = CHECKOUT / ".local"
+UNPRIVILEGED = 65_534  # nobody: PostgreSQL refuses to run as root
+LONGEST_SOCKET_FOLDER = 93
+_NAME = hashlib.sha256(os.fsencode(CHECKOUT)).hexdigest()[:12]
+
+
+class ServiceUnavailable(Exception):
+    """A server that should be there is not; the message says what to do."""
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def state_folder() -> Path:
+    """Data and logs: in the checkout, or when root in a folder of `nobody`."""
+    return Path("/var/tmp", f"dialer-billing-{_NAME}") if is_root() else LOCAL
+
+
+def socket_folder() -> Path:
+    """A private folder for the sockets, short enough for the kernel's limit."""
+    folder = state_folder() / "run"
+    if len(os.fsencode(folder)) <= LONGEST_SOCKET_FOLDER:
+        return folder
+    return Path(tempfile.gettempdir(), f"dialer-{os.geteuid()}-{_NAME}")
+
+
+def database_url(role: Role) -> str:
+    """Where the embedded database will be, for the app's or the owner's role."""
+    return f"postgresql://dialer_{role}@/dialer?host={quote(str(socket_folder()), '')}"
+
+
+def redis_url() -> str:
+    """Where the embedded broker will be, as Celery spells it."""
+    return f"redis+socket://{socket_folder()}/valkey.sock?virtual_host=0"
+
+
+def local_secret_key() -> str:
+    """A secret of this checkout, made once; production sets SECRET_KEY."""
+    path = LOCAL / "secret_key"
+    LOCAL.mkdir(exist_ok=True)
+    try:
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as f:
+            f.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text() or "being written by another process"
+
+
+def as_server_user() -> dict[str, Any]:
+    """How to start a process of the servers' user."""
+    if not is_root():
+        return {}
+    return {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []}
+
+
+def make_private(folder: Path) -> Path:
+    """A folder of the servers' user that nobody else can enter."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owner = UNPRIVILEGED if is_root() else os.geteuid()
+    if is_root() and folder.stat().st_uid == 0:
+        os.chown(folder, owner, owner)
+    if folder.stat().st_uid != owner:
+        raise ServiceUnavailable(f"{folder} belongs to somebody else; remove it.")
+    folder.chmod(0o700)
+    return folder
+
+
+@contextmanager
+def one_starter(service: str) -> Iterator[None]:
+    """Only one process of the checkout starts or stops a service at a time."""
+    LOCAL.mkdir(exist_ok=True)
+    if is_root():
+        (LOCAL / "state").write_text(f"{state_folder()}\n")
+    make_private(state_folder())
+    make_private(socket_folder())
+    with open(LOCAL / f"{service}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def reachable_copy(wheel: Path, parts: list[str]) -> Path:
+    """The wheel's files where the servers' user can read them.
+
+    Another user cannot enter a private home, so root copies what is needed.
+    """
+    if not is_root():
+        return wheel
+    stamp = hashlib.sha256(f"{wheel} {wheel.stat().st_mtime_ns}".encode())
+    target = state_folder() / f"wheel-{stamp.hexdigest()[:12]}"
+    if not target.exists():
+        partial = Path(tempfile.mkdtemp(dir=state_folder()))
+        for part in parts:
+            source = wheel / part
+            if source.is_dir():
+                shutil.copytree(source, partial / part, symlinks=True)
+            else:
+                (partial / part).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, partial / part)
+        for path in (partial, *partial.rglob("*")):
+            os.chown(path, UNPRIVILEGED, UNPRIVILEGED, follow_symlinks=False)
+        partial.rename(target)
+    return target
+
+
+def answers(path: Path) -> bool:
+    """Whether something listens on a socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
