@@ -4,6 +4,10 @@ from django.db import models
 from django.db.models import F, Func, Value
 
 
+# NaN sorts above every number, so an upper bound refuses it too.
+BELOW = 10**14
+
+
 class UUID7(Func):
     """Time-ordered UUID made by the database."""
 

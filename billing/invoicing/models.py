@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from billing.pricing.models import Meter, PriceList
-from seats.columns import UUID7
+from seats.columns import BELOW, UUID7
 from seats.models import Agency
 
 
@@ -152,7 +152,7 @@ class Document(models.Model):
                 name="total_is_subtotal_plus_tax",
             ),
             models.CheckConstraint(
-                condition=~Q(total="NaN") & ~Q(subtotal="NaN") & ~Q(tax="NaN"),
+                condition=Q(total__lt=BELOW) & Q(subtotal__lt=BELOW) & Q(tax__lt=BELOW),
                 name="document_total_is_a_number",
             ),
             models.CheckConstraint(
@@ -240,8 +240,8 @@ class DocumentLine(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(amount=F("amount_now") - F("amount_before"))
-                & ~Q(amount_now="NaN")
-                & ~Q(amount_before="NaN"),
+                & Q(amount_now__lt=BELOW)
+                & Q(amount_before__lt=BELOW),
                 name="line_amount_is_now_less_before",
             ),
             models.CheckConstraint(

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.pricing.models import Meter
+from seats.columns import BELOW
 from seats.models import Agency, Agent
 
 
@@ -84,7 +85,7 @@ class UsageDay(models.Model):
                 nulls_distinct=False,
             ),
             models.CheckConstraint(
-                condition=Q(events__gte=0) & ~Q(raw="NaN") & ~Q(billable="NaN"),
+                condition=Q(events__gte=0) & Q(raw__lt=BELOW) & Q(billable__lt=BELOW),
                 name="usage_day_is_a_number",
             ),
         ]

@@ -4,7 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from seats.columns import UUID7
+from seats.columns import BELOW, UUID7
 
 
 class Meter(models.Model):
@@ -64,7 +64,7 @@ class PriceList(models.Model):
                 condition=Q(starts_on__day=1), name="price_list_starts_with_a_month"
             ),
             models.CheckConstraint(
-                condition=Q(seat_price__gte=0) & ~Q(seat_price="NaN"),
+                condition=Q(seat_price__gte=0) & Q(seat_price__lt=BELOW),
                 name="seat_price_is_not_negative",
             ),
             models.CheckConstraint(
