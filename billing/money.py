@@ -1,0 +1,68 @@
+"""Money: exact arithmetic and the one place where it is rounded. Pure."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from math import floor
+
+from seats.errors import Refusal
+
+NO_MINOR_UNIT = frozenset(
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split()
+)
+THOUSANDTHS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+HUNDREDTHS = frozenset(
+    "AED ARS AUD BGN BRL CAD CHF COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR MAD MXN"
+    " MYR NGN NOK NZD PEN PHP PLN RON SAR SEK SGD THB TRY TWD UAH USD ZAR".split()
+)
+
+
+class UnknownCurrency(Refusal):
+    code = "unknown_currency"
+
+
+def minor_digits(currency: str) -> int:
+    """The decimal places of a currency's minor unit. Raises UnknownCurrency."""
+    if currency in HUNDREDTHS:
+        return 2
+    if currency in NO_MINOR_UNIT:
+        return 0
+    if currency in THOUSANDTHS:
+        return 3
+    raise UnknownCurrency(f"Unknown currency {currency!r}.", field="currency")
+
+
+def round_places(number: Fraction | Decimal | int, places: int) -> Decimal:
+    """Half up, away from zero; exact, so that a tie is seen as a tie."""
+    scaled = Fraction(number) * 10**places
+    units = floor(abs(scaled) + Fraction(1, 2))
+    return Decimal(units if scaled >= 0 else -units).scaleb(-places)
+
+
+def round_money(amount: Fraction | Decimal | int, currency: str) -> Decimal:
+    """An amount in the currency's minor unit. Raises UnknownCurrency."""
+    return round_places(amount, minor_digits(currency))
+
+
+def allocate(
+    total: Decimal, weights: Sequence[Fraction | Decimal | int], currency: str
+) -> list[Decimal]:
+    """Split an amount in proportion to weights, by largest remainder.
+
+    The parts sum to the total; of equal remainders the earlier gets the unit.
+    Raises ValueError for a total without weights.
+    """
+    unit = Decimal(1).scaleb(-minor_digits(currency))
+    exact = [Fraction(weight) for weight in weights]
+    whole = sum(exact, Fraction(0))
+    if not whole:
+        if total:
+            raise ValueError("an amount needs a weight to go to")
+        return [Decimal(0) * unit for _ in weights]
+    units = int(abs(total) / unit)
+    shares = [units * weight / whole for weight in exact]
+    parts = [floor(share) for share in shares]
+    by_remainder = sorted(range(len(parts)), key=lambda n: parts[n] - shares[n])
+    for n in by_remainder[: units - sum(parts)]:
+        parts[n] += 1
+    return [(part if total >= 0 else -part) * unit for part in parts]

@@ -1,0 +1,187 @@
+"""Quantities to money: billable steps, allowance and the four models. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+from typing import Literal
+
+from billing.pricing.proration import included_quantity
+from seats.errors import Refusal
+
+Model = Literal["per_unit", "graduated", "volume", "package"]
+PRICE_PLACES = 8
+
+
+class MeterNotPriced(Refusal):
+    code = "meter_not_priced"
+
+
+class BadRate(Refusal):
+    code = "bad_rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Prices up to and including `up_to` billed units; the last is open."""
+
+    up_to: Decimal | None
+    unit_price: Decimal
+    flat_fee: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class RateTerms:
+    """What one meter costs. `minimum`, `increment`, `unit_size` in raw units."""
+
+    meter: str
+    minimum: Decimal
+    increment: Decimal
+    unit_size: Decimal
+    model: Model
+    unit_price: Decimal | None
+    included_per_seat: Decimal = Decimal(0)
+    package_size: Decimal | None = None
+    tiers: tuple[Tier, ...] = ()
+
+
+@dataclass(frozen=True)
+class PriceListTerms:
+    """A price list as arithmetic needs it."""
+
+    code: str
+    currency: str
+    seat_price: Decimal
+    rates: tuple[RateTerms, ...]
+    content_hash: str = ""
+    list_id: int | None = None
+
+    def rate(self, meter: str) -> RateTerms:
+        """The terms of a meter. Raises MeterNotPriced."""
+        for terms in self.rates:
+            if terms.meter == meter:
+                return terms
+        raise MeterNotPriced(f"{self.code} has no rate for {meter}.", field="meter")
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What a month's usage of a meter comes to, in billed units; not yet rounded."""
+
+    quantity: Fraction
+    included: Fraction
+    charged: Fraction
+    amount: Fraction
+
+
+def billable_raw(raw: Decimal, terms: RateTerms) -> Decimal:
+    """What one event counts, in raw units: begun increments, never below the minimum.
+
+    Nothing stays nothing: an unanswered call is free.
+    """
+    if not raw:
+        return Decimal(0)
+    steps = ceil(Fraction(max(raw, terms.minimum)) / Fraction(terms.increment))
+    return steps * terms.increment
+
+
+def rate_usage(
+    *, billable: Decimal, terms: RateTerms, seat_days: int, month: date
+) -> Rated:
+    """Price a month's billable sum (raw units) of an agency, less its allowance."""
+    quantity = Fraction(billable) / Fraction(terms.unit_size)
+    included = Fraction(0)
+    if terms.included_per_seat:
+        allowance = included_quantity(
+            included_per_seat=terms.included_per_seat, seat_days=seat_days, month=month
+        )
+        included = min(quantity, allowance)
+    charged = quantity - included
+    amount = _PRICES[terms.model](charged, terms) if charged else Fraction(0)
+    return Rated(quantity, included, charged, amount)
+
+
+def _per_unit(charged: Fraction, terms: RateTerms) -> Fraction:
+    return charged * Fraction(terms.unit_price or 0)
+
+
+def _package(charged: Fraction, terms: RateTerms) -> Fraction:
+    """Begun packages count whole."""
+    packages = ceil(charged / Fraction(terms.package_size or 1))
+    return packages * Fraction(terms.unit_price or 0)
+
+
+def _graduated(charged: Fraction, terms: RateTerms) -> Fraction:
+    """Each tier prices its own slice; an entered tier adds its flat fee."""
+    amount, below = Fraction(0), Fraction(0)
+    for tier in terms.tiers:
+        if charged <= below:
+            break
+        top = charged if tier.up_to is None else min(charged, Fraction(tier.up_to))
+        amount += (top - below) * Fraction(tier.unit_price) + Fraction(tier.flat_fee)
+        below = top
+    return amount
+
+
+def _volume(charged: Fraction, terms: RateTerms) -> Fraction:
+    """The tier that the whole quantity falls into prices all of it."""
+    tier = next(t for t in terms.tiers if t.up_to is None or charged <= t.up_to)
+    return charged * Fraction(tier.unit_price) + Fraction(tier.flat_fee)
+
+
+_PRICES: dict[str, Callable[[Fraction, RateTerms], Fraction]] = {
+    "per_unit": _per_unit,
+    "graduated": _graduated,
+    "volume": _volume,
+    "package": _package,
+}
+
+
+def validate_terms(terms: RateTerms) -> None:
+    """Refuse terms that could not price every quantity. Raises BadRate."""
+    for name in ("minimum", "included_per_seat"):
+        _require(getattr(terms, name) >= 0, name, "must not be negative")
+    for name in ("increment", "unit_size"):
+        _require(getattr(terms, name) > 0, name, "must be above zero")
+    tiered = terms.model in {"graduated", "volume"}
+    _require((terms.unit_price is None) == tiered, "unit_price",
+             "goes with per_unit and package, and only with them")  # fmt: skip
+    _require((terms.package_size is None) == (terms.model != "package"),
+             "package_size", "goes with package, and only with it")  # fmt: skip
+    if terms.package_size is not None:
+        _require(terms.package_size > 0, "package_size", "must be above zero")
+    _require(bool(terms.tiers) == tiered, "tiers",
+             "go with graduated and volume, and only with them")  # fmt: skip
+    _validate_tiers(terms.tiers)
+    prices = [terms.unit_price] if terms.unit_price is not None else []
+    prices += [p for tier in terms.tiers for p in (tier.unit_price, tier.flat_fee)]
+    for price in prices:
+        _require(price >= 0, "unit_price", "must not be negative")
+        _require(_places(price) <= PRICE_PLACES, "unit_price",
+                 f"has at most {PRICE_PLACES} places")  # fmt: skip
+
+
+def _validate_tiers(tiers: tuple[Tier, ...]) -> None:
+    bounds = [tier.up_to for tier in tiers]
+    if not bounds:
+        return
+    _require(bounds[-1] is None, "tiers", "must end with an open tier")
+    closed = [bound for bound in bounds if bound is not None]
+    ascending = all(low < high for low, high in zip(closed, closed[1:], strict=False))
+    _require(
+        len(closed) == len(bounds) - 1 and ascending and min(closed, default=1) > 0,
+        "tiers",
+        "must have rising upper bounds above zero",
+    )
+
+
+def _places(number: Decimal) -> int:
+    exponent = number.normalize().as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
+
+
+def _require(holds: bool, field: str, message: str) -> None:  # noqa: FBT001
+    if not holds:
+        raise BadRate(f"{field} {message}.", field=field)
