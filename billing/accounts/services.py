@@ -1,0 +1,101 @@
+"""Saying who pays."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from billing.accounts.models import Account, PayerShare, PayerShareSet
+from billing.webhooks.services import NewEvent, publish
+from seats.cutoffs.models import Books
+from seats.cutoffs.services import stamp_facts
+from seats.errors import Refusal
+from seats.models import Agency
+from seats.periods import next_month
+
+
+class SharesNotWhole(Refusal):
+    code = "shares_not_whole"
+
+
+class MonthCutOff(Refusal):
+    code = "month_cut_off"
+
+
+class OtherCurrency(Refusal):
+    code = "other_currency"
+
+
+def set_payer_shares(
+    *,
+    agency: Agency,
+    shares: Mapping[Agency, Decimal],
+    starts_on: date,
+    actor: str,
+    now: datetime,
+    reason: str = "",
+) -> PayerShareSet:
+    """From a local date on, these payers carry an agency's charges, in percent.
+
+    Holds until the next set. Raises SharesNotWhole, OtherCurrency, MonthCutOff.
+    Repeating appends the same set again and changes nothing.
+    """
+    if sum(shares.values()) != 100 or min(shares.values()) <= 0:
+        raise SharesNotWhole("Shares are above 0 and sum to 100 %.", field="shares")
+    for payer in shares:
+        if payer.currency != agency.currency:
+            raise OtherCurrency(
+                f"{payer.code} pays in {payer.currency}, not {agency.currency}.",
+                field="shares",
+            )
+    with transaction.atomic():
+        cutoff = stamp_facts([agency.pk])[agency.pk]
+        closed = Books.objects.get(agency=agency).closed_through
+        if closed and starts_on < next_month(closed):
+            raise MonthCutOff(
+                f"{agency.code} is closed through {closed:%B %Y}.", field="starts_on"
+            )
+        share_set = PayerShareSet.objects.create(
+            agency=agency,
+            starts_on=starts_on,
+            actor=actor,
+            reason=reason,
+            cutoff=cutoff,
+            recorded_at=now,
+        )
+        PayerShare.objects.bulk_create(
+            PayerShare(share_set=share_set, payer=payer, percent=percent)
+            for payer, percent in shares.items()
+        )
+        publish([_shares_changed(agency, share_set, shares)], now=now)
+    return share_set
+
+
+def _shares_changed(
+    agency: Agency, share_set: PayerShareSet, shares: Mapping[Agency, Decimal]
+) -> NewEvent:
+    return NewEvent(
+        agency.pk,
+        "payer_shares.changed",
+        f"payer_shares:{share_set.pk}",
+        {
+            "agency": agency.code,
+            "starts_on": share_set.starts_on.isoformat(),
+            "shares": {
+                payer.code: f"{Decimal(percent):.6f}"
+                for payer, percent in sorted(
+                    shares.items(), key=lambda share: share[0].code
+                )
+            },
+            "actor": share_set.actor,
+            "reason": share_set.reason,
+        },
+    )
+
+
+def open_account(*, agency: Agency, **details: str) -> Account:
+    """The account of a new agency, in the transaction that adds it."""
+    return Account.objects.create(
+        payer=agency, **{"billing_name": agency.name, **details}
+    )

@@ -1,0 +1,147 @@
+"""Adding agencies, moving them in the tree, and changing their zone."""
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.db import IntegrityError, transaction
+
+from seats.agencies.models import Agency, AgencyZone, Upline
+from seats.agencies.queries import zones_of
+from seats.cutoffs.models import Books
+from seats.errors import Refusal
+from seats.periods import local_date, month_of, next_month
+from seats.signals import agency_added, upline_changed, zone_changed
+
+
+class CodeTaken(Refusal):
+    code = "code_taken"
+
+
+class BadAgency(Refusal):
+    code = "bad_agency"
+
+
+class UnknownZone(Refusal):
+    code = "unknown_zone"
+
+
+class ZoneChangesWithAMonth(Refusal):
+    code = "zone_changes_with_a_month"
+
+
+class UplineCycle(Refusal):
+    code = "upline_cycle"
+
+
+class UplineOverlap(Refusal):
+    code = "upline_overlap"
+
+
+def add_agency(
+    *,
+    code: str,
+    name: str,
+    zone: str,
+    currency: str,
+    now: datetime,
+    actor: str,
+    upline: Agency | None = None,
+    on: date | None = None,
+) -> Agency:
+    """A new customer with its zone and its books, below an upline from `on` on.
+
+    `on` is a local date, today without it. Raises CodeTaken, BadAgency, UnknownZone.
+    """
+    require_zone(zone)
+    today = now.astimezone(ZoneInfo(zone)).date()
+    try:
+        with transaction.atomic():
+            agency = Agency.objects.create(
+                code=code, name=name, currency=currency, created_at=now
+            )
+            AgencyZone.objects.create(
+                agency=agency, zone=zone, starts_on=month_of(today), recorded_at=now
+            )
+            Books.objects.create(agency=agency)
+            agency_added.send(Agency, agency=agency, zone=zone, actor=actor, now=now)
+            if upline:
+                set_upline(
+                    agency=agency, upline=upline, on=on or today, now=now, actor=actor
+                )
+    except IntegrityError as error:
+        raise _polite(error, code) from error
+    return agency
+
+
+def set_upline(
+    *, agency: Agency, upline: Agency | None, on: date, now: datetime, actor: str
+) -> None:
+    """From a date on, an agency stands below another, or below nobody.
+
+    Raises UplineCycle, and UplineOverlap where a later edge is recorded already.
+    """
+    try:
+        with transaction.atomic():
+            current = Upline.objects.select_for_update().filter(
+                agency=agency, ends_on__isnull=True
+            )
+            for edge in current:
+                if edge.starts_on >= on:
+                    edge.delete()
+                else:
+                    edge.ends_on = on
+                    edge.save(update_fields=["ends_on"])
+            if upline:
+                Upline.objects.create(agency=agency, upline=upline, starts_on=on)
+            upline_changed.send(
+                Agency, agency=agency, upline=upline, on=on, actor=actor, now=now
+            )
+    except IntegrityError as error:
+        raise _polite(error, agency.code) from error
+
+
+def change_zone(
+    *, agency: Agency, zone: str, starts_on: date, now: datetime, actor: str
+) -> None:
+    """From a coming first of a month on, an agency's dates follow another zone.
+
+    Raises UnknownZone, ZoneChangesWithAMonth.
+    """
+    require_zone(zone)
+    with transaction.atomic():
+        zones = zones_of([agency.pk])[agency.pk]
+        earliest = next_month(month_of(local_date(now, zones)))
+        if starts_on.day != 1 or starts_on < max(earliest, zones[-1].starts_on):
+            raise ZoneChangesWithAMonth(
+                f"A zone starts with a month, from {earliest} on.", field="starts_on"
+            )
+        try:
+            AgencyZone.objects.create(
+                agency=agency, zone=zone, starts_on=starts_on, recorded_at=now
+            )
+        except IntegrityError as error:
+            raise ZoneChangesWithAMonth(
+                f"A zone from {starts_on} is recorded already.", field="starts_on"
+            ) from error
+        zone_changed.send(
+            Agency, agency=agency, zone=zone, starts_on=starts_on, actor=actor, now=now
+        )
+
+
+def require_zone(zone: str) -> None:
+    """Raises UnknownZone unless it is an IANA zone."""
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UnknownZone(f"Unknown time zone {zone!r}.", field="timezone") from error
+
+
+def _polite(error: IntegrityError, code: str) -> Refusal:
+    text = str(error)
+    if "upline_makes_no_cycle" in text:
+        return UplineCycle(f"{code} would stand above itself.", field="upline")
+    if "one_upline_per_agency_and_date" in text or "upline_edge" in text:
+        return UplineOverlap(f"{code} has another upline then.", field="on")
+    if "seats_agency_code" in text:
+        return CodeTaken(f"The code {code} is taken.", field="code")
+    return BadAgency("Code or currency is malformed.", field="code")
