@@ -4,3 +4,8 @@ from django.apps import AppConfig
 class BillingConfig(AppConfig):
     name = "billing"
     verbose_name = "Billing"
+
+    def ready(self) -> None:
+        # Connecting a receiver is importing it.
+        from billing.accounts import receivers as accounts  # noqa: F401
+        from billing.webhooks import receivers as webhooks  # noqa: F401

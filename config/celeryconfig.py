@@ -26,7 +26,10 @@ accept_content = ["json"]
 task_time_limit = 300
 task_soft_time_limit = 240
 task_default_queue = "money"
-task_routes = {"webhooks.*": {"queue": "webhooks"}, "documents.*": {"queue": "documents"}}
+task_routes = {
+    "webhooks.*": {"queue": "webhooks"},
+    "documents.*": {"queue": "documents"},
+}
 worker_prefetch_multiplier = 1
 worker_cancel_long_running_tasks_on_connection_loss = True
 worker_soft_shutdown_timeout = 30

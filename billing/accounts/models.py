@@ -59,9 +59,7 @@ class PayerShareSet(models.Model):
 class PayerShare(models.Model):
     """One payer's part of a set; the parts of a set sum to 100 percent."""
 
-    share_set = models.ForeignKey(
-        PayerShareSet, models.PROTECT, related_name="shares"
-    )
+    share_set = models.ForeignKey(PayerShareSet, models.PROTECT, related_name="shares")
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
     percent = models.DecimalField(max_digits=9, decimal_places=6)
 

@@ -10,9 +10,9 @@ from billing.accounts.shares import ShareSet
 def share_sets_of(agency_ids: Collection[int]) -> dict[int, list[ShareSet]]:
     """Every share set recorded for these agencies, by agency id, in one query."""
     found: dict[int, dict[int, ShareSet]] = {}
-    rows = PayerShare.objects.filter(
-        share_set__agency__in=agency_ids
-    ).select_related("share_set")
+    rows = PayerShare.objects.filter(share_set__agency__in=agency_ids).select_related(
+        "share_set"
+    )
     for row in rows.order_by("share_set_id", "payer_id"):
         known = row.share_set
         share_set = found.setdefault(known.agency_id, {}).setdefault(

@@ -108,8 +108,11 @@ def _usage_charge(
     key: Key, spans: Sequence[SpanFacts], seat_days: int, prices: PriceListTerms
 ) -> Charge:
     terms = prices.rate(str(key.meter))
-    used = [(span.shares, span.usage[terms.meter]) for span in spans
-            if terms.meter in span.usage]
+    used = [
+        (span.shares, span.usage[terms.meter])
+        for span in spans
+        if terms.meter in span.usage
+    ]
     billable = sum((usage.billable for _, usage in used), Decimal(0))
     rated = rate_usage(
         billable=billable, terms=terms, seat_days=seat_days, month=key.month

@@ -62,9 +62,7 @@ class Issue:
     previous_hash: str
 
 
-def content_of(
-    header: Header, lines: Sequence[Line], issue: Issue
-) -> dict[str, Any]:
+def content_of(header: Header, lines: Sequence[Line], issue: Issue) -> dict[str, Any]:
     """Everything that may never change, as plain JSON values. State is left out."""
     return {
         "id": header.public_id,

@@ -251,9 +251,7 @@ class DocumentLine(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["payer", "agency", "month"], name="billed_so_far"
-            )
+            models.Index(fields=["payer", "agency", "month"], name="billed_so_far")
         ]
 
     def __str__(self) -> str:

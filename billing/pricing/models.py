@@ -102,9 +102,7 @@ class Rate(models.Model):
     package_size = models.DecimalField(
         max_digits=18, decimal_places=6, null=True, blank=True
     )
-    included_per_seat = models.DecimalField(
-        max_digits=18, decimal_places=6, default=0
-    )
+    included_per_seat = models.DecimalField(max_digits=18, decimal_places=6, default=0)
 
     class Meta:
         ordering = ["price_list", "meter__code"]

@@ -17,9 +17,7 @@ def seat_charge(
     return round_money(exact, currency)
 
 
-def seat_parts(
-    *, charge: Decimal, days: Sequence[int], currency: str
-) -> list[Decimal]:
+def seat_parts(*, charge: Decimal, days: Sequence[int], currency: str) -> list[Decimal]:
     """What each seat or holder contributes to a seat charge; sums to the charge."""
     return allocate(charge, days, currency)
 

@@ -98,9 +98,7 @@ def first_fact_months(agency_ids: Collection[int]) -> dict[int, date]:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(FIRST_FACTS, {"agencies": list(agency_ids)})
-        return {
-            agency: month_of(first) for agency, first in cursor.fetchall() if first
-        }
+        return {agency: month_of(first) for agency, first in cursor.fetchall() if first}
 
 
 def months_to_close(pairs: Sequence[Pair], *, through: date) -> list[list[date]]:
@@ -146,7 +144,9 @@ def touched_months(
         for n, *days in cursor.fetchall():
             months += [
                 (n, month)
-                for month in changed_months(_days(*days[:3]), _days(*days[3:]), ends[n - 1])
+                for month in changed_months(
+                    _days(*days[:3]), _days(*days[3:]), ends[n - 1]
+                )
             ]
     for n, month in months:
         touched[billed[n - 1][0]].add(month)

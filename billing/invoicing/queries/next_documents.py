@@ -63,10 +63,7 @@ def next_documents(
     facts = iter(facts_of(spans))
     facts_by_concern = [[next(facts) for _ in concern.spans] for concern in concerns]
     billed = billed_amounts(
-        [
-            (c.pair.payer_id, c.pair.agency_id, c.month, at[c.pair])
-            for c in concerns
-        ]
+        [(c.pair.payer_id, c.pair.agency_id, c.month, at[c.pair]) for c in concerns]
     )
     prices = price_lists_for(
         currencies=set(currencies.values()), months={c.month for c in concerns}

@@ -1,0 +1,153 @@
+"""Writing versions, and the projections that follow from them, in sets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError
+
+from seats.errors import Refusal
+from seats.roster.changes import Change
+from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
+from seats.roster.versions import Version, holdings_of
+from seats.signals import seats_changed
+
+
+class AgentHasASeat(Refusal):
+    code = "agent_has_a_seat"
+
+
+class SeatHasAHolder(Refusal):
+    code = "seat_has_a_holder"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A version to be written after those a seat has."""
+
+    seat: Seat
+    before: list[Version]
+    version: Version
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsLocked:
+    """Seats locked in the order of their ids, with their versions in order."""
+
+    seats: list[Seat]
+    versions: dict[int, list[Version]]
+
+    def entry(self, seat: Seat, action: str, **changes: Any) -> Entry:
+        """The next version of a seat: the newest one with these changes."""
+        before = self.versions[seat.pk]
+        return Entry(seat, before, replace(before[-1], **changes), action)
+
+
+def lock_seats(seat_ids: Sequence[int]) -> SeatsLocked:
+    """Lock and read; whoever changes the same seats waits."""
+    seats = list(
+        Seat.objects.select_for_update().filter(pk__in=seat_ids).order_by("pk")
+    )
+    return SeatsLocked(seats, read_versions(seat_ids))
+
+
+def read_versions(seat_ids: Sequence[int]) -> dict[int, list[Version]]:
+    """The versions of each seat in order."""
+    versions: dict[int, list[Version]] = {}
+    for row in SeatVersion.objects.filter(seat__in=seat_ids).order_by("seat", "number"):
+        versions.setdefault(row.seat_id, []).append(
+            Version(
+                row.agent_id, row.held_from, row.added_on, row.removed_on, row.cancelled
+            )
+        )
+    return versions
+
+
+def record(
+    entries: Sequence[Entry],
+    stamps: dict[int, int],
+    *,
+    actor: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Append the versions, renew the projections, and tell who listens.
+
+    Raises AgentHasASeat, SeatHasAHolder.
+    """
+    written = SeatVersion.objects.bulk_create(
+        SeatVersion(
+            seat=entry.seat,
+            agency_id=entry.seat.agency_id,
+            number=entry.seat.version + 1,
+            action=entry.action,
+            agent_id=entry.version.agent_id,
+            held_from=entry.version.held_from,
+            added_on=entry.version.added_on,
+            removed_on=entry.version.removed_on,
+            cancelled=entry.version.cancelled,
+            actor=actor,
+            reason=reason,
+            cutoff=stamps[entry.seat.agency_id],
+            recorded_at=now,
+        )
+        for entry in entries
+    )
+    _project(entries)
+    names = dict(
+        Agent.objects.filter(pk__in={v.agent_id for v in written}).values_list(
+            "pk", "external_id"
+        )
+    )
+    public_ids = dict(
+        Seat.objects.filter(pk__in=[entry.seat.pk for entry in entries]).values_list(
+            "pk", "public_id"
+        )
+    )
+    changes = [
+        Change(version, str(public_ids[version.seat_id]), names[version.agent_id])
+        for version in written
+    ]
+    seats_changed.send(Seat, changes=changes, now=now)
+
+
+def _project(entries: Sequence[Entry]) -> None:
+    """Seats and holdings as their versions say; overlaps are refused here."""
+    holdings = []
+    for entry in entries:
+        seat, versions = entry.seat, [*entry.before, entry.version]
+        held = holdings_of(versions)
+        seat.agent_id = held[-1].agent_id if held else entry.version.agent_id
+        seat.added_on = entry.version.added_on
+        seat.removed_on = entry.version.removed_on
+        seat.cancelled = entry.version.cancelled
+        seat.version += 1
+        holdings += [
+            SeatHolding(
+                seat=seat,
+                agency_id=seat.agency_id,
+                agent_id=holding.agent_id,
+                starts_on=holding.starts_on,
+                ends_on=holding.ends_on,
+            )
+            for holding in held
+        ]
+    seats = [entry.seat for entry in entries]
+    Seat.objects.bulk_update(
+        seats, ["agent", "added_on", "removed_on", "cancelled", "version"]
+    )
+    SeatHolding.objects.filter(seat__in=seats).delete()
+    try:
+        SeatHolding.objects.bulk_create(holdings)
+    except IntegrityError as error:
+        if "one_seat_per_agent_and_date" in str(error):
+            raise AgentHasASeat(
+                "The agent holds a seat on such a date.", field="agent"
+            ) from error
+        if "one_holder_per_seat_and_date" in str(error):
+            raise SeatHasAHolder(
+                "The seat has a holder on such a date.", field="seat"
+            ) from error
+        raise

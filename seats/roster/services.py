@@ -1,0 +1,298 @@
+"""Adding, removing, handing over, transferring, cancelling and re-opening seats.
+
+Every service works on many seats at once in a constant number of statements, dates
+are local dates of the agency, and repeating one is refused, never doubled. What
+`actor` and `reason` say is kept with the version. Only `staff` may backdate more
+than BACKDATE_DAYS, and says why.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from seats.agencies.queries import zones_of
+from seats.cutoffs.services import stamp_facts
+from seats.errors import Refusal
+from seats.models import Agency
+from seats.periods import local_date
+from seats.roster.changes import Removal
+from seats.roster.models import Agent, Seat, SeatVersion
+from seats.roster.recording import Entry, SeatsLocked, lock_seats, record
+from seats.roster.versions import Version
+from seats.signals import seats_leaving
+
+Action = SeatVersion.Action
+
+
+class TooFarBack(Refusal):
+    code = "too_far_back"
+
+
+class ReasonMissing(Refusal):
+    code = "reason_missing"
+
+
+class SeatNotHeld(Refusal):
+    code = "seat_not_held"
+
+
+class SeatNotRemoved(Refusal):
+    code = "seat_not_removed"
+
+
+class SeatCancelled(Refusal):
+    code = "seat_cancelled"
+
+
+class OtherAgency(Refusal):
+    code = "other_agency"
+
+
+class SameAgency(Refusal):
+    code = "same_agency"
+
+
+class AgentExists(Refusal):
+    code = "agent_exists"
+
+
+def add_seats(
+    *,
+    agents: Sequence[Agent],
+    on: date,
+    actor: str,
+    now: datetime,
+    reason: str = "",
+    staff: bool = False,
+) -> list[Seat]:
+    """One seat for each agent from a date on, at the agent's agency.
+
+    Raises AgentHasASeat, TooFarBack, ReasonMissing.
+    """
+    agency_ids = {agent.agency_id for agent in agents}
+    with transaction.atomic():
+        stamps = stamp_facts(agency_ids)
+        _require_recent(agency_ids, on, now, reason, staff=staff)
+        seats = Seat.objects.bulk_create(
+            Seat(agency_id=agent.agency_id, agent=agent, added_on=on, version=0)
+            for agent in agents
+        )
+        entries = [
+            Entry(seat, [], Version(agent.pk, on, on), Action.ADD)
+            for seat, agent in zip(seats, agents, strict=True)
+        ]
+        record(entries, stamps, actor=actor, reason=reason, now=now)
+    return seats
+
+
+def remove_seats(
+    *,
+    seats: Sequence[Seat],
+    on: date,
+    actor: str,
+    now: datetime,
+    reason: str = "",
+    staff: bool = False,
+) -> list[Seat]:
+    """End seats on a date, which is the first one not billed (but one day is).
+
+    A removed seat gets another date. Raises SeatNotHeld for a date before it was
+    added, SeatCancelled, TooFarBack, ReasonMissing, or what a listener refuses.
+    """
+    with transaction.atomic():
+        locked, stamps = _open(seats, on, now, reason, staff=staff)
+        for seat in locked.seats:
+            if on < seat.added_on:
+                raise SeatNotHeld(f"{seat} begins after {on}.", field="on")
+        _announce_leaving(locked, on, staff=staff)
+        entries = [
+            locked.entry(
+                seat,
+                Action.REDATE if seat.removed_on else Action.REMOVE,
+                removed_on=on,
+            )
+            for seat in locked.seats
+        ]
+        record(entries, stamps, actor=actor, reason=reason, now=now)
+    return locked.seats
+
+
+def hand_over_seat(
+    *,
+    seat: Seat,
+    to: Agent,
+    on: date,
+    actor: str,
+    now: datetime,
+    reason: str = "",
+    staff: bool = False,
+) -> Seat:
+    """From a date on another agent of the agency holds the seat, at no charge.
+
+    Raises OtherAgency, SeatNotHeld, AgentHasASeat, TooFarBack, ReasonMissing.
+    """
+    if to.agency_id != seat.agency_id:
+        raise OtherAgency(f"{to} belongs to another agency.", field="agent")
+    with transaction.atomic():
+        locked, stamps = _open([seat], on, now, reason, staff=staff)
+        (current,) = locked.seats
+        _require_held(current, on)
+        entry = locked.entry(current, Action.HAND_OVER, agent_id=to.pk, held_from=on)
+        record([entry], stamps, actor=actor, reason=reason, now=now)
+    return current
+
+
+def transfer_seat(
+    *,
+    seat: Seat,
+    to: Agent,
+    on: date,
+    actor: str,
+    now: datetime,
+    reason: str = "",
+    staff: bool = False,
+) -> Seat:
+    """End a seat here and open one for an agent of another agency on one date.
+
+    Raises SameAgency, SeatNotHeld, AgentHasASeat, TooFarBack, ReasonMissing, or
+    what a listener refuses. Gives the new seat.
+    """
+    if to.agency_id == seat.agency_id:
+        raise SameAgency(f"{to} is of the same agency; hand it over.", field="agent")
+    with transaction.atomic():
+        stamps = stamp_facts([seat.agency_id, to.agency_id])
+        _require_recent([to.agency_id], on, now, reason, staff=staff)
+        locked, _ = _open([seat], on, now, reason, staff=staff)
+        (old,) = locked.seats
+        if on == old.added_on:
+            raise SeatNotHeld(f"{old} begins on {on}: cancel it.", field="on")
+        _require_held(old, on)
+        _announce_leaving(locked, on, staff=staff)
+        (new,) = Seat.objects.bulk_create(
+            [Seat(agency_id=to.agency_id, agent=to, added_on=on, version=0)]
+        )
+        entries = [
+            locked.entry(old, Action.TRANSFER, removed_on=on),
+            Entry(new, [], Version(to.pk, on, on), Action.TRANSFER),
+        ]
+        record(entries, stamps, actor=actor, reason=reason, now=now)
+    return new
+
+
+def cancel_seats(
+    *,
+    seats: Sequence[Seat],
+    actor: str,
+    now: datetime,
+    reason: str,
+    staff: bool = False,
+) -> list[Seat]:
+    """Take back seats entered by mistake: no date is billed, the history stays.
+
+    Raises SeatCancelled, TooFarBack, ReasonMissing, or what a listener refuses.
+    """
+    if not reason:
+        raise ReasonMissing("Say why the seat is cancelled.", field="reason")
+    with transaction.atomic():
+        first = min(seat.added_on for seat in seats)
+        locked, stamps = _open(seats, first, now, reason, staff=staff)
+        for seat in locked.seats:
+            _announce_leaving(locked, seat.added_on, staff=staff, only=seat)
+        entries = [
+            locked.entry(seat, Action.CANCEL, cancelled=True) for seat in locked.seats
+        ]
+        record(entries, stamps, actor=actor, reason=reason, now=now)
+    return locked.seats
+
+
+def reopen_seats(
+    *,
+    seats: Sequence[Seat],
+    actor: str,
+    now: datetime,
+    reason: str = "",
+    staff: bool = False,
+) -> list[Seat]:
+    """Take back the removal of seats, from the date of their removal on.
+
+    Raises SeatNotRemoved, AgentHasASeat, SeatCancelled, TooFarBack, ReasonMissing.
+    """
+    with transaction.atomic():
+        dates = [seat.removed_on for seat in seats if seat.removed_on]
+        first = min(dates, default=seats[0].added_on)
+        locked, stamps = _open(seats, first, now, reason, staff=staff)
+        for seat in locked.seats:
+            if seat.removed_on is None:
+                raise SeatNotRemoved(f"{seat} is not removed.", field="seat")
+        entries = [
+            locked.entry(seat, Action.REOPEN, removed_on=None) for seat in locked.seats
+        ]
+        record(entries, stamps, actor=actor, reason=reason, now=now)
+    return locked.seats
+
+
+def _open(
+    seats: Sequence[Seat], on: date, now: datetime, reason: str, *, staff: bool
+) -> tuple[SeatsLocked, dict[int, int]]:
+    """Stamp, lock and read seats that may change on a date."""
+    agency_ids = {seat.agency_id for seat in seats}
+    stamps = stamp_facts(agency_ids)
+    _require_recent(agency_ids, on, now, reason, staff=staff)
+    locked = lock_seats([seat.pk for seat in seats])
+    for seat in locked.seats:
+        if seat.cancelled:
+            raise SeatCancelled(f"{seat} is cancelled.", field="seat")
+    return locked, stamps
+
+
+def _announce_leaving(
+    locked: SeatsLocked, on: date, *, staff: bool, only: Seat | None = None
+) -> None:
+    removals = [
+        Removal(seat, on, tuple({v.agent_id for v in locked.versions[seat.pk]}))
+        for seat in ([only] if only else locked.seats)
+    ]
+    seats_leaving.send(Seat, removals=removals, staff=staff)
+
+
+def _require_held(seat: Seat, on: date) -> None:
+    if on < seat.added_on or (seat.removed_on is not None and on >= seat.removed_on):
+        raise SeatNotHeld(f"{seat} is not held on {on}.", field="on")
+
+
+def _require_recent(
+    agency_ids: Sequence[int] | set[int],
+    on: date,
+    now: datetime,
+    reason: str,
+    *,
+    staff: bool,
+) -> None:
+    days = settings.BILLING["BACKDATE_DAYS"]
+    for zones in zones_of(list(agency_ids)).values():
+        if on >= local_date(now, zones) - timedelta(days=days):
+            continue
+        if not staff:
+            raise TooFarBack(f"{on} is more than {days} days back.", field="on")
+        if not reason:
+            raise ReasonMissing(f"Say why, for a date as old as {on}.", field="reason")
+
+
+def add_agents(
+    *, agency: Agency, agents: Sequence[Agent], now: datetime
+) -> list[Agent]:
+    """Record agents (unsaved) of an agency. Raises AgentExists."""
+    for agent in agents:
+        agent.agency = agency
+        agent.created_at = now
+    known = set(
+        Agent.objects.filter(
+            agency=agency, external_id__in=[agent.external_id for agent in agents]
+        ).values_list("external_id", flat=True)
+    )
+    for agent in agents:
+        if agent.external_id in known:
+            raise AgentExists(f"{agent.external_id} exists.", field="external_id")
+    return Agent.objects.bulk_create(agents)
