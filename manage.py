@@ -4,8 +4,9 @@
 import os
 import sys
 
-from config.services import ServiceUnavailable
 from django.core.management import execute_from_command_line
+
+from config.services import ServiceUnavailable
 
 
 def main() -> None:

@@ -8,12 +8,66 @@ from math import floor
 from seats.errors import Refusal
 
 NO_MINOR_UNIT = frozenset(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split()
+    [
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    ]
 )
-THOUSANDTHS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+THOUSANDTHS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 HUNDREDTHS = frozenset(
-    "AED ARS AUD BGN BRL CAD CHF COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR MAD MXN"
-    " MYR NGN NOK NZD PEN PHP PLN RON SAR SEK SGD THB TRY TWD UAH USD ZAR".split()
+    [
+        "AED",
+        "ARS",
+        "AUD",
+        "BGN",
+        "BRL",
+        "CAD",
+        "CHF",
+        "COP",
+        "CZK",
+        "DKK",
+        "EGP",
+        "EUR",
+        "GBP",
+        "HKD",
+        "HUF",
+        "IDR",
+        "ILS",
+        "INR",
+        "MAD",
+        "MXN",
+        "MYR",
+        "NGN",
+        "NOK",
+        "NZD",
+        "PEN",
+        "PHP",
+        "PLN",
+        "RON",
+        "SAR",
+        "SEK",
+        "SGD",
+        "THB",
+        "TRY",
+        "TWD",
+        "UAH",
+        "USD",
+        "ZAR",
+    ]
 )
 
 
@@ -66,3 +120,11 @@ def allocate(
     for n in by_remainder[: units - sum(parts)]:
         parts[n] += 1
     return [(part if total >= 0 else -part) * unit for part in parts]
+
+
+def plain(number: Decimal) -> str:
+    """A decimal in its shortest plain form: 50.000 and 5E+1 are both "50"."""
+    text = f"{number:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text

@@ -3,7 +3,6 @@
 from django.db import models
 from django.db.models import F, Func, Value
 
-
 # NaN sorts above every number, so an upper bound refuses it too.
 BELOW = 10**14
 

@@ -4,6 +4,7 @@ A month is named by its first day. Ranges of dates are half-open.
 """
 
 import calendar
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -84,7 +85,7 @@ def local_date(instant: datetime, zones: Sequence[ZonePeriod]) -> date:
     the new zone, but never to a date before the 1st. Each instant has one date.
     """
     day = instant.astimezone(ZoneInfo(zones[0].zone)).date()
-    for old, new in zip(zones, zones[1:], strict=False):
+    for old, new in itertools.pairwise(zones):
         if instant < _midnight(new.starts_on, old.zone):
             break
         day = max(instant.astimezone(ZoneInfo(new.zone)).date(), new.starts_on)

@@ -6,20 +6,11 @@ so that the same document gives the same bytes wherever it is read from.
 
 import hashlib
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 _encoder = msgspec.json.Encoder(order="sorted", enc_hook=str)
-
-
-def plain(number: Decimal) -> str:
-    """A decimal in its shortest plain form: 50.000 and 5E+1 are both "50"."""
-    text = f"{number:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in {"-0", ""} else text
 
 
 def canonical_bytes(content: Mapping[str, Any]) -> bytes:

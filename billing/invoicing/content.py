@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from billing.invoicing.canonical import plain
+from billing.money import plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Quantities to money: billable steps, allowance and the four models. Pure."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -169,7 +170,7 @@ def _validate_tiers(tiers: tuple[Tier, ...]) -> None:
         return
     _require(bounds[-1] is None, "tiers", "must end with an open tier")
     closed = [bound for bound in bounds if bound is not None]
-    ascending = all(low < high for low, high in zip(closed, closed[1:], strict=False))
+    ascending = all(low < high for low, high in itertools.pairwise(closed))
     _require(
         len(closed) == len(bounds) - 1 and ascending and min(closed, default=1) > 0,
         "tiers",

@@ -13,10 +13,17 @@ from config.services import places
 from config.services.places import ServiceUnavailable
 
 START_SECONDS = 10
-INITDB = (
-    "-U postgres -A trust -E UTF8 --locale-provider=builtin"
-    " --builtin-locale=C.UTF-8 --locale=C"
-).split()
+INITDB = [
+    "-U",
+    "postgres",
+    "-A",
+    "trust",
+    "-E",
+    "UTF8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+]
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",

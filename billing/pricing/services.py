@@ -1,0 +1,161 @@
+"""Publishing price lists."""
+
+import hashlib
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.db import transaction
+
+from billing.money import minor_digits, plain
+from billing.pricing import defaults
+from billing.pricing.models import Meter, PriceList, Rate
+from billing.pricing.queries import WITH_RATES, terms_of
+from billing.pricing.rating import PriceListTerms, RateTerms, validate_terms
+from billing.webhooks.services import PLATFORM, NewEvent, publish
+from seats.errors import Refusal
+
+
+class NotADraft(Refusal):
+    code = "price_list_not_draft"
+
+
+class NoticeTooShort(Refusal):
+    code = "price_notice_too_short"
+
+
+class MonthTaken(Refusal):
+    code = "price_list_month_taken"
+
+
+def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
+    """Fix a draft for ever and announce it. Repeating is refused.
+
+    Must lie PRICE_NOTICE_DAYS ahead unless it is the first of its currency. Raises
+    NotADraft, NoticeTooShort, MonthTaken, BadRate, UnknownCurrency.
+    """
+    with transaction.atomic():
+        draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
+        if draft.status != PriceList.Status.DRAFT:
+            raise NotADraft(f"{draft} is published already.")
+        draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
+        terms = terms_of(draft)
+        minor_digits(terms.currency)
+        for rate in terms.rates:
+            validate_terms(rate)
+        _require_notice(draft, now)
+        draft.status = PriceList.Status.PUBLISHED
+        draft.published_at = now
+        draft.content_hash = content_hash(terms, draft.starts_on, draft.seat_includes)
+        draft.save(update_fields=["status", "published_at", "content_hash"])
+        content = list_content(terms, draft.starts_on, draft.seat_includes)
+        event = NewEvent(
+            PLATFORM,
+            "price_list.published",
+            f"price_list:{draft.code}",
+            {**content, "hash": draft.content_hash},
+        )
+        publish([event], now=now)
+    return draft
+
+
+def _require_notice(draft: PriceList, now: datetime) -> None:
+    published = PriceList.objects.filter(
+        currency=draft.currency, status=PriceList.Status.PUBLISHED
+    )
+    if published.filter(starts_on=draft.starts_on).exists():
+        raise MonthTaken(f"A list starts in {draft.starts_on:%B %Y} already.")
+    days = max(settings.BILLING["PRICE_NOTICE_DAYS"], 2)
+    earliest = (now + timedelta(days=days)).date()
+    if published.exists() and draft.starts_on < earliest:
+        raise NoticeTooShort(
+            f"Prices change with {days} days' notice, so not before {earliest}.",
+            field="starts_on",
+        )
+
+
+def content_hash(terms: PriceListTerms, starts_on: date, includes: list[str]) -> str:
+    """SHA-256, in hex, over all that a list says."""
+    content = list_content(terms, starts_on, includes)
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def list_content(
+    terms: PriceListTerms, starts_on: date, includes: list[str]
+) -> dict[str, Any]:
+    """A list as plain JSON values, decimals without trailing zeros."""
+    return {
+        "code": terms.code,
+        "currency": terms.currency,
+        "starts_on": starts_on.isoformat(),
+        "seat_price": plain(terms.seat_price),
+        "seat_includes": includes,
+        "rates": [_rate_content(rate) for rate in terms.rates],
+    }
+
+
+def _rate_content(rate: RateTerms) -> dict[str, Any]:
+    return {
+        "meter": rate.meter,
+        "minimum": plain(rate.minimum),
+        "increment": plain(rate.increment),
+        "unit_size": plain(rate.unit_size),
+        "model": rate.model,
+        "unit_price": _optional(rate.unit_price),
+        "included_per_seat": plain(rate.included_per_seat),
+        "package_size": _optional(rate.package_size),
+        "tiers": [
+            {
+                "up_to": _optional(tier.up_to),
+                "unit_price": plain(tier.unit_price),
+                "flat_fee": plain(tier.flat_fee),
+            }
+            for tier in rate.tiers
+        ],
+    }
+
+
+def _optional(number: Decimal | None) -> str | None:
+    return None if number is None else plain(number)
+
+
+def publish_default_prices(*, starts_on: date, now: datetime) -> PriceList:
+    """Load the default meters and publish the default list; harmless to repeat."""
+    with transaction.atomic():
+        for code, name, raw_unit, billed_unit in defaults.default_meters():
+            Meter.objects.get_or_create(
+                code=code,
+                defaults={
+                    "name": name,
+                    "raw_unit": raw_unit,
+                    "billed_unit": billed_unit,
+                },
+            )
+        price_list, created = PriceList.objects.get_or_create(
+            code=f"{defaults.LIST_CODE}-{starts_on:%Y-%m}",
+            defaults={
+                "currency": defaults.CURRENCY,
+                "starts_on": starts_on,
+                "seat_price": defaults.SEAT_PRICE,
+                "seat_includes": defaults.SEAT_INCLUDES,
+            },
+        )
+        if not created:
+            return price_list
+        meters = {meter.code: meter for meter in Meter.objects.all()}
+        Rate.objects.bulk_create(
+            Rate(
+                price_list=price_list,
+                meter=meters[terms.meter],
+                minimum=terms.minimum,
+                increment=terms.increment,
+                unit_size=terms.unit_size,
+                model=terms.model,
+                unit_price=terms.unit_price,
+                included_per_seat=terms.included_per_seat,
+            )
+            for terms in defaults.default_rates()
+        )
+        return publish_price_list(price_list=price_list, now=now)
