@@ -1,7 +1,7 @@
 """A document's lines: what is owed now less what was billed before. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -18,6 +18,7 @@ class Difference:
     charge: Charge | None
     before: Decimal
     now: Decimal
+    late: bool = False
 
     @property
     def amount(self) -> Decimal:
@@ -61,7 +62,7 @@ def split_by_document(
         if line.key.month in new_months.get(line.key.agency_id, ()):
             by_month.setdefault(line.key.month, []).append(line)
         elif line.amount:
-            late.append(line)
+            late.append(replace(line, late=True))
     documents = [
         (month, by_month[month])
         for month in sorted(by_month)

@@ -1,0 +1,63 @@
+"""Differences as the lines people read. Pure."""
+
+from decimal import Decimal
+
+from billing.invoicing.content import Line
+from billing.invoicing.differences import Difference
+from billing.money import plain, round_places
+from billing.pricing.rating import PriceListTerms
+from seats.periods import days_in_month
+
+PLACES = 6
+ZERO = Decimal(0)
+
+
+def line_of(
+    difference: Difference,
+    *,
+    late: bool,
+    prices: PriceListTerms,
+    units: dict[str, tuple[str, str]],
+) -> Line:
+    """One line; `units` name each meter and its billed unit."""
+    charge = difference.charge
+    quantity = round_places(charge.quantity, PLACES) if charge else ZERO
+    included = round_places(charge.included, PLACES) if charge else ZERO
+    return Line(
+        agency_id=difference.key.agency_id,
+        month=difference.key.month,
+        late=late,
+        meter=difference.key.meter,
+        price_list=prices.code,
+        description=_describe(difference, quantity, included, units),
+        raw=charge.raw if charge else ZERO,
+        billable=charge.billable if charge else ZERO,
+        quantity=quantity,
+        included=included,
+        unit_price=charge.unit_price if charge else None,
+        charge=charge.amount if charge else ZERO,
+        amount_before=difference.before,
+        amount_now=difference.now,
+        tax=ZERO,
+    )
+
+
+def _describe(
+    difference: Difference,
+    quantity: Decimal,
+    included: Decimal,
+    units: dict[str, tuple[str, str]],
+) -> str:
+    month = difference.key.month
+    if difference.key.meter is None:
+        days = days_in_month(month)
+        return f"Seats, {month:%B %Y}: {plain(quantity)} seat days of {days}"
+    name, unit = units[difference.key.meter]
+    text = f"{name}, {month:%B %Y}: {plain(quantity)} {unit}{_s(quantity)}"
+    if included:
+        text += f", {plain(included)} included"
+    return text
+
+
+def _s(quantity: Decimal) -> str:
+    return "" if quantity == 1 else "s"

@@ -1,0 +1,240 @@
+"""Turning what next documents say into rows: drafts with their lines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from psycopg.types.json import Jsonb
+
+from billing.accounts.models import Account
+from billing.invoicing.content import Header, Line
+from billing.invoicing.differences import Difference
+from billing.invoicing.lines import ZERO, line_of
+from billing.invoicing.models import Document
+from billing.invoicing.queries.next_documents import NextDocuments
+from billing.pricing.models import Meter, PriceList
+from billing.pricing.queries import price_lists_for
+from billing.pricing.rating import PriceListTerms
+from seats.models import Agency
+
+Kind = Document.Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A stored draft and the values it was made of."""
+
+    id: int
+    header: Header
+    lines: list[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document to be: everything but its ids."""
+
+    payer_id: int
+    month: date
+    currency: str
+    price_list_id: int | None
+    price_list: str
+    price_list_hash: str
+    parties: dict[str, Any]
+    cutoffs: dict[str, int]
+    lines: list[Line]
+
+
+INSERT = """
+    INSERT INTO billing_document (
+        payer_id, kind, status, month, currency, price_list_id, price_list_hash,
+        subtotal, tax, total, parties, cutoffs, run_id, created_at, review_until,
+        hash, previous_hash)
+    SELECT payer_id, kind, 'draft', month, currency, price_list_id, price_list_hash,
+           total, 0, total, parties, cutoffs, %(run)s, %(now)s, %(review_until)s,
+           '', ''
+    FROM unnest(%(payers)s::bigint[], %(kinds)s::text[], %(months)s::date[],
+                %(currencies)s::text[], %(lists)s::bigint[], %(hashes)s::text[],
+                %(totals)s::numeric[], %(parties)s::jsonb[], %(cutoffs)s::jsonb[])
+        WITH ORDINALITY AS d(payer_id, kind, month, currency, price_list_id,
+                             price_list_hash, total, parties, cutoffs, n)
+    ORDER BY n
+    RETURNING id, public_id
+"""
+COPY_LINES = """
+    COPY billing_documentline (
+        document_id, position, payer_id, agency_id, month, late, kind, meter_id,
+        price_list_id, description, raw, billable, quantity, included, unit_price,
+        charge, amount_before, amount_now, amount, tax) FROM STDIN
+"""
+
+
+def build_documents(found: Sequence[NextDocuments]) -> list[NewDocument]:
+    """The documents of payers, with names and addresses as they are now."""
+    agency_ids = {agency for payer in found for agency in payer.cutoffs}
+    agencies = Agency.objects.in_bulk(agency_ids | {payer.payer_id for payer in found})
+    accounts = Account.objects.in_bulk([payer.payer_id for payer in found])
+    units = {
+        code: (name, unit)
+        for code, name, unit in Meter.objects.values_list("code", "name", "billed_unit")
+    }
+    months = {
+        month
+        for payer in found
+        for document_month, lines in payer.documents
+        for month in (document_month, *(line.key.month for line in lines))
+    }
+    prices = price_lists_for(
+        currencies={agency.currency for agency in agencies.values()}, months=months
+    )
+    return [
+        _new_document(payer, month, lines, agencies, accounts, prices, units)
+        for payer in found
+        for month, lines in payer.documents
+    ]
+
+
+def _new_document(
+    payer: NextDocuments,
+    month: date,
+    differences: Sequence[Difference],
+    agencies: Mapping[int, Agency],
+    accounts: Mapping[int, Account],
+    prices: Mapping[tuple[str, date], PriceListTerms],
+    units: dict[str, tuple[str, str]],
+) -> NewDocument:
+    agency, account = agencies[payer.payer_id], accounts[payer.payer_id]
+    currency = agency.currency
+    own = prices.get((currency, month))
+    named = {difference.key.agency_id for difference in differences}
+    return NewDocument(
+        payer_id=payer.payer_id,
+        month=month,
+        currency=currency,
+        price_list_id=own.list_id if own else None,
+        price_list=own.code if own else "",
+        price_list_hash=own.content_hash if own else "",
+        parties={
+            "payer": {
+                "code": agency.code,
+                "name": account.billing_name or agency.name,
+                "address": account.address,
+                "email": account.email,
+                "tax_id": account.tax_id,
+            },
+            "agencies": {
+                str(agency_id): {
+                    "code": agencies[agency_id].code,
+                    "name": agencies[agency_id].name,
+                }
+                for agency_id in sorted(named)
+            },
+        },
+        cutoffs={str(key): cutoff for key, cutoff in sorted(payer.cutoffs.items())},
+        lines=[
+            line_of(
+                difference,
+                late=difference.late,
+                prices=prices[currency, difference.key.month],
+                units=units,
+            )
+            for difference in differences
+        ],
+    )
+
+
+def store_drafts(
+    documents: Sequence[NewDocument],
+    *,
+    run_id: int | None,
+    review_until: datetime | None,
+    now: datetime,
+) -> list[Draft]:
+    """Insert documents as drafts, with their lines, in two statements and a COPY."""
+    if not documents:
+        return []
+    totals = [sum((line.amount for line in d.lines), ZERO) for d in documents]
+    kinds = [Kind.CORRECTION if total < 0 else Kind.INVOICE for total in totals]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            INSERT,
+            {
+                "run": run_id,
+                "now": now,
+                "review_until": review_until,
+                "payers": [d.payer_id for d in documents],
+                "kinds": [str(kind) for kind in kinds],
+                "months": [d.month for d in documents],
+                "currencies": [d.currency for d in documents],
+                "lists": [d.price_list_id for d in documents],
+                "hashes": [d.price_list_hash for d in documents],
+                "totals": totals,
+                "parties": [Jsonb(d.parties) for d in documents],
+                "cutoffs": [Jsonb(d.cutoffs) for d in documents],
+            },
+        )
+        ids = cursor.fetchall()
+        drafts = [
+            Draft(row[0], _header(document, row[1], str(kind), total), document.lines)
+            for document, row, kind, total in zip(
+                documents, ids, kinds, totals, strict=True
+            )
+        ]
+        _copy_lines(cursor, drafts)
+    return drafts
+
+
+def _header(document: NewDocument, public_id: UUID, kind: str, total: Any) -> Header:
+    return Header(
+        public_id=str(public_id),
+        payer_id=document.payer_id,
+        kind=kind,
+        month=document.month,
+        currency=document.currency,
+        price_list=document.price_list,
+        price_list_hash=document.price_list_hash,
+        subtotal=total,
+        tax=ZERO,
+        total=total,
+        parties=document.parties,
+        cutoffs=document.cutoffs,
+    )
+
+
+def _copy_lines(cursor: Any, drafts: Sequence[Draft]) -> None:
+    meters = dict(Meter.objects.values_list("code", "pk"))
+    lists = _list_ids(drafts)
+    with cursor.copy(COPY_LINES) as copy:
+        for draft in drafts:
+            for position, line in enumerate(draft.lines, start=1):
+                copy.write_row(
+                    (
+                        draft.id,
+                        position,
+                        draft.header.payer_id,
+                        line.agency_id,
+                        line.month,
+                        line.late,
+                        "usage" if line.meter else "seat",
+                        meters[line.meter] if line.meter else None,
+                        lists[line.price_list],
+                        line.description,
+                        line.raw,
+                        line.billable,
+                        line.quantity,
+                        line.included,
+                        line.unit_price,
+                        line.charge,
+                        line.amount_before,
+                        line.amount_now,
+                        line.amount,
+                        line.tax,
+                    )
+                )
+
+
+def _list_ids(drafts: Sequence[Draft]) -> dict[str, int]:
+    codes = {line.price_list for draft in drafts for line in draft.lines}
+    return dict(PriceList.objects.filter(code__in=codes).values_list("code", "pk"))
