@@ -74,7 +74,7 @@ def issue_drafts(
         digest = chain_hash(content_of(draft.header, draft.lines, issue))
         account.next_number += 1
         account.last_hash = digest
-        status = "open" if draft.header.total > 0 else "paid"
+        status = "open" if draft.header.total else "paid"
         issued.append(Issued(draft, issue, digest, status))
     _write(issued, accounts, now, due_at)
     publish([event for one in issued for event in _events(one)], now=now)

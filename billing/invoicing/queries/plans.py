@@ -1,0 +1,92 @@
+"""Which payers a run has to look at, and how far it has come."""
+
+from datetime import datetime
+
+from django.db import connection
+
+from billing.invoicing.models import BillingRun, RunItem
+from seats.periods import next_month
+
+# Every payer with a fact above its watermark, or with a seat day or usage in a
+# month after it. Any version of a seat counts: looking once too often writes nothing.
+PLAN = """
+    INSERT INTO billing_runitem (run_id, payer_id, state, attempts, next_attempt_at,
+                                 code, last_error, documents)
+    SELECT DISTINCT %(run)s, pair.payer_id, 'pending', 0, %(now)s::timestamptz,
+           '', '', 0
+    FROM (
+        SELECT id AS payer_id, id AS agency_id FROM seats_agency
+        UNION
+        SELECT share.payer_id, share_set.agency_id FROM billing_payershare AS share
+        JOIN billing_payershareset AS share_set ON share_set.id = share.share_set_id
+    ) AS pair
+    JOIN billing_runcut AS cut
+        ON cut.run_id = %(run)s AND cut.agency_id = pair.agency_id
+    LEFT JOIN billing_watermark AS mark USING (payer_id, agency_id)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(mark.billed_cutoff, 0) AS billed_cutoff,
+               coalesce((mark.billed_through + interval '1 month')::date,
+                        '0001-01-01') AS starts_on
+    ) AS open
+    WHERE (%(payer)s::bigint IS NULL OR pair.payer_id = %(payer)s)
+      AND (EXISTS (
+            SELECT FROM seats_seatversion AS version
+            WHERE version.agency_id = pair.agency_id AND version.cutoff <= cut.cutoff
+              AND (version.cutoff > open.billed_cutoff
+                   OR NOT version.cancelled AND version.added_on < %(ends_on)s
+                      AND coalesce(greatest(version.removed_on,
+                                            version.added_on + 1) > open.starts_on,
+                                   true)))
+        OR EXISTS (
+            SELECT FROM billing_usageday AS day
+            WHERE day.agency_id = pair.agency_id
+              AND day.cutoff > open.billed_cutoff AND day.cutoff <= cut.cutoff)
+        OR EXISTS (
+            SELECT FROM billing_usageday AS day
+            WHERE day.agency_id = pair.agency_id AND day.used_on >= open.starts_on
+              AND day.used_on < %(ends_on)s AND day.cutoff <= cut.cutoff)
+        OR EXISTS (
+            SELECT FROM billing_void AS void
+            JOIN billing_document AS document ON document.id = void.document_id
+            WHERE void.agency_id = pair.agency_id
+              AND document.payer_id = pair.payer_id
+              AND void.cutoff > open.billed_cutoff AND void.cutoff <= cut.cutoff))
+    ON CONFLICT (run_id, payer_id) DO NOTHING
+"""
+AGENCIES_PAID_BY = """
+    SELECT %(payer)s::bigint
+    UNION
+    SELECT share_set.agency_id FROM billing_payershare AS share
+    JOIN billing_payershareset AS share_set ON share_set.id = share.share_set_id
+    WHERE share.payer_id = %(payer)s
+"""
+
+
+def agencies_paid_by(payer_id: int) -> set[int]:
+    """The ids of the agencies a payer has or had a share in, and its own."""
+    with connection.cursor() as cursor:
+        cursor.execute(AGENCIES_PAID_BY, {"payer": payer_id})
+        return {row[0] for row in cursor.fetchall()}
+
+
+def insert_plan(run: BillingRun, now: datetime) -> int:
+    """One item per payer concerned; how many were added."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            PLAN,
+            {
+                "run": run.pk,
+                "payer": run.payer_id,
+                "now": now,
+                "ends_on": next_month(run.month),
+            },
+        )
+        return cursor.rowcount
+
+
+def progress_of(run_id: int) -> dict[str, int]:
+    """How many items of a run are in which state."""
+    counts = dict.fromkeys(RunItem.State.values, 0)
+    for state in RunItem.objects.filter(run=run_id).values_list("state", flat=True):
+        counts[state] += 1
+    return counts
