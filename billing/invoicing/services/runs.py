@@ -54,19 +54,7 @@ def start_run(
     )
     _require_over(month, agency_ids, now)
     with transaction.atomic(durable=True):
-        run = BillingRun.objects.bulk_create(
-            [
-                BillingRun(
-                    month=month,
-                    payer=payer,
-                    actor=actor,
-                    started_at=now,
-                    accept_outliers=accept_outliers,
-                )
-            ],
-            ignore_conflicts=True,
-        )[0]
-        run = BillingRun.objects.get(month=month, payer=payer, finished_at__isnull=True)
+        run = _open_run(month, payer, actor, now, accept_outliers=accept_outliers)
         if not RunCut.objects.filter(run=run).exists():
             cuts = take_cut(agency_ids, closing=month)
             RunCut.objects.bulk_create(
@@ -77,6 +65,36 @@ def start_run(
     if run.planned_at is None:
         _plan(run, now)
     return run
+
+
+def _open_run(
+    month: date,
+    payer: Agency | None,
+    actor: str,
+    now: datetime,
+    *,
+    accept_outliers: bool,
+) -> BillingRun:
+    """The unfinished run of a month and payer, made if there is none."""
+    unfinished = BillingRun.objects.select_for_update().filter(
+        month=month, payer=payer, finished_at__isnull=True
+    )
+    while True:
+        # Somebody else's insert is waited for, and then found; it may even be over.
+        BillingRun.objects.bulk_create(
+            [
+                BillingRun(
+                    month=month,
+                    payer=payer,
+                    actor=actor,
+                    started_at=now,
+                    accept_outliers=accept_outliers,
+                )
+            ],
+            ignore_conflicts=True,
+        )
+        if run := unfinished.first():
+            return run
 
 
 def _plan(run: BillingRun, now: datetime) -> None:

@@ -1,0 +1,164 @@
+"""What people do to single documents: issue, discard, void."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from billing.invoicing.models import BillingRun, Document, DocumentLine, RunItem, Void
+from billing.invoicing.queries.documents import header_of, lines_of
+from billing.invoicing.services.drafting import Draft
+from billing.invoicing.services.issuing import (
+    issue_drafts,
+    lock_accounts,
+    raise_watermarks,
+)
+from billing.invoicing.services.runs import finish_runs, start_run
+from billing.invoicing.signals import step_reached
+from billing.money import plain
+from billing.webhooks.services import NewEvent, publish
+from seats.cutoffs.services import stamp_facts
+from seats.errors import Refusal
+
+Status = Document.Status
+
+
+class NotADraft(Refusal):
+    code = "document_not_draft"
+
+
+class NotVoidable(Refusal):
+    code = "document_not_voidable"
+
+
+class ReasonMissing(Refusal):
+    code = "reason_missing"
+
+
+def issue_document(*, document_id: int, now: datetime) -> Document:
+    """Number a draft, freeze it, move the watermark and announce it.
+
+    Repeating is harmless. Raises NotADraft for a void one.
+    """
+    with transaction.atomic(durable=True):
+        document = _lock(document_id)
+        if document.status in {Status.OPEN, Status.PAID}:
+            return document
+        if document.status != Status.DRAFT:
+            raise NotADraft(f"{document} is {document.status}, not a draft.")
+        accounts = lock_accounts([document.payer_id])
+        lines = lines_of([document.pk])[document.pk]
+        issue_drafts(
+            [Draft(document.pk, header_of(document), lines)], accounts, now=now
+        )
+        raise_watermarks(
+            [
+                (document.payer_id, int(agency_id), cutoff, document.month)
+                for agency_id, cutoff in document.cutoffs.items()
+            ]
+        )
+        _wake(document.payer_id, now)
+        document.refresh_from_db()
+    step_reached.send(Document, step="issued")
+    return document
+
+
+def issue_due(*, now: datetime, limit: int = 500) -> int:
+    """Issue the drafts whose review is over; how many."""
+    due = Document.objects.filter(status=Status.DRAFT, review_until__lte=now)
+    ids = list(due.order_by("review_until").values_list("pk", flat=True)[:limit])
+    for document_id in ids:
+        issue_document(document_id=document_id, now=now)
+    return len(ids)
+
+
+def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
+    """Throw a draft away and bill its month again at a new cut-off.
+
+    Raises NotADraft.
+    """
+    with transaction.atomic(durable=True):
+        document = _lock(document_id)
+        if document.status != Status.DRAFT or document.run is None:
+            raise NotADraft(f"{document} is {document.status}, not a draft.")
+        run, payer = document.run, document.payer
+        DocumentLine.objects.filter(document=document).delete()
+        Document.objects.filter(pk=document.pk).delete()
+        RunItem.objects.filter(run=run, payer=payer).update(
+            state=RunItem.State.RELEASED, lease_until=None
+        )
+        _wake(payer.pk, now)
+    finish_runs(now=now)
+    return start_run(month=run.month, payer=payer, actor=actor, now=now)
+
+
+def void_document(
+    *, document_id: int, actor: str, reason: str, now: datetime
+) -> Document:
+    """Take an issued document back: its lines no longer count as billed.
+
+    The next run bills what is still owed. Refused once money is involved. Raises
+    NotVoidable, ReasonMissing.
+    """
+    if not reason:
+        raise ReasonMissing("Say why the document is voided.", field="reason")
+    agency_ids = set(
+        DocumentLine.objects.filter(document=document_id).values_list(
+            "agency", flat=True
+        )
+    )
+    with transaction.atomic(durable=True):
+        stamps = stamp_facts(agency_ids)
+        document = _lock(document_id)
+        untouched = document.status in {Status.OPEN, Status.UNCOLLECTIBLE}
+        free = document.status == Status.PAID and document.total == 0
+        if not (untouched or free):
+            raise NotVoidable(f"{document} is {document.status}.", field="status")
+        Void.objects.bulk_create(
+            Void(
+                document=document,
+                agency_id=agency_id,
+                actor=actor,
+                reason=reason,
+                cutoff=stamps[agency_id],
+                recorded_at=now,
+            )
+            for agency_id in sorted(agency_ids)
+        )
+        document.status = Status.VOID
+        document.save(update_fields=["status"])
+        publish([_voided(document, actor, reason)], now=now)
+    return document
+
+
+def _lock(document_id: int) -> Document:
+    """Lock the payer, then the document."""
+    payer_id = Document.objects.values_list("payer", flat=True).get(pk=document_id)
+    lock_accounts([payer_id])
+    return (
+        Document.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("price_list", "run", "payer")
+        .get(pk=document_id)
+    )
+
+
+def _wake(payer_id: int, now: datetime) -> None:
+    """Let what waited for the payer's draft go on."""
+    RunItem.objects.filter(payer=payer_id, state=RunItem.State.REVIEW).update(
+        state=RunItem.State.PENDING, attempts=0, next_attempt_at=now
+    )
+
+
+def _voided(document: Document, actor: str, reason: str) -> NewEvent:
+    kind = "credit_note" if document.kind == "correction" else "invoice"
+    return NewEvent(
+        document.payer_id,
+        f"{kind}.voided",
+        f"document:{document.public_id}",
+        {
+            "id": str(document.public_id),
+            "number": document.label,
+            "total": plain(document.total),
+            "actor": actor,
+            "reason": reason,
+        },
+    )

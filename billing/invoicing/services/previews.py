@@ -1,0 +1,80 @@
+"""What a payer's next document would say, now or after a planned change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.db import transaction
+
+from billing.invoicing.queries.concerned import pairs_of
+from billing.invoicing.queries.next_documents import next_documents
+from billing.invoicing.services.drafting import NewDocument, build_documents
+from seats.cutoffs.models import Books
+from seats.models import Agency, Agent, Seat
+from seats.roster.services import add_seats, remove_seats
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSeats:
+    """Seats to be added for so many new agents from a local date on."""
+
+    agency: Agency
+    count: int
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRemoval:
+    """Seats to be removed on a local date."""
+
+    seats: tuple[Seat, ...]
+    on: date
+
+
+def preview_documents(
+    *,
+    payer: Agency,
+    month: date,
+    now: datetime,
+    planned: Sequence[PlannedSeats | PlannedRemoval] = (),
+) -> list[NewDocument]:
+    """The documents that closing the month now would write; nothing is kept.
+
+    A planned change is really made, by the services that make it, and rolled back.
+    Raises what closing would park the payer for, and what the change refuses.
+    """
+    with transaction.atomic():
+        for plan in planned:
+            _carry_out(plan, now)
+        documents = _compute(payer, month)
+        transaction.set_rollback(True)
+    return documents
+
+
+def _carry_out(plan: PlannedSeats | PlannedRemoval, now: datetime) -> None:
+    if isinstance(plan, PlannedRemoval):
+        remove_seats(seats=plan.seats, on=plan.on, actor="preview", now=now)
+        return
+    agents = Agent.objects.bulk_create(
+        Agent(
+            agency=plan.agency,
+            external_id=f"preview {n}",
+            name=f"New agent {n}",
+            created_at=now,
+        )
+        for n in range(1, plan.count + 1)
+    )
+    add_seats(agents=agents, on=plan.on, actor="preview", now=now)
+
+
+def _compute(payer: Agency, month: date) -> list[NewDocument]:
+    pairs = pairs_of([payer.pk])
+    cutoffs = dict(
+        Books.objects.filter(agency__in={pair.agency_id for pair in pairs}).values_list(
+            "agency", "cutoff"
+        )
+    )
+    (found,) = next_documents(pairs, cutoffs, {payer.pk: payer.currency}, through=month)
+    if found.refusal is not None:
+        raise found.refusal
+    return build_documents([found])
