@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from math import ceil
 from typing import Literal
 
@@ -59,12 +60,17 @@ class PriceListTerms:
     content_hash: str = ""
     list_id: int | None = None
 
+    @cached_property
+    def rates_by_meter(self) -> dict[str, RateTerms]:
+        return {terms.meter: terms for terms in self.rates}
+
     def rate(self, meter: str) -> RateTerms:
         """The terms of a meter. Raises MeterNotPriced."""
-        for terms in self.rates:
-            if terms.meter == meter:
-                return terms
-        raise MeterNotPriced(f"{self.code} has no rate for {meter}.", field="meter")
+        try:
+            return self.rates_by_meter[meter]
+        except KeyError:
+            message = f"{self.code} has no rate for {meter}."
+            raise MeterNotPriced(message, field="meter") from None
 
 
 @dataclass(frozen=True, slots=True)
