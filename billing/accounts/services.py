@@ -90,6 +90,7 @@ def _shares_changed(
             },
             "actor": share_set.actor,
             "reason": share_set.reason,
+            "cutoff": share_set.cutoff,
         },
     )
 

@@ -29,6 +29,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 LONGEST_CALL = 86_400
 GREATEST_QUANTITY = Decimal(10) ** 12
 SMALLEST_STEP = Decimal("0.000001")
+NUL = "\\u0000"  # as JSON spells it; the database cannot store it
 EARLIEST = date(2000, 1, 1)
 QUARTER_HOUR = 900  # no zone changes its offset at a finer step in living memory
 
@@ -173,6 +174,8 @@ def check_event(event: IncomingEvent, owner: int, known: Known) -> Checked | Ver
         message = f"{event.meter} has no price in {used_on:%B %Y}."
         return rejected("not_priced", "meter", message)
     properties = properties_json(event.properties)
+    if NUL in properties:
+        return rejected("bad_text", "properties", "No NUL characters.")
     closed = agency.closed_through
     return Checked(
         event=event,
@@ -198,7 +201,7 @@ def _check_form(event: IncomingEvent, now: datetime) -> Verdict | None:
             message = f"1 to {LONGEST_NAME} printable characters."
             return rejected("bad_text", name, message)
     quantity = event.quantity
-    if not (0 <= quantity < GREATEST_QUANTITY):  # NaN is no number either
+    if not quantity.is_finite() or not 0 <= quantity < GREATEST_QUANTITY:
         return rejected("bad_quantity", "quantity", "A quantity is 0 or above.")
     if quantity % SMALLEST_STEP:
         return rejected("bad_quantity", "quantity", "At most 6 decimal places.")

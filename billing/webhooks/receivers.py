@@ -95,5 +95,6 @@ def _seat_event(change: Change) -> NewEvent:
             "cancelled": version.cancelled,
             "actor": version.actor,
             "reason": version.reason,
+            "cutoff": version.cutoff,
         },
     )

@@ -22,7 +22,8 @@ PLAN = """
     ) AS pair
     JOIN billing_runcut AS cut
         ON cut.run_id = %(run)s AND cut.agency_id = pair.agency_id
-    LEFT JOIN billing_watermark AS mark USING (payer_id, agency_id)
+    LEFT JOIN billing_watermark AS mark
+        ON mark.payer_id = pair.payer_id AND mark.agency_id = pair.agency_id
     CROSS JOIN LATERAL (
         SELECT coalesce(mark.billed_cutoff, 0) AS billed_cutoff,
                coalesce((mark.billed_through + interval '1 month')::date,

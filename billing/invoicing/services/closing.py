@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -136,12 +136,18 @@ def _close_run_items(
         refused |= _unusual(documents)
     documents = [d for d in documents if d.payer_id not in refused]
     closed = [payer for payer in found if payer.payer_id not in refused]
-    drafts = store_drafts(
-        documents, run_id=run.pk, review_until=now + review if review else None, now=now
-    )
+    drafts: list[Draft] = []
+    for documents_of_a_round in _rounds(documents):
+        stored = store_drafts(
+            documents_of_a_round,
+            run_id=run.pk,
+            review_until=now + review if review else None,
+            now=now,
+        )
+        if not review:
+            issue_drafts(stored, accounts, now=now)
+        drafts += stored
     drafted = {draft.header.payer_id for draft in drafts} if review else set()
-    if not review:
-        issue_drafts(drafts, accounts, now=now)
     raise_watermarks(
         [
             (payer.payer_id, agency_id, cutoff, run.month)
@@ -159,6 +165,15 @@ def _close_run_items(
             now=now,
         )
     return drafts
+
+
+def _rounds(documents: Sequence[NewDocument]) -> Iterator[list[NewDocument]]:
+    """The first document of each payer, then the second: one draft at a time."""
+    waiting = list(documents)
+    while waiting:
+        firsts = {document.payer_id: document for document in reversed(waiting)}
+        yield list(firsts.values())
+        waiting = [d for d in waiting if d is not firsts[d.payer_id]]
 
 
 def _next_documents(run: BillingRun, payer_ids: Sequence[int]) -> list[NextDocuments]:

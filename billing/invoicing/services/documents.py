@@ -126,7 +126,7 @@ def void_document(
         )
         document.status = Status.VOID
         document.save(update_fields=["status"])
-        publish([_voided(document, actor, reason)], now=now)
+        publish([_voided(document, stamps, actor, reason)], now=now)
     return document
 
 
@@ -148,7 +148,9 @@ def _wake(payer_id: int, now: datetime) -> None:
     )
 
 
-def _voided(document: Document, actor: str, reason: str) -> NewEvent:
+def _voided(
+    document: Document, stamps: dict[int, int], actor: str, reason: str
+) -> NewEvent:
     kind = "credit_note" if document.kind == "correction" else "invoice"
     return NewEvent(
         document.payer_id,
@@ -160,5 +162,6 @@ def _voided(document: Document, actor: str, reason: str) -> NewEvent:
             "total": plain(document.total),
             "actor": actor,
             "reason": reason,
+            "cutoffs": {str(agency): cutoff for agency, cutoff in stamps.items()},
         },
     )

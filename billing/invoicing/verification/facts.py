@@ -1,0 +1,86 @@
+"""The facts as the checker reads them: rows, not sums."""
+
+from datetime import date
+from functools import cache
+
+from django.db.models import F
+
+from billing.accounts.models import PayerShareSet
+from billing.invoicing.verification.recompute import (
+    AgencyFacts,
+    Amounts,
+    SeatFact,
+    ShareFact,
+    UsageFact,
+    owed,
+)
+from billing.metering.models import UsageEvent
+from billing.pricing.models import PriceList
+from billing.pricing.queries import WITH_RATES, terms_of
+from billing.pricing.rating import PriceListTerms
+from seats.models import Agency, SeatVersion
+from seats.periods import month_of
+
+
+class Books:
+    """Facts by agency, read when asked for, and what is owed by them."""
+
+    def __init__(self) -> None:
+        self._agencies = {agency.pk: agency for agency in Agency.objects.all()}
+        lists = PriceList.objects.prefetch_related(*WITH_RATES).filter(
+            status=PriceList.Status.PUBLISHED
+        )
+        self._lists = [
+            (known.currency, known.starts_on, terms_of(known))
+            for known in lists.order_by("starts_on")
+        ]
+        self.facts = cache(self._facts)
+        self.owed = cache(self._owed)
+
+    def code(self, agency_id: int) -> str:
+        return self._agencies[agency_id].code
+
+    def prices(self, agency_id: int, month: date) -> PriceListTerms | None:
+        """The newest list that has started, if any."""
+        currency = self._agencies[agency_id].currency
+        started = [
+            terms
+            for known, starts_on, terms in self._lists
+            if known == currency and starts_on <= month
+        ]
+        return started[-1] if started else None
+
+    def first_month(self, agency_id: int) -> date | None:
+        facts = self.facts(agency_id)
+        days = [seat.added_on for seat in facts.seats]
+        days += [event.day for event in facts.usage]
+        return month_of(min(days)) if days else None
+
+    def _owed(self, agency_id: int, month: date, cutoff: int) -> Amounts:
+        prices = self.prices(agency_id, month)
+        return owed(self.facts(agency_id), month, cutoff, prices)
+
+    def _facts(self, agency_id: int) -> AgencyFacts:
+        versions = SeatVersion.objects.filter(agency=agency_id).values_list(
+            "seat", "number", "added_on", "removed_on", "cancelled", "cutoff"
+        )
+        events = (
+            UsageEvent.objects.filter(agency=agency_id)
+            .annotate(code=F("meter__code"))
+            .values_list("code", "used_on", "raw", "cutoff")
+        )
+        sets = PayerShareSet.objects.filter(agency=agency_id).prefetch_related("shares")
+        return AgencyFacts(
+            agency_id,
+            [SeatFact(*row) for row in versions],
+            [UsageFact(*row) for row in events.iterator()],
+            [
+                ShareFact(
+                    known.pk,
+                    known.starts_on,
+                    known.cutoff,
+                    {share.payer_id: share.percent for share in known.shares.all()},
+                )
+                for known in sets
+            ],
+        )
