@@ -1,0 +1,128 @@
+"""Events one by one against their keys, their dates and the days' totals."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from django.db import connection
+from django.db.models import F
+
+from billing.invoicing.verification.facts import Books
+from billing.invoicing.verification.findings import Finding
+from billing.metering.events import (
+    IncomingEvent,
+    content_digest,
+    event_key,
+    properties_json,
+)
+from billing.metering.models import EventKey, UsageDay, UsageEvent
+from billing.pricing.rating import billable_raw
+from seats.agencies.queries import zones_of
+from seats.models import Agency
+from seats.periods import local_date, month_of
+
+CHUNK = 5_000
+Totals = dict[tuple[object, ...], list[Decimal]]
+
+ORPHANS = """
+    SELECT key.key FROM billing_eventkey AS key
+    LEFT JOIN billing_usageevent AS event
+        ON event.id = key.event_id AND event.used_on = key.used_on
+    WHERE event.id IS NULL ORDER BY key.key
+"""
+
+
+def check_usage(books: Books) -> Iterator[Finding]:
+    """Each event: digests, local date, billable part; then the sums by day."""
+    totals: Totals = {}
+    zones = zones_of(Agency.objects.values_list("pk", flat=True))
+    events = UsageEvent.objects.annotate(
+        agency_code=F("agency__code"),
+        agent_name=F("agent__external_id"),
+        meter_code=F("meter__code"),
+    ).order_by("id")
+    chunk: list[UsageEvent] = []
+    for event in events.iterator(chunk_size=CHUNK):
+        chunk.append(event)
+        prices = books.prices(event.agency_id, month_of(event.used_on))
+        terms = prices.rates_by_meter.get(event.meter_code) if prices else None
+        subject = f"event {event.source} {event.external_id}"
+        if local_date(event.occurred_at, zones[event.agency_id]) != event.used_on:
+            yield Finding("date_differs", subject, f"stands under {event.used_on}")
+        if terms is None or billable_raw(event.raw, terms) != event.billable:
+            yield Finding("billable_differs", subject, f"says {event.billable}")
+        _add(totals, event)
+        if len(chunk) == CHUNK:
+            yield from _check_keys(chunk)
+            chunk = []
+    yield from _check_keys(chunk)
+    with connection.cursor() as cursor:
+        cursor.execute(ORPHANS)
+        for (key,) in cursor.fetchall():
+            yield Finding("event_missing", f"key {key}", "was counted and is gone")
+    yield from _check_days(totals, books)
+
+
+def _add(totals: Totals, event: UsageEvent) -> None:
+    key = (
+        event.agency_id,
+        event.agent_id,
+        event.meter_id,
+        event.breakdown,
+        event.used_on,
+        event.cutoff,
+    )
+    sums = totals.setdefault(key, [Decimal(0)] * 3)
+    totals[key] = [sums[0] + 1, sums[1] + event.raw, sums[2] + event.billable]
+
+
+def _check_keys(events: list[UsageEvent]) -> Iterator[Finding]:
+    """What an event says is what was counted under its id."""
+    digests = {event.pk: _digests(event) for event in events}
+    keys = {
+        row.event_id: row
+        for row in EventKey.objects.filter(pk__in=[key for key, _ in digests.values()])
+    }
+    for event in events:
+        key, content = digests[event.pk]
+        row = keys.get(event.id)
+        subject = f"event {event.source} {event.external_id}"
+        if row is None or row.key.hex != key:
+            yield Finding("key_missing", subject, "its id was never counted")
+        elif row.content.hex != content or row.used_on != event.used_on:
+            yield Finding("content_differs", subject, "is not what was counted")
+
+
+def _digests(event: UsageEvent) -> tuple[str, str]:
+    told = IncomingEvent(
+        source=event.source,
+        id=event.external_id,
+        agency=event.agency_code,
+        agent=event.agent_name,
+        meter=event.meter_code,
+        quantity=event.raw,
+        occurred_at=event.occurred_at,
+        properties=event.properties,
+    )
+    key = event_key(event.owner, event.source, event.external_id)
+    return key, content_digest(told, properties_json(event.properties))
+
+
+def _check_days(totals: Totals, books: Books) -> Iterator[Finding]:
+    for day in UsageDay.objects.order_by("pk").iterator():
+        key = (
+            day.agency_id,
+            day.agent_id,
+            day.meter_id,
+            day.breakdown,
+            day.used_on,
+            day.cutoff,
+        )
+        sums = totals.pop(key, [Decimal(0)] * 3)
+        if sums != [day.events, day.raw, day.billable]:
+            yield Finding(
+                "day_differs",
+                f"{books.code(day.agency_id)} {day.used_on}",
+                f"says {day.events} events, {day.billable}; counted {sums[0]}, {sums[2]}",
+            )
+    for key in totals:
+        yield Finding("day_missing", f"agency {key[0]}, {key[4]}", "has no total")

@@ -1,0 +1,80 @@
+"""Bill a month."""
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from billing.invoicing.queries.plans import progress_of
+from billing.invoicing.services.closing import close_due
+from billing.invoicing.services.previews import preview_documents
+from billing.invoicing.services.runs import start_run
+from billing.management.months import parse_month
+from billing.management.progress import Progress
+from seats.errors import Refusal
+from seats.models import Agency
+
+WAITING = ("pending", "working")
+
+
+class Command(BaseCommand):
+    help = "Bill a month for every payer, or one; safe to repeat."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--month", required=True, type=parse_month)
+        parser.add_argument("--agency", metavar="CODE", help="the payer")
+        parser.add_argument("--dry-run", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            payer = find_agency(options["agency"])
+            if options["dry_run"]:
+                self.show_preview(options["month"], payer)
+            else:
+                self.bill(options["month"], payer)
+        except Refusal as refusal:
+            raise CommandError(f"{refusal.code}: {refusal.message}") from refusal
+
+    def show_preview(self, month: Any, payer: Agency | None) -> None:
+        for agency in [payer] if payer else Agency.objects.all():
+            now = timezone.now()
+            for document in preview_documents(payer=agency, month=month, now=now):
+                total = sum(line.amount for line in document.lines)
+                self.stdout.write(
+                    f"{agency.code} {document.month:%Y-%m} {total} {document.currency}"
+                )
+
+    def bill(self, month: Any, payer: Agency | None) -> None:
+        run = start_run(
+            month=month, payer=payer, actor="command bill", now=timezone.now()
+        )
+        with Progress(self.stdout, "payers") as progress:
+            while True:
+                taken = close_due(now=timezone.now(), run=run)
+                counts = progress_of(run.pk)
+                waiting = sum(counts[state] for state in WAITING)
+                total = sum(counts.values())
+                progress.show(total - waiting, total)
+                if not waiting:
+                    break
+                if not taken:
+                    time.sleep(0.2)
+        self.stdout.write(
+            f"{month:%Y-%m}: {counts['done']} payers done, {counts['review']} in"
+            f" review, {counts['parked']} parked"
+        )
+        for item in run.items.filter(state="parked").select_related("payer"):
+            self.stdout.write(
+                f"parked {item.payer.code}: {item.code} {item.last_error}"
+            )
+
+
+def find_agency(code: str | None) -> Agency | None:
+    """The agency of a code; none without. Raises CommandError."""
+    if not code:
+        return None
+    try:
+        return Agency.objects.get(code=code)
+    except Agency.DoesNotExist as error:
+        raise CommandError(f"unknown_agency: there is no agency {code}.") from error

@@ -1,0 +1,30 @@
+"""Check the books."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from billing.invoicing.verification.services import verify_books
+
+
+class Command(BaseCommand):
+    help = "Recompute every document from the facts; exit 1 if anything differs."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        report = verify_books()
+        if options["json"]:
+            self.stdout.write(json.dumps(asdict(report)))
+        else:
+            for finding in report.findings:
+                self.stdout.write(str(finding))
+            self.stdout.write(
+                f"{len(report.findings)} differences,"
+                f" {report.pending_facts} facts waiting for their next document"
+            )
+        if report.findings:
+            raise SystemExit(1)
