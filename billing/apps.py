@@ -8,4 +8,5 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         # Connecting a receiver is importing it.
         from billing.accounts import receivers as accounts  # noqa: F401
+        from billing.metering import receivers as metering  # noqa: F401
         from billing.webhooks import receivers as webhooks  # noqa: F401

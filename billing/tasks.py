@@ -1,5 +1,11 @@
 """Table of contents of the tasks, for Celery."""
 
 from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due_months
+from billing.metering.tasks import create_partitions
 
-__all__ = ["close_due_items", "issue_due_drafts", "start_due_months"]
+__all__ = [
+    "close_due_items",
+    "create_partitions",
+    "issue_due_drafts",
+    "start_due_months",
+]

@@ -64,7 +64,7 @@ def check_seats() -> Iterator[Finding]:
 
 def _check_seat_events() -> Iterator[Finding]:
     announced = {
-        (event.payload["seat"], event.payload["version"]): event
+        (event.payload.get("seat"), event.payload.get("version")): event
         for event in OutboxEvent.objects.filter(type__in=SEAT_EVENTS.values())
     }
     versions = SeatVersion.objects.annotate(
@@ -87,7 +87,7 @@ def _check_seat_events() -> Iterator[Finding]:
         elif (
             event.type != SEAT_EVENTS[SeatVersion.Action(version.action)]
             or event.occurred_at != version.recorded_at
-            or any(event.payload[name] != value for name, value in said.items())
+            or any(event.payload.get(name) != value for name, value in said.items())
         ):
             yield Finding("announced_otherwise", str(version), "its event differs")
     for seat, number in announced:
@@ -116,7 +116,7 @@ def check_agencies() -> Iterator[Finding]:
     for agency in Agency.objects.order_by("pk"):
         own = events.get(agency.pk, [])
         added = [event.payload for event in own if event.type == "agency.added"]
-        told_zones = [event.payload["timezone"] for event in own
+        told_zones = [event.payload.get("timezone") for event in own
                       if "timezone" in event.payload]  # fmt: skip
         if not added or added[0]["currency"] != agency.currency:
             yield Finding("announced_otherwise", codes[agency.pk], "agency differs")
@@ -132,14 +132,14 @@ def _told_edges(events: list[OutboxEvent]) -> list[tuple[Any, ...]]:
     for event in events:
         if event.type != "agency.upline_changed":
             continue
-        on = date.fromisoformat(event.payload["on"])
+        on = date.fromisoformat(event.payload.get("on"))
         if edges and edges[-1][2] is None:
             if edges[-1][1] >= on:
                 edges.pop()
             else:
                 edges[-1][2] = on
-        if event.payload["upline"]:
-            edges.append([event.payload["upline"], on, None])
+        if event.payload.get("upline"):
+            edges.append([event.payload.get("upline"), on, None])
     return [tuple(edge) for edge in edges]
 
 
@@ -156,9 +156,9 @@ def check_shares() -> Iterator[Finding]:
             yield Finding("shares_not_whole", str(known), "do not sum to 100 %")
         if (
             event is None
-            or event.payload["shares"] != shares
-            or event.payload["starts_on"] != known.starts_on.isoformat()
-            or event.payload["cutoff"] != known.cutoff
+            or event.payload.get("shares") != shares
+            or event.payload.get("starts_on") != known.starts_on.isoformat()
+            or event.payload.get("cutoff") != known.cutoff
         ):
             yield Finding("announced_otherwise", str(known), "its event differs")
     for missing in announced:
@@ -168,7 +168,7 @@ def check_shares() -> Iterator[Finding]:
 def check_prices() -> Iterator[Finding]:
     """Published lists still say what was published."""
     announced = {
-        event.payload["code"]: event.payload["hash"]
+        event.payload.get("code"): event.payload.get("hash")
         for event in OutboxEvent.objects.filter(type="price_list.published")
     }
     published = PriceList.objects.prefetch_related(*WITH_RATES).filter(
@@ -200,7 +200,7 @@ def check_outbox() -> Iterator[Finding]:
             message = f"{count} events up to {highest}, counter at {last}"
             yield Finding("outbox_hole", f"stream {stream}", message)
     issued = {
-        event.payload["id"]: event.payload["hash"]
+        event.payload.get("id"): event.payload.get("hash")
         for event in OutboxEvent.objects.filter(
             type__in=["invoice.issued", "credit_note.issued"]
         )
@@ -221,8 +221,8 @@ def _check_void_events() -> Iterator[Finding]:
     for event in OutboxEvent.objects.filter(
         type__in=["invoice.voided", "credit_note.voided"]
     ):
-        if voided.pop(event.payload["id"], None) != event.payload["cutoffs"]:
-            number = event.payload["number"]
+        if voided.pop(event.payload.get("id"), None) != event.payload.get("cutoffs"):
+            number = event.payload.get("number")
             yield Finding("announced_otherwise", number, "its void differs")
     for public_id in voided:
         yield Finding("not_announced", f"void of {public_id}", "no event tells of it")
