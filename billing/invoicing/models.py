@@ -71,7 +71,9 @@ class RunItem(models.Model):
         RELEASED = "released", "parked, then billed by a later run"
         DONE = "done"
 
-    run = models.ForeignKey(BillingRun, models.PROTECT, related_name="items")
+    run = models.ForeignKey(
+        BillingRun, models.PROTECT, related_name="items", db_index=False
+    )
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     attempts = models.PositiveIntegerField(default=0)
@@ -206,15 +208,21 @@ class DocumentLine(models.Model):
         SEAT = "seat"
         USAGE = "usage"
 
-    document = models.ForeignKey(Document, models.PROTECT, related_name="lines")
+    document = models.ForeignKey(
+        Document, models.PROTECT, related_name="lines", db_index=False
+    )
     position = models.PositiveIntegerField()
-    payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
-    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
+    payer = models.ForeignKey(Agency, models.PROTECT, related_name="+", db_index=False)
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+", db_index=False)
     month = models.DateField()
     late = models.BooleanField(help_text="The month was billed before.")
     kind = models.CharField(max_length=8, choices=Kind)
-    meter = models.ForeignKey(Meter, models.PROTECT, null=True, related_name="+")
-    price_list = models.ForeignKey(PriceList, models.PROTECT, related_name="+")
+    meter = models.ForeignKey(
+        Meter, models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    price_list = models.ForeignKey(
+        PriceList, models.PROTECT, related_name="+", db_index=False
+    )
     description = models.CharField(max_length=300)
     raw = models.DecimalField(max_digits=24, decimal_places=6)
     billable = models.DecimalField(max_digits=24, decimal_places=6)

@@ -67,9 +67,9 @@ class UsageDay(models.Model):
     database freezes the row once it is taken.
     """
 
-    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+", db_index=False)
     agent = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="+")
-    meter = models.ForeignKey(Meter, models.PROTECT, related_name="+")
+    meter = models.ForeignKey(Meter, models.PROTECT, related_name="+", db_index=False)
     breakdown = models.CharField(max_length=40, default="", blank=True)
     used_on = models.DateField()
     cutoff = models.BigIntegerField()

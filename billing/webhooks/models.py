@@ -27,7 +27,9 @@ class OutboxEvent(models.Model):
     """One event, written in the transaction of its fact."""
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
-    stream = models.ForeignKey(OutboxStream, models.PROTECT, related_name="events")
+    stream = models.ForeignKey(
+        OutboxStream, models.PROTECT, related_name="events", db_index=False
+    )
     sequence = models.BigIntegerField()
     type = models.CharField(max_length=64)
     subject = models.CharField(

@@ -123,8 +123,10 @@ class SeatVersion(models.Model):
         CANCEL = "cancel", "cancelled"
         REDATE = "redate", "re-dated"
 
-    seat = models.ForeignKey(Seat, models.PROTECT, related_name="versions")
-    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
+    seat = models.ForeignKey(
+        Seat, models.PROTECT, related_name="versions", db_index=False
+    )
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+", db_index=False)
     number = models.PositiveIntegerField()
     action = models.CharField(max_length=16, choices=Action)
     agent = models.ForeignKey(Agent, models.PROTECT, related_name="+")
