@@ -3,464 +3,1206 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.expressions
-import seats.columns
 from django.db import migrations, models
+
+import seats.columns
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('billing', '0001_initial'),
-        ('seats', '0001_initial'),
+        ("billing", "0001_initial"),
+        ("seats", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='EventKey',
+            name="EventKey",
             fields=[
-                ('key', models.UUIDField(primary_key=True, serialize=False)),
-                ('content', models.UUIDField()),
-                ('event_id', models.BigIntegerField()),
-                ('used_on', models.DateField()),
+                ("key", models.UUIDField(primary_key=True, serialize=False)),
+                ("content", models.UUIDField()),
+                ("event_id", models.BigIntegerField()),
+                ("used_on", models.DateField()),
             ],
         ),
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('payer', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='account', serialize=False, to='seats.agency')),
-                ('billing_name', models.CharField(blank=True, max_length=200)),
-                ('address', models.TextField(blank=True)),
-                ('email', models.EmailField(blank=True, max_length=254)),
-                ('tax_id', models.CharField(blank=True, max_length=64, verbose_name='tax id')),
-                ('next_number', models.PositiveIntegerField(default=1, editable=False)),
-                ('last_hash', models.CharField(blank=True, editable=False, max_length=64)),
+                (
+                    "payer",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="account",
+                        serialize=False,
+                        to="seats.agency",
+                    ),
+                ),
+                ("billing_name", models.CharField(blank=True, max_length=200)),
+                ("address", models.TextField(blank=True)),
+                ("email", models.EmailField(blank=True, max_length=254)),
+                (
+                    "tax_id",
+                    models.CharField(blank=True, max_length=64, verbose_name="tax id"),
+                ),
+                ("next_number", models.PositiveIntegerField(default=1, editable=False)),
+                (
+                    "last_hash",
+                    models.CharField(blank=True, editable=False, max_length=64),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('next_number__gte', 1)), name='numbers_start_at_one')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("next_number__gte", 1)),
+                        name="numbers_start_at_one",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='BillingRun',
+            name="BillingRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
-                ('month', models.DateField()),
-                ('accept_outliers', models.BooleanField(default=False, help_text='Staff looked: do not park for an unusual total.')),
-                ('actor', models.CharField(max_length=200)),
-                ('started_at', models.DateTimeField()),
-                ('planned_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('payer', models.ForeignKey(blank=True, help_text='Empty: every payer.', null=True, on_delete=django.db.models.deletion.PROTECT, to='seats.agency')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "public_id",
+                    models.UUIDField(
+                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                    ),
+                ),
+                ("month", models.DateField()),
+                (
+                    "accept_outliers",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Staff looked: do not park for an unusual total.",
+                    ),
+                ),
+                ("actor", models.CharField(max_length=200)),
+                ("started_at", models.DateTimeField()),
+                ("planned_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "payer",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty: every payer.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="seats.agency",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-month', '-id'],
+                "ordering": ["-month", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='Document',
+            name="Document",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
-                ('kind', models.CharField(choices=[('invoice', 'Invoice'), ('correction', 'correction credit note')], max_length=16)),
-                ('status', models.CharField(choices=[('draft', 'Draft'), ('open', 'Open'), ('paid', 'Paid'), ('void', 'Void'), ('uncollectible', 'Uncollectible')], default='draft', max_length=16)),
-                ('number', models.PositiveIntegerField(null=True)),
-                ('month', models.DateField()),
-                ('currency', models.CharField(max_length=3)),
-                ('price_list_hash', models.CharField(blank=True, max_length=64)),
-                ('subtotal', models.DecimalField(decimal_places=3, max_digits=18)),
-                ('tax', models.DecimalField(decimal_places=3, default=0, max_digits=18)),
-                ('total', models.DecimalField(decimal_places=3, max_digits=18)),
-                ('parties', models.JSONField(help_text='Names and addresses, as they were.')),
-                ('cutoffs', models.JSONField(help_text='Cut-off of each agency it was made at.')),
-                ('created_at', models.DateTimeField()),
-                ('review_until', models.DateTimeField(null=True)),
-                ('issued_at', models.DateTimeField(null=True)),
-                ('due_at', models.DateTimeField(null=True)),
-                ('hash', models.CharField(blank=True, max_length=64)),
-                ('previous_hash', models.CharField(blank=True, max_length=64)),
-                ('payer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='documents', to='seats.agency')),
-                ('run', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='billing.billingrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "public_id",
+                    models.UUIDField(
+                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("invoice", "Invoice"),
+                            ("correction", "correction credit note"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("open", "Open"),
+                            ("paid", "Paid"),
+                            ("void", "Void"),
+                            ("uncollectible", "Uncollectible"),
+                        ],
+                        default="draft",
+                        max_length=16,
+                    ),
+                ),
+                ("number", models.PositiveIntegerField(null=True)),
+                ("month", models.DateField()),
+                ("currency", models.CharField(max_length=3)),
+                ("price_list_hash", models.CharField(blank=True, max_length=64)),
+                ("subtotal", models.DecimalField(decimal_places=3, max_digits=18)),
+                (
+                    "tax",
+                    models.DecimalField(decimal_places=3, default=0, max_digits=18),
+                ),
+                ("total", models.DecimalField(decimal_places=3, max_digits=18)),
+                (
+                    "parties",
+                    models.JSONField(help_text="Names and addresses, as they were."),
+                ),
+                (
+                    "cutoffs",
+                    models.JSONField(
+                        help_text="Cut-off of each agency it was made at."
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("review_until", models.DateTimeField(null=True)),
+                ("issued_at", models.DateTimeField(null=True)),
+                ("due_at", models.DateTimeField(null=True)),
+                ("hash", models.CharField(blank=True, max_length=64)),
+                ("previous_hash", models.CharField(blank=True, max_length=64)),
+                (
+                    "payer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="documents",
+                        to="seats.agency",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="billing.billingrun",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['payer', 'number'],
+                "ordering": ["payer", "number"],
             },
         ),
         migrations.CreateModel(
-            name='Meter',
+            name="Meter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=40, unique=True)),
-                ('name', models.CharField(max_length=120)),
-                ('raw_unit', models.CharField(help_text='As reported: second.', max_length=24)),
-                ('billed_unit', models.CharField(help_text='As priced: minute.', max_length=24)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("code", models.CharField(max_length=40, unique=True)),
+                ("name", models.CharField(max_length=120)),
+                (
+                    "raw_unit",
+                    models.CharField(help_text="As reported: second.", max_length=24),
+                ),
+                (
+                    "billed_unit",
+                    models.CharField(help_text="As priced: minute.", max_length=24),
+                ),
             ],
             options={
-                'ordering': ['code'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('code__regex', '^[a-z][a-z0-9_.]*$')), name='meter_code_is_plain')],
+                "ordering": ["code"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("code__regex", "^[a-z][a-z0-9_.]*$")),
+                        name="meter_code_is_plain",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='OutboxStream',
+            name="OutboxStream",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('last_sequence', models.BigIntegerField(default=0)),
-                ('agency', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='seats.agency')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("last_sequence", models.BigIntegerField(default=0)),
+                (
+                    "agency",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="seats.agency",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='OutboxEvent',
+            name="OutboxEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
-                ('sequence', models.BigIntegerField()),
-                ('type', models.CharField(max_length=64)),
-                ('subject', models.CharField(help_text='The object the event is about; its order is kept.', max_length=120)),
-                ('payload', models.JSONField()),
-                ('occurred_at', models.DateTimeField()),
-                ('stream', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='billing.outboxstream')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "public_id",
+                    models.UUIDField(
+                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                    ),
+                ),
+                ("sequence", models.BigIntegerField()),
+                ("type", models.CharField(max_length=64)),
+                (
+                    "subject",
+                    models.CharField(
+                        help_text="The object the event is about; its order is kept.",
+                        max_length=120,
+                    ),
+                ),
+                ("payload", models.JSONField()),
+                ("occurred_at", models.DateTimeField()),
+                (
+                    "stream",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="events",
+                        to="billing.outboxstream",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['stream', 'sequence'],
+                "ordering": ["stream", "sequence"],
             },
         ),
         migrations.CreateModel(
-            name='PayerShareSet',
+            name="PayerShareSet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts_on', models.DateField()),
-                ('actor', models.CharField(max_length=200)),
-                ('reason', models.CharField(blank=True, max_length=500)),
-                ('cutoff', models.BigIntegerField()),
-                ('recorded_at', models.DateTimeField()),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='share_sets', to='seats.agency')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("starts_on", models.DateField()),
+                ("actor", models.CharField(max_length=200)),
+                ("reason", models.CharField(blank=True, max_length=500)),
+                ("cutoff", models.BigIntegerField()),
+                ("recorded_at", models.DateTimeField()),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="share_sets",
+                        to="seats.agency",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['agency', 'starts_on', 'id'],
+                "ordering": ["agency", "starts_on", "id"],
             },
         ),
         migrations.CreateModel(
-            name='PayerShare',
+            name="PayerShare",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('percent', models.DecimalField(decimal_places=6, max_digits=9)),
-                ('payer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='seats.agency')),
-                ('share_set', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='shares', to='billing.payershareset')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("percent", models.DecimalField(decimal_places=6, max_digits=9)),
+                (
+                    "payer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="seats.agency",
+                    ),
+                ),
+                (
+                    "share_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="shares",
+                        to="billing.payershareset",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['share_set', 'payer'],
+                "ordering": ["share_set", "payer"],
             },
         ),
         migrations.CreateModel(
-            name='PriceList',
+            name="PriceList",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
-                ('code', models.CharField(max_length=40, unique=True)),
-                ('currency', models.CharField(max_length=3)),
-                ('starts_on', models.DateField()),
-                ('seat_price', models.DecimalField(decimal_places=8, max_digits=18)),
-                ('seat_includes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=80), blank=True, default=list, help_text='What a seat contains at no further charge.', size=None)),
-                ('status', models.CharField(choices=[('draft', 'Draft'), ('published', 'Published')], default='draft', editable=False, max_length=16)),
-                ('published_at', models.DateTimeField(editable=False, null=True)),
-                ('content_hash', models.CharField(blank=True, editable=False, max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "public_id",
+                    models.UUIDField(
+                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                    ),
+                ),
+                ("code", models.CharField(max_length=40, unique=True)),
+                ("currency", models.CharField(max_length=3)),
+                ("starts_on", models.DateField()),
+                ("seat_price", models.DecimalField(decimal_places=8, max_digits=18)),
+                (
+                    "seat_includes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=80),
+                        blank=True,
+                        default=list,
+                        help_text="What a seat contains at no further charge.",
+                        size=None,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("draft", "Draft"), ("published", "Published")],
+                        default="draft",
+                        editable=False,
+                        max_length=16,
+                    ),
+                ),
+                ("published_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "content_hash",
+                    models.CharField(blank=True, editable=False, max_length=64),
+                ),
             ],
             options={
-                'ordering': ['currency', '-starts_on'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status', 'published')), fields=('currency', 'starts_on'), name='one_published_list_per_currency_and_month'), models.CheckConstraint(condition=models.Q(('starts_on__day', 1)), name='price_list_starts_with_a_month'), models.CheckConstraint(condition=models.Q(('seat_price__gte', 0), ('seat_price__lt', 100000000000000)), name='seat_price_is_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('content_hash', ''), ('published_at__isnull', True), ('status', 'draft')), models.Q(('published_at__isnull', False), ('status', 'published'), models.Q(('content_hash', ''), _negated=True)), _connector='OR'), name='a_published_list_has_its_hash')],
+                "ordering": ["currency", "-starts_on"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "published")),
+                        fields=("currency", "starts_on"),
+                        name="one_published_list_per_currency_and_month",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("starts_on__day", 1)),
+                        name="price_list_starts_with_a_month",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("seat_price__gte", 0), ("seat_price__lt", 100000000000000)
+                        ),
+                        name="seat_price_is_not_negative",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("content_hash", ""),
+                                ("published_at__isnull", True),
+                                ("status", "draft"),
+                            ),
+                            models.Q(
+                                ("published_at__isnull", False),
+                                ("status", "published"),
+                                models.Q(("content_hash", ""), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="a_published_list_has_its_hash",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='DocumentLine',
+            name="DocumentLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('month', models.DateField()),
-                ('late', models.BooleanField(help_text='The month was billed before.')),
-                ('kind', models.CharField(choices=[('seat', 'Seat'), ('usage', 'Usage')], max_length=8)),
-                ('description', models.CharField(max_length=300)),
-                ('raw', models.DecimalField(decimal_places=6, max_digits=24)),
-                ('billable', models.DecimalField(decimal_places=6, max_digits=24)),
-                ('quantity', models.DecimalField(decimal_places=6, max_digits=24)),
-                ('included', models.DecimalField(decimal_places=6, max_digits=24)),
-                ('unit_price', models.DecimalField(decimal_places=8, max_digits=18, null=True)),
-                ('charge', models.DecimalField(decimal_places=3, max_digits=18)),
-                ('amount_before', models.DecimalField(decimal_places=3, max_digits=18)),
-                ('amount_now', models.DecimalField(decimal_places=3, max_digits=18)),
-                ('amount', models.DecimalField(decimal_places=3, max_digits=18)),
-                ('tax', models.DecimalField(decimal_places=3, default=0, max_digits=18)),
-                ('agency', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='seats.agency')),
-                ('document', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='billing.document')),
-                ('payer', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='seats.agency')),
-                ('meter', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.meter')),
-                ('price_list', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.pricelist')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("position", models.PositiveIntegerField()),
+                ("month", models.DateField()),
+                ("late", models.BooleanField(help_text="The month was billed before.")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("seat", "Seat"), ("usage", "Usage")], max_length=8
+                    ),
+                ),
+                ("description", models.CharField(max_length=300)),
+                ("raw", models.DecimalField(decimal_places=6, max_digits=24)),
+                ("billable", models.DecimalField(decimal_places=6, max_digits=24)),
+                ("quantity", models.DecimalField(decimal_places=6, max_digits=24)),
+                ("included", models.DecimalField(decimal_places=6, max_digits=24)),
+                (
+                    "unit_price",
+                    models.DecimalField(decimal_places=8, max_digits=18, null=True),
+                ),
+                ("charge", models.DecimalField(decimal_places=3, max_digits=18)),
+                ("amount_before", models.DecimalField(decimal_places=3, max_digits=18)),
+                ("amount_now", models.DecimalField(decimal_places=3, max_digits=18)),
+                ("amount", models.DecimalField(decimal_places=3, max_digits=18)),
+                (
+                    "tax",
+                    models.DecimalField(decimal_places=3, default=0, max_digits=18),
+                ),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="seats.agency",
+                    ),
+                ),
+                (
+                    "document",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="lines",
+                        to="billing.document",
+                    ),
+                ),
+                (
+                    "payer",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="seats.agency",
+                    ),
+                ),
+                (
+                    "meter",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="billing.meter",
+                    ),
+                ),
+                (
+                    "price_list",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="billing.pricelist",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['document', 'position'],
+                "ordering": ["document", "position"],
             },
         ),
         migrations.AddField(
-            model_name='document',
-            name='price_list',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='billing.pricelist'),
+            model_name="document",
+            name="price_list",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="billing.pricelist",
+            ),
         ),
         migrations.CreateModel(
-            name='Rate',
+            name="Rate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('minimum', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('increment', models.DecimalField(decimal_places=6, default=1, max_digits=18)),
-                ('unit_size', models.DecimalField(decimal_places=6, default=1, max_digits=18)),
-                ('model', models.CharField(choices=[('per_unit', 'per unit'), ('graduated', 'Graduated'), ('volume', 'Volume'), ('package', 'Package')], default='per_unit', max_length=16)),
-                ('unit_price', models.DecimalField(blank=True, decimal_places=8, max_digits=18, null=True)),
-                ('package_size', models.DecimalField(blank=True, decimal_places=6, max_digits=18, null=True)),
-                ('included_per_seat', models.DecimalField(decimal_places=6, default=0, max_digits=18)),
-                ('meter', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rates', to='billing.meter')),
-                ('price_list', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rates', to='billing.pricelist')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "minimum",
+                    models.DecimalField(decimal_places=6, default=0, max_digits=18),
+                ),
+                (
+                    "increment",
+                    models.DecimalField(decimal_places=6, default=1, max_digits=18),
+                ),
+                (
+                    "unit_size",
+                    models.DecimalField(decimal_places=6, default=1, max_digits=18),
+                ),
+                (
+                    "model",
+                    models.CharField(
+                        choices=[
+                            ("per_unit", "per unit"),
+                            ("graduated", "Graduated"),
+                            ("volume", "Volume"),
+                            ("package", "Package"),
+                        ],
+                        default="per_unit",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "unit_price",
+                    models.DecimalField(
+                        blank=True, decimal_places=8, max_digits=18, null=True
+                    ),
+                ),
+                (
+                    "package_size",
+                    models.DecimalField(
+                        blank=True, decimal_places=6, max_digits=18, null=True
+                    ),
+                ),
+                (
+                    "included_per_seat",
+                    models.DecimalField(decimal_places=6, default=0, max_digits=18),
+                ),
+                (
+                    "meter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rates",
+                        to="billing.meter",
+                    ),
+                ),
+                (
+                    "price_list",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rates",
+                        to="billing.pricelist",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['price_list', 'meter__code'],
+                "ordering": ["price_list", "meter__code"],
             },
         ),
         migrations.CreateModel(
-            name='RateTier',
+            name="RateTier",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField()),
-                ('up_to', models.DecimalField(blank=True, decimal_places=6, max_digits=18, null=True)),
-                ('unit_price', models.DecimalField(decimal_places=8, max_digits=18)),
-                ('flat_fee', models.DecimalField(decimal_places=8, default=0, max_digits=18)),
-                ('rate', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tiers', to='billing.rate')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField()),
+                (
+                    "up_to",
+                    models.DecimalField(
+                        blank=True, decimal_places=6, max_digits=18, null=True
+                    ),
+                ),
+                ("unit_price", models.DecimalField(decimal_places=8, max_digits=18)),
+                (
+                    "flat_fee",
+                    models.DecimalField(decimal_places=8, default=0, max_digits=18),
+                ),
+                (
+                    "rate",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tiers",
+                        to="billing.rate",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['rate', 'position'],
+                "ordering": ["rate", "position"],
             },
         ),
         migrations.CreateModel(
-            name='RunCut',
+            name="RunCut",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cutoff', models.BigIntegerField()),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='seats.agency')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='cuts', to='billing.billingrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("cutoff", models.BigIntegerField()),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="seats.agency",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="cuts",
+                        to="billing.billingrun",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RunItem',
+            name="RunItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('working', 'Working'), ('review', 'waiting for review'), ('parked', 'Parked'), ('released', 'parked, then billed by a later run'), ('done', 'Done')], default='pending', max_length=16)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField()),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('code', models.CharField(blank=True, help_text='Why it is parked.', max_length=40)),
-                ('last_error', models.TextField(blank=True)),
-                ('documents', models.PositiveIntegerField(default=0)),
-                ('payer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='seats.agency')),
-                ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='items', to='billing.billingrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("working", "Working"),
+                            ("review", "waiting for review"),
+                            ("parked", "Parked"),
+                            ("released", "parked, then billed by a later run"),
+                            ("done", "Done"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField()),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "code",
+                    models.CharField(
+                        blank=True, help_text="Why it is parked.", max_length=40
+                    ),
+                ),
+                ("last_error", models.TextField(blank=True)),
+                ("documents", models.PositiveIntegerField(default=0)),
+                (
+                    "payer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="seats.agency",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="items",
+                        to="billing.billingrun",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['run', 'payer'],
+                "ordering": ["run", "payer"],
             },
         ),
         migrations.CreateModel(
-            name='UsageConflict',
+            name="UsageConflict",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.UUIDField()),
-                ('content', models.UUIDField()),
-                ('event', models.JSONField(help_text='The event as it was sent.')),
-                ('received_at', models.DateTimeField()),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='seats.agency')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("key", models.UUIDField()),
+                ("content", models.UUIDField()),
+                ("event", models.JSONField(help_text="The event as it was sent.")),
+                ("received_at", models.DateTimeField()),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="seats.agency",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-received_at'],
+                "ordering": ["-received_at"],
             },
         ),
         migrations.CreateModel(
-            name='UsageDay',
+            name="UsageDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('breakdown', models.CharField(blank=True, default='', max_length=40)),
-                ('used_on', models.DateField()),
-                ('cutoff', models.BigIntegerField()),
-                ('events', models.BigIntegerField()),
-                ('raw', models.DecimalField(decimal_places=6, max_digits=24)),
-                ('billable', models.DecimalField(decimal_places=6, max_digits=24)),
-                ('agency', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='seats.agency')),
-                ('agent', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='seats.agent')),
-                ('meter', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='billing.meter')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("breakdown", models.CharField(blank=True, default="", max_length=40)),
+                ("used_on", models.DateField()),
+                ("cutoff", models.BigIntegerField()),
+                ("events", models.BigIntegerField()),
+                ("raw", models.DecimalField(decimal_places=6, max_digits=24)),
+                ("billable", models.DecimalField(decimal_places=6, max_digits=24)),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="seats.agency",
+                    ),
+                ),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="seats.agent",
+                    ),
+                ),
+                (
+                    "meter",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="billing.meter",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Void',
+            name="Void",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('actor', models.CharField(max_length=200)),
-                ('reason', models.CharField(max_length=500)),
-                ('cutoff', models.BigIntegerField()),
-                ('recorded_at', models.DateTimeField()),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='seats.agency')),
-                ('document', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='voids', to='billing.document')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("actor", models.CharField(max_length=200)),
+                ("reason", models.CharField(max_length=500)),
+                ("cutoff", models.BigIntegerField()),
+                ("recorded_at", models.DateTimeField()),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="seats.agency",
+                    ),
+                ),
+                (
+                    "document",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="voids",
+                        to="billing.document",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Watermark',
+            name="Watermark",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('billed_cutoff', models.BigIntegerField()),
-                ('billed_through', models.DateField()),
-                ('agency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='seats.agency')),
-                ('payer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='watermarks', to='seats.agency')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("billed_cutoff", models.BigIntegerField()),
+                ("billed_through", models.DateField()),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="seats.agency",
+                    ),
+                ),
+                (
+                    "payer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="watermarks",
+                        to="seats.agency",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='billingrun',
-            constraint=models.CheckConstraint(condition=models.Q(('month__day', 1)), name='run_is_for_a_month'),
+            model_name="billingrun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("month__day", 1)), name="run_is_for_a_month"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='billingrun',
-            constraint=models.UniqueConstraint(condition=models.Q(('finished_at__isnull', True)), fields=('month', 'payer'), name='one_unfinished_run_per_month', nulls_distinct=False),
+            model_name="billingrun",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("finished_at__isnull", True)),
+                fields=("month", "payer"),
+                name="one_unfinished_run_per_month",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='outboxstream',
-            constraint=models.UniqueConstraint(fields=('agency',), name='one_stream_per_agency', nulls_distinct=False),
+            model_name="outboxstream",
+            constraint=models.UniqueConstraint(
+                fields=("agency",), name="one_stream_per_agency", nulls_distinct=False
+            ),
         ),
         migrations.AddConstraint(
-            model_name='outboxevent',
-            constraint=models.UniqueConstraint(fields=('stream', 'sequence'), name='one_event_per_sequence_number'),
+            model_name="outboxevent",
+            constraint=models.UniqueConstraint(
+                fields=("stream", "sequence"), name="one_event_per_sequence_number"
+            ),
         ),
         migrations.AddIndex(
-            model_name='payershareset',
-            index=models.Index(fields=['agency', 'cutoff'], name='share_set_by_cutoff'),
+            model_name="payershareset",
+            index=models.Index(fields=["agency", "cutoff"], name="share_set_by_cutoff"),
         ),
         migrations.AddConstraint(
-            model_name='payershare',
-            constraint=models.UniqueConstraint(fields=('share_set', 'payer'), name='one_share_per_payer'),
+            model_name="payershare",
+            constraint=models.UniqueConstraint(
+                fields=("share_set", "payer"), name="one_share_per_payer"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payershare',
-            constraint=models.CheckConstraint(condition=models.Q(('percent__gt', 0), ('percent__lte', 100)), name='share_is_a_part_of_the_whole'),
+            model_name="payershare",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("percent__gt", 0), ("percent__lte", 100)),
+                name="share_is_a_part_of_the_whole",
+            ),
         ),
         migrations.AddIndex(
-            model_name='documentline',
-            index=models.Index(fields=['payer', 'agency', 'month'], name='billed_so_far'),
+            model_name="documentline",
+            index=models.Index(
+                fields=["payer", "agency", "month"], name="billed_so_far"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='documentline',
-            constraint=models.UniqueConstraint(fields=('document', 'position'), name='one_line_per_position'),
+            model_name="documentline",
+            constraint=models.UniqueConstraint(
+                fields=("document", "position"), name="one_line_per_position"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='documentline',
-            constraint=models.UniqueConstraint(fields=('document', 'agency', 'month', 'kind', 'meter'), name='one_line_per_agency_month_and_thing', nulls_distinct=False),
+            model_name="documentline",
+            constraint=models.UniqueConstraint(
+                fields=("document", "agency", "month", "kind", "meter"),
+                name="one_line_per_agency_month_and_thing",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='documentline',
-            constraint=models.CheckConstraint(condition=models.Q(('amount', django.db.models.expressions.CombinedExpression(models.F('amount_now'), '-', models.F('amount_before'))), ('amount_now__lt', 100000000000000), ('amount_before__lt', 100000000000000)), name='line_amount_is_now_less_before'),
+            model_name="documentline",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "amount",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("amount_now"), "-", models.F("amount_before")
+                        ),
+                    ),
+                    ("amount_now__lt", 100000000000000),
+                    ("amount_before__lt", 100000000000000),
+                ),
+                name="line_amount_is_now_less_before",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='documentline',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'seat'), ('meter__isnull', True)), models.Q(('kind', 'usage'), ('meter__isnull', False)), _connector='OR'), name='a_usage_line_names_its_meter'),
+            model_name="documentline",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "seat"), ("meter__isnull", True)),
+                    models.Q(("kind", "usage"), ("meter__isnull", False)),
+                    _connector="OR",
+                ),
+                name="a_usage_line_names_its_meter",
+            ),
         ),
         migrations.AddIndex(
-            model_name='document',
-            index=models.Index(fields=['month'], name='document_by_month'),
+            model_name="document",
+            index=models.Index(fields=["month"], name="document_by_month"),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.UniqueConstraint(fields=('payer', 'number'), name='one_document_per_payer_and_number'),
+            model_name="document",
+            constraint=models.UniqueConstraint(
+                fields=("payer", "number"), name="one_document_per_payer_and_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'draft')), fields=('payer',), name='one_draft_per_payer'),
+            model_name="document",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "draft")),
+                fields=("payer",),
+                name="one_draft_per_payer",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.CheckConstraint(condition=models.Q(('total', django.db.models.expressions.CombinedExpression(models.F('subtotal'), '+', models.F('tax')))), name='total_is_subtotal_plus_tax'),
+            model_name="document",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "total",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("subtotal"), "+", models.F("tax")
+                        ),
+                    )
+                ),
+                name="total_is_subtotal_plus_tax",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.CheckConstraint(condition=models.Q(('total__lt', 100000000000000), ('subtotal__lt', 100000000000000), ('tax__lt', 100000000000000)), name='document_total_is_a_number'),
+            model_name="document",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("total__lt", 100000000000000),
+                    ("subtotal__lt", 100000000000000),
+                    ("tax__lt", 100000000000000),
+                ),
+                name="document_total_is_a_number",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'invoice'), ('total__gte', 0)), models.Q(('kind', 'correction'), ('total__lt', 0)), _connector='OR'), name='only_a_credit_note_is_negative'),
+            model_name="document",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "invoice"), ("total__gte", 0)),
+                    models.Q(("kind", "correction"), ("total__lt", 0)),
+                    _connector="OR",
+                ),
+                name="only_a_credit_note_is_negative",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('due_at__isnull', True), ('hash', ''), ('issued_at__isnull', True), ('number__isnull', True), ('status', 'draft')), models.Q(models.Q(('status', 'draft'), _negated=True), ('due_at__isnull', False), ('issued_at__isnull', False), ('number__isnull', False), models.Q(('hash', ''), _negated=True)), _connector='OR'), name='an_issued_document_has_number_and_hash'),
+            model_name="document",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("due_at__isnull", True),
+                        ("hash", ""),
+                        ("issued_at__isnull", True),
+                        ("number__isnull", True),
+                        ("status", "draft"),
+                    ),
+                    models.Q(
+                        models.Q(("status", "draft"), _negated=True),
+                        ("due_at__isnull", False),
+                        ("issued_at__isnull", False),
+                        ("number__isnull", False),
+                        models.Q(("hash", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="an_issued_document_has_number_and_hash",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.CheckConstraint(condition=models.Q(('month__day', 1)), name='document_is_for_a_month'),
+            model_name="document",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("month__day", 1)), name="document_is_for_a_month"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rate',
-            constraint=models.UniqueConstraint(fields=('price_list', 'meter'), name='one_rate_per_list_and_meter'),
+            model_name="rate",
+            constraint=models.UniqueConstraint(
+                fields=("price_list", "meter"), name="one_rate_per_list_and_meter"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rate',
-            constraint=models.CheckConstraint(condition=models.Q(('included_per_seat__gte', 0), ('increment__gt', 0), ('minimum__gte', 0), ('unit_size__gt', 0)), name='rate_steps_are_positive'),
+            model_name="rate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("included_per_seat__gte", 0),
+                    ("increment__gt", 0),
+                    ("minimum__gte", 0),
+                    ("unit_size__gt", 0),
+                ),
+                name="rate_steps_are_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rate',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('model', 'per_unit'), ('package_size__isnull', True), ('unit_price__gte', 0), ('unit_price__isnull', False)), models.Q(('model', 'package'), ('package_size__gt', 0), ('package_size__isnull', False), ('unit_price__gte', 0), ('unit_price__isnull', False)), models.Q(('model__in', ['graduated', 'volume']), ('package_size__isnull', True), ('unit_price__isnull', True)), _connector='OR'), name='rate_has_what_its_model_needs'),
+            model_name="rate",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("model", "per_unit"),
+                        ("package_size__isnull", True),
+                        ("unit_price__gte", 0),
+                        ("unit_price__isnull", False),
+                    ),
+                    models.Q(
+                        ("model", "package"),
+                        ("package_size__gt", 0),
+                        ("package_size__isnull", False),
+                        ("unit_price__gte", 0),
+                        ("unit_price__isnull", False),
+                    ),
+                    models.Q(
+                        ("model__in", ["graduated", "volume"]),
+                        ("package_size__isnull", True),
+                        ("unit_price__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="rate_has_what_its_model_needs",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ratetier',
-            constraint=models.UniqueConstraint(fields=('rate', 'position'), name='one_tier_per_position'),
+            model_name="ratetier",
+            constraint=models.UniqueConstraint(
+                fields=("rate", "position"), name="one_tier_per_position"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ratetier',
-            constraint=models.UniqueConstraint(fields=('rate', 'up_to'), name='one_tier_per_upper_bound', nulls_distinct=False),
+            model_name="ratetier",
+            constraint=models.UniqueConstraint(
+                fields=("rate", "up_to"),
+                name="one_tier_per_upper_bound",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ratetier',
-            constraint=models.CheckConstraint(condition=models.Q(('flat_fee__gte', 0), ('unit_price__gte', 0), models.Q(('up_to__isnull', True), ('up_to__gt', 0), _connector='OR')), name='tier_prices_are_not_negative'),
+            model_name="ratetier",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("flat_fee__gte", 0),
+                    ("unit_price__gte", 0),
+                    models.Q(
+                        ("up_to__isnull", True), ("up_to__gt", 0), _connector="OR"
+                    ),
+                ),
+                name="tier_prices_are_not_negative",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='runcut',
-            constraint=models.UniqueConstraint(fields=('run', 'agency'), name='one_cut_per_run_and_agency'),
+            model_name="runcut",
+            constraint=models.UniqueConstraint(
+                fields=("run", "agency"), name="one_cut_per_run_and_agency"
+            ),
         ),
         migrations.AddIndex(
-            model_name='runitem',
-            index=models.Index(condition=models.Q(('state__in', ['pending', 'working'])), fields=['next_attempt_at'], name='run_items_due'),
+            model_name="runitem",
+            index=models.Index(
+                condition=models.Q(("state__in", ["pending", "working"])),
+                fields=["next_attempt_at"],
+                name="run_items_due",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='runitem',
-            constraint=models.UniqueConstraint(fields=('run', 'payer'), name='one_item_per_run_and_payer'),
+            model_name="runitem",
+            constraint=models.UniqueConstraint(
+                fields=("run", "payer"), name="one_item_per_run_and_payer"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='usageconflict',
-            constraint=models.UniqueConstraint(fields=('key', 'content'), name='one_conflict_per_content'),
+            model_name="usageconflict",
+            constraint=models.UniqueConstraint(
+                fields=("key", "content"), name="one_conflict_per_content"
+            ),
         ),
         migrations.AddIndex(
-            model_name='usageday',
-            index=models.Index(fields=['agency', 'cutoff', 'used_on'], name='usage_day_by_cutoff'),
+            model_name="usageday",
+            index=models.Index(
+                fields=["agency", "cutoff", "used_on"], name="usage_day_by_cutoff"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='usageday',
-            constraint=models.UniqueConstraint(fields=('agency', 'used_on', 'meter', 'agent', 'breakdown', 'cutoff'), name='one_usage_day_per_key_and_cutoff', nulls_distinct=False),
+            model_name="usageday",
+            constraint=models.UniqueConstraint(
+                fields=("agency", "used_on", "meter", "agent", "breakdown", "cutoff"),
+                name="one_usage_day_per_key_and_cutoff",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='usageday',
-            constraint=models.CheckConstraint(condition=models.Q(('events__gte', 0), ('raw__lt', 100000000000000), ('billable__lt', 100000000000000)), name='usage_day_is_a_number'),
+            model_name="usageday",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("events__gte", 0),
+                    ("raw__lt", 100000000000000),
+                    ("billable__lt", 100000000000000),
+                ),
+                name="usage_day_is_a_number",
+            ),
         ),
         migrations.AddIndex(
-            model_name='void',
-            index=models.Index(fields=['agency', 'cutoff'], name='void_by_cutoff'),
+            model_name="void",
+            index=models.Index(fields=["agency", "cutoff"], name="void_by_cutoff"),
         ),
         migrations.AddConstraint(
-            model_name='void',
-            constraint=models.UniqueConstraint(fields=('document', 'agency'), name='a_document_is_voided_once'),
+            model_name="void",
+            constraint=models.UniqueConstraint(
+                fields=("document", "agency"), name="a_document_is_voided_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='watermark',
-            constraint=models.UniqueConstraint(fields=('payer', 'agency'), name='one_watermark_per_payer_and_agency'),
+            model_name="watermark",
+            constraint=models.UniqueConstraint(
+                fields=("payer", "agency"), name="one_watermark_per_payer_and_agency"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='watermark',
-            constraint=models.CheckConstraint(condition=models.Q(('billed_through__day', 1)), name='billed_through_is_a_month'),
+            model_name="watermark",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("billed_through__day", 1)),
+                name="billed_through_is_a_month",
+            ),
         ),
     ]

@@ -1,0 +1,91 @@
+"""Call records as an Asterisk of each agency would have written them."""
+
+import csv
+import random
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from billing.management.demo.cast import Part
+from billing.metering.formats.asterisk import CUSTOM, STOCK
+from seats.models import SeatHolding
+from seats.periods import next_month
+
+CALLS_PER_DAY = 8
+MODES = ["manual", "click_to_call", "power", "multi_line", "predictive"]
+OUTCOMES = ["ANSWERED"] * 45 + ["NO ANSWER"] * 45 + ["BUSY"] * 6 + ["FAILED"] * 4
+
+
+def write_month(
+    folder: Path, part: Part, month: date, dice: random.Random, *, late: bool = False
+) -> tuple[Path, int]:
+    """One agency's file for a month; how many calls. `late` is a short forgotten one."""
+    suffix = "-late" if late else ""
+    path = folder / f"{part.code.lower()}-{month:%Y-%m}{suffix}.csv"
+    order = CUSTOM if part.layout == "custom" else STOCK
+    calls = 0
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        for call in _calls(part, month, dice, late=late):
+            cells = [call[name] for name in order]
+            writer.writerow(cells[:16] if part.layout == "anonymous" else cells)
+            calls += 1
+    return path, calls
+
+
+def _calls(
+    part: Part, month: date, dice: random.Random, *, late: bool
+) -> Iterator[dict[str, str]]:
+    end = next_month(month)
+    holdings = SeatHolding.objects.filter(
+        agency__code=part.code, starts_on__lt=end
+    ).select_related("agent")
+    for holding in holdings.order_by("agent__external_id", "starts_on"):
+        day = max(holding.starts_on, month)
+        until = min(holding.ends_on or end, end)
+        while day < until:
+            if late:
+                many = int(day == end - timedelta(days=4))
+            else:
+                many = 0 if day.weekday() == 6 else dice.randint(0, 2 * CALLS_PER_DAY)
+            for n in range(many):
+                yield _call(holding.agent.external_id, day, n, dice, late=late)
+            day += timedelta(days=1)
+
+
+def _call(
+    agent: str, day: date, n: int, dice: random.Random, *, late: bool
+) -> dict[str, str]:
+    start = datetime.combine(day, datetime.min.time()) + timedelta(
+        hours=9, seconds=dice.randrange(10 * 3600)
+    )
+    outcome = "ANSWERED" if late else dice.choice(OUTCOMES)
+    ring = dice.randint(3, 25)
+    talk = 0
+    if outcome == "ANSWERED":
+        talk = max(1, min(int(dice.expovariate(1 / 110)), 3_600))
+    answer = start + timedelta(seconds=ring)
+    inbound = dice.random() < 0.12
+    prospect = f"1555{dice.randrange(10**6):07d}"
+    peer = f"PJSIP/{agent}-0000{dice.randrange(16**4):04x}"
+    trunk = f"PJSIP/carrier-0000{dice.randrange(16**4):04x}"
+    return {
+        "accountcode": "" if inbound else agent,
+        "src": prospect if inbound else agent,
+        "dst": agent if inbound else prospect,
+        "dcontext": "from-pstn" if inbound else "outbound",
+        "clid": f'"Prospect" <{prospect}>',
+        "channel": trunk if inbound else peer,
+        "dstchannel": peer if inbound else trunk,
+        "lastapp": "Dial",
+        "lastdata": "",
+        "start": f"{start}",
+        "answer": f"{answer}" if talk else "",
+        "end": f"{answer + timedelta(seconds=talk)}",
+        "duration": str(ring + talk),
+        "billsec": str(talk),
+        "disposition": outcome,
+        "amaflags": "DOCUMENTATION",
+        "uniqueid": f"{agent}-{day:%Y%m%d}-{n}{'-late' if late else ''}",
+        "userfield": f"mode={dice.choice(MODES)}",
+    }

@@ -1,0 +1,44 @@
+"""Who plays in the demo. Pure data."""
+
+from dataclasses import dataclass
+
+STAFF_EMAIL = "staff@dialer.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An agency of the demo, its upline, and how many agents it starts with.
+
+    `layout` is how its Asterisk writes call records: stock, without unique ids, or
+    the order of the cdr_custom sample.
+    """
+
+    code: str
+    name: str
+    zone: str
+    upline: str | None
+    agents: int
+    layout: str = "stock"
+
+
+PARTS = [
+    Part("HARBOR", "Harbor Marketing (IMO)", "America/Chicago", None, 4),
+    Part("SUNRISE", "Sunrise Final Expense", "America/New_York", "HARBOR", 16),
+    Part("LAKESIDE", "Lakeside Senior Benefits", "America/Chicago", "HARBOR", 12),
+    Part("REDROCK", "Red Rock Life", "America/Denver", "HARBOR", 10, "anonymous"),
+    Part("PACIFIC", "Pacific Legacy", "America/Los_Angeles", "HARBOR", 5, "custom"),
+    Part("BAYOU", "Bayou Agency", "America/New_York", "LAKESIDE", 5),
+    Part("DESERT", "Desert Bloom Agency", "America/Phoenix", "REDROCK", 4),
+]
+CODES = {part.code for part in PARTS}
+LEAVES = "PACIFIC"  # ends all its seats with the first month
+MOVES, MOVES_TO = "DESERT", "LAKESIDE"
+
+FIRST_NAMES = (
+    "Ana Ben Carla Dev Elena Frank Grace Hugo Iris Jamal Kim Luis Maya Noah Olga Paul"
+    " Quinn Rosa Sam Tess Uma Victor Wanda Xavier Yara Zane"
+).split()
+LAST_NAMES = (
+    "Adams Brooks Castro Diaz Evans Flores Grant Hayes Irwin Jones Klein Lopez Moore"
+    " Nguyen Ortiz Patel Reed Silva Tran Vega Walsh Young"
+).split()
