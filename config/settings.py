@@ -57,8 +57,10 @@ def database(url: str | None, role: services.Role) -> dict[str, Any]:
     """One connection: the given server, or the embedded one, as one of two roles."""
     settings = dict(dj_database_url.parse(url or services.database_url(role)))
     settings["ENGINE"] = "config.database"
+    options = settings.get("OPTIONS", {})
+    settings["HOST"] = options.pop("host", settings["HOST"])  # a socket's folder
     settings["OPTIONS"] = {
-        **settings.get("OPTIONS", {}),
+        **options,
         "isolation_level": IsolationLevel.READ_COMMITTED,
         "embedded": url is None,
     }

@@ -1,0 +1,114 @@
+"""Fixtures: real databases, real roles, real threads, real workers."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.db.backends.utils import CursorWrapper
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests import databases
+from tests.workers import Worker, running_broker, start_worker
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """One clone of the template for all tests that roll back."""
+    with django_db_blocker.unblock():
+        databases.make_template()
+        name = databases.clone()
+        databases.use(name)
+    yield
+    with django_db_blocker.unblock():
+        databases.drop(name)
+
+
+@dataclass(frozen=True)
+class FreshDatabase:
+    """A database of the test's own, and how another process reaches it."""
+
+    name: str
+    environment: dict[str, str]
+
+
+@pytest.fixture
+def fresh_database(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[FreshDatabase]:
+    """A new clone for a test that commits; dropped afterwards."""
+    before = connections.databases["default"]["NAME"]
+    with django_db_blocker.unblock():
+        name = databases.clone()
+        databases.use(name)
+        yield FreshDatabase(name, databases.urls(name))
+        databases.use(before)
+        databases.drop(name)
+
+
+@pytest.fixture
+def owner_cursor(fresh_database: FreshDatabase) -> Iterator[CursorWrapper]:
+    """The owner's hands, for tampering."""
+    with connections["owner"].cursor() as cursor:
+        yield cursor
+
+
+@pytest.fixture
+def run_in_threads() -> Callable[..., list[Any]]:
+    """Call functions at once, each in a thread with a connection of its own.
+
+    Gives results in order; a refusal or error is given in place of a result.
+    """
+
+    def run(*functions: Callable[[], Any]) -> list[Any]:
+        barrier = threading.Barrier(len(functions))
+
+        def call(function: Callable[[], Any]) -> Any:
+            try:
+                connections["default"].ensure_connection()
+                barrier.wait(timeout=30)
+                return function()
+            except Exception as error:
+                return error
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(len(functions)) as pool:
+            return list(pool.map(call, functions))
+
+    return run
+
+
+@pytest.fixture
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker of the test's own; its URL."""
+    folder = Path("/tmp") / f"dialer-test-{tmp_path_factory.mktemp('broker').name}"
+    with running_broker(folder) as url:
+        yield url
+
+
+@pytest.fixture
+def worker(
+    fresh_database: FreshDatabase, broker: str, tmp_path: Path
+) -> Iterator[Callable[..., Worker]]:
+    """Start real workers on the test's database and broker."""
+    started: list[Worker] = []
+
+    def start(app: str = "config", **environment: str) -> Worker:
+        log = tmp_path / f"worker-{len(started)}.log"
+        settings = {
+            **fresh_database.environment,
+            "REDIS_URL": broker,
+            "BILLING_REVIEW_SECONDS": "0",
+            **environment,
+        }
+        started.append(start_worker(settings, log, app=app))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()

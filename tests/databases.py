@@ -1,0 +1,120 @@
+"""Databases for the tests: a migrated template, and quick clones of it.
+
+Migrations run as the owner; the tests run as the application's own role, which may
+not TRUNCATE, so a test that needs committed rows gets a clone and drops it.
+"""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.core.management import call_command
+from django.db import connections
+from psycopg import sql
+
+from config.services import ensure_postgres
+
+ROOT = Path(__file__).resolve().parents[1]
+ALIASES = ("default", "owner")
+TEMPLATE = f"{os.environ.get('TEST_DATABASE', 'dialer_test')}_template"
+
+
+def schema_stamp() -> str:
+    """Changes with everything that makes the schema."""
+    digest = hashlib.sha256()
+    files = [*ROOT.glob("*/migrations/*.py"), ROOT / "seats/privileges.py"]
+    for path in sorted(files):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def make_template() -> None:
+    """Migrate the template, unless it has this schema already."""
+    with _server() as server:
+        stamp = server.execute(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database"
+            " WHERE datname = %s",
+            [TEMPLATE],
+        ).fetchone()
+        if stamp and stamp[0] == schema_stamp():
+            return
+        drop(TEMPLATE)
+        server.execute(_named("CREATE DATABASE {}", TEMPLATE))
+    use(TEMPLATE)
+    call_command("migrate", database="owner", verbosity=0)
+    for alias in ALIASES:
+        connections[alias].close()
+    with _server() as server:
+        server.execute(
+            _named("COMMENT ON DATABASE {} IS ", TEMPLATE) + sql.Literal(schema_stamp())
+        )
+
+
+def clone() -> str:
+    """A new database like the template; its name."""
+    name = f"{TEMPLATE.removesuffix('_template')}_{uuid.uuid4().hex[:12]}"
+    with _server() as server:
+        server.execute(
+            _named("CREATE DATABASE {} TEMPLATE ", name) + sql.Identifier(TEMPLATE)
+        )
+    return name
+
+
+def drop(name: str) -> None:
+    """Drop a database, whoever is still connected to it."""
+    for alias in ALIASES:
+        connections[alias].close()
+    with _server() as server:
+        # The owner may only end its own sessions and the application's.
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND usename = current_user AND pid <> pg_backend_pid()",
+            [name],
+        )
+        server.execute(_named("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+
+
+def use(name: str) -> None:
+    """Point this process's connections at a database."""
+    for alias in ALIASES:
+        connections[alias].close()
+        connections[alias].settings_dict["NAME"] = name
+        connections.databases[alias]["NAME"] = name
+
+
+def urls(name: str) -> dict[str, str]:
+    """The environment that points another process at a database."""
+    environment = {}
+    for alias, variable in zip(
+        ALIASES, ("DATABASE_URL", "DATABASE_OWNER_URL"), strict=True
+    ):
+        settings = connections.databases[alias]
+        host = settings["HOST"].replace("/", "%2F")
+        environment[variable] = f"postgresql://{settings['USER']}@/{name}?host={host}"
+    return environment
+
+
+@contextmanager
+def _server() -> Iterator[psycopg.Connection[Any]]:
+    """A session as the owner, outside of any of these databases."""
+    settings = connections.databases["owner"]
+    if settings["OPTIONS"]["embedded"]:
+        ensure_postgres()
+    with psycopg.connect(
+        host=settings["HOST"],
+        user=settings["USER"],
+        password=settings["PASSWORD"] or None,
+        port=settings["PORT"] or None,
+        dbname="postgres",
+        autocommit=True,
+    ) as server:
+        yield server
+
+
+def _named(statement: str, name: str) -> sql.Composed:
+    return sql.SQL(statement).format(sql.Identifier(name))  # type: ignore[arg-type]

@@ -1,0 +1,101 @@
+"""Real workers and brokers for the tests, ended by pid."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from config.services import places
+from config.services.valkey import _binary
+
+READY_SECONDS = 30
+
+
+@contextmanager
+def running_broker(folder: Path) -> Iterator[str]:
+    """A Valkey of its own, on a free port of loopback; its URL."""
+    folder = places.make_private(folder)
+    port = _free_port()
+    server = subprocess.Popen(
+        [str(_binary()), "--port", str(port), "--bind", "127.0.0.1",
+         "--dir", str(folder), "--save", ""],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **places.as_server_user(),
+    )  # fmt: skip
+    try:
+        with redis.Redis(port=port) as client:
+            _wait_for(lambda: _answers(client), "the broker")
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@dataclass
+class Worker:
+    """A worker process and all its children."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def kill(self) -> None:
+        """End it at once, children included, as a power cut would."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.process.wait()
+
+    def is_dead(self) -> bool:
+        return self.process.poll() is not None
+
+
+def start_worker(
+    environment: dict[str, str], log: Path, *, app: str = "config"
+) -> Worker:
+    """A worker in a process group of its own; it says when it is ready."""
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", "money",
+             "-c", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )  # fmt: skip
+    worker = Worker(process, log)
+    _wait_for(
+        lambda: b" ready." in log.read_bytes() or worker.is_dead(), f"a worker ({log})"
+    )
+    return worker
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def _wait_for(happened: object, what: str) -> None:
+    assert callable(happened)
+    deadline = time.monotonic() + READY_SECONDS
+    while not happened():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} is not ready")
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
