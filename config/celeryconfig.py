@@ -4,7 +4,7 @@ import os
 
 from django.conf import settings
 
-VISIBILITY_SECONDS = int(os.environ.get("BROKER_VISIBILITY_SECONDS", 900))
+VISIBILITY_SECONDS = int(os.environ.get("BROKER_VISIBILITY_SECONDS", "900"))
 
 broker_url = settings.REDIS_URL
 broker_transport_options = {

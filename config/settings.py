@@ -55,7 +55,9 @@ WSGI_APPLICATION = "config.wsgi.application"
 
 def database(url: str | None, role: services.Role) -> dict[str, Any]:
     """One connection: the given server, or the embedded one, as one of two roles."""
-    settings = dict(dj_database_url.parse(url or services.database_url(role)))
+    settings: dict[str, Any] = {
+        **dj_database_url.parse(url or services.database_url(role))
+    }
     settings["ENGINE"] = "config.database"
     options = settings.get("OPTIONS", {})
     settings["HOST"] = options.pop("host", settings["HOST"])  # a socket's folder
@@ -108,7 +110,7 @@ def seconds(name: str, default: float) -> timedelta:
 
 
 # The rules of billing that an operator may choose.
-BILLING = {
+BILLING: dict[str, Any] = {
     # A month can be billed once it is over everywhere, plus this.
     "GRACE": seconds("BILLING_GRACE_SECONDS", 6 * 3600),
     # A draft waits this long for a look before it is issued.
@@ -118,12 +120,12 @@ BILLING = {
     "BACKDATE_DAYS": 90,
     "PRICE_NOTICE_DAYS": 30,
     # A document above this many times the payer's largest so far is parked.
-    "OUTLIER_FACTOR": int(os.environ.get("BILLING_OUTLIER_FACTOR", 10)),
-    "OUTLIER_FLOOR": int(os.environ.get("BILLING_OUTLIER_FLOOR", 10_000)),
+    "OUTLIER_FACTOR": int(os.environ.get("BILLING_OUTLIER_FACTOR", "10")),
+    "OUTLIER_FLOOR": int(os.environ.get("BILLING_OUTLIER_FLOOR", "10000")),
     "CLOSE_LEASE": seconds("BILLING_CLOSE_LEASE_SECONDS", 300),
     "CLOSE_RETRY": seconds("BILLING_CLOSE_RETRY_SECONDS", 60),
     "CLOSE_ATTEMPTS": 5,
-    "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", 100)),
+    "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", "100")),
 }
 
 LOGGING = {

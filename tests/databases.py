@@ -117,4 +117,4 @@ def _server() -> Iterator[psycopg.Connection[Any]]:
 
 
 def _named(statement: str, name: str) -> sql.Composed:
-    return sql.SQL(statement).format(sql.Identifier(name))  # type: ignore[arg-type]
+    return sql.SQL(statement).format(sql.Identifier(name))

@@ -2,7 +2,7 @@
 
 import time
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -25,7 +25,7 @@ class Progress:
             )
             self._task = self._bar.add_task(what, total=None)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         if self._bar:
             self._bar.start()
         return self

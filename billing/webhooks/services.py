@@ -73,7 +73,7 @@ def publish(events: Sequence[NewEvent], *, now: datetime) -> None:
         raise transaction.TransactionManagementError(
             "Events are published in the transaction of their fact."
         )
-    columns = {
+    columns: dict[str, Any] = {
         "agencies": [event.agency_id for event in events],
         "types": [event.type for event in events],
         "subjects": [event.subject for event in events],

@@ -1,6 +1,6 @@
 """Writing versions, and the projections that follow from them, in sets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -53,7 +53,7 @@ def lock_seats(seat_ids: Sequence[int]) -> SeatsLocked:
     return SeatsLocked(seats, read_versions(seat_ids))
 
 
-def read_versions(seat_ids: Sequence[int]) -> dict[int, list[Version]]:
+def read_versions(seat_ids: Iterable[int]) -> dict[int, list[Version]]:
     """The versions of each seat in order."""
     versions: dict[int, list[Version]] = {}
     for row in SeatVersion.objects.filter(seat__in=seat_ids).order_by("seat", "number"):

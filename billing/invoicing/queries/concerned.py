@@ -176,7 +176,9 @@ def changed_months(
 
 
 def _days(
-    added_on: date | None, removed_on: date | None, cancelled: bool | None
+    added_on: date | None,
+    removed_on: date | None,
+    cancelled: bool | None,  # noqa: FBT001
 ) -> DateRange | None:
     if added_on is None or cancelled:
         return None

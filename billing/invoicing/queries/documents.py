@@ -26,7 +26,9 @@ def header_of(document: Document) -> Header:
 
 def issue_of(document: Document) -> Issue:
     """What issuing gave a document."""
-    assert document.number and document.issued_at and document.due_at
+    assert document.number
+    assert document.issued_at
+    assert document.due_at
     return Issue(
         document.number, document.issued_at, document.due_at, document.previous_hash
     )

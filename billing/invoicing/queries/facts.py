@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from django.db import connection
 
@@ -60,7 +61,7 @@ USAGE = """
 
 def facts_of(spans: Sequence[Span]) -> list[SpanFacts]:
     """The seat days and usage of each span, in the order of the spans."""
-    columns = [
+    columns: list[Any] = [
         [span.agency_id for span in spans],
         [span.starts_on for span in spans],
         [span.ends_on for span in spans],

@@ -82,7 +82,7 @@ def insert_plan(run: BillingRun, now: datetime) -> int:
                 "ends_on": next_month(run.month),
             },
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def progress_of(run_id: int) -> dict[str, int]:

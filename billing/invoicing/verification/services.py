@@ -17,6 +17,7 @@ from billing.invoicing.verification.records import (
 )
 from billing.invoicing.verification.usage import check_usage
 
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 FUTURE_STAMPS = """
     SELECT fact.kind, agency.code FROM (
         SELECT 'seat version' AS kind, agency_id, cutoff FROM seats_seatversion
@@ -57,8 +58,10 @@ def verify_books() -> Report:
 
     Facts that are not billed yet are pending, and no error.
     """
+    nested = connection.in_atomic_block  # then the caller's snapshot is the one
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        if not nested:
+            cursor.execute(SNAPSHOT)
         findings = list(_findings())
         cursor.execute(PENDING)
         return Report(findings, cursor.fetchone()[0])

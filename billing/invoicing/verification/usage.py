@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 from django.db.models import F
@@ -21,6 +22,7 @@ from seats.models import Agency
 from seats.periods import local_date, month_of
 
 CHUNK = 5_000
+Annotated = Any  # an event with the codes of what it refers to
 Totals = dict[tuple[object, ...], list[Decimal]]
 
 ORPHANS = """
@@ -92,7 +94,7 @@ def _check_keys(events: list[UsageEvent]) -> Iterator[Finding]:
             yield Finding("content_differs", subject, "is not what was counted")
 
 
-def _digests(event: UsageEvent) -> tuple[str, str]:
+def _digests(event: Annotated) -> tuple[str, str]:
     told = IncomingEvent(
         source=event.source,
         id=event.external_id,
@@ -124,5 +126,6 @@ def _check_days(totals: Totals, books: Books) -> Iterator[Finding]:
                 f"{books.code(day.agency_id)} {day.used_on}",
                 f"says {day.events} events, {day.billable}; counted {sums[0]}, {sums[2]}",
             )
-    for key in totals:
-        yield Finding("day_missing", f"agency {key[0]}, {key[4]}", "has no total")
+    for missing in totals:
+        subject = f"agency {missing[0]}, {missing[4]}"
+        yield Finding("day_missing", subject, "has no total")

@@ -11,7 +11,7 @@ COLUMNS = [
     "document",
     "payer",
     "month",
-    "seats",
+    "seat days",
     "seat amount",
     "usage",
     "late",

@@ -36,8 +36,10 @@ CUSTOM = (
 ).split()
 SHORTEST = 16
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
-PEER = re.compile(r"^(?:SIP|PJSIP|IAX2|SCCP)/([^@/]+?)(?:-[0-9a-f]{6,})?$", re.I)
-INBOUND = re.compile(r"inbound|incoming|from-(?:trunk|pstn|did)|queue", re.I)
+PEER = re.compile(
+    r"^(?:SIP|PJSIP|IAX2|SCCP)/([^@/]+?)(?:-[0-9a-f]{6,})?$", re.IGNORECASE
+)
+INBOUND = re.compile(r"inbound|incoming|from-(?:trunk|pstn|did)|queue", re.IGNORECASE)
 
 
 def read_rows(file: TextIO, context: FileContext) -> Iterator[Row]:
