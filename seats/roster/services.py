@@ -12,10 +12,10 @@ from datetime import date, datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
+from seats.agencies.models import Agency
 from seats.agencies.queries import zones_of
 from seats.cutoffs.services import stamp_facts
 from seats.errors import Refusal
-from seats.models import Agency
 from seats.periods import local_date
 from seats.roster.changes import Removal
 from seats.roster.models import Agent, Seat, SeatVersion

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from celery import current_app
 from django.core.management.base import CommandError
-
-from config.celery import app
 
 START_SECONDS = 30
 
@@ -40,6 +39,6 @@ def running_worker(log: Path) -> Iterator[int]:
 
 def _wait_until_ready(worker: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not app.control.ping(timeout=0.5):
+    while not current_app.control.ping(timeout=0.5):
         if worker.poll() is not None or time.monotonic() > deadline:
             raise CommandError(f"worker_missing: the worker did not start; see {log}.")
