@@ -162,7 +162,7 @@ def _seat_line(
         "meter": None,
         "description": f"Seats, {month:%B %Y}: {seat_days} seat days of {days}",
         "quantity": str(seat_days),
-        "unit_price": plain(prices.seat_price),
+        "unit_price": _price(prices.seat_price, prices.currency),
         "amount": _money(charge, prices.currency),
     }
 
@@ -181,7 +181,9 @@ def _usage_line(
         "meter": terms.meter,
         "description": description,
         "quantity": _quantity(rated.charged),
-        "unit_price": None if terms.unit_price is None else plain(terms.unit_price),
+        "unit_price": None
+        if terms.unit_price is None
+        else _price(terms.unit_price, currency),
         "amount": _money(amount, currency),
     }
     return line, amount
@@ -333,8 +335,8 @@ def _number(told: str | int | None, field: str) -> Decimal:
         raise BadScenario("bad_number", "Not a plain decimal number.", field=field)
     if number < 0:
         raise BadScenario("bad_number", "Must not be negative.", field=field)
-    sign, digits, exponent = number.as_tuple()
-    if number.adjusted() > MOST_DIGITS or int(exponent) < -MOST_DIGITS:
+    exponent = int(number.as_tuple().exponent)
+    if number.adjusted() > MOST_DIGITS or exponent < -MOST_DIGITS:
         raise BadScenario("bad_number", "Out of range.", field=field)
     return number
 
@@ -375,6 +377,13 @@ def _local_date(text: str, field: str, zone: ZoneInfo) -> date:
 
 def _money(amount: Decimal, currency: str) -> str:
     return f"{amount:.{minor_digits(currency)}f}"
+
+
+def _price(price: Decimal, currency: str) -> str:
+    """As many places as it has, but those of the currency at least."""
+    text = plain(price)
+    places = len(text.partition(".")[2])
+    return text if places >= minor_digits(currency) else _money(price, currency)
 
 
 def _quantity(quantity: Fraction) -> str:

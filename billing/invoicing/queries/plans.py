@@ -35,9 +35,9 @@ PLAN = """
             WHERE version.agency_id = pair.agency_id AND version.cutoff <= cut.cutoff
               AND (version.cutoff > open.billed_cutoff
                    OR NOT version.cancelled AND version.added_on < %(ends_on)s
-                      AND coalesce(greatest(version.removed_on,
-                                            version.added_on + 1) > open.starts_on,
-                                   true)))
+                      AND (version.removed_on IS NULL
+                           OR version.removed_on > open.starts_on
+                           OR version.added_on >= open.starts_on)))
         OR EXISTS (
             SELECT FROM billing_usageday AS day
             WHERE day.agency_id = pair.agency_id

@@ -1,0 +1,193 @@
+"""The laws of billing over random histories: see docs/architecture.md."""
+
+import os
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+
+from billing.invoicing.models import Document, DocumentLine
+from billing.invoicing.services.previews import preview_documents
+from billing.invoicing.verification.facts import Books
+from billing.invoicing.verification.services import verify_books
+from seats.models import Seat
+from seats.roster.services import cancel_seats
+from tests.billing.invoicing import worlds
+from tests.billing.invoicing.worlds import MONTHS, World, billed
+from tests.build import bill
+from tests.rollback import rolled_back
+
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
+EXAMPLES = settings(
+    max_examples=int(os.environ.get("LAW_EXAMPLES", "25")),
+    deadline=None,
+    derandomize="LAW_EXAMPLES" not in os.environ,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+facts = st.lists(worlds.facts, max_size=25)
+histories = st.lists(
+    st.one_of(worlds.facts, worlds.facts, worlds.facts, worlds.shares,
+              worlds.closes, worlds.voids),
+    max_size=30,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_review(settings):
+    settings.BILLING = {
+        **settings.BILLING,
+        "REVIEW_WINDOW": None,
+        "BACKDATE_DAYS": 400,
+        "LATE_DAYS": 400,
+        "OUTLIER_FLOOR": 10**9,
+    }
+
+
+def tell(done: Counter[str]) -> None:
+    """Let hypothesis print the share of each kind of step."""
+    for kind in done:
+        event(kind)
+
+
+class TestLaws:
+    @given(histories)
+    @EXAMPLES
+    def test_after_every_close_what_is_billed_is_what_the_facts_say(self, steps):
+        with rolled_back():
+            world = World().begin()
+            for step in steps:
+                world.play(step)
+                if step[0] == "close":
+                    assert verify_books().findings == []
+            bill(MONTHS[-1], now=worlds.LATEST)
+            report = verify_books()
+            tell(world.done)
+
+            assert report.findings == []
+            assert report.pending_facts == 0
+
+    @given(histories)
+    @EXAMPLES
+    def test_closing_in_between_changes_nothing_in_the_end(self, steps):
+        with rolled_back():
+            world = World().begin()
+            for step in steps:
+                world.play(step)
+            bill(MONTHS[-1], now=worlds.LATEST)
+            interleaved = billed()
+            tell(world.done)
+        with rolled_back():
+            world = World().begin()
+            # Payers may be changed in open months only, so they come where they came.
+            happened = [step for step in steps if step[0] not in {"close", "void"}]
+            shares_differ = any(step[0] == "share" for step in steps)
+            for step in happened:
+                world.play(step)
+            bill(MONTHS[-1], now=worlds.LATEST)
+            if not shares_differ:
+                assert billed() == interleaved
+            else:
+                assert _by_agency(billed()) == _by_agency(interleaved)
+
+    @given(histories)
+    @EXAMPLES
+    def test_the_parts_of_all_payers_sum_to_the_charge(self, steps):
+        with rolled_back():
+            world = World().begin()
+            for step in steps:
+                world.play(step)
+            bill(MONTHS[-1], now=worlds.LATEST)
+            sums = _by_agency(billed())
+            books = Books()
+            owed: dict[tuple[object, ...], Decimal] = {}
+            for agency in world.agencies:
+                for month in MONTHS:
+                    for (meter, _), amount in books.owed(
+                        agency.pk, month, 10**6
+                    ).items():
+                        key = (agency.code, month, meter)
+                        owed[key] = owed.get(key, Decimal(0)) + amount
+
+            assert sums == {key: amount for key, amount in owed.items() if amount}
+
+    @given(facts, st.lists(worlds.closes, max_size=2))
+    @EXAMPLES
+    def test_a_second_close_writes_nothing(self, steps, closes):
+        with rolled_back():
+            world = World().begin()
+            for step in [*steps, *closes]:
+                world.play(step)
+            bill(MONTHS[-1], now=worlds.LATEST)
+            before = Document.objects.count(), DocumentLine.objects.count()
+            bill(MONTHS[-1], now=worlds.LATEST)
+
+            assert (Document.objects.count(), DocumentLine.objects.count()) == before
+
+    @given(facts)
+    @EXAMPLES
+    def test_the_preview_is_the_document(self, steps):
+        with rolled_back():
+            world = World().begin()
+            for step in steps:
+                world.play(step)
+            said = [
+                [(line.description, line.amount) for line in document.lines]
+                for agency in world.agencies
+                for document in preview_documents(
+                    payer=agency, month=MONTHS[-1], now=worlds.LATEST
+                )
+            ]
+            bill(MONTHS[-1], now=worlds.LATEST)
+            documents = Document.objects.order_by("payer_id", "number")
+            written = [
+                list(document.lines.values_list("description", "amount"))
+                for document in documents
+            ]
+
+            assert said == written
+
+    @given(st.lists(worlds.facts.filter(lambda step: step[0] != "use"), max_size=20))
+    @EXAMPLES
+    def test_cancelling_every_seat_brings_the_bill_to_zero(self, steps):
+        with rolled_back():
+            world = World().begin()
+            for step in steps:
+                world.play(step)
+            bill(MONTHS[1], now=worlds.LATEST)
+            seats = list(Seat.objects.filter(cancelled=False))
+            if seats:
+                cancel_seats(
+                    seats=seats,
+                    actor="law",
+                    now=worlds.LATEST,
+                    reason="law",
+                    staff=True,
+                )
+            bill(MONTHS[-1], now=worlds.LATEST)
+
+            assert billed() == {}
+            assert verify_books().findings == []
+
+    @given(facts)
+    @EXAMPLES
+    def test_no_seat_costs_more_than_a_month(self, steps):
+        with rolled_back():
+            world = World().begin()
+            for step in steps:
+                world.play(step)
+            bill(MONTHS[-1], now=worlds.LATEST)
+            for agency in world.agencies:
+                seats = Seat.objects.filter(agency=agency, cancelled=False).count()
+                for line in DocumentLine.objects.filter(agency=agency, kind="seat"):
+                    assert line.amount <= 50 * seats
+
+
+def _by_agency(sums: dict) -> dict:
+    by_agency: dict = {}
+    for (_, agency, month, meter), amount in sums.items():
+        key = (agency, month, meter)
+        by_agency[key] = by_agency.get(key, Decimal(0)) + amount
+    return {key: amount for key, amount in by_agency.items() if amount}

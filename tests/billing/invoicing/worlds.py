@@ -1,0 +1,165 @@
+"""Random histories of a small downline, for the laws.
+
+A step is drawn as small numbers and means what it can where it stands; what the
+services refuse does not happen.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from billing.accounts.services import set_payer_shares
+from billing.invoicing.models import Document, DocumentLine
+from billing.invoicing.services.documents import void_document
+from billing.metering.events import IncomingEvent
+from billing.metering.services import ingest_events
+from seats.errors import Refusal
+from seats.models import Agency, Agent, Seat
+from seats.roster.services import (
+    add_agents,
+    add_seats,
+    cancel_seats,
+    hand_over_seat,
+    remove_seats,
+    reopen_seats,
+)
+from tests.build import bill, make_agency, make_prices
+
+ZONES = ["America/New_York", "America/Los_Angeles", "Europe/London"]
+CODES = ["ALPHA", "BRAVO", "CHARLIE"]
+START = date(2026, 3, 1)  # clocks change on the 8th in America, on the 29th in London
+MONTHS = [date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 1)]
+LATEST = datetime(2026, 6, 3, 12, tzinfo=UTC)
+METERS = ["voice.out", "sms.segment", "ai.minute"]
+
+agencies = st.integers(0, 2)
+days = st.integers(0, 91)
+facts = st.one_of(
+    st.tuples(st.just("add"), agencies, days),
+    st.tuples(st.just("remove"), st.integers(0, 9), days),
+    st.tuples(st.just("hand_over"), st.integers(0, 9), days),
+    st.tuples(st.just("reopen"), st.integers(0, 9)),
+    st.tuples(st.just("cancel"), st.integers(0, 9)),
+    st.tuples(
+        st.just("use"), agencies, days, st.integers(0, 23), st.integers(0, 2),
+        st.integers(0, 400_000),
+    ),
+)  # fmt: skip
+shares = st.tuples(st.just("share"), agencies, days, st.integers(1, 99), agencies)
+closes = st.tuples(st.just("close"), st.integers(0, 2))
+voids = st.tuples(st.just("void"), st.integers(0, 9))
+
+
+@dataclass
+class World:
+    """A small downline, and what has happened in it."""
+
+    agencies: list[Agency] = field(default_factory=list)
+    seats: list[Seat] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
+    _next: int = 0
+
+    def begin(self) -> "World":
+        make_prices()
+        now = datetime(2026, 3, 1, 13, tzinfo=UTC)
+        self.agencies = [
+            make_agency(code, zone=zone, now=now)
+            for code, zone in zip(CODES, ZONES, strict=True)
+        ]
+        return self
+
+    def play(self, step: tuple[Any, ...]) -> None:
+        """Do a step; a refusal means that it does not happen."""
+        kind, *details = step
+        try:
+            getattr(self, f"_{kind}")(*details)
+        except Refusal as refusal:
+            self.done[f"refused {refusal.code}"] += 1
+        else:
+            self.done[kind] += 1
+
+    def _actor(self) -> dict[str, Any]:
+        return {"actor": "law", "now": LATEST, "reason": "law", "staff": True}
+
+    def _agent(self, agency: Agency) -> Agent:
+        self._next += 1
+        agent = Agent(external_id=f"agent{self._next}", name="Somebody")
+        return add_agents(agency=agency, agents=[agent], now=LATEST)[0]
+
+    def _seat(self, n: int) -> Seat:
+        if not self.seats:
+            raise Refusal("no seat yet")
+        return Seat.objects.get(pk=self.seats[n % len(self.seats)].pk)
+
+    def _add(self, agency: int, day: int) -> None:
+        agent = self._agent(self.agencies[agency])
+        self.seats += add_seats(agents=[agent], on=_day(day), **self._actor())
+
+    def _remove(self, seat: int, day: int) -> None:
+        remove_seats(seats=[self._seat(seat)], on=_day(day), **self._actor())
+
+    def _hand_over(self, seat: int, day: int) -> None:
+        chosen = self._seat(seat)
+        to = self._agent(chosen.agency)
+        hand_over_seat(seat=chosen, to=to, on=_day(day), **self._actor())
+
+    def _reopen(self, seat: int) -> None:
+        reopen_seats(seats=[self._seat(seat)], **self._actor())
+
+    def _cancel(self, seat: int) -> None:
+        cancel_seats(seats=[self._seat(seat)], **self._actor())
+
+    def _use(self, agency: int, day: int, hour: int, meter: int, much: int) -> None:
+        self._next += 1
+        quantity = much % 5_000 if METERS[meter] == "voice.out" else much % 86_400
+        event = IncomingEvent(
+            source="/law",
+            id=f"event{self._next}",
+            agency=CODES[agency],
+            agent=None,
+            meter=METERS[meter],
+            quantity=Decimal(quantity),
+            occurred_at=datetime(2026, 3, 1, tzinfo=UTC)
+            + timedelta(days=day, hours=hour, minutes=30),
+        )
+        (verdict,) = ingest_events([event], owner=0, now=LATEST)
+        if verdict.status != "accepted":
+            raise Refusal(verdict.message)
+
+    def _share(self, agency: int, day: int, percent: int, payer: int) -> None:
+        own, other = self.agencies[agency], self.agencies[payer]
+        parts = {own: Decimal(percent), other: Decimal(100 - percent)}
+        if own == other:
+            parts = {own: Decimal(100)}
+        set_payer_shares(
+            agency=own, shares=parts, starts_on=_day(day), actor="law", now=LATEST
+        )
+
+    def _close(self, month: int) -> None:
+        bill(MONTHS[month], now=LATEST)
+
+    def _void(self, n: int) -> None:
+        documents = list(Document.objects.order_by("pk"))
+        if not documents:
+            raise Refusal("no document yet")
+        chosen = documents[n % len(documents)]
+        void_document(document_id=chosen.pk, actor="law", reason="law", now=LATEST)
+
+
+def _day(day: int) -> date:
+    return START + timedelta(days=day)
+
+
+def billed() -> dict[tuple[Any, ...], Decimal]:
+    """What counts as billed by payer, agency, month and thing; zeros left out."""
+    sums: dict[tuple[Any, ...], Decimal] = {}
+    lines = DocumentLine.objects.exclude(document__status="void").values_list(
+        "payer__code", "agency__code", "month", "meter__code", "amount"
+    )
+    for *key, amount in lines:
+        sums[tuple(key)] = sums.get(tuple(key), Decimal(0)) + amount
+    return {key: amount for key, amount in sums.items() if amount}
