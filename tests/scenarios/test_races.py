@@ -1,0 +1,220 @@
+"""Real threads and transactions against each other. Each test fails without its guard."""
+
+import threading
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from django.db import connection, transaction
+
+from billing.invoicing.models import BillingRun, Document
+from billing.invoicing.services.closing import close_due
+from billing.invoicing.services.runs import start_run
+from billing.invoicing.verification.services import verify_books
+from billing.metering.models import EventKey, UsageDay, UsageEvent
+from seats.cutoffs.models import Books
+from seats.cutoffs.services import stamp_facts, take_cut
+from seats.models import Agency, SeatHolding
+from seats.roster.recording import AgentHasASeat
+from seats.roster.services import add_seats, hand_over_seat, transfer_seat
+from tests.build import (
+    APRIL,
+    APRIL_2,
+    MARCH,
+    MARCH_1,
+    MAY_2,
+    call,
+    make_agency,
+    make_agents,
+    make_prices,
+    make_seats,
+    use,
+)
+
+pytestmark = [pytest.mark.usefixtures("fresh_database"), pytest.mark.timeout(120)]
+ADD = {"on": MARCH, "actor": "test", "now": MARCH_1}
+
+
+@pytest.fixture(autouse=True)
+def no_review(settings):
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+
+
+def close_all(month, now):
+    run = start_run(month=month, actor="test", now=now)
+    while close_due(now=now, run=run):
+        pass
+    return run
+
+
+class TestSeats:
+    def test_one_of_many_who_seat_the_same_agent_at_once_succeeds(self, run_in_threads):
+        (agent,) = make_agents(make_agency(), "ana")
+
+        results = run_in_threads(*[lambda: add_seats(agents=[agent], **ADD)] * 8)
+
+        refused = [result for result in results if isinstance(result, AgentHasASeat)]
+        assert len(refused) == 7
+        assert SeatHolding.objects.count() == 1
+
+    def test_hand_overs_at_once_leave_one_holder_for_each_date(self, run_in_threads):
+        agency = make_agency()
+        (seat,) = make_seats(agency, "ana")
+        others = make_agents(agency, "ben", "cara", "dan", "eve")
+
+        def hand_over(to, day):
+            return lambda: hand_over_seat(
+                seat=seat, to=to, **{**ADD, "on": date(2026, 3, day)}
+            )
+
+        results = run_in_threads(*[hand_over(to, 5 + n) for n, to in enumerate(others)])
+
+        assert all(result == seat for result in results)
+        assert verify_books().findings == []
+
+    def test_a_transfer_and_the_close_of_both_agencies_agree(self, run_in_threads):
+        make_prices()
+        here, there = make_agency("HERE"), make_agency("THERE")
+        (seat,) = make_seats(here, "ana")
+        (to,) = make_agents(there, "ana")
+        move = {"actor": "test", "now": APRIL_2, "on": date(2026, 3, 20)}
+
+        run_in_threads(
+            lambda: transfer_seat(seat=seat, to=to, **move),
+            lambda: close_all(MARCH, APRIL_2),
+        )
+        close_all(APRIL, MAY_2)
+
+        report = verify_books()
+        assert (report.findings, report.pending_facts) == ([], 0)
+        total = sum(document.total for document in Document.objects.all())
+        assert total == Decimal("100.00")
+
+
+class TestEvents:
+    def test_the_same_events_from_many_writers_count_once(self, run_in_threads):
+        make_prices()
+        make_agency()
+        events = [call() for _ in range(300)]
+
+        results = run_in_threads(
+            *[lambda n=n: use(*(events if n % 2 else events[::-1])) for n in range(6)]
+        )
+
+        accepted = sum(
+            verdict.status == "accepted" for verdicts in results for verdict in verdicts
+        )
+        assert accepted == 300
+        assert EventKey.objects.count() == UsageEvent.objects.count() == 300
+        assert sum(UsageDay.objects.values_list("events", flat=True)) == 300
+
+    def test_imports_against_closes_lose_nothing(self, run_in_threads):
+        make_prices()
+        agencies = [make_agency(f"A{n}") for n in range(4)]
+        for agency in agencies:
+            make_seats(agency, "ana")
+
+        def write(batch):
+            return lambda: [
+                use(*[call(f"A{n % 4}") for n in range(40)], now=APRIL_2)
+                for _ in range(batch)
+            ]
+
+        results = run_in_threads(write(6), write(6), lambda: close_all(MARCH, APRIL_2))
+        assert not [result for result in results if isinstance(result, Exception)]
+        close_all(APRIL, MAY_2)
+
+        report = verify_books()
+        assert (report.findings, report.pending_facts) == ([], 0)
+
+
+class TestCuts:
+    def test_a_fact_that_began_before_a_cut_is_below_it(self, run_in_threads):
+        """The cut waits for the writer, and so reads the fact."""
+        agency = make_agency()
+        (agent,) = make_agents(agency, "ana")
+        seen = {}
+
+        def write():
+            with transaction.atomic():
+                stamp_facts([agency.pk])
+                go.wait(10)
+                connection.cursor().execute("SELECT pg_sleep(0.5)")
+                add_seats(agents=[agent], **ADD)
+
+        def cut():
+            go.set()
+            with transaction.atomic():
+                taken = take_cut([agency.pk], closing=MARCH)[agency.pk]
+                seen["facts"] = SeatHolding.objects.filter(agency=agency).count()
+                seen["taken"] = taken
+
+        go = threading.Event()
+        results = run_in_threads(write, cut)
+
+        assert not [result for result in results if isinstance(result, Exception)]
+        assert seen == {"facts": 1, "taken": 1}
+
+    def test_two_cuts_take_two_numbers(self, run_in_threads):
+        agencies = [make_agency(f"A{n}").pk for n in range(10)]
+
+        def cut(order):
+            def take():
+                with transaction.atomic():
+                    return take_cut(order, closing=MARCH)
+
+            return take
+
+        results = run_in_threads(cut(agencies), cut(agencies[::-1]))
+
+        numbers = [{result[agency] for result in results} for agency in agencies]
+        assert numbers == [{1, 2}] * 10
+        assert set(Books.objects.values_list("cutoff", flat=True)) == {3}
+
+    def test_a_fact_with_a_stale_stamp_is_refused(self):
+        agency = make_agency()
+        (seat,) = make_seats(agency, "ana")
+        version = seat.versions.get()
+        with transaction.atomic():
+            take_cut([agency.pk], closing=MARCH)
+        version.pk, version.number = None, 2
+
+        with pytest.raises(Exception, match="current cut-off"):
+            version.save(force_insert=True)
+
+
+class TestRuns:
+    def test_two_runs_of_one_month_bill_once(self, run_in_threads):
+        make_prices()
+        for n in range(6):
+            make_seats(make_agency(f"A{n}"), "ana")
+
+        results = run_in_threads(*[lambda: close_all(MARCH, APRIL_2)] * 4)
+
+        assert not [result for result in results if isinstance(result, Exception)]
+        assert Document.objects.count() == 6
+        assert not BillingRun.objects.filter(finished_at=None).exists()
+        assert verify_books().findings == []
+
+    def test_numbers_have_no_gap_under_parallel_closers(self, run_in_threads, settings):
+        settings.BILLING = {**settings.BILLING, "CLOSE_CHUNK": 2}
+        make_prices()
+        for n in range(12):
+            make_seats(make_agency(f"A{n}"), "ana")
+        now = datetime(2026, 5, 2, 12, tzinfo=UTC)
+        run = start_run(month=APRIL, actor="test", now=now)
+
+        def work():
+            while close_due(now=now, run=run):
+                pass
+
+        run_in_threads(*[work] * 4)
+
+        assert [
+            list(
+                Document.objects.filter(payer=agency)
+                .order_by("number")
+                .values_list("number", flat=True)
+            )
+            for agency in Agency.objects.all()
+        ] == [[1, 2]] * 12
