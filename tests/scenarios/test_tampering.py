@@ -1,0 +1,151 @@
+"""The owner's hands in every table of money and facts: verify names each touch."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from django.db import DatabaseError, connection
+
+from billing.accounts.services import set_payer_shares
+from billing.invoicing.services.documents import void_document
+from billing.invoicing.verification.services import verify_books
+from seats.agencies.services import set_upline
+from seats.roster.services import hand_over_seat, remove_seats
+from tests.build import (
+    APRIL,
+    APRIL_2,
+    MARCH,
+    MARCH_1,
+    bill,
+    call,
+    documents_of,
+    make_agency,
+    make_agents,
+    make_prices,
+    make_seats,
+    use,
+)
+
+DISABLE = (
+    "ALTER TABLE {table} DISABLE TRIGGER USER; {statement};"
+    " ALTER TABLE {table} ENABLE TRIGGER USER"
+)
+FIRST = "id = (SELECT min(id) FROM {table})"
+
+# table, statement with {first} for the first row, a code that must be among the findings
+TOUCHES = [
+    ("seats_agency", "UPDATE {table} SET currency = 'EUR' WHERE {first}", "announced_otherwise"),
+    ("seats_agencyzone", "UPDATE {table} SET zone = 'Asia/Tokyo' WHERE {first}", "announced_otherwise"),
+    ("seats_upline", "UPDATE {table} SET starts_on = '2026-02-01' WHERE {first}", "announced_otherwise"),
+    ("seats_upline", "DELETE FROM {table} WHERE {first}", "announced_otherwise"),
+    ("seats_books", "UPDATE {table} SET cutoff = 1", "stamp_ahead"),
+    ("seats_agent", "UPDATE {table} SET external_id = 'other' WHERE {first}", "announced_otherwise"),
+    ("seats_seat", "UPDATE {table} SET added_on = '2026-02-01' WHERE {first}", "seat_differs"),
+    ("seats_seatholding", "UPDATE {table} SET starts_on = '2026-02-01' WHERE {first}", "holding_differs"),
+    ("seats_seatholding", "DELETE FROM {table} WHERE {first}", "holding_differs"),
+    ("seats_seatversion", "UPDATE {table} SET added_on = '2026-02-20', held_from = '2026-02-20' WHERE {first}", "announced_otherwise"),
+    ("seats_seatversion", "UPDATE {table} SET actor = 'nobody' WHERE {first}", "announced_otherwise"),
+    ("seats_seatversion", "UPDATE {table} SET cutoff = cutoff + 1 WHERE {first}", "announced_otherwise"),
+    ("seats_seatversion", "DELETE FROM {table} WHERE id = (SELECT max(id) FROM {table})", "fact_missing"),
+    ("billing_usageevent", "UPDATE {table} SET raw = raw + 60 WHERE {first}", "content_differs"),
+    ("billing_usageevent", "UPDATE {table} SET billable = billable + 60 WHERE {first}", "billable_differs"),
+    ("billing_usageevent", "UPDATE {table} SET cutoff = cutoff + 1 WHERE {first}", "day_differs"),
+    ("billing_usageevent", "UPDATE {table} SET external_id = 'other' WHERE {first}", "key_missing"),
+    ("billing_usageevent", "DELETE FROM {table} WHERE {first}", "event_missing"),
+    ("billing_eventkey", "DELETE FROM {table} WHERE key = (SELECT key FROM {table} LIMIT 1)", "key_missing"),
+    ("billing_eventkey", "UPDATE {table} SET content = key WHERE event_id = (SELECT min(event_id) FROM {table})", "content_differs"),
+    ("billing_usageday", "UPDATE {table} SET billable = billable + 60 WHERE {first}", "day_differs"),
+    ("billing_usageday", "DELETE FROM {table} WHERE {first}", "day_missing"),
+    ("billing_payershareset", "UPDATE {table} SET starts_on = '2026-04-15' WHERE {first}", "announced_otherwise"),
+    ("billing_payershare", "UPDATE {table} SET percent = percent - 1 WHERE {first}", "shares_not_whole"),
+    ("billing_account", "UPDATE {table} SET next_number = next_number + 1", "counter_differs"),
+    ("billing_account", "UPDATE {table} SET last_hash = 'x'", "chain_broken"),
+    ("billing_watermark", "UPDATE {table} SET billed_through = '2026-06-01'", "billed_differs"),
+    ("billing_pricelist", "UPDATE {table} SET seat_price = 49", "prices_differ"),
+    ("billing_rate", "UPDATE {table} SET unit_price = 0.01 WHERE {first}", "prices_differ"),
+    ("billing_document", "UPDATE {table} SET total = total + 1, subtotal = subtotal + 1 WHERE {first}", "sum_differs"),
+    ("billing_document", "UPDATE {table} SET due_at = due_at + interval '1 day' WHERE {first}", "hash_differs"),
+    ("billing_document", "UPDATE {table} SET parties = '{{\"payer\": {{\"code\": \"X\"}}}}' WHERE {first}", "hash_differs"),
+    ("billing_document", "UPDATE {table} SET status = 'paid' WHERE {first}", "void_differs"),
+    ("billing_document", "UPDATE {table} SET status = 'paid' WHERE id = (SELECT max(id) FROM {table})", "paid_without_payment"),
+    ("billing_documentline", "UPDATE {table} SET amount_now = amount_now + 1, amount = amount + 1 WHERE {first}", "line_differs"),
+    ("billing_documentline", "UPDATE {table} SET description = 'x' WHERE {first}", "hash_differs"),
+    ("billing_documentline", "DELETE FROM {table} WHERE {first}", "sum_differs"),
+    ("billing_void", "DELETE FROM {table} WHERE {first}", "void_differs"),
+    ("billing_void", "UPDATE {table} SET cutoff = cutoff + 1 WHERE {first}", "announced_otherwise"),
+    ("billing_outboxevent", "DELETE FROM {table} WHERE {first}", "outbox_hole"),
+    ("billing_outboxstream", "UPDATE {table} SET last_sequence = last_sequence + 1 WHERE {first}", "outbox_hole"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def books(fresh_database, settings):
+    """Two months with a bit of everything, clean before the touch."""
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    make_prices()
+    imo = make_agency("HARBOR")
+    agency = make_agency(upline=imo)
+    seats = make_seats(agency, "ana", "ben")
+    (cara,) = make_agents(agency, "cara")
+    told = {"actor": "test", "now": MARCH_1}
+    hand_over_seat(seat=seats[0], to=cara, on=date(2026, 3, 9), **told)
+    set_payer_shares(
+        agency=agency,
+        shares={agency: Decimal(40), imo: Decimal(60)},
+        starts_on=date(2026, 3, 20),
+        **told,
+    )
+    use(call(agent="ana"), call(agent="ben"), call())
+    bill(MARCH)
+    first = documents_of(agency)[0]
+    void_document(document_id=first.pk, actor="staff", reason="test", now=APRIL_2)
+    remove_seats(seats=seats[1:], on=date(2026, 4, 9), actor="test", now=APRIL_2)
+    set_upline(
+        agency=agency, upline=None, on=date(2026, 4, 1), now=APRIL_2, actor="test"
+    )
+    bill(APRIL)
+    assert verify_books().findings == []
+
+
+class TestTampering:
+    @pytest.mark.parametrize(("table", "statement", "code"), TOUCHES)
+    def test_is_named(self, books, owner_cursor, table, statement, code):
+        touch = statement.format(table=table, first=FIRST.format(table=table))
+        owner_cursor.execute(DISABLE.format(table=table, statement=touch))
+
+        assert code in {finding.code for finding in verify_books().findings}
+
+
+class TestTheApplication:
+    """What the service itself could not do, whatever its code says."""
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE seats_seatversion SET added_on = '2026-01-01'",
+            "DELETE FROM seats_seatversion",
+            "DELETE FROM billing_usageevent",
+            "UPDATE billing_usageday SET used_on = '2026-01-01'",
+            "DELETE FROM billing_usageday",
+            "UPDATE billing_document SET total = 0, subtotal = 0",
+            "DELETE FROM billing_document",
+            "DELETE FROM billing_documentline",
+            "UPDATE billing_documentline SET amount = 0",
+            "DELETE FROM billing_void",
+            "UPDATE billing_pricelist SET seat_price = 1",
+            "DELETE FROM billing_rate",
+            "DELETE FROM billing_outboxevent",
+            "TRUNCATE billing_documentline",
+            "TRUNCATE seats_seatversion",
+            "UPDATE billing_usageday SET billable = 0",
+            "UPDATE billing_document SET number = 99",
+            "UPDATE billing_document SET status = 'draft'",
+            "UPDATE billing_watermark SET billed_cutoff = 0",
+            "UPDATE seats_books SET cutoff = 1",
+            "SET session_replication_role = replica",
+            "ALTER TABLE billing_document DISABLE TRIGGER ALL",
+        ],
+    )
+    def test_may_not(self, books, statement):
+        with pytest.raises(DatabaseError), connection.cursor() as cursor:
+            cursor.execute(statement)
