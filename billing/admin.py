@@ -1,1 +1,21 @@
 """Table of contents of the admin, for Django."""
+
+from billing.accounts.admin import AccountAdmin, PayerShareSetAdmin
+from billing.invoicing.admin import BillingRunAdmin, DocumentAdmin, RunItemAdmin
+from billing.metering.admin import UsageConflictAdmin, UsageDayAdmin
+from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
+from billing.webhooks.admin import OutboxEventAdmin
+
+__all__ = [
+    "AccountAdmin",
+    "BillingRunAdmin",
+    "DocumentAdmin",
+    "MeterAdmin",
+    "OutboxEventAdmin",
+    "PayerShareSetAdmin",
+    "PriceListAdmin",
+    "RateAdmin",
+    "RunItemAdmin",
+    "UsageConflictAdmin",
+    "UsageDayAdmin",
+]

@@ -95,7 +95,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "build" / "static"
+STATIC_ROOT = os.environ.get("STATIC_ROOT")  # where collectstatic puts them
 WHITENOISE_USE_FINDERS = True
 
 SESSION_COOKIE_AGE = 8 * 3600

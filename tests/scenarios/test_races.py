@@ -3,6 +3,7 @@
 import threading
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -32,7 +33,7 @@ from tests.build import (
 )
 
 pytestmark = [pytest.mark.usefixtures("fresh_database"), pytest.mark.timeout(120)]
-ADD = {"on": MARCH, "actor": "test", "now": MARCH_1}
+ADD: dict[str, Any] = {"on": MARCH, "actor": "test", "now": MARCH_1}
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +78,11 @@ class TestSeats:
         here, there = make_agency("HERE"), make_agency("THERE")
         (seat,) = make_seats(here, "ana")
         (to,) = make_agents(there, "ana")
-        move = {"actor": "test", "now": APRIL_2, "on": date(2026, 3, 20)}
+        move: dict[str, Any] = {
+            "actor": "test",
+            "now": APRIL_2,
+            "on": date(2026, 3, 20),
+        }
 
         run_in_threads(
             lambda: transfer_seat(seat=seat, to=to, **move),
@@ -133,7 +138,7 @@ class TestCuts:
         """The cut waits for the writer, and so reads the fact."""
         agency = make_agency()
         (agent,) = make_agents(agency, "ana")
-        seen = {}
+        seen: dict[str, int] = {}
 
         def write():
             with transaction.atomic():

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection
@@ -87,7 +88,7 @@ def books(fresh_database, settings):
     agency = make_agency(upline=imo)
     seats = make_seats(agency, "ana", "ben")
     (cara,) = make_agents(agency, "cara")
-    told = {"actor": "test", "now": MARCH_1}
+    told: dict[str, Any] = {"actor": "test", "now": MARCH_1}
     hand_over_seat(seat=seats[0], to=cara, on=date(2026, 3, 9), **told)
     set_payer_shares(
         agency=agency,

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
@@ -185,8 +186,8 @@ class TestLaws:
                     assert line.amount <= 50 * seats
 
 
-def _by_agency(sums: dict) -> dict:
-    by_agency: dict = {}
+def _by_agency(sums: dict[Any, Decimal]) -> dict[Any, Decimal]:
+    by_agency: dict[Any, Decimal] = {}
     for (_, agency, month, meter), amount in sums.items():
         key = (agency, month, meter)
         by_agency[key] = by_agency.get(key, Decimal(0)) + amount

@@ -1,0 +1,150 @@
+"""Agencies, for staff."""
+
+from datetime import date
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils import timezone
+
+from seats.agencies.models import Agency, AgencyZone, Upline
+from seats.agencies.services import add_agency
+from seats.errors import Refusal
+from seats.readonly import ReadOnlyInline
+
+
+class AgencyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A new agency; adding it goes through the service."""
+
+    zone = forms.ChoiceField(
+        choices=[(zone, zone) for zone in sorted(available_timezones())],
+        initial="America/New_York",
+    )
+    upline = forms.ModelChoiceField(Agency.objects.all(), required=False)
+
+    class Meta:
+        model = Agency
+        fields = ["code", "name", "currency"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        try:
+            self.added = add_agency(
+                code=cleaned["code"],
+                name=cleaned["name"],
+                currency=cleaned["currency"],
+                zone=cleaned["zone"],
+                upline=cleaned["upline"],
+                actor=self.actor,
+                now=timezone.now(),
+            )
+        except Refusal as refusal:
+            field = refusal.field if refusal.field in self.fields else None
+            self.add_error(field, refusal.message)
+        return cleaned
+
+    actor = ""
+
+    def save(self, commit: bool = True) -> Agency:  # noqa: FBT001, FBT002
+        return self.added
+
+    def save_m2m(self) -> None:
+        """There is nothing beside the agency itself."""
+
+
+class ZoneInline(ReadOnlyInline):
+    model = AgencyZone
+    fields = ["starts_on", "zone", "recorded_at"]
+
+
+class UplineInline(ReadOnlyInline):
+    model = Upline
+    fk_name = "agency"
+    fields = ["upline", "starts_on", "ends_on"]
+
+
+@admin.register(Agency)
+class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = [
+        "code",
+        "name",
+        "upline_today",
+        "zone_today",
+        "seats_today",
+        "currency",
+        "closed_through",
+    ]
+    list_filter = ["currency", "zones__zone"]
+    search_fields = ["code", "name"]
+    inlines = [ZoneInline, UplineInline]
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Agency]:
+        today = timezone.now().date()
+        agencies: QuerySet[Agency] = super().get_queryset(request)
+        return agencies.select_related("books").annotate(
+            upline_code=_upline_on(today),
+            zone_name=_zone_on(today),
+            seat_count=Count("seats", filter=_seated_on(today), distinct=True),
+        )
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any = None,
+        change: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> Any:
+        if obj is None:
+            return type("AddAgency", (AgencyForm,), {"actor": str(request.user)})
+        return super().get_form(request, obj, change, **{**kwargs, "fields": ["name"]})
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return self.inlines if obj else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: Any, obj: Any, form: Any, change: Any) -> None:
+        """The service saved a new one; of an old one only the name changes."""
+        if change:
+            obj.save(update_fields=["name"])
+
+    @admin.display(description="upline", ordering="upline_code")
+    def upline_today(self, agency: Any) -> str:
+        return agency.upline_code or "-"
+
+    @admin.display(description="time zone", ordering="zone_name")
+    def zone_today(self, agency: Any) -> str:
+        return str(agency.zone_name)
+
+    @admin.display(description="seats today", ordering="seat_count")
+    def seats_today(self, agency: Any) -> int:
+        return int(agency.seat_count)
+
+    @admin.display(description="closed through", ordering="books__closed_through")
+    def closed_through(self, agency: Agency) -> str:
+        closed = agency.books.closed_through
+        return f"{closed:%Y-%m}" if closed else "-"
+
+
+def _seated_on(today: date) -> Q:
+    ends_later = Q(seats__removed_on__isnull=True) | Q(seats__removed_on__gt=today)
+    return ends_later & Q(seats__cancelled=False, seats__added_on__lte=today)
+
+
+def _upline_on(today: date) -> Subquery:
+    edges = Upline.objects.filter(agency=OuterRef("pk"), starts_on__lte=today).exclude(
+        ends_on__lte=today
+    )
+    return Subquery(edges.values("upline__code")[:1])
+
+
+def _zone_on(today: date) -> Subquery:
+    zones = AgencyZone.objects.filter(agency=OuterRef("pk"), starts_on__lte=today)
+    return Subquery(zones.order_by("-starts_on").values("zone")[:1])

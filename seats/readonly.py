@@ -1,0 +1,95 @@
+"""The admin's way with facts: to be looked at, changed only by services."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from seats.errors import Refusal
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """No adding, changing or deleting; what can be done is an action."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+
+class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
+    """Rows that belong to the page, as they are."""
+
+    extra = 0
+    can_delete = False
+    show_change_link = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def try_each(
+    model_admin: admin.ModelAdmin,  # type: ignore[type-arg]
+    request: HttpRequest,
+    chosen: Any,
+    work: Callable[[Any], object],
+    done: str,
+) -> None:
+    """Do something to each chosen row; a refusal becomes a warning, the rest go on."""
+    count = 0
+    for row in chosen:
+        try:
+            work(row)
+        except Refusal as refusal:
+            model_admin.message_user(
+                request, f"{row}: {refusal.message}", messages.WARNING
+            )
+        else:
+            count += 1
+    if count:
+        model_admin.message_user(request, f"{count} {done}", messages.SUCCESS)
+
+
+def ask_and_do(
+    model_admin: admin.ModelAdmin,  # type: ignore[type-arg]
+    request: HttpRequest,
+    chosen: QuerySet[Any],
+    form_class: type[forms.Form],
+    work: Callable[[list[Any], dict[str, Any]], object],
+) -> HttpResponse | None:
+    """An intermediate page with a form; a refusal shows on it, nothing is half done."""
+    form = form_class(request.POST if "apply" in request.POST else None)
+    if form.is_valid():
+        try:
+            work(list(chosen), form.cleaned_data)
+        except Refusal as refusal:
+            form.add_error(None, refusal.message)
+        else:
+            model_admin.message_user(request, "Done.", messages.SUCCESS)
+            return None
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": request.POST["action"].replace("_", " ").capitalize(),
+        "form": form,
+        "chosen": chosen,
+        "action": request.POST["action"],
+    }
+    return render(request, "admin/seats/ask.html", context)

@@ -1,0 +1,116 @@
+"""Agents and seats, for staff."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do
+from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
+from seats.roster.services import add_seats, cancel_seats, remove_seats
+
+
+class HoldingInline(ReadOnlyInline):
+    model = SeatHolding
+    fields = ["agent", "starts_on", "ends_on"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SeatHolding]:
+        return super().get_queryset(request).select_related("agent")
+
+
+class VersionInline(ReadOnlyInline):
+    model = SeatVersion
+    verbose_name_plural = "history"
+    fields = [
+        "number", "action", "agent", "held_from", "added_on", "removed_on",
+        "cancelled", "actor", "reason", "cutoff", "recorded_at",
+    ]  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SeatVersion]:
+        return super().get_queryset(request).select_related("agent")
+
+
+class ChangeForm(forms.Form):
+    """From when, and why."""
+
+    on = forms.DateField(widget=forms.SelectDateWidget, initial=timezone.now)
+    reason = forms.CharField(max_length=500)
+
+
+class CancelForm(forms.Form):
+    """Why."""
+
+    reason = forms.CharField(max_length=500)
+
+
+@admin.register(Agent)
+class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["external_id", "name", "agency", "npn", "email"]
+    list_select_related = ["agency"]
+    list_filter = ["agency"]
+    search_fields = ["external_id", "name", "npn", "agency__code"]
+    readonly_fields = ["created_at"]
+    actions = ["add_a_seat"]
+    show_full_result_count = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["agency", "external_id", "created_at"] if obj else ["created_at"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: Any, obj: Agent, form: Any, change: Any) -> None:
+        if not change:
+            obj.created_at = timezone.now()
+        super().save_model(request, obj, form, change)
+
+    @admin.action(description="Add a seat for each", permissions=["change"])
+    def add_a_seat(
+        self, request: HttpRequest, agents: QuerySet[Agent]
+    ) -> HttpResponse | None:
+        def add(chosen: list[Agent], told: dict[str, Any]) -> None:
+            add_seats(
+                agents=chosen,
+                actor=str(request.user),
+                now=timezone.now(),
+                staff=True,
+                **told,
+            )
+
+        return ask_and_do(self, request, agents, ChangeForm, add)
+
+
+@admin.register(Seat)
+class SeatAdmin(ReadOnlyAdmin):
+    list_display = ["id", "agency", "agent", "added_on", "removed_on", "cancelled"]
+    list_select_related = ["agency", "agent"]
+    list_filter = ["cancelled", ("removed_on", admin.EmptyFieldListFilter), "agency"]
+    search_fields = ["agency__code", "agent__external_id", "agent__name"]
+    date_hierarchy = "added_on"
+    inlines = [HoldingInline, VersionInline]
+    actions = ["remove", "cancel"]
+
+    @admin.action(description="Remove from a date on", permissions=["view"])
+    def remove(
+        self, request: HttpRequest, seats: QuerySet[Seat]
+    ) -> HttpResponse | None:
+        def work(chosen: list[Seat], told: dict[str, Any]) -> None:
+            remove_seats(seats=chosen, **_by_staff(request), **told)
+
+        return ask_and_do(self, request, seats, ChangeForm, work)
+
+    @admin.action(description="Cancel: entered by mistake", permissions=["view"])
+    def cancel(
+        self, request: HttpRequest, seats: QuerySet[Seat]
+    ) -> HttpResponse | None:
+        def work(chosen: list[Seat], told: dict[str, Any]) -> None:
+            cancel_seats(seats=chosen, **_by_staff(request), **told)
+
+        return ask_and_do(self, request, seats, CancelForm, work)
+
+
+def _by_staff(request: HttpRequest) -> dict[str, Any]:
+    return {"actor": str(request.user), "now": timezone.now(), "staff": True}

@@ -1,0 +1,221 @@
+"""The admin as platform staff sees it, and as nobody else does."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from billing.accounts.services import set_payer_shares
+from billing.invoicing.models import Document, RunItem
+from billing.pricing.models import PriceList
+from seats.models import Agency, Member, Seat, User
+from tests.build import (
+    APRIL,
+    MARCH,
+    MARCH_1,
+    bill,
+    call,
+    documents_of,
+    make_agency,
+    make_agents,
+    make_prices,
+    make_seats,
+    use,
+)
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def no_review(settings):
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+
+
+@pytest.fixture
+def staff(client):
+    user = User.objects.create_superuser("staff@example.com", PASSWORD)
+    client.force_login(user)
+    return client
+
+
+def make_books(agencies=1):
+    make_prices()
+    for n in range(agencies):
+        agency = make_agency(f"A{n}")
+        make_seats(agency, "ana", "ben")
+        use(call(f"A{n}", id=f"a{n}"), call(f"A{n}", agent="ana", id=f"b{n}"))
+        use(call(f"A{n}", id=f"a{n}", quantity=Decimal(1)))
+        set_payer_shares(
+            agency=agency,
+            shares={agency: Decimal(100)},
+            starts_on=MARCH,
+            actor="test",
+            now=MARCH_1,
+        )
+    bill(MARCH)
+
+
+class TestPages:
+    def test_every_list_opens(self, staff):
+        make_books()
+
+        for model in admin.site._registry:
+            name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+            assert staff.get(reverse(name)).status_code == 200, name
+
+    def test_every_row_opens(self, staff):
+        make_books()
+
+        for model in admin.site._registry:
+            row = model._default_manager.order_by("pk").first()
+            if row is None:
+                continue
+            name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+            assert staff.get(reverse(name, args=[row.pk])).status_code == 200, name
+
+    @pytest.mark.parametrize(
+        "page",
+        ["seats_agency", "seats_agent", "seats_seat", "seats_member",
+         "billing_document", "billing_billingrun", "billing_runitem",
+         "billing_usageday", "billing_outboxevent", "billing_account"],
+    )  # fmt: skip
+    def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(
+        self, staff, page, django_assert_max_num_queries
+    ):
+        make_books(agencies=8)
+
+        with django_assert_max_num_queries(14):
+            assert staff.get(reverse(f"admin:{page}_changelist")).status_code == 200
+
+
+class TestLogin:
+    @pytest.mark.parametrize("role", Member.Role.values)
+    def test_no_member_of_an_agency_gets_in(self, client, role):
+        agency = make_agency()
+        (ana,) = make_agents(agency, "ana")
+        user = User.objects.create_user("member@example.com", PASSWORD)
+        agent = ana if role == "agent" else None
+        Member.objects.create(
+            user=user, agency=agency, role=role, agent=agent, created_at=MARCH_1
+        )
+
+        answer = client.post(
+            reverse("admin:login"),
+            {"username": "member@example.com", "password": PASSWORD},
+        )
+
+        assert answer.status_code == 200
+        assert b"staff account" in answer.content
+        assert client.get(reverse("admin:index")).status_code == 302
+
+    def test_platform_staff_gets_in_by_e_mail(self, client):
+        User.objects.create_superuser("staff@example.com", PASSWORD)
+
+        client.post(
+            reverse("admin:login"),
+            {"username": "Staff@Example.com", "password": PASSWORD},
+        )
+
+        assert client.get(reverse("admin:index")).status_code == 200
+
+
+class TestAgency:
+    def test_is_added_by_the_service(self, staff):
+        staff.post(
+            reverse("admin:seats_agency_add"),
+            {
+                "code": "NEW",
+                "name": "New",
+                "currency": "USD",
+                "zone": "America/Chicago",
+            },
+        )
+
+        agency = Agency.objects.get(code="NEW")
+        assert agency.books.cutoff == 1
+        assert agency.zones.get().zone == "America/Chicago"
+
+    def test_a_refusal_shows_at_its_field(self, staff):
+        make_agency("NEW")
+
+        answer = staff.post(
+            reverse("admin:seats_agency_add"),
+            {"code": "NEW", "name": "New", "currency": "USD", "zone": "UTC"},
+        )
+
+        assert answer.status_code == 200
+        assert b"already exists" in answer.content
+
+
+class TestActions:
+    def act(self, staff, page, action, row, **told):
+        return staff.post(
+            reverse(f"admin:{page}_changelist"),
+            {"action": action, "_selected_action": [row.pk], **told},
+            follow=True,
+        )
+
+    def test_a_seat_is_cancelled_with_a_reason(self, staff):
+        (seat,) = make_seats(make_agency(), "ana")
+
+        self.act(staff, "seats_seat", "cancel", seat)
+        assert not Seat.objects.get().cancelled
+        self.act(staff, "seats_seat", "cancel", seat, apply="x", reason="Typo")
+
+        assert Seat.objects.get().cancelled
+        assert seat.versions.get(number=2).actor == "staff@example.com"
+
+    def test_a_seat_is_removed_on_a_date(self, staff):
+        (seat,) = make_seats(make_agency(), "ana")
+        on = {"on_year": "2026", "on_month": "3", "on_day": "9"}
+
+        self.act(staff, "seats_seat", "remove", seat, apply="x", reason="Left", **on)
+
+        assert Seat.objects.get().removed_on == date(2026, 3, 9)
+
+    def test_a_refused_removal_says_why_and_changes_nothing(self, staff):
+        (seat,) = make_seats(make_agency(), "ana")
+        on = {"on_year": "2026", "on_month": "2", "on_day": "9"}
+
+        answer = self.act(
+            staff, "seats_seat", "remove", seat, apply="x", reason="Left", **on
+        )
+
+        assert b"begins after" in answer.content
+        assert Seat.objects.get().removed_on is None
+
+    def test_a_document_is_voided_with_a_reason(self, staff):
+        make_books()
+        (invoice,) = documents_of(Agency.objects.get())
+
+        self.act(staff, "billing_document", "void", invoice, apply="x", reason="Wrong")
+
+        assert Document.objects.get().status == "void"
+
+    def test_a_draft_list_is_published_and_then_fixed(self, staff):
+        draft = PriceList.objects.create(
+            code="NEXT", currency="USD", starts_on=APRIL, seat_price=Decimal(60)
+        )
+
+        self.act(staff, "billing_pricelist", "publish", draft)
+
+        assert PriceList.objects.get().status == "published"
+        page = reverse("admin:billing_pricelist_change", args=[draft.pk])
+        assert staff.post(page, {"seat_price": "1"}).status_code == 403
+
+    def test_a_parked_payer_is_released(self, staff):
+        agency = make_agency()
+        make_seats(agency, "ana")
+        bill(MARCH)
+        item = RunItem.objects.get()
+        assert (item.state, item.code) == ("parked", "price_missing")
+        make_prices()
+
+        self.act(staff, "billing_runitem", "release", item)
+        bill(MARCH, payer=agency)
+
+        assert RunItem.objects.get(pk=item.pk).state == "released"
+        assert Document.objects.get().total == Decimal("100.00") / 2
