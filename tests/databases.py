@@ -55,12 +55,12 @@ def make_template() -> None:
         )
 
 
-def clone() -> str:
-    """A new database like the template; its name."""
+def clone(*, of: str = TEMPLATE) -> str:
+    """A new database like the template, or another; its name."""
     name = f"{TEMPLATE.removesuffix('_template')}_{uuid.uuid4().hex[:12]}"
     with _server() as server:
         server.execute(
-            _named("CREATE DATABASE {} TEMPLATE ", name) + sql.Identifier(TEMPLATE)
+            _named("CREATE DATABASE {} TEMPLATE ", name) + sql.Identifier(of)
         )
     return name
 

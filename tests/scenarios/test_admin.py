@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.contrib import admin
 from django.urls import reverse
+from django.utils import timezone
 
 from billing.accounts.services import set_payer_shares
 from billing.invoicing.models import Document, RunItem
@@ -147,7 +148,7 @@ class TestAgency:
         )
 
         assert answer.status_code == 200
-        assert b"already exists" in answer.content
+        assert b"is taken" in answer.content
 
 
 class TestActions:
@@ -215,7 +216,7 @@ class TestActions:
         make_prices()
 
         self.act(staff, "billing_runitem", "release", item)
-        bill(MARCH, payer=agency)
+        bill(MARCH, payer=agency, now=timezone.now())
 
         assert RunItem.objects.get(pk=item.pk).state == "released"
         assert Document.objects.get().total == Decimal("100.00") / 2
