@@ -70,13 +70,13 @@ def drop(name: str) -> None:
     for alias in ALIASES:
         connections[alias].close()
     with _server() as server:
-        # The owner may only end its own sessions and the application's.
+        # Not WITH (FORCE): that would want to end the autovacuum as well.
         server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND usename = current_user AND pid <> pg_backend_pid()",
+            " WHERE datname = %s AND backend_type = 'client backend'",
             [name],
         )
-        server.execute(_named("DROP DATABASE IF EXISTS {} WITH (FORCE)", name))
+        server.execute(_named("DROP DATABASE IF EXISTS {}", name))
 
 
 def use(name: str) -> None:

@@ -67,9 +67,17 @@ class UsageDay(models.Model):
     database freezes the row once it is taken.
     """
 
-    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+", db_index=False)
-    agent = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="+")
-    meter = models.ForeignKey(Meter, models.PROTECT, related_name="+", db_index=False)
+    # A trigger checks all three for a whole statement at once, and what they name
+    # is never deleted; checks row by row cost as much as the rows themselves.
+    agency = models.ForeignKey(
+        Agency, models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    agent = models.ForeignKey(
+        Agent, models.PROTECT, null=True, related_name="+", db_constraint=False
+    )
+    meter = models.ForeignKey(
+        Meter, models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     breakdown = models.CharField(max_length=40, default="", blank=True)
     used_on = models.DateField()
     cutoff = models.BigIntegerField()

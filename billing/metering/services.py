@@ -12,7 +12,7 @@ from billing.metering.events import (
     Verdict,
     rejected,
 )
-from billing.metering.models import EventKey, UsageConflict
+from billing.metering.models import UsageConflict
 from billing.metering.partitions import ensure_partitions
 from billing.metering.validation import Checked, check_event, read_known
 from seats.cutoffs.services import stamp_facts
@@ -24,6 +24,10 @@ STAGE = """
         external_id text, occurred_at timestamptz, raw numeric, billable numeric,
         properties jsonb
     ) ON COMMIT DELETE ROWS
+"""
+KNOWN_KEYS = """
+    SELECT replace(key::text, '-', ''), replace(content::text, '-', '')
+    FROM billing_eventkey WHERE key = ANY(%s::uuid[])
 """
 COPY = "COPY staged_event FROM STDIN"
 
@@ -142,8 +146,9 @@ def _contents_of(keys: set[str]) -> dict[str, str]:
     """What is known of keys that were not fresh, in hex."""
     if not keys:
         return {}
-    rows = EventKey.objects.filter(pk__in=keys).values_list("key", "content")
-    return {key.hex: content.hex for key, content in rows}
+    with connection.cursor() as cursor:
+        cursor.execute(KNOWN_KEYS, [list(keys)])
+        return dict(cursor.fetchall())
 
 
 def _verdict_of_loser(one: Checked, contents: dict[str, str]) -> Verdict:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from django.conf import settings
 from django.db import connection
@@ -21,8 +22,6 @@ from billing.metering.events import (
 from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
 from billing.pricing.rating import PriceListTerms, RateTerms, billable_raw
-from seats.agencies.queries import zones_of
-from seats.models import Agency
 from seats.periods import ZonePeriod, local_date, month_of, next_month
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -44,7 +43,7 @@ class KnownAgency:
     zones: Sequence[ZonePeriod]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Checked:
     """A good event, ready to be stored; digests in hex."""
 
@@ -101,6 +100,16 @@ class Known:
         return billable
 
 
+AGENCIES = """
+    SELECT agency.id, agency.code, agency.currency, books.closed_through,
+           array_agg(zone.starts_on ORDER BY zone.starts_on),
+           array_agg(zone.zone ORDER BY zone.starts_on)
+    FROM seats_agency AS agency
+    JOIN seats_books AS books ON books.agency_id = agency.id
+    JOIN seats_agencyzone AS zone ON zone.agency_id = agency.id
+    WHERE agency.code = ANY(%s)
+    GROUP BY agency.id, books.closed_through
+"""
 AGENTS = """
     SELECT agent.agency_id, agent.external_id, agent.id
     FROM unnest(%s::bigint[], %s::text[]) AS wanted(agency_id, external_id)
@@ -110,13 +119,7 @@ AGENTS = """
 
 def read_known(events: Collection[IncomingEvent], *, now: datetime) -> Known:
     """Everything the events refer to, in a constant number of queries."""
-    rows = Agency.objects.filter(code__in={event.agency for event in events})
-    found = list(rows.values_list("pk", "code", "currency", "books__closed_through"))
-    zones = zones_of([row[0] for row in found])
-    agencies = {
-        code: KnownAgency(pk, currency, closed, zones[pk])
-        for pk, code, currency, closed in found
-    }
+    agencies = _known_agencies({event.agency for event in events})
     pairs = {
         (agencies[event.agency].id, event.agent)
         for event in events
@@ -137,6 +140,24 @@ def read_known(events: Collection[IncomingEvent], *, now: datetime) -> Known:
         ),
         now=now,
     )
+
+
+def _known_agencies(codes: Collection[str]) -> dict[str, KnownAgency]:
+    with connection.cursor() as cursor:
+        cursor.execute(AGENCIES, [list(codes)])
+        return {
+            code: KnownAgency(
+                pk, currency, closed, _zone_periods(tuple(starts), tuple(zones))
+            )
+            for pk, code, currency, closed, starts, zones in cursor.fetchall()
+        }
+
+
+@lru_cache(maxsize=1024)
+def _zone_periods(
+    starts: tuple[date, ...], zones: tuple[str, ...]
+) -> tuple[ZonePeriod, ...]:
+    return tuple(map(ZonePeriod, starts, zones))
 
 
 def _months_around(events: Collection[IncomingEvent]) -> set[date]:

@@ -79,8 +79,30 @@ CREATE TRIGGER usage_day_has_current_stamp AFTER INSERT ON billing_usageday
     FOR EACH STATEMENT EXECUTE FUNCTION fact_has_current_stamp();
 CREATE TRIGGER usage_day_is_kept BEFORE DELETE OR TRUNCATE ON billing_usageday
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-ALTER TABLE billing_usageday ADD CONSTRAINT usage_day_names_an_agent_of_the_agency
-    FOREIGN KEY (agency_id, agent_id) REFERENCES seats_agent (agency_id, id);
+
+CREATE FUNCTION usage_day_names_what_exists() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT meter_id FROM fresh) AS day
+        LEFT JOIN billing_meter AS meter ON meter.id = day.meter_id
+        WHERE meter.id IS NULL
+    ) OR EXISTS (
+        SELECT FROM (SELECT DISTINCT agency_id, agent_id FROM fresh
+                     WHERE agent_id IS NOT NULL) AS day
+        LEFT JOIN seats_agent AS agent
+            ON agent.id = day.agent_id AND agent.agency_id = day.agency_id
+        WHERE agent.id IS NULL
+    ) THEN
+        RAISE EXCEPTION 'a usage day names a meter, and an agent of its agency'
+            USING ERRCODE = 'foreign_key_violation',
+                  CONSTRAINT = 'usage_day_names_what_exists';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER usage_day_names_what_exists AFTER INSERT ON billing_usageday
+    REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION usage_day_names_what_exists();
 """
 
 
@@ -101,6 +123,8 @@ class Migration(migrations.Migration):
                 "billing_eventkey": "SELECT, INSERT",
                 "billing_usageday": "SELECT, INSERT, UPDATE (events, raw, billable)",
                 "billing_usageconflict": "SELECT, INSERT",
+                "billing_meter": "SELECT, INSERT, UPDATE",
+                "seats_agent": "SELECT, INSERT, UPDATE",
             }
         ),
     ]

@@ -164,6 +164,7 @@ def _create_roles() -> None:
                         sql.Identifier(role)
                     )
                 )
+        connection.execute("GRANT pg_signal_backend TO dialer_owner")
         if not connection.execute(
             "SELECT FROM pg_database WHERE datname = 'dialer'"
         ).rowcount:

@@ -10,7 +10,6 @@ from datetime import date
 
 from django.db import connection, transaction
 
-from seats.cutoffs.models import Books
 from seats.errors import Refusal
 
 BUCKETS = 64
@@ -30,9 +29,12 @@ def stamp_facts(agency_ids: Iterable[int]) -> dict[int, int]:
     """
     ids = set(agency_ids)
     _lock_buckets(ids, "pg_advisory_xact_lock_shared")
-    stamps = dict(
-        Books.objects.filter(agency__in=ids).values_list("agency_id", "cutoff")
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT agency_id, cutoff FROM seats_books WHERE agency_id = ANY(%s)",
+            [list(ids)],
+        )
+        stamps = dict(cursor.fetchall())
     _require_books(ids, stamps)
     return stamps
 

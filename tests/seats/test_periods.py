@@ -25,7 +25,9 @@ zones = st.sampled_from(
      "Pacific/Kiritimati", "Pacific/Pago_Pago", "America/Phoenix"]
 )  # fmt: skip
 instants = st.datetimes(
-    datetime(2026, 2, 1), datetime(2026, 6, 1), timezones=st.just(UTC)
+    datetime(2026, 2, 1),  # noqa: DTZ001
+    datetime(2026, 6, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
 )
 
 

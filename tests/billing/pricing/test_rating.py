@@ -92,7 +92,7 @@ class TestRateUsage:
     def test_volume_prices_all_by_the_tier_reached(self, quantity, widths):
         tiers = tiers_of(widths)
         rate = terms(model="volume", unit_price=None, tiers=tiers)
-        reached = [t for t in tiers if t.up_to is None or t.up_to >= quantity][0]
+        reached = next(t for t in tiers if t.up_to is None or t.up_to >= quantity)
         expected = quantity * Fraction(reached.unit_price) + Fraction(reached.flat_fee)
 
         assert price(quantity, rate).amount == (expected if quantity else 0)
