@@ -112,7 +112,7 @@ def create_events(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0002_initial"), ("seats", "0002_guards")]
+    dependencies = [("billing", "0001_initial"), ("seats", "0002_guards")]
 
     operations = [
         migrations.RunPython(create_events, migrations.RunPython.noop),

@@ -259,7 +259,7 @@ CREATE TRIGGER outbox_is_append_only
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0003_usage_events")]
+    dependencies = [("billing", "0002_usage_events")]
 
     operations = [
         *(
