@@ -102,13 +102,11 @@ class Known:
 
 AGENCIES = """
     SELECT agency.id, agency.code, agency.currency, books.closed_through,
-           array_agg(zone.starts_on ORDER BY zone.starts_on),
-           array_agg(zone.zone ORDER BY zone.starts_on)
+           (SELECT string_agg(zone.starts_on || ' ' || zone.zone, ',' ORDER BY starts_on)
+            FROM seats_agencyzone AS zone WHERE zone.agency_id = agency.id)
     FROM seats_agency AS agency
     JOIN seats_books AS books ON books.agency_id = agency.id
-    JOIN seats_agencyzone AS zone ON zone.agency_id = agency.id
     WHERE agency.code = ANY(%s)
-    GROUP BY agency.id, books.closed_through
 """
 AGENTS = """
     SELECT agent.agency_id, agent.external_id, agent.id
@@ -146,18 +144,16 @@ def _known_agencies(codes: Collection[str]) -> dict[str, KnownAgency]:
     with connection.cursor() as cursor:
         cursor.execute(AGENCIES, [list(codes)])
         return {
-            code: KnownAgency(
-                pk, currency, closed, _zone_periods(tuple(starts), tuple(zones))
-            )
-            for pk, code, currency, closed, starts, zones in cursor.fetchall()
+            code: KnownAgency(pk, currency, closed, _zone_periods(zones))
+            for pk, code, currency, closed, zones in cursor.fetchall()
         }
 
 
 @lru_cache(maxsize=1024)
-def _zone_periods(
-    starts: tuple[date, ...], zones: tuple[str, ...]
-) -> tuple[ZonePeriod, ...]:
-    return tuple(map(ZonePeriod, starts, zones))
+def _zone_periods(zones: str) -> tuple[ZonePeriod, ...]:
+    """Zones as the query writes them: 2026-01-01 America/New_York,..."""
+    pairs = (zone.split(" ", 1) for zone in zones.split(","))
+    return tuple(ZonePeriod(date.fromisoformat(start), zone) for start, zone in pairs)
 
 
 def _months_around(events: Collection[IncomingEvent]) -> set[date]:

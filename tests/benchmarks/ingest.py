@@ -106,6 +106,10 @@ def _as_copy_text(batches: list[list[IncomingEvent]]) -> list[str]:
 
 
 def _copy(text: str) -> None:
-    with transaction.atomic(), connection.cursor() as cursor:
-        with cursor.copy(f"COPY billing_usageevent ({COLUMNS}) FROM STDIN") as copy:
-            copy.write(text)
+    statement = f"COPY billing_usageevent ({COLUMNS}) FROM STDIN"
+    with (
+        transaction.atomic(),
+        connection.cursor() as cursor,
+        cursor.copy(statement) as copy,
+    ):
+        copy.write(text)

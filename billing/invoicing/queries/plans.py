@@ -34,7 +34,8 @@ PLAN = """
             SELECT FROM seats_seatversion AS version
             WHERE version.agency_id = pair.agency_id AND version.cutoff <= cut.cutoff
               AND (version.cutoff > open.billed_cutoff
-                   OR NOT version.cancelled AND version.added_on < %(ends_on)s
+                   OR NOT version.cancelled AND open.starts_on < %(ends_on)s
+                      AND version.added_on < %(ends_on)s
                       AND (version.removed_on IS NULL
                            OR version.removed_on > open.starts_on
                            OR version.added_on >= open.starts_on)))

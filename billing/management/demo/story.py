@@ -78,13 +78,11 @@ class Story:
         self.seats[code][0] = seat
 
 
-def begin(month: date, seed: int) -> Story:
+def begin(story: Story) -> None:
     """The downline as it stands when the first month begins."""
-    story = Story(month, random.Random(seed))
     for part in PARTS:
         story.agencies[part.code] = _join(story, part)
-        story.hire(part.code, part.agents, month)
-    return story
+        story.hire(part.code, part.agents, story.month)
 
 
 def _join(story: Story, part: Part) -> Agency:

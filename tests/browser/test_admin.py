@@ -1,0 +1,109 @@
+"""A person of the staff, a real browser, a real web server."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from seats.models import User
+from tests.build import MARCH, bill, call, make_agency, make_prices, make_seats, use
+
+CHROMIUM = shutil.which("chromium")
+PASSWORD = "correct horse battery"
+SECONDS = 30
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(
+        CHROMIUM is None and "CI" not in os.environ, reason="needs chromium"
+    ),
+]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update",
+         "--disable-sync"]  # fmt: skip
+
+
+@pytest.fixture
+def site(fresh_database, broker, tmp_path):
+    """gunicorn on a free port of loopback; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with open(tmp_path / "web.log", "w") as log:
+        web = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "config.wsgi",
+                "-b",
+                f"127.0.0.1:{port}",
+            ],
+            env={**os.environ, **fresh_database.environment, "REDIS_URL": broker},
+            stdout=log,
+            stderr=log,
+        )
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            assert time.monotonic() < deadline, Path(log.name).read_text()
+            time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    web.terminate()
+    web.wait(10)
+
+
+@pytest.fixture
+def page(site, monkeypatch):
+    # The browser's driver runs a loop in this thread; the test itself awaits nothing.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser.new_page()
+        browser.close()
+
+
+def log_in(page: Page, site: str) -> None:
+    page.goto(f"{site}/admin/")
+    page.fill("#id_username", "staff@example.com")
+    page.fill("#id_password", PASSWORD)
+    page.click("input[type=submit]")
+
+
+class TestStaff:
+    def test_reads_an_invoice_and_cancels_a_seat(self, page, site, settings):
+        settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+        make_prices()
+        make_seats(make_agency(), "ana", "ben")
+        use(call(agent="ana"))
+        bill(MARCH)
+        User.objects.create_superuser("staff@example.com", PASSWORD)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on(
+            "response",
+            lambda r: errors.append(f"{r.status} {r.url}") if r.status >= 400 else None,
+        )
+
+        log_in(page, site)
+        page.click("text=Documents")
+        page.click("text=SUNRISE-00001")
+        assert "Seats, March 2026: 62 seat days of 31" in page.content()
+        page.goto(f"{site}/admin/seats/seat/")
+        page.check("tbody tr:first-child input.action-select")
+        page.select_option("select[name=action]", "cancel")
+        page.click("button[name=index]")
+        page.fill("#id_reason", "Entered twice")
+        page.click("input[name=apply]")
+
+        assert "Done." in page.content()
+        assert errors == []

@@ -1,0 +1,245 @@
+"""The commands as people call them."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+
+from billing.invoicing.models import Document
+from billing.metering.models import UsageConflict, UsageDay, UsageEvent
+from tests.build import make_agency, make_prices, make_seats
+
+ROOT = Path(__file__).resolve().parents[2]
+CSV = """id,meter,quantity,occurred_at,agent,dial_mode
+a1,voice.out,135,2026-03-10T12:00:00,ana,power
+a2,voice.out,-5,2026-03-10T12:00:00,ana,
+a3,nope,5,2026-03-10T12:00:00,ana,
+a4,voice.out,5,2026-03-10T12:00:00,zoe,
+a5,voice.out,1e400,2026-03-10T12:00:00,ana,
+a6,voice.out,5,yesterday,ana,
+a7,voice.out,5,2031-03-10T12:00:00,ana,
+a8,voice.out,60,2026-03-08T02:30:00,ana,
+"""
+STOCK = (
+    '"ana","ana","15550001","outbound","x","PJSIP/ana-00000001","PJSIP/t-00000002",'
+    '"Dial","","2026-03-10 12:00:00","2026-03-10 12:00:09","2026-03-10 12:02:24",'
+    '144,135,"ANSWERED","DOCUMENTATION"{more}\n'
+)
+CUSTOM = (
+    '"x","15550001","ana","from-pstn","PJSIP/t-00000002","PJSIP/ana-00000001",'
+    '"Dial","","2026-03-10 12:00:00","","2026-03-10 12:00:20",'
+    '20,0,"NO ANSWER","DOCUMENTATION","","u9"\n'
+)
+
+
+@pytest.fixture
+def sunrise(db, settings):
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    make_prices()
+    agency = make_agency()
+    make_seats(agency, "ana")
+    with time_machine.travel(datetime(2026, 3, 31, 12, tzinfo=UTC), tick=False):
+        yield agency
+
+
+def import_file(path, kind="csv", **options):
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    try:
+        call_command(
+            "import_usage", str(path), format=kind, agency="SUNRISE", stdout=out,
+            stderr=err, **options,
+        )  # fmt: skip
+    except SystemExit as left:
+        code = left.code
+    return code, out.getvalue(), err.getvalue()
+
+
+class TestImportUsage:
+    def test_takes_the_good_rows_and_names_each_bad_one(self, sunrise, tmp_path):
+        path = tmp_path / "march.csv"
+        path.write_text(CSV)
+
+        code, out, err = import_file(path, rejects=tmp_path / "rejects.csv")
+
+        assert (code, out) == (2, "march.csv: 2 accepted, 0 known already, 6 refused\n")
+        codes = [line.split(": ")[:2] for line in err.splitlines()]
+        assert codes == [
+            ["row 3", "bad_quantity"],
+            ["row 4", "unknown_meter"],
+            ["row 5", "unknown_agent"],
+            ["row 6", "bad_quantity"],
+            ["row 7", "bad_time"],
+            ["row 8", "in_future"],
+        ]
+        assert len((tmp_path / "rejects.csv").read_text().splitlines()) == 7
+        # 02:30 does not exist on that night in New York: it is half past three
+        moved = UsageEvent.objects.get(external_id="a8").occurred_at
+        assert moved == datetime(2026, 3, 8, 7, 30, tzinfo=UTC)
+
+    def test_changes_nothing_the_second_time(self, sunrise, tmp_path):
+        path = tmp_path / "march.csv"
+        path.write_text("".join(CSV.splitlines(keepends=True)[:2]))
+        import_file(path)
+
+        assert import_file(path)[1] == (
+            "march.csv: 0 accepted, 1 known already, 0 refused\n"
+        )
+        assert UsageEvent.objects.count() == 1
+
+    def test_keeps_the_same_id_with_another_content_for_a_look(self, sunrise, tmp_path):
+        path = tmp_path / "march.csv"
+        good = "".join(CSV.splitlines(keepends=True)[:2])
+        path.write_text(good)
+        import_file(path)
+        path.write_text(good.replace("135", "136"))
+
+        code, _, err = import_file(path)
+        import_file(path)
+
+        assert code == 2
+        assert "conflict" in err
+        assert UsageConflict.objects.get().event["quantity"] == "136"
+        assert UsageDay.objects.get().raw == 135
+
+    def test_reads_asterisk_in_both_orders_and_without_unique_ids(
+        self, sunrise, tmp_path
+    ):
+        path = tmp_path / "Master.csv"
+        # twice the same content without an id: two calls, also the second time
+        path.write_text(STOCK.format(more="") * 2 + STOCK.format(more=',"u1"') + CUSTOM)
+
+        first, again = import_file(path, "asterisk"), import_file(path, "asterisk")
+
+        assert first[1] == "Master.csv: 4 accepted, 0 known already, 0 refused\n"
+        assert again[1] == "Master.csv: 0 accepted, 4 known already, 0 refused\n"
+        events = UsageEvent.objects.order_by("-raw").values_list(
+            "meter__code", "agent__external_id", "raw", "billable"
+        )
+        assert list(events) == [("voice.out", "ana", 135, 180)] * 3 + [
+            ("voice.in", "ana", 0, 0)
+        ]
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"id,meter\n", "column_missing"),
+            (b"\xff\xfe\x00", "bad_encoding"),
+            (b"", "column_missing"),
+        ],
+    )
+    def test_refuses_a_file_it_cannot_read(self, sunrise, tmp_path, content, said):
+        path = tmp_path / "bad.csv"
+        path.write_bytes(content)
+
+        with pytest.raises(CommandError, match=said):
+            import_file(path)
+
+    def test_says_that_a_file_is_missing(self, sunrise, tmp_path):
+        with pytest.raises(CommandError, match="file_unreadable"):
+            import_file(tmp_path / "nothing.csv")
+
+
+class TestBill:
+    def test_bills_prints_and_may_be_repeated(self, sunrise):
+        out = io.StringIO()
+        with time_machine.travel(datetime(2026, 4, 2, 12, tzinfo=UTC)):
+            for _ in range(2):
+                call_command("bill", "--month=2026-03", stdout=out)
+
+        assert out.getvalue() == (
+            "2026-03: 1 payers done, 0 in review, 0 parked\n"
+            "2026-03: 0 payers done, 0 in review, 0 parked\n"
+        )
+        assert Document.objects.count() == 1
+
+    def test_refuses_a_month_that_is_not_over(self, sunrise):
+        with pytest.raises(CommandError, match="month_not_over"):
+            call_command("bill", "--month=2026-03")
+
+    def test_shows_without_writing(self, sunrise):
+        out = io.StringIO()
+
+        call_command("bill", "--month=2026-03", dry_run=True, stdout=out)
+
+        assert out.getvalue() == "SUNRISE 2026-03 50.00 USD\n"
+        assert Document.objects.count() == 0
+
+    def test_knows_no_agency_of_a_wrong_code(self, sunrise):
+        with pytest.raises(CommandError, match="unknown_agency"):
+            call_command("bill", "--month=2026-02", agency="NOBODY")
+
+
+class TestQuote:
+    def run(self, *lines, **environment):
+        done = subprocess.run(
+            [sys.executable, "manage.py", "quote"],
+            check=False,
+            cwd=ROOT,
+            input="\n".join(lines).encode(),
+            capture_output=True,
+            env={**os.environ, **environment},
+        )
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        return done.returncode, answers, done.stderr
+
+    def test_needs_no_server_with_a_list_of_its_own(self):
+        nowhere = "postgresql://x@127.0.0.1:1/x"
+        line = json.dumps(
+            {
+                "month": "2026-04",
+                "price_list": {"currency": "USD", "seat_price": "50.00"},
+                "seats": [{"agent": "A", "added_at": "2026-04-16"}],
+            }
+        )
+
+        code, answers, _ = self.run(
+            line,
+            DATABASE_URL=nowhere,
+            DATABASE_OWNER_URL=nowhere,
+            REDIS_URL="redis://x",
+        )
+
+        assert (code, answers[0]["total"]) == (0, "25.00")
+
+    @pytest.mark.parametrize(
+        ("line", "code", "field"),
+        [
+            ("[" * 50_000, "bad_field", None),
+            ('{"month": "2026-13"}', "bad_month", "month"),
+            ('{"month": "2026-04", "timezone": "Mars/Base"}', "unknown_zone", "timezone"),
+            ('{"month": "2026-04", "extra": 1}', "bad_field", None),
+            ('{"month": "2026-04"', "bad_json", None),
+            (('{"month": "2026-04", "price_list": {"currency": "USD",'
+             ' "seat_price": "NaN"}}'), "bad_number", "price_list.seat_price"),
+            (('{"month": "2026-04", "price_list": {"currency": "USD", "seat_price": "1",'
+             ' "rates": [{"meter": "m", "unit_price": "-1"}]}}'),
+             "bad_number", "price_list.rates[0].unit_price"),
+            (('{"month": "2026-04", "price_list": {"currency": "USD", "seat_price": "1"},'
+             ' "seats": [{"agent": "A", "added_at": "2026-04-09",'
+             ' "removed_at": "2026-04-01"}]}'),
+             "removed_before_added", "seats[0].removed_at"),
+            (('{"month": "2026-04", "price_list": {"currency": "USD", "seat_price": "1"},'
+             ' "usage": [{"meter": "m", "quantity": "1"}]}'),
+             "unknown_meter", "usage[0].meter"),
+        ],
+    )  # fmt: skip
+    def test_answers_a_bad_scenario_on_its_line_and_goes_on(self, line, code, field):
+        good = (
+            '{"month": "2026-04", "price_list": {"currency": "USD", "seat_price": "5"}}'
+        )
+
+        returned, answers, err = self.run(line, "", good)
+
+        assert returned == 2
+        assert answers[0]["error"]["code"] == code
+        assert answers[0]["error"]["field"] == field
+        assert answers[1]["total"] == "0.00"
+        assert b"Traceback" not in err

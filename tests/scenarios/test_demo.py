@@ -1,0 +1,46 @@
+"""The demo's own story, and the invoice that the billing rules work by hand."""
+
+import io
+import json
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from billing.invoicing.models import Document
+from billing.invoicing.verification.services import verify_books
+from billing.management.demo.play import steps
+from tests.build import bill, make_prices
+
+RULES = Path(__file__).resolve().parents[2] / "docs" / "billing-rules.md"
+NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
+
+
+@pytest.mark.django_db
+class TestDemo:
+    def test_bills_as_the_rules_work_it_by_hand(self, tmp_path, settings):
+        settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+        make_prices()
+        out = io.StringIO()
+        for _, work in steps(
+            date(2026, 9, 1), tmp_path, lambda m: bill(m, now=NOW) and None, NOW, out
+        ):
+            work()
+        (told,) = re.findall(r"```invoice\n(.+?)\n```", RULES.read_text())
+        expected = json.loads(told)
+        documents = {str(document): document for document in Document.objects.all()}
+        invoice = documents[expected["document"]]
+        lines = {
+            line.meter.code if line.meter else "seats": line.amount
+            for line in invoice.lines.select_related("meter")
+        }
+
+        assert "0 refused" in out.getvalue()
+        assert lines == {key: Decimal(a) for key, a in expected["lines"].items()}
+        assert invoice.total == Decimal(expected["total"])
+        assert len(documents) == 14
+        assert [d.kind for d in documents.values()].count("correction") == 1
+        assert any(line.late for d in documents.values() for line in d.lines.all())
+        assert verify_books().findings == []
