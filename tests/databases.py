@@ -6,6 +6,7 @@ not TRUNCATE, so a test that needs committed rows gets a clone and drops it.
 
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from config.services import ensure_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 ALIASES = ("default", "owner")
+DROP_TRIES = 50
 TEMPLATE = f"{os.environ.get('TEST_DATABASE', 'dialer_test')}_template"
 
 
@@ -70,13 +72,20 @@ def drop(name: str) -> None:
     for alias in ALIASES:
         connections[alias].close()
     with _server() as server:
-        # Not WITH (FORCE): that would want to end the autovacuum as well.
-        server.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND backend_type = 'client backend'",
-            [name],
-        )
-        server.execute(_named("DROP DATABASE IF EXISTS {}", name))
+        for _ in range(DROP_TRIES):
+            # Not WITH (FORCE): that would want to end the autovacuum as well.
+            server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s AND backend_type = 'client backend'",
+                [name],
+            )
+            try:
+                server.execute(_named("DROP DATABASE IF EXISTS {}", name))
+            except psycopg.errors.ObjectInUse:
+                time.sleep(0.1)
+            else:
+                return
+    raise TimeoutError(f"{name} is in use")
 
 
 def use(name: str) -> None:

@@ -105,5 +105,5 @@ class TestStaff:
         page.fill("#id_reason", "Entered twice")
         page.click("input[name=apply]")
 
-        assert "Done." in page.content()
+        page.wait_for_selector("text=Done.")
         assert errors == []

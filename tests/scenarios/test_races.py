@@ -143,18 +143,18 @@ class TestCuts:
         def write():
             with transaction.atomic():
                 stamp_facts([agency.pk])
-                go.wait(10)
+                stamped.set()
                 connection.cursor().execute("SELECT pg_sleep(0.5)")
                 add_seats(agents=[agent], **ADD)
 
         def cut():
-            go.set()
+            assert stamped.wait(10)
             with transaction.atomic():
                 taken = take_cut([agency.pk], closing=MARCH)[agency.pk]
                 seen["facts"] = SeatHolding.objects.filter(agency=agency).count()
                 seen["taken"] = taken
 
-        go = threading.Event()
+        stamped = threading.Event()
         results = run_in_threads(write, cut)
 
         assert not [result for result in results if isinstance(result, Exception)]
@@ -189,6 +189,28 @@ class TestCuts:
 
 
 class TestRuns:
+    def test_a_run_of_all_and_a_run_of_one_bill_a_payer_once(self, run_in_threads):
+        make_prices()
+        agencies = [make_agency(f"A{n}") for n in range(4)]
+        for agency in agencies:
+            make_seats(agency, "ana")
+
+        def close_one(payer):
+            def close():
+                run = start_run(month=MARCH, actor="test", now=APRIL_2, payer=payer)
+                while close_due(now=APRIL_2, run=run):
+                    pass
+
+            return close
+
+        results = run_in_threads(
+            lambda: close_all(MARCH, APRIL_2), *map(close_one, agencies)
+        )
+
+        assert not [result for result in results if isinstance(result, Exception)]
+        assert Document.objects.count() == 4
+        assert verify_books().findings == []
+
     def test_two_runs_of_one_month_bill_once(self, run_in_threads):
         make_prices()
         for n in range(6):
