@@ -88,9 +88,9 @@ def minor_digits(currency: str) -> int:
 
 def round_places(number: Fraction | Decimal | int, places: int) -> Decimal:
     """Half up, away from zero; exact, so that a tie is seen as a tie."""
-    scaled = Fraction(number) * 10**places
-    units = floor(abs(scaled) + Fraction(1, 2))
-    return Decimal(units if scaled >= 0 else -units).scaleb(-places)
+    top, bottom = number.as_integer_ratio()
+    units = (2 * abs(top) * 10**places + bottom) // (2 * bottom)
+    return Decimal(units if top >= 0 else -units).scaleb(-places)
 
 
 def round_money(amount: Fraction | Decimal | int, currency: str) -> Decimal:

@@ -1,86 +1,30 @@
 """One bill from a scenario: the same arithmetic as invoicing, no data touched. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-import msgspec
+from zoneinfo import ZoneInfo
 
 from billing.money import minor_digits, plain, round_money, round_places
 from billing.pricing.proration import seat_charge, seat_parts
-from billing.pricing.rating import (
-    BadRate,
-    PriceListTerms,
-    RateTerms,
-    Tier,
-    billable_raw,
-    rate_usage,
-    validate_terms,
+from billing.pricing.rating import PriceListTerms, RateTerms, billable_raw, rate_usage
+from billing.pricing.scenarios import (
+    BadScenario,
+    Scenario,
+    SeatIn,
+    UsageIn,
+    parse_local_date,
+    parse_month,
+    parse_number,
+    parse_terms,
+    parse_zone,
 )
-from seats.errors import Refusal
 from seats.periods import DateRange, billed_range, days_in_month, month_range
 
-LONGEST_LINE = 8 * 2**20
-MOST_DIGITS = 30
 QUANTITY_PLACES = 6
-
-
-class BadScenario(Refusal):
-    """A scenario that cannot be priced; `code` says the kind of problem."""
-
-    def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
-        super().__init__(message, field=field)
-        self.code = code  # type: ignore[misc]
-
-
-class TierIn(msgspec.Struct, forbid_unknown_fields=True):
-    up_to: str | int | None
-    unit_price: str | int
-    flat_fee: str | int = "0"
-
-
-class RateIn(msgspec.Struct, forbid_unknown_fields=True):
-    meter: str
-    minimum: str | int = 0
-    increment: str | int = 1
-    unit_size: str | int = 1
-    model: str = "per_unit"
-    unit_price: str | int | None = None
-    included_per_seat: str | int = "0"
-    package_size: str | int | None = None
-    tiers: list[TierIn] | None = None
-
-
-class PriceListIn(msgspec.Struct, forbid_unknown_fields=True):
-    currency: str
-    seat_price: str | int
-    rates: list[RateIn] = []
-
-
-class SeatIn(msgspec.Struct, forbid_unknown_fields=True):
-    agent: str
-    added_at: str
-    seat: str | None = None
-    removed_at: str | None = None
-
-
-class UsageIn(msgspec.Struct, forbid_unknown_fields=True):
-    meter: str
-    raw: list[str | int] | None = None
-    quantity: str | int | None = None
-
-
-class Scenario(msgspec.Struct, forbid_unknown_fields=True):
-    month: str
-    timezone: str = "UTC"
-    currency: str = "USD"
-    price_list: PriceListIn | None = None
-    seats: list[SeatIn] = []
-    usage: list[UsageIn] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +35,6 @@ class SeatRow:
     days: DateRange
 
 
-def decode_scenario(line: bytes) -> Scenario:
-    """A scenario from one line of JSON. Raises BadScenario."""
-    if len(line) > LONGEST_LINE:
-        raise BadScenario("too_large", "A scenario has 8 MiB at most.")
-    try:
-        return msgspec.json.decode(line, type=Scenario)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".") or None
-        raise BadScenario("bad_field", f"{message}.", field=field) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadScenario("bad_json", f"Not JSON: {error}.") from error
-
-
 def quote(
     scenario: Scenario, published: Callable[[str, date], PriceListTerms]
 ) -> dict[str, Any]:
@@ -113,10 +43,10 @@ def quote(
     `published` finds the list of a currency and month where the scenario brings
     none. Raises BadScenario, or what `published` refuses.
     """
-    month = _month(scenario.month)
-    zone = _zone(scenario.timezone)
+    month = parse_month(scenario.month)
+    zone = parse_zone(scenario.timezone)
     if scenario.price_list:
-        prices = _terms(scenario.price_list)
+        prices = parse_terms(scenario.price_list)
     else:
         prices = published(scenario.currency, month)
     rows = _seat_days(scenario.seats, month, zone)
@@ -216,10 +146,10 @@ def _seat_days(
 
 
 def _seat_row(n: int, row: SeatIn, zone: ZoneInfo) -> tuple[SeatRow, str]:
-    added = _local_date(row.added_at, f"seats[{n}].added_at", zone)
+    added = parse_local_date(row.added_at, f"seats[{n}].added_at", zone)
     removed = None
     if row.removed_at is not None:
-        removed = _local_date(row.removed_at, f"seats[{n}].removed_at", zone)
+        removed = parse_local_date(row.removed_at, f"seats[{n}].removed_at", zone)
         if removed < added:
             raise BadScenario(
                 "removed_before_added",
@@ -256,123 +186,15 @@ def _billable(usage: list[UsageIn], prices: PriceListTerms) -> dict[str, Decimal
         if use.raw is not None:
             amount = Decimal(0)
             for m, raw in enumerate(use.raw):
-                number = _number(raw, f"usage[{n}].raw[{m}]")
+                number = parse_number(raw, f"usage[{n}].raw[{m}]")
                 amount += billable_raw(number, terms)
         else:
-            amount = _number(use.quantity, f"usage[{n}].quantity") * terms.unit_size
+            amount = (
+                parse_number(use.quantity, f"usage[{n}].quantity") * terms.unit_size
+            )
         if amount:
             sums[use.meter] = sums.get(use.meter, Decimal(0)) + amount
     return dict(sorted(sums.items()))
-
-
-def _terms(told: PriceListIn) -> PriceListTerms:
-    try:
-        minor_digits(told.currency)
-    except Refusal as refusal:
-        raise BadScenario(
-            refusal.code, refusal.message, field="price_list.currency"
-        ) from refusal
-    rates: dict[str, RateTerms] = {}
-    for n, rate in enumerate(told.rates):
-        field = f"price_list.rates[{n}]"
-        if rate.meter in rates:
-            raise BadScenario(
-                "meter_twice", f"{rate.meter} has two rates.", field=f"{field}.meter"
-            )
-        rates[rate.meter] = _rate(rate, field)
-    return PriceListTerms(
-        code="scenario",
-        currency=told.currency,
-        seat_price=_number(told.seat_price, "price_list.seat_price"),
-        rates=tuple(rates.values()),
-    )
-
-
-def _rate(told: RateIn, field: str) -> RateTerms:
-    if told.model not in {"per_unit", "graduated", "volume", "package"}:
-        raise BadScenario(
-            "unknown_model", f"Unknown model {told.model}.", field=f"{field}.model"
-        )
-    numbers = {
-        name: _number(getattr(told, name), f"{field}.{name}")
-        for name in ("minimum", "increment", "unit_size", "included_per_seat")
-    }
-    tiers = tuple(
-        Tier(
-            _optional(tier.up_to, f"{field}.tiers[{n}].up_to"),
-            _number(tier.unit_price, f"{field}.tiers[{n}].unit_price"),
-            _number(tier.flat_fee, f"{field}.tiers[{n}].flat_fee"),
-        )
-        for n, tier in enumerate(told.tiers or [])
-    )
-    terms = RateTerms(
-        meter=told.meter,
-        model=told.model,  # type: ignore[arg-type]
-        unit_price=_optional(told.unit_price, f"{field}.unit_price"),
-        package_size=_optional(told.package_size, f"{field}.package_size"),
-        tiers=tiers,
-        **numbers,
-    )
-    try:
-        validate_terms(terms)
-    except BadRate as bad:
-        raise BadScenario(bad.code, bad.message, field=f"{field}.{bad.field}") from bad
-    return terms
-
-
-def _optional(told: str | int | None, field: str) -> Decimal | None:
-    return None if told is None else _number(told, field)
-
-
-def _number(told: str | int | None, field: str) -> Decimal:
-    """A plain decimal, 0 or above, of a sane size."""
-    text = str(told).strip() if told is None or len(str(told)) <= 80 else "x"
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or "_" in text:
-        raise BadScenario("bad_number", "Not a plain decimal number.", field=field)
-    if number < 0:
-        raise BadScenario("bad_number", "Must not be negative.", field=field)
-    exponent = int(number.as_tuple().exponent)
-    if number.adjusted() > MOST_DIGITS or exponent < -MOST_DIGITS:
-        raise BadScenario("bad_number", "Out of range.", field=field)
-    return number
-
-
-def _month(text: str) -> date:
-    try:
-        month = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
-    except ValueError as error:
-        raise BadScenario(
-            "bad_month", "Write the month as 2026-04.", field="month"
-        ) from error
-    if not 1970 <= month.year <= 9000 or len(text) != 7:
-        raise BadScenario("bad_month", "Write the month as 2026-04.", field="month")
-    return month
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadScenario(
-            "unknown_zone", f"Unknown time zone {name!r}.", field="timezone"
-        ) from error
-
-
-def _local_date(text: str, field: str, zone: ZoneInfo) -> date:
-    """The local date of an instant; a time without offset is local already."""
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(zone)
-    except (ValueError, OverflowError) as error:
-        raise BadScenario("bad_time", "Not an ISO 8601 time.", field=field) from error
-    if not 1900 <= moment.year <= 9900:
-        raise BadScenario("bad_time", "The year is out of range.", field=field)
-    return moment.date()
 
 
 def _money(amount: Decimal, currency: str) -> str:
@@ -388,14 +210,3 @@ def _price(price: Decimal, currency: str) -> str:
 
 def _quantity(quantity: Fraction) -> str:
     return plain(round_places(quantity, QUANTITY_PLACES))
-
-
-def error_of(refusal: Refusal) -> Mapping[str, Any]:
-    """What is answered instead of a bill."""
-    return {
-        "error": {
-            "code": refusal.code,
-            "message": refusal.message,
-            "field": refusal.field,
-        }
-    }

@@ -111,7 +111,8 @@ def rate_usage(
 
 
 def _per_unit(charged: Fraction, terms: RateTerms) -> Fraction:
-    return charged * Fraction(terms.unit_price or 0)
+    price, places = (terms.unit_price or Decimal(0)).as_integer_ratio()
+    return Fraction(charged.numerator * price, charged.denominator * places)
 
 
 def _package(charged: Fraction, terms: RateTerms) -> Fraction:

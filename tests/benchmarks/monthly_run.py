@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -79,7 +80,7 @@ def _forget(name: str) -> None:
 
 def _sql(name: str) -> float:
     price_list = PriceList.objects.get()
-    told = {"month": MONTH, "cutoff": 1, "list": price_list.pk}
+    told: dict[str, Any] = {"month": MONTH, "cutoff": 1, "list": price_list.pk}
     statement = STATEMENT.read_text()
     started = time.perf_counter()
     with transaction.atomic(), connection.cursor() as cursor:
@@ -89,7 +90,7 @@ def _sql(name: str) -> float:
     return elapsed
 
 
-def _explain(statement: str, told: dict[str, object]) -> None:
+def _explain(statement: str, told: dict[str, Any]) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM billing_documentline")
         cursor.execute("DELETE FROM billing_document")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from billing.pricing.queries import published_price_list
-from billing.pricing.quoting import decode_scenario, quote
+from billing.pricing.quoting import quote
+from billing.pricing.scenarios import decode_scenario
 
 RULES = Path(__file__).resolve().parents[2] / "docs" / "billing-rules.md"
 EXAMPLES = re.findall(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import time_machine
@@ -51,7 +52,7 @@ def sunrise(db, settings):
 
 def import_file(path, kind="csv", **options):
     out, err = io.StringIO(), io.StringIO()
-    code = 0
+    code: object = 0
     try:
         call_command(
             "import_usage", str(path), format=kind, agency="SUNRISE", stdout=out,
@@ -123,9 +124,8 @@ class TestImportUsage:
         events = UsageEvent.objects.order_by("-raw").values_list(
             "meter__code", "agent__external_id", "raw", "billable"
         )
-        assert list(events) == [("voice.out", "ana", 135, 180)] * 3 + [
-            ("voice.in", "ana", 0, 0)
-        ]
+        calls: list[Any] = [("voice.out", "ana", 135, 180)] * 3
+        assert list(events) == [*calls, ("voice.in", "ana", 0, 0)]
 
     @pytest.mark.parametrize(
         ("content", "said"),

@@ -24,9 +24,11 @@ class TestDemo:
         settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
         make_prices()
         out = io.StringIO()
-        for _, work in steps(
-            date(2026, 9, 1), tmp_path, lambda m: bill(m, now=NOW) and None, NOW, out
-        ):
+
+        def close(month: date) -> None:
+            bill(month, now=NOW)
+
+        for _, work in steps(date(2026, 9, 1), tmp_path, close, NOW, out):
             work()
         (told,) = re.findall(r"```invoice\n(.+?)\n```", RULES.read_text())
         expected = json.loads(told)

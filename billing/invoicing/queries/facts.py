@@ -48,14 +48,18 @@ SEAT_DAYS = """
 """
 
 USAGE = """
-    SELECT span.n, meter.code, sum(day.raw), sum(day.billable)
+    SELECT span.n, meter.code, used.raw, used.billable
     FROM unnest(%s::bigint[], %s::date[], %s::date[], %s::bigint[])
         WITH ORDINALITY AS span(agency_id, starts_on, ends_on, cutoff, n)
-    JOIN billing_usageday AS day ON day.agency_id = span.agency_id
-        AND day.used_on >= span.starts_on AND day.used_on < span.ends_on
-        AND day.cutoff <= span.cutoff
-    JOIN billing_meter AS meter ON meter.id = day.meter_id
-    GROUP BY span.n, meter.code
+    CROSS JOIN LATERAL (
+        SELECT day.meter_id, sum(day.raw) AS raw, sum(day.billable) AS billable
+        FROM billing_usageday AS day
+        WHERE day.agency_id = span.agency_id
+          AND day.used_on >= span.starts_on AND day.used_on < span.ends_on
+          AND day.cutoff <= span.cutoff
+        GROUP BY day.meter_id
+    ) AS used
+    JOIN billing_meter AS meter ON meter.id = used.meter_id
 """
 
 

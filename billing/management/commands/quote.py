@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from billing.pricing.queries import published_price_list
-from billing.pricing.quoting import decode_scenario, error_of, quote
+from billing.pricing.quoting import quote
+from billing.pricing.scenarios import decode_scenario, error_of
 from seats.errors import Refusal
 
 
