@@ -5,6 +5,8 @@ import os
 import sys
 
 from django.core.management import execute_from_command_line
+from django.db import ProgrammingError
+from psycopg.errors import UndefinedTable
 
 from config.services import ServiceUnavailable
 
@@ -15,6 +17,10 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ServiceUnavailable as unavailable:
         sys.exit(str(unavailable))
+    except ProgrammingError as error:
+        if isinstance(error.__cause__, UndefinedTable):
+            sys.exit("The tables are missing: run `make setup` first.")
+        raise
 
 
 if __name__ == "__main__":

