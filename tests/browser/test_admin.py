@@ -6,12 +6,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Response, sync_playwright
 
-from seats.models import User
+from seats.models import Seat, User
 from tests.build import MARCH, bill, call, make_agency, make_prices, make_seats, use
 
 CHROMIUM = shutil.which("chromium")
@@ -62,10 +64,10 @@ def site(fresh_database, broker, tmp_path):
     web.wait(10)
 
 
-@pytest.fixture
-def page(site, monkeypatch):
-    # The browser's driver runs a loop in this thread; the test itself awaits nothing.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+@contextmanager
+def open_page() -> Iterator[Page]:
+    """A page of a real browser. Its driver runs a loop in this thread, in which
+    Django's connections are others: use the database before, not within."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser.new_page()
@@ -80,7 +82,7 @@ def log_in(page: Page, site: str) -> None:
 
 
 class TestStaff:
-    def test_reads_an_invoice_and_cancels_a_seat(self, page, site, settings):
+    def test_reads_an_invoice_and_cancels_a_seat(self, site, settings):
         settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
         make_prices()
         make_seats(make_agency(), "ana", "ben")
@@ -88,22 +90,27 @@ class TestStaff:
         bill(MARCH)
         User.objects.create_superuser("staff@example.com", PASSWORD)
         errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on(
-            "response",
-            lambda r: errors.append(f"{r.status} {r.url}") if r.status >= 400 else None,
-        )
 
-        log_in(page, site)
-        page.click("text=Documents")
-        page.click("text=SUNRISE-00001")
-        assert "Seats, March 2026: 62 seat days of 31" in page.content()
-        page.goto(f"{site}/admin/seats/seat/")
-        page.check("tbody tr:first-child input.action-select")
-        page.select_option("select[name=action]", "cancel")
-        page.click("button[name=index]")
-        page.fill("#id_reason", "Entered twice")
-        page.click("input[name=apply]")
+        with open_page() as page:
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("response", lambda answer: note_error(answer, errors))
+            log_in(page, site)
+            page.click("text=Documents")
+            page.click("text=SUNRISE-00001")
+            invoice = page.content()
+            page.goto(f"{site}/admin/seats/seat/")
+            page.check("tbody tr:first-child input.action-select")
+            page.select_option("select[name=action]", "cancel")
+            page.click("button[name=index]")
+            page.fill("#id_reason", "Entered twice")
+            page.click("input[name=apply]")
+            page.wait_for_selector("text=Done.")
 
-        page.wait_for_selector("text=Done.")
+        assert "Seats, March 2026: 62 seat days of 31" in invoice
         assert errors == []
+        assert Seat.objects.filter(cancelled=True).count() == 1
+
+
+def note_error(answer: Response, errors: list[str]) -> None:
+    if answer.status >= 400:
+        errors.append(f"{answer.status} {answer.url}")
