@@ -1,14 +1,17 @@
 """Documents and runs, for staff."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.utils import timezone
 
 from billing.invoicing.models import BillingRun, Document, DocumentLine, RunItem
+from billing.invoicing.queries.statements import seat_statement
 from billing.invoicing.services.documents import (
     discard_draft,
     issue_document,
@@ -16,18 +19,43 @@ from billing.invoicing.services.documents import (
 )
 from billing.invoicing.services.runs import release_item
 from billing.invoicing.tasks import close_due_items
+from billing.money import minor_digits, plain
 from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do, try_each
 
 
 class LineInline(ReadOnlyInline):
+    """Amounts as the currency writes them, numbers without idle zeros."""
+
     model = DocumentLine
-    fields = [
-        "position", "agency", "description", "late", "quantity", "included",
-        "unit_price", "amount_before", "amount_now", "amount", "tax",
+    readonly_fields = [
+        "agency", "description", "late", "units", "price", "before", "now", "adds",
     ]  # fmt: skip
+    fields = tuple(readonly_fields)
+
+    @admin.display(description="quantity")
+    def units(self, line: DocumentLine) -> str:
+        included = f" ({plain(line.included)} included)" if line.included else ""
+        return plain(line.quantity) + included
+
+    @admin.display(description="unit price")
+    def price(self, line: DocumentLine) -> str:
+        return "-" if line.unit_price is None else plain(line.unit_price)
+
+    @admin.display(description="amount before")
+    def before(self, line: DocumentLine) -> str:
+        return _money(line.amount_before, line.document)
+
+    @admin.display(description="amount now")
+    def now(self, line: DocumentLine) -> str:
+        return _money(line.amount_now, line.document)
+
+    @admin.display(description="amount")
+    def adds(self, line: DocumentLine) -> str:
+        return _money(line.amount, line.document)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DocumentLine]:
-        return super().get_queryset(request).select_related("agency")
+        lines: QuerySet[DocumentLine] = super().get_queryset(request)
+        return lines.select_related("agency", "document")
 
 
 class VoidForm(forms.Form):
@@ -39,14 +67,50 @@ class VoidForm(forms.Form):
 @admin.register(Document)
 class DocumentAdmin(ReadOnlyAdmin):
     list_display = [
-        "__str__", "payer", "kind", "month", "status", "total", "currency",
-        "issued_at", "due_at",
+        "__str__", "payer", "kind", "period", "status", "amount", "issued_at", "due_at",
     ]  # fmt: skip
+    fields = [
+        "payer", "kind", "period", "status", "amount", "issued_at", "due_at",
+        "seat_statement", "price_list", "price_list_hash", "hash", "previous_hash",
+        "parties", "cutoffs", "run", "created_at", "review_until",
+    ]  # fmt: skip
+    readonly_fields = ["period", "amount", "seat_statement"]
     list_select_related = ["payer"]
     list_filter = ["status", "kind", "currency", "month"]
     search_fields = ["payer__code", "payer__name", "=number"]
     inlines = [LineInline]
     actions = ["issue", "discard", "void"]
+
+    @admin.display(description="month", ordering="month")
+    def period(self, document: Document) -> str:
+        return f"{document.month:%Y-%m}"
+
+    @admin.display(description="total", ordering="total")
+    def amount(self, document: Document) -> str:
+        return f"{_money(document.total, document)} {document.currency}"
+
+    @admin.display(description="seats")
+    def seat_statement(self, document: Document) -> str:
+        """The names behind each seat line, and what a seat includes."""
+        lines = document.lines.filter(kind="seat").select_related(
+            "agency", "price_list"
+        )
+        parts = [
+            {
+                "title": f"{line.agency.code}, {line.month:%Y-%m}",
+                "nothing": _money(Decimal(0), document),
+                "includes": line.price_list.seat_includes,
+                "rows": seat_statement(
+                    agency_id=line.agency_id,
+                    month=line.month,
+                    cutoff=document.cutoffs[str(line.agency_id)],
+                    charge=line.charge,
+                    currency=document.currency,
+                ),
+            }
+            for line in lines
+        ]
+        return render_to_string("admin/billing/statement.html", {"parts": parts})
 
     @admin.action(description="Issue drafts now", permissions=["view"])
     def issue(self, request: HttpRequest, documents: QuerySet[Document]) -> None:
@@ -144,6 +208,10 @@ class RunItemAdmin(ReadOnlyAdmin):
             "released",
         )
         close_due_items.delay()
+
+
+def _money(amount: Decimal, document: Document) -> str:
+    return f"{amount:.{minor_digits(document.currency)}f}"
 
 
 def _by(request: HttpRequest) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def _describe(
     month = difference.key.month
     if difference.key.meter is None:
         days = days_in_month(month)
-        return f"Seats, {month:%B %Y}: {plain(quantity)} seat days of {days}"
+        return f"Seats, {month:%B %Y}: {plain(quantity)} seat days, {days} a full seat"
     name, unit = units[difference.key.meter]
     text = f"{name}, {month:%B %Y}: {plain(quantity)} {unit}{_s(quantity)}"
     if included:

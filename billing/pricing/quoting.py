@@ -90,7 +90,7 @@ def _seat_line(
     return {
         "kind": "seat",
         "meter": None,
-        "description": f"Seats, {month:%B %Y}: {seat_days} seat days of {days}",
+        "description": f"Seats, {month:%B %Y}: {seat_days} seat days, {days} a full seat",
         "quantity": str(seat_days),
         "unit_price": _price(prices.seat_price, prices.currency),
         "amount": _money(charge, prices.currency),

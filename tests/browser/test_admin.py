@@ -106,7 +106,7 @@ class TestStaff:
             page.click("input[name=apply]")
             page.wait_for_selector("text=Done.")
 
-        assert "Seats, March 2026: 62 seat days of 31" in invoice
+        assert "Seats, March 2026: 62 seat days, 31 a full seat" in invoice
         assert errors == []
         assert Seat.objects.filter(cancelled=True).count() == 1
 

@@ -1,0 +1,57 @@
+"""What stands behind a seat line: each seat and holder, with days and amount."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from billing.pricing.proration import seat_parts
+from seats.models import Agent, SeatVersion
+from seats.periods import DateRange, month_range
+from seats.roster.versions import Version, holdings_of
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRow:
+    """One holder of one seat: its seat days in the month, and their amount."""
+
+    seat_id: int
+    agent: str
+    days: int
+    amount: Decimal
+
+
+def seat_statement(
+    *, agency_id: int, month: date, cutoff: int, charge: Decimal, currency: str
+) -> list[StatementRow]:
+    """The rows of an agency's seat charge, as of a cut-off; they sum to the charge.
+
+    A date belongs to its last holder. Holders without a day in the month are left
+    out.
+    """
+    versions: dict[int, list[Version]] = {}
+    rows = SeatVersion.objects.filter(agency=agency_id, cutoff__lte=cutoff)
+    for row in rows.order_by("seat", "number"):
+        versions.setdefault(row.seat_id, []).append(
+            Version(
+                row.agent_id, row.held_from, row.added_on, row.removed_on, row.cancelled
+            )
+        )
+    whole = month_range(month)
+    held = [
+        (seat_id, holding.agent_id, days)
+        for seat_id, own in versions.items()
+        for holding in holdings_of(own)
+        if (days := DateRange(holding.starts_on, holding.ends_on).overlap_days(whole))
+    ]
+    names = dict(
+        Agent.objects.filter(pk__in={agent for _, agent, _ in held}).values_list(
+            "pk", "external_id"
+        )
+    )
+    parts = seat_parts(
+        charge=charge, days=[days for _, _, days in held], currency=currency
+    )
+    return [
+        StatementRow(seat_id, names[agent_id], days, part)
+        for (seat_id, agent_id, days), part in zip(held, parts, strict=True)
+    ]
