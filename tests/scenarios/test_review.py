@@ -1,0 +1,175 @@
+"""Drafts under review: issued, discarded, and what waits for them."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from billing.invoicing.models import BillingRun, Document, RunItem
+from billing.invoicing.services.documents import (
+    NotADraft,
+    NotVoidable,
+    discard_draft,
+    issue_document,
+    issue_due,
+    void_document,
+)
+from billing.invoicing.services.months import start_due
+from billing.invoicing.services.previews import (
+    PlannedRemoval,
+    PlannedSeats,
+    preview_documents,
+)
+from billing.invoicing.services.runs import release_item
+from billing.invoicing.verification.services import verify_books
+from seats.models import SeatVersion
+from seats.roster.services import remove_seats
+from tests.build import (
+    APRIL,
+    APRIL_2,
+    MARCH,
+    MAY_2,
+    bill,
+    documents_of,
+    make_agency,
+    make_prices,
+    make_seats,
+    totals,
+)
+
+pytestmark = pytest.mark.django_db
+REVIEW = timedelta(days=2)
+
+
+@pytest.fixture
+def agency(settings):
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": REVIEW}
+    make_prices()
+    agency = make_agency()
+    make_seats(agency, "ana")
+    return agency
+
+
+class TestReview:
+    def test_a_draft_has_no_number_and_is_issued_when_the_review_is_over(self, agency):
+        run = bill(MARCH, now=APRIL_2)
+        (draft,) = documents_of(agency)
+        assert (draft.status, draft.number, run.finished_at) == ("draft", None, None)
+
+        assert issue_due(now=APRIL_2 + REVIEW - timedelta(seconds=1)) == 0
+        assert issue_due(now=APRIL_2 + REVIEW) == 1
+        bill(MARCH, now=APRIL_2 + REVIEW)
+
+        (invoice,) = documents_of(agency)
+        assert (invoice.label, invoice.status) == ("SUNRISE-00001", "open")
+        assert not BillingRun.objects.filter(finished_at=None).exists()
+        assert verify_books().findings == []
+
+    def test_the_next_month_waits_for_the_draft(self, agency):
+        bill(APRIL, now=MAY_2)
+        (march,) = documents_of(agency)
+        assert march.month == MARCH
+
+        issue_document(document_id=march.pk, now=MAY_2)
+        bill(APRIL, now=MAY_2)
+        april = documents_of(agency)[1]
+        issue_document(document_id=april.pk, now=MAY_2)
+        bill(APRIL, now=MAY_2)
+
+        assert [d.month for d in documents_of(agency)] == [MARCH, APRIL]
+        assert totals(agency) == [Decimal(50), Decimal(50)]
+        assert verify_books().findings == []
+
+    def test_issuing_again_changes_nothing(self, agency):
+        bill(MARCH, now=APRIL_2)
+        (draft,) = documents_of(agency)
+
+        first = issue_document(document_id=draft.pk, now=APRIL_2)
+        again = issue_document(document_id=draft.pk, now=MAY_2)
+
+        assert (again.number, again.issued_at) == (first.number, APRIL_2)
+
+    def test_a_discarded_draft_is_built_again_with_what_came_meanwhile(self, agency):
+        bill(MARCH, now=APRIL_2)
+        (draft,) = documents_of(agency)
+        seats = list(agency.seats.all())
+        remove_seats(seats=seats, on=date(2026, 3, 17), actor="test", now=APRIL_2)
+
+        discard_draft(document_id=draft.pk, actor="staff", now=APRIL_2)
+        bill(MARCH, now=APRIL_2, payer=agency)
+
+        (rebuilt,) = documents_of(agency)
+        assert rebuilt.total == Decimal("25.81")
+        issue_document(document_id=rebuilt.pk, now=APRIL_2)
+        bill(MARCH, now=APRIL_2, payer=agency)
+        assert not BillingRun.objects.filter(finished_at=None).exists()
+        assert verify_books().findings == []
+
+    def test_an_issued_document_cannot_be_discarded(self, agency):
+        bill(MARCH, now=APRIL_2)
+        (draft,) = documents_of(agency)
+        issue_document(document_id=draft.pk, now=APRIL_2)
+
+        with pytest.raises(NotADraft):
+            discard_draft(document_id=draft.pk, actor="staff", now=APRIL_2)
+
+    def test_a_void_document_cannot_be_voided_again(self, agency):
+        bill(MARCH, now=APRIL_2)
+        (draft,) = documents_of(agency)
+        with pytest.raises(NotVoidable):
+            void_document(document_id=draft.pk, actor="s", reason="x", now=APRIL_2)
+        issue_document(document_id=draft.pk, now=APRIL_2)
+        void_document(document_id=draft.pk, actor="s", reason="x", now=APRIL_2)
+
+        with pytest.raises(NotVoidable):
+            void_document(document_id=draft.pk, actor="s", reason="x", now=APRIL_2)
+
+
+class TestPreview:
+    def test_tells_what_a_planned_change_would_cost_and_keeps_nothing(self, agency):
+        now = datetime(2026, 3, 16, 15, tzinfo=UTC)
+        (seat,) = agency.seats.all()
+
+        def total(*planned):
+            (document,) = preview_documents(
+                payer=agency, month=MARCH, now=now, planned=planned
+            )
+            return sum(line.amount for line in document.lines)
+
+        assert total() == Decimal("50.00")
+        on = date(2026, 3, 17)
+        assert total(PlannedSeats(agency, 2, on)) == Decimal("98.39")
+        assert total(PlannedRemoval((seat,), on)) == Decimal("25.81")
+        assert SeatVersion.objects.count() == 1
+
+
+class TestUnusualTotals:
+    def test_are_parked_until_somebody_looked(self, agency, settings):
+        settings.BILLING = {
+            **settings.BILLING,
+            "REVIEW_WINDOW": None,
+            "OUTLIER_FLOOR": 100,
+            "OUTLIER_FACTOR": 3,
+        }
+        bill(MARCH, now=APRIL_2)
+        make_seats(agency, *[f"agent{n}" for n in range(9)], on=APRIL, now=APRIL_2)
+
+        bill(APRIL, now=MAY_2)
+        item = RunItem.objects.get(state="parked")
+        assert (item.code, totals(agency)) == ("unusual_total", [Decimal(50)])
+        release_item(item=item, actor="staff", now=MAY_2, accept_outliers=True)
+        bill(APRIL, now=MAY_2, payer=agency)
+
+        assert totals(agency) == [Decimal(50), Decimal(500)]
+        item.refresh_from_db()
+        assert item.state == "released"
+
+
+class TestStartDue:
+    def test_starts_last_month_once_it_is_over_everywhere(self, agency):
+        early = datetime(2026, 4, 1, 8, tzinfo=UTC)  # four in the morning, and grace
+
+        assert start_due(now=early) is None
+        assert start_due(now=APRIL_2) is not None
+        assert start_due(now=APRIL_2) is None
+        assert Document.objects.count() == 0
