@@ -1,14 +1,14 @@
 """Real threads and transactions against each other. Each test fails without its guard."""
 
 import threading
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
-from billing.invoicing.models import BillingRun, Document
+from billing.invoicing.models import BillingRun, Document, RunItem
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.verification.services import verify_books
@@ -245,3 +245,25 @@ class TestRuns:
             )
             for agency in Agency.objects.all()
         ] == [[1, 2]] * 12
+
+
+class TestErrors:
+    def test_park_a_payer_after_some_tries_and_the_others_go_on(
+        self, owner_cursor, settings
+    ):
+        settings.BILLING = {**settings.BILLING, "CLOSE_RETRY": timedelta(0)}
+        make_prices()
+        broken, whole = make_agency("BROKEN"), make_agency("WHOLE")
+        for agency in (broken, whole):
+            make_seats(agency, "ana")
+        owner_cursor.execute(
+            "DELETE FROM billing_account WHERE payer_id = %s", [broken.pk]
+        )
+
+        close_all(MARCH, APRIL_2)
+
+        item = RunItem.objects.get(state="parked")
+        assert (item.payer, item.code) == (broken, "failed")
+        assert "KeyError" in item.last_error
+        assert Document.objects.get().payer == whole
+        assert not BillingRun.objects.filter(finished_at=None).exists()

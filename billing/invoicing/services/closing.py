@@ -28,6 +28,7 @@ from billing.invoicing.services.issuing import (
 from billing.invoicing.services.runs import (
     claim_items,
     finish_runs,
+    park_exhausted,
     park_items,
     retry_item,
 )
@@ -50,12 +51,7 @@ def close_due(*, now: datetime, run: BillingRun | None = None) -> int:
     """
     claim = claim_items(now=now, limit=settings.BILLING["CLOSE_CHUNK"], run=run)
     if claim.exhausted:
-        park_items(
-            item_ids=claim.exhausted,
-            code="crashed",
-            message="Every attempt ended without a result.",
-            now=now,
-        )
+        park_exhausted(item_ids=claim.exhausted)
     if claim.item_ids:
         _close_or_set_aside(claim.item_ids, now)
     finish_runs(now=now)
@@ -162,7 +158,6 @@ def _close_run_items(
             item_ids=[by_payer[payer_id].pk],
             code=refusal.code,
             message=refusal.message,
-            now=now,
         )
     return drafts
 

@@ -163,9 +163,7 @@ def claim_items(*, now: datetime, limit: int, run: BillingRun | None = None) -> 
     return claim
 
 
-def park_items(
-    *, item_ids: Sequence[int], code: str, message: str, now: datetime
-) -> None:
+def park_items(*, item_ids: Sequence[int], code: str, message: str) -> None:
     """Set payers aside for a person; their watermarks stay, so nothing is skipped."""
     with transaction.atomic():
         RunItem.objects.filter(pk__in=item_ids).update(
@@ -175,6 +173,20 @@ def park_items(
             lease_until=None,
         )
     step_reached.send(RunItem, step="parked")
+
+
+def park_exhausted(*, item_ids: Sequence[int]) -> None:
+    """Set aside payers that no attempt could close, with the last error if any."""
+    items = RunItem.objects.filter(pk__in=item_ids)
+    failed = dict(items.exclude(last_error="").values_list("pk", "last_error"))
+    crashed = [item_id for item_id in item_ids if item_id not in failed]
+    park_items(
+        item_ids=crashed,
+        code="crashed",
+        message="Every attempt ended without a result.",
+    )
+    for item_id, message in failed.items():
+        park_items(item_ids=[item_id], code="failed", message=message)
 
 
 def retry_item(*, item_id: int, message: str, now: datetime) -> None:
