@@ -73,7 +73,12 @@ class UsageDay(models.Model):
         Agency, models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
     agent = models.ForeignKey(
-        Agent, models.PROTECT, null=True, related_name="+", db_constraint=False
+        Agent,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     meter = models.ForeignKey(
         Meter, models.PROTECT, related_name="+", db_index=False, db_constraint=False

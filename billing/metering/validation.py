@@ -1,4 +1,8 @@
-"""Events against what is known: names, dates and prices. One pass, no queries."""
+"""Events against what is known: names, dates and prices. One pass, no queries.
+
+The pass runs for every call an agency makes, so whatever many events share (names,
+quarters of an hour, quantities) is worked out once a batch and looked up.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,13 +38,16 @@ QUARTER_HOUR = 900  # no zone changes its offset at a finer step in living memor
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAgency:
-    """What events of an agency need to know."""
+class Place:
+    """What the agency, agent and meter of an event stand for."""
 
-    id: int
+    agency_id: int
+    agent_id: int | None
+    meter_id: int
+    raw_unit: str
     currency: str
     closed_through: date | None
-    zones: Sequence[ZonePeriod]
+    zones: str
 
 
 @dataclass(slots=True)
@@ -50,9 +57,7 @@ class Checked:
     event: IncomingEvent
     key: str
     content: str
-    agency_id: int
-    agent_id: int | None
-    meter_id: int
+    place: Place
     breakdown: str
     used_on: date
     billable: Decimal
@@ -60,73 +65,131 @@ class Checked:
     too_old: bool
 
 
+@dataclass(frozen=True, slots=True)
+class KnownAgency:
+    """What events of an agency need to know."""
+
+    id: int
+    currency: str
+    closed_through: date | None
+    zones: str
+
+
+class Steps(dict[Decimal, Decimal]):
+    """The billable part of quantities under one rate, computed once for each."""
+
+    def __init__(self, terms: RateTerms) -> None:
+        super().__init__()
+        self.terms = terms
+
+    def __missing__(self, raw: Decimal) -> Decimal:
+        billable = self[raw] = billable_raw(raw, self.terms)
+        return billable
+
+
 @dataclass
 class Known:
     """The names that a batch uses, read once, and caches of what was computed."""
 
     agencies: Mapping[str, KnownAgency]
-    agents: Mapping[tuple[int, str], int]
+    agents: Mapping[tuple[str, str], int]
     meters: Mapping[str, tuple[int, str]]
     lists: Mapping[tuple[str, date], PriceListTerms]
     now: datetime
+    _places: dict[tuple[str, str | None, str], Place | Verdict] = field(
+        default_factory=dict
+    )
     _dates: dict[tuple[str, int], date] = field(default_factory=dict)
-    _billable: dict[tuple[str, str, Decimal], Decimal] = field(default_factory=dict)
+    _steps: dict[tuple[str, str, date], Steps | None] = field(default_factory=dict)
     _oldest: dict[str, date] = field(default_factory=dict)
 
-    def used_on(self, agency: KnownAgency, code: str, instant: datetime) -> date:
+    def place(self, event: IncomingEvent) -> Place | Verdict:
+        """What the names of an event stand for, or which is unknown."""
+        names = (event.agency, event.agent, event.meter)
+        place = self._places.get(names)
+        if place is None:
+            place = self._places[names] = self._find_place(*names)
+        return place
+
+    def _find_place(self, code: str, agent: str | None, meter: str) -> Place | Verdict:
+        agency = self.agencies.get(code)
+        if agency is None:
+            return rejected("unknown_agency", "agency", f"Unknown agency {code}.")
+        if meter not in self.meters:
+            return rejected("unknown_meter", "meter", f"Unknown meter {meter}.")
+        agent_id = self.agents.get((code, agent)) if agent else None
+        if agent and agent_id is None:
+            return rejected("unknown_agent", "agent", f"{code} has no agent {agent}.")
+        meter_id, unit = self.meters[meter]
+        return Place(
+            agency_id=agency.id,
+            agent_id=agent_id,
+            meter_id=meter_id,
+            raw_unit=unit,
+            currency=agency.currency,
+            closed_through=agency.closed_through,
+            zones=agency.zones,
+        )
+
+    def used_on(self, zones: str, instant: datetime) -> date:
         """The local date of an instant, computed once per quarter of an hour."""
-        slot = (code, int(instant.timestamp()) // QUARTER_HOUR)
+        slot = (zones, int(instant.timestamp()) // QUARTER_HOUR)
         day = self._dates.get(slot)
         if day is None:
-            day = self._dates[slot] = local_date(instant, agency.zones)
+            day = self._dates[slot] = local_date(instant, zone_periods(zones))
         return day
 
-    def oldest(self, agency: KnownAgency, code: str) -> date:
-        """The earliest date of a closed month that is still taken."""
-        day = self._oldest.get(code)
-        if day is None:
-            days = timedelta(days=settings.BILLING["LATE_DAYS"])
-            day = self._oldest[code] = local_date(self.now, agency.zones) - days
-        return day
+    def too_old(self, place: Place, used_on: date) -> bool:
+        """Whether a date lies in a closed month and too far back to be taken."""
+        closed = place.closed_through
+        if closed is None or used_on >= next_month(closed):
+            return False
+        oldest = self._oldest.get(place.zones)
+        if oldest is None:
+            today = local_date(self.now, zone_periods(place.zones))
+            oldest = today - timedelta(days=settings.BILLING["LATE_DAYS"])
+            self._oldest[place.zones] = oldest
+        return used_on < oldest
 
-    def billable(
-        self, prices: PriceListTerms, terms: RateTerms, raw: Decimal
-    ) -> Decimal:
-        """The billable part of a quantity, computed once per distinct quantity."""
-        slot = (prices.code, terms.meter, raw)
-        billable = self._billable.get(slot)
-        if billable is None:
-            billable = self._billable[slot] = billable_raw(raw, terms)
-        return billable
+    def steps(self, currency: str, meter: str, used_on: date) -> Steps | None:
+        """How a meter counts on a date; None where it has no price."""
+        slot = (currency, meter, used_on)
+        try:
+            return self._steps[slot]
+        except KeyError:
+            prices = self.lists.get((currency, used_on.replace(day=1)))
+            terms = prices.rates_by_meter.get(meter) if prices else None
+            steps = self._steps[slot] = Steps(terms) if terms else None
+            return steps
 
 
-AGENCIES = """
-    SELECT agency.id, agency.code, agency.currency, books.closed_through,
-           (SELECT string_agg(zone.starts_on || ' ' || zone.zone, ',' ORDER BY starts_on)
-            FROM seats_agencyzone AS zone WHERE zone.agency_id = agency.id)
-    FROM seats_agency AS agency
+NAMES = """
+    SELECT agency.code, wanted.external_id, agent.id,
+           agency.id, agency.currency, books.closed_through, zones.all
+    FROM unnest(%s::text[], %s::text[]) AS wanted(code, external_id)
+    JOIN seats_agency AS agency ON agency.code = wanted.code
     JOIN seats_books AS books ON books.agency_id = agency.id
-    WHERE agency.code = ANY(%s)
-"""
-AGENTS = """
-    SELECT agent.agency_id, agent.external_id, agent.id
-    FROM unnest(%s::bigint[], %s::text[]) AS wanted(agency_id, external_id)
-    JOIN seats_agent AS agent USING (agency_id, external_id)
+    LEFT JOIN seats_agent AS agent
+        ON agent.agency_id = agency.id AND agent.external_id = wanted.external_id,
+    LATERAL (
+        SELECT string_agg(starts_on || ' ' || zone, ',' ORDER BY starts_on) AS all
+        FROM seats_agencyzone WHERE agency_id = agency.id
+    ) AS zones
 """
 
 
 def read_known(events: Collection[IncomingEvent], *, now: datetime) -> Known:
     """Everything the events refer to, in a constant number of queries."""
-    agencies = _known_agencies({event.agency for event in events})
-    pairs = {
-        (agencies[event.agency].id, event.agent)
-        for event in events
-        if event.agent and event.agency in agencies
-    }
+    pairs = {(event.agency, event.agent) for event in events}
+    agencies: dict[str, KnownAgency] = {}
+    agents: dict[tuple[str, str], int] = {}
     with connection.cursor() as cursor:
-        columns = [list(column) for column in zip(*pairs, strict=True)] or [[], []]
-        cursor.execute(AGENTS, columns)
-        agents = {(agency, name): pk for agency, name, pk in cursor.fetchall()}
+        cursor.execute(NAMES, [list(names) for names in zip(*pairs, strict=True)])
+        for code, external_id, agent_id, *agency in cursor.fetchall():
+            if code not in agencies:
+                agencies[code] = KnownAgency(*agency)
+            if agent_id is not None:
+                agents[code, external_id] = agent_id
     meters = Meter.objects.values_list("code", "pk", "raw_unit")
     return Known(
         agencies=agencies,
@@ -140,17 +203,8 @@ def read_known(events: Collection[IncomingEvent], *, now: datetime) -> Known:
     )
 
 
-def _known_agencies(codes: Collection[str]) -> dict[str, KnownAgency]:
-    with connection.cursor() as cursor:
-        cursor.execute(AGENCIES, [list(codes)])
-        return {
-            code: KnownAgency(pk, currency, closed, _zone_periods(zones))
-            for pk, code, currency, closed, zones in cursor.fetchall()
-        }
-
-
 @lru_cache(maxsize=1024)
-def _zone_periods(zones: str) -> tuple[ZonePeriod, ...]:
+def zone_periods(zones: str) -> Sequence[ZonePeriod]:
     """Zones as the query writes them: 2026-01-01 America/New_York,..."""
     pairs = (zone.split(" ", 1) for zone in zones.split(","))
     return tuple(ZonePeriod(date.fromisoformat(start), zone) for start, zone in pairs)
@@ -172,51 +226,39 @@ def check_event(event: IncomingEvent, owner: int, known: Known) -> Checked | Ver
     problem = _check_form(event, known.now)
     if problem:
         return problem
-    agency = known.agencies.get(event.agency)
-    if agency is None:
-        return rejected("unknown_agency", "agency", f"Unknown agency {event.agency}.")
-    meter = known.meters.get(event.meter)
-    if meter is None:
-        return rejected("unknown_meter", "meter", f"Unknown meter {event.meter}.")
-    if meter[1] == "second" and event.quantity > LONGEST_CALL:
+    place = known.place(event)
+    if isinstance(place, Verdict):
+        return place
+    quantity = event.quantity
+    if quantity > LONGEST_CALL and place.raw_unit == "second":
         return rejected("too_long", "quantity", "A call lasts 24 hours at most.")
-    agent_id = known.agents.get((agency.id, event.agent)) if event.agent else None
-    if event.agent and agent_id is None:
-        message = f"{event.agency} has no agent {event.agent}."
-        return rejected("unknown_agent", "agent", message)
-    used_on = known.used_on(agency, event.agency, event.occurred_at)
-    prices = known.lists.get((agency.currency, used_on.replace(day=1)))
-    terms = prices.rates_by_meter.get(event.meter) if prices else None
-    if prices is None or terms is None:
+    used_on = known.used_on(place.zones, event.occurred_at)
+    steps = known.steps(place.currency, event.meter, used_on)
+    if steps is None:
         message = f"{event.meter} has no price in {used_on:%B %Y}."
         return rejected("not_priced", "meter", message)
     properties = properties_json(event.properties)
     if NUL in properties:
         return rejected("bad_text", "properties", "No NUL characters.")
-    closed = agency.closed_through
     return Checked(
-        event=event,
-        key=event_key(owner, event.source, event.id),
-        content=content_digest(event, properties),
-        agency_id=agency.id,
-        agent_id=agent_id,
-        meter_id=meter[0],
-        breakdown=str(event.properties.get("dial_mode", "")),
-        used_on=used_on,
-        billable=known.billable(prices, terms, event.quantity),
-        properties=properties,
-        too_old=closed is not None
-        and used_on < next_month(closed)
-        and used_on < known.oldest(agency, event.agency),
+        event,
+        event_key(owner, event.source, event.id),
+        content_digest(event, properties),
+        place,
+        event.properties.get("dial_mode", ""),
+        used_on,
+        steps[quantity],
+        properties,
+        known.too_old(place, used_on),
     )
 
 
 def _check_form(event: IncomingEvent, now: datetime) -> Verdict | None:
     """What can be said of an event without knowing anything else."""
-    for name, value in (("source", event.source), ("id", event.id)):
-        if not value or len(value) > LONGEST_NAME or not value.isprintable():
-            message = f"1 to {LONGEST_NAME} printable characters."
-            return rejected("bad_text", name, message)
+    if not _is_name(event.source):
+        return rejected("bad_text", "source", _NAME_RULE)
+    if not _is_name(event.id):
+        return rejected("bad_text", "id", _NAME_RULE)
     quantity = event.quantity
     if not quantity.is_finite() or not 0 <= quantity < GREATEST_QUANTITY:
         return rejected("bad_quantity", "quantity", "A quantity is 0 or above.")
@@ -230,8 +272,15 @@ def _check_form(event: IncomingEvent, now: datetime) -> Verdict | None:
     if (
         not isinstance(mode, str)
         or len(mode) > LONGEST_BREAKDOWN
-        or not (mode.isprintable())
+        or not mode.isprintable()
     ):
         message = f"At most {LONGEST_BREAKDOWN} printable characters."
         return rejected("bad_text", "properties.dial_mode", message)
     return None
+
+
+_NAME_RULE = f"1 to {LONGEST_NAME} printable characters."
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_NAME and text.isprintable()

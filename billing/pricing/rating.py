@@ -90,8 +90,8 @@ def billable_raw(raw: Decimal, terms: RateTerms) -> Decimal:
     """
     if not raw:
         return Decimal(0)
-    steps = ceil(Fraction(max(raw, terms.minimum)) / Fraction(terms.increment))
-    return steps * terms.increment
+    whole, begun = divmod(max(raw, terms.minimum), terms.increment)
+    return (whole + 1 if begun else whole) * terms.increment
 
 
 def rate_usage(
