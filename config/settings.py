@@ -125,7 +125,7 @@ BILLING: dict[str, Any] = {
     "CLOSE_LEASE": seconds("BILLING_CLOSE_LEASE_SECONDS", 300),
     "CLOSE_RETRY": seconds("BILLING_CLOSE_RETRY_SECONDS", 60),
     "CLOSE_ATTEMPTS": 5,
-    "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", "100")),
+    "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", "250")),
 }
 
 LOGGING = {

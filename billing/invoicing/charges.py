@@ -3,7 +3,7 @@
 A charge is computed blind to payers, then split (billing rules, "Payers").
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -98,7 +98,7 @@ def _seat_charge(
         amount=amount,
         parts=split(
             amount,
-            ((span.shares, span.seat_days) for span in spans),
+            [(span.shares, span.seat_days) for span in spans],
             prices.currency,
         ),
     )
@@ -128,7 +128,7 @@ def _usage_charge(
         amount=amount,
         parts=split(
             amount,
-            ((shares, usage.billable) for shares, usage in used),
+            [(shares, usage.billable) for shares, usage in used],
             prices.currency,
         ),
     )
@@ -136,21 +136,19 @@ def _usage_charge(
 
 def split(
     amount: Decimal,
-    spans: Iterable[tuple[Mapping[int, Fraction], Decimal | int]],
+    spans: Sequence[tuple[Mapping[int, Fraction], Decimal | int]],
     currency: str,
 ) -> dict[int, Decimal]:
     """Each payer's part: quantity in each span times share, by largest remainder.
 
     The parts sum to the amount to the cent; payers are ranked by id.
     """
-    weights: dict[int, Fraction] = {}
-    for shares, quantity in spans:
-        for payer_id, share in shares.items():
-            weights[payer_id] = weights.get(payer_id, Fraction(0)) + share * Fraction(
-                quantity
-            )
-    payers = sorted(weights)
+    payers = sorted({payer_id for shares, _ in spans for payer_id in shares})
     if len(payers) == 1:
         return {payers[0]: amount}
-    parts = allocate(amount, [weights[payer] for payer in payers], currency)
+    weights = dict.fromkeys(payers, Fraction(0))
+    for shares, quantity in spans:
+        for payer_id, share in shares.items():
+            weights[payer_id] += share * Fraction(quantity)
+    parts = allocate(amount, list(weights.values()), currency)
     return dict(zip(payers, parts, strict=True))

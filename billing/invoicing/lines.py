@@ -1,6 +1,8 @@
 """Differences as the lines people read. Pure."""
 
+from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 from billing.invoicing.content import Line
 from billing.invoicing.differences import Difference
@@ -51,12 +53,17 @@ def _describe(
     month = difference.key.month
     if difference.key.meter is None:
         days = days_in_month(month)
-        return f"Seats, {month:%B %Y}: {plain(quantity)} seat days, {days} a full seat"
+        return f"Seats, {_name(month)}: {plain(quantity)} seat days, {days} a full seat"
     name, unit = units[difference.key.meter]
-    text = f"{name}, {month:%B %Y}: {plain(quantity)} {unit}{_s(quantity)}"
+    text = f"{name}, {_name(month)}: {plain(quantity)} {unit}{_s(quantity)}"
     if included:
         text += f", {plain(included)} included"
     return text
+
+
+@lru_cache(maxsize=64)
+def _name(month: date) -> str:
+    return f"{month:%B %Y}"
 
 
 def _s(quantity: Decimal) -> str:

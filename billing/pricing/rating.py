@@ -98,16 +98,22 @@ def rate_usage(
     *, billable: Decimal, terms: RateTerms, seat_days: int, month: date
 ) -> Rated:
     """Price a month's billable sum (raw units) of an agency, less its allowance."""
-    quantity = Fraction(billable) / Fraction(terms.unit_size)
+    quantity = _ratio(billable, terms.unit_size)
     included = Fraction(0)
     if terms.included_per_seat:
         allowance = included_quantity(
             included_per_seat=terms.included_per_seat, seat_days=seat_days, month=month
         )
         included = min(quantity, allowance)
-    charged = quantity - included
+    charged = quantity - included if included else quantity
     amount = _PRICES[terms.model](charged, terms) if charged else Fraction(0)
     return Rated(quantity, included, charged, amount)
+
+
+def _ratio(number: Decimal, by: Decimal) -> Fraction:
+    top, bottom = number.as_integer_ratio()
+    by_top, by_bottom = by.as_integer_ratio()
+    return Fraction(top * by_bottom, bottom * by_top)
 
 
 def _per_unit(charged: Fraction, terms: RateTerms) -> Fraction:

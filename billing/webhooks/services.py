@@ -1,6 +1,6 @@
 """Writing to the outbox, in the transaction of the fact."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,44 +21,24 @@ class NewEvent:
     payload: Mapping[str, Any]
 
 
-# Streams are locked in the order of their ids and advanced by what they receive.
-ADVANCE = """
-    WITH wanted AS (
-        SELECT agency_id, count(*) AS events
-        FROM unnest(%(agencies)s::bigint[]) AS agency_id GROUP BY agency_id
-    ), made AS (
-        INSERT INTO billing_outboxstream (agency_id, last_sequence)
-        SELECT agency_id, 0 FROM wanted ORDER BY agency_id
-        ON CONFLICT (agency_id) DO NOTHING
-    )
-    SELECT 1
+ENSURE_STREAMS = """
+    INSERT INTO billing_outboxstream (agency_id, last_sequence)
+    SELECT agency_id, 0 FROM unnest(%s::bigint[]) AS agency_id ORDER BY agency_id
+    ON CONFLICT (agency_id) DO NOTHING
 """
-NUMBERED = """
-    WITH wanted AS (
-        SELECT agency_id, count(*) AS events
-        FROM unnest(%(agencies)s::bigint[]) AS agency_id GROUP BY agency_id
-    ), locked AS (
-        SELECT stream.id, wanted.events
-        FROM billing_outboxstream AS stream
-        JOIN wanted ON stream.agency_id IS NOT DISTINCT FROM wanted.agency_id
-        ORDER BY stream.id FOR UPDATE OF stream
-    ), advanced AS (
-        UPDATE billing_outboxstream AS stream
-        SET last_sequence = stream.last_sequence + locked.events
-        FROM locked WHERE stream.id = locked.id
-        RETURNING stream.id, stream.agency_id,
-                  stream.last_sequence - locked.events AS before
-    )
-    INSERT INTO billing_outboxevent
-        (stream_id, sequence, type, subject, payload, occurred_at)
-    SELECT advanced.id,
-           advanced.before + row_number() OVER (PARTITION BY advanced.id ORDER BY n),
-           event.type, event.subject, event.payload, %(now)s
-    FROM unnest(%(agencies)s::bigint[], %(types)s::text[], %(subjects)s::text[],
-                %(payloads)s::jsonb[])
-        WITH ORDINALITY AS event(agency_id, type, subject, payload, n)
-    JOIN advanced ON advanced.agency_id IS NOT DISTINCT FROM event.agency_id
-    ORDER BY n
+LOCK_STREAMS = """
+    SELECT agency_id, id, last_sequence FROM billing_outboxstream
+    WHERE agency_id = ANY(%s) OR (agency_id IS NULL AND %s)
+    ORDER BY id FOR UPDATE
+"""
+ADVANCE_STREAMS = """
+    UPDATE billing_outboxstream AS stream SET last_sequence = moved.last_sequence
+    FROM unnest(%s::bigint[], %s::bigint[]) AS moved(id, last_sequence)
+    WHERE stream.id = moved.id
+"""
+COPY_EVENTS = """
+    COPY billing_outboxevent (stream_id, sequence, type, subject, payload, occurred_at)
+    FROM STDIN
 """
 
 
@@ -73,13 +53,19 @@ def publish(events: Sequence[NewEvent], *, now: datetime) -> None:
         raise transaction.TransactionManagementError(
             "Events are published in the transaction of their fact."
         )
-    columns: dict[str, Any] = {
-        "agencies": [event.agency_id for event in events],
-        "types": [event.type for event in events],
-        "subjects": [event.subject for event in events],
-        "payloads": [Jsonb(dict(event.payload)) for event in events],
-        "now": now,
-    }
+    receivers = {event.agency_id for event in events}
     with connection.cursor() as cursor:
-        cursor.execute(ADVANCE, columns)
-        cursor.execute(NUMBERED, columns)
+        cursor.execute(ENSURE_STREAMS, [list(receivers)])
+        cursor.execute(LOCK_STREAMS, [list(receivers), PLATFORM in receivers])
+        streams = {agency: (pk, last) for agency, pk, last in cursor.fetchall()}
+        with cursor.copy(COPY_EVENTS) as copy:
+            for event in events:
+                pk, last = streams[event.agency_id]
+                streams[event.agency_id] = (pk, last + 1)
+                payload = Jsonb(dict(event.payload))
+                copy.write_row((pk, last + 1, event.type, event.subject, payload, now))
+        cursor.execute(ADVANCE_STREAMS, _columns(streams.values()))
+
+
+def _columns(rows: Iterable[tuple[int, int]]) -> list[list[int]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -81,16 +81,16 @@ def close_items(*, item_ids: Sequence[int], now: datetime) -> list[Draft]:
         payers = RunItem.objects.filter(pk__in=item_ids).values_list("payer", flat=True)
         accounts = lock_accounts(list(payers))
         items = list(
-            RunItem.objects.select_for_update(of=("self",))
-            .select_related("run")
+            RunItem.objects.select_for_update()
             .filter(pk__in=item_ids, state=RunItem.State.WORKING)
             .order_by("run", "payer")
         )
+        runs = BillingRun.objects.in_bulk({item.run_id for item in items})
         waiting = _wait_for_drafts(items)
         drafts: list[Draft] = []
-        for run, group in groupby(items, key=lambda item: item.run):
+        for run_id, group in groupby(items, key=lambda item: item.run_id):
             ready = [item for item in group if item.pk not in waiting]
-            drafts += _close_run_items(run, ready, accounts, now)
+            drafts += _close_run_items(runs[run_id], ready, accounts, now)
         step_reached.send(RunItem, step="written")
     step_reached.send(RunItem, step="closed")
     return drafts
@@ -127,7 +127,7 @@ def _close_run_items(
     if review:
         # One draft a payer: its next month waits for the issue of this one.
         found = [_first_only(payer) for payer in found]
-    documents = build_documents(found)
+    documents = build_documents(found, accounts)
     if not run.accept_outliers:
         refused |= _unusual(documents)
     documents = [d for d in documents if d.payer_id not in refused]

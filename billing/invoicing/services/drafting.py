@@ -1,13 +1,13 @@
 """Turning what next documents say into rows: drafts with their lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 from billing.accounts.models import Account
 from billing.invoicing.content import Header, Line
@@ -55,9 +55,12 @@ INSERT = """
     SELECT payer_id, kind, 'draft', month, currency, price_list_id, price_list_hash,
            total, 0, total, parties, cutoffs, %(run)s, %(now)s, %(review_until)s,
            '', ''
-    FROM unnest(%(payers)s::bigint[], %(kinds)s::text[], %(months)s::date[],
-                %(currencies)s::text[], %(lists)s::bigint[], %(hashes)s::text[],
-                %(totals)s::numeric[], %(parties)s::jsonb[], %(cutoffs)s::jsonb[])
+    FROM ROWS FROM (
+        unnest(%(payers)s::bigint[], %(kinds)s::text[], %(months)s::date[],
+               %(currencies)s::text[], %(lists)s::bigint[], %(hashes)s::text[],
+               %(totals)s::numeric[]),
+        jsonb_array_elements(%(parties)s::jsonb),
+        jsonb_array_elements(%(cutoffs)s::jsonb))
         WITH ORDINALITY AS d(payer_id, kind, month, currency, price_list_id,
                              price_list_hash, total, parties, cutoffs, n)
     ORDER BY n
@@ -71,11 +74,12 @@ COPY_LINES = """
 """
 
 
-def build_documents(found: Sequence[NextDocuments]) -> list[NewDocument]:
+def build_documents(
+    found: Sequence[NextDocuments], accounts: Mapping[int, Account]
+) -> list[NewDocument]:
     """The documents of payers, with names and addresses as they are now."""
     agency_ids = {agency for payer in found for agency in payer.cutoffs}
     agencies = Agency.objects.in_bulk(agency_ids | {payer.payer_id for payer in found})
-    accounts = Account.objects.in_bulk([payer.payer_id for payer in found])
     units = {
         code: (name, unit)
         for code, name, unit in Meter.objects.values_list("code", "name", "billed_unit")
@@ -171,8 +175,8 @@ def store_drafts(
                 "lists": [d.price_list_id for d in documents],
                 "hashes": [d.price_list_hash for d in documents],
                 "totals": totals,
-                "parties": [Jsonb(d.parties) for d in documents],
-                "cutoffs": [Jsonb(d.cutoffs) for d in documents],
+                "parties": _json(d.parties for d in documents),
+                "cutoffs": _json(d.cutoffs for d in documents),
             },
         )
         ids = cursor.fetchall()
@@ -184,6 +188,10 @@ def store_drafts(
         ]
         _copy_lines(cursor, drafts)
     return drafts
+
+
+def _json(values: Iterable[Mapping[str, Any]]) -> str:
+    return msgspec.json.encode(list(values)).decode()
 
 
 def _header(document: NewDocument, public_id: UUID, kind: str, total: Any) -> Header:

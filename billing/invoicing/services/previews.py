@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
+from billing.accounts.models import Account
 from billing.invoicing.queries.concerned import pairs_of
 from billing.invoicing.queries.next_documents import next_documents
 from billing.invoicing.services.drafting import NewDocument, build_documents
@@ -77,4 +78,4 @@ def _compute(payer: Agency, month: date) -> list[NewDocument]:
     (found,) = next_documents(pairs, cutoffs, {payer.pk: payer.currency}, through=month)
     if found.refusal is not None:
         raise found.refusal
-    return build_documents([found])
+    return build_documents([found], {payer.pk: Account.objects.get(pk=payer.pk)})
