@@ -6,23 +6,39 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from seats.agencies.models import Agency, AgencyZone, Upline
-from seats.agencies.services import add_agency
+from seats.agencies.services import add_agency, change_zone, set_upline
 from seats.errors import Refusal
-from seats.readonly import ReadOnlyInline
+from seats.readonly import ReadOnlyInline, ask_and_do
+
+ZONES = [(zone, zone) for zone in sorted(available_timezones())]
+
+
+class UplineForm(forms.Form):
+    """Above whom, and from when on."""
+
+    on = forms.DateField(widget=forms.SelectDateWidget, initial=timezone.now)
+    upline = forms.ModelChoiceField(
+        Agency.objects.all(), required=False, empty_label="Nobody"
+    )
+
+
+class ZoneForm(forms.Form):
+    """Which zone, from the first of which month on."""
+
+    starts_on = forms.DateField(widget=forms.SelectDateWidget, initial=timezone.now)
+    zone = forms.ChoiceField(choices=ZONES)
 
 
 class AgencyForm(forms.ModelForm):  # type: ignore[type-arg]
     """A new agency; adding it goes through the service."""
 
-    zone = forms.ChoiceField(
-        choices=[(zone, zone) for zone in sorted(available_timezones())],
-        initial="America/New_York",
-    )
+    zone = forms.ChoiceField(choices=ZONES, initial="America/New_York")
     upline = forms.ModelChoiceField(Agency.objects.all(), required=False)
 
     class Meta:
@@ -82,7 +98,30 @@ class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ["currency", "zones__zone"]
     search_fields = ["code", "name"]
     inlines = [ZoneInline, UplineInline]
+    actions = ["move", "change_zone"]
     show_full_result_count = False
+
+    @admin.action(description="Put below another upline", permissions=["change"])
+    def move(
+        self, request: HttpRequest, agencies: QuerySet[Agency]
+    ) -> HttpResponse | None:
+        def work(chosen: list[Agency], told: dict[str, Any]) -> None:
+            with transaction.atomic():
+                for agency in chosen:
+                    set_upline(agency=agency, **_by(request), **told)
+
+        return ask_and_do(self, request, agencies, UplineForm, work)
+
+    @admin.action(description="Change the time zone", permissions=["change"])
+    def change_zone(
+        self, request: HttpRequest, agencies: QuerySet[Agency]
+    ) -> HttpResponse | None:
+        def work(chosen: list[Agency], told: dict[str, Any]) -> None:
+            with transaction.atomic():
+                for agency in chosen:
+                    change_zone(agency=agency, **_by(request), **told)
+
+        return ask_and_do(self, request, agencies, ZoneForm, work)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agency]:
         today = timezone.now().date()
@@ -131,6 +170,10 @@ class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def closed_through(self, agency: Agency) -> str:
         closed = agency.books.closed_through
         return f"{closed:%Y-%m}" if closed else "-"
+
+
+def _by(request: HttpRequest) -> dict[str, Any]:
+    return {"actor": str(request.user), "now": timezone.now()}
 
 
 def _seated_on(today: date) -> Q:

@@ -4,13 +4,26 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from seats.errors import Refusal
 from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
-from seats.roster.services import add_seats, cancel_seats, remove_seats
+from seats.roster.services import (
+    Move,
+    add_seats,
+    cancel_seats,
+    hand_over_seats,
+    remove_seats,
+    reopen_seats,
+    transfer_seats,
+)
+
+
+class UnknownAgents(Refusal):
+    code = "unknown_agent"
 
 
 class HoldingInline(ReadOnlyInline):
@@ -40,7 +53,16 @@ class ChangeForm(forms.Form):
     reason = forms.CharField(max_length=500)
 
 
-class CancelForm(forms.Form):
+class MoveForm(ChangeForm):
+    """From when, why, and to whom."""
+
+    agents = forms.CharField(
+        widget=forms.Textarea,
+        help_text="One agent a line, in the order of the seats: AGENCY agent-id.",
+    )
+
+
+class ReasonForm(forms.Form):
     """Why."""
 
     reason = forms.CharField(max_length=500)
@@ -91,7 +113,7 @@ class SeatAdmin(ReadOnlyAdmin):
     search_fields = ["agency__code", "agent__external_id", "agent__name"]
     date_hierarchy = "added_on"
     inlines = [HoldingInline, VersionInline]
-    actions = ["remove", "cancel"]
+    actions = ["remove", "hand_over", "transfer", "reopen", "cancel"]
 
     @admin.action(description="Remove from a date on", permissions=["view"])
     def remove(
@@ -102,6 +124,35 @@ class SeatAdmin(ReadOnlyAdmin):
 
         return ask_and_do(self, request, seats, ChangeForm, work)
 
+    @admin.action(description="Hand over within the agency", permissions=["view"])
+    def hand_over(
+        self, request: HttpRequest, seats: QuerySet[Seat]
+    ) -> HttpResponse | None:
+        def work(chosen: list[Seat], told: dict[str, Any]) -> None:
+            moves = _moves(chosen, told.pop("agents"))
+            hand_over_seats(moves=moves, **_by_staff(request), **told)
+
+        return ask_and_do(self, request, seats, MoveForm, work)
+
+    @admin.action(description="Transfer to another agency", permissions=["view"])
+    def transfer(
+        self, request: HttpRequest, seats: QuerySet[Seat]
+    ) -> HttpResponse | None:
+        def work(chosen: list[Seat], told: dict[str, Any]) -> None:
+            moves = _moves(chosen, told.pop("agents"))
+            transfer_seats(moves=moves, **_by_staff(request), **told)
+
+        return ask_and_do(self, request, seats, MoveForm, work)
+
+    @admin.action(description="Re-open: take back the removal", permissions=["view"])
+    def reopen(
+        self, request: HttpRequest, seats: QuerySet[Seat]
+    ) -> HttpResponse | None:
+        def work(chosen: list[Seat], told: dict[str, Any]) -> None:
+            reopen_seats(seats=chosen, **_by_staff(request), **told)
+
+        return ask_and_do(self, request, seats, ReasonForm, work)
+
     @admin.action(description="Cancel: entered by mistake", permissions=["view"])
     def cancel(
         self, request: HttpRequest, seats: QuerySet[Seat]
@@ -109,8 +160,30 @@ class SeatAdmin(ReadOnlyAdmin):
         def work(chosen: list[Seat], told: dict[str, Any]) -> None:
             cancel_seats(seats=chosen, **_by_staff(request), **told)
 
-        return ask_and_do(self, request, seats, CancelForm, work)
+        return ask_and_do(self, request, seats, ReasonForm, work)
 
 
 def _by_staff(request: HttpRequest) -> dict[str, Any]:
     return {"actor": str(request.user), "now": timezone.now(), "staff": True}
+
+
+def _moves(seats: list[Seat], text: str) -> list[Move]:
+    """Each seat with its line's agent. Raises UnknownAgents."""
+    names = [line.split() for line in text.splitlines() if line.strip()]
+    if len(names) != len(seats):
+        raise UnknownAgents(f"{len(seats)} seats, but {len(names)} agents.")
+    wanted = Q(pk__in=[])
+    for name in names:
+        if len(name) != 2:
+            raise UnknownAgents(f"Not AGENCY and agent-id: {' '.join(name)}.")
+        wanted |= Q(agency__code=name[0], external_id=name[1])
+    found = {
+        (agent.agency.code, agent.external_id): agent
+        for agent in Agent.objects.select_related("agency").filter(wanted)
+    }
+    moves = []
+    for seat, (agency, agent) in zip(seats, names, strict=True):
+        if (agency, agent) not in found:
+            raise UnknownAgents(f"No agent {agency} {agent}.")
+        moves.append((seat, found[agency, agent]))
+    return moves

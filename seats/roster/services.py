@@ -6,7 +6,7 @@ are local dates of the agency, and repeating one is refused, never doubled. What
 than BACKDATE_DAYS, and says why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from django.conf import settings
@@ -24,6 +24,7 @@ from seats.roster.versions import Version
 from seats.signals import seats_leaving
 
 Action = SeatVersion.Action
+Move = tuple[Seat, Agent]  # a seat, and who holds it from a date on
 
 
 class TooFarBack(Refusal):
@@ -52,6 +53,10 @@ class OtherAgency(Refusal):
 
 class SameAgency(Refusal):
     code = "same_agency"
+
+
+class SeatNamedTwice(Refusal):
+    code = "seat_named_twice"
 
 
 class AgentExists(Refusal):
@@ -106,7 +111,7 @@ def remove_seats(
         for seat in locked.seats:
             if on < seat.added_on:
                 raise SeatNotHeld(f"{seat} begins after {on}.", field="on")
-        _announce_leaving(locked, on, staff=staff)
+        _announce_leaving(locked, dict.fromkeys(locked.versions, on), staff=staff)
         entries = [
             locked.entry(
                 seat,
@@ -119,63 +124,78 @@ def remove_seats(
     return locked.seats
 
 
-def hand_over_seat(
+def hand_over_seats(
     *,
-    seat: Seat,
-    to: Agent,
+    moves: Sequence[Move],
     on: date,
     actor: str,
     now: datetime,
     reason: str = "",
     staff: bool = False,
-) -> Seat:
-    """From a date on another agent of the agency holds the seat, at no charge.
+) -> list[Seat]:
+    """From a date on each seat is held by another agent of its agency, at no charge.
 
-    Raises OtherAgency, SeatNotHeld, AgentHasASeat, TooFarBack, ReasonMissing.
+    Chains in one call are fine: the seat of one for the holder of another. Raises
+    OtherAgency, SeatNamedTwice, SeatNotHeld, AgentHasASeat, TooFarBack,
+    ReasonMissing.
     """
-    if to.agency_id != seat.agency_id:
-        raise OtherAgency(f"{to} belongs to another agency.", field="agent")
+    for seat, to in moves:
+        if to.agency_id != seat.agency_id:
+            raise OtherAgency(f"{to} belongs to another agency.", field="agent")
     with transaction.atomic():
-        locked, stamps = _open([seat], on, now, reason, staff=staff)
-        (current,) = locked.seats
-        _require_held(current, on)
-        entry = locked.entry(current, Action.HAND_OVER, agent_id=to.pk, held_from=on)
-        record([entry], stamps, actor=actor, reason=reason, now=now)
-    return current
+        locked, stamps = _open(
+            [seat for seat, _ in moves], on, now, reason, staff=staff
+        )
+        entries = []
+        for seat, to in _by_seat(moves, locked):
+            _require_held(seat, on)
+            changes = {"agent_id": to.pk, "held_from": on}
+            entries.append(locked.entry(seat, Action.HAND_OVER, **changes))
+        record(entries, stamps, actor=actor, reason=reason, now=now)
+    return locked.seats
 
 
-def transfer_seat(
+def transfer_seats(
     *,
-    seat: Seat,
-    to: Agent,
+    moves: Sequence[Move],
     on: date,
     actor: str,
     now: datetime,
     reason: str = "",
     staff: bool = False,
-) -> Seat:
-    """End a seat here and open one for an agent of another agency on one date.
+) -> list[Seat]:
+    """End seats here and open one each for agents of other agencies on one date.
 
-    Raises SameAgency, SeatNotHeld, AgentHasASeat, TooFarBack, ReasonMissing, or
-    what a listener refuses. Gives the new seat.
+    A removal that was planned holds for the new seat. Raises SameAgency,
+    SeatNamedTwice, SeatNotHeld, AgentHasASeat, TooFarBack, ReasonMissing, or what a
+    listener refuses. Gives the new seats, in the order of the old ones' ids.
     """
-    if to.agency_id == seat.agency_id:
-        raise SameAgency(f"{to} is of the same agency; hand it over.", field="agent")
+    for seat, to in moves:
+        if to.agency_id == seat.agency_id:
+            raise SameAgency(
+                f"{to} is of the same agency; hand it over.", field="agent"
+            )
     with transaction.atomic():
-        stamps = stamp_facts([seat.agency_id, to.agency_id])
-        _require_recent([to.agency_id], on, now, reason, staff=staff)
-        locked, _ = _open([seat], on, now, reason, staff=staff)
-        (old,) = locked.seats
-        if on == old.added_on:
-            raise SeatNotHeld(f"{old} begins on {on}: cancel it.", field="on")
-        _require_held(old, on)
-        _announce_leaving(locked, on, staff=staff)
-        (new,) = Seat.objects.bulk_create(
-            [Seat(agency_id=to.agency_id, agent=to, added_on=on, version=0)]
+        stamps = stamp_facts({a.agency_id for move in moves for a in move})
+        _require_recent({to.agency_id for _, to in moves}, on, now, reason, staff=staff)
+        locked, _ = _open([seat for seat, _ in moves], on, now, reason, staff=staff)
+        pairs = _by_seat(moves, locked)
+        for old, _ in pairs:
+            if on == old.added_on:
+                raise SeatNotHeld(f"{old} begins on {on}: cancel it.", field="on")
+            _require_held(old, on)
+        _announce_leaving(locked, dict.fromkeys(locked.versions, on), staff=staff)
+        ends = [old.removed_on for old, _ in pairs]
+        new = Seat.objects.bulk_create(
+            Seat(agency_id=to.agency_id, agent=to, added_on=on, version=0)
+            for _, to in pairs
         )
         entries = [
-            locked.entry(old, Action.TRANSFER, removed_on=on),
-            Entry(new, [], Version(to.pk, on, on), Action.TRANSFER),
+            locked.entry(old, Action.TRANSFER, removed_on=on) for old, _ in pairs
+        ]
+        entries += [
+            Entry(seat, [], Version(seat.agent_id, on, on, end), Action.TRANSFER)
+            for seat, end in zip(new, ends, strict=True)
         ]
         record(entries, stamps, actor=actor, reason=reason, now=now)
     return new
@@ -198,8 +218,8 @@ def cancel_seats(
     with transaction.atomic():
         first = min(seat.added_on for seat in seats)
         locked, stamps = _open(seats, first, now, reason, staff=staff)
-        for seat in locked.seats:
-            _announce_leaving(locked, seat.added_on, staff=staff, only=seat)
+        dates = {seat.pk: seat.added_on for seat in locked.seats}
+        _announce_leaving(locked, dates, staff=staff)
         entries = [
             locked.entry(seat, Action.CANCEL, cancelled=True) for seat in locked.seats
         ]
@@ -247,12 +267,24 @@ def _open(
     return locked, stamps
 
 
+def _by_seat(moves: Sequence[Move], locked: SeatsLocked) -> list[tuple[Seat, Agent]]:
+    """The locked seats with whom they go to."""
+    to = {seat.pk: agent for seat, agent in moves}
+    if len(to) < len(moves):
+        raise SeatNamedTwice("A seat goes to one agent at a time.", field="seat")
+    return [(seat, to[seat.pk]) for seat in locked.seats]
+
+
 def _announce_leaving(
-    locked: SeatsLocked, on: date, *, staff: bool, only: Seat | None = None
+    locked: SeatsLocked, dates: Mapping[int, date], *, staff: bool
 ) -> None:
     removals = [
-        Removal(seat, on, tuple({v.agent_id for v in locked.versions[seat.pk]}))
-        for seat in ([only] if only else locked.seats)
+        Removal(
+            seat,
+            dates[seat.pk],
+            tuple({version.agent_id for version in locked.versions[seat.pk]}),
+        )
+        for seat in locked.seats
     ]
     seats_leaving.send(Seat, removals=removals, staff=staff)
 

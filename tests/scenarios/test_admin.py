@@ -188,6 +188,57 @@ class TestActions:
         assert b"begins after" in answer.content
         assert Seat.objects.get().removed_on is None
 
+    def test_seats_are_handed_over_transferred_and_re_opened(self, staff):
+        agency, other = make_agency(), make_agency("OTHER")
+        (seat,) = make_seats(agency, "ana")
+        make_agents(agency, "ben")
+        make_agents(other, "ben")
+        on = {"on_year": "2026", "on_month": "3", "on_day": "9"}
+        told = {"apply": "x", "reason": "Moved", **on}
+
+        self.act(staff, "seats_seat", "hand_over", seat, agents="SUNRISE ben", **told)
+        assert Seat.objects.get().agent.external_id == "ben"
+        self.act(staff, "seats_seat", "transfer", seat, agents="OTHER ben", **told)
+        assert Seat.objects.get(agency=other).added_on == date(2026, 3, 9)
+        moved = Seat.objects.get(agency=agency)
+        assert moved.removed_on == date(2026, 3, 9)
+        Seat.objects.get(agency=other)
+        self.act(staff, "seats_seat", "reopen", seat, apply="x", reason="Back")
+        assert Seat.objects.get(agency=agency).removed_on is None
+
+    @pytest.mark.parametrize("agents", ["", "SUNRISE", "SUNRISE zoe", "A b\nC d"])
+    def test_an_unknown_agent_is_named_and_nothing_changes(self, staff, agents):
+        (seat,) = make_seats(make_agency(), "ana")
+        on = {"on_year": "2026", "on_month": "3", "on_day": "9"}
+
+        answer = self.act(
+            staff, "seats_seat", "hand_over", seat, apply="x", reason="x",
+            agents=agents, **on,
+        )  # fmt: skip
+
+        assert b"errorlist" in answer.content
+        assert Seat.objects.get().version == 1
+
+    def test_an_agency_gets_another_upline_and_zone(self, staff):
+        top, agency = make_agency("TOP"), make_agency()
+        on = {"on_year": "2026", "on_month": "3", "on_day": "9"}
+        this_year = timezone.now().year
+        starts = {"starts_on_year": this_year + 1, "starts_on_month": "2",
+                  "starts_on_day": "1"}  # fmt: skip
+
+        self.act(staff, "seats_agency", "move", agency, apply="x", upline=top.pk, **on)
+        self.act(staff, "seats_agency", "change_zone", agency, apply="x",
+                 zone="America/Chicago", **starts)  # fmt: skip
+        cycle = self.act(
+            staff, "seats_agency", "move", top, apply="x", upline=agency.pk, **on
+        )
+
+        assert agency.uplines.get().upline == top
+        assert list(agency.zones.values_list("zone", flat=True)) == [
+            "America/New_York", "America/Chicago",
+        ]  # fmt: skip
+        assert b"above itself" in cycle.content
+
     def test_a_document_is_voided_with_a_reason(self, staff):
         make_books()
         (invoice,) = documents_of(Agency.objects.get())

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from billing.accounts.models import Account
 from billing.invoicing.models import BillingRun, Document, RunItem
 from billing.invoicing.services.closing import close_due
+from billing.invoicing.services.issuing import lock_accounts
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.verification.services import verify_books
 from billing.metering.models import EventKey, UsageDay, UsageEvent
@@ -17,7 +19,7 @@ from seats.cutoffs.models import Books
 from seats.cutoffs.services import stamp_facts, take_cut
 from seats.models import Agency, SeatHolding
 from seats.roster.recording import AgentHasASeat
-from seats.roster.services import add_seats, hand_over_seat, transfer_seat
+from seats.roster.services import add_seats, hand_over_seats, transfer_seats
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -64,13 +66,13 @@ class TestSeats:
         others = make_agents(agency, "ben", "cara", "dan", "eve")
 
         def hand_over(to, day):
-            return lambda: hand_over_seat(
-                seat=seat, to=to, **{**ADD, "on": date(2026, 3, day)}
+            return lambda: hand_over_seats(
+                moves=[(seat, to)], **{**ADD, "on": date(2026, 3, day)}
             )
 
         results = run_in_threads(*[hand_over(to, 5 + n) for n, to in enumerate(others)])
 
-        assert all(result == seat for result in results)
+        assert all(result == [seat] for result in results)
         assert verify_books().findings == []
 
     def test_a_transfer_and_the_close_of_both_agencies_agree(self, run_in_threads):
@@ -85,7 +87,7 @@ class TestSeats:
         }
 
         run_in_threads(
-            lambda: transfer_seat(seat=seat, to=to, **move),
+            lambda: transfer_seats(moves=[(seat, to)], **move),
             lambda: close_all(MARCH, APRIL_2),
         )
         close_all(APRIL, MAY_2)
@@ -210,6 +212,42 @@ class TestRuns:
         assert not [result for result in results if isinstance(result, Exception)]
         assert Document.objects.count() == 4
         assert verify_books().findings == []
+
+    def test_starters_at_once_share_one_run(self, run_in_threads):
+        make_prices()
+        for n in range(6):
+            make_seats(make_agency(f"A{n}"), "ana")
+
+        runs = run_in_threads(
+            *[lambda: start_run(month=MARCH, actor="test", now=APRIL_2)] * 6
+        )
+
+        assert len({run.pk for run in runs}) == 1
+        assert RunItem.objects.count() == 6
+
+    def test_who_closes_a_payer_waits_for_who_holds_it(self, run_in_threads):
+        """Nothing is tried in vain: the number is read under the lock."""
+        make_prices()
+        payer = make_agency()
+        make_seats(payer, "ana")
+        run = start_run(month=MARCH, actor="test", now=APRIL_2)
+        held = threading.Event()
+
+        def hold():
+            with transaction.atomic():
+                lock_accounts([payer.pk])
+                held.set()
+                connection.cursor().execute("SELECT pg_sleep(0.5)")
+                Account.objects.filter(pk=payer.pk).update(billing_name="Sunrise LLC")
+
+        def close():
+            assert held.wait(10)
+            return close_due(now=APRIL_2, run=run)
+
+        results = run_in_threads(hold, close)
+
+        assert results == [None, 1]
+        assert Document.objects.get().parties["payer"]["name"] == "Sunrise LLC"
 
     def test_two_runs_of_one_month_bill_once(self, run_in_threads):
         make_prices()

@@ -11,7 +11,7 @@ from billing.accounts.services import set_payer_shares
 from billing.invoicing.services.documents import void_document
 from billing.invoicing.verification.services import verify_books
 from seats.agencies.services import set_upline
-from seats.roster.services import hand_over_seat, remove_seats
+from seats.roster.services import hand_over_seats, remove_seats
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -89,7 +89,7 @@ def books(fresh_database, settings):
     seats = make_seats(agency, "ana", "ben")
     (cara,) = make_agents(agency, "cara")
     told: dict[str, Any] = {"actor": "test", "now": MARCH_1}
-    hand_over_seat(seat=seats[0], to=cara, on=date(2026, 3, 9), **told)
+    hand_over_seats(moves=[(seats[0], cara)], on=date(2026, 3, 9), **told)
     set_payer_shares(
         agency=agency,
         shares={agency: Decimal(40), imo: Decimal(60)},

@@ -23,7 +23,7 @@ from seats.roster.services import (
     add_agents,
     add_seats,
     cancel_seats,
-    hand_over_seat,
+    hand_over_seats,
     remove_seats,
 )
 
@@ -74,7 +74,7 @@ class Story:
             agent = Agent(external_id=f"{code.lower()}{next(numbers)}", name=name)
             now = morning(on, code)
             (to,) = add_agents(agency=self.agencies[code], agents=[agent], now=now)
-            seat = hand_over_seat(seat=seat, to=to, on=on, actor=ACTOR, now=now)
+            (seat,) = hand_over_seats(moves=[(seat, to)], on=on, actor=ACTOR, now=now)
         self.seats[code][0] = seat
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from billing.invoicing.queries.statements import seat_statement
-from seats.roster.services import cancel_seats, hand_over_seat, remove_seats
+from seats.roster.services import cancel_seats, hand_over_seats, remove_seats
 from tests.build import MARCH, MARCH_1, make_agency, make_agents, make_seats
 
 TOLD: dict[str, Any] = {"actor": "test", "now": MARCH_1}
@@ -19,8 +19,8 @@ class TestSeatStatement:
         agency = make_agency()
         ana, ben, eve = make_seats(agency, "ana", "ben", "eve")
         cara, dan = make_agents(agency, "cara", "dan")
-        hand_over_seat(seat=ana, to=cara, on=date(2026, 3, 11), **TOLD)
-        hand_over_seat(seat=ana, to=dan, on=date(2026, 3, 11), **TOLD)
+        hand_over_seats(moves=[(ana, cara)], on=date(2026, 3, 11), **TOLD)
+        hand_over_seats(moves=[(ana, dan)], on=date(2026, 3, 11), **TOLD)
         remove_seats(seats=[ben], on=date(2026, 3, 1), **TOLD)
         cancel_seats(seats=[eve], reason="test", **TOLD)
 

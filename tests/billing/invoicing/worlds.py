@@ -16,16 +16,19 @@ from billing.accounts.services import set_payer_shares
 from billing.invoicing.models import Document, DocumentLine
 from billing.invoicing.services.documents import void_document
 from billing.metering.events import IncomingEvent
+from billing.metering.models import UsageEvent
 from billing.metering.services import ingest_events
+from seats.agencies.services import change_zone
 from seats.errors import Refusal
 from seats.models import Agency, Agent, Seat
 from seats.roster.services import (
     add_agents,
     add_seats,
     cancel_seats,
-    hand_over_seat,
+    hand_over_seats,
     remove_seats,
     reopen_seats,
+    transfer_seats,
 )
 from tests.build import bill, make_agency, make_prices
 
@@ -42,6 +45,8 @@ facts = st.one_of(
     st.tuples(st.just("add"), agencies, days),
     st.tuples(st.just("remove"), st.integers(0, 9), days),
     st.tuples(st.just("hand_over"), st.integers(0, 9), days),
+    st.tuples(st.just("transfer"), st.integers(0, 9), agencies, days),
+    st.tuples(st.just("zone"), agencies, st.integers(0, 2), st.integers(1, 2)),
     st.tuples(st.just("reopen"), st.integers(0, 9)),
     st.tuples(st.just("cancel"), st.integers(0, 9)),
     st.tuples(
@@ -105,7 +110,22 @@ class World:
     def _hand_over(self, seat: int, day: int) -> None:
         chosen = self._seat(seat)
         to = self._agent(chosen.agency)
-        hand_over_seat(seat=chosen, to=to, on=_day(day), **self._actor())
+        hand_over_seats(moves=[(chosen, to)], on=_day(day), **self._actor())
+
+    def _transfer(self, seat: int, agency: int, day: int) -> None:
+        to = self._agent(self.agencies[agency])
+        moves = [(self._seat(seat), to)]
+        self.seats += transfer_seats(moves=moves, on=_day(day), **self._actor())
+
+    def _zone(self, agency: int, zone: int, month: int) -> None:
+        """Known before the month begins, and so before its facts."""
+        chosen = self.agencies[agency]
+        if UsageEvent.objects.filter(agency=chosen).exists():
+            raise Refusal("used already")
+        change_zone(
+            agency=chosen, zone=ZONES[zone], starts_on=MONTHS[month], actor="law",
+            now=datetime(2026, 3, 2, 13, tzinfo=UTC),
+        )  # fmt: skip
 
     def _reopen(self, seat: int) -> None:
         reopen_seats(seats=[self._seat(seat)], **self._actor())

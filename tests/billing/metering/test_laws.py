@@ -1,0 +1,98 @@
+"""The laws of ingestion: order, batches and resending change nothing."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.metering.events import IncomingEvent
+from billing.metering.models import EventKey, UsageDay, UsageEvent
+from billing.metering.services import ingest_events
+from seats.agencies.services import change_zone
+from tests.billing.invoicing.test_laws import EXAMPLES
+from tests.build import APRIL, MARCH_1, make_agency, make_agents, make_prices
+from tests.rollback import rolled_back
+
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
+NOW = datetime(2026, 5, 2, 12, tzinfo=UTC)
+CHANGING = datetime(2026, 3, 7, tzinfo=UTC)  # a day before the clocks change
+# Events of few ids, so that they meet; content follows from the id.
+ids = st.integers(0, 40)
+told = st.lists(st.lists(ids, max_size=12), max_size=8)
+
+
+def event_of(n: int) -> IncomingEvent:
+    return IncomingEvent(
+        source="/law",
+        id=f"event{n}",
+        agency=["EAST", "WEST"][n % 2],
+        agent=["ana", None][n // 2 % 2],
+        meter=["voice.out", "sms.segment", "ai.minute"][n % 3],
+        quantity=Decimal(n * 37 % 301),
+        occurred_at=CHANGING + timedelta(hours=n * 29),
+        properties={"dial_mode": ["power", "preview"][n // 4 % 2]},
+    )
+
+
+def begin() -> None:
+    make_prices()
+    for code, zone in (("EAST", "America/New_York"), ("WEST", "America/Los_Angeles")):
+        agency = make_agency(code, zone=zone)
+        make_agents(agency, "ana")
+        change_zone(
+            agency=agency, zone="Europe/London", starts_on=APRIL,
+            now=MARCH_1, actor="law",
+        )  # fmt: skip
+
+
+def books() -> list[tuple[Any, ...]]:
+    """The usage days, by names."""
+    return sorted(
+        UsageDay.objects.values_list(
+            "agency__code", "used_on", "meter__code", "agent__external_id",
+            "breakdown", "events", "raw", "billable",
+        ),
+        key=str,
+    )  # fmt: skip
+
+
+@given(told)
+@EXAMPLES
+def test_any_order_batching_and_resending_gives_the_same_days(
+    batches: list[list[int]],
+) -> None:
+    with rolled_back():
+        begin()
+        for batch in batches:
+            ingest_events([event_of(n) for n in batch], owner=0, now=NOW)
+        in_batches = books()
+        keys = EventKey.objects.count(), UsageEvent.objects.count()
+    distinct = sorted({n for batch in batches for n in batch}, reverse=True)
+    with rolled_back():
+        begin()
+        ingest_events([event_of(n) for n in distinct], owner=0, now=NOW)
+
+        assert books() == in_batches
+        assert keys == (len(distinct), len(distinct))
+
+
+@given(told)
+@EXAMPLES
+def test_the_days_are_the_sum_of_the_events(batches: list[list[int]]) -> None:
+    with rolled_back():
+        begin()
+        verdicts = [
+            verdict.status
+            for batch in batches
+            for verdict in ingest_events([event_of(n) for n in batch], owner=0, now=NOW)
+        ]
+        distinct = {n for batch in batches for n in batch}
+
+        assert verdicts.count("accepted") == len(distinct)
+        assert verdicts.count("duplicate") == len(verdicts) - len(distinct)
+        expected = sum((event_of(n).quantity for n in distinct), Decimal(0))
+        assert sum(UsageDay.objects.values_list("raw", flat=True)) == expected
+        assert sum(UsageEvent.objects.values_list("raw", flat=True)) == expected
