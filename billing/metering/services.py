@@ -102,7 +102,7 @@ def _first_of_each_key(checked: dict[int, Checked]) -> dict[int, Checked]:
 
 def _store(fresh: dict[int, Checked], owner: int, now: datetime) -> set[int]:
     """Write what was never counted before; the positions of those."""
-    stamps = stamp_facts({one.place.agency_id for one in fresh.values()})
+    stamps = stamp_facts({one.place.agency.id for one in fresh.values()})
     claimed = _claim_keys(fresh)
     if claimed:
         rows = [(event_id, fresh[n]) for event_id, n in claimed.items()]
@@ -140,10 +140,10 @@ def _copy_rows(
         event, place = one.event, one.place
         agent = r"\N" if place.agent_id is None else place.agent_id
         yield (
-            f"{event_id}\t{one.used_on}\t{place.agency_id}\t{agent}\t{place.meter_id}\t"
+            f"{event_id}\t{one.used_on}\t{place.agency.id}\t{agent}\t{place.meter_id}\t"
             f"{_escaped(one.breakdown)}\t{owner}\t{_escaped(event.source)}\t"
             f"{_escaped(event.id)}\t{event.occurred_at}\t{now}\t{event.quantity:f}\t"
-            f"{one.billable:f}\t{_escaped(one.properties)}\t{stamps[place.agency_id]}\n"
+            f"{one.billable:f}\t{_escaped(one.properties)}\t{stamps[place.agency.id]}\n"
         )
 
 
@@ -158,12 +158,12 @@ def _add_to_days(counted: Iterable[Checked], stamps: dict[int, int]) -> None:
     for one in counted:
         place = one.place
         day = (
-            place.agency_id,
+            place.agency.id,
             one.used_on,
             place.meter_id,
             place.agent_id,
             one.breakdown,
-            stamps[place.agency_id],
+            stamps[place.agency.id],
         )
         events, raw, billable = totals.get(day, none)
         totals[day] = (events + 1, raw + one.event.quantity, billable + one.billable)
@@ -220,7 +220,7 @@ def _keep_conflicts(conflicts: Collection[Checked], now: datetime) -> None:
             UsageConflict(
                 key=one.key,
                 content=one.content,
-                agency_id=one.place.agency_id,
+                agency_id=one.place.agency.id,
                 event={
                     "source": one.event.source,
                     "id": one.event.id,

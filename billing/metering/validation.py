@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection
@@ -37,17 +38,22 @@ EARLIEST = date(2000, 1, 1)
 QUARTER_HOUR = 900  # no zone changes its offset at a finer step in living memory
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What the agency, agent and meter of an event stand for."""
+class KnownAgency(NamedTuple):
+    """What events of an agency need to know."""
 
-    agency_id: int
-    agent_id: int | None
-    meter_id: int
-    raw_unit: str
+    id: int
     currency: str
     closed_through: date | None
     zones: str
+
+
+class Place(NamedTuple):
+    """What the agency, agent and meter of an event stand for."""
+
+    agency: KnownAgency
+    agent_id: int | None
+    meter_id: int
+    raw_unit: str
 
 
 @dataclass(slots=True)
@@ -63,16 +69,6 @@ class Checked:
     billable: Decimal
     properties: str
     too_old: bool
-
-
-@dataclass(frozen=True, slots=True)
-class KnownAgency:
-    """What events of an agency need to know."""
-
-    id: int
-    currency: str
-    closed_through: date | None
-    zones: str
 
 
 class Steps(dict[Decimal, Decimal]):
@@ -121,15 +117,7 @@ class Known:
         if agent and agent_id is None:
             return rejected("unknown_agent", "agent", f"{code} has no agent {agent}.")
         meter_id, unit = self.meters[meter]
-        return Place(
-            agency_id=agency.id,
-            agent_id=agent_id,
-            meter_id=meter_id,
-            raw_unit=unit,
-            currency=agency.currency,
-            closed_through=agency.closed_through,
-            zones=agency.zones,
-        )
+        return Place(agency, agent_id, meter_id, unit)
 
     def used_on(self, zones: str, instant: datetime) -> date:
         """The local date of an instant, computed once per quarter of an hour."""
@@ -139,16 +127,16 @@ class Known:
             day = self._dates[slot] = local_date(instant, zone_periods(zones))
         return day
 
-    def too_old(self, place: Place, used_on: date) -> bool:
+    def too_old(self, agency: KnownAgency, used_on: date) -> bool:
         """Whether a date lies in a closed month and too far back to be taken."""
-        closed = place.closed_through
+        closed = agency.closed_through
         if closed is None or used_on >= next_month(closed):
             return False
-        oldest = self._oldest.get(place.zones)
+        oldest = self._oldest.get(agency.zones)
         if oldest is None:
-            today = local_date(self.now, zone_periods(place.zones))
+            today = local_date(self.now, zone_periods(agency.zones))
             oldest = today - timedelta(days=settings.BILLING["LATE_DAYS"])
-            self._oldest[place.zones] = oldest
+            self._oldest[agency.zones] = oldest
         return used_on < oldest
 
     def steps(self, currency: str, meter: str, used_on: date) -> Steps | None:
@@ -187,7 +175,7 @@ def read_known(events: Collection[IncomingEvent], *, now: datetime) -> Known:
         cursor.execute(NAMES, [list(names) for names in zip(*pairs, strict=True)])
         for code, external_id, agent_id, *agency in cursor.fetchall():
             if code not in agencies:
-                agencies[code] = KnownAgency(*agency)
+                agencies[code] = KnownAgency._make(agency)
             if agent_id is not None:
                 agents[code, external_id] = agent_id
     meters = Meter.objects.values_list("code", "pk", "raw_unit")
@@ -232,8 +220,9 @@ def check_event(event: IncomingEvent, owner: int, known: Known) -> Checked | Ver
     quantity = event.quantity
     if quantity > LONGEST_CALL and place.raw_unit == "second":
         return rejected("too_long", "quantity", "A call lasts 24 hours at most.")
-    used_on = known.used_on(place.zones, event.occurred_at)
-    steps = known.steps(place.currency, event.meter, used_on)
+    agency = place.agency
+    used_on = known.used_on(agency.zones, event.occurred_at)
+    steps = known.steps(agency.currency, event.meter, used_on)
     if steps is None:
         message = f"{event.meter} has no price in {used_on:%B %Y}."
         return rejected("not_priced", "meter", message)
@@ -249,7 +238,7 @@ def check_event(event: IncomingEvent, owner: int, known: Known) -> Checked | Ver
         used_on,
         steps[quantity],
         properties,
-        known.too_old(place, used_on),
+        known.too_old(agency, used_on),
     )
 
 

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
+from billing.invoicing.canonical import canonical_bytes
+from billing.invoicing.content import content_of
 from billing.invoicing.models import Document, DocumentLine
+from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.previews import preview_documents
 from billing.invoicing.verification.facts import Books
 from billing.invoicing.verification.services import verify_books
+from billing.metering.models import UsageEvent
 from seats.models import Seat
 from seats.roster.services import cancel_seats
 from tests.billing.invoicing import worlds
@@ -116,6 +120,25 @@ class TestLaws:
 
             assert sums == {key: amount for key, amount in owed.items() if amount}
 
+    @given(histories, histories)
+    @EXAMPLES
+    def test_what_is_issued_keeps_its_bytes_and_every_instant_its_date(
+        self, steps, later
+    ):
+        with rolled_back():
+            world = World().begin()
+            for step in steps:
+                world.play(step)
+            bill(MONTHS[0], now=worlds.LATEST)
+            issued, dated = _bytes_of_documents(), _dates_of_events()
+            for step in later:
+                world.play(step)
+            bill(MONTHS[-1], now=worlds.LATEST)
+            tell(world.done)
+
+            assert issued.items() <= _bytes_of_documents().items()
+            assert dated.items() <= _dates_of_events().items()
+
     @given(facts, st.lists(worlds.closes, max_size=2))
     @EXAMPLES
     def test_a_second_close_writes_nothing(self, steps, closes):
@@ -186,6 +209,22 @@ class TestLaws:
                 seats = Seat.objects.filter(agency=agency, cancelled=False).count()
                 for line in DocumentLine.objects.filter(agency=agency, kind="seat"):
                     assert line.amount <= 50 * seats
+
+
+def _bytes_of_documents() -> dict[int, bytes]:
+    """What the hashes are taken over, read back from the rows."""
+    documents = list(Document.objects.exclude(number=None).select_related("price_list"))
+    lines = lines_of([document.pk for document in documents])
+    return {
+        document.pk: canonical_bytes(
+            content_of(header_of(document), lines[document.pk], issue_of(document))
+        )
+        for document in documents
+    }
+
+
+def _dates_of_events() -> dict[str, date]:
+    return dict(UsageEvent.objects.values_list("external_id", "used_on"))
 
 
 def _by_agency(sums: dict[Any, Decimal]) -> dict[Any, Decimal]:
