@@ -14,6 +14,7 @@ from django.utils import timezone
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.services import add_agency, change_zone, set_upline
 from seats.errors import Refusal
+from seats.periods import next_month
 from seats.readonly import ReadOnlyInline, ask_and_do
 
 ZONES = [(zone, zone) for zone in sorted(available_timezones())]
@@ -31,8 +32,10 @@ class UplineForm(forms.Form):
 class ZoneForm(forms.Form):
     """Which zone, from the first of which month on."""
 
-    starts_on = forms.DateField(widget=forms.SelectDateWidget, initial=timezone.now)
-    zone = forms.ChoiceField(choices=ZONES)
+    starts_on = forms.DateField(
+        widget=forms.SelectDateWidget, initial=lambda: next_month(timezone.now().date())
+    )
+    zone = forms.ChoiceField(choices=ZONES, initial="America/New_York")
 
 
 class AgencyForm(forms.ModelForm):  # type: ignore[type-arg]
