@@ -25,6 +25,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -126,6 +129,26 @@ BILLING: dict[str, Any] = {
     "CLOSE_RETRY": seconds("BILLING_CLOSE_RETRY_SECONDS", 60),
     "CLOSE_ATTEMPTS": 5,
     "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", "250")),
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["config.http.authentication.KeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["config.http.authentication.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["config.http.throttling.KeyThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "config.http.errors.as_problem",
+}
+API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", "600"))
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Billing for a per-seat dialer",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 LOGGING = {

@@ -2,6 +2,7 @@
 
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.cutoffs.models import Books
+from seats.keys.models import ApiKey
 from seats.members.models import Member, User
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 
@@ -9,6 +10,7 @@ __all__ = [
     "Agency",
     "AgencyZone",
     "Agent",
+    "ApiKey",
     "Books",
     "Member",
     "Seat",

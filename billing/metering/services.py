@@ -60,18 +60,23 @@ SAME_CONTENT = """
 
 
 def ingest_events(
-    events: Sequence[IncomingEvent], *, owner: int, now: datetime
+    events: Sequence[IncomingEvent],
+    *,
+    owner: int,
+    now: datetime,
+    within: Collection[int] | None = None,
 ) -> list[Verdict]:
     """Store events and their daily totals in one transaction; a verdict for each.
 
     An event is counted once for ever per (owner, source, id): told again it is a
     duplicate, told differently it is rejected as a conflict and kept for a look.
-    One bad event never costs a good one. Repeating is harmless. Meant for up to
-    10,000 events.
+    One bad event never costs a good one. Repeating is harmless. Agencies that are
+    not `within` these ids are unknown; None: all are known. Meant for up to 10,000
+    events.
     """
     if not events:
         return []
-    known = read_known(events, now=now)
+    known = read_known(events, now=now, within=within)
     verdicts = [ACCEPTED] * len(events)
     checked: dict[int, Checked] = {}
     for n, event in enumerate(events):

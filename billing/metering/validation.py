@@ -166,14 +166,29 @@ NAMES = """
 """
 
 
-def read_known(events: Collection[IncomingEvent], *, now: datetime) -> Known:
-    """Everything the events refer to, in a constant number of queries."""
-    pairs = {(event.agency, event.agent) for event in events}
+def read_known(
+    events: Collection[IncomingEvent],
+    *,
+    now: datetime,
+    within: Collection[int] | None = None,
+) -> Known:
+    """Everything the events refer to, in a constant number of queries.
+
+    Agencies that are not `within` these ids stay unknown.
+    """
+    pairs = {
+        (event.agency, event.agent)
+        for event in events
+        if event.agency.isprintable() and (event.agent or "").isprintable()
+    }
     agencies: dict[str, KnownAgency] = {}
     agents: dict[tuple[str, str], int] = {}
     with connection.cursor() as cursor:
-        cursor.execute(NAMES, [list(names) for names in zip(*pairs, strict=True)])
+        names = [list(names) for names in zip(*pairs, strict=True)] or [[], []]
+        cursor.execute(NAMES, names)
         for code, external_id, agent_id, *agency in cursor.fetchall():
+            if within is not None and agency[0] not in within:
+                continue
             if code not in agencies:
                 agencies[code] = KnownAgency._make(agency)
             if agent_id is not None:

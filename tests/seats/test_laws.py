@@ -18,9 +18,7 @@ from tests.rollback import rolled_back
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
 HORIZON = START + timedelta(days=200)
 KEEPS_DAYS = {"hand_over", "transfer"}
-steps_of_seats = st.lists(
-    worlds.facts.filter(lambda step: step[0] not in {"use", "zone"}), max_size=25
-)
+steps_of_seats = st.lists(worlds.seat_facts, min_size=4, max_size=25)
 
 
 @pytest.fixture(autouse=True)

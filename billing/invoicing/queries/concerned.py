@@ -35,13 +35,18 @@ PAIRS = """
     ORDER BY pair.payer_id, pair.agency_id
 """
 
+# Looked up agency by agency in the index, whatever the planner thinks of the sizes.
 USED_MONTHS = """
-    SELECT DISTINCT mark.n, date_trunc('month', day.used_on)::date
+    SELECT mark.n, used.month
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::date[])
         WITH ORDINALITY AS mark(agency_id, low, high, ends_on, n)
-    JOIN billing_usageday AS day ON day.agency_id = mark.agency_id
-        AND day.cutoff > mark.low AND day.cutoff <= mark.high
-        AND day.used_on < mark.ends_on
+    CROSS JOIN LATERAL (
+        SELECT DISTINCT date_trunc('month', day.used_on)::date AS month
+        FROM billing_usageday AS day
+        WHERE day.agency_id = mark.agency_id
+          AND day.cutoff > mark.low AND day.cutoff <= mark.high
+          AND day.used_on < mark.ends_on
+    ) AS used
 """
 
 VOIDED_MONTHS = """

@@ -34,11 +34,11 @@ EXAMPLES = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 EARLIEST = date(2026, 2, 1)  # an hour of it is March already further east
-facts = st.lists(worlds.facts, max_size=25)
+facts = st.lists(worlds.facts, min_size=4, max_size=25)
 histories = st.lists(
     st.one_of(worlds.facts, worlds.facts, worlds.facts, worlds.shares,
               worlds.closes, worlds.voids),
-    max_size=30,
+    min_size=6, max_size=30,
 )  # fmt: skip
 
 
@@ -175,7 +175,7 @@ class TestLaws:
 
             assert said == written
 
-    @given(st.lists(worlds.facts.filter(lambda step: step[0] != "use"), max_size=20))
+    @given(st.lists(worlds.seat_facts, min_size=4, max_size=20))
     @EXAMPLES
     def test_cancelling_every_seat_brings_the_bill_to_zero(self, steps):
         with rolled_back():

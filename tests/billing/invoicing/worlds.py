@@ -41,19 +41,21 @@ METERS = ["voice.out", "sms.segment", "ai.minute"]
 
 agencies = st.integers(0, 2)
 days = st.integers(0, 91)
-facts = st.one_of(
+seats = st.integers(0, 9)
+zones = st.tuples(st.just("zone"), agencies, st.integers(0, 2), st.integers(1, 2))
+seat_facts = st.one_of(
     st.tuples(st.just("add"), agencies, days),
-    st.tuples(st.just("remove"), st.integers(0, 9), days),
-    st.tuples(st.just("hand_over"), st.integers(0, 9), days),
-    st.tuples(st.just("transfer"), st.integers(0, 9), agencies, days),
-    st.tuples(st.just("zone"), agencies, st.integers(0, 2), st.integers(1, 2)),
-    st.tuples(st.just("reopen"), st.integers(0, 9)),
-    st.tuples(st.just("cancel"), st.integers(0, 9)),
-    st.tuples(
-        st.just("use"), agencies, days, st.integers(0, 23), st.integers(0, 2),
-        st.integers(0, 400_000),
-    ),
+    st.tuples(st.just("remove"), seats, days),
+    st.tuples(st.just("hand_over"), seats, days),
+    st.tuples(st.just("transfer"), seats, agencies, days),
+    st.tuples(st.just("reopen"), seats),
+    st.tuples(st.just("cancel"), seats),
+)
+uses = st.tuples(
+    st.just("use"), agencies, days, st.integers(0, 23), st.integers(0, 2),
+    st.integers(0, 400_000),
 )  # fmt: skip
+facts = st.one_of(seat_facts, seat_facts, uses, uses, zones)
 shares = st.tuples(st.just("share"), agencies, days, st.integers(1, 99), agencies)
 closes = st.tuples(st.just("close"), st.integers(0, 2))
 voids = st.tuples(st.just("void"), st.integers(0, 9))
@@ -69,12 +71,15 @@ class World:
     _next: int = 0
 
     def begin(self) -> "World":
+        """Two seats at each agency, so that there is something to change."""
         make_prices()
         now = datetime(2026, 3, 1, 13, tzinfo=UTC)
         self.agencies = [
             make_agency(code, zone=zone, now=now)
             for code, zone in zip(CODES, ZONES, strict=True)
         ]
+        for n in range(2 * len(CODES)):
+            self._add(n % len(CODES), 11 * n)
         return self
 
     def play(self, step: tuple[Any, ...]) -> None:

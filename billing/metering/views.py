@@ -1,0 +1,138 @@
+"""The door for usage events."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from django.http import HttpResponse
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from billing.metering.events import IncomingEvent, Verdict
+from billing.metering.serializers import (
+    CLOUD_EVENT,
+    CLOUD_EVENTS,
+    JSON,
+    Answer,
+    CloudEvent,
+    Event,
+    answer_of,
+    decode_events,
+)
+from billing.metering.services import ingest_events
+from seats.errors import Refusal
+from seats.keys.models import ApiKey
+from seats.keys.queries import agencies_of
+
+MOST_BYTES = 8 * 1024 * 1024
+
+
+class BodyTooLarge(Refusal):
+    code = "body_too_large"
+    status = 413
+
+
+class LengthRequired(Refusal):
+    code = "length_required"
+    status = 411
+
+
+class RawParser(BaseParser):
+    """The bytes as they came; decoding is the serializers' work."""
+
+    def parse(self, stream: Any, media_type: Any = None, context: Any = None) -> Any:
+        return bytes(stream.read(MOST_BYTES + 1))
+
+
+class RawJson(RawParser):
+    media_type = JSON
+
+
+class RawCloudEvent(RawParser):
+    media_type = CLOUD_EVENT
+
+
+class RawCloudEvents(RawParser):
+    media_type = CLOUD_EVENTS
+
+
+def _schema_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """A struct as JSON schema, with what it is made of written out."""
+    (schema,), parts = msgspec.json.schema_components([struct])
+    return dict(_written_out(schema, parts))
+
+
+def _written_out(schema: Any, parts: dict[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_written_out(one, parts) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _written_out(parts[schema["$ref"].rpartition("/")[2]], parts)
+    return {key: _written_out(value, parts) for key, value in schema.items()}
+
+
+class UsageEventsView(APIView):
+    """Take events in: each counted once for ever, a verdict for each."""
+
+    required_scope = "usage:write"
+    parser_classes = [RawJson, RawCloudEvent, RawCloudEvents]
+
+    @extend_schema(
+        operation_id="post_usage_events",
+        summary="Take in up to 10,000 usage events, or 8 MiB",
+        request={
+            JSON: {
+                "oneOf": [
+                    _schema_of(Event),
+                    {"type": "array", "items": _schema_of(Event), "maxItems": 10_000},
+                ]
+            },
+            CLOUD_EVENT: _schema_of(CloudEvent),
+            CLOUD_EVENTS: {"type": "array", "items": _schema_of(CloudEvent)},
+        },
+        responses={(200, JSON): _schema_of(Answer)},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        key, now = request.auth, timezone.now()
+        assert isinstance(key, ApiKey)
+        told = decode_events(
+            _body_of(request),
+            request.content_type.partition(";")[0].strip().lower(),
+            agency=key.agency.code if key.agency else "",
+        )
+        return HttpResponse(
+            answer_of(_ingest(told, key, now)), content_type="application/json"
+        )
+
+
+def _body_of(request: Request) -> bytes:
+    """What was sent, whole and as it is, or why not."""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        raise UnsupportedMediaType(encoding, "Send it without Content-Encoding.")
+    if "Transfer-Encoding" in request.headers:
+        raise LengthRequired("Send it with a Content-Length.")
+    if int(request.headers.get("Content-Length") or 0) > MOST_BYTES:
+        raise BodyTooLarge(f"At most {MOST_BYTES} bytes.")
+    body = request.data
+    return body if isinstance(body, bytes) else b""
+
+
+def _ingest(
+    told: list[IncomingEvent | Verdict], key: ApiKey, now: datetime
+) -> list[Verdict]:
+    events = [one for one in told if isinstance(one, IncomingEvent)]
+    verdicts = iter(
+        ingest_events(
+            events,
+            owner=key.agency_id or 0,
+            within=agencies_of(key, now=now),
+            now=now,
+        )
+    )
+    return [one if isinstance(one, Verdict) else next(verdicts) for one in told]

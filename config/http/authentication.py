@@ -1,0 +1,45 @@
+"""Who calls the API: the holder of a key, and what the key may do."""
+
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from seats.keys.models import ApiKey
+from seats.keys.services import use_key
+
+if TYPE_CHECKING:  # views import what the settings name, and that is this
+    from rest_framework.views import APIView
+
+
+class KeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer dk_...`; the key becomes `request.auth`."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if not scheme:
+            return None
+        key = None
+        if scheme.lower() == "bearer":
+            key = use_key(token=token.strip(), now=timezone.now())
+        if key is None:
+            raise AuthenticationFailed("No such key, or it is no longer valid.")
+        return AnonymousUser(), key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class HasScope(BasePermission):
+    """A view names the scope it needs; one that names none is closed."""
+
+    message = "The key lacks the scope for this."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        scope = getattr(view, "required_scope", None)
+        key = request.auth
+        return isinstance(key, ApiKey) and scope in key.scopes

@@ -1,0 +1,59 @@
+"""Errors as RFC 9457 problem details with a stable code."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, JsonResponse
+from rest_framework.exceptions import APIException, NotFound
+from rest_framework.exceptions import PermissionDenied as Forbidden
+from rest_framework.views import set_rollback
+
+from seats.errors import Refusal
+
+CONTENT_TYPE = "application/problem+json"
+
+
+def problem(
+    status: int, code: str, detail: str, *, field: str = "", **headers: str
+) -> JsonResponse:
+    """One problem; `field` says where in what was sent."""
+    content = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if field:
+        content["field"] = field
+    return JsonResponse(
+        content, status=status, content_type=CONTENT_TYPE, headers=headers
+    )
+
+
+def as_problem(error: Exception, context: dict[str, Any]) -> JsonResponse | None:
+    """What went wrong as a problem; None for what is our own fault."""
+    if isinstance(error, Refusal):
+        set_rollback()
+        status = getattr(error, "status", HTTPStatus.UNPROCESSABLE_ENTITY)
+        return problem(status, error.code, error.message, field=error.field or "")
+    if isinstance(error, Http404):
+        error = NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = Forbidden()
+    if not isinstance(error, APIException):
+        return None
+    set_rollback()
+    headers = {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(wait))
+    code = error.get_codes()
+    return problem(
+        error.status_code,
+        code if isinstance(code, str) else "invalid",
+        str(error.detail),
+        **headers,
+    )

@@ -1,0 +1,51 @@
+"""Keys that programs hold: whose they are, and what they may do."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from seats.agencies.models import Agency
+from seats.columns import UUID7
+
+
+class ApiKey(models.Model):
+    """A secret that only its holder knows; we keep its SHA-256.
+
+    Several may live at once, so that one can be exchanged for another.
+    """
+
+    class Scope(models.TextChoices):
+        USAGE_WRITE = "usage:write"
+        INVOICES_READ = "invoices:read"
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    agency = models.ForeignKey(
+        Agency,
+        models.PROTECT,
+        null=True,
+        related_name="keys",
+        help_text="It reaches this agency and its downline; none: the platform.",
+    )
+    label = models.CharField(max_length=200, blank=True)
+    prefix = models.CharField(max_length=12, help_text="The key begins with this.")
+    digest = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=32, choices=Scope))
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True, help_text="To the hour.")
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(scopes__contained_by=["usage:write", "invoices:read"])
+                & Q(scopes__len__gt=0),
+                name="key_scopes_are_known",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}... {self.label}".rstrip()
