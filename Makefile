@@ -32,7 +32,7 @@ stop:  ## end the embedded database and broker
 	$(BIN)/python -m config.services stop
 
 test: $(VENV)/installed-dev  ## the core, in minutes
-	$(BIN)/python -m pytest -m "not faults and not browser"
+	$(BIN)/python -m pytest -m "not faults and not browser" -n auto --dist worksteal
 
 test-faults: $(VENV)/installed-dev  ## kills and cuts real processes
 	$(BIN)/python -m pytest -m faults

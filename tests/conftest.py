@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
+from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests import databases
+from tests.billing.invoicing.worlds import World
 from tests.workers import Worker, running_broker, start_worker
 
 
@@ -21,11 +24,11 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """One clone of the template for all tests that roll back."""
     with django_db_blocker.unblock():
         databases.make_template()
-        name = databases.clone()
-        databases.use(name)
+        clone = ExitStack()
+        clone.enter_context(databases.cloned())
     yield
     with django_db_blocker.unblock():
-        databases.drop(name)
+        clone.close()
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,8 @@ def fresh_database(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[FreshDatabase]:
     """A new clone for a test that commits; dropped afterwards."""
-    before = connections.databases["default"]["NAME"]
-    with django_db_blocker.unblock():
-        name = databases.clone()
-        databases.use(name)
+    with django_db_blocker.unblock(), databases.cloned() as name:
         yield FreshDatabase(name, databases.urls(name))
-        databases.use(before)
-        databases.drop(name)
 
 
 @pytest.fixture
@@ -55,6 +53,17 @@ def owner_cursor(fresh_database: FreshDatabase) -> Iterator[CursorWrapper]:
     """The owner's hands, for tampering."""
     with connections["owner"].cursor() as cursor:
         yield cursor
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def beginning(db: None) -> World:
+    """A small downline at the start of its history; made once for many histories."""
+    return World().begin()
 
 
 @pytest.fixture

@@ -36,7 +36,13 @@ def schema_stamp() -> str:
 
 
 def make_template() -> None:
-    """Migrate the template, unless it has this schema already."""
+    """Migrate the template, unless it has this schema already; one process at a time."""
+    with _server() as gate:
+        gate.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [TEMPLATE])
+        _make_template()
+
+
+def _make_template() -> None:
     with _server() as server:
         stamp = server.execute(
             "SELECT shobj_description(oid, 'pg_database') FROM pg_database"
@@ -86,6 +92,19 @@ def drop(name: str) -> None:
             else:
                 return
     raise TimeoutError(f"{name} is in use")
+
+
+@contextmanager
+def cloned(*, of: str = TEMPLATE) -> Iterator[str]:
+    """Use a new clone, by its name; afterwards drop it and use what was used before."""
+    before = connections["default"].settings_dict["NAME"]
+    name = clone(of=of)
+    use(name)
+    try:
+        yield name
+    finally:
+        use(before)
+        drop(name)
 
 
 def use(name: str) -> None:

@@ -5,13 +5,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection
+from django.conf import settings
+from django.db import DatabaseError, connection, connections, transaction
+from django.test import override_settings
 
 from billing.accounts.services import set_payer_shares
 from billing.invoicing.services.documents import void_document
 from billing.invoicing.verification.services import verify_books
 from seats.agencies.services import set_upline
 from seats.roster.services import hand_over_seats, remove_seats
+from tests import databases
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -79,10 +82,42 @@ TOUCHES = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def played(django_db_setup, django_db_blocker):
+    """The name of a database with two months of a bit of everything, and clean."""
+    at_once = {**settings.BILLING, "REVIEW_WINDOW": None}
+    with django_db_blocker.unblock(), databases.cloned() as name:
+        with override_settings(BILLING=at_once):
+            play()
+        connections.close_all()
+        yield name
+
+
 @pytest.fixture
-def books(fresh_database, settings):
-    """Two months with a bit of everything, clean before the touch."""
-    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+def books(played, django_db_blocker):
+    """A copy of the books of the test's own."""
+    with django_db_blocker.unblock(), databases.cloned(of=played):
+        yield
+
+
+@pytest.fixture(scope="class")
+def untouched(played, django_db_blocker):
+    """The application's hands in the books themselves."""
+    before = connection.settings_dict["NAME"]
+    with django_db_blocker.unblock():
+        databases.use(played)
+        with connection.cursor() as cursor:
+            yield cursor
+        databases.use(before)
+
+
+@pytest.fixture
+def owner_cursor(books):
+    with connections["owner"].cursor() as cursor:
+        yield cursor
+
+
+def play():
     make_prices()
     imo = make_agency("HARBOR")
     agency = make_agency(upline=imo)
@@ -110,7 +145,7 @@ def books(fresh_database, settings):
 
 class TestTampering:
     @pytest.mark.parametrize(("table", "statement", "code"), TOUCHES)
-    def test_is_named(self, books, owner_cursor, table, statement, code):
+    def test_is_named(self, owner_cursor, table, statement, code):
         touch = statement.format(table=table, first=FIRST.format(table=table))
         owner_cursor.execute(DISABLE.format(table=table, statement=touch))
 
@@ -147,6 +182,6 @@ class TestTheApplication:
             "ALTER TABLE billing_document DISABLE TRIGGER ALL",
         ],
     )
-    def test_may_not(self, books, statement):
-        with pytest.raises(DatabaseError), connection.cursor() as cursor:
-            cursor.execute(statement)
+    def test_may_not(self, untouched, statement):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            untouched.execute(statement)

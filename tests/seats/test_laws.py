@@ -44,10 +44,10 @@ class TestLaws:
     @given(steps_of_seats)
     @EXAMPLES
     def test_handing_over_and_transferring_conserve_days(
-        self, steps: list[tuple[Any, ...]]
+        self, beginning: World, steps: list[tuple[Any, ...]]
     ) -> None:
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in steps:
                 before = seat_days()
                 world.play(step)
@@ -58,10 +58,10 @@ class TestLaws:
     @given(steps_of_seats)
     @EXAMPLES
     def test_a_removal_taken_back_leaves_no_trace_in_days(
-        self, steps: list[tuple[Any, ...]]
+        self, beginning: World, steps: list[tuple[Any, ...]]
     ) -> None:
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in steps:
                 world.play(step)
             open_ones = [n for n, seat in enumerate(world.seats) if _is_open(seat)]
@@ -77,10 +77,10 @@ class TestLaws:
     @given(steps_of_seats)
     @EXAMPLES
     def test_a_seat_and_date_has_one_holder_and_the_holders_fill_the_seat(
-        self, steps: list[tuple[Any, ...]]
+        self, beginning: World, steps: list[tuple[Any, ...]]
     ) -> None:
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in steps:
                 world.play(step)
             for seat in Seat.objects.all():

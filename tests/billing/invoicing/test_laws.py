@@ -21,7 +21,7 @@ from billing.metering.models import UsageEvent
 from seats.models import Seat
 from seats.roster.services import cancel_seats
 from tests.billing.invoicing import worlds
-from tests.billing.invoicing.worlds import MONTHS, World, billed
+from tests.billing.invoicing.worlds import MONTHS, billed
 from tests.build import bill
 from tests.rollback import rolled_back
 
@@ -62,9 +62,11 @@ def tell(done: Counter[str]) -> None:
 class TestLaws:
     @given(histories)
     @EXAMPLES
-    def test_after_every_close_what_is_billed_is_what_the_facts_say(self, steps):
+    def test_after_every_close_what_is_billed_is_what_the_facts_say(
+        self, beginning, steps
+    ):
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in steps:
                 world.play(step)
                 if step[0] == "close":
@@ -78,16 +80,16 @@ class TestLaws:
 
     @given(histories)
     @EXAMPLES
-    def test_closing_in_between_changes_nothing_in_the_end(self, steps):
+    def test_closing_in_between_changes_nothing_in_the_end(self, beginning, steps):
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in steps:
                 world.play(step)
             bill(MONTHS[-1], now=worlds.LATEST)
             interleaved = billed()
             tell(world.done)
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             # Payers may be changed in open months only, so they come where they came.
             happened = [step for step in steps if step[0] not in {"close", "void"}]
             shares_differ = any(step[0] == "share" for step in steps)
@@ -101,9 +103,9 @@ class TestLaws:
 
     @given(histories)
     @EXAMPLES
-    def test_the_parts_of_all_payers_sum_to_the_charge(self, steps):
+    def test_the_parts_of_all_payers_sum_to_the_charge(self, beginning, steps):
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in steps:
                 world.play(step)
             bill(MONTHS[-1], now=worlds.LATEST)
@@ -123,10 +125,10 @@ class TestLaws:
     @given(histories, histories)
     @EXAMPLES
     def test_what_is_issued_keeps_its_bytes_and_every_instant_its_date(
-        self, steps, later
+        self, beginning, steps, later
     ):
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in steps:
                 world.play(step)
             bill(MONTHS[0], now=worlds.LATEST)
@@ -141,9 +143,9 @@ class TestLaws:
 
     @given(facts, st.lists(worlds.closes, max_size=2))
     @EXAMPLES
-    def test_a_second_close_writes_nothing(self, steps, closes):
+    def test_a_second_close_writes_nothing(self, beginning, steps, closes):
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in [*steps, *closes]:
                 world.play(step)
             bill(MONTHS[-1], now=worlds.LATEST)
@@ -154,9 +156,9 @@ class TestLaws:
 
     @given(facts)
     @EXAMPLES
-    def test_the_preview_is_the_document(self, steps):
+    def test_the_preview_is_the_document(self, beginning, steps):
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in steps:
                 world.play(step)
             said = [
@@ -177,9 +179,9 @@ class TestLaws:
 
     @given(st.lists(worlds.seat_facts, min_size=4, max_size=20))
     @EXAMPLES
-    def test_cancelling_every_seat_brings_the_bill_to_zero(self, steps):
+    def test_cancelling_every_seat_brings_the_bill_to_zero(self, beginning, steps):
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in steps:
                 world.play(step)
             bill(MONTHS[1], now=worlds.LATEST)
@@ -199,9 +201,9 @@ class TestLaws:
 
     @given(facts)
     @EXAMPLES
-    def test_no_seat_costs_more_than_a_month(self, steps):
+    def test_no_seat_costs_more_than_a_month(self, beginning, steps):
         with rolled_back():
-            world = World().begin()
+            world = beginning.again()
             for step in steps:
                 world.play(step)
             bill(MONTHS[-1], now=worlds.LATEST)

@@ -82,6 +82,10 @@ class World:
             self._add(n % len(CODES), 11 * n)
         return self
 
+    def again(self) -> "World":
+        """The same beginning for one more history."""
+        return World(agencies=[*self.agencies], seats=[*self.seats], _next=self._next)
+
     def play(self, step: tuple[Any, ...]) -> None:
         """Do a step; a refusal means that it does not happen."""
         kind, *details = step

@@ -37,7 +37,9 @@ def event_of(n: int) -> IncomingEvent:
     )
 
 
-def begin() -> None:
+@pytest.fixture
+def agencies(db: None) -> None:
+    """Two agencies that change their zone, made once for many histories."""
     make_prices()
     for code, zone in (("EAST", "America/New_York"), ("WEST", "America/Los_Angeles")):
         agency = make_agency(code, zone=zone)
@@ -62,17 +64,15 @@ def books() -> list[tuple[Any, ...]]:
 @given(told)
 @EXAMPLES
 def test_any_order_batching_and_resending_gives_the_same_days(
-    batches: list[list[int]],
+    agencies: None, batches: list[list[int]]
 ) -> None:
     with rolled_back():
-        begin()
         for batch in batches:
             ingest_events([event_of(n) for n in batch], owner=0, now=NOW)
         in_batches = books()
         keys = EventKey.objects.count(), UsageEvent.objects.count()
     distinct = sorted({n for batch in batches for n in batch}, reverse=True)
     with rolled_back():
-        begin()
         ingest_events([event_of(n) for n in distinct], owner=0, now=NOW)
 
         assert books() == in_batches
@@ -81,9 +81,10 @@ def test_any_order_batching_and_resending_gives_the_same_days(
 
 @given(told)
 @EXAMPLES
-def test_the_days_are_the_sum_of_the_events(batches: list[list[int]]) -> None:
+def test_the_days_are_the_sum_of_the_events(
+    agencies: None, batches: list[list[int]]
+) -> None:
     with rolled_back():
-        begin()
         verdicts = [
             verdict.status
             for batch in batches
