@@ -11,8 +11,8 @@ from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.runs import start_run
 from billing.metering.events import IncomingEvent, Verdict
 from billing.metering.services import ingest_events
-from billing.pricing.models import PriceList
-from billing.pricing.services import publish_default_prices
+from billing.pricing.models import Meter, PriceList, Rate, RateTier
+from billing.pricing.services import publish_default_prices, publish_price_list
 from seats.agencies.services import add_agency
 from seats.models import Agency, Agent, Seat
 from seats.periods import next_month
@@ -34,6 +34,35 @@ def make_prices() -> PriceList:
     return publish_default_prices(
         starts_on=JANUARY, now=datetime(2025, 12, 1, tzinfo=UTC)
     )
+
+
+def make_other_prices(*, starts_on: date) -> PriceList:
+    """A list with another seat price, other steps, and the models the first has not."""
+    other = PriceList.objects.create(
+        code=f"OTHER-{starts_on:%Y-%m}",
+        currency="USD",
+        starts_on=starts_on,
+        seat_price=Decimal("43.99"),
+        seat_includes=[],
+    )
+    meters = {meter.code: meter for meter in Meter.objects.all()}
+    steps: dict[str, Any] = {"minimum": 30, "increment": 6, "unit_size": 60}
+    calls = Rate.objects.create(
+        price_list=other, meter=meters["voice.out"], model="graduated", **steps
+    )
+    for position, (up_to, price) in enumerate([(90, "0.0210"), (None, "0.0155")]):
+        RateTier.objects.create(
+            rate=calls, position=position, up_to=up_to, unit_price=Decimal(price)
+        )
+    Rate.objects.create(
+        price_list=other, meter=meters["sms.segment"], model="package",
+        package_size=1000, unit_price=Decimal("9.5"),
+    )  # fmt: skip
+    Rate.objects.create(
+        price_list=other, meter=meters["ai.minute"], unit_price=Decimal("0.0111"),
+        included_per_seat=1, **steps,
+    )  # fmt: skip
+    return publish_price_list(price_list=other, now=datetime(2025, 12, 1, tzinfo=UTC))
 
 
 def make_agency(

@@ -13,6 +13,7 @@ from billing.invoicing.models import BillingRun, Document, RunItem
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.issuing import lock_accounts
 from billing.invoicing.services.runs import start_run
+from billing.invoicing.signals import step_reached
 from billing.invoicing.verification.services import verify_books
 from billing.metering.models import EventKey, UsageDay, UsageEvent
 from seats.cutoffs.models import Books
@@ -248,6 +249,31 @@ class TestRuns:
 
         assert results == [None, 1]
         assert Document.objects.get().parties["payer"]["name"] == "Sunrise LLC"
+
+    def test_closers_of_one_run_do_not_wait_for_one_another(
+        self, run_in_threads, settings
+    ):
+        settings.BILLING = {**settings.BILLING, "CLOSE_CHUNK": 1}
+        make_prices()
+        for n in range(2):
+            make_seats(make_agency(f"A{n}"), "ana")
+        run = start_run(month=MARCH, actor="test", now=APRIL_2)
+        written = threading.Barrier(2)
+
+        def meet(step, **_):
+            """Both have written and neither has committed."""
+            if step == "written":
+                written.wait(10)
+
+        step_reached.connect(meet)
+        try:
+            results = run_in_threads(*[lambda: close_due(now=APRIL_2, run=run)] * 2)
+        finally:
+            step_reached.disconnect(meet)
+
+        assert results == [1, 1]
+        assert not written.broken
+        assert Document.objects.count() == 2
 
     def test_two_runs_of_one_month_bill_once(self, run_in_threads):
         make_prices()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seats.models import Seat, SeatHolding
 from seats.periods import billed_range
 from tests.billing.invoicing import worlds
-from tests.billing.invoicing.test_laws import EXAMPLES, tell
+from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.billing.invoicing.worlds import START, World
 from tests.rollback import rolled_back
 
@@ -53,7 +53,6 @@ class TestLaws:
                 world.play(step)
                 if step[0] in KEEPS_DAYS:
                     assert seat_days() == before
-            tell(world.done)
 
     @given(steps_of_seats)
     @EXAMPLES

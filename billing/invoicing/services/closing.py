@@ -83,7 +83,7 @@ def close_items(*, item_ids: Sequence[int], now: datetime) -> list[Draft]:
         items = list(
             RunItem.objects.select_for_update()
             .filter(pk__in=item_ids, state=RunItem.State.WORKING)
-            .order_by("run", "payer")
+            .order_by("run_id", "payer_id")
         )
         runs = BillingRun.objects.in_bulk({item.run_id for item in items})
         waiting = _wait_for_drafts(items)

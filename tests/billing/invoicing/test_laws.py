@@ -1,13 +1,12 @@
 """The laws of billing over random histories: see docs/architecture.md."""
 
 import os
-from collections import Counter
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from billing.invoicing.canonical import canonical_bytes
@@ -53,12 +52,6 @@ def no_review(settings):
     }
 
 
-def tell(done: Counter[str]) -> None:
-    """Let hypothesis print the share of each kind of step."""
-    for kind in done:
-        event(kind)
-
-
 class TestLaws:
     @given(histories)
     @EXAMPLES
@@ -73,7 +66,6 @@ class TestLaws:
                     assert verify_books().findings == []
             bill(MONTHS[-1], now=worlds.LATEST)
             report = verify_books()
-            tell(world.done)
 
             assert report.findings == []
             assert report.pending_facts == 0
@@ -87,7 +79,6 @@ class TestLaws:
                 world.play(step)
             bill(MONTHS[-1], now=worlds.LATEST)
             interleaved = billed()
-            tell(world.done)
         with rolled_back():
             world = beginning.again()
             # Payers may be changed in open months only, so they come where they came.
@@ -136,7 +127,6 @@ class TestLaws:
             for step in later:
                 world.play(step)
             bill(MONTHS[-1], now=worlds.LATEST)
-            tell(world.done)
 
             assert issued.items() <= _bytes_of_documents().items()
             assert dated.items() <= _dates_of_events().items()

@@ -4,12 +4,12 @@ A step is drawn as small numbers and means what it can where it stands; what the
 services refuse does not happen.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import event
 from hypothesis import strategies as st
 
 from billing.accounts.services import set_payer_shares
@@ -20,7 +20,8 @@ from billing.metering.models import UsageEvent
 from billing.metering.services import ingest_events
 from seats.agencies.services import change_zone
 from seats.errors import Refusal
-from seats.models import Agency, Agent, Seat
+from seats.models import Agency, Agent, Books, Seat
+from seats.periods import next_month
 from seats.roster.services import (
     add_agents,
     add_seats,
@@ -30,13 +31,16 @@ from seats.roster.services import (
     reopen_seats,
     transfer_seats,
 )
-from tests.build import bill, make_agency, make_prices
+from tests.build import bill, make_agency, make_other_prices, make_prices
 
 ZONES = ["America/New_York", "America/Los_Angeles", "Europe/London"]
 CODES = ["ALPHA", "BRAVO", "CHARLIE"]
 START = date(2026, 3, 1)  # clocks change on the 8th in America, on the 29th in London
 MONTHS = [date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 1)]
 LATEST = datetime(2026, 6, 3, 12, tzinfo=UTC)
+CLOCKS_CHANGE = [date(2026, 3, 8), date(2026, 3, 29)]
+# Where the day stands in the details of a step.
+DATED = {"add": 1, "remove": 1, "hand_over": 1, "transfer": 2, "use": 1, "share": 1}
 METERS = ["voice.out", "sms.segment", "ai.minute"]
 
 agencies = st.integers(0, 2)
@@ -67,12 +71,12 @@ class World:
 
     agencies: list[Agency] = field(default_factory=list)
     seats: list[Seat] = field(default_factory=list)
-    done: Counter[str] = field(default_factory=Counter)
     _next: int = 0
 
     def begin(self) -> "World":
         """Two seats at each agency, so that there is something to change."""
         make_prices()
+        make_other_prices(starts_on=MONTHS[1])
         now = datetime(2026, 3, 1, 13, tzinfo=UTC)
         self.agencies = [
             make_agency(code, zone=zone, now=now)
@@ -87,14 +91,36 @@ class World:
         return World(agencies=[*self.agencies], seats=[*self.seats], _next=self._next)
 
     def play(self, step: tuple[Any, ...]) -> None:
-        """Do a step; a refusal means that it does not happen."""
+        """Do a step; a refusal means that it does not happen.
+
+        Hypothesis prints the share of examples with each kind of step.
+        """
         kind, *details = step
         try:
             getattr(self, f"_{kind}")(*details)
         except Refusal as refusal:
-            self.done[f"refused {refusal.code}"] += 1
+            event(f"refused {refusal.code}")
         else:
-            self.done[kind] += 1
+            event(kind)
+            for mark in self._remarkable(step):
+                event(mark)
+
+    def _remarkable(self, step: tuple[Any, ...]) -> set[str]:
+        """What makes a step worth having among the examples."""
+        kind, *details = step
+        if kind not in DATED:
+            return set()
+        day = _day(details[DATED[kind]])
+        marks = {
+            "on a day the clocks change": day in CLOCKS_CHANGE,
+            "at the edge of a month": (day + timedelta(days=1)).day <= 2,
+            "in a closed month": any(
+                day < next_month(through)
+                for through in Books.objects.values_list("closed_through", flat=True)
+                if through
+            ),
+        }
+        return {mark for mark, applies in marks.items() if applies}
 
     def _actor(self) -> dict[str, Any]:
         return {"actor": "law", "now": LATEST, "reason": "law", "staff": True}
@@ -145,7 +171,7 @@ class World:
     def _use(self, agency: int, day: int, hour: int, meter: int, much: int) -> None:
         self._next += 1
         quantity = much % 5_000 if METERS[meter] == "voice.out" else much % 86_400
-        event = IncomingEvent(
+        told = IncomingEvent(
             source="/law",
             id=f"event{self._next}",
             agency=CODES[agency],
@@ -155,7 +181,7 @@ class World:
             occurred_at=datetime(2026, 3, 1, tzinfo=UTC)
             + timedelta(days=day, hours=hour, minutes=30),
         )
-        (verdict,) = ingest_events([event], owner=0, now=LATEST)
+        (verdict,) = ingest_events([told], owner=0, now=LATEST)
         if verdict.status != "accepted":
             raise Refusal(verdict.message)
 
