@@ -44,7 +44,8 @@ DATED = {"add": 1, "remove": 1, "hand_over": 1, "transfer": 2, "use": 1, "share"
 METERS = ["voice.out", "sms.segment", "ai.minute"]
 
 agencies = st.integers(0, 2)
-days = st.integers(0, 91)
+# The days the clocks change, the edges of months, and any other.
+days = st.sampled_from([7, 28, 30, 31, 60, 61]) | st.integers(0, 91)
 seats = st.integers(0, 9)
 zones = st.tuples(st.just("zone"), agencies, st.integers(0, 2), st.integers(1, 2))
 seat_facts = st.one_of(
