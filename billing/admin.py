@@ -2,7 +2,7 @@
 
 from billing.accounts.admin import AccountAdmin, PayerShareSetAdmin
 from billing.invoicing.admin import BillingRunAdmin, DocumentAdmin, RunItemAdmin
-from billing.metering.admin import UsageConflictAdmin, UsageDayAdmin
+from billing.metering.admin import UsageConflictAdmin, UsageDayAdmin, UsageImportAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.webhooks.admin import OutboxEventAdmin
 
@@ -18,4 +18,5 @@ __all__ = [
     "RunItemAdmin",
     "UsageConflictAdmin",
     "UsageDayAdmin",
+    "UsageImportAdmin",
 ]

@@ -9,7 +9,15 @@ from billing.invoicing.models import (
     RunItem,
     Void,
 )
-from billing.metering.models import EventKey, UsageConflict, UsageDay, UsageEvent
+from billing.metering.models import (
+    EventKey,
+    ImportPart,
+    RefusedRow,
+    UsageConflict,
+    UsageDay,
+    UsageEvent,
+    UsageImport,
+)
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.webhooks.models import OutboxEvent, OutboxStream
 
@@ -19,6 +27,7 @@ __all__ = [
     "Document",
     "DocumentLine",
     "EventKey",
+    "ImportPart",
     "Meter",
     "OutboxEvent",
     "OutboxStream",
@@ -27,11 +36,13 @@ __all__ = [
     "PriceList",
     "Rate",
     "RateTier",
+    "RefusedRow",
     "RunCut",
     "RunItem",
     "UsageConflict",
     "UsageDay",
     "UsageEvent",
+    "UsageImport",
     "Void",
     "Watermark",
 ]

@@ -1,11 +1,17 @@
 """Table of contents of the tasks, for Celery."""
 
 from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due_months
-from billing.metering.tasks import create_partitions
+from billing.metering.tasks import (
+    create_partitions,
+    forget_old_refusals,
+    work_off_uploads,
+)
 
 __all__ = [
     "close_due_items",
     "create_partitions",
+    "forget_old_refusals",
     "issue_due_drafts",
     "start_due_months",
+    "work_off_uploads",
 ]

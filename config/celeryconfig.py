@@ -39,6 +39,11 @@ beat_schedule = {
     "invoicing.start_due": {"task": "invoicing.start_due", "schedule": 3600.0},
     "invoicing.close_due": {"task": "invoicing.close_due", "schedule": 15.0},
     "invoicing.issue_due": {"task": "invoicing.issue_due", "schedule": 60.0},
+    "metering.imports_due": {"task": "metering.imports_due", "schedule": 5.0},
+    "metering.refused_rows_due": {
+        "task": "metering.refused_rows_due",
+        "schedule": 86_400.0,
+    },
     "metering.partitions_due": {
         "task": "metering.partitions_due",
         "schedule": 86_400.0,

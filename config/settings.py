@@ -129,6 +129,9 @@ BILLING: dict[str, Any] = {
     "CLOSE_RETRY": seconds("BILLING_CLOSE_RETRY_SECONDS", 60),
     "CLOSE_ATTEMPTS": 5,
     "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", "250")),
+    # Rows of files that were refused may name people.
+    "REFUSED_ROWS_KEPT": timedelta(days=30),
+    "LARGEST_UPLOAD": 256 * 1024 * 1024,
 }
 
 REST_FRAMEWORK = {

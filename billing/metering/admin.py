@@ -1,9 +1,160 @@
 """Usage, for staff."""
 
-from django.contrib import admin
+from typing import Any
 
-from billing.metering.models import UsageConflict, UsageDay
-from seats.readonly import ReadOnlyAdmin
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from billing.metering.formats.catalogue import FORMATS
+from billing.metering.formats.rows import buffered
+from billing.metering.imports import upload_file
+from billing.metering.models import RefusedRow, UsageConflict, UsageDay, UsageImport
+from billing.metering.refusals import refused_csv
+from seats.errors import Refusal
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline
+
+SHOWN = 20
+
+
+class UploadForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A file to take in; adding it goes through the service."""
+
+    feed = forms.ChoiceField(
+        choices=[("", "Told by the file"), *((name, name) for name in sorted(FORMATS))],
+        required=False,
+        label="format",
+    )
+    zone = forms.CharField(
+        required=False,
+        max_length=64,
+        help_text="Of its local times; else the agency's.",
+    )
+    file = forms.FileField()
+    actor = ""
+
+    class Meta:
+        model = UsageImport
+        fields = ["agency"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        uploaded = cleaned["file"]
+        file = buffered(uploaded.file)
+        try:
+            self.added = upload_file(
+                file,
+                agency=cleaned["agency"],
+                feed=cleaned["feed"],
+                zone=cleaned["zone"],
+                file_name=uploaded.name,
+                actor=self.actor,
+                now=timezone.now(),
+            )
+        except Refusal as refusal:
+            self.add_error("file", refusal.message)
+        finally:
+            file.detach()
+        return cleaned
+
+    def save(self, commit: bool = True) -> UsageImport:  # noqa: FBT001, FBT002
+        return self.added
+
+    def save_m2m(self) -> None:
+        """There is nothing beside the import itself."""
+
+
+class RefusedRowInline(ReadOnlyInline):
+    """The first rows that were refused; the file has them all."""
+
+    model = RefusedRow
+    fields = ["row", "code", "field", "message"]
+    verbose_name_plural = f"first {SHOWN} refused rows"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RefusedRow]:
+        rows: QuerySet[RefusedRow] = super().get_queryset(request)
+        parent = request.resolver_match.kwargs.get("object_id")  # type: ignore[union-attr]
+        first = rows.filter(usage_import=parent).order_by("pk")
+        return rows.filter(pk__in=first.values("pk")[:SHOWN])
+
+
+@admin.register(UsageImport)
+class UsageImportAdmin(ReadOnlyAdmin):
+    """Files that came in; adding one uploads it for a worker."""
+
+    list_display = [
+        "file_name", "agency", "format", "state", "rows", "accepted", "duplicate",
+        "refused", "left_out", "actor", "created_at",
+    ]  # fmt: skip
+    list_select_related = ["agency"]
+    list_filter = ["state", "format", "agency"]
+    search_fields = ["file_name", "file_hash", "agency__code"]
+    inlines = [RefusedRowInline]
+    form = UploadForm
+    readonly_fields = ["refused_file"]
+    exclude = ["lease_until", "attempts"]
+
+    @admin.display(description="refused rows")
+    def refused_file(self, record: UsageImport) -> str:
+        if not record.refused:
+            return "-"
+        url = reverse("admin:billing_usageimport_refused", args=[record.pk])
+        return format_html('<a href="{}">{} as CSV</a>', url, record.refused)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return [(None, {"fields": ["agency", "feed", "zone", "file"]})]
+        return super().get_fieldsets(request, obj)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return self.inlines if obj else []
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any = None,
+        change: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> Any:
+        if obj is not None:
+            kwargs["form"] = forms.ModelForm
+            return super().get_form(request, obj, change, **kwargs)
+        return type("Upload", (UploadForm,), {"actor": request.user.get_username()})
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: Any
+    ) -> None:
+        """The form has saved it."""
+
+    def get_urls(self) -> list[URLPattern]:
+        refused = path(
+            "<int:pk>/refused.csv",
+            self.admin_site.admin_view(self.refused_view),
+            name="billing_usageimport_refused",
+        )
+        return [refused, *super().get_urls()]
+
+    def refused_view(self, request: HttpRequest, pk: int) -> StreamingHttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        record = get_object_or_404(UsageImport, pk=pk)
+        name = f"refused-{record.public_id}.csv"
+        return StreamingHttpResponse(
+            refused_csv(record),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
 
 
 @admin.register(UsageDay)

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.pricing.models import Meter
-from seats.columns import BELOW
+from seats.columns import BELOW, UUID7
 from seats.models import Agency, Agent
 
 
@@ -131,3 +131,109 @@ class UsageConflict(models.Model):
 
     def __str__(self) -> str:
         return f"Conflict {self.key}"
+
+
+class UsageImport(models.Model):
+    """A file of usage: who brought it, when, and what became of its rows.
+
+    An uploaded file waits here, in parts, for a worker. Counts are committed with the
+    rows they count, so that an import that was cut off goes on where it was.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="imports")
+    format = models.CharField(max_length=20)
+    zone = models.CharField(max_length=64, help_text="Of its times without offset.")
+    file_name = models.CharField(max_length=255)
+    file_hash = models.CharField(max_length=64, help_text="SHA-256.")
+    file_size = models.BigIntegerField(help_text="Bytes.")
+    actor = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    state = models.CharField(max_length=8, choices=State)
+    uploaded = models.BooleanField(help_text="A worker reads it, not a command.")
+    lease_until = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    rows = models.BigIntegerField(default=0)
+    accepted = models.BigIntegerField(default=0)
+    duplicate = models.BigIntegerField(default=0)
+    refused = models.BigIntegerField(default=0)
+    left_out = models.BigIntegerField(default=0, help_text="No usage of their own.")
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    rows=models.F("accepted")
+                    + models.F("duplicate")
+                    + models.F("refused")
+                    + models.F("left_out")
+                ),
+                name="every_row_of_an_import_is_counted_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["done", "failed"], finished_at__isnull=False)
+                | Q(state__in=["waiting", "running"], finished_at__isnull=True),
+                name="an_import_that_is_over_says_when",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(state__in=["waiting", "running"]),
+                name="imports_to_work_off",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+
+class ImportPart(models.Model):
+    """A piece of an uploaded file, kept until the import is over."""
+
+    usage_import = models.ForeignKey(
+        UsageImport, models.CASCADE, related_name="parts", db_index=False
+    )
+    position = models.PositiveIntegerField()
+    content = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["usage_import", "position"], name="one_part_per_position"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.usage_import_id} {self.position}"
+
+
+class RefusedRow(models.Model):
+    """A row of a file that was not counted, why, and as it stood there.
+
+    It may name people, so it is forgotten after a while.
+    """
+
+    usage_import = models.ForeignKey(
+        UsageImport, models.CASCADE, related_name="refused_rows"
+    )
+    row = models.BigIntegerField()
+    code = models.CharField(max_length=40)
+    field = models.CharField(max_length=80, blank=True)
+    message = models.CharField(max_length=500)
+    cells = models.JSONField()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"row {self.row}: {self.code}"

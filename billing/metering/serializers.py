@@ -5,20 +5,19 @@ Every item is decoded by itself, so that one bad item never costs a good one.
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
 from billing.metering.events import IncomingEvent, Verdict, rejected
+from billing.metering.formats.cloudevents import CloudEvent, Instant, event_of
 from seats.errors import Refusal
 
 MOST_EVENTS = 10_000
 JSON = "application/json"
 CLOUD_EVENT = "application/cloudevents+json"
 CLOUD_EVENTS = "application/cloudevents-batch+json"
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class BadBody(Refusal):
@@ -42,26 +41,6 @@ class Event(msgspec.Struct, forbid_unknown_fields=True):
     agency: str | None = None
     agent: str | None = None
     properties: dict[str, Any] = {}
-
-
-class CloudData(msgspec.Struct, forbid_unknown_fields=True):
-    """What a usage event says in a CloudEvent's `data`."""
-
-    quantity: Decimal
-    properties: dict[str, Any] = {}
-
-
-class CloudEvent(msgspec.Struct):
-    """CloudEvents 1.0: `type` is the meter, `subject` the agent."""
-
-    specversion: Literal["1.0"]
-    id: str
-    source: str
-    type: str
-    time: Instant
-    data: CloudData
-    subject: str | None = None
-    agency: str | None = None
 
 
 class Result(msgspec.Struct, omit_defaults=True):
@@ -143,19 +122,9 @@ def _read_event(item: msgspec.Raw, agency: str) -> IncomingEvent | Verdict:
 
 def _read_cloud_event(item: msgspec.Raw, agency: str) -> IncomingEvent | Verdict:
     try:
-        told = _cloud.decode(item)
+        return event_of(_cloud.decode(item), agency=agency)
     except _NOT_DECODED as error:
         return _refused(error)
-    return IncomingEvent(
-        source=told.source,
-        id=told.id,
-        agency=told.agency or agency,
-        agent=told.subject,
-        meter=told.type,
-        quantity=told.data.quantity,
-        occurred_at=told.time,
-        properties=told.data.properties,
-    )
 
 
 def _refused(error: Exception) -> Verdict:

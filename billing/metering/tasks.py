@@ -5,6 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from billing.metering.imports import forget_refused_rows, work_off_imports
 from billing.metering.partitions import ensure_partitions_ahead
 
 
@@ -12,3 +13,15 @@ from billing.metering.partitions import ensure_partitions_ahead
 def create_partitions(**_newer: Any) -> None:
     """Beat, daily: the partitions of the coming months."""
     ensure_partitions_ahead(today=timezone.now().date())
+
+
+@shared_task(name="metering.imports_due")
+def work_off_uploads(**_newer: Any) -> None:
+    """Beat, every few seconds: go on with a file that somebody uploaded."""
+    work_off_imports(now=timezone.now())
+
+
+@shared_task(name="metering.refused_rows_due")
+def forget_old_refusals(**_newer: Any) -> None:
+    """Beat, daily: forget refused rows that were kept long enough."""
+    forget_refused_rows(now=timezone.now())

@@ -13,12 +13,12 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from billing.metering.events import IncomingEvent, Verdict
+from billing.metering.formats.cloudevents import CloudEvent
 from billing.metering.serializers import (
     CLOUD_EVENT,
     CLOUD_EVENTS,
     JSON,
     Answer,
-    CloudEvent,
     Event,
     answer_of,
     decode_events,

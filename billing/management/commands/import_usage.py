@@ -4,18 +4,19 @@ import csv
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from billing.management.commands.bill import find_agency
 from billing.management.progress import Progress
-from billing.metering.formats.rows import FileContext
-from billing.metering.imports import FORMATS, ImportCounts, import_rows
-from seats.agencies.queries import zones_of
-from seats.agencies.services import require_zone
+from billing.metering.formats.catalogue import FORMATS
+from billing.metering.formats.rows import buffered
+from billing.metering.imports import start_import, take_in
+from billing.metering.models import UsageImport
+from billing.metering.refusals import REFUSED_HEADER, refused_cells
 from seats.errors import Refusal
+from seats.models import Agency
 
 SHOWN = 20
 
@@ -25,7 +26,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--format", required=True, choices=sorted(FORMATS))
+        parser.add_argument(
+            "--format", choices=sorted(FORMATS), help="told by the file if left out"
+        )
         parser.add_argument("--agency", required=True, metavar="CODE")
         parser.add_argument("--timezone", metavar="ZONE", help="of its local times")
         parser.add_argument(
@@ -35,53 +38,45 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         agency = find_agency(options["agency"])
         assert agency
-        zone = options["timezone"] or zones_of([agency.pk])[agency.pk][-1].zone
         try:
-            require_zone(zone)
-            context = FileContext(
-                agency.code, ZoneInfo(zone), f"import:{options['format']}:{agency.code}"
-            )
-            counts = self.import_file(context, agency.pk, options)
+            record = self.import_file(agency, options)
         except Refusal as refusal:
             raise CommandError(f"{refusal.code}: {refusal.message}") from refusal
         except OSError as error:
             raise CommandError(f"file_unreadable: {error}") from error
-        except UnicodeDecodeError as error:
-            raise CommandError(f"bad_encoding: not UTF-8 ({error}).") from error
-        except csv.Error as error:
-            raise CommandError(f"bad_csv: {error}") from error
+        left_out = f", {record.left_out} left out" if record.left_out else ""
         self.stdout.write(
-            f"{options['file'].name}: {counts.accepted} accepted,"
-            f" {counts.duplicate} known already, {counts.rejected} refused"
+            f"{options['file'].name}: {record.accepted} accepted,"
+            f" {record.duplicate} known already, {record.refused} refused{left_out}"
         )
-        if counts.rejected:
+        if record.refused:
             raise SystemExit(2)
 
-    def import_file(
-        self, context: FileContext, owner: int, options: dict[str, Any]
-    ) -> ImportCounts:
-        counts = ImportCounts()
+    def import_file(self, agency: Agency, options: dict[str, Any]) -> UsageImport:
+        path, now, shown = options["file"], timezone.now(), 0
         with ExitStack() as stack:
-            file = stack.enter_context(
-                open(options["file"], encoding="utf-8-sig", newline="")
-            )
+            file = buffered(stack.enter_context(open(path, "rb", buffering=0)))
             rejects = None
             if options["rejects"]:
                 target = stack.enter_context(open(options["rejects"], "w", newline=""))
                 rejects = csv.writer(target)
-                rejects.writerow(["row", "code", "field", "message"])
+                rejects.writerow(REFUSED_HEADER)
+            record = start_import(
+                file,
+                agency=agency,
+                feed=options["format"] or "",
+                zone=options["timezone"] or "",
+                file_name=path.name,
+                actor="import_usage",
+                now=now,
+            )
             progress = stack.enter_context(Progress(self.stdout, "rows"))
-            rows = FORMATS[options["format"]](file, context)
-            shown = 0
-            for counts in import_rows(rows, owner=owner, now=timezone.now()):
-                progress.show(counts.rows)
-                for number, verdict in counts.refused:
+            for refused in take_in(record, file, now=now):
+                progress.show(record.rows)
+                for row in refused:
                     if rejects:
-                        line = [number, verdict.code, verdict.field, verdict.message]
-                        rejects.writerow(line)
+                        rejects.writerow(refused_cells(row))
                     shown += 1
                     if shown <= SHOWN:
-                        self.stderr.write(
-                            f"row {number}: {verdict.code}: {verdict.message}"
-                        )
-        return counts
+                        self.stderr.write(f"row {row.row}: {row.code}: {row.message}")
+        return record

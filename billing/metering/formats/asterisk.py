@@ -9,21 +9,24 @@ What counts is `billsec`, answer to end; `duration` has the ringing in it. Whate
 was not ANSWERED counts nothing. Numbers and names of callers are not kept.
 """
 
-import csv
-import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import TextIO
+from functools import partial
+from io import BufferedReader
 
 from billing.metering.events import IncomingEvent
+from billing.metering.formats.legs import is_inbound
 from billing.metering.formats.rows import (
     BadRow,
+    ContentIds,
     FileContext,
     Row,
+    csv_cells,
     parse_quantity,
     parse_time,
+    row_of,
+    told,
 )
 
 STOCK = (
@@ -39,19 +42,21 @@ TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 PEER = re.compile(
     r"^(?:SIP|PJSIP|IAX2|SCCP)/([^@/]+?)(?:-[0-9a-f]{6,})?$", re.IGNORECASE
 )
-INBOUND = re.compile(r"inbound|incoming|from-(?:trunk|pstn|did)|queue", re.IGNORECASE)
+DISPOSITIONS = {"ANSWERED", "NO ANSWER", "BUSY", "FAILED", "CONGESTION"}
 
 
-def read_rows(file: TextIO, context: FileContext) -> Iterator[Row]:
+def recognises(cells: Sequence[str]) -> bool:
+    """Whether cells are a call of Asterisk's, by its words for how calls end."""
+    if not SHORTEST <= len(cells) <= len(STOCK):
+        return False
+    return _named(cells)["disposition"].upper() in DISPOSITIONS
+
+
+def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     """Every row of the file; a call without a unique id is known by its content."""
-    seen: Counter[str] = Counter()
-    for number, cells in enumerate(csv.reader(file), start=1):
-        if not cells:
-            continue
-        try:
-            yield Row(number, _event(_named(cells), cells, context, seen))
-        except BadRow as bad:
-            yield Row(number, verdict=bad.verdict)
+    ids = ContentIds()
+    for number, cells in csv_cells(file):
+        yield row_of(number, cells, partial(_event, cells, context, ids))
 
 
 def _named(cells: Sequence[str]) -> dict[str, str]:
@@ -67,28 +72,25 @@ def _named(cells: Sequence[str]) -> dict[str, str]:
 
 
 def _event(
-    call: dict[str, str],
-    cells: Sequence[str],
-    context: FileContext,
-    seen: Counter[str],
+    cells: Sequence[str], context: FileContext, ids: ContentIds
 ) -> IncomingEvent:
+    call = _named(cells)
     answered = call["disposition"].upper() == "ANSWERED" and bool(call["answer"])
     seconds = parse_quantity(call["billsec"], "billsec") if answered else Decimal(0)
     when = call["answer"] if answered else call["start"]
-    inbound = bool(INBOUND.search(call["dcontext"]))
-    properties = {
-        "disposition": call["disposition"].lower(),
-        "dial_mode": _user_value(call.get("userfield", ""), "mode"),
-    }
+    inbound = is_inbound(call["dcontext"])
     return IncomingEvent(
         source=context.source,
-        id=call.get("uniqueid") or _content_id(cells, seen),
+        id=call.get("uniqueid") or ids.id_of(cells),
         agency=context.agency,
         agent=_agent(call, inbound=inbound),
         meter="voice.in" if inbound else "voice.out",
         quantity=seconds,
         occurred_at=parse_time(when, "answer" if answered else "start", context.zone),
-        properties={name: value for name, value in properties.items() if value},
+        properties=told(
+            disposition=call["disposition"].lower(),
+            dial_mode=_user_value(call.get("userfield", ""), "mode"),
+        ),
     )
 
 
@@ -98,13 +100,6 @@ def _agent(call: dict[str, str], *, inbound: bool) -> str | None:
         return call["accountcode"]
     peer = PEER.match(call["dstchannel" if inbound else "channel"])
     return peer.group(1) if peer else None
-
-
-def _content_id(cells: Sequence[str], seen: Counter[str]) -> str:
-    """A digest of the row and which occurrence of that content in the file it is."""
-    digest = hashlib.sha256("\x1f".join(cells).encode()).hexdigest()[:32]
-    seen[digest] += 1
-    return f"sha256:{digest}:{seen[digest]}"
 
 
 def _user_value(userfield: str, name: str) -> str:

@@ -5,45 +5,46 @@ any further ones, which become properties (dial_mode, queue, disposition). Quant
 is in the meter's raw unit; a time without offset is local to the agency.
 """
 
-import csv
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Iterator, Sequence
+from functools import partial
+from io import BufferedReader
 
 from billing.metering.events import IncomingEvent
 from billing.metering.formats.rows import (
     BadRow,
     FileContext,
     Row,
+    csv_cells,
     parse_quantity,
     parse_time,
+    require_columns,
+    row_of,
 )
-from seats.errors import Refusal
 
 NEEDED = ("id", "meter", "quantity", "occurred_at")
 KNOWN = {*NEEDED, "agent", "agency", "source"}
 
 
-class ColumnMissing(Refusal):
-    code = "column_missing"
+def recognises(line: str) -> bool:
+    """Whether a file begins with our header."""
+    return set(NEEDED) <= set(line.split(","))
 
 
-def read_rows(file: TextIO, context: FileContext) -> Iterator[Row]:
+def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     """The rows after the header. Raises ColumnMissing before the first."""
-    reader = csv.DictReader(file)
-    header = reader.fieldnames or []
-    for name in NEEDED:
-        if name not in header:
-            raise ColumnMissing(f"The header has no column {name}.", field=name)
-    for number, row in enumerate(reader, start=2):
-        try:
-            yield Row(number, _event(row, context))
-        except BadRow as bad:
-            yield Row(number, verdict=bad.verdict)
+    rows = csv_cells(file)
+    _, header = next(rows, (0, []))
+    require_columns(header, NEEDED)
+    for number, cells in rows:
+        yield row_of(number, cells, partial(_event, header, cells, context))
 
 
-def _event(row: dict[str, str], context: FileContext) -> IncomingEvent:
-    if None in row.values() or None in row:
+def _event(
+    header: Sequence[str], cells: Sequence[str], context: FileContext
+) -> IncomingEvent:
+    if len(cells) != len(header):
         raise BadRow("bad_row", "", "Not as many columns as the header.")
+    row = dict(zip(header, cells, strict=True))
     return IncomingEvent(
         source=row.get("source") or context.source,
         id=row["id"],

@@ -1,0 +1,75 @@
+"""CloudEvents 1.0 in JSON: one a line, one after another, or a batch. Pure.
+
+`type` is the meter, `subject` the agent, `time` when it happened; the extension `agency`
+names the agency, and `data` holds the quantity and the properties.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from io import BufferedReader
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from billing.metering.events import IncomingEvent
+from billing.metering.formats.json_records import Record, read_records
+from billing.metering.formats.rows import BadRow, FileContext, Row, row_of
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class CloudData(msgspec.Struct, forbid_unknown_fields=True):
+    """What a usage event says in a CloudEvent's `data`."""
+
+    quantity: Decimal
+    properties: dict[str, Any] = {}
+
+
+class CloudEvent(msgspec.Struct):
+    """CloudEvents 1.0: `type` is the meter, `subject` the agent."""
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    time: Instant
+    data: CloudData
+    subject: str | None = None
+    agency: str | None = None
+
+
+def event_of(told: CloudEvent, *, agency: str) -> IncomingEvent:
+    """The usage event that a CloudEvent tells; `agency` is for those without one."""
+    return IncomingEvent(
+        source=told.source,
+        id=told.id,
+        agency=told.agency or agency,
+        agent=told.subject,
+        meter=told.type,
+        quantity=told.data.quantity,
+        occurred_at=told.time,
+        properties=told.data.properties,
+    )
+
+
+def recognises(record: Record | None) -> bool:
+    """Whether a record says which version of CloudEvents it has."""
+    return record is not None and "specversion" in record
+
+
+def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
+    """Every event of the file."""
+    for number, text, record in read_records(file):
+        yield row_of(number, [text], partial(_event, record, context))
+
+
+def _event(record: Record | BadRow, context: FileContext) -> IncomingEvent:
+    if isinstance(record, BadRow):
+        raise record
+    try:
+        told = msgspec.convert(record, CloudEvent)
+    except (msgspec.ValidationError, ArithmeticError) as error:
+        raise BadRow("bad_event", "", str(error) or "Not a number.") from error
+    return event_of(told, agency=context.agency)

@@ -1,0 +1,148 @@
+"""FreeSWITCH: mod_cdr_csv's Master.csv and the records of mod_json_cdr.
+
+Columns of the templates `example`, `snom` and those made from them: caller_id_name,
+caller_id_number, destination_number, context, start_stamp, answer_stamp, end_stamp,
+duration, billsec, hangup_cause, uuid, bleg_uuid, accountcode, and more. The template
+`asterisk` has Asterisk's order, with hangup_cause and uuid. A site may write the legs
+of a call as two records; the second of them is left out.
+
+What counts is `billsec`; an empty answer_stamp is a call that nobody took.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from io import BufferedReader
+
+from billing.metering.events import IncomingEvent
+from billing.metering.formats.json_records import Record, read_records, text_at
+from billing.metering.formats.legs import Remembered, is_inbound
+from billing.metering.formats.rows import (
+    BadRow,
+    FileContext,
+    LeftOut,
+    Row,
+    csv_cells,
+    parse_epoch,
+    parse_quantity,
+    parse_time,
+    row_of,
+    told,
+)
+
+EXAMPLE = (
+    "caller_id_name caller_id_number destination_number context start_stamp"
+    " answer_stamp end_stamp duration billsec hangup_cause uuid bleg_uuid accountcode"
+).split()
+ASTERISK = (
+    "accountcode caller_id_number destination_number context caller_id channel_name"
+    " bridge_channel last_app last_arg start_stamp answer_stamp end_stamp duration"
+    " billsec hangup_cause amaflags uuid userfield"
+).split()
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+OTHER_LEG = "the other leg of a call"
+
+
+def recognises(cells: Sequence[str], record: Record | None) -> bool:
+    """Whether cells have a uuid where FreeSWITCH has it, or a record its variables."""
+    if record is not None:
+        return "billsec" in (record.get("variables") or ())
+    return _order_of(cells) is not None
+
+
+def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
+    """Every record, as CSV or as JSON, whichever the file holds."""
+    if file.peek(1)[:1] in (b"{", b"["):
+        return _read_json(file, context)
+    return _read_csv(file, context)
+
+
+def _read_csv(file: BufferedReader, context: FileContext) -> Iterator[Row]:
+    legs = Remembered()
+    for number, cells in csv_cells(file):
+        yield row_of(number, cells, partial(_event_of_cells, cells, context, legs))
+
+
+def _order_of(cells: Sequence[str]) -> list[str] | None:
+    """Which template wrote these cells, told by where the uuid stands."""
+    for order in (EXAMPLE, ASTERISK):
+        place = order.index("uuid")
+        if len(cells) > place and UUID.fullmatch(cells[place]):
+            return order
+    return None
+
+
+def _event_of_cells(
+    cells: Sequence[str], context: FileContext, legs: Remembered
+) -> IncomingEvent:
+    order = _order_of(cells)
+    if order is None:
+        raise BadRow("bad_row", "uuid", "No uuid where FreeSWITCH writes it.")
+    call = dict(zip(order, cells, strict=False))
+    other = call.get("bleg_uuid", "")
+    if call["uuid"] in legs or other in legs:
+        raise LeftOut(OTHER_LEG)
+    legs.add(call["uuid"])
+    if other:
+        legs.add(other)
+    answered = bool(call["answer_stamp"])
+    field = "answer_stamp" if answered else "start_stamp"
+    return _event(
+        context,
+        id_=call["uuid"],
+        dial_context=call["context"],
+        agent=call.get("accountcode", ""),
+        seconds=call["billsec"] if answered else "0",
+        occurred_at=parse_time(call[field], field, context.zone),
+        cause=call["hangup_cause"],
+    )
+
+
+def _read_json(file: BufferedReader, context: FileContext) -> Iterator[Row]:
+    for number, text, record in read_records(file):
+        yield row_of(number, [text], partial(_event_of_record, record, context))
+
+
+def _event_of_record(record: Record | BadRow, context: FileContext) -> IncomingEvent:
+    if isinstance(record, BadRow):
+        raise record
+    variable = partial(text_at, record, "variables")
+    if variable("originator") or variable("originating_leg_uuid"):
+        raise LeftOut(OTHER_LEG)
+    answer = variable("answer_epoch")
+    answered = answer not in ("", "0")
+    return _event(
+        context,
+        id_=variable("uuid"),
+        dial_context=variable("context") or variable("user_context"),
+        agent=variable("accountcode") or variable("sip_auth_username"),
+        seconds=variable("billsec") if answered else "0",
+        occurred_at=parse_epoch(
+            answer if answered else variable("start_epoch"),
+            "variables.answer_epoch" if answered else "variables.start_epoch",
+        ),
+        cause=variable("hangup_cause"),
+    )
+
+
+def _event(
+    context: FileContext,
+    *,
+    id_: str,
+    dial_context: str,
+    agent: str,
+    seconds: str,
+    occurred_at: datetime,
+    cause: str,
+) -> IncomingEvent:
+    return IncomingEvent(
+        source=context.source,
+        id=id_,
+        agency=context.agency,
+        agent=agent or None,
+        meter="voice.in" if is_inbound(dial_context) else "voice.out",
+        quantity=parse_quantity(seconds, "billsec"),
+        occurred_at=occurred_at,
+        properties=told(disposition=cause.lower()),
+    )

@@ -1,0 +1,168 @@
+"""Twilio's Call resources: pages of the API, a list, or a CSV of the same columns.
+
+Used: sid, parent_call_sid, from, to, status, direction, start_time, end_time, duration,
+answered_by. What counts is `duration` of a completed call. A leg to or from a browser
+or desk phone (`client:`, `sip:`) is ours and costs nothing; of a call with two legs by
+the public network the parent counts, and it alone. The id of an event is that of the
+conversation, so the database itself refuses a second leg. Where a machine was listened
+for, `answered_by` says so, and the detection is an event too. Twilio knows no agents.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from functools import partial
+from io import BufferedReader
+
+from billing.metering.events import IncomingEvent
+from billing.metering.formats.json_records import Record, read_records, text_at
+from billing.metering.formats.legs import Remembered, meter_of
+from billing.metering.formats.rows import (
+    BadRow,
+    FileContext,
+    LeftOut,
+    Row,
+    csv_cells,
+    parse_quantity,
+    parse_time,
+    require_columns,
+    row_of,
+    told,
+)
+
+NEEDED = ("sid", "status", "direction", "start_time", "duration")
+OURS = ("client:", "sip:")
+WAITING = 10_000  # children whose parent has not come yet; it stands near
+ON_NET, PUBLIC = "on-net", "public"
+Waiting = dict[str, list[tuple[int, list[str], Record]]]
+
+
+def recognises(line: str, record: Record | None) -> bool:
+    """Whether a header or a record has the names of a call of Twilio's."""
+    names = set(record) if record is not None else set(line.split(","))
+    return names >= set(NEEDED) or "calls" in names
+
+
+def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
+    """Every call; children wait for their parent, wherever it stands."""
+    parents = Remembered()
+    waiting: Waiting = {}
+    for number, cells, record in _records(file):
+        if isinstance(record, BadRow):
+            yield Row(number, cells, verdict=record.verdict)
+            continue
+        parent = str(record.get("parent_call_sid") or "")
+        if parent and parent not in parents:
+            waiting.setdefault(parent, []).append((number, cells, record))
+            if len(waiting) > WAITING:
+                yield from _children(waiting, next(iter(waiting)), ON_NET, context)
+            continue
+        if parent:
+            yield from _rows(number, cells, record, context, parents.note_of(parent))
+            continue
+        sid = str(record.get("sid"))
+        parents.add(sid, ON_NET if _is_ours(record) else PUBLIC)
+        yield from _rows(number, cells, record, context)
+        yield from _children(waiting, sid, parents.note_of(sid), context)
+    # A parent that is not in the file was no call by the public network.
+    for sid in list(waiting):
+        yield from _children(waiting, sid, ON_NET, context)
+
+
+def _records(
+    file: BufferedReader,
+) -> Iterator[tuple[int, list[str], Record | BadRow]]:
+    if file.peek(1)[:1] in (b"{", b"["):
+        for number, text, record in read_records(file, page="calls"):
+            yield number, [text], record
+        return
+    rows = csv_cells(file)
+    _, header = next(rows, (0, []))
+    names = [name.strip().lower() for name in header]
+    require_columns(names, NEEDED)
+    for number, cells in rows:
+        if len(cells) == len(names):
+            yield number, cells, dict(zip(names, cells, strict=True))
+        else:
+            bad = BadRow("bad_row", "", "Not as many columns as the header.")
+            yield number, cells, bad
+
+
+def _children(
+    waiting: Waiting, parent: str, kind: str, context: FileContext
+) -> Iterator[Row]:
+    for number, cells, record in waiting.pop(parent, ()):
+        yield from _rows(number, cells, record, context, kind)
+
+
+def _rows(
+    number: int,
+    cells: list[str],
+    record: Record,
+    context: FileContext,
+    parent: str = "",
+) -> Iterator[Row]:
+    """The call of a leg that counts, and the detection that ran on it."""
+    row = row_of(number, cells, partial(_call, record, context, parent))
+    yield row
+    if row.event and (heard := record.get("answered_by")):
+        yield row_of(number, cells, partial(_detection, row.event, record, str(heard)))
+
+
+def _is_ours(record: Record) -> bool:
+    ends = (text_at(record, "from"), text_at(record, "to"))
+    return any(end.startswith(OURS) for end in ends)
+
+
+def _call(record: Record, context: FileContext, parent: str) -> IncomingEvent:
+    if _is_ours(record):
+        raise LeftOut("a leg of ours")
+    if parent == PUBLIC:
+        raise LeftOut("the other leg of a call")
+    completed = text_at(record, "status") == "completed"
+    seconds = Decimal(0)
+    if completed:
+        seconds = parse_quantity(text_at(record, "duration"), "duration")
+    inbound = text_at(record, "direction") == "inbound"
+    return IncomingEvent(
+        source=context.source,
+        id=text_at(record, "parent_call_sid") or text_at(record, "sid"),
+        agency=context.agency,
+        agent=None,
+        meter=meter_of(inbound=inbound, to=text_at(record, "to")),
+        quantity=seconds,
+        occurred_at=_answered_at(record, seconds, context),
+        properties=told(disposition=text_at(record, "status")),
+    )
+
+
+def _answered_at(record: Record, seconds: Decimal, context: FileContext) -> datetime:
+    """A call begins to count `duration` before its end; without one, at its start."""
+    if not seconds or not text_at(record, "end_time"):
+        return _time(text_at(record, "start_time"), "start_time", context)
+    end = _time(text_at(record, "end_time"), "end_time", context)
+    if not 0 < seconds < 10**6:
+        return end
+    return end - timedelta(seconds=float(seconds))
+
+
+def _time(text: str, field: str, context: FileContext) -> datetime:
+    """RFC 2822, as the API writes it, or ISO 8601."""
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return parse_time(text, field, context.zone)
+
+
+def _detection(call: IncomingEvent, record: Record, heard: str) -> IncomingEvent:
+    return IncomingEvent(
+        source=call.source,
+        id=f"{text_at(record, 'sid')}:amd",
+        agency=call.agency,
+        agent=None,
+        meter="amd",
+        quantity=Decimal(1),
+        occurred_at=call.occurred_at,
+        properties={"answered_by": heard},
+    )
