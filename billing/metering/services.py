@@ -112,8 +112,7 @@ def _store(fresh: dict[int, Checked], owner: int, now: datetime) -> set[int]:
     if claimed:
         rows = [(event_id, fresh[n]) for event_id, n in claimed.items()]
         with connection.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:
-            for row in _copy_rows(rows, owner, now, stamps):
-                copy.write(row)
+            copy.write("".join(_copy_rows(rows, owner, now, stamps)))
         _add_to_days((one for _, one in rows), stamps)
     return set(claimed.values())
 
@@ -141,13 +140,14 @@ def _copy_rows(
     stamps: dict[int, int],
 ) -> Iterable[str]:
     r"""COPY's text format; only backslashes need care, control characters are gone."""
+    received_at = str(now)
     for event_id, one in rows:
         event, place = one.event, one.place
         agent = r"\N" if place.agent_id is None else place.agent_id
         yield (
             f"{event_id}\t{one.used_on}\t{place.agency.id}\t{agent}\t{place.meter_id}\t"
             f"{_escaped(one.breakdown)}\t{owner}\t{_escaped(event.source)}\t"
-            f"{_escaped(event.id)}\t{event.occurred_at}\t{now}\t{event.quantity:f}\t"
+            f"{_escaped(event.id)}\t{event.occurred_at}\t{received_at}\t{event.quantity:f}\t"
             f"{one.billable:f}\t{_escaped(one.properties)}\t{stamps[place.agency.id]}\n"
         )
 

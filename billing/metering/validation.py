@@ -35,6 +35,7 @@ GREATEST_QUANTITY = Decimal(10) ** 12
 SMALLEST_STEP = Decimal("0.000001")
 NUL = "\\u0000"  # as JSON spells it; the database cannot store it
 EARLIEST = date(2000, 1, 1)
+MOST_STEPS = 50_000  # quantities remembered for a rate; calls have some thousands
 QUARTER_HOUR = 900  # no zone changes its offset at a finer step in living memory
 
 
@@ -79,8 +80,16 @@ class Steps(dict[Decimal, Decimal]):
         self.terms = terms
 
     def __missing__(self, raw: Decimal) -> Decimal:
+        if len(self) >= MOST_STEPS:
+            self.clear()
         billable = self[raw] = billable_raw(raw, self.terms)
         return billable
+
+
+@lru_cache(maxsize=64)
+def steps_of(terms: RateTerms) -> Steps:
+    """Shared by all batches: what a quantity counts as follows from the rate alone."""
+    return Steps(terms)
 
 
 @dataclass
@@ -147,7 +156,7 @@ class Known:
         except KeyError:
             prices = self.lists.get((currency, used_on.replace(day=1)))
             terms = prices.rates_by_meter.get(meter) if prices else None
-            steps = self._steps[slot] = Steps(terms) if terms else None
+            steps = self._steps[slot] = steps_of(terms) if terms else None
             return steps
 
 
