@@ -55,8 +55,9 @@ def owner_cursor(fresh_database: FreshDatabase) -> Iterator[CursorWrapper]:
         yield cursor
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def quick_passwords(settings: Settings) -> None:
+    """For tests that log in within this process many times."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 

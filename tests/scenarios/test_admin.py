@@ -26,7 +26,7 @@ from tests.build import (
     use,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 PASSWORD = "correct horse battery"
 
 
