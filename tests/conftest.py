@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -94,10 +95,12 @@ def run_in_threads() -> Callable[..., list[Any]]:
 
 
 @pytest.fixture
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker of the test's own; its URL."""
-    folder = Path("/tmp") / f"dialer-test-{tmp_path_factory.mktemp('broker').name}"
-    with running_broker(folder) as url:
+def broker() -> Iterator[str]:
+    """A broker of the test's own, in a folder with a name short enough for a socket."""
+    with (
+        TemporaryDirectory(prefix="dialer-") as folder,
+        running_broker(Path(folder)) as url,
+    ):
         yield url
 
 

@@ -1,0 +1,237 @@
+"""Files of usage on their way in: by command, by upload, cut off, and at once."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+
+from billing.invoicing.verification.services import verify_books
+from billing.metering import imports
+from billing.metering.formats.rows import buffered
+from billing.metering.imports import (
+    FileTooLarge,
+    forget_refused_rows,
+    start_import,
+    take_in,
+    upload_file,
+    work_off_imports,
+)
+from billing.metering.models import ImportPart, RefusedRow, UsageDay, UsageImport
+from seats.models import User
+from tests.build import make_agency, make_prices, make_seats
+
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+HEAD = "id,meter,quantity,occurred_at,agent\n"
+
+
+def content(calls: int, *, refused: int = 0) -> bytes:
+    rows = [f"c{n},voice.out,{n},2026-03-10T12:00:00,ana" for n in range(calls)]
+    rows += [f'"=c{n}",nope,1,2026-03-10T12:00:00,' for n in range(refused)]
+    return (HEAD + "\n".join(rows)).encode()
+
+
+def upload(agency, body, **changes):
+    told = {"file_name": "march.csv", "actor": "staff", "now": NOW, **changes}
+    return upload_file(buffered(BytesIO(body)), agency=agency, **told)
+
+
+def work_off_all():
+    turns = 0
+    while work_off_imports(now=NOW):
+        turns += 1
+    return turns
+
+
+def counts(record):
+    record.refresh_from_db()
+    return record.state, record.rows, record.accepted, record.duplicate, record.refused
+
+
+@pytest.fixture
+def sunrise(db):
+    make_prices()
+    agency = make_agency()
+    make_seats(agency, "ana")
+    return agency
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """So that a few rows take several commits, and several turns."""
+    monkeypatch.setattr(imports, "CHUNK", 10)
+    monkeypatch.setattr(imports, "CHUNKS_A_TURN", 2)
+
+
+@pytest.mark.usefixtures("small_chunks")
+class TestUploads:
+    def test_are_taken_in_turn_by_turn_and_their_parts_dropped(self, sunrise):
+        record = upload(sunrise, content(45, refused=3))
+        assert record.parts.count() == 1
+
+        turns = work_off_all()
+
+        assert turns == 3
+        assert counts(record) == ("done", 48, 45, 0, 3)
+        assert not ImportPart.objects.exists()
+        assert sum(UsageDay.objects.values_list("events", flat=True)) == 45
+
+    def test_may_be_larger_than_a_part(self, sunrise, monkeypatch):
+        monkeypatch.setattr(imports, "PART_BYTES", 100)
+
+        record = upload(sunrise, content(30))
+        work_off_all()
+
+        assert counts(record) == ("done", 30, 30, 0, 0)
+
+    def test_change_nothing_the_second_time(self, sunrise):
+        first, second = upload(sunrise, content(15)), upload(sunrise, content(15))
+
+        work_off_all()
+
+        assert counts(first) == ("done", 15, 15, 0, 0)
+        assert counts(second) == ("done", 15, 0, 15, 0)
+        assert first.file_hash == second.file_hash
+
+    def test_go_on_after_the_rows_that_a_lost_worker_counted(self, sunrise):
+        record = upload(sunrise, content(35))
+        work_off_imports(now=NOW)
+        UsageImport.objects.update(state="running", lease_until=NOW - timedelta(1))
+
+        work_off_all()
+
+        assert counts(record) == ("done", 35, 35, 0, 0)
+
+    def test_leave_a_file_alone_that_somebody_reads(self, sunrise):
+        record = upload(sunrise, content(5))
+        UsageImport.objects.update(
+            state="running", lease_until=datetime.now(UTC) + timedelta(minutes=1)
+        )
+
+        assert work_off_imports(now=NOW) == 0
+        assert counts(record)[0] == "running"
+
+    def test_give_up_a_file_that_kills_its_workers(self, sunrise):
+        record = upload(sunrise, content(5))
+        UsageImport.objects.update(
+            state="running", attempts=5, lease_until=NOW - timedelta(1)
+        )
+
+        assert work_off_imports(now=NOW) == 0
+        assert counts(record)[0] == "failed"
+        assert "interrupted" in record.error
+
+    def test_say_what_is_wrong_with_a_file_as_a_whole(self, sunrise):
+        record = upload(sunrise, b"id,meter\n", feed="csv")
+
+        work_off_all()
+
+        assert counts(record)[0] == "failed"
+        assert record.error.startswith("column_missing")
+
+    def test_refuse_what_is_too_large(self, sunrise, settings):
+        settings.BILLING = {**settings.BILLING, "LARGEST_UPLOAD": 100}
+
+        with pytest.raises(FileTooLarge):
+            upload(sunrise, content(50))
+
+    def test_note_a_command_that_was_cut_off(self, sunrise):
+        file = buffered(BytesIO(content(25)))
+        told = {"file_name": "x.csv", "actor": "import_usage", "now": NOW}
+        record = start_import(file, agency=sunrise, **told)
+        next(take_in(record, file, now=NOW))
+        UsageImport.objects.update(lease_until=NOW - timedelta(1))
+
+        work_off_imports(now=NOW)
+
+        assert counts(record) == ("failed", 10, 10, 0, 0)
+
+
+class TestRefusedRows:
+    def test_are_forgotten_after_the_days_they_are_kept(self, sunrise):
+        upload(sunrise, content(1, refused=2))
+        work_off_all()
+
+        assert forget_refused_rows(now=NOW + timedelta(days=29)) == 0
+        assert forget_refused_rows(now=NOW + timedelta(days=31)) == 2
+        assert not RefusedRow.objects.exists()
+
+
+class TestAdmin:
+    @pytest.fixture
+    def staff(self, client, quick_passwords):
+        client.force_login(User.objects.create_superuser("staff@example.com", "x"))
+        return client
+
+    def test_takes_a_file_and_gives_its_refused_rows_back(self, sunrise, staff):
+        add = reverse("admin:billing_usageimport_add")
+        file = SimpleUploadedFile("march.csv", content(2, refused=1))
+
+        page = staff.post(add, {"agency": sunrise.pk, "file": file}, follow=True)
+        work_off_all()
+
+        record = UsageImport.objects.get()
+        assert page.status_code == 200
+        assert record.actor == "staff@example.com"
+        assert counts(record) == ("done", 3, 2, 0, 1)
+        shown = staff.get(reverse("admin:billing_usageimport_change", args=[record.pk]))
+        assert "unknown_meter" in shown.content.decode()
+        url = reverse("admin:billing_usageimport_refused", args=[record.pk])
+        text = b"".join(staff.get(url).streaming_content).decode()
+        (row,) = list(csv.reader(io.StringIO(text)))[1:]
+        assert row[:3] == ["4", "unknown_meter", "meter"]
+        assert row[4] == "'=c0"  # no spreadsheet runs it
+
+    def test_says_that_it_does_not_know_the_format(self, sunrise, staff):
+        add = reverse("admin:billing_usageimport_add")
+        file = SimpleUploadedFile("march.csv", b"hello\n")
+
+        page = staff.post(add, {"agency": sunrise.pk, "file": file})
+
+        assert "The format could be none that is known" in page.content.decode()
+        assert not UsageImport.objects.exists()
+
+    def test_is_for_staff_only(self, sunrise, client):
+        record = upload(sunrise, content(1))
+        url = reverse("admin:billing_usageimport_refused", args=[record.pk])
+
+        assert client.get(url).status_code == 302
+
+
+@pytest.mark.usefixtures("fresh_database")
+class TestAtOnce:
+    def test_two_imports_of_one_file_count_every_row_once(self, run_in_threads):
+        make_prices()
+        agency = make_agency()
+        make_seats(agency, "ana")
+        records = [upload(agency, content(400)) for _ in range(2)]
+
+        results = run_in_threads(*[lambda: work_off_imports(now=NOW)] * 2)
+
+        assert results == [1, 1]
+        found = [counts(record) for record in records]
+        assert [state for state, *_ in found] == ["done", "done"]
+        assert sum(accepted for _, _, accepted, _, _ in found) == 400
+        assert sum(duplicate for *_, duplicate, _ in found) == 400
+        assert sum(UsageDay.objects.values_list("events", flat=True)) == 400
+        assert verify_books().findings == []
+
+    def test_two_workers_never_count_the_rows_of_one_file_twice(
+        self, run_in_threads, small_chunks
+    ):
+        make_prices()
+        agency = make_agency()
+        make_seats(agency, "ana")
+        record = upload(agency, content(100))
+
+        def work():
+            while work_off_imports(now=NOW):
+                pass
+
+        run_in_threads(*[work] * 4)
+        work_off_all()
+
+        assert counts(record) == ("done", 100, 100, 0, 0)
