@@ -13,11 +13,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 from tests import databases
-from tests.benchmarks import history, ingest, monthly_run
+from tests.benchmarks import files, history, http, ingest, monthly_run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 PARTS = {
-    "Taking events in, 1,000 a batch": ingest,
+    "Taking events in": ingest,
+    "Taking events in over HTTP, 1,000 a request": http,
+    "Importing a file": files,
     "The monthly run: 2,000 agencies, 20 seats, 8 meters": monthly_run,
     "A document after two years of documents": history,
 }

@@ -16,6 +16,7 @@ from tests.benchmarks.worlds import MONTH_DAYS, make_agencies
 from tests.build import MARCH
 
 AGENCIES, SEATS, BATCH, BATCHES, ROUNDS = 2_000, 5, 1_000, 20, 3
+SIZES = [100, 10_000]  # batches of one agency, beside those of BATCH
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 COLUMNS = (
     "id, used_on, agency_id, agent_id, meter_id, breakdown, owner, source, external_id,"
@@ -28,7 +29,9 @@ def measure() -> dict[str, object]:
     name = databases.clone()
     databases.use(name)
     make_agencies(agencies=AGENCIES, seats=SEATS, on=MARCH)
-    rates: dict[str, list[float]] = {"copy": [], "mixed": [], "one": [], "again": []}
+    rates: dict[str, list[float]] = {
+        "copy": [], "mixed": [], "one": [], "again": [], "100": [], "10000": []
+    }  # fmt: skip
     serial = 0
     for _ in range(ROUNDS):
         for kind, agency_of in (("mixed", _spread), ("one", _by_batch)):
@@ -42,16 +45,24 @@ def measure() -> dict[str, object]:
                 rates["again"].append(again)
                 texts = _as_copy_text(batches)
                 rates["copy"].append(_rate(_copy, texts))
+        for size in SIZES:
+            batches = _batches(serial, _by_batch, size)
+            serial += BATCH * BATCHES
+            rate = _rate(lambda b: ingest_events(b, owner=0, now=NOW), batches)
+            rates[str(size)].append(rate)
     databases.use("postgres")
     databases.drop(name)
     plain = median(rates["copy"])
     return {
         "plain COPY, rows/s": round(plain),
-        "service, all agencies in a batch, rows/s": round(median(rates["mixed"])),
-        "service, one agency a batch, rows/s": round(median(rates["one"])),
-        "service, all duplicates, rows/s": round(median(rates["again"])),
+        "service, 1,000 of all agencies, rows/s": round(median(rates["mixed"])),
+        "service, 100 of one agency, rows/s": round(median(rates["100"])),
+        "service, 1,000 of one agency, rows/s": round(median(rates["one"])),
+        "service, 10,000 of one agency, rows/s": round(median(rates["10000"])),
+        "service, 1,000 duplicates, rows/s": round(median(rates["again"])),
         "all agencies / COPY (goal 0.35)": round(median(rates["mixed"]) / plain, 2),
         "one agency / COPY (goal 0.45)": round(median(rates["one"]) / plain, 2),
+        "10,000 of one agency / COPY": round(median(rates["10000"]) / plain, 2),
     }
 
 
@@ -63,7 +74,9 @@ def _by_batch(n: int) -> int:
     return n // BATCH % AGENCIES + 1
 
 
-def _batches(serial: int, agency_of: Callable[[int], int]) -> list[list[IncomingEvent]]:
+def _batches(
+    serial: int, agency_of: Callable[[int], int], size: int = BATCH
+) -> list[list[IncomingEvent]]:
     start = datetime(2026, 3, 1, 6, tzinfo=UTC)
     events = [
         IncomingEvent(
@@ -78,7 +91,7 @@ def _batches(serial: int, agency_of: Callable[[int], int]) -> list[list[Incoming
         )
         for n in range(serial, serial + BATCH * BATCHES)
     ]
-    return [events[n : n + BATCH] for n in range(0, len(events), BATCH)]
+    return [events[n : n + size] for n in range(0, len(events), size)]
 
 
 def _rate(work: Callable[[Any], object], batches: list[Any]) -> float:

@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -35,7 +36,9 @@ def content(calls: int, *, refused: int = 0) -> bytes:
 
 
 def upload(agency, body, **changes):
-    told = {"file_name": "march.csv", "actor": "staff", "now": NOW, **changes}
+    told: dict[str, Any] = {
+        "file_name": "march.csv", "actor": "staff", "now": NOW, **changes
+    }  # fmt: skip
     return upload_file(buffered(BytesIO(body)), agency=agency, **told)
 
 
@@ -140,7 +143,7 @@ class TestUploads:
 
     def test_note_a_command_that_was_cut_off(self, sunrise):
         file = buffered(BytesIO(content(25)))
-        told = {"file_name": "x.csv", "actor": "import_usage", "now": NOW}
+        told: dict[str, Any] = {"file_name": "x.csv", "actor": "staff", "now": NOW}
         record = start_import(file, agency=sunrise, **told)
         next(take_in(record, file, now=NOW))
         UsageImport.objects.update(lease_until=NOW - timedelta(1))
