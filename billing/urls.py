@@ -1,11 +1,22 @@
-"""Table of contents of the API, below /api/v1/."""
+"""Table of contents of the API's billing routes, below /api/v1/."""
 
 from django.urls import path
 
-from billing.invoicing.views import NextInvoicesView
+from billing.invoicing.views import (
+    InvoiceLinesView,
+    InvoicesView,
+    InvoiceView,
+    NextInvoicesView,
+)
 from billing.metering.views import UsageEventsView
+from billing.pricing.views import PriceListView, QuoteView
 
 urlpatterns = [
     path("usage-events", UsageEventsView.as_view()),
+    path("invoices", InvoicesView.as_view()),
     path("invoices/preview", NextInvoicesView.as_view()),
+    path("invoices/<uuid:public_id>", InvoiceView.as_view()),
+    path("invoices/<uuid:public_id>/lines", InvoiceLinesView.as_view()),
+    path("price-list", PriceListView.as_view()),
+    path("quote", QuoteView.as_view()),
 ]

@@ -139,13 +139,15 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["config.http.authentication.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["config.http.throttling.KeyThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["config.http.parsing.StrictJson"],
+    "DEFAULT_PAGINATION_CLASS": "config.http.pagination.ByCursor",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "config.http.errors.as_problem",
 }
 API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", "600"))
 SPECTACULAR_SETTINGS = {
     "TITLE": "Billing for a per-seat dialer",
+    "OAS_VERSION": "3.1.1",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

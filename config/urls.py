@@ -9,6 +9,7 @@ from config.http import schema  # noqa: F401  registers itself
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/v1/", include("seats.urls")),
     path("api/v1/", include("billing.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),

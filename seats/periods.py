@@ -92,6 +92,11 @@ def local_date(instant: datetime, zones: Sequence[ZonePeriod]) -> date:
     return day
 
 
+def zone_on(zones: Sequence[ZonePeriod], day: date) -> str:
+    """The zone that a date of an agency follows; `zones` in order of their start."""
+    return [zones[0], *(zone for zone in zones if zone.starts_on <= day)][-1].zone
+
+
 def month_over_at(month: date, zones: Sequence[ZonePeriod]) -> datetime:
     """The instant (UTC) from which no local date of the month, or before, comes."""
     following = next_month(month)

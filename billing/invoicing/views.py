@@ -1,23 +1,25 @@
-"""What a payer's next documents would say, for programs."""
+"""Issued documents with their lines, and what the next ones would say."""
 
 from datetime import date
 from typing import Any
+from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from billing.invoicing.content import Line
 from billing.invoicing.lines import ZERO
+from billing.invoicing.models import Document, DocumentLine
+from billing.invoicing.serializers import DocumentFilter, DocumentOut, LineOut
 from billing.invoicing.services.drafting import NewDocument
 from billing.invoicing.services.previews import preview_documents
 from billing.money import plain
 from seats.errors import Refusal
-from seats.keys.models import ApiKey
-from seats.keys.queries import agencies_of
+from seats.keys.views import KeyView
 from seats.models import Agency
 from seats.periods import month_of, next_month
 
@@ -50,10 +52,60 @@ class BadMonth(Refusal):
     status = 400
 
 
-class NextInvoicesView(APIView):
+class InvoicesView(KeyView):
+    """Issued invoices and credit notes of the payers within reach."""
+
+    required_scope = "invoices:read"
+    serializer_class = DocumentOut
+
+    @extend_schema(
+        operation_id="list_invoices",
+        summary="Issued invoices and credit notes",
+        parameters=[DocumentFilter],
+    )
+    def get(self, request: Request) -> Response:
+        told = self.checked(DocumentFilter, request.query_params)
+        rows = _issued(self)
+        if "agency" in told:
+            rows = rows.filter(payer=self.agency(told["agency"]))
+        if "month" in told:
+            rows = rows.filter(month=_month(told["month"]))
+        for name in ("status", "kind"):
+            if name in told:
+                rows = rows.filter(**{name: told[name]})
+        return self.page(rows, DocumentOut)
+
+
+class InvoiceView(KeyView):
+    """One issued document."""
+
+    required_scope = "invoices:read"
+    serializer_class = DocumentOut
+
+    @extend_schema(operation_id="get_invoice", summary="One document")
+    def get(self, request: Request, public_id: UUID) -> Response:
+        return Response(DocumentOut(_document_of(self, public_id)).data)
+
+
+class InvoiceLinesView(KeyView):
+    """The lines of an issued document."""
+
+    required_scope = "invoices:read"
+    serializer_class = LineOut
+
+    @extend_schema(operation_id="list_invoice_lines", summary="Its lines")
+    def get(self, request: Request, public_id: UUID) -> Response:
+        document = _document_of(self, public_id)
+        rows = DocumentLine.objects.filter(document=document)
+        rows = rows.select_related("agency", "meter", "price_list")
+        return self.page(rows, LineOut)
+
+
+class NextInvoicesView(KeyView):
     """The documents that closing a month now would write; nothing is kept."""
 
     required_scope = "invoices:read"
+    pagination_class = None
 
     @extend_schema(
         operation_id="preview_invoices",
@@ -65,12 +117,22 @@ class NextInvoicesView(APIView):
         responses={(200, "application/json"): {"type": "array", "items": DOCUMENT}},
     )
     def get(self, request: Request) -> Response:
-        key = request.auth
-        assert isinstance(key, ApiKey)
         month = _month(request.query_params.get("month", ""))
-        payer = _agency(key, request.query_params.get("agency", ""))
-        documents = preview_documents(payer=payer, month=month, now=timezone.now())
-        return Response([_document(payer, document) for document in documents])
+        payer = self.agency(request.query_params.get("agency", ""))
+        documents = preview_documents(payer=payer, month=month, now=self.now)
+        return Response([_preview(payer, document) for document in documents])
+
+
+def _issued(view: KeyView) -> QuerySet[Document]:
+    issued = Document.objects.exclude(status=Document.Status.DRAFT)
+    return view.within(issued, "payer").select_related("payer", "price_list")
+
+
+def _document_of(view: KeyView, public_id: UUID) -> Document:
+    document = _issued(view).filter(public_id=public_id).first()
+    if document is None:
+        raise NotFound
+    return document
 
 
 def _month(text: str) -> date:
@@ -84,18 +146,7 @@ def _month(text: str) -> date:
     return month
 
 
-def _agency(key: ApiKey, code: str) -> Agency:
-    """An agency that the key reaches; all others look as if they were not there."""
-    if not code and key.agency:
-        return key.agency
-    agency = Agency.objects.filter(code=code).first() if code.isprintable() else None
-    reached = agencies_of(key, now=timezone.now())
-    if agency is None or (reached is not None and agency.pk not in reached):
-        raise NotFound
-    return agency
-
-
-def _document(payer: Agency, document: NewDocument) -> dict[str, Any]:
+def _preview(payer: Agency, document: NewDocument) -> dict[str, Any]:
     names = document.parties["agencies"]
     return {
         "payer": payer.code,

@@ -1,16 +1,13 @@
 """The door for usage events."""
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from django.http import HttpResponse
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from billing.metering.events import IncomingEvent, Verdict
 from billing.metering.formats.cloudevents import CloudEvent
@@ -25,8 +22,7 @@ from billing.metering.serializers import (
 )
 from billing.metering.services import ingest_events
 from seats.errors import Refusal
-from seats.keys.models import ApiKey
-from seats.keys.queries import agencies_of
+from seats.keys.views import KeyView
 
 MOST_BYTES = 8 * 1024 * 1024
 
@@ -76,7 +72,7 @@ def _written_out(schema: Any, parts: dict[str, Any]) -> Any:
     return {key: _written_out(value, parts) for key, value in schema.items()}
 
 
-class UsageEventsView(APIView):
+class UsageEventsView(KeyView):
     """Take events in: each counted once for ever, a verdict for each."""
 
     required_scope = "usage:write"
@@ -98,16 +94,21 @@ class UsageEventsView(APIView):
         responses={(200, JSON): _schema_of(Answer)},
     )
     def post(self, request: Request) -> HttpResponse:
-        key, now = request.auth, timezone.now()
-        assert isinstance(key, ApiKey)
         told = decode_events(
             _body_of(request),
             request.content_type.partition(";")[0].strip().lower(),
-            agency=key.agency.code if key.agency else "",
+            agency=self.key.agency.code if self.key.agency else "",
         )
-        return HttpResponse(
-            answer_of(_ingest(told, key, now)), content_type="application/json"
+        answer = answer_of(self._ingest(told))
+        return HttpResponse(answer, content_type="application/json")
+
+    def _ingest(self, told: list[IncomingEvent | Verdict]) -> list[Verdict]:
+        events = [one for one in told if isinstance(one, IncomingEvent)]
+        owner = self.key.agency_id or 0
+        verdicts = iter(
+            ingest_events(events, owner=owner, within=self.reached, now=self.now)
         )
+        return [one if isinstance(one, Verdict) else next(verdicts) for one in told]
 
 
 def _body_of(request: Request) -> bytes:
@@ -121,18 +122,3 @@ def _body_of(request: Request) -> bytes:
         raise BodyTooLarge(f"At most {MOST_BYTES} bytes.")
     body = request.data
     return body if isinstance(body, bytes) else b""
-
-
-def _ingest(
-    told: list[IncomingEvent | Verdict], key: ApiKey, now: datetime
-) -> list[Verdict]:
-    events = [one for one in told if isinstance(one, IncomingEvent)]
-    verdicts = iter(
-        ingest_events(
-            events,
-            owner=key.agency_id or 0,
-            within=agencies_of(key, now=now),
-            now=now,
-        )
-    )
-    return [one if isinstance(one, Verdict) else next(verdicts) for one in told]

@@ -35,11 +35,13 @@ class KeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """A view names the scope it needs; one that names none is closed."""
+    """A view names the scope it needs, or one by method; without it is closed."""
 
     message = "The key lacks the scope for this."
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         scope = getattr(view, "required_scope", None)
+        if isinstance(scope, dict):
+            scope = scope.get(request.method)
         key = request.auth
         return isinstance(key, ApiKey) and scope in key.scopes

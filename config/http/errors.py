@@ -12,6 +12,10 @@ from rest_framework.views import set_rollback
 from seats.errors import Refusal
 
 CONTENT_TYPE = "application/problem+json"
+# What stands against something that is there already; all other refusals are 422.
+STATUSES = dict.fromkeys(
+    ["agent_exists", "agent_has_a_seat", "code_taken", "seat_has_a_holder"], 409
+)
 
 
 def problem(
@@ -36,7 +40,7 @@ def as_problem(error: Exception, context: dict[str, Any]) -> JsonResponse | None
     """What went wrong as a problem; None for what is our own fault."""
     if isinstance(error, Refusal):
         set_rollback()
-        status = getattr(error, "status", HTTPStatus.UNPROCESSABLE_ENTITY)
+        status = getattr(error, "status", STATUSES.get(error.code, 422))
         return problem(status, error.code, error.message, field=error.field or "")
     if isinstance(error, Http404):
         error = NotFound()
@@ -50,10 +54,25 @@ def as_problem(error: Exception, context: dict[str, Any]) -> JsonResponse | None
         headers["WWW-Authenticate"] = challenge
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait))
+    field, detail = _first_of("", error.detail)
     code = error.get_codes()
     return problem(
         error.status_code,
         code if isinstance(code, str) else "invalid",
-        str(error.detail),
+        str(detail),
+        field=field,
         **headers,
     )
+
+
+def _first_of(path: str, detail: Any) -> tuple[str, Any]:
+    """Where the first problem of many is, written as seats[0].on, and what it is."""
+    if isinstance(detail, dict):
+        name, inner = next(iter(detail.items()))
+        if isinstance(name, int):
+            return _first_of(f"{path}[{name}]", inner)
+        name = "" if name == "non_field_errors" else name
+        return _first_of(f"{path}.{name}".strip("."), inner)
+    if isinstance(detail, list):
+        return _first_of(path, detail[0])
+    return path, detail

@@ -1,11 +1,11 @@
 """Reading agencies."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 
 from django.db import connection
 
-from seats.agencies.models import AgencyZone
+from seats.agencies.models import AgencyZone, Upline
 from seats.periods import ZonePeriod
 
 DOWNLINE = """
@@ -27,6 +27,17 @@ def zones_of(agency_ids: Collection[int]) -> dict[int, list[ZonePeriod]]:
     for agency_id, starts_on, zone in rows.values_list("agency", "starts_on", "zone"):
         zones.setdefault(agency_id, []).append(ZonePeriod(starts_on, zone))
     return zones
+
+
+def uplines_of(dates: Mapping[int, date]) -> dict[int, str]:
+    """The code of the upline of agencies, each on a date; those without: absent."""
+    edges = Upline.objects.filter(agency__in=dates).select_related("upline")
+    return {
+        edge.agency_id: edge.upline.code
+        for edge in edges
+        if edge.starts_on <= dates[edge.agency_id]
+        and (edge.ends_on is None or edge.ends_on > dates[edge.agency_id])
+    }
 
 
 def downline_of(agency_id: int, *, on: date) -> set[int]:

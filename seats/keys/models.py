@@ -15,6 +15,8 @@ class ApiKey(models.Model):
     """
 
     class Scope(models.TextChoices):
+        SEATS_READ = "seats:read"
+        SEATS_WRITE = "seats:write"
         USAGE_WRITE = "usage:write"
         INVOICES_READ = "invoices:read"
 
@@ -41,7 +43,14 @@ class ApiKey(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(scopes__contained_by=["usage:write", "invoices:read"])
+                condition=Q(
+                    scopes__contained_by=[
+                        "seats:read",
+                        "seats:write",
+                        "usage:write",
+                        "invoices:read",
+                    ]
+                )
                 & Q(scopes__len__gt=0),
                 name="key_scopes_are_known",
             )

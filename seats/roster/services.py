@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from seats.agencies.models import Agency
 from seats.agencies.queries import zones_of
@@ -327,4 +327,8 @@ def add_agents(
     for agent in agents:
         if agent.external_id in known:
             raise AgentExists(f"{agent.external_id} exists.", field="external_id")
-    return Agent.objects.bulk_create(agents)
+    try:
+        with transaction.atomic():
+            return Agent.objects.bulk_create(agents)
+    except IntegrityError as error:
+        raise AgentExists("Two agents of one name.", field="external_id") from error

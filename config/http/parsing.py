@@ -1,0 +1,32 @@
+"""Bodies in JSON: strict, compiled, and of a bounded size."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import BaseParser
+
+MOST_BYTES = 1_048_576
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+class BodyTooLarge(APIException):
+    status_code = 413
+    default_detail = f"At most {MOST_BYTES} bytes."
+    default_code = "body_too_large"
+
+
+class StrictJson(BaseParser):
+    """JSON as the standard has it; what is deeper or odder than that is refused."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: Any = None, context: Any = None) -> Any:
+        body = stream.read(MOST_BYTES + 1)
+        if len(body) > MOST_BYTES:
+            raise BodyTooLarge
+        try:
+            return _decode(body)
+        except (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError) as e:
+            raise ParseError(f"Not JSON: {e}", "bad_json") from e

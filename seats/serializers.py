@@ -1,0 +1,106 @@
+"""Agencies, agents and seats as the API tells and takes them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from seats.models import Agency, Agent, Seat, SeatHolding
+
+MOST = 1_000
+
+
+class AgencyOut(serializers.ModelSerializer[Agency]):
+    """An agency, its zone and its upline of today."""
+
+    timezone = serializers.SerializerMethodField()
+    upline = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Agency
+        fields = ["code", "name", "currency", "timezone", "upline"]
+
+    def get_timezone(self, agency: Agency) -> str:
+        return str(self.context["zones"][agency.pk])
+
+    def get_upline(self, agency: Agency) -> str | None:
+        upline = self.context["uplines"].get(agency.pk)
+        return str(upline) if upline else None
+
+
+class AgentOut(serializers.ModelSerializer[Agent]):
+    id = serializers.UUIDField(source="public_id")
+    agency = serializers.CharField(source="agency.code")
+
+    class Meta:
+        model = Agent
+        fields = ["id", "agency", "external_id", "name", "email", "npn"]
+
+
+class AgentIn(serializers.Serializer[Any]):
+    """A new agent; `external_id` is the dialer's own name for it."""
+
+    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    external_id = serializers.CharField(max_length=64)
+    name = serializers.CharField(max_length=200)
+    email = serializers.EmailField(required=False, allow_blank=True)
+    npn = serializers.RegexField(r"^[0-9]{0,10}$", required=False, allow_blank=True)
+
+
+class HoldingOut(serializers.ModelSerializer[SeatHolding]):
+    agent = serializers.CharField(source="agent.external_id")
+
+    class Meta:
+        model = SeatHolding
+        fields = ["agent", "starts_on", "ends_on"]
+
+
+class SeatOut(serializers.ModelSerializer[Seat]):
+    """A seat, who holds it last, and everybody who held it."""
+
+    id = serializers.UUIDField(source="public_id")
+    agency = serializers.CharField(source="agency.code")
+    agent = serializers.CharField(source="agent.external_id")
+    holdings = HoldingOut(many=True)
+
+    class Meta:
+        model = Seat
+        fields = [
+            "id", "agency", "agent", "added_on", "removed_on", "cancelled", "holdings"
+        ]  # fmt: skip
+
+
+class SeatIn(serializers.Serializer[Any]):
+    """A seat to add; dates are local to the agency, today without one."""
+
+    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    agent = serializers.CharField(max_length=64)
+    on = serializers.DateField(required=False)
+
+
+class RemovalIn(serializers.Serializer[Any]):
+    on = serializers.DateField(required=False)
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
+
+
+class HandOverIn(RemovalIn):
+    agent = serializers.CharField(max_length=64)
+
+
+class TransferIn(HandOverIn):
+    agency = serializers.CharField(max_length=32)
+
+
+class CancellationIn(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=500)
+
+
+class ReopeningIn(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
+
+
+class SeatFilter(serializers.Serializer[Any]):
+    """What a list of seats or agents is narrowed to."""
+
+    agency = serializers.CharField(required=False)
+    agent = serializers.CharField(required=False, max_length=64)
+    on = serializers.DateField(required=False, help_text="Held on this date.")
