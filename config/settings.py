@@ -142,6 +142,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["config.http.parsing.StrictJson"],
     "DEFAULT_PAGINATION_CLASS": "config.http.pagination.ByCursor",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS: the schema describes everything
     "EXCEPTION_HANDLER": "config.http.errors.as_problem",
 }
 API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", "600"))
