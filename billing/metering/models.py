@@ -14,20 +14,35 @@ from seats.models import Agency, Agent
 class EventKey(models.Model):
     """Remembers for ever that an event was counted, and what it said.
 
-    `key` digests (owner, source, id); `content` digests everything that counts.
+    `key` digests (owner, source, id); `content` digests everything that counts. An
+    event that was superseded before it came has a key without an event, whose content
+    is the key of the event that took its place.
     """
 
     key = models.UUIDField(primary_key=True)
     content = models.UUIDField()
-    event_id = models.BigIntegerField()
-    used_on = models.DateField()
+    event_id = models.BigIntegerField(null=True)
+    used_on = models.DateField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(event_id__isnull=True, used_on__isnull=True)
+                | Q(event_id__isnull=False, used_on__isnull=False),
+                name="an_event_key_has_an_event_or_waits_for_none",
+            )
+        ]
 
     def __str__(self) -> str:
         return str(self.key)
 
 
 class UsageEvent(models.Model):
-    """One fact from the dialer. Partitioned by the month of `used_on`."""
+    """One fact from the dialer. Partitioned by the month of `used_on`.
+
+    An event that another one supersedes is taken back by a row of its own, which says
+    the same with quantities below zero and names it in `reverses`.
+    """
 
     pk = models.CompositePrimaryKey("id", "used_on")
     id = models.BigIntegerField()
@@ -51,6 +66,12 @@ class UsageEvent(models.Model):
     billable = models.DecimalField(max_digits=20, decimal_places=6)
     properties = models.JSONField()
     cutoff = models.BigIntegerField()
+    supersedes = models.CharField(
+        max_length=200, null=True, help_text="External id of the event it replaces."
+    )
+    reverses = models.BigIntegerField(
+        null=True, help_text="Id of the event of that date that this row takes back."
+    )
 
     class Meta:
         managed = False
@@ -64,7 +85,8 @@ class UsageDay(models.Model):
     """Totals of one agency, agent, meter, breakdown, date and cut-off.
 
     Both totals are in raw units. Summed up while the cut-off is current; the
-    database freezes the row once it is taken.
+    database freezes the row once it is taken. What takes back events of an earlier
+    cut-off is below zero; the sums over cut-offs never are.
     """
 
     # A trigger checks all three for a whole statement at once, and what they name
@@ -98,7 +120,7 @@ class UsageDay(models.Model):
                 nulls_distinct=False,
             ),
             models.CheckConstraint(
-                condition=Q(events__gte=0) & Q(raw__lt=BELOW) & Q(billable__lt=BELOW),
+                condition=Q(raw__lt=BELOW) & Q(billable__lt=BELOW),
                 name="usage_day_is_a_number",
             ),
         ]
