@@ -2,7 +2,11 @@
 
 from billing.accounts.admin import AccountAdmin, PayerShareSetAdmin
 from billing.invoicing.admin import BillingRunAdmin, DocumentAdmin, RunItemAdmin
-from billing.metering.admin import UsageConflictAdmin, UsageDayAdmin, UsageImportAdmin
+from billing.metering.admin import (
+    QuarantinedEventAdmin,
+    UsageDayAdmin,
+    UsageImportAdmin,
+)
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.webhooks.admin import OutboxEventAdmin
 
@@ -14,9 +18,9 @@ __all__ = [
     "OutboxEventAdmin",
     "PayerShareSetAdmin",
     "PriceListAdmin",
+    "QuarantinedEventAdmin",
     "RateAdmin",
     "RunItemAdmin",
-    "UsageConflictAdmin",
     "UsageDayAdmin",
     "UsageImportAdmin",
 ]

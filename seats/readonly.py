@@ -11,6 +11,8 @@ from django.shortcuts import render
 
 from seats.errors import Refusal
 
+LISTED = 100  # rows by name before an action
+
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """No adding, changing or deleting; what can be done is an action."""
@@ -75,21 +77,28 @@ def ask_and_do(
     form_class: type[forms.Form],
     work: Callable[[list[Any], dict[str, Any]], object],
 ) -> HttpResponse | None:
-    """An intermediate page with a form; a refusal shows on it, nothing is half done."""
+    """An intermediate page with a form; a refusal shows on it, nothing is half done.
+
+    What the work gives as text is said when it is done.
+    """
     form = form_class(request.POST if "apply" in request.POST else None)
     if form.is_valid():
         try:
-            work(list(chosen), form.cleaned_data)
+            said = work(list(chosen), form.cleaned_data)
         except Refusal as refusal:
             form.add_error(None, refusal.message)
         else:
-            model_admin.message_user(request, "Done.", messages.SUCCESS)
+            done = said if isinstance(said, str) else "Done."
+            model_admin.message_user(request, done, messages.SUCCESS)
             return None
     context = {
         **model_admin.admin_site.each_context(request),
         "title": request.POST["action"].replace("_", " ").capitalize(),
         "form": form,
-        "chosen": chosen,
+        "chosen": chosen[:LISTED],
+        "more": max(chosen.count() - LISTED, 0),
+        "picked": request.POST.getlist("_selected_action"),
+        "all_of_them": request.POST.get("select_across") == "1",
         "action": request.POST["action"],
     }
     return render(request, "admin/seats/ask.html", context)

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -15,10 +15,11 @@ from django.utils.html import format_html
 from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
 from billing.metering.imports import upload_file
-from billing.metering.models import RefusedRow, UsageConflict, UsageDay, UsageImport
+from billing.metering.models import QuarantinedEvent, RefusedRow, UsageDay, UsageImport
 from billing.metering.refusals import refused_csv
+from billing.metering.settling import drop_events, release_events, replace_counted
 from seats.errors import Refusal
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do
 
 SHOWN = 20
 
@@ -169,8 +170,64 @@ class UsageDayAdmin(ReadOnlyAdmin):
     date_hierarchy = "used_on"
 
 
-@admin.register(UsageConflict)
-class UsageConflictAdmin(ReadOnlyAdmin):
-    list_display = ["agency", "key", "received_at"]
+class ReleaseForm(forms.Form):
+    """What to count the events for, where that is not what they say."""
+
+    agency = forms.CharField(max_length=32, required=False, help_text="A code.")
+    agent = forms.CharField(
+        max_length=64, required=False, help_text="An agent's external id."
+    )
+
+
+class SureForm(forms.Form):
+    """Nothing to say, only to agree."""
+
+
+@admin.register(QuarantinedEvent)
+class QuarantinedEventAdmin(ReadOnlyAdmin):
+    """Events that could not be placed. What is missing is added first (say, the agent)."""
+
+    list_display = ["__str__", "agency", "code", "message", "state", "received_at"]
     list_select_related = ["agency"]
-    list_filter = ["agency"]
+    list_filter = ["state", "code", "agency"]
+    search_fields = ["event__id", "event__agent", "event__agency"]
+    actions = ["release", "replace_counted", "drop"]
+
+    @admin.action(description="Release: tell them again", permissions=["view"])
+    def release(
+        self, request: HttpRequest, events: QuerySet[QuarantinedEvent]
+    ) -> HttpResponse | None:
+        def work(chosen: list[QuarantinedEvent], told: dict[str, Any]) -> str:
+            count = release_events(**_settled_by(request, chosen), **told)
+            return f"{count} of {len(chosen)} are counted."
+
+        return ask_and_do(self, request, events, ReleaseForm, work)
+
+    @admin.action(
+        description="Count them instead of what was counted", permissions=["view"]
+    )
+    def replace_counted(
+        self, request: HttpRequest, events: QuerySet[QuarantinedEvent]
+    ) -> HttpResponse | None:
+        def work(chosen: list[QuarantinedEvent], told: dict[str, Any]) -> str:
+            count = replace_counted(**_settled_by(request, chosen))
+            return f"{count} of {len(chosen)} are counted."
+
+        return ask_and_do(self, request, events, SureForm, work)
+
+    @admin.action(description="Drop: never count them", permissions=["view"])
+    def drop(
+        self, request: HttpRequest, events: QuerySet[QuarantinedEvent]
+    ) -> HttpResponse | None:
+        def work(chosen: list[QuarantinedEvent], told: dict[str, Any]) -> str:
+            return f"{drop_events(**_settled_by(request, chosen))} dropped."
+
+        return ask_and_do(self, request, events, SureForm, work)
+
+
+def _settled_by(request: HttpRequest, chosen: list[QuarantinedEvent]) -> dict[str, Any]:
+    return {
+        "event_ids": [event.pk for event in chosen],
+        "actor": str(request.user),
+        "now": timezone.now(),
+    }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -18,7 +18,8 @@ LONGEST_BREAKDOWN = 40
 class IncomingEvent:
     """One fact as told: quantity in raw units, `occurred_at` aware.
 
-    Agency, agent and meter are given by code; an agent may be missing.
+    Agency, agent and meter are given by code; an agent may be missing. `supersedes`
+    is the id, of the same source, of the event that this one takes the place of.
     """
 
     source: str
@@ -29,6 +30,7 @@ class IncomingEvent:
     quantity: Decimal
     occurred_at: datetime
     properties: Mapping[str, Any] = field(default_factory=dict)
+    supersedes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,35 @@ def properties_json(properties: Mapping[str, Any]) -> str:
     return _encode(properties).decode() if properties else "{}"
 
 
+def utc_text(instant: datetime) -> str:
+    """An instant in UTC as the database spells it too."""
+    return str(instant if instant.tzinfo is UTC else instant.astimezone(UTC))
+
+
 def event_key(owner: int, source: str, event_id: str) -> str:
     """Digest, in hex, of what makes an event one and the same for ever."""
     text = f"{owner}\0{source}\0{event_id}"
     return blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
-def content_digest(event: IncomingEvent, properties: str) -> str:
-    """Digest, in hex, of everything an event says beside its id."""
-    quantity = event.quantity.normalize()
+def arrival_key(key: str) -> str:
+    """The key under which an event is counted whose own waited for it: it was
+    superseded before it came. Both in hex.
+    """
+    return blake2b(f"{key}\0arrived".encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def content_digest(
+    event: IncomingEvent, quantity: str, occurred_at: str, properties: str
+) -> str:
+    """Digest, in hex, of everything an event says beside its id.
+
+    `quantity` is plain, `occurred_at` the instant in UTC, properties canonical JSON.
+    """
     text = (
-        f"{event.agency}\0{event.agent or ''}\0{event.meter}\0{quantity:f}"
-        f"\0{event.occurred_at.timestamp():.6f}\0{properties}"
+        f"{event.agency}\0{event.agent or ''}\0{event.meter}\0{quantity}"
+        f"\0{occurred_at}\0{properties}"
     )
+    if event.supersedes is not None:
+        text += f"\0{event.supersedes}"
     return blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()

@@ -15,8 +15,9 @@ class EventKey(models.Model):
     """Remembers for ever that an event was counted, and what it said.
 
     `key` digests (owner, source, id); `content` digests everything that counts. An
-    event that was superseded before it came has a key without an event, whose content
-    is the key of the event that took its place.
+    event that is superseded before it comes has a key that waits, without an event,
+    whose content is the key of the event that took its place; when it comes, it is
+    remembered by a second key.
     """
 
     key = models.UUIDField(primary_key=True)
@@ -115,7 +116,7 @@ class UsageDay(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["agency", "used_on", "meter", "agent", "breakdown", "cutoff"],
+                fields=["agency", "cutoff", "used_on", "meter", "agent", "breakdown"],
                 name="one_usage_day_per_key_and_cutoff",
                 nulls_distinct=False,
             ),
@@ -124,35 +125,51 @@ class UsageDay(models.Model):
                 name="usage_day_is_a_number",
             ),
         ]
-        indexes = [
-            models.Index(
-                fields=["agency", "cutoff", "used_on"], name="usage_day_by_cutoff"
-            )
-        ]
 
     def __str__(self) -> str:
         return f"{self.agency_id} {self.meter_id} {self.used_on}"
 
 
-class UsageConflict(models.Model):
-    """An event whose id was counted before with another content. Never billed."""
+class QuarantinedEvent(models.Model):
+    """An event that could not be counted as it was told, kept for somebody to look.
+
+    It names an unknown agency or agent, or its id was counted with another content.
+    """
+
+    class State(models.TextChoices):
+        HELD = "held"
+        RELEASED = "released", "counted after all"
+        DROPPED = "dropped"
 
     key = models.UUIDField()
     content = models.UUIDField()
-    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
+    owner = models.BigIntegerField(help_text="Agency of the key; 0: the platform.")
+    agency = models.ForeignKey(
+        Agency, models.PROTECT, null=True, related_name="+", help_text="If it is known."
+    )
+    code = models.CharField(max_length=40)
+    message = models.CharField(max_length=500)
     event = models.JSONField(help_text="The event as it was sent.")
     received_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=State, default=State.HELD)
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        ordering = ["-received_at"]
+        ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["key", "content"], name="one_conflict_per_content"
-            )
+                fields=["key", "content"], name="one_quarantine_per_content"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="held", settled_at__isnull=True)
+                | Q(state__in=["released", "dropped"], settled_at__isnull=False),
+                name="what_left_the_quarantine_says_when",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"Conflict {self.key}"
+        return f"{self.event['source']} {self.event['id']}"
 
 
 class UsageImport(models.Model):

@@ -1,11 +1,50 @@
 """Reading usage."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 
+from django.db import connection
 from django.db.models import Max
 
 from billing.metering.models import UsageDay
+
+SAME, CONFLICT, WAITED = "same", "conflict", "waited"
+TOLD_BEFORE = """
+    SELECT told.n, CASE WHEN counted.event_id IS NULL THEN 'waited'
+                        WHEN counted.content = told.content THEN 'same'
+                        ELSE 'conflict' END
+    FROM unnest(%s::int[], %s::uuid[], %s::uuid[]) AS told(n, key, content)
+    JOIN billing_eventkey AS counted USING (key)
+"""
+
+
+def told_before(told: Mapping[int, tuple[str, str]]) -> dict[int, str]:
+    """Of (key, content) in hex, by any number: whether the key was counted with the
+    SAME content, with another (CONFLICT), or WAITED for its event, which was superseded
+    before it came. Keys that are new: absent.
+    """
+    if not told:
+        return {}
+    keys, contents = zip(*told.values(), strict=True)
+    columns = [array_text(told), array_text(keys), array_text(contents)]
+    with connection.cursor() as cursor:
+        cursor.execute(TOLD_BEFORE, columns)
+        return dict(cursor.fetchall())
+
+
+def array_text(values: Iterable[object]) -> str:
+    """An array in PostgreSQL's spelling, of values that need no quotes.
+
+    As one text it costs a tenth of what a list of as many parameters does.
+    """
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def text_array(texts: Iterable[str]) -> str:
+    """An array of any texts in PostgreSQL's spelling."""
+    return array_text(
+        '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts
+    )
 
 
 def last_usage_dates(agent_ids: Collection[int]) -> dict[int, date]:

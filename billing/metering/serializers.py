@@ -31,7 +31,11 @@ class TooManyEvents(Refusal):
 
 
 class Event(msgspec.Struct, forbid_unknown_fields=True):
-    """A usage event; `quantity` in raw units, `occurred_at` with an offset."""
+    """A usage event; `quantity` in raw units, `occurred_at` with an offset.
+
+    `supersedes` is the id of an event of the same source that this one replaces; with
+    a quantity of 0 it takes it back.
+    """
 
     source: str
     id: str
@@ -41,6 +45,7 @@ class Event(msgspec.Struct, forbid_unknown_fields=True):
     agency: str | None = None
     agent: str | None = None
     properties: dict[str, Any] = {}
+    supersedes: str | None = None
 
 
 class Result(msgspec.Struct, omit_defaults=True):
@@ -117,6 +122,7 @@ def _read_event(item: msgspec.Raw, agency: str) -> IncomingEvent | Verdict:
         quantity=told.quantity,
         occurred_at=told.occurred_at,
         properties=told.properties,
+        supersedes=told.supersedes,
     )
 
 

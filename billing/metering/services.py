@@ -1,62 +1,44 @@
 """Taking in usage events: thousands at once, each counted once for ever."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from itertools import islice
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from billing.metering.corrections import Resolved, resolve_corrections
 from billing.metering.events import (
     ACCEPTED,
     DUPLICATE,
     IncomingEvent,
     Verdict,
+    arrival_key,
     rejected,
 )
-from billing.metering.models import UsageConflict
 from billing.metering.partitions import ensure_partitions
-from billing.metering.validation import Checked, check_event, read_known
+from billing.metering.quarantine import keep_for_a_look
+from billing.metering.queries import CONFLICT, SAME, WAITED, told_before
+from billing.metering.storing import Batch, Raced, new_ids, store_batch
+from billing.metering.validation import Checked, Known, check_event, read_known
 from seats.cutoffs.services import stamp_facts
+from seats.errors import Refusal
 
-NEW_IDS = """
-    SELECT array_agg(nextval('billing_usageevent_id_seq')) FROM generate_series(1, %s)
-"""
-# Keys and days are written in one order by everybody, so writers never deadlock.
-CLAIM_KEYS = """
-    INSERT INTO billing_eventkey (key, content, event_id, used_on)
-    SELECT key, content, event_id, used_on
-    FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::date[])
-        AS told(key, content, event_id, used_on)
-    ORDER BY key
-    ON CONFLICT (key) DO NOTHING
-    RETURNING event_id
-"""
-COPY_EVENTS = """
-    COPY billing_usageevent (
-        id, used_on, agency_id, agent_id, meter_id, breakdown, owner, source,
-        external_id, occurred_at, received_at, raw, billable, properties, cutoff)
-    FROM STDIN
-"""
-ADD_TO_DAYS = """
-    INSERT INTO billing_usageday AS day (
-        agency_id, used_on, meter_id, agent_id, breakdown, cutoff,
-        events, raw, billable)
-    SELECT * FROM unnest(
-        %s::bigint[], %s::date[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[],
-        %s::bigint[], %s::numeric[], %s::numeric[])
-        AS told(agency_id, used_on, meter_id, agent_id, breakdown, cutoff,
-                events, raw, billable)
-    ORDER BY agency_id, used_on, meter_id, agent_id, breakdown
-    ON CONFLICT (agency_id, used_on, meter_id, agent_id, breakdown, cutoff)
-    DO UPDATE SET events = day.events + excluded.events,
-                  raw = day.raw + excluded.raw,
-                  billable = day.billable + excluded.billable
-"""
-SAME_CONTENT = """
-    SELECT told.n, counted.content = told.content
-    FROM unnest(%s::int[], %s::uuid[], %s::uuid[]) AS told(n, key, content)
-    JOIN billing_eventkey AS counted USING (key)
-"""
+TRIES = 20
+CONFLICTING = rejected("conflict", "id", "This id was counted with another content.")
+
+
+class TooBusy(Refusal):
+    code = "too_busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Who tells the events of a batch, what is known, and which agencies it reaches."""
+
+    owner: int
+    known: Known
+    within: Collection[int] | None
 
 
 def ingest_events(
@@ -66,179 +48,114 @@ def ingest_events(
     now: datetime,
     within: Collection[int] | None = None,
 ) -> list[Verdict]:
-    """Store events and their daily totals in one transaction; a verdict for each.
+    """Store events and their daily totals; a verdict for each.
 
     An event is counted once for ever per (owner, source, id): told again it is a
-    duplicate, told differently it is rejected as a conflict and kept for a look.
-    One bad event never costs a good one. Repeating is harmless. Agencies that are
-    not `within` these ids are unknown; None: all are known. Meant for up to 10,000
-    events.
+    duplicate, told differently it is rejected as a conflict. Conflicts, and events
+    that name an unknown agency or agent, are kept in quarantine. One that supersedes
+    another takes it back, once, whichever comes first. One bad event never costs a
+    good one. Repeating is harmless. Agencies that are not `within` these ids are
+    unknown; None: all are known. Meant for up to 10,000 events. Raises TooBusy.
     """
     if not events:
         return []
-    known = read_known(events, now=now, within=within)
-    verdicts = [ACCEPTED] * len(events)
-    checked: dict[int, Checked] = {}
-    for n, event in enumerate(events):
-        result = check_event(event, owner, known)
-        if isinstance(result, Checked):
-            checked[n] = result
-        else:
-            verdicts[n] = result
-    fresh = _first_of_each_key(checked)
+    teller = Teller(owner, read_known(events, now=now, within=within), within)
+    results = [check_event(event, owner, teller.known) for event in events]
+    verdicts = {n: one for n, one in enumerate(results) if isinstance(one, Verdict)}
+    checked = {n: one for n, one in enumerate(results) if isinstance(one, Checked)}
+    told, waited = _count(checked, teller)
+    verdicts |= told
+    if waited:
+        verdicts |= _count(waited, teller, arrivals=True)[0]
+    keep_for_a_look(events, verdicts, owner=owner, known=teller.known)
+    return [verdicts[n] for n in range(len(events))]
+
+
+def _count(
+    checked: Mapping[int, Checked], teller: Teller, *, arrivals: bool = False
+) -> tuple[dict[int, Verdict], dict[int, Checked]]:
+    """Count events once; a verdict for each, and those whose key waited for them.
+
+    `arrivals` are such events. Raises TooBusy.
+    """
+    for _ in range(TRIES):
+        try:
+            return _try_to_count(checked, teller, arrivals=arrivals)
+        except Raced:
+            continue
+    raise TooBusy("Others tell and supersede the same events; send them again.")
+
+
+def _try_to_count(
+    checked: Mapping[int, Checked], teller: Teller, *, arrivals: bool
+) -> tuple[dict[int, Verdict], dict[int, Checked]]:
+    """Raises Raced."""
+    verdicts: dict[int, Verdict] = {}
+    first = _first_of_each_key(checked)
+    ids = new_ids(len(first))
+    positions = dict(zip(islice(ids, len(first)), first, strict=True))
+    fresh = {event_id: checked[n] for event_id, n in positions.items()}
+    resolved = resolve_corrections(
+        fresh,
+        owner=teller.owner,
+        known=teller.known,
+        within=teller.within,
+        arrivals=arrivals,
+    )
+    for event_id, refusal in resolved.refused.items():
+        verdicts[positions[event_id]] = refusal
+        del fresh[event_id]
     ensure_partitions({one.used_on for one in fresh.values()})
     with transaction.atomic():
-        accepted = _store(fresh, owner, now) if fresh else set()
-        losers = {n: one for n, one in checked.items() if n not in accepted}
-        same = _same_contents(losers)
-        for n, one in losers.items():
-            verdicts[n] = _verdict_of_loser(one, is_same=same.get(n))
-        _keep_conflicts([losers[n] for n, is_same in same.items() if not is_same], now)
-    return verdicts
+        if fresh:
+            batch = _batch(fresh, resolved, teller, arrivals=arrivals)
+            for event_id in store_batch(batch, stamp_facts(batch.agency_ids()), ids):
+                verdicts[positions[event_id]] = ACCEPTED
+        lost = {n: one for n, one in checked.items() if n not in verdicts}
+        before = told_before(
+            {n: (_key(one, arrivals=arrivals), one.content) for n, one in lost.items()}
+        )
+    waited = {
+        n: lost[n]
+        for n, said in before.items()
+        if said == WAITED and not lost[n].too_old
+    }
+    for n, one in lost.items():
+        verdicts[n] = _verdict_of_lost(one, before.get(n))
+    return verdicts, waited
 
 
-def _first_of_each_key(checked: dict[int, Checked]) -> dict[int, Checked]:
+def _first_of_each_key(checked: Mapping[int, Checked]) -> list[int]:
     """Of events with one key the first; those too old are not to be counted."""
     first: dict[str, int] = {}
     for n, one in checked.items():
         first.setdefault(one.key, n)
-    return {n: checked[n] for n in first.values() if not checked[n].too_old}
+    return [n for n in first.values() if not checked[n].too_old]
 
 
-def _store(fresh: dict[int, Checked], owner: int, now: datetime) -> set[int]:
-    """Write what was never counted before; the positions of those."""
-    stamps = stamp_facts({one.place.agency.id for one in fresh.values()})
-    claimed = _claim_keys(fresh)
-    if claimed:
-        rows = [(event_id, fresh[n]) for event_id, n in claimed.items()]
-        with connection.cursor() as cursor, cursor.copy(COPY_EVENTS) as copy:
-            copy.write("".join(_copy_rows(rows, owner, now, stamps)))
-        _add_to_days((one for _, one in rows), stamps)
-    return set(claimed.values())
+def _key(one: Checked, *, arrivals: bool) -> str:
+    return arrival_key(one.key) if arrivals else one.key
 
 
-def _claim_keys(fresh: dict[int, Checked]) -> dict[int, int]:
-    """Take the keys that nobody took: the position by its new event id."""
-    with connection.cursor() as cursor:
-        cursor.execute(NEW_IDS, [len(fresh)])
-        ids = cursor.fetchone()[0]
-        columns = [
-            [one.key for one in fresh.values()],
-            [one.content for one in fresh.values()],
-            ids,
-            [one.used_on for one in fresh.values()],
-        ]
-        cursor.execute(CLAIM_KEYS, [_array(column) for column in columns])
-        position = dict(zip(ids, fresh, strict=True))
-        return {event_id: position[event_id] for (event_id,) in cursor.fetchall()}
-
-
-def _copy_rows(
-    rows: Iterable[tuple[int, Checked]],
-    owner: int,
-    now: datetime,
-    stamps: dict[int, int],
-) -> Iterable[str]:
-    r"""COPY's text format; only backslashes need care, control characters are gone."""
-    received_at = str(now)
-    for event_id, one in rows:
-        event, place = one.event, one.place
-        agent = r"\N" if place.agent_id is None else place.agent_id
-        yield (
-            f"{event_id}\t{one.used_on}\t{place.agency.id}\t{agent}\t{place.meter_id}\t"
-            f"{_escaped(one.breakdown)}\t{owner}\t{_escaped(event.source)}\t"
-            f"{_escaped(event.id)}\t{event.occurred_at}\t{received_at}\t{event.quantity:f}\t"
-            f"{one.billable:f}\t{_escaped(one.properties)}\t{stamps[place.agency.id]}\n"
-        )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\") if "\\" in text else text
-
-
-def _add_to_days(counted: Iterable[Checked], stamps: dict[int, int]) -> None:
-    """Add events to the totals of their days, one row for each day that they touch."""
-    totals: dict[tuple[object, ...], tuple[int, Decimal, Decimal]] = {}
-    none = (0, Decimal(0), Decimal(0))
-    for one in counted:
-        place = one.place
-        day = (
-            place.agency.id,
-            one.used_on,
-            place.meter_id,
-            place.agent_id,
-            one.breakdown,
-            stamps[place.agency.id],
-        )
-        events, raw, billable = totals.get(day, none)
-        totals[day] = (events + 1, raw + one.event.quantity, billable + one.billable)
-    rows = (day + total for day, total in totals.items())
-    *names, cutoffs, events_of, raws, billables = zip(*rows, strict=True)
-    agencies, dates, meters, agents, breakdowns = names
-    with connection.cursor() as cursor:
-        cursor.execute(
-            ADD_TO_DAYS,
-            [
-                _array(agencies),
-                _array(dates),
-                _array(meters),
-                _array("NULL" if agent is None else agent for agent in agents),
-                list(breakdowns),
-                _array(cutoffs),
-                _array(events_of),
-                _array(f"{raw:f}" for raw in raws),
-                _array(f"{billable:f}" for billable in billables),
-            ],
-        )
-
-
-def _array(values: Iterable[object]) -> str:
-    """An array in PostgreSQL's spelling, of values that need no quotes.
-
-    As one text it costs a tenth of what a list of as many parameters does.
-    """
-    return "{" + ",".join(map(str, values)) + "}"
-
-
-def _same_contents(told: dict[int, Checked]) -> dict[int, bool]:
-    """Whether events whose key is counted say the same as then; unknown: absent."""
-    if not told:
-        return {}
-    keys = _array(one.key for one in told.values())
-    contents = _array(one.content for one in told.values())
-    with connection.cursor() as cursor:
-        cursor.execute(SAME_CONTENT, [_array(told), keys, contents])
-        return dict(cursor.fetchall())
-
-
-def _verdict_of_loser(one: Checked, *, is_same: bool | None) -> Verdict:
-    if is_same is None:
-        return rejected("too_old", "occurred_at", f"{one.used_on} is closed for good.")
-    if is_same:
-        return DUPLICATE
-    return rejected("conflict", "id", "This id was counted with another content.")
-
-
-def _keep_conflicts(conflicts: Collection[Checked], now: datetime) -> None:
-    UsageConflict.objects.bulk_create(
-        (
-            UsageConflict(
-                key=one.key,
-                content=one.content,
-                agency_id=one.place.agency.id,
-                event={
-                    "source": one.event.source,
-                    "id": one.event.id,
-                    "agency": one.event.agency,
-                    "agent": one.event.agent,
-                    "meter": one.event.meter,
-                    "quantity": f"{one.event.quantity:f}",
-                    "occurred_at": one.event.occurred_at.isoformat(),
-                    "properties": dict(one.event.properties),
-                },
-                received_at=now,
-            )
-            for one in conflicts
-        ),
-        ignore_conflicts=True,
+def _batch(
+    fresh: Mapping[int, Checked], resolved: Resolved, teller: Teller, *, arrivals: bool
+) -> Batch:
+    if arrivals:
+        fresh = {n: replace(one, key=arrival_key(one.key)) for n, one in fresh.items()}
+    return Batch(
+        owner=teller.owner,
+        received_at=teller.known.now,
+        fresh=fresh,
+        waiting=resolved.waiting,
+        reversals=sorted(resolved.reversals, key=lambda one: one.event_id),
+        own=frozenset(resolved.own),
     )
+
+
+def _verdict_of_lost(one: Checked, before: str | None) -> Verdict:
+    """Of an event whose key was not its own to take, by what that says."""
+    if before == SAME:
+        return DUPLICATE
+    if before == CONFLICT:
+        return CONFLICTING
+    return rejected("too_old", "occurred_at", f"{one.used_on} is closed for good.")

@@ -6,7 +6,7 @@ quarters of an hour, quantities) is worked out once a batch and looked up.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,7 +23,10 @@ from billing.metering.events import (
     event_key,
     properties_json,
     rejected,
+    utc_text,
 )
+from billing.metering.queries import text_array
+from billing.money import plain
 from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
 from billing.pricing.rating import PriceListTerms, RateTerms, billable_raw
@@ -31,12 +34,14 @@ from seats.periods import ZonePeriod, local_date, month_of, next_month
 
 CLOCK_SKEW = timedelta(minutes=5)
 LONGEST_CALL = 86_400
+NAME_RULE = f"1 to {LONGEST_NAME} printable characters."
 GREATEST_QUANTITY = Decimal(10) ** 12
 SMALLEST_STEP = Decimal("0.000001")
 NUL = "\\u0000"  # as JSON spells it; the database cannot store it
-EARLIEST = date(2000, 1, 1)
+EARLIEST = datetime(2000, 1, 2, tzinfo=UTC)
 MOST_STEPS = 50_000  # quantities remembered for a rate; calls have some thousands
 QUARTER_HOUR = 900  # no zone changes its offset at a finer step in living memory
+QUARTERS = 96  # of a day
 
 
 class KnownAgency(NamedTuple):
@@ -48,8 +53,9 @@ class KnownAgency(NamedTuple):
     zones: str
 
 
-class Place(NamedTuple):
-    """What the agency, agent and meter of an event stand for."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """What the agency, agent and meter of an event stand for; one object for each."""
 
     agency: KnownAgency
     agent_id: int | None
@@ -59,7 +65,10 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Checked:
-    """A good event, ready to be stored; digests in hex."""
+    """A good event, ready to be stored; digests in hex.
+
+    `raw` and `occurred_at` are texts in one spelling, whichever they came in.
+    """
 
     event: IncomingEvent
     key: str
@@ -67,23 +76,32 @@ class Checked:
     place: Place
     breakdown: str
     used_on: date
+    occurred_at: str
+    raw: str
     billable: Decimal
     properties: str
     too_old: bool
 
 
-class Steps(dict[Decimal, Decimal]):
-    """The billable part of quantities under one rate, computed once for each."""
+class Counted(NamedTuple):
+    """A quantity in one spelling, and what of it is billable, in raw units."""
+
+    raw: str
+    billable: Decimal
+
+
+class Steps(dict[Decimal, Counted]):
+    """What quantities count as under one rate, worked out once for each."""
 
     def __init__(self, terms: RateTerms) -> None:
         super().__init__()
         self.terms = terms
 
-    def __missing__(self, raw: Decimal) -> Decimal:
+    def __missing__(self, raw: Decimal) -> Counted:
         if len(self) >= MOST_STEPS:
             self.clear()
-        billable = self[raw] = billable_raw(raw, self.terms)
-        return billable
+        counted = self[raw] = Counted(plain(raw), billable_raw(raw, self.terms))
+        return counted
 
 
 @lru_cache(maxsize=64)
@@ -104,9 +122,11 @@ class Known:
     _places: dict[tuple[str, str | None, str], Place | Verdict] = field(
         default_factory=dict
     )
-    _dates: dict[tuple[str, int], date] = field(default_factory=dict)
     _steps: dict[tuple[str, str, date], Steps | None] = field(default_factory=dict)
     _oldest: dict[str, date] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.latest = self.now + CLOCK_SKEW
 
     def place(self, event: IncomingEvent) -> Place | Verdict:
         """What the names of an event stand for, or which is unknown."""
@@ -127,14 +147,6 @@ class Known:
             return rejected("unknown_agent", "agent", f"{code} has no agent {agent}.")
         meter_id, unit = self.meters[meter]
         return Place(agency, agent_id, meter_id, unit)
-
-    def used_on(self, zones: str, instant: datetime) -> date:
-        """The local date of an instant, computed once per quarter of an hour."""
-        slot = (zones, int(instant.timestamp()) // QUARTER_HOUR)
-        day = self._dates.get(slot)
-        if day is None:
-            day = self._dates[slot] = local_date(instant, zone_periods(zones))
-        return day
 
     def too_old(self, agency: KnownAgency, used_on: date) -> bool:
         """Whether a date lies in a closed month and too far back to be taken."""
@@ -186,15 +198,16 @@ def read_known(
     Agencies that are not `within` these ids stay unknown.
     """
     pairs = {
-        (event.agency, event.agent)
-        for event in events
-        if event.agency.isprintable() and (event.agent or "").isprintable()
+        (agency, agent if agent and agent.isprintable() else "")
+        for agency, agent in {(event.agency, event.agent) for event in events}
+        if agency.isprintable()
     }
+    codes = text_array(agency for agency, _ in pairs)
+    external_ids = text_array(agent for _, agent in pairs)
     agencies: dict[str, KnownAgency] = {}
     agents: dict[tuple[str, str], int] = {}
     with connection.cursor() as cursor:
-        names = [list(names) for names in zip(*pairs, strict=True)] or [[], []]
-        cursor.execute(NAMES, names)
+        cursor.execute(NAMES, [codes, external_ids])
         for code, external_id, agent_id, *agency in cursor.fetchall():
             if within is not None and agency[0] not in within:
                 continue
@@ -222,12 +235,40 @@ def zone_periods(zones: str) -> Sequence[ZonePeriod]:
     return tuple(ZonePeriod(date.fromisoformat(start), zone) for start, zone in pairs)
 
 
+def date_of(instant: datetime, zones: str) -> date:
+    """The local date of an instant, by what is known of its day in UTC."""
+    day, quarter = divmod(int(instant.timestamp()) // QUARTER_HOUR, QUARTERS)
+    for start, local in _dates_in(zones, day):
+        if quarter >= start:
+            return local
+    raise AssertionError("a day has a date from its start on")
+
+
+@lru_cache(maxsize=20_000)
+def _dates_in(zones: str, day: int) -> Sequence[tuple[int, date]]:
+    """The local dates in a UTC day (counted from 1970), the last first, each with the
+    quarter of an hour that it starts in.
+    """
+    periods = zone_periods(zones)
+
+    def date_at(quarter: int) -> date:
+        seconds = (day * QUARTERS + quarter) * QUARTER_HOUR
+        return local_date(datetime.fromtimestamp(seconds, UTC), periods)
+
+    dates = [(0, date_at(0))]
+    for quarter in range(1, QUARTERS):
+        local = date_at(quarter)
+        if local != dates[-1][1]:
+            dates.append((quarter, local))
+    return tuple(reversed(dates))
+
+
 def _months_around(events: Collection[IncomingEvent]) -> set[date]:
     """The months that the local dates of the events can be in."""
     months: set[date] = set()
     for day in {event.occurred_at.date() for event in events}:
         months.add(month_of(day))
-        if EARLIEST < day < date.max - timedelta(days=40):
+        if EARLIEST.date() < day < date.max - timedelta(days=40):
             months.add(month_of(day - timedelta(days=1)))
             months.add(month_of(day + timedelta(days=1)))
     return months
@@ -235,65 +276,70 @@ def _months_around(events: Collection[IncomingEvent]) -> set[date]:
 
 def check_event(event: IncomingEvent, owner: int, known: Known) -> Checked | Verdict:
     """A stored event to be, or why it is refused."""
-    problem = _check_form(event, known.now)
+    problem = _problem_of_form(event, known)
     if problem:
         return problem
+    properties = properties_json(event.properties)
+    if NUL in properties:
+        return rejected("bad_text", "properties", "No NUL characters.")
     place = known.place(event)
     if isinstance(place, Verdict):
         return place
-    quantity = event.quantity
-    if quantity > LONGEST_CALL and place.raw_unit == "second":
+    if event.quantity > LONGEST_CALL and place.raw_unit == "second":
         return rejected("too_long", "quantity", "A call lasts 24 hours at most.")
     agency = place.agency
-    used_on = known.used_on(agency.zones, event.occurred_at)
+    used_on = date_of(event.occurred_at, agency.zones)
     steps = known.steps(agency.currency, event.meter, used_on)
     if steps is None:
         message = f"{event.meter} has no price in {used_on:%B %Y}."
         return rejected("not_priced", "meter", message)
-    properties = properties_json(event.properties)
-    if NUL in properties:
-        return rejected("bad_text", "properties", "No NUL characters.")
+    counted = steps[event.quantity]
+    occurred_at = utc_text(event.occurred_at)
     return Checked(
         event,
         event_key(owner, event.source, event.id),
-        content_digest(event, properties),
+        content_digest(event, counted.raw, occurred_at, properties),
         place,
         event.properties.get("dial_mode", ""),
         used_on,
-        steps[quantity],
+        occurred_at,
+        counted.raw,
+        counted.billable,
         properties,
         known.too_old(agency, used_on),
     )
 
 
-def _check_form(event: IncomingEvent, now: datetime) -> Verdict | None:
-    """What can be said of an event without knowing anything else."""
-    if not _is_name(event.source):
-        return rejected("bad_text", "source", _NAME_RULE)
-    if not _is_name(event.id):
-        return rejected("bad_text", "id", _NAME_RULE)
+def _problem_of_form(event: IncomingEvent, known: Known) -> Verdict | None:
+    """What can be said of an event without knowing what its names stand for."""
+    if not (0 < len(event.source) <= LONGEST_NAME and event.source.isprintable()):
+        return rejected("bad_text", "source", NAME_RULE)
+    if not (0 < len(event.id) <= LONGEST_NAME and event.id.isprintable()):
+        return rejected("bad_text", "id", NAME_RULE)
     quantity = event.quantity
     if not quantity.is_finite() or not 0 <= quantity < GREATEST_QUANTITY:
         return rejected("bad_quantity", "quantity", "A quantity is 0 or above.")
     if quantity % SMALLEST_STEP:
         return rejected("bad_quantity", "quantity", "At most 6 decimal places.")
-    if event.occurred_at > now + CLOCK_SKEW:
+    if event.occurred_at > known.latest:
         return rejected("in_future", "occurred_at", "The time is still to come.")
-    if event.occurred_at.date() <= EARLIEST:
-        return rejected("too_old", "occurred_at", f"Before {EARLIEST}.")
+    if event.occurred_at < EARLIEST:
+        return rejected("too_old", "occurred_at", f"Before {EARLIEST:%Y-%m-%d}.")
+    return _problem_of_mode(event) or _problem_of_supersedes(event)
+
+
+def _problem_of_mode(event: IncomingEvent) -> Verdict | None:
     mode = event.properties.get("dial_mode", "")
-    if (
-        not isinstance(mode, str)
-        or len(mode) > LONGEST_BREAKDOWN
-        or not mode.isprintable()
-    ):
-        message = f"At most {LONGEST_BREAKDOWN} printable characters."
-        return rejected("bad_text", "properties.dial_mode", message)
-    return None
+    if isinstance(mode, str) and len(mode) <= LONGEST_BREAKDOWN and mode.isprintable():
+        return None
+    message = f"At most {LONGEST_BREAKDOWN} printable characters."
+    return rejected("bad_text", "properties.dial_mode", message)
 
 
-_NAME_RULE = f"1 to {LONGEST_NAME} printable characters."
-
-
-def _is_name(text: str) -> bool:
-    return 0 < len(text) <= LONGEST_NAME and text.isprintable()
+def _problem_of_supersedes(event: IncomingEvent) -> Verdict | None:
+    other = event.supersedes
+    if other is None:
+        return None
+    if 0 < len(other) <= LONGEST_NAME and other.isprintable() and other != event.id:
+        return None
+    return rejected("bad_text", "supersedes", f"Another event's id: {NAME_RULE}")

@@ -29,6 +29,7 @@ SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
+    "random_page_cost": "1.1",  # no disk that turns
 }
 
 

@@ -30,9 +30,11 @@ def stamp_facts(agency_ids: Iterable[int]) -> dict[int, int]:
     ids = set(agency_ids)
     _lock_buckets(ids, "pg_advisory_xact_lock_shared")
     with connection.cursor() as cursor:
+        # As one text: a list of thousands costs ten times as much.
         cursor.execute(
-            "SELECT agency_id, cutoff FROM seats_books WHERE agency_id = ANY(%s)",
-            [list(ids)],
+            "SELECT agency_id, cutoff FROM seats_books"
+            " WHERE agency_id = ANY(%s::bigint[])",
+            ["{" + ",".join(map(str, ids)) + "}"],
         )
         stamps = dict(cursor.fetchall())
     _require_books(ids, stamps)

@@ -14,7 +14,7 @@ import time_machine
 from django.core.management import CommandError, call_command
 
 from billing.invoicing.models import Document
-from billing.metering.models import UsageConflict, UsageDay, UsageEvent
+from billing.metering.models import QuarantinedEvent, UsageDay, UsageEvent
 from tests.build import make_agency, make_prices, make_seats
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,7 +128,7 @@ class TestImportUsage:
 
         assert code == 2
         assert "conflict" in err
-        assert UsageConflict.objects.get().event["quantity"] == "136"
+        assert QuarantinedEvent.objects.get().event["quantity"] == "136"
         assert UsageDay.objects.get().raw == 135
 
     def test_reads_asterisk_in_both_orders_and_without_unique_ids(

@@ -116,6 +116,28 @@ class TestEvents:
         assert EventKey.objects.count() == UsageEvent.objects.count() == 300
         assert sum(UsageDay.objects.values_list("events", flat=True)) == 300
 
+    def test_an_event_and_what_supersedes_it_told_at_once_count_once(
+        self, run_in_threads
+    ):
+        make_prices()
+        make_agency()
+        events = [call(id=f"a{n}") for n in range(100)]
+        others = [
+            call(id=f"b{n}", supersedes=f"a{n}", quantity=Decimal(1))
+            for n in range(100)
+        ]
+        rivals = [call(id=f"c{n}", supersedes=f"a{n}") for n in range(100)]
+
+        results = run_in_threads(
+            *[lambda told=told: use(*told, now=APRIL_2) for told in
+              (events, others, rivals, [*others, *events], others[::-1])]
+        )  # fmt: skip
+
+        assert not [result for result in results if isinstance(result, Exception)]
+        assert sum(UsageDay.objects.values_list("events", flat=True)) == 100
+        assert UsageEvent.objects.filter(reverses__isnull=False).count() == 100
+        assert verify_books().findings == []
+
     def test_imports_against_closes_lose_nothing(self, run_in_threads):
         make_prices()
         agencies = [make_agency(f"A{n}") for n in range(4)]

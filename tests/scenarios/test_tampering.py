@@ -58,6 +58,12 @@ TOUCHES = [
     ("billing_usageevent", "DELETE FROM {table} WHERE {first}", "event_missing"),
     ("billing_eventkey", "DELETE FROM {table} WHERE key = (SELECT key FROM {table} LIMIT 1)", "key_missing"),
     ("billing_eventkey", "UPDATE {table} SET content = key WHERE event_id = (SELECT min(event_id) FROM {table})", "content_differs"),
+    ("billing_eventkey", "DELETE FROM {table} WHERE event_id IS NULL", "not_superseded"),
+    ("billing_eventkey", "INSERT INTO {table} VALUES (gen_random_uuid(), gen_random_uuid(), NULL, NULL)", "key_unasked"),
+    ("billing_usageevent", "UPDATE {table} SET supersedes = 'other' WHERE supersedes = 'told'", "not_superseded"),
+    ("billing_usageevent", "UPDATE {table} SET supersedes = NULL WHERE supersedes = 'told'", "reversal_unasked"),
+    ("billing_usageevent", "UPDATE {table} SET raw = raw - 1 WHERE reverses IS NOT NULL", "reversal_differs"),
+    ("billing_usageevent", "DELETE FROM {table} WHERE reverses IS NOT NULL", "not_superseded"),
     ("billing_usageday", "UPDATE {table} SET billable = billable + 60 WHERE {first}", "day_differs"),
     ("billing_usageday", "DELETE FROM {table} WHERE {first}", "day_missing"),
     ("billing_payershareset", "UPDATE {table} SET starts_on = '2026-04-15' WHERE {first}", "announced_otherwise"),
@@ -131,7 +137,8 @@ def play():
         starts_on=date(2026, 3, 20),
         **told,
     )
-    use(call(agent="ana"), call(agent="ben"), call())
+    use(call(agent="ana"), call(agent="ben"), call(id="told"))
+    use(call(supersedes="told", quantity=Decimal(1)), call(supersedes="to come"))
     bill(MARCH)
     first = documents_of(agency)[0]
     void_document(document_id=first.pk, actor="staff", reason="test", now=APRIL_2)

@@ -129,6 +129,9 @@ def _usage(facts: AgencyFacts, month: date, cutoff: int) -> dict[str, list[Usage
 
 
 def _billable(raw: Decimal, terms: RateTerms) -> Fraction:
+    """What an event counts, or below zero what a reversal takes back."""
+    if raw < 0:
+        return -_billable(-raw, terms)
     if raw == 0:
         return Fraction(0)
     quantity, step = Fraction(max(raw, terms.minimum)), Fraction(terms.increment)

@@ -1,22 +1,26 @@
 """Events one by one against their keys, their dates and the days' totals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 from django.db.models import F
 
+from billing.invoicing.verification.corrections import Corrections
 from billing.invoicing.verification.facts import Books
 from billing.invoicing.verification.findings import Finding
 from billing.metering.events import (
     IncomingEvent,
+    arrival_key,
     content_digest,
     event_key,
     properties_json,
+    utc_text,
 )
 from billing.metering.models import EventKey, UsageDay, UsageEvent
-from billing.pricing.rating import billable_raw
+from billing.money import plain
+from billing.pricing.rating import RateTerms, billable_raw
 from seats.agencies.queries import zones_of
 from seats.models import Agency
 from seats.periods import local_date, month_of
@@ -29,7 +33,7 @@ ORPHANS = """
     SELECT key.key FROM billing_eventkey AS key
     LEFT JOIN billing_usageevent AS event
         ON event.id = key.event_id AND event.used_on = key.used_on
-    WHERE event.id IS NULL ORDER BY key.key
+    WHERE key.event_id IS NOT NULL AND event.id IS NULL ORDER BY key.key
 """
 
 
@@ -43,25 +47,34 @@ def check_usage(books: Books) -> Iterator[Finding]:
         meter_code=F("meter__code"),
     ).order_by("id")
     chunk: list[UsageEvent] = []
+    corrections = Corrections()
     for event in events.iterator(chunk_size=CHUNK):
-        chunk.append(event)
+        corrections.add(event)
+        if event.reverses is None:
+            chunk.append(event)
         prices = books.prices(event.agency_id, month_of(event.used_on))
         terms = prices.rates_by_meter.get(event.meter_code) if prices else None
         subject = f"event {event.source} {event.external_id}"
         if local_date(event.occurred_at, zones[event.agency_id]) != event.used_on:
             yield Finding("date_differs", subject, f"stands under {event.used_on}")
-        if terms is None or billable_raw(event.raw, terms) != event.billable:
+        if terms is None or _billable(event.raw, terms) != event.billable:
             yield Finding("billable_differs", subject, f"says {event.billable}")
         _add(totals, event)
         if len(chunk) == CHUNK:
             yield from _check_keys(chunk)
             chunk = []
     yield from _check_keys(chunk)
+    yield from corrections.findings()
     with connection.cursor() as cursor:
         cursor.execute(ORPHANS)
         for (key,) in cursor.fetchall():
             yield Finding("event_missing", f"key {key}", "was counted and is gone")
     yield from _check_days(totals, books)
+
+
+def _billable(raw: Decimal, terms: RateTerms) -> Decimal:
+    """What an event counts, or below zero what a reversal takes back."""
+    return billable_raw(raw, terms) if raw >= 0 else -billable_raw(-raw, terms)
 
 
 def _add(totals: Totals, event: UsageEvent) -> None:
@@ -74,24 +87,30 @@ def _add(totals: Totals, event: UsageEvent) -> None:
         event.cutoff,
     )
     sums = totals.setdefault(key, [Decimal(0)] * 3)
-    totals[key] = [sums[0] + 1, sums[1] + event.raw, sums[2] + event.billable]
+    sign = 1 if event.reverses is None else -1
+    totals[key] = [sums[0] + sign, sums[1] + event.raw, sums[2] + event.billable]
 
 
 def _check_keys(events: list[UsageEvent]) -> Iterator[Finding]:
     """What an event says is what was counted under its id."""
     digests = {event.pk: _digests(event) for event in events}
-    keys = {
-        row.event_id: row
-        for row in EventKey.objects.filter(pk__in=[key for key, _ in digests.values()])
-    }
+    rows = _rows_of(key for key, _ in digests.values())
+    waiting = [key for key, row in rows.items() if row.event_id is None]
+    arrived = _rows_of(arrival_key(key) for key in waiting)
     for event in events:
         key, content = digests[event.pk]
-        row = keys.get(event.id)
+        row = rows.get(key)
+        if row and row.event_id is None:
+            row = arrived.get(arrival_key(key))
         subject = f"event {event.source} {event.external_id}"
-        if row is None or row.key.hex != key:
+        if row is None or row.event_id != event.id:
             yield Finding("key_missing", subject, "its id was never counted")
         elif row.content.hex != content or row.used_on != event.used_on:
             yield Finding("content_differs", subject, "is not what was counted")
+
+
+def _rows_of(keys: Iterable[str]) -> dict[str, EventKey]:
+    return {row.key.hex: row for row in EventKey.objects.filter(pk__in=[*keys])}
 
 
 def _digests(event: Annotated) -> tuple[str, str]:
@@ -104,9 +123,16 @@ def _digests(event: Annotated) -> tuple[str, str]:
         quantity=event.raw,
         occurred_at=event.occurred_at,
         properties=event.properties,
+        supersedes=event.supersedes,
     )
     key = event_key(event.owner, event.source, event.external_id)
-    return key, content_digest(told, properties_json(event.properties))
+    content = content_digest(
+        told,
+        plain(event.raw),
+        utc_text(event.occurred_at),
+        properties_json(event.properties),
+    )
+    return key, content
 
 
 def _check_days(totals: Totals, books: Books) -> Iterator[Finding]:

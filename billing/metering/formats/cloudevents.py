@@ -1,7 +1,8 @@
 """CloudEvents 1.0 in JSON: one a line, one after another, or a batch. Pure.
 
-`type` is the meter, `subject` the agent, `time` when it happened; the extension `agency`
-names the agency, and `data` holds the quantity and the properties.
+`type` is the meter, `subject` the agent, `time` when it happened; the extensions
+`agency` and `supersedes` name the agency, and the id of an event of the same source that
+this one replaces; `data` holds the quantity and the properties.
 """
 
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ class CloudEvent(msgspec.Struct):
     data: CloudData
     subject: str | None = None
     agency: str | None = None
+    supersedes: str | None = None
 
 
 def event_of(told: CloudEvent, *, agency: str) -> IncomingEvent:
@@ -51,6 +53,7 @@ def event_of(told: CloudEvent, *, agency: str) -> IncomingEvent:
         quantity=told.data.quantity,
         occurred_at=told.time,
         properties=told.data.properties,
+        supersedes=told.supersedes,
     )
 
 

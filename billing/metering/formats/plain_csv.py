@@ -1,7 +1,7 @@
 """Our own CSV: a header, then one event a row.
 
-Columns: id, meter, quantity, occurred_at (all needed), agent, agency, source, and
-any further ones, which become properties (dial_mode, queue, disposition). Quantity
+Columns: id, meter, quantity, occurred_at (all needed), agent, agency, source, supersedes
+(the id of an event of the same source that the row replaces), and any further ones, which become properties (dial_mode, queue, disposition). Quantity
 is in the meter's raw unit; a time without offset is local to the agency.
 """
 
@@ -22,7 +22,7 @@ from billing.metering.formats.rows import (
 )
 
 NEEDED = ("id", "meter", "quantity", "occurred_at")
-KNOWN = {*NEEDED, "agent", "agency", "source"}
+KNOWN = {*NEEDED, "agent", "agency", "source", "supersedes"}
 
 
 def recognises(line: str) -> bool:
@@ -53,5 +53,6 @@ def _event(
         meter=row["meter"],
         quantity=parse_quantity(row["quantity"], "quantity"),
         occurred_at=parse_time(row["occurred_at"], "occurred_at", context.zone),
+        supersedes=row.get("supersedes") or None,
         properties={k: v for k, v in row.items() if k not in KNOWN and v},
     )

@@ -1,13 +1,16 @@
 """The laws of ingestion: order, batches and resending change nothing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db.models import Sum
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.invoicing.verification.services import verify_books
 from billing.metering.events import IncomingEvent
 from billing.metering.models import EventKey, UsageDay, UsageEvent
 from billing.metering.services import ingest_events
@@ -97,3 +100,47 @@ def test_the_days_are_the_sum_of_the_events(
         expected = sum((event_of(n).quantity for n in distinct), Decimal(0))
         assert sum(UsageDay.objects.values_list("raw", flat=True)) == expected
         assert sum(UsageEvent.objects.values_list("raw", flat=True)) == expected
+
+
+# Of a chain of corrections each event names the one before, or one that is taken.
+links = st.lists(st.integers(0, 9), min_size=1, max_size=10, unique=True)
+orders = st.permutations(range(10))
+sizes = st.integers(1, 10)
+
+
+def correction_of(n: int, other: int | None) -> IncomingEvent:
+    supersedes = None if other is None else f"event{other}"
+    return replace(event_of(n), supersedes=supersedes)
+
+
+@given(links, orders, sizes, st.booleans())
+@EXAMPLES
+def test_corrections_in_any_order_batching_and_resending_give_the_same_days(
+    agencies: None, chain: list[int], order: list[int], size: int, again: bool
+) -> None:
+    before = dict(zip(chain[1:], chain, strict=False))
+    told = [correction_of(n, before.get(n)) for n in order]
+    with rolled_back():
+        for n in sorted(range(10), key=lambda n: chain.index(n) if n in chain else -1):
+            ingest_events([correction_of(n, before.get(n))], owner=0, now=NOW)
+        in_turn = left()
+        assert verify_books().findings == []
+    with rolled_back():
+        for n in range(0, 10, size):
+            batch = told[n : n + size]
+            ingest_events(batch, owner=0, now=NOW)
+            if again:
+                ingest_events(batch, owner=0, now=NOW)
+
+        assert left() == in_turn
+        assert sum(row[-3] for row in in_turn) == 10 - (len(chain) - 1)
+        assert verify_books().findings == []
+
+
+def left() -> list[Any]:
+    """What is left of each day when all is taken back that was."""
+    rows = UsageDay.objects.values_list(
+        "agency__code", "used_on", "meter__code", "agent__external_id", "breakdown"
+    )
+    sums = rows.annotate(n=Sum("events"), r=Sum("raw"), b=Sum("billable"))
+    return sorted((row for row in sums if any(row[5:])), key=str)

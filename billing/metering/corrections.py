@@ -1,0 +1,183 @@
+"""Events that supersede others: what they take back, found before anything is written.
+
+An event is superseded once. One that has not come yet is remembered by its key; when it
+comes, it is counted and taken back at once, and so is what it supersedes itself. So
+the days are the same in whatever order events come.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+
+from billing.metering.events import Verdict, arrival_key, event_key, rejected
+from billing.metering.storing import Reversal
+from billing.metering.validation import Checked, Known, KnownAgency
+
+COUNTED = """
+    SELECT replace(key.key::text, '-', ''), event.id, event.used_on, event.agency_id,
+           event.agent_id, event.meter_id, event.breakdown, event.owner, event.source,
+           event.external_id, event.occurred_at, event.raw, event.billable,
+           key.event_id IS NULL, back.id IS NOT NULL, books.closed_through, (
+               SELECT string_agg(starts_on || ' ' || zone, ',' ORDER BY starts_on)
+               FROM seats_agencyzone WHERE agency_id = event.agency_id)
+    FROM unnest(%s::uuid[]) AS wanted(key)
+    JOIN billing_eventkey AS key USING (key)
+    LEFT JOIN billing_usageevent AS event
+        ON event.id = key.event_id AND event.used_on = key.used_on
+    LEFT JOIN billing_usageevent AS back
+        ON back.reverses = key.event_id AND back.used_on = key.used_on
+    LEFT JOIN seats_books AS books ON books.agency_id = event.agency_id
+"""
+GONE = rejected("superseded_already", "supersedes", "It was superseded already.")
+FAR = rejected("too_old", "supersedes", "It is of a month that is closed for good.")
+UNKNOWN = rejected("unknown_event", "supersedes", "No such event.")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is known of a key: its event unless that is archived or never came."""
+
+    event: Reversal | None
+    waits: bool
+    reversed: bool
+    agency: KnownAgency
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What the corrections of a batch come to; `refused` and so on by event id.
+
+    All holds only if the keys in `own` are nobody else's.
+    """
+
+    refused: dict[int, Verdict] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
+    reversals: list[Reversal] = field(default_factory=list)
+    own: set[str] = field(default_factory=set)
+
+
+def resolve_corrections(
+    fresh: Mapping[int, Checked],
+    *,
+    owner: int,
+    known: Known,
+    within: Collection[int] | None,
+    arrivals: bool = False,
+) -> Resolved:
+    """Of events by their new ids: what those that supersede others take back.
+
+    `arrivals` are events that were superseded before they came. Goes in the order of
+    the events; changes nothing.
+    """
+    resolved = Resolved()
+    victims = {
+        n: event_key(owner, one.event.source, one.event.supersedes)
+        for n, one in fresh.items()
+        if one.event.supersedes is not None
+    }
+    concerned = fresh if arrivals else victims
+    if not concerned:
+        return resolved
+    own = {
+        n: arrival_key(fresh[n].key) if arrivals else fresh[n].key for n in concerned
+    }
+    counted = _counted({*victims.values(), *own.values()})
+    in_batch = {one.key: n for n, one in fresh.items()}
+    taken: set[str] = set()
+    for n, key in own.items():
+        if key in counted:
+            continue  # told before: a duplicate or a conflict, whatever it supersedes
+        victim = victims.get(n)
+        if victim is not None:
+            problem = _problem(victim, counted.get(victim), taken, known, within)
+            if problem:
+                resolved.refused[n] = problem
+                continue
+            taken.add(victim)
+            _take_back(victim, fresh[n].key, resolved, counted, in_batch, fresh, owner)
+        resolved.own.add(key)
+        if arrivals:
+            resolved.reversals.append(_reversal_of(n, fresh[n], owner))
+    return resolved
+
+
+def _take_back(
+    victim: str,
+    by: str,
+    resolved: Resolved,
+    counted: Mapping[str, Counted],
+    in_batch: Mapping[str, int],
+    fresh: Mapping[int, Checked],
+    owner: int,
+) -> None:
+    """An event that was counted, is about to be, or has not come yet."""
+    if victim in counted:
+        event = counted[victim].event
+        assert event is not None
+        resolved.reversals.append(event)
+        return
+    resolved.own.add(victim)
+    if victim in in_batch:
+        n = in_batch[victim]
+        resolved.reversals.append(_reversal_of(n, fresh[n], owner))
+    else:
+        resolved.waiting[victim] = by
+
+
+def _problem(
+    victim: str,
+    counted: Counted | None,
+    taken: Collection[str],
+    known: Known,
+    within: Collection[int] | None,
+) -> Verdict | None:
+    """Why an event cannot be superseded, if so."""
+    if victim in taken:
+        return GONE
+    if counted is None:
+        return None
+    if counted.waits or counted.reversed:
+        return GONE
+    if counted.event is None:
+        return FAR
+    if within is not None and counted.event.agency_id not in within:
+        return UNKNOWN
+    if known.too_old(counted.agency, counted.event.used_on):
+        return FAR
+    return None
+
+
+def _counted(keys: Collection[str]) -> dict[str, Counted]:
+    with connection.cursor() as cursor:
+        cursor.execute(COUNTED, [sorted(keys)])
+        return {row[0]: _read(*row[1:]) for row in cursor.fetchall()}
+
+
+def _read(*row: Any) -> Counted:
+    *event, waits, is_reversed, closed_through, zones = row
+    told = None
+    if event[0] is not None:
+        event[9] = str(event[9])
+        told = Reversal(*event)
+    agency = KnownAgency(told.agency_id if told else 0, "", closed_through, zones)
+    return Counted(told, waits, is_reversed, agency)
+
+
+def _reversal_of(event_id: int, one: Checked, owner: int) -> Reversal:
+    """An event of the same batch, as it is about to be counted."""
+    return Reversal(
+        event_id=event_id,
+        used_on=one.used_on,
+        agency_id=one.place.agency.id,
+        agent_id=one.place.agent_id,
+        meter_id=one.place.meter_id,
+        breakdown=one.breakdown,
+        owner=owner,
+        source=one.event.source,
+        external_id=one.event.id,
+        occurred_at=one.occurred_at,
+        raw=one.event.quantity,
+        billable=one.billable,
+    )

@@ -1,0 +1,185 @@
+"""Events nobody could place: kept for a look, and counted once somebody has helped."""
+
+from decimal import Decimal
+
+import pytest
+from django.urls import reverse
+
+from billing.invoicing.verification.services import verify_books
+from billing.metering.models import QuarantinedEvent, UsageDay, UsageEvent
+from billing.metering.services import ingest_events
+from billing.metering.settling import (
+    NotAConflict,
+    NotHeld,
+    drop_events,
+    release_events,
+    replace_counted,
+)
+from seats.models import User
+from tests.build import (
+    APRIL_2,
+    call,
+    make_agency,
+    make_agents,
+    make_prices,
+    statuses,
+    use,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sunrise():
+    make_prices()
+    return make_agency()
+
+
+def held():
+    return list(QuarantinedEvent.objects.filter(state="held").order_by("pk"))
+
+
+def ids(rows):
+    return [row.pk for row in rows]
+
+
+def settle(work, rows, **told):
+    return work(event_ids=ids(rows), actor="staff", now=APRIL_2, **told)
+
+
+class TestKeeping:
+    def test_keeps_what_names_something_unknown_once_for_each_content(self, sunrise):
+        told = [call(agent="ana", id="a"), call("NOWHERE", id="b"), call(meter="nope")]
+
+        use(*told)
+        use(*told)
+
+        assert {(row.code, row.agency) for row in held()} == {
+            ("unknown_agent", sunrise), ("unknown_agency", None),
+        }  # fmt: skip
+        assert {row.event["quantity"] for row in held()} == {"135"}
+        assert not UsageEvent.objects.exists()
+
+    @pytest.mark.parametrize("name", ["x" * 201, "a\0b", "\ud800"])
+    def test_keeps_nothing_that_could_not_be_a_name(self, sunrise, name):
+        assert statuses(use(call(agent=name))) == ["unknown_agent"]
+        assert held() == []
+
+
+class TestReleasing:
+    def test_counts_many_at_once_when_the_agent_was_added(self, sunrise):
+        use(*[call(agent="ana") for _ in range(50)], call(agent="ben"))
+        make_agents(sunrise, "ana")
+
+        assert settle(release_events, held()) == 50
+
+        assert [row.event["agent"] for row in held()] == ["ben"]
+        assert UsageDay.objects.get().events == 50
+        assert verify_books().findings == []
+        with pytest.raises(NotHeld):
+            settle(release_events, QuarantinedEvent.objects.filter(state="released"))
+
+    def test_counts_for_the_agent_that_was_meant(self, sunrise):
+        make_agents(sunrise, "ana")
+        use(call(agent="anna"), call("SUNRIZE", agent="ana"))
+
+        assert settle(release_events, held(), agency="SUNRISE", agent="ana") == 2
+
+        agents = UsageEvent.objects.values_list("agent__external_id", flat=True)
+        assert [*agents] == ["ana", "ana"]
+
+    def test_keeps_the_owner_so_that_a_resend_stays_a_duplicate(self, sunrise):
+        told = call(agent="ana")
+        ingest_events([told], owner=sunrise.pk, now=APRIL_2)
+        make_agents(sunrise, "ana")
+
+        settle(release_events, held())
+
+        again = ingest_events([told], owner=sunrise.pk, now=APRIL_2)
+        assert statuses(again) == ["duplicate"]
+
+    def test_settles_what_came_again_by_itself(self, sunrise):
+        told = call(agent="ana")
+        use(told)
+        make_agents(sunrise, "ana")
+        use(told)
+
+        assert settle(release_events, held()) == 1
+        assert UsageDay.objects.get().events == 1
+
+
+class TestConflicts:
+    def test_are_counted_in_place_of_what_was_counted(self, sunrise):
+        use(call(id="a", quantity=Decimal(135)))
+        use(call(id="a", quantity=Decimal(61)))
+
+        assert settle(replace_counted, held()) == 1
+
+        day = UsageDay.objects.get()
+        assert [day.events, day.raw, day.billable] == [1, 61, 120]
+        assert verify_books().findings == []
+
+    def test_stay_conflicts_when_released(self, sunrise):
+        use(call(id="a"))
+        use(call(id="a", quantity=Decimal(61)))
+
+        assert settle(release_events, held()) == 0
+        assert [row.code for row in held()] == ["conflict"]
+
+    def test_only_they_replace_something(self, sunrise):
+        use(call(agent="ana"))
+
+        with pytest.raises(NotAConflict):
+            settle(replace_counted, held())
+
+    def test_are_dropped_and_stay_on_record(self, sunrise):
+        use(call(id="a"))
+        use(call(id="a", quantity=Decimal(61)))
+
+        settle(drop_events, held())
+
+        row = QuarantinedEvent.objects.get()
+        assert (row.state, row.settled_by) == ("dropped", "staff")
+        assert UsageDay.objects.get().raw == 135
+
+
+class TestAdmin:
+    @pytest.fixture
+    def staff(self, client, quick_passwords):
+        client.force_login(User.objects.create_superuser("staff@example.com", "x"))
+        return client
+
+    def act(self, staff, action, rows, **told):
+        url = reverse("admin:billing_quarantinedevent_changelist")
+        data = {"action": action, "_selected_action": ids(rows), **told}
+        return staff.post(url, data, follow=True)
+
+    def test_releases_after_a_page_that_lists_them(self, staff, sunrise):
+        use(call(agent="ana", id="held call"))
+        make_agents(sunrise, "ana")
+
+        page = self.act(staff, "release", held())
+        assert "held call" in page.content.decode()
+        done = self.act(staff, "release", held(), apply="1")
+
+        assert "1 of 1 are counted." in done.content.decode()
+        assert held() == []
+
+    def test_releases_all_of_a_filter_at_once(self, staff, sunrise):
+        use(*[call(agent="ana") for _ in range(150)])
+        make_agents(sunrise, "ana")
+
+        page = self.act(staff, "release", held()[:1], select_across="1")
+        assert "and 50 more" in page.content.decode()
+        self.act(staff, "release", held()[:1], select_across="1", apply="1")
+
+        assert UsageDay.objects.get().events == 150
+
+    @pytest.mark.parametrize("action", ["replace_counted", "drop"])
+    def test_settles_conflicts(self, staff, sunrise, action):
+        use(call(id="a"))
+        use(call(id="a", quantity=Decimal(61)))
+
+        self.act(staff, action, held(), apply="1")
+
+        assert held() == []
