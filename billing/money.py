@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import floor
 
 from seats.errors import Refusal
@@ -122,6 +123,7 @@ def allocate(
     return [(part if total >= 0 else -part) * unit for part in parts]
 
 
+@lru_cache(maxsize=10_000)
 def plain(number: Decimal) -> str:
     """A decimal in its shortest plain form: 50.000 and 5E+1 are both "50"."""
     text = f"{number:f}"

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 
 from billing.invoicing.content import Line
@@ -23,8 +24,8 @@ def line_of(
 ) -> Line:
     """One line; `units` name each meter and its billed unit."""
     charge = difference.charge
-    quantity = round_places(charge.quantity, PLACES) if charge else ZERO
-    included = round_places(charge.included, PLACES) if charge else ZERO
+    quantity = _decimal(charge.quantity) if charge else ZERO
+    included = _decimal(charge.included) if charge else ZERO
     return Line(
         agency_id=difference.key.agency_id,
         month=difference.key.month,
@@ -42,6 +43,13 @@ def line_of(
         amount_now=difference.now,
         tax=ZERO,
     )
+
+
+def _decimal(number: Fraction) -> Decimal:
+    """To so many places; most quantities are whole."""
+    if number.denominator == 1:
+        return Decimal(number.numerator)
+    return round_places(number, PLACES)
 
 
 def _describe(

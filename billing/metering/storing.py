@@ -20,8 +20,8 @@ from typing import TypeVar
 from django.db import connection, transaction
 from psycopg.errors import UniqueViolation
 
-from billing.metering.queries import array_text, text_array
 from billing.metering.validation import Checked
+from seats.arrays import array_text, text_array
 
 Made = TypeVar("Made")
 
@@ -170,7 +170,7 @@ def _key_rows(batch: Batch) -> Iterator[str]:
 def _claim_others(batch: Batch) -> dict[int, Checked]:
     """Take the keys that nobody took: the events that count, by id."""
     keys = [(one.key, one.content, n, one.used_on) for n, one in batch.fresh.items()]
-    waiting = [(key, by, "NULL", "NULL") for key, by in batch.waiting.items()]
+    waiting = [(key, by, None, None) for key, by in batch.waiting.items()]
     with connection.cursor() as cursor:
         columns = zip(*keys, *waiting, strict=True)
         cursor.execute(CLAIM_KEYS, [array_text(column) for column in columns])
@@ -250,7 +250,7 @@ def _add_to_days(
                 array_text(agencies),
                 array_text(dates),
                 array_text(meters),
-                array_text("NULL" if agent is None else agent for agent in agents),
+                array_text(agents),
                 text_array(breakdowns),
                 array_text(stamps[agency] for agency in agencies),
                 array_text(events),

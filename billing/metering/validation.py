@@ -25,11 +25,11 @@ from billing.metering.events import (
     rejected,
     utc_text,
 )
-from billing.metering.queries import text_array
 from billing.money import plain
 from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
 from billing.pricing.rating import PriceListTerms, RateTerms, billable_raw
+from seats.arrays import text_array
 from seats.periods import ZonePeriod, local_date, month_of, next_month
 
 CLOCK_SKEW = timedelta(minutes=5)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from django.db import connection
 
 from billing.invoicing.charges import Key
+from seats.arrays import columns
 
 # A void counts from its own cut-off on, so that a document made at an earlier
 # cut-off can be computed again.
@@ -29,10 +30,9 @@ def billed_amounts(
     wanted: Collection[tuple[int, int, date, int]],
 ) -> dict[int, dict[Key, Decimal]]:
     """By payer id and key, for each (payer id, agency id, month, cut-off) wanted."""
-    columns = [list(column) for column in zip(*wanted, strict=True)] or [[]] * 4
     billed: dict[int, dict[Key, Decimal]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(BILLED, columns)
+        cursor.execute(BILLED, columns(wanted, 4))
         for payer_id, agency_id, month, meter, amount in cursor.fetchall():
             billed.setdefault(payer_id, {})[Key(agency_id, month, meter)] = amount
     return billed

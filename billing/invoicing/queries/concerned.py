@@ -6,6 +6,7 @@ from datetime import date
 
 from django.db import connection
 
+from seats.arrays import array_text
 from seats.periods import DateRange, billed_range, month_of, months_between, next_month
 
 
@@ -24,12 +25,12 @@ PAIRS = """
            coalesce(mark.billed_cutoff, 0), mark.billed_through
     FROM (
         SELECT id AS payer_id, id AS agency_id FROM seats_agency
-        WHERE id = ANY(%(payers)s)
+        WHERE id = ANY(%(payers)s::bigint[])
         UNION
         SELECT share.payer_id, share_set.agency_id
         FROM billing_payershare AS share
         JOIN billing_payershareset AS share_set ON share_set.id = share.share_set_id
-        WHERE share.payer_id = ANY(%(payers)s)
+        WHERE share.payer_id = ANY(%(payers)s::bigint[])
     ) AS pair
     LEFT JOIN billing_watermark AS mark USING (payer_id, agency_id)
     ORDER BY pair.payer_id, pair.agency_id
@@ -81,11 +82,21 @@ CHANGED_SEATS = """
 FIRST_FACTS = """
     SELECT agency_id, min(first) FROM (
         SELECT agency_id, min(added_on) AS first FROM seats_seatversion
-        WHERE agency_id = ANY(%(agencies)s) GROUP BY agency_id
+        WHERE agency_id = ANY(%(agencies)s::bigint[]) GROUP BY agency_id
         UNION ALL
         SELECT agency.id, (
-            SELECT min(used_on) FROM billing_usageday WHERE agency_id = agency.id)
-        FROM seats_agency AS agency WHERE agency.id = ANY(%(agencies)s)
+            -- The first date of each cut-off, one look into the index for each.
+            WITH RECURSIVE first(cutoff, used_on) AS (
+                (SELECT cutoff, used_on FROM billing_usageday
+                 WHERE agency_id = agency.id ORDER BY cutoff, used_on LIMIT 1)
+                UNION ALL
+                SELECT later.cutoff, later.used_on
+                FROM first, LATERAL (
+                    SELECT cutoff, used_on FROM billing_usageday
+                    WHERE agency_id = agency.id AND cutoff > first.cutoff
+                    ORDER BY cutoff, used_on LIMIT 1) AS later
+            ) SELECT min(used_on) FROM first)
+        FROM seats_agency AS agency WHERE agency.id = ANY(%(agencies)s::bigint[])
     ) AS facts GROUP BY agency_id
 """
 
@@ -93,7 +104,7 @@ FIRST_FACTS = """
 def pairs_of(payer_ids: Collection[int]) -> list[Pair]:
     """Every agency these payers pay or paid for, each payer itself included."""
     with connection.cursor() as cursor:
-        cursor.execute(PAIRS, {"payers": list(payer_ids)})
+        cursor.execute(PAIRS, {"payers": array_text(payer_ids)})
         return [Pair(*row) for row in cursor.fetchall()]
 
 
@@ -102,7 +113,7 @@ def first_fact_months(agency_ids: Collection[int]) -> dict[int, date]:
     if not agency_ids:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(FIRST_FACTS, {"agencies": list(agency_ids)})
+        cursor.execute(FIRST_FACTS, {"agencies": array_text(agency_ids)})
         return {agency: month_of(first) for agency, first in cursor.fetchall() if first}
 
 
@@ -135,14 +146,14 @@ def touched_months(
     ]
     if not billed:
         return touched
-    agencies = [pair.agency_id for _, pair, _, _ in billed]
-    low = [pair.billed_cutoff for _, pair, _, _ in billed]
-    high = [cutoff for _, _, cutoff, _ in billed]
+    agencies = array_text(pair.agency_id for _, pair, _, _ in billed)
+    low = array_text(pair.billed_cutoff for _, pair, _, _ in billed)
+    high = array_text(cutoff for _, _, cutoff, _ in billed)
     ends = [end for _, _, _, end in billed]
     with connection.cursor() as cursor:
-        cursor.execute(USED_MONTHS, [agencies, low, high, ends])
+        cursor.execute(USED_MONTHS, [agencies, low, high, array_text(ends)])
         months = cursor.fetchall()
-        payers = [pair.payer_id for _, pair, _, _ in billed]
+        payers = array_text(pair.payer_id for _, pair, _, _ in billed)
         cursor.execute(VOIDED_MONTHS, [payers, agencies, low, high])
         months += cursor.fetchall()
         cursor.execute(CHANGED_SEATS, [agencies, low, high])

@@ -6,13 +6,12 @@ Dates are local dates of the agency, spans half-open.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
 from django.db import connection
 
 from billing.invoicing.charges import SpanFacts, Usage
+from seats.arrays import columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +64,17 @@ USAGE = """
 
 def facts_of(spans: Sequence[Span]) -> list[SpanFacts]:
     """The seat days and usage of each span, in the order of the spans."""
-    columns: list[Any] = [
-        [span.agency_id for span in spans],
-        [span.starts_on for span in spans],
-        [span.ends_on for span in spans],
-        [span.cutoff for span in spans],
-    ]
+    told = columns(
+        [(span.agency_id, span.starts_on, span.ends_on, span.cutoff) for span in spans],
+        4,
+    )
     usage: list[dict[str, Usage]] = [{} for _ in spans]
     with connection.cursor() as cursor:
-        cursor.execute(SEAT_DAYS, columns)
+        cursor.execute(SEAT_DAYS, told)
         seat_days: dict[int, int] = dict(cursor.fetchall())
-        cursor.execute(USAGE, columns)
+        cursor.execute(USAGE, told)
         for n, meter, raw, billable in cursor.fetchall():
-            usage[n - 1][meter] = Usage(Decimal(raw), Decimal(billable))
+            usage[n - 1][meter] = Usage(raw, billable)
     return [
         SpanFacts(span.shares, seat_days.get(n, 0), usage[n - 1])
         for n, span in enumerate(spans, start=1)

@@ -18,6 +18,7 @@ from billing.invoicing.queries.next_documents import NextDocuments
 from billing.pricing.models import Meter, PriceList
 from billing.pricing.queries import price_lists_for
 from billing.pricing.rating import PriceListTerms
+from seats.arrays import array_text, text_array
 from seats.models import Agency
 
 Kind = Document.Kind
@@ -168,13 +169,13 @@ def store_drafts(
                 "run": run_id,
                 "now": now,
                 "review_until": review_until,
-                "payers": [d.payer_id for d in documents],
-                "kinds": [str(kind) for kind in kinds],
-                "months": [d.month for d in documents],
-                "currencies": [d.currency for d in documents],
-                "lists": [d.price_list_id for d in documents],
-                "hashes": [d.price_list_hash for d in documents],
-                "totals": totals,
+                "payers": array_text(d.payer_id for d in documents),
+                "kinds": array_text(kinds),
+                "months": array_text(d.month for d in documents),
+                "currencies": array_text(d.currency for d in documents),
+                "lists": array_text(d.price_list_id for d in documents),
+                "hashes": text_array(d.price_list_hash for d in documents),
+                "totals": array_text(totals),
                 "parties": _json(d.parties for d in documents),
                 "cutoffs": _json(d.cutoffs for d in documents),
             },
@@ -214,33 +215,38 @@ def _header(document: NewDocument, public_id: UUID, kind: str, total: Any) -> He
 def _copy_lines(cursor: Any, drafts: Sequence[Draft]) -> None:
     meters = dict(Meter.objects.values_list("code", "pk"))
     lists = _list_ids(drafts)
+    rows = (
+        _line_row(draft, position, line, meters, lists)
+        for draft in drafts
+        for position, line in enumerate(draft.lines, start=1)
+    )
     with cursor.copy(COPY_LINES) as copy:
-        for draft in drafts:
-            for position, line in enumerate(draft.lines, start=1):
-                copy.write_row(
-                    (
-                        draft.id,
-                        position,
-                        draft.header.payer_id,
-                        line.agency_id,
-                        line.month,
-                        line.late,
-                        "usage" if line.meter else "seat",
-                        meters[line.meter] if line.meter else None,
-                        lists[line.price_list],
-                        line.description,
-                        line.raw,
-                        line.billable,
-                        line.quantity,
-                        line.included,
-                        line.unit_price,
-                        line.charge,
-                        line.amount_before,
-                        line.amount_now,
-                        line.amount,
-                        line.tax,
-                    )
-                )
+        copy.write("".join(rows))
+
+
+def _line_row(
+    draft: Draft,
+    position: int,
+    line: Line,
+    meters: Mapping[str, int],
+    lists: Mapping[str, int],
+) -> str:
+    r"""A row of COPY's text format; of its texts only the description needs care."""
+    kind, meter = ("usage", meters[line.meter]) if line.meter else ("seat", r"\N")
+    unit_price = r"\N" if line.unit_price is None else line.unit_price
+    return (
+        f"{draft.id}\t{position}\t{draft.header.payer_id}\t{line.agency_id}\t"
+        f"{line.month}\t{line.late}\t{kind}\t{meter}\t{lists[line.price_list]}\t"
+        f"{_escaped(line.description)}\t{line.raw}\t{line.billable}\t"
+        f"{line.quantity}\t{line.included}\t{unit_price}\t{line.charge}\t"
+        f"{line.amount_before}\t{line.amount_now}\t{line.amount}\t{line.tax}\n"
+    )
+
+
+def _escaped(text: str) -> str:
+    for plain, escaped in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
+        text = text.replace(plain, escaped)
+    return text
 
 
 def _list_ids(drafts: Sequence[Draft]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from billing.invoicing.content import Issue, content_of
 from billing.invoicing.services.drafting import Draft
 from billing.money import plain
 from billing.webhooks.services import NewEvent, publish
+from seats.arrays import array_text, columns, text_array
 
 ISSUE = """
     UPDATE billing_document AS document SET
@@ -86,8 +87,7 @@ def raise_watermarks(marks: Sequence[tuple[int, int, int, Any]]) -> None:
     if not marks:
         return
     with connection.cursor() as cursor:
-        columns = [list(column) for column in zip(*sorted(marks), strict=True)]
-        cursor.execute(RAISE_WATERMARKS, columns)
+        cursor.execute(RAISE_WATERMARKS, columns(sorted(marks), 4))
 
 
 def _write(
@@ -105,20 +105,18 @@ def _write(
             {
                 "now": now,
                 "due_at": due_at,
-                "ids": [one.draft.id for one in issued],
-                "statuses": [one.status for one in issued],
-                "numbers": [one.issue.number for one in issued],
-                "hashes": [one.hash for one in issued],
-                "befores": [one.issue.previous_hash for one in issued],
+                "ids": array_text(one.draft.id for one in issued),
+                "statuses": array_text(one.status for one in issued),
+                "numbers": array_text(one.issue.number for one in issued),
+                "hashes": array_text(one.hash for one in issued),
+                "befores": text_array(one.issue.previous_hash for one in issued),
             },
         )
         cursor.execute(
             ADVANCE_ACCOUNTS,
-            [
-                list(moved),
-                [account.next_number for account in moved.values()],
-                [account.last_hash for account in moved.values()],
-            ],
+            columns(
+                [(n, one.next_number, one.last_hash) for n, one in moved.items()], 3
+            ),
         )
 
 

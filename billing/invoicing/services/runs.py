@@ -1,6 +1,6 @@
 """A month's run: the cut, the plan, and the claiming of its items."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -12,6 +12,7 @@ from billing.invoicing.queries.plans import agencies_paid_by, insert_plan
 from billing.invoicing.signals import step_reached
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.agencies.queries import zones_of
+from seats.arrays import columns
 from seats.cutoffs.services import take_cut
 from seats.errors import Refusal
 from seats.models import Agency
@@ -57,14 +58,20 @@ def start_run(
         run = _open_run(month, payer, actor, now, accept_outliers=accept_outliers)
         if not RunCut.objects.filter(run=run).exists():
             cuts = take_cut(agency_ids, closing=month)
-            RunCut.objects.bulk_create(
-                RunCut(run=run, agency_id=agency_id, cutoff=cutoff)
-                for agency_id, cutoff in cuts.items()
-            )
+            _keep_cuts(run, cuts)
     step_reached.send(BillingRun, step="cut")
     if run.planned_at is None:
         _plan(run, now)
     return run
+
+
+def _keep_cuts(run: BillingRun, cuts: Mapping[int, int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO billing_runcut (run_id, agency_id, cutoff)"
+            " SELECT %s, * FROM unnest(%s::bigint[], %s::bigint[])",
+            [run.pk, *columns(cuts.items(), 2)],
+        )
 
 
 def _open_run(
