@@ -15,8 +15,14 @@ from billing.money import minor_digits
 from billing.pricing.models import PriceList
 from billing.pricing.queries import published_price_list, published_terms
 from billing.pricing.quoting import quote
-from billing.pricing.scenarios import BadScenario, decode_scenario, parse_month
+from billing.pricing.scenarios import (
+    BadScenario,
+    Scenario,
+    decode_scenario,
+    parse_month,
+)
 from billing.pricing.services import list_content
+from seats.described import schema_of
 
 
 class PublicView(APIView):
@@ -59,7 +65,7 @@ class QuoteView(PublicView):
     @extend_schema(
         operation_id="quote",
         summary="What a month would cost",
-        request=OpenApiTypes.OBJECT,
+        request={"application/json": schema_of(Scenario)},
         responses=OpenApiTypes.OBJECT,
         auth=[],
     )
@@ -68,4 +74,6 @@ class QuoteView(PublicView):
             body = request.body
         except RequestDataTooBig as error:
             raise BadScenario("too_large", "The scenario is too large.") from error
+        except ValueError as error:
+            raise BadScenario("bad_json", "The Content-Length is no number.") from error
         return Response(quote(decode_scenario(body), published_price_list))
