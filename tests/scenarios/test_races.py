@@ -16,6 +16,8 @@ from billing.invoicing.services.runs import start_run
 from billing.invoicing.signals import step_reached
 from billing.invoicing.verification.services import verify_books
 from billing.metering.models import EventKey, UsageDay, UsageEvent
+from billing.pricing.models import PriceList
+from billing.pricing.services import MonthTaken, publish_price_list
 from seats.cutoffs.models import Books
 from seats.cutoffs.services import stamp_facts, take_cut
 from seats.models import Agency, SeatHolding
@@ -26,6 +28,7 @@ from tests.build import (
     APRIL_2,
     MARCH,
     MARCH_1,
+    MAY,
     MAY_2,
     call,
     make_agency,
@@ -342,6 +345,27 @@ class TestDrafts:
 
         assert all(isinstance(result, IntegrityError) for result in results)
         assert all("one_draft_per_payer" in str(result) for result in results)
+
+
+class TestPrices:
+    def test_one_of_two_lists_that_are_published_for_a_month_at_once_holds(
+        self, run_in_threads
+    ):
+        make_prices()
+        drafts = [
+            PriceList.objects.create(
+                code=code, currency="USD", starts_on=MAY, seat_price=49
+            )
+            for code in ("ONE", "TWO")
+        ]
+
+        results = run_in_threads(
+            *[lambda d=d: publish_price_list(price_list=d, now=MARCH_1) for d in drafts]
+        )
+
+        refused = [result for result in results if isinstance(result, MonthTaken)]
+        assert len(refused) == 1
+        assert PriceList.objects.filter(starts_on=MAY, status="published").count() == 1
 
 
 class TestErrors:
