@@ -86,7 +86,7 @@ def name_what_is_there(case: schemathesis.Case[Any]) -> None:
 
 @schema.parametrize()  # type: ignore[untyped-decorator]
 @settings(
-    max_examples=25,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
@@ -99,3 +99,19 @@ def test_every_route_answers_as_described(
         case.call_and_validate(
             headers={"Authorization": f"Bearer {token}"}, checks=CHECKS
         )
+
+
+def test_a_quote_with_something_in_it_answers_as_described(token: str) -> None:
+    scenario = {
+        "month": "2026-03",
+        "seats": [{"agent": "ana", "added_at": "2026-03-10"}],
+        "usage": [{"meter": "voice.out", "raw": [45, 135]}],
+    }
+    case = schema["/api/v1/quote"]["POST"].Case(
+        body=scenario, media_type="application/json"
+    )
+
+    answer = case.call_and_validate(checks=CHECKS)
+
+    assert answer.status_code == 200
+    assert len(answer.json()["lines"]) == 2
