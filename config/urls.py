@@ -7,6 +7,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from config import checks  # noqa: F401  registers itself
 from config.http import schema  # noqa: F401  registers itself
 
+handler400 = "config.http.errors.bad_request"
+handler404 = "config.http.errors.not_found"
+handler500 = "config.http.errors.server_error"
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("seats.urls")),

@@ -1,5 +1,7 @@
 """Agencies, agents and seats as the API tells and takes them."""
 
+import re
+from datetime import date
 from typing import Any
 
 from rest_framework import serializers
@@ -7,6 +9,32 @@ from rest_framework import serializers
 from seats.models import Agency, Agent, Seat, SeatHolding
 
 MOST = 1_000
+DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class LocalDate(serializers.DateField):
+    """A date written 2026-03-09, and in no other way that a parser may know."""
+
+    def to_internal_value(self, value: Any) -> date:
+        if not isinstance(value, str) or not DATE.fullmatch(value):
+            self.fail("invalid", format="YYYY-MM-DD")
+        return super().to_internal_value(value)
+
+
+class Told(serializers.Serializer[Any]):
+    """A body: a field that is not known is refused, as it may be another misspelt."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
+        if unknown:
+            raise serializers.ValidationError({min(unknown): ["Unknown field."]})
+        return super().to_internal_value(data)
+
+
+def printable(text: str) -> None:
+    """Refuse what no event could name and no page shows. Raises ValidationError."""
+    if not text.isprintable():
+        raise serializers.ValidationError("Printable characters only.")
 
 
 class AgencyOut(serializers.ModelSerializer[Agency]):
@@ -36,12 +64,12 @@ class AgentOut(serializers.ModelSerializer[Agent]):
         fields = ["id", "agency", "external_id", "name", "email", "npn"]
 
 
-class AgentIn(serializers.Serializer[Any]):
+class AgentIn(Told):
     """A new agent; `external_id` is the dialer's own name for it."""
 
     agency = serializers.CharField(required=False, help_text="A code; the key's own.")
-    external_id = serializers.CharField(max_length=64)
-    name = serializers.CharField(max_length=200)
+    external_id = serializers.CharField(max_length=64, validators=[printable])
+    name = serializers.CharField(max_length=200, validators=[printable])
     email = serializers.EmailField(required=False, allow_blank=True)
     npn = serializers.RegexField(r"^[0-9]{0,10}$", required=False, allow_blank=True)
 
@@ -69,16 +97,16 @@ class SeatOut(serializers.ModelSerializer[Seat]):
         ]  # fmt: skip
 
 
-class SeatIn(serializers.Serializer[Any]):
+class SeatIn(Told):
     """A seat to add; dates are local to the agency, today without one."""
 
     agency = serializers.CharField(required=False, help_text="A code; the key's own.")
     agent = serializers.CharField(max_length=64)
-    on = serializers.DateField(required=False)
+    on = LocalDate(required=False)
 
 
-class RemovalIn(serializers.Serializer[Any]):
-    on = serializers.DateField(required=False)
+class RemovalIn(Told):
+    on = LocalDate(required=False)
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
@@ -90,17 +118,22 @@ class TransferIn(HandOverIn):
     agency = serializers.CharField(max_length=32)
 
 
-class CancellationIn(serializers.Serializer[Any]):
+class CancellationIn(Told):
     reason = serializers.CharField(max_length=500)
 
 
-class ReopeningIn(serializers.Serializer[Any]):
+class ReopeningIn(Told):
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
-class SeatFilter(serializers.Serializer[Any]):
-    """What a list of seats or agents is narrowed to."""
+class AgentFilter(serializers.Serializer[Any]):
+    """What a list of agents is narrowed to."""
 
     agency = serializers.CharField(required=False)
     agent = serializers.CharField(required=False, max_length=64)
-    on = serializers.DateField(required=False, help_text="Held on this date.")
+
+
+class SeatFilter(AgentFilter):
+    """What a list of seats is narrowed to."""
+
+    on = LocalDate(required=False, help_text="Held on this date.")

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from seats.agencies.queries import uplines_of, zones_of
+from seats.described import one_or_many
 from seats.keys.views import KeyView, several
 from seats.models import Agency, Agent, Seat
 from seats.periods import local_date, zone_on
@@ -29,6 +30,7 @@ from seats.roster.services import (
 from seats.serializers import (
     MOST,
     AgencyOut,
+    AgentFilter,
     AgentIn,
     AgentOut,
     CancellationIn,
@@ -50,7 +52,11 @@ class AgenciesView(KeyView):
     required_scope = "seats:read"
     serializer_class = AgencyOut
 
-    @extend_schema(operation_id="list_agencies", summary="Agencies within reach")
+    @extend_schema(
+        operation_id="list_agencies",
+        summary="Agencies within reach",
+        responses=AgencyOut(many=True),
+    )
     def get(self, request: Request) -> Response:
         rows = self.within(Agency.objects.all(), "pk")
         page = self.paginate_queryset(rows) or []
@@ -75,10 +81,13 @@ class AgentsView(KeyView):
     serializer_class = AgentOut
 
     @extend_schema(
-        operation_id="list_agents", summary="Agents", parameters=[SeatFilter]
+        operation_id="list_agents",
+        summary="Agents",
+        parameters=[AgentFilter],
+        responses=AgentOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(SeatFilter, request.query_params)
+        told = self.checked(AgentFilter, request.query_params)
         rows = self.within(Agent.objects.select_related("agency"), "agency")
         if "agency" in told:
             rows = rows.filter(agency=self.agency(told["agency"]))
@@ -89,7 +98,7 @@ class AgentsView(KeyView):
     @extend_schema(
         operation_id="add_agents",
         summary=f"Add an agent, or a list of up to {MOST}: all or none",
-        request=AgentIn,
+        request=one_or_many(AgentIn),
         responses={201: AgentOut(many=True)},
     )
     def post(self, request: Request) -> Response:
@@ -111,7 +120,12 @@ class SeatsView(KeyView):
     required_scope = READ_WRITE
     serializer_class = SeatOut
 
-    @extend_schema(operation_id="list_seats", summary="Seats", parameters=[SeatFilter])
+    @extend_schema(
+        operation_id="list_seats",
+        summary="Seats",
+        parameters=[SeatFilter],
+        responses=SeatOut(many=True),
+    )
     def get(self, request: Request) -> Response:
         told = self.checked(SeatFilter, request.query_params)
         rows = self.within(_seats(), "agency")
@@ -126,7 +140,7 @@ class SeatsView(KeyView):
     @extend_schema(
         operation_id="add_seats",
         summary=f"Add a seat, or a list of up to {MOST}: all or none",
-        request=SeatIn,
+        request=one_or_many(SeatIn),
         responses={201: SeatOut(many=True)},
     )
     def post(self, request: Request) -> Response:

@@ -14,6 +14,8 @@ from seats.errors import Refusal
 from seats.models import Agency
 from seats.periods import next_month
 
+SMALLEST_SHARE = Decimal("0.000001")  # percent; what the database can hold
+
 
 class SharesNotWhole(Refusal):
     code = "shares_not_whole"
@@ -41,8 +43,13 @@ def set_payer_shares(
     Holds until the next set. Raises SharesNotWhole, OtherCurrency, MonthCutOff.
     Repeating appends the same set again and changes nothing.
     """
-    if sum(shares.values()) != 100 or min(shares.values()) <= 0:
-        raise SharesNotWhole("Shares are above 0 and sum to 100 %.", field="shares")
+    for percent in shares.values():
+        fits = percent.is_finite() and 0 < percent <= 100
+        if not fits or percent % SMALLEST_SHARE:
+            message = "Shares are above 0 and have at most 6 decimal places."
+            raise SharesNotWhole(message, field="shares")
+    if sum(shares.values()) != 100:
+        raise SharesNotWhole("Shares sum to 100 %.", field="shares")
     for payer in shares:
         if payer.currency != agency.currency:
             raise OtherCurrency(

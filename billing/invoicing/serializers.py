@@ -19,12 +19,20 @@ class Plain(serializers.Field):  # type: ignore[type-arg]
         return plain(value)
 
 
+@extend_schema_field({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"})
+class Month(serializers.DateField):
+    """A month, written 2026-10."""
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m")
+
+
 class DocumentOut(serializers.ModelSerializer[Document]):
     """An issued document; `label` is the number as printed."""
 
     id = serializers.UUIDField(source="public_id")
     payer = serializers.CharField(source="payer.code")
-    month = serializers.DateField(format="%Y-%m")
+    month = Month()
     price_list = serializers.CharField(source="price_list.code", default="")
     subtotal = Plain()
     tax = Plain()
@@ -43,7 +51,7 @@ class LineOut(serializers.ModelSerializer[DocumentLine]):
     """A line: `amount` is what it adds, now less before."""
 
     agency = serializers.CharField(source="agency.code")
-    month = serializers.DateField(format="%Y-%m")
+    month = Month()
     meter = serializers.CharField(source="meter.code", default=None, allow_null=True)
     price_list = serializers.CharField(source="price_list.code")
     raw = Plain()

@@ -62,6 +62,7 @@ class InvoicesView(KeyView):
         operation_id="list_invoices",
         summary="Issued invoices and credit notes",
         parameters=[DocumentFilter],
+        responses=DocumentOut(many=True),
     )
     def get(self, request: Request) -> Response:
         told = self.checked(DocumentFilter, request.query_params)
@@ -93,7 +94,11 @@ class InvoiceLinesView(KeyView):
     required_scope = "invoices:read"
     serializer_class = LineOut
 
-    @extend_schema(operation_id="list_invoice_lines", summary="Its lines")
+    @extend_schema(
+        operation_id="list_invoice_lines",
+        summary="Its lines",
+        responses=LineOut(many=True),
+    )
     def get(self, request: Request, public_id: UUID) -> Response:
         document = _document_of(self, public_id)
         rows = DocumentLine.objects.filter(document=document)

@@ -19,11 +19,10 @@ def keep_used_days(*, removals: list[Removal], staff: bool, **_: Any) -> None:
     """An agency cannot take a seat back to before its last use; staff may."""
     if staff:
         return
-    agents = {agent for removal in removals for agent in removal.agent_ids}
-    used = last_usage_dates(agents)
+    used = last_usage_dates(
+        {removal.seat.pk: removal.removed_on for removal in removals},
+        agency_ids={removal.seat.agency_id for removal in removals},
+    )
     for removal in removals:
-        last = max((used[a] for a in removal.agent_ids if a in used), default=None)
-        seat = removal.seat
-        within = seat.removed_on is None or (last and last < seat.removed_on)
-        if last and within and last >= seat.added_on and removal.removed_on < last:
-            raise UsedLater(f"{seat} was used on {last}.", field="on")
+        if last := used.get(removal.seat.pk):
+            raise UsedLater(f"{removal.seat} was used on {last}.", field="on")

@@ -9,10 +9,15 @@ REFUSED_HEADER = ["row", "code", "field", "message", "as it stood in the file"]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+def safe_cell(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
 def refused_cells(row: RefusedRow) -> list[str]:
-    """A refused row as cells, none of which a spreadsheet takes for a formula."""
+    """A refused row as safe cells."""
     cells = [str(row.row), row.code, row.field, row.message, *row.cells]
-    return [f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells]
+    return [safe_cell(cell) for cell in cells]
 
 
 def refused_csv(record: UsageImport) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import UnsupportedMediaType
@@ -21,6 +20,7 @@ from billing.metering.serializers import (
     decode_events,
 )
 from billing.metering.services import ingest_events
+from seats.described import schema_of
 from seats.errors import Refusal
 from seats.keys.views import KeyView
 
@@ -56,22 +56,6 @@ class RawCloudEvents(RawParser):
     media_type = CLOUD_EVENTS
 
 
-def _schema_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """A struct as JSON schema, with what it is made of written out."""
-    (schema,), parts = msgspec.json.schema_components([struct])
-    return dict(_written_out(schema, parts))
-
-
-def _written_out(schema: Any, parts: dict[str, Any]) -> Any:
-    if isinstance(schema, list):
-        return [_written_out(one, parts) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _written_out(parts[schema["$ref"].rpartition("/")[2]], parts)
-    return {key: _written_out(value, parts) for key, value in schema.items()}
-
-
 class UsageEventsView(KeyView):
     """Take events in: each counted once for ever, a verdict for each."""
 
@@ -84,14 +68,14 @@ class UsageEventsView(KeyView):
         request={
             JSON: {
                 "oneOf": [
-                    _schema_of(Event),
-                    {"type": "array", "items": _schema_of(Event), "maxItems": 10_000},
+                    schema_of(Event),
+                    {"type": "array", "items": schema_of(Event), "maxItems": 10_000},
                 ]
             },
-            CLOUD_EVENT: _schema_of(CloudEvent),
-            CLOUD_EVENTS: {"type": "array", "items": _schema_of(CloudEvent)},
+            CLOUD_EVENT: schema_of(CloudEvent),
+            CLOUD_EVENTS: {"type": "array", "items": schema_of(CloudEvent)},
         },
-        responses={(200, JSON): _schema_of(Answer)},
+        responses={(200, JSON): schema_of(Answer)},
     )
     def post(self, request: Request) -> HttpResponse:
         told = decode_events(
@@ -118,7 +102,10 @@ def _body_of(request: Request) -> bytes:
         raise UnsupportedMediaType(encoding, "Send it without Content-Encoding.")
     if "Transfer-Encoding" in request.headers:
         raise LengthRequired("Send it with a Content-Length.")
-    if int(request.headers.get("Content-Length") or 0) > MOST_BYTES:
+    length = request.headers.get("Content-Length") or "0"
+    if not (length.isascii() and length.isdecimal()):
+        raise LengthRequired("The Content-Length is no number.")
+    if int(length) > MOST_BYTES:
         raise BodyTooLarge(f"At most {MOST_BYTES} bytes.")
     body = request.data
     return body if isinstance(body, bytes) else b""

@@ -41,13 +41,14 @@ def quote(
     """The bill of a scenario, decimals as strings.
 
     `published` finds the list of a currency and month where the scenario brings
-    none. Raises BadScenario, or what `published` refuses.
+    none. Raises BadScenario, UnknownCurrency, or what `published` refuses.
     """
     month = parse_month(scenario.month)
     zone = parse_zone(scenario.timezone)
     if scenario.price_list:
         prices = parse_terms(scenario.price_list)
     else:
+        minor_digits(scenario.currency)
         prices = published(scenario.currency, month)
     rows = _seat_days(scenario.seats, month, zone)
     seat_days = sum(days for _, days in rows)

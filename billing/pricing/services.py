@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from billing.money import minor_digits, plain
 from billing.pricing import defaults
@@ -49,7 +49,11 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
         draft.status = PriceList.Status.PUBLISHED
         draft.published_at = now
         draft.content_hash = content_hash(terms, draft.starts_on, draft.seat_includes)
-        draft.save(update_fields=["status", "published_at", "content_hash"])
+        try:
+            with transaction.atomic():
+                draft.save(update_fields=["status", "published_at", "content_hash"])
+        except IntegrityError as error:  # somebody published another one meanwhile
+            raise _taken(draft) from error
         content = list_content(terms, draft.starts_on, draft.seat_includes)
         event = NewEvent(
             PLATFORM,
@@ -66,7 +70,7 @@ def _require_notice(draft: PriceList, now: datetime) -> None:
         currency=draft.currency, status=PriceList.Status.PUBLISHED
     )
     if published.filter(starts_on=draft.starts_on).exists():
-        raise MonthTaken(f"A list starts in {draft.starts_on:%B %Y} already.")
+        raise _taken(draft)
     days = max(settings.BILLING["PRICE_NOTICE_DAYS"], 2)
     earliest = (now + timedelta(days=days)).date()
     if published.exists() and draft.starts_on < earliest:
@@ -74,6 +78,12 @@ def _require_notice(draft: PriceList, now: datetime) -> None:
             f"Prices change with {days} days' notice, so not before {earliest}.",
             field="starts_on",
         )
+
+
+def _taken(draft: PriceList) -> MonthTaken:
+    return MonthTaken(
+        f"A list starts in {draft.starts_on:%B %Y} already.", field="starts_on"
+    )
 
 
 def content_hash(terms: PriceListTerms, starts_on: date, includes: list[str]) -> str:

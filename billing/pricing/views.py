@@ -4,7 +4,6 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -15,8 +14,52 @@ from billing.money import minor_digits
 from billing.pricing.models import PriceList
 from billing.pricing.queries import published_price_list, published_terms
 from billing.pricing.quoting import quote
-from billing.pricing.scenarios import BadScenario, decode_scenario, parse_month
+from billing.pricing.scenarios import (
+    BadScenario,
+    Scenario,
+    decode_scenario,
+    parse_month,
+)
 from billing.pricing.services import list_content
+from seats.described import schema_of
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    """An object with exactly these fields; a name of a type stands for it."""
+    return {
+        "type": "object",
+        "properties": {
+            name: {"type": kind.split("|")} if isinstance(kind, str) else kind
+            for name, kind in properties.items()
+        },
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _list(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item}
+
+
+TIER = _object(up_to="string|null", unit_price="string", flat_fee="string")
+RATE = _object(
+    meter="string", minimum="string", increment="string", unit_size="string",
+    model="string", unit_price="string|null", included_per_seat="string",
+    package_size="string|null", tiers=_list(TIER),
+)  # fmt: skip
+PRICE_LIST = _object(
+    code="string", currency="string", starts_on="string", seat_price="string",
+    seat_includes=_list({"type": "string"}), rates=_list(RATE), hash="string",
+)  # fmt: skip
+LINE = _object(
+    kind="string", meter="string|null", description="string", quantity="string",
+    unit_price="string|null", amount="string",
+)  # fmt: skip
+SEAT = _object(agent="string", days="integer", amount="string")
+BILL = _object(
+    currency="string", lines=_list(LINE), seats=_list(SEAT), subtotal="string",
+    total="string",
+)  # fmt: skip
 
 
 class PublicView(APIView):
@@ -36,7 +79,7 @@ class PriceListView(PublicView):
             OpenApiParameter("currency", str, description="USD"),
             OpenApiParameter("month", str, description="2026-10; this month without"),
         ],
-        responses=OpenApiTypes.OBJECT,
+        responses={(200, "application/json"): PRICE_LIST},
         auth=[],
     )
     def get(self, request: Request) -> Response:
@@ -59,8 +102,8 @@ class QuoteView(PublicView):
     @extend_schema(
         operation_id="quote",
         summary="What a month would cost",
-        request=OpenApiTypes.OBJECT,
-        responses=OpenApiTypes.OBJECT,
+        request={"application/json": schema_of(Scenario)},
+        responses={(200, "application/json"): BILL},
         auth=[],
     )
     def post(self, request: Request) -> Response:
@@ -68,4 +111,6 @@ class QuoteView(PublicView):
             body = request.body
         except RequestDataTooBig as error:
             raise BadScenario("too_large", "The scenario is too large.") from error
+        except ValueError as error:
+            raise BadScenario("bad_json", "The Content-Length is no number.") from error
         return Response(quote(decode_scenario(body), published_price_list))

@@ -4,7 +4,8 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.views import defaults
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.views import set_rollback
@@ -12,6 +13,7 @@ from rest_framework.views import set_rollback
 from seats.errors import Refusal
 
 CONTENT_TYPE = "application/problem+json"
+API = "/api/"
 # What stands against something that is there already; all other refusals are 422.
 STATUSES = dict.fromkeys(
     ["agent_exists", "agent_has_a_seat", "code_taken", "seat_has_a_holder"], 409
@@ -63,6 +65,27 @@ def as_problem(error: Exception, context: dict[str, Any]) -> JsonResponse | None
         field=field,
         **headers,
     )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """What no route even saw: a problem for programs, a page for people."""
+    if not request.path.startswith(API):
+        return defaults.bad_request(request, exception)
+    return problem(400, "bad_request", "The request is not well formed.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """No such route: a problem for programs, a page for people."""
+    if not request.path.startswith(API):
+        return defaults.page_not_found(request, exception)
+    return problem(404, "not_found", "Not found.")
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Our own fault: a problem for programs, a page for people."""
+    if not request.path.startswith(API):
+        return defaults.server_error(request)
+    return problem(500, "server_error", "This is our fault; try again later.")
 
 
 def _first_of(path: str, detail: Any) -> tuple[str, Any]:

@@ -1,7 +1,30 @@
-"""How the description of the API names the keys."""
+"""How the description of the API names keys, pages, and what can go wrong."""
+
+from http import HTTPStatus
+from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+
+from config.http.errors import CONTENT_TYPE
+
+KEYED = (401, 403)
+ALWAYS = (400, 404, 406, 422, 429)
+WITH_A_BODY = (409, 411, 413, 415)
+PROBLEM = {
+    "type": "object",
+    "description": "What went wrong, as RFC 9457 has it.",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable; made for programs."},
+        "detail": {"type": "string", "description": "Made for people."},
+        "field": {"type": "string", "description": "Where in what was sent."},
+    },
+    "required": ["type", "title", "status", "code", "detail"],
+    "additionalProperties": False,
+}
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -12,3 +35,45 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer"}
+
+
+class Described(AutoSchema):
+    """Lists come in pages where they are read, and whole where they are written."""
+
+    def _get_paginator(self) -> Any:
+        if self.method != "GET":
+            return None
+        return super()._get_paginator()  # type: ignore[no-untyped-call]
+
+
+def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Say of every operation which problems it answers with; each is described once."""
+    parts = result["components"]
+    parts["schemas"]["Problem"] = PROBLEM
+    parts["responses"] = {
+        _name(status): _problem(status) for status in KEYED + ALWAYS + WITH_A_BODY
+    }
+    for path in result["paths"].values():
+        for operation in path.values():
+            for status in _problems_of(operation):
+                answer = {"$ref": f"#/components/responses/{_name(status)}"}
+                operation["responses"].setdefault(str(status), answer)
+    return result
+
+
+def _problems_of(operation: dict[str, Any]) -> list[int]:
+    keyed = KEYED if {} not in operation.get("security", [{}]) else ()
+    body = WITH_A_BODY if "requestBody" in operation else ()
+    return sorted([*ALWAYS, *keyed, *body])
+
+
+def _name(status: int) -> str:
+    return HTTPStatus(status).name.title().replace("_", "")
+
+
+def _problem(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {CONTENT_TYPE: {"schema": schema}},
+    }

@@ -8,11 +8,10 @@ from seats.roster.models import Seat, SeatVersion
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A seat about to end on a date, and who may have used it."""
+    """A seat about to end on a date."""
 
     seat: Seat
     removed_on: date
-    agent_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

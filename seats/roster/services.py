@@ -278,14 +278,7 @@ def _by_seat(moves: Sequence[Move], locked: SeatsLocked) -> list[tuple[Seat, Age
 def _announce_leaving(
     locked: SeatsLocked, dates: Mapping[int, date], *, staff: bool
 ) -> None:
-    removals = [
-        Removal(
-            seat,
-            dates[seat.pk],
-            tuple({version.agent_id for version in locked.versions[seat.pk]}),
-        )
-        for seat in locked.seats
-    ]
+    removals = [Removal(seat, dates[seat.pk]) for seat in locked.seats]
     seats_leaving.send(Seat, removals=removals, staff=staff)
 
 

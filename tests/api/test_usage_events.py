@@ -287,6 +287,24 @@ class TestDescription:
         }
         assert "ApiKey" in answer.json()["components"]["securitySchemes"]
 
+    def test_problems_are_described_once_and_named_by_every_route(self, client):
+        told = client.get("/api/schema/?format=json").json()
+
+        for path in told["paths"].values():
+            for operation in path.values():
+                answers = {
+                    status: answer.get("$ref", "")
+                    for status, answer in operation["responses"].items()
+                    if status >= "400"
+                }
+                assert {"400", "404", "422", "429"} <= set(answers)
+                assert ("401" in answers) == ("security" in operation)
+                assert ("415" in answers) == ("requestBody" in operation)
+                for ref in answers.values():
+                    part = told["components"]["responses"][ref.rpartition("/")[2]]
+                    (content,) = part["content"].values()
+                    assert content["schema"]["$ref"].endswith("/Problem")
+
     def test_the_page_loads_nothing_from_elsewhere(self, client):
         page = client.get("/api/docs/").content.decode()
 

@@ -5,12 +5,14 @@ from decimal import Decimal
 
 import pytest
 from django.contrib import admin
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 
+from billing.accounts.models import PayerShareSet
 from billing.accounts.services import set_payer_shares
 from billing.invoicing.models import Document, RunItem
 from billing.pricing.models import PriceList
+from billing.webhooks.models import OutboxEvent
 from seats.models import Agency, Member, Seat, User
 from tests.build import (
     APRIL,
@@ -149,6 +151,73 @@ class TestAgency:
 
         assert answer.status_code == 200
         assert b"is taken" in answer.content
+
+
+class TestPayerShares:
+    ADD = reverse_lazy("admin:billing_payershareset_add")
+
+    def add(self, staff, shares, agency="SUNRISE", starts_on="2026-05-01"):
+        told = {
+            "agency": Agency.objects.get(code=agency).pk, "starts_on": starts_on,
+            "shares": shares, "reason": "Sponsored",
+        }  # fmt: skip
+        return staff.post(self.ADD, told)
+
+    def test_are_recorded_from_a_date_on_by_the_service(self, staff):
+        for code in ("TOP", "SUNRISE"):
+            make_agency(code)
+
+        assert staff.get(self.ADD).status_code == 200
+        answer = self.add(staff, "TOP 62.5\n\n SUNRISE  37.5 \n")
+
+        assert answer.status_code == 302
+        recorded = PayerShareSet.objects.get()
+        assert (recorded.starts_on, recorded.reason) == (date(2026, 5, 1), "Sponsored")
+        assert recorded.actor == "staff@example.com"
+        shares = recorded.shares.values_list("payer__code", "percent")
+        assert dict(shares) == {"TOP": Decimal("62.5"), "SUNRISE": Decimal("37.5")}
+        page = reverse("admin:billing_payershareset_change", args=[recorded.pk])
+        assert b"62.5" in staff.get(page).content
+        assert staff.post(page, {"starts_on": "2026-06-01"}).status_code == 403
+
+    @pytest.mark.parametrize(
+        ("shares", "said"),
+        [
+            ("TOP 60\nSUNRISE 30", "sum to 100"),
+            ("TOP 100\nSUNRISE 0", "above 0"),
+            ("TOP 110\nSUNRISE -10", "above 0"),
+            ("TOP NaN", "above 0"),
+            ("TOP 1e40", "above 0"),
+            ("TOP sNaN", "above 0"),
+            ("TOP 33.3333333\nSUNRISE 66.6666667", "6 decimal places"),
+            ("TOP 50\nTOP 50", "two lines"),
+            ("TOP", "one number"),
+            ("TOP 50 50", "one number"),
+            ("TOP half", "one number"),
+            ("NOBODY 100", "no agency NOBODY"),
+            ("EURO 100", "pays in EUR"),
+            ("", "required"),
+        ],
+    )
+    def test_say_what_is_wrong_and_record_nothing(self, staff, shares, said):
+        for code in ("TOP", "SUNRISE"):
+            make_agency(code)
+        make_agency("EURO", currency="EUR")
+
+        answer = self.add(staff, shares)
+
+        assert answer.status_code == 200
+        assert said in answer.content.decode()
+        assert not PayerShareSet.objects.exists()
+        assert not OutboxEvent.objects.filter(type="payer_shares.changed").exists()
+
+    def test_of_a_closed_month_are_refused_at_the_date(self, staff):
+        make_books()
+
+        answer = self.add(staff, "A0 100", agency="A0", starts_on="2026-03-31")
+
+        assert "closed through March 2026" in answer.content.decode()
+        assert PayerShareSet.objects.count() == 1
 
 
 class TestActions:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from billing.accounts.models import Account
 from billing.invoicing.models import BillingRun, Document, RunItem
@@ -16,6 +16,8 @@ from billing.invoicing.services.runs import start_run
 from billing.invoicing.signals import step_reached
 from billing.invoicing.verification.services import verify_books
 from billing.metering.models import EventKey, UsageDay, UsageEvent
+from billing.pricing.models import PriceList
+from billing.pricing.services import MonthTaken, publish_price_list
 from seats.cutoffs.models import Books
 from seats.cutoffs.services import stamp_facts, take_cut
 from seats.models import Agency, SeatHolding
@@ -26,6 +28,7 @@ from tests.build import (
     APRIL_2,
     MARCH,
     MARCH_1,
+    MAY,
     MAY_2,
     call,
     make_agency,
@@ -97,6 +100,17 @@ class TestSeats:
         assert (report.findings, report.pending_facts) == ([], 0)
         total = sum(document.total for document in Document.objects.all())
         assert total == Decimal("100.00")
+
+    def test_no_seat_has_two_holders_on_a_date_whoever_writes_them(self):
+        """Services wait for the seat's row; the constraint binds everybody else."""
+        agency = make_agency()
+        (seat,) = make_seats(agency, "ana")
+        (ben,) = make_agents(agency, "ben")
+
+        with pytest.raises(IntegrityError, match="one_holder_per_seat_and_date"):
+            SeatHolding.objects.create(
+                seat=seat, agent=ben, agency=agency, starts_on=date(2026, 3, 9)
+            )
 
 
 class TestEvents:
@@ -331,6 +345,49 @@ class TestRuns:
             )
             for agency in Agency.objects.all()
         ] == [[1, 2]] * 12
+
+
+class TestDrafts:
+    def test_a_payer_has_one_draft_at_a_time_whoever_writes_them(
+        self, run_in_threads, settings
+    ):
+        """Closers wait for the payer's row; the index binds everybody else."""
+        settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": timedelta(days=2)}
+        make_prices()
+        make_seats(make_agency(), "ana")
+        close_due(now=APRIL_2, run=start_run(month=MARCH, actor="test", now=APRIL_2))
+        columns = [
+            field.attname
+            for field in Document._meta.concrete_fields
+            if field.name not in {"id", "public_id"}
+        ]
+        (draft,) = Document.objects.values(*columns)
+
+        results = run_in_threads(*[lambda: Document.objects.create(**draft)] * 2)
+
+        assert all(isinstance(result, IntegrityError) for result in results)
+        assert all("one_draft_per_payer" in str(result) for result in results)
+
+
+class TestPrices:
+    def test_one_of_two_lists_that_are_published_for_a_month_at_once_holds(
+        self, run_in_threads
+    ):
+        make_prices()
+        drafts = [
+            PriceList.objects.create(
+                code=code, currency="USD", starts_on=MAY, seat_price=49
+            )
+            for code in ("ONE", "TWO")
+        ]
+
+        results = run_in_threads(
+            *[lambda d=d: publish_price_list(price_list=d, now=MARCH_1) for d in drafts]
+        )
+
+        refused = [result for result in results if isinstance(result, MonthTaken)]
+        assert len(refused) == 1
+        assert PriceList.objects.filter(starts_on=MAY, status="published").count() == 1
 
 
 class TestErrors:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, transaction
 
-from billing.pricing.models import Meter, PriceList, Rate
+from billing.money import UnknownCurrency
+from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.pricing.queries import published_price_list
 from billing.pricing.rating import BadRate
 from billing.pricing.services import (
@@ -16,6 +17,7 @@ from billing.pricing.services import (
     NoticeTooShort,
     publish_price_list,
 )
+from billing.webhooks.models import OutboxEvent
 from tests.build import make_prices
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +40,11 @@ def make_draft(starts_on: date = MAY, **rate: Any) -> PriceList:
 @pytest.fixture(autouse=True)
 def prices():
     make_prices()
+
+
+def add_rate(price_list: PriceList) -> None:
+    meter = Meter.objects.get(code="sms.segment")
+    Rate.objects.create(price_list=price_list, meter=meter, unit_price=1)
 
 
 class TestPublishing:
@@ -79,6 +86,60 @@ class TestPublishing:
         with pytest.raises(NotADraft):
             publish_price_list(price_list=draft, now=NOW)
 
+    def test_counts_the_notice_by_whole_days_from_the_moment(self):
+        """30 days before 1 May is 1 April, up to its last second (UTC)."""
+        last = datetime(2026, 4, 1, 23, 59, 59, tzinfo=UTC)
+
+        with pytest.raises(NoticeTooShort):
+            publish_price_list(price_list=make_draft(), now=last + timedelta(seconds=1))
+        publish_price_list(price_list=PriceList.objects.get(starts_on=MAY), now=last)
+
+    def test_needs_no_notice_for_the_first_list_of_a_currency(self):
+        first = make_draft()
+        PriceList.objects.filter(pk=first.pk).update(currency="EUR")
+
+        publish_price_list(price_list=first, now=datetime(2026, 7, 1, tzinfo=UTC))
+
+        assert published_price_list("EUR", MAY).seat_price == 49
+
+    def test_lets_two_currencies_change_in_one_month(self):
+        publish_price_list(price_list=make_draft(), now=NOW)
+        euro = make_draft(JUNE)
+        PriceList.objects.filter(pk=euro.pk).update(currency="EUR", starts_on=MAY)
+
+        publish_price_list(price_list=euro, now=NOW)
+
+        assert published_price_list("EUR", MAY).code == euro.code
+
+    def test_refuses_an_unknown_currency(self):
+        draft = make_draft()
+        PriceList.objects.filter(pk=draft.pk).update(currency="XXX")
+
+        with pytest.raises(UnknownCurrency):
+            publish_price_list(price_list=draft, now=NOW)
+
+    def test_leaves_a_refused_draft_as_it_was_and_tells_nobody(self):
+        draft = make_draft()
+        told = OutboxEvent.objects.count()
+
+        with pytest.raises(NoticeTooShort):
+            publish_price_list(price_list=draft, now=datetime(2026, 4, 2, tzinfo=UTC))
+
+        draft.refresh_from_db()
+        assert (draft.status, draft.published_at, draft.content_hash) == (
+            "draft", None, "",
+        )  # fmt: skip
+        assert OutboxEvent.objects.count() == told
+
+    def test_announces_the_list_with_its_hash(self):
+        published = publish_price_list(price_list=make_draft(), now=NOW)
+
+        event = OutboxEvent.objects.latest("pk")
+        assert (event.type, event.subject) == (
+            "price_list.published", f"price_list:{published.code}",
+        )  # fmt: skip
+        assert event.payload["hash"] == published.content_hash
+
     def test_refuses_a_rate_that_says_nothing(self):
         with pytest.raises((BadRate, DatabaseError)):
             publish_price_list(price_list=make_draft(unit_price=None), now=NOW)
@@ -92,13 +153,27 @@ class TestGuards:
             lambda row: PriceList.objects.filter(pk=row.pk).update(status="draft"),
             lambda row: Rate.objects.filter(price_list=row).update(unit_price=1),
             lambda row: Rate.objects.filter(price_list=row).delete(),
+            lambda row: PriceList.objects.filter(pk=row.pk).update(starts_on=JUNE),
+            lambda row: PriceList.objects.filter(pk=row.pk).update(seat_includes=["x"]),
+            lambda row: add_rate(row),
+            lambda row: RateTier.objects.create(
+                rate=row.rates.get(), position=0, unit_price=1
+            ),
+            lambda row: Rate.objects.filter(price_list__status="draft").update(
+                price_list=row
+            ),
+            lambda row: Rate.objects.filter(price_list=row).update(
+                price_list=PriceList.objects.get(status="draft")
+            ),
             lambda row: row.delete(),
         ],
     )
     def test_a_published_list_never_changes(self, change):
         published = publish_price_list(price_list=make_draft(), now=NOW)
+        make_draft(JUNE)
 
-        with pytest.raises(DatabaseError), transaction.atomic():
+        refused = pytest.raises(DatabaseError, match="never changes")
+        with refused, transaction.atomic():
             change(published)
 
     def test_a_list_starts_on_the_first_of_a_month(self):

@@ -1,0 +1,155 @@
+"""A seat is not taken back to before its last use."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from billing.metering.models import UsageDay
+from billing.metering.queries import LAST_USES, last_usage_dates
+from billing.metering.receivers import UsedLater
+from seats.cutoffs.services import take_cut
+from seats.models import Seat
+from seats.roster.services import (
+    add_seats,
+    cancel_seats,
+    hand_over_seats,
+    remove_seats,
+    transfer_seats,
+)
+from tests.build import (
+    MARCH,
+    call,
+    make_agency,
+    make_agents,
+    make_prices,
+    make_seats,
+    use,
+)
+
+pytestmark = pytest.mark.django_db
+BY: dict[str, Any] = {"actor": "ana", "now": datetime(2026, 3, 31, 12, tzinfo=UTC)}
+
+
+def march(day: int) -> date:
+    return date(2026, 3, day)
+
+
+def use_on(day: int, agent: str = "ana", **changes: Any) -> None:
+    at = datetime(2026, 3, day, 16, tzinfo=UTC)
+    (verdict,) = use(call(agent=agent, occurred_at=at, **changes))
+    assert verdict.status == "accepted"
+
+
+@pytest.fixture
+def seat(db) -> Seat:
+    make_prices()
+    (seat,) = make_seats(make_agency(), "ana")
+    return seat
+
+
+class TestKeepUsedDays:
+    def test_refuses_a_removal_before_the_last_use_and_takes_one_on_it(self, seat):
+        use_on(5)
+        use_on(10)
+
+        with pytest.raises(UsedLater, match="2026-03-10"):
+            remove_seats(seats=[seat], on=march(9), **BY)
+        remove_seats(seats=[seat], on=march(10), **BY)
+
+    def test_lets_staff_take_it_back_further(self, seat):
+        use_on(10)
+
+        remove_seats(seats=[seat], on=march(5), staff=True, reason="Left", **BY)
+
+        assert Seat.objects.get().removed_on == march(5)
+
+    def test_does_not_mind_an_unanswered_call(self, seat):
+        use_on(10, quantity=Decimal(0))
+
+        remove_seats(seats=[seat], on=march(5), **BY)
+
+    def test_holds_for_transfers_and_cancellations(self, seat):
+        use_on(10)
+        (to,) = make_agents(make_agency("OTHER"), "ana")
+
+        with pytest.raises(UsedLater):
+            transfer_seats(moves=[(seat, to)], on=march(9), **BY)
+        with pytest.raises(UsedLater):
+            cancel_seats(seats=[seat], reason="Typo", **BY)
+
+    def test_does_not_mind_a_call_that_was_taken_back_under_a_later_cut(self, seat):
+        use_on(10)
+        take_back(UsageDay.objects.get())
+
+        remove_seats(seats=[seat], on=march(5), **BY)
+
+    def test_still_minds_what_is_left_of_such_a_day(self, seat):
+        use_on(10)
+        use_on(10, id="kept")
+        take_back(UsageDay.objects.get(), part=Decimal("0.5"))
+
+        with pytest.raises(UsedLater):
+            remove_seats(seats=[seat], on=march(5), **BY)
+
+    def test_asks_who_held_the_seat_when_it_was_used(self, seat):
+        (ben,) = make_agents(seat.agency, "ben")
+        hand_over_seats(moves=[(seat, ben)], on=march(8), **BY)
+        add_seats(agents=[seat.agent], on=march(8), **BY)
+        use_on(20, "ana")  # on her new seat
+
+        remove_seats(seats=[seat], on=march(15), **BY)
+
+    def test_is_not_led_astray_by_a_later_seat_of_the_agent(self, seat):
+        use_on(10)
+        remove_seats(seats=[seat], on=march(12), **BY)
+        add_seats(agents=[seat.agent], on=march(20), **BY)
+        use_on(25)
+
+        with pytest.raises(UsedLater, match="2026-03-10"):
+            remove_seats(seats=[seat], on=march(5), **BY)
+
+
+class TestLastUsageDates:
+    def test_asks_the_days_of_the_agencies_by_their_index(self, seat):
+        use_on(10)
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            told: dict[str, Any] = {
+                "seats": [seat.pk],
+                "dates": [MARCH],
+                "first": MARCH,
+            }
+            cursor.execute(
+                "EXPLAIN " + LAST_USES, {**told, "agencies": [seat.agency_id]}
+            )
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+
+        assert "Seq Scan on billing_usageday" not in plan
+        assert "agency_id = ANY" in plan.partition("billing_usageday")[2]
+
+    def test_takes_one_query_for_many_seats(self, seat, django_assert_num_queries):
+        seats = [seat, *make_seats(seat.agency, *"bcdefgh")]
+        use_on(10)
+
+        with django_assert_num_queries(1):
+            found = last_usage_dates(
+                {one.pk: MARCH for one in seats}, agency_ids=[seat.agency_id]
+            )
+
+        assert found == {seat.pk: march(10)}
+
+    def test_of_no_seats_is_empty(self):
+        assert last_usage_dates({}, agency_ids=[]) == {}
+
+
+def take_back(day: UsageDay, *, part: Decimal = Decimal(1)) -> None:
+    """The row that a correction of that day leaves under the next cut-off."""
+    taken = take_cut([day.agency_id], closing=date(2026, 2, 1))[day.agency_id]
+    UsageDay.objects.create(
+        agency_id=day.agency_id, agent_id=day.agent_id, meter_id=day.meter_id,
+        breakdown=day.breakdown, used_on=day.used_on, cutoff=taken + 1, events=0,
+        raw=-day.raw * part, billable=-day.billable * part,
+    )  # fmt: skip
