@@ -8,10 +8,11 @@ from billing.invoicing.views import (
     InvoiceView,
     NextInvoicesView,
 )
-from billing.metering.views import UsageEventsView
+from billing.metering.views import UsageEventsView, UsageView
 from billing.pricing.views import PriceListView, QuoteView
 
 urlpatterns = [
+    path("usage", UsageView.as_view()),
     path("usage-events", UsageEventsView.as_view()),
     path("invoices", InvoicesView.as_view()),
     path("invoices/preview", NextInvoicesView.as_view()),

@@ -1,22 +1,11 @@
 """Issued documents and their lines as the API tells them."""
 
-from decimal import Decimal
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from billing.invoicing.models import Document, DocumentLine
-from billing.money import plain
-
-
-@extend_schema_field(OpenApiTypes.STR)
-class Plain(serializers.Field):  # type: ignore[type-arg]
-    """A decimal as text, without idle zeros."""
-
-    def to_representation(self, value: Decimal) -> str:
-        return plain(value)
+from billing.metering.serializers import Plain
 
 
 class DocumentOut(serializers.ModelSerializer[Document]):
