@@ -5,7 +5,7 @@ Dates are local dates of the agency, ranges half-open; sums are in raw units.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ from django.db.models import F, Max, Model, Q, QuerySet, Sum
 from django.db.models.fields.json import KT
 from django.db.models.functions import TruncMonth
 
+from billing.metering.events import CountedEvent
 from billing.metering.models import UsageDay, UsageEvent
 from billing.money import plain, round_places
 from billing.pricing.models import Meter
@@ -184,20 +185,6 @@ def _narrow(rows: QuerySet[Row], **narrowed: str) -> QuerySet[Row]:
     if "dial_mode" in narrowed:
         rows = rows.filter(breakdown=narrowed["dial_mode"])
     return rows
-
-
-class CountedEvent(NamedTuple):
-    """An event as it was counted; what took another back is below zero."""
-
-    id: str
-    source: str
-    agent: str | None
-    dial_mode: str
-    occurred_at: datetime
-    started_at: str | None
-    raw: Decimal
-    billable: Decimal
-    cutoff: int
 
 
 def counted_events(
