@@ -81,7 +81,7 @@ class SeatsOut(serializers.Serializer[Any]):
     """What is behind a seat line; the parts sum to the agency's charge."""
 
     agency = serializers.CharField()
-    month = serializers.DateField(format="%Y-%m")
+    month = serializers.CharField(help_text="2026-10")
     charge = Plain()
     includes = serializers.ListField(child=serializers.CharField())
     seats = SeatPartOut(many=True)
@@ -122,7 +122,7 @@ class RoundingOut(serializers.Serializer[Any]):
     """What the steps in which calls are counted cost an agency in a month."""
 
     agency = serializers.CharField()
-    month = serializers.DateField(format="%Y-%m")
+    month = serializers.CharField(help_text="2026-10")
     currency = serializers.CharField()
     meters = MeterRoundingOut(many=True)
 
@@ -144,7 +144,7 @@ class ForecastOut(serializers.Serializer[Any]):
     """A month so far and at its end; `basis` says what the average was taken of."""
 
     agency = serializers.CharField()
-    month = serializers.DateField(format="%Y-%m")
+    month = serializers.CharField(help_text="2026-10")
     as_of = serializers.DateField()
     currency = serializers.CharField(source="forecast.currency")
     basis = serializers.ChoiceField(

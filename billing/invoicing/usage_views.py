@@ -1,5 +1,6 @@
 """What is behind the amounts: calls, seats, steps, and where a month is heading."""
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -101,7 +102,7 @@ class LineSeatsView(KeyView):
         )
         answer = {
             "agency": line.agency.code,
-            "month": line.month,
+            "month": f"{line.month:%Y-%m}",
             "charge": line.charge,
             "includes": line.price_list.seat_includes,
             "seats": seats,
@@ -124,14 +125,10 @@ class RoundingView(KeyView):
     def get(self, request: Request) -> Response:
         told = self.checked(MonthFilter, request.query_params)
         agency = self.agency(told.get("agency", ""))
-        month = (
-            self.month(told["month"])
-            if "month" in told
-            else month_of(self.today(agency))
-        )
+        month = _month(self, told, self.today(agency))
         answer = {
             "agency": agency.code,
-            "month": month,
+            "month": f"{month:%Y-%m}",
             "currency": agency.currency,
             "meters": rounding_report(agency=agency, month=month),
         }
@@ -154,10 +151,10 @@ class ForecastView(KeyView):
         told = self.checked(MonthFilter, request.query_params)
         agency = self.agency(told.get("agency", ""))
         today = self.today(agency)
-        month = self.month(told["month"]) if "month" in told else month_of(today)
+        month = _month(self, told, today)
         answer = {
             "agency": agency.code,
-            "month": month,
+            "month": f"{month:%Y-%m}",
             "as_of": today,
             "forecast": month_forecast(agency=agency, month=month, today=today),
         }
@@ -174,6 +171,10 @@ def calls_file(line: DocumentLine, kind: str) -> StreamingHttpResponse:
         content_type=download.media_type,
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
+
+
+def _month(view: KeyView, told: dict[str, Any], today: date) -> date:
+    return view.month(told["month"]) if "month" in told else month_of(today)
 
 
 def _line_of(
