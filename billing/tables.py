@@ -11,7 +11,7 @@ from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 ROWS_A_PIECE = 1_000
-ROWS_A_GROUP = 20_000
+ROWS_A_GROUP = 10_000
 
 
 def safe_cell(text: str) -> str:

@@ -1,9 +1,10 @@
 """The calls behind a line, each with what it adds to the month's charge. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from typing import NamedTuple
 
 from billing.metering.events import CountedEvent
@@ -31,6 +32,31 @@ class Call(NamedTuple):
     source: str
     id: str
     counted: str
+
+
+class Billed(NamedTuple):
+    """An earlier document with a line for the same thing, and when it was voided."""
+
+    cutoff: int
+    void_cutoff: int | None
+
+    def counts_at(self, cutoff: int) -> bool:
+        return self.void_cutoff is None or self.void_cutoff > cutoff
+
+
+def was_counted(fact: int, earlier: Sequence[Billed], *, cutoff: int) -> bool:
+    """Whether a fact of a cut-off is in what was billed before a line.
+
+    `earlier` are the documents before the line's own, in order; `cutoff` is that of
+    the line. A document counts what none that still held had counted; a void gives it
+    back to the next one.
+    """
+    holder: Billed | None = None
+    for document in earlier:
+        held = holder is not None and holder.counts_at(document.cutoff)
+        if fact <= document.cutoff and not held:
+            holder = document
+    return holder is not None and holder.counts_at(cutoff)
 
 
 class MonthPrices:
@@ -89,13 +115,15 @@ def itemise(
     events: Iterable[CountedEvent],
     *,
     prices: MonthPrices,
-    billed_cutoff: int,
+    counted_before: Callable[[int], bool],
     in_seconds: bool,
 ) -> Iterator[Call]:
     """The events as calls, in their order.
 
-    Those up to `billed_cutoff` were part of an earlier document's amount.
+    `counted_before` says of a cut-off whether its facts were part of an earlier
+    document's amount.
     """
+    is_before = cache(counted_before)
     for event in events:
         rate, amount = prices.price(event.billable)
         yield Call(
@@ -110,7 +138,7 @@ def itemise(
             amount_before_rounding=amount,
             source=event.source,
             id=event.id,
-            counted="before" if event.cutoff <= billed_cutoff else "now",
+            counted="before" if is_before(event.cutoff) else "now",
         )
 
 

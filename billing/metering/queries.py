@@ -232,7 +232,7 @@ class SteppedUsage(NamedTuple):
 
 # Whole numeric arithmetic, the formula of billable_raw: a quotient is never rounded.
 STEPPED = """
-    SELECT meter.code, sum(event.raw), sum(event.billable), {sums}
+    SELECT {columns}
     FROM billing_usageevent AS event
     JOIN billing_meter AS meter ON meter.id = event.meter_id
     WHERE event.agency_id = %s AND event.used_on >= %s AND event.used_on < %s
@@ -257,10 +257,11 @@ def stepped_usage(
     told: list[Any] = []
     for minimum, increment in steps:
         told += [increment, minimum, increment, minimum, increment]
-    statement = STEPPED.format(sums=", ".join([ONE_SUM] * len(steps)))
+    columns = ["meter.code", "sum(event.raw)", "sum(event.billable)"]
+    columns += [ONE_SUM] * len(steps)
     with connection.cursor() as cursor:
         told += [agency_id, whole.start, whole.end, raw_unit]
-        cursor.execute(statement, told)
+        cursor.execute(STEPPED.format(columns=", ".join(columns)), told)
         return [
             SteppedUsage(meter, raw, billable, list(sums))
             for meter, raw, billable, *sums in cursor.fetchall()

@@ -1,10 +1,11 @@
 """Exactly the calls that a line was computed from."""
 
 from collections.abc import Iterator
+from functools import partial
 
-from django.db.models import F
+from django.db.models import OuterRef, Subquery
 
-from billing.invoicing.itemised import Call, MonthPrices, itemise
+from billing.invoicing.itemised import Billed, Call, MonthPrices, itemise, was_counted
 from billing.invoicing.models import DocumentLine, Void
 from billing.invoicing.queries.facts import Span, facts_of
 from billing.metering.queries import counted_events
@@ -37,7 +38,9 @@ def calls_behind(line: DocumentLine) -> Iterator[Call]:
     return itemise(
         events,
         prices=prices,
-        billed_cutoff=_billed_cutoff(line, cutoff),
+        counted_before=partial(
+            was_counted, earlier=_billed_before(line), cutoff=cutoff
+        ),
         in_seconds=line.meter.raw_unit == "second",
     )
 
@@ -46,23 +49,20 @@ def _cutoff(line: DocumentLine) -> int:
     return int(line.document.cutoffs[str(line.agency_id)])
 
 
-def _billed_cutoff(line: DocumentLine, cutoff: int) -> int:
-    """Up to which cut-off the amount before was computed; 0: nothing was billed.
-
-    A document that was void by the line's own cut-off does not count, as it did not
-    when the line was written.
-    """
-    void = Void.objects.filter(
-        agency=line.agency_id, cutoff__lte=cutoff, document__payer=line.payer_id
-    )
+def _billed_before(line: DocumentLine) -> list[Billed]:
+    """The payer's earlier documents with a line for the same, in order."""
     earlier = DocumentLine.objects.filter(
         payer=line.payer_id,
         agency=line.agency_id,
         month=line.month,
         meter=line.meter_id,
         document__lt=line.document_id,
-    ).exclude(document__in=void.values("document"))
-    name = f"document__cutoffs__{line.agency_id}"
-    return max(
-        (int(told) for told in earlier.values_list(F(name), flat=True)), default=0
     )
+    void = Void.objects.filter(
+        document=OuterRef("document"), agency=OuterRef("agency")
+    ).values("cutoff")
+    told = earlier.order_by("document").values_list("document__cutoffs", Subquery(void))
+    return [
+        Billed(cutoffs[str(line.agency_id)], void_cutoff)
+        for cutoffs, void_cutoff in told
+    ]
