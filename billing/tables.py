@@ -38,11 +38,10 @@ def parquet_pieces(schema: Any, rows: Iterable[Sequence[Any]]) -> Iterator[bytes
     rows = iter(rows)
     with parquet.ParquetWriter(sink, schema) as writer:
         while group := list(itertools.islice(rows, ROWS_A_GROUP)):
-            columns = [
-                pyarrow.array(column, field.type)
-                for column, field in zip(zip(*group, strict=True), schema, strict=True)
-            ]
-            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
+            columns = zip(zip(*group, strict=True), schema, strict=True)
+            arrays = [pyarrow.array(column, field.type) for column, field in columns]
+            del group, columns  # before the next rows come
+            writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
             yield sink.taken()
     yield sink.taken()
 
