@@ -169,7 +169,8 @@ def told_events(
     )
     if dates.end is not None:
         events = events.filter(used_on__lt=dates.end)
-    return events.select_related("agency", "agent", "meter")
+    # Names of one page are looked up after it, not of all rows before it is cut.
+    return events.prefetch_related("agency", "agent", "meter")
 
 
 def _narrow(rows: QuerySet[Row], **narrowed: str) -> QuerySet[Row]:
