@@ -5,11 +5,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html_join
 
+from billing.invoicing.downloads import DOWNLOADS
 from billing.invoicing.models import BillingRun, Document, DocumentLine, RunItem
 from billing.invoicing.queries.statements import seat_statement
 from billing.invoicing.services.documents import (
@@ -19,6 +24,7 @@ from billing.invoicing.services.documents import (
 )
 from billing.invoicing.services.runs import release_item
 from billing.invoicing.tasks import close_due_items
+from billing.invoicing.usage_views import calls_file
 from billing.money import minor_digits, plain
 from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do, try_each
 
@@ -29,6 +35,7 @@ class LineInline(ReadOnlyInline):
     model = DocumentLine
     readonly_fields = [
         "agency", "description", "late", "units", "price", "before", "now", "adds",
+        "calls",
     ]  # fmt: skip
     fields = tuple(readonly_fields)
 
@@ -52,6 +59,17 @@ class LineInline(ReadOnlyInline):
     @admin.display(description="amount")
     def adds(self, line: DocumentLine) -> str:
         return _money(line.amount, line.document)
+
+    @admin.display(description="calls")
+    def calls(self, line: DocumentLine) -> str:
+        """Every call behind a line of usage, to download."""
+        if line.meter_id is None:
+            return "-"
+        links = [
+            (reverse("admin:billing_document_calls", args=[line.pk, kind]), kind)
+            for kind in DOWNLOADS
+        ]
+        return format_html_join(" ", '<a href="{}">{}</a>', links)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DocumentLine]:
         lines: QuerySet[DocumentLine] = super().get_queryset(request)
@@ -80,6 +98,25 @@ class DocumentAdmin(ReadOnlyAdmin):
     search_fields = ["payer__code", "payer__name", "=number"]
     inlines = [LineInline]
     actions = ["issue", "discard", "void"]
+
+    def get_urls(self) -> list[URLPattern]:
+        calls = path(
+            "lines/<int:pk>/calls.<str:kind>",
+            self.admin_site.admin_view(self.calls_view),
+            name="billing_document_calls",
+        )
+        return [calls, *super().get_urls()]
+
+    def calls_view(
+        self, request: HttpRequest, pk: int, kind: str
+    ) -> StreamingHttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        lines = DocumentLine.objects.exclude(meter=None)
+        line = get_object_or_404(lines.select_related("document", "meter"), pk=pk)
+        if kind not in DOWNLOADS:
+            raise Http404
+        return calls_file(line, kind)
 
     @admin.display(description="month", ordering="month")
     def period(self, document: Document) -> str:

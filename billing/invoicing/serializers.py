@@ -1,22 +1,12 @@
 """Issued documents and their lines as the API tells them."""
 
-from decimal import Decimal
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from billing.invoicing.models import Document, DocumentLine
-from billing.money import plain
-
-
-@extend_schema_field(OpenApiTypes.STR)
-class Plain(serializers.Field):  # type: ignore[type-arg]
-    """A decimal as text, without idle zeros."""
-
-    def to_representation(self, value: Decimal) -> str:
-        return plain(value)
+from billing.metering.serializers import Plain
 
 
 @extend_schema_field({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"})
@@ -83,3 +73,95 @@ class DocumentFilter(serializers.Serializer[Any]):
         [s for s in Document.Status.values if s != "draft"], required=False
     )
     kind = serializers.ChoiceField(Document.Kind.values, required=False)
+
+
+class SeatPartOut(serializers.Serializer[Any]):
+    """A holder of a seat: the seat days in the month, and their part of the charge."""
+
+    seat = serializers.UUIDField()
+    agent = serializers.CharField()
+    days = serializers.IntegerField()
+    amount = Plain()
+
+
+@extend_schema_serializer(many=False)
+class SeatsOut(serializers.Serializer[Any]):
+    """What is behind a seat line; the parts sum to the agency's charge."""
+
+    agency = serializers.CharField()
+    month = serializers.CharField(help_text="2026-10")
+    charge = Plain()
+    includes = serializers.ListField(child=serializers.CharField())
+    seats = SeatPartOut(many=True)
+
+
+class MonthFilter(serializers.Serializer[Any]):
+    """Whose month."""
+
+    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    month = serializers.CharField(
+        required=False, max_length=7, help_text="2026-10; this month without."
+    )
+
+
+class SteppedCostOut(serializers.Serializer[Any]):
+    """`billed` in raw units; `difference`: what the list costs more than this."""
+
+    minimum = Plain()
+    increment = Plain()
+    billed = Plain()
+    quantity = Plain()
+    amount = Plain()
+    difference = Plain()
+
+
+class MeterRoundingOut(serializers.Serializer[Any]):
+    """`used` in raw units; `listed` is how the price list counts."""
+
+    meter = serializers.CharField()
+    unit = serializers.CharField()
+    used = Plain()
+    listed = SteppedCostOut()
+    others = SteppedCostOut(many=True)
+
+
+@extend_schema_serializer(many=False)
+class RoundingOut(serializers.Serializer[Any]):
+    """What the steps in which calls are counted cost an agency in a month."""
+
+    agency = serializers.CharField()
+    month = serializers.CharField(help_text="2026-10")
+    currency = serializers.CharField()
+    meters = MeterRoundingOut(many=True)
+
+
+class MeterForecastOut(serializers.Serializer[Any]):
+    """`billable` in raw units; quantities in the billed `unit`."""
+
+    meter = serializers.CharField()
+    unit = serializers.CharField()
+    billable = Plain()
+    quantity = Plain()
+    amount = Plain()
+    forecast_quantity = Plain()
+    forecast_amount = Plain()
+
+
+@extend_schema_serializer(many=False)
+class ForecastOut(serializers.Serializer[Any]):
+    """A month so far and at its end; `basis` says what the average was taken of."""
+
+    agency = serializers.CharField()
+    month = serializers.CharField(help_text="2026-10")
+    as_of = serializers.DateField()
+    currency = serializers.CharField(source="forecast.currency")
+    basis = serializers.ChoiceField(
+        ["elapsed", "last_month", "complete"], source="forecast.basis"
+    )
+    elapsed_days = serializers.IntegerField(source="forecast.elapsed_days")
+    days = serializers.IntegerField(source="forecast.days")
+    seat_days = serializers.IntegerField(source="forecast.seat_days")
+    seat_amount = Plain(source="forecast.seat_amount")
+    meters = MeterForecastOut(source="forecast.meters", many=True)
+    total = Plain(source="forecast.total")
+    forecast_total = Plain(source="forecast.forecast_total")

@@ -1,11 +1,9 @@
 """Issued documents with their lines, and what the next ones would say."""
 
-from datetime import date
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -18,10 +16,8 @@ from billing.invoicing.serializers import DocumentFilter, DocumentOut, LineOut
 from billing.invoicing.services.drafting import NewDocument
 from billing.invoicing.services.previews import preview_documents
 from billing.money import plain
-from seats.errors import Refusal
 from seats.keys.views import KeyView
 from seats.models import Agency
-from seats.periods import month_of, next_month
 
 LINE = {
     "agency": "string", "month": "string", "late": "boolean", "meter": "string",
@@ -47,11 +43,6 @@ DOCUMENT = {
 }
 
 
-class BadMonth(Refusal):
-    code = "bad_month"
-    status = 400
-
-
 class InvoicesView(KeyView):
     """Issued invoices and credit notes of the payers within reach."""
 
@@ -66,11 +57,11 @@ class InvoicesView(KeyView):
     )
     def get(self, request: Request) -> Response:
         told = self.checked(DocumentFilter, request.query_params)
-        rows = _issued(self)
+        rows = issued_documents(self)
         if "agency" in told:
             rows = rows.filter(payer=self.agency(told["agency"]))
         if "month" in told:
-            rows = rows.filter(month=_month(told["month"]))
+            rows = rows.filter(month=self.month(told["month"]))
         for name in ("status", "kind"):
             if name in told:
                 rows = rows.filter(**{name: told[name]})
@@ -85,7 +76,7 @@ class InvoiceView(KeyView):
 
     @extend_schema(operation_id="get_invoice", summary="One document")
     def get(self, request: Request, public_id: UUID) -> Response:
-        return Response(DocumentOut(_document_of(self, public_id)).data)
+        return Response(DocumentOut(document_of(self, public_id)).data)
 
 
 class InvoiceLinesView(KeyView):
@@ -100,7 +91,7 @@ class InvoiceLinesView(KeyView):
         responses=LineOut(many=True),
     )
     def get(self, request: Request, public_id: UUID) -> Response:
-        document = _document_of(self, public_id)
+        document = document_of(self, public_id)
         rows = DocumentLine.objects.filter(document=document)
         rows = rows.select_related("agency", "meter", "price_list")
         return self.page(rows, LineOut)
@@ -122,33 +113,24 @@ class NextInvoicesView(KeyView):
         responses={(200, "application/json"): {"type": "array", "items": DOCUMENT}},
     )
     def get(self, request: Request) -> Response:
-        month = _month(request.query_params.get("month", ""))
+        month = self.month(request.query_params.get("month", ""))
         payer = self.agency(request.query_params.get("agency", ""))
         documents = preview_documents(payer=payer, month=month, now=self.now)
         return Response([_preview(payer, document) for document in documents])
 
 
-def _issued(view: KeyView) -> QuerySet[Document]:
+def issued_documents(view: KeyView) -> QuerySet[Document]:
+    """The issued documents of the payers within reach."""
     issued = Document.objects.exclude(status=Document.Status.DRAFT)
     return view.within(issued, "payer").select_related("payer", "price_list")
 
 
-def _document_of(view: KeyView, public_id: UUID) -> Document:
-    document = _issued(view).filter(public_id=public_id).first()
+def document_of(view: KeyView, public_id: UUID) -> Document:
+    """One of them. Raises NotFound."""
+    document = issued_documents(view).filter(public_id=public_id).first()
     if document is None:
         raise NotFound
     return document
-
-
-def _month(text: str) -> date:
-    """The first of a month written 2026-10, up to the next one."""
-    try:
-        month = date.fromisoformat(f"{text}-01")
-    except ValueError as error:
-        raise BadMonth("Write the month as 2026-10.", field="month") from error
-    if month > next_month(month_of(timezone.now().date())):
-        raise BadMonth("The month lies too far ahead.", field="month")
-    return month
 
 
 def _preview(payer: Agency, document: NewDocument) -> dict[str, Any]:

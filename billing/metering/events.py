@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -41,6 +41,20 @@ class Verdict:
     code: str = ""
     field: str = ""
     message: str = ""
+
+
+class CountedEvent(NamedTuple):
+    """An event as it was counted; what took another back is below zero."""
+
+    id: str
+    source: str
+    agent: str | None
+    dial_mode: str
+    occurred_at: datetime
+    started_at: str | None
+    raw: Decimal
+    billable: Decimal
+    cutoff: int
 
 
 ACCEPTED = Verdict("accepted")

@@ -1,34 +1,273 @@
-"""Reading usage."""
+"""Reading usage: totals from usage days, events one by one.
 
-from collections.abc import Collection, Mapping
+Dates are local dates of the agency, ranges half-open; sums are in raw units.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection
+from django.db.models import F, Model, Q, QuerySet, Sum
+from django.db.models.fields.json import KT
+from django.db.models.functions import TruncMonth
 
+from billing.metering.events import CountedEvent
+from billing.metering.models import UsageDay, UsageEvent
+from billing.money import plain, round_places
+from billing.pricing.models import Meter
+from billing.pricing.queries import price_lists_for
 from seats.arrays import array_text
+from seats.errors import Refusal
+from seats.periods import DateRange, month_range
 
-SAME, CONFLICT, WAITED = "same", "conflict", "waited"
-TOLD_BEFORE = """
-    SELECT told.n, CASE WHEN counted.event_id IS NULL THEN 'waited'
-                        WHEN counted.content = told.content THEN 'same'
-                        ELSE 'conflict' END
-    FROM unnest(%s::int[], %s::uuid[], %s::uuid[]) AS told(n, key, content)
-    JOIN billing_eventkey AS counted USING (key)
+PLACES = 6
+MOST_TOTALS = 10_000
+CHUNK = 5_000  # rows that a cursor on the server gives at once
+
+Row = TypeVar("Row", bound=Model)
+
+
+class UnknownMeter(Refusal):
+    code = "unknown_meter"
+    status = 400
+
+
+class UnknownGroup(Refusal):
+    code = "unknown_group"
+    status = 400
+
+
+class TooManyRows(Refusal):
+    code = "too_many_rows"
+    status = 422
+
+
+# What totals may be grouped by, and where it stands.
+GROUPS: Mapping[str, Any] = {
+    "agency": F("agency__code"),
+    "day": F("used_on"),
+    "meter": F("meter__code"),
+    "agent": F("agent__external_id"),
+    "dial_mode": F("breakdown"),
+}
+
+
+@dataclass(slots=True)
+class Total:
+    """Sums of a group; `raw` and `billable` in raw units, which may be mixed.
+
+    `quantity` and `unit` are in billed units, None where the units differ or a
+    meter has no price.
+    """
+
+    group: dict[str, Any]
+    events: int = 0
+    raw: Decimal = Decimal(0)
+    billable: Decimal = Decimal(0)
+    _units: set[str | None] = field(default_factory=set)
+    _quantity: Fraction = Fraction(0)
+
+    @property
+    def unit(self) -> str | None:
+        return next(iter(self._units)) if len(self._units) == 1 else None
+
+    @property
+    def quantity(self) -> Decimal | None:
+        return round_places(self._quantity, PLACES) if self.unit else None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The group's names and its sums, numbers as text."""
+        return {
+            **self.group,
+            "events": self.events,
+            "raw": plain(self.raw),
+            "billable": plain(self.billable),
+            "quantity": None if self.quantity is None else plain(self.quantity),
+            "unit": self.unit,
+        }
+
+    def add(self, part: Mapping[str, Any], unit_size: Decimal | None) -> None:
+        """Add the sums of one meter and month, whose units are all the same."""
+        self.events += part["count"]
+        self.raw += part["raw_sum"]
+        self.billable += part["billable_sum"]
+        self._units.add(part["meter__billed_unit"] if unit_size else None)
+        if unit_size:
+            self._quantity += Fraction(part["billable_sum"]) / Fraction(unit_size)
+
+
+def usage_totals(
+    *,
+    agency_ids: Collection[int] | None,
+    dates: DateRange,
+    group_by: Sequence[str],
+    **narrowed: str,
+) -> list[Total]:
+    """The totals of agencies (None: all) on dates, in the order of their groups.
+
+    They come from usage days, so it does not matter how many events there were.
+    `narrowed` may name meter, agent and dial_mode. Raises UnknownGroup, UnknownMeter,
+    TooManyRows above 10,000 sums (of a meter, a month, and what is grouped by).
+    """
+    unknown = set(group_by) - GROUPS.keys()
+    if unknown:
+        known = ", ".join(GROUPS)
+        raise UnknownGroup(f"Group by any of {known}.", field="group_by")
+    days = _narrow(UsageDay.objects.filter(used_on__gte=dates.start), **narrowed)
+    if dates.end is not None:
+        days = days.filter(used_on__lt=dates.end)
+    if agency_ids is not None:
+        days = days.filter(agency__in=agency_ids)
+    parts = list(
+        days.annotate(month=TruncMonth("used_on"), **_prefixed(group_by))
+        .values(
+            "agency__currency", "meter__code", "meter__billed_unit", "month",
+            *_prefixed(group_by),
+        )
+        .annotate(
+            count=Sum("events"), raw_sum=Sum("raw"), billable_sum=Sum("billable")
+        )
+        .order_by(*_prefixed(group_by), "meter__code", "month")[: MOST_TOTALS + 1]
+    )  # fmt: skip
+    if len(parts) > MOST_TOTALS:
+        raise TooManyRows("Ask for fewer dates, or group by less.", field="group_by")
+    return _folded(parts, group_by)
+
+
+def _prefixed(group_by: Sequence[str]) -> dict[str, Any]:
+    return {f"by_{name}": GROUPS[name] for name in group_by}
+
+
+def _folded(parts: Sequence[dict[str, Any]], group_by: Sequence[str]) -> list[Total]:
+    """Sums of meters and months to sums of groups, each in its billed unit."""
+    lists = price_lists_for(
+        currencies={part["agency__currency"] for part in parts},
+        months={part["month"] for part in parts},
+    )
+    totals: dict[tuple[Any, ...], Total] = {}
+    for part in parts:
+        prices = lists.get((part["agency__currency"], part["month"]))
+        terms = prices.rates_by_meter.get(part["meter__code"]) if prices else None
+        group = {name: part[f"by_{name}"] for name in group_by}
+        key = tuple(group.values())
+        total = totals.setdefault(key, Total(group))
+        total.add(part, terms.unit_size if terms else None)
+    return list(totals.values())
+
+
+def told_events(
+    *, agency_id: int, dates: DateRange, **narrowed: str
+) -> QuerySet[UsageEvent]:
+    """The events of an agency on dates, in no order; `narrowed` as for totals."""
+    events = _narrow(
+        UsageEvent.objects.filter(agency=agency_id, used_on__gte=dates.start),
+        **narrowed,
+    )
+    if dates.end is not None:
+        events = events.filter(used_on__lt=dates.end)
+    # Names of one page are looked up after it, not of all rows before it is cut.
+    return events.prefetch_related("agency", "agent", "meter")
+
+
+def _narrow(rows: QuerySet[Row], **narrowed: str) -> QuerySet[Row]:
+    """By codes; an empty agent or dial mode means those without. May raise."""
+    if "meter" in narrowed:
+        meter = Meter.objects.filter(code=narrowed["meter"]).first()
+        if meter is None:
+            raise UnknownMeter(f"Unknown meter {narrowed['meter']}.", field="meter")
+        rows = rows.filter(meter=meter.pk)
+    if "agent" in narrowed:
+        name = narrowed["agent"]
+        rows = rows.filter(Q(agent__external_id=name) if name else Q(agent=None))
+    if "dial_mode" in narrowed:
+        rows = rows.filter(breakdown=narrowed["dial_mode"])
+    return rows
+
+
+def counted_events(
+    *, agency_id: int, month: date, meter_id: int, cutoff: int
+) -> Iterator[CountedEvent]:
+    """Every event of an agency, month and meter up to a cut-off, by `occurred_at`.
+
+    Read by a cursor on the server, in constant memory. Their sums are those of the
+    usage days up to the cut-off.
+    """
+    whole = month_range(month)
+    rows = (
+        UsageEvent.objects.filter(
+            agency=agency_id,
+            used_on__gte=whole.start,
+            used_on__lt=whole.end,
+            meter=meter_id,
+            cutoff__lte=cutoff,
+        )
+        .order_by("occurred_at", "id")
+        .values_list(
+            "external_id", "source", "agent__external_id", "breakdown", "occurred_at",
+            KT("properties__started_at"), "raw", "billable", "cutoff",
+        )
+    )  # fmt: skip
+    for row in rows.iterator(chunk_size=CHUNK):
+        yield CountedEvent._make(row)
+
+
+class Steps(NamedTuple):
+    """How raw quantities are counted: begun increments, never below the minimum."""
+
+    minimum: Decimal
+    increment: Decimal
+
+
+class SteppedUsage(NamedTuple):
+    """The usage of a meter, in raw units: as billed, and as other steps count it."""
+
+    meter: str
+    raw: Decimal
+    billable: Decimal
+    stepped: list[Decimal]
+
+
+# Whole numeric arithmetic, the formula of billable_raw: a quotient is never rounded.
+STEPPED = """
+    SELECT {columns}
+    FROM billing_usageevent AS event
+    JOIN billing_meter AS meter ON meter.id = event.meter_id
+    WHERE event.agency_id = %s AND event.used_on >= %s AND event.used_on < %s
+      AND meter.raw_unit = %s
+    GROUP BY meter.code ORDER BY meter.code
+"""
+ONE_SUM = """
+    sum(CASE WHEN event.raw = 0 THEN 0 ELSE sign(event.raw) * %s
+        * (div(greatest(abs(event.raw), %s), %s)
+           + sign(mod(greatest(abs(event.raw), %s), %s))) END)
 """
 
 
-def told_before(told: Mapping[int, tuple[str, str]]) -> dict[int, str]:
-    """Of (key, content) in hex, by any number: whether the key was counted with the
-    SAME content, with another (CONFLICT), or WAITED for its event, which was superseded
-    before it came. Keys that are new: absent.
+def stepped_usage(
+    *, agency_id: int, month: date, raw_unit: str, steps: Sequence[Steps]
+) -> list[SteppedUsage]:
+    """What each meter of a raw unit counted in a month, event by event.
+
+    `stepped` has one sum for each of the steps, in their order.
     """
-    if not told:
-        return {}
-    keys, contents = zip(*told.values(), strict=True)
-    columns = [array_text(told), array_text(keys), array_text(contents)]
+    whole = month_range(month)
+    told: list[Any] = []
+    for minimum, increment in steps:
+        told += [increment, minimum, increment, minimum, increment]
+    columns = ["meter.code", "sum(event.raw)", "sum(event.billable)"]
+    columns += [ONE_SUM] * len(steps)
     with connection.cursor() as cursor:
-        cursor.execute(TOLD_BEFORE, columns)
-        return dict(cursor.fetchall())
+        told += [agency_id, whole.start, whole.end, raw_unit]
+        cursor.execute(STEPPED.format(columns=", ".join(columns)), told)
+        return [
+            SteppedUsage(meter, raw, billable, list(sums))
+            for meter, raw, billable, *sums in cursor.fetchall()
+        ]
 
 
 # A call that was taken back leaves rows that cancel out over the cut-offs.

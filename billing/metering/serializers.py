@@ -1,6 +1,7 @@
-"""Usage events as the API takes them, and the answer: compiled decoding, no queries.
+"""Usage as the API takes it and tells it. No queries.
 
-Every item is decoded by itself, so that one bad item never costs a good one.
+What is taken is decoded by msgspec, every event by itself, so that one bad event never
+costs a good one.
 """
 
 import re
@@ -9,9 +10,14 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
 
 from billing.metering.events import IncomingEvent, Verdict, rejected
 from billing.metering.formats.cloudevents import CloudEvent, Instant, event_of
+from billing.metering.models import UsageEvent
+from billing.money import plain
 from seats.errors import Refusal
 
 MOST_EVENTS = 10_000
@@ -143,3 +149,104 @@ def _refused(error: Exception) -> Verdict:
     return rejected(
         "bad_event", found[1] if found else "", _WHERE.sub("", text) or "Not an event."
     )
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class Plain(serializers.Field):  # type: ignore[type-arg]
+    """A decimal as text, without idle zeros."""
+
+    def to_representation(self, value: Decimal) -> str:
+        return plain(value)
+
+
+class EventFilter(serializers.Serializer[Any]):
+    """What usage is narrowed to; dates are local to the agency, `to` not included."""
+
+    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    month = serializers.CharField(required=False, max_length=7, help_text="2026-10")
+    meter = serializers.CharField(required=False, help_text="A code.")
+    agent = serializers.CharField(
+        required=False, allow_blank=True, help_text="Empty: no agent."
+    )
+    dial_mode = serializers.CharField(
+        required=False, allow_blank=True, help_text="Empty: no dial mode."
+    )
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        dates = {name: serializers.DateField(required=False) for name in ("from", "to")}
+        return {**super().get_fields(), **dates}
+
+
+class UsageFilter(EventFilter):
+    """What usage is narrowed to, and what it is grouped by."""
+
+    downline = serializers.BooleanField(
+        default=False, help_text="With everybody who is below the agency today."
+    )
+    group_by = serializers.CharField(
+        default="meter",
+        allow_blank=True,
+        help_text="Any of day, agent, meter, dial_mode, agency, with commas.",
+    )
+
+
+class TotalOut(serializers.Serializer[Any]):
+    """Sums of a group; of the group's names those that were asked for.
+
+    `raw` and `billable` are in raw units; `quantity` is in the billed `unit`, and
+    both are null where units are mixed.
+    """
+
+    agency = serializers.CharField(required=False)
+    day = serializers.DateField(required=False)
+    meter = serializers.CharField(required=False)
+    agent = serializers.CharField(required=False, allow_null=True)
+    dial_mode = serializers.CharField(required=False)
+    events = serializers.IntegerField()
+    raw = Plain()
+    billable = Plain()
+    quantity = Plain(allow_null=True)
+    unit = serializers.CharField(allow_null=True)
+
+
+@extend_schema_serializer(many=False)
+class TotalsOut(serializers.Serializer[Any]):
+    """Totals of usage. `agency` is null where they are of all agencies."""
+
+    agency = serializers.CharField(allow_null=True)
+    group_by = serializers.ListField(child=serializers.CharField())
+    results = TotalOut(many=True)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        dates = {
+            name: serializers.DateField(allow_null=True) for name in ("from", "to")
+        }
+        return {**super().get_fields(), **dates}
+
+
+class EventOut(serializers.ModelSerializer[UsageEvent]):
+    """An event as it was told and counted; quantities in raw units.
+
+    `reversal`: it takes another event back and is below zero. `supersedes`: the id of
+    the event whose place it takes.
+    """
+
+    id = serializers.CharField(source="external_id")
+    agency = serializers.CharField(source="agency.code")
+    agent = serializers.CharField(source="agent.external_id", allow_null=True)
+    meter = serializers.CharField(source="meter.code")
+    dial_mode = serializers.CharField(source="breakdown")
+    quantity = Plain(source="raw")
+    billable = Plain()
+    reversal = serializers.SerializerMethodField()
+
+    class Meta:
+        model = UsageEvent
+        fields = [
+            "id", "source", "agency", "agent", "meter", "dial_mode", "occurred_at",
+            "quantity", "billable", "used_on", "received_at", "properties", "reversal",
+            "supersedes",
+        ]  # fmt: skip
+
+    def get_reversal(self, event: UsageEvent) -> bool:
+        return event.reverses is not None

@@ -16,9 +16,9 @@ from billing.metering.events import (
     arrival_key,
     rejected,
 )
+from billing.metering.keys import CONFLICT, SAME, WAITED, told_before
 from billing.metering.partitions import ensure_partitions
 from billing.metering.quarantine import keep_for_a_look
-from billing.metering.queries import CONFLICT, SAME, WAITED, told_before
 from billing.metering.storing import Batch, Raced, new_ids, store_batch
 from billing.metering.validation import Checked, Known, check_event, read_known
 from seats.cutoffs.services import stamp_facts

@@ -1,5 +1,6 @@
-"""The door for usage events."""
+"""The doors of usage: events in and out, and their totals."""
 
+from datetime import date
 from typing import Any
 
 from django.http import HttpResponse
@@ -7,24 +8,35 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from billing.metering.events import IncomingEvent, Verdict
 from billing.metering.formats.cloudevents import CloudEvent
+from billing.metering.pagination import ByDateAndId
+from billing.metering.queries import told_events, usage_totals
 from billing.metering.serializers import (
     CLOUD_EVENT,
     CLOUD_EVENTS,
     JSON,
     Answer,
     Event,
+    EventFilter,
+    EventOut,
+    TotalsOut,
+    UsageFilter,
     answer_of,
     decode_events,
 )
 from billing.metering.services import ingest_events
+from seats.agencies.queries import downline_of
 from seats.described import schema_of
 from seats.errors import Refusal
 from seats.keys.views import KeyView
+from seats.models import Agency
+from seats.periods import DateRange, month_of, month_range
 
 MOST_BYTES = 8 * 1024 * 1024
+NARROWS = ("meter", "agent", "dial_mode")
 
 
 class BodyTooLarge(Refusal):
@@ -35,6 +47,11 @@ class BodyTooLarge(Refusal):
 class LengthRequired(Refusal):
     code = "length_required"
     status = 411
+
+
+class BadRange(Refusal):
+    code = "bad_range"
+    status = 400
 
 
 class RawParser(BaseParser):
@@ -57,10 +74,27 @@ class RawCloudEvents(RawParser):
 
 
 class UsageEventsView(KeyView):
-    """Take events in: each counted once for ever, a verdict for each."""
+    """Take events in, each counted once for ever, and show them again."""
 
-    required_scope = "usage:write"
+    required_scope = {"GET": "usage:read", "POST": "usage:write"}
     parser_classes = [RawJson, RawCloudEvent, RawCloudEvents]
+    pagination_class = ByDateAndId
+    serializer_class = EventOut
+
+    @extend_schema(
+        operation_id="list_usage_events",
+        summary="Usage events of an agency, by local date",
+        parameters=[EventFilter],
+        responses=EventOut(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        told = self.checked(EventFilter, request.query_params)
+        events = told_events(
+            agency_id=self.agency(told.get("agency", "")).pk,
+            dates=_dates(self, told) or DateRange(date.min, None),
+            **_narrowed(told),
+        )
+        return self.page(events, EventOut)
 
     @extend_schema(
         operation_id="post_usage_events",
@@ -93,6 +127,70 @@ class UsageEventsView(KeyView):
             ingest_events(events, owner=owner, within=self.reached, now=self.now)
         )
         return [one if isinstance(one, Verdict) else next(verdicts) for one in told]
+
+
+class UsageView(KeyView):
+    """How much was used, from the totals of days."""
+
+    required_scope = "usage:read"
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="get_usage",
+        summary="Totals of an agency: this month's by meter unless told otherwise",
+        parameters=[UsageFilter],
+        responses=TotalsOut,
+    )
+    def get(self, request: Request) -> Response:
+        told = self.checked(UsageFilter, request.query_params)
+        code = told.get("agency", "")
+        # Only a key of the platform, which names nobody, asks for everybody.
+        agency = self.agency(code) if code or self.key.agency else None
+        dates = _dates(self, told) or month_range(month_of(self._today(agency)))
+        groups = [name for name in told["group_by"].split(",") if name]
+        totals = usage_totals(
+            agency_ids=self._ids(agency, downline=told["downline"]),
+            dates=dates,
+            group_by=list(dict.fromkeys(groups)),
+            **_narrowed(told),
+        )
+        answer = {
+            "agency": agency.code if agency else None,
+            "from": dates.start,
+            "to": dates.end,
+            "group_by": groups,
+            "results": [total.told for total in totals],
+        }
+        return Response(answer)
+
+    def _today(self, agency: Agency | None) -> date:
+        return self.today(agency) if agency else self.now.date()
+
+    def _ids(self, agency: Agency | None, *, downline: bool) -> set[int] | None:
+        if agency is None:
+            return None
+        if not downline:
+            return {agency.pk}
+        below = downline_of(agency.pk, on=self.today(agency))
+        return below if self.reached is None else below & self.reached
+
+
+def _narrowed(told: dict[str, Any]) -> dict[str, str]:
+    return {name: told[name] for name in NARROWS if name in told}
+
+
+def _dates(view: KeyView, told: dict[str, Any]) -> DateRange | None:
+    """The dates that were asked for; None: nothing was said."""
+    start, end = told.get("from"), told.get("to")
+    if "month" in told:
+        if start or end:
+            raise BadRange("Either a month, or from and to.", field="month")
+        return month_range(view.month(told["month"]))
+    if start is None and end is None:
+        return None
+    if start and end and start >= end:
+        raise BadRange("`to` is not included and lies after `from`.", field="to")
+    return DateRange(start or date.min, end)
 
 
 def _body_of(request: Request) -> bytes:

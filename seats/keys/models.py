@@ -17,6 +17,7 @@ class ApiKey(models.Model):
     class Scope(models.TextChoices):
         SEATS_READ = "seats:read"
         SEATS_WRITE = "seats:write"
+        USAGE_READ = "usage:read"
         USAGE_WRITE = "usage:write"
         INVOICES_READ = "invoices:read"
 
@@ -47,6 +48,7 @@ class ApiKey(models.Model):
                     scopes__contained_by=[
                         "seats:read",
                         "seats:write",
+                        "usage:read",
                         "usage:write",
                         "invoices:read",
                     ]

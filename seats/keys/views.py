@@ -14,11 +14,17 @@ from rest_framework.serializers import BaseSerializer
 
 from seats.agencies.models import Agency
 from seats.agencies.queries import zones_of
+from seats.errors import Refusal
 from seats.keys.models import ApiKey
 from seats.keys.queries import agencies_of
-from seats.periods import local_date
+from seats.periods import local_date, month_of, next_month
 
 Row = TypeVar("Row", bound=Model)
+
+
+class BadMonth(Refusal):
+    code = "bad_month"
+    status = 400
 
 
 class KeyView(GenericAPIView):  # type: ignore[type-arg]
@@ -63,6 +69,16 @@ class KeyView(GenericAPIView):  # type: ignore[type-arg]
     def today(self, agency: Agency) -> date:
         """The date it is at an agency."""
         return local_date(self.now, zones_of([agency.pk])[agency.pk])
+
+    def month(self, text: str) -> date:
+        """The first of a month written 2026-10, up to the next one. Raises BadMonth."""
+        try:
+            month = date.fromisoformat(f"{text}-01")
+        except ValueError as error:
+            raise BadMonth("Write the month as 2026-10.", field="month") from error
+        if month > next_month(month_of(self.now.date())):
+            raise BadMonth("The month lies too far ahead.", field="month")
+        return month
 
     def checked(
         self, kind: type[BaseSerializer[Any]], told: Any, **options: Any

@@ -13,7 +13,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 from tests import databases
-from tests.benchmarks import files, history, http, ingest, monthly_run
+from tests.benchmarks import (
+    files,
+    history,
+    http,
+    ingest,
+    monthly_run,
+    reading,
+)
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 PARTS = {
@@ -22,6 +29,7 @@ PARTS = {
     "Importing a file": files,
     "The monthly run: 2,000 agencies, 20 seats, 8 meters": monthly_run,
     "A document after two years of documents": history,
+    "Checking usage: 500 agencies, 20 agents, 4 meters, 28 dates": reading,
 }
 
 

@@ -38,7 +38,7 @@ USAGE = """
     INSERT INTO billing_usageday (agency_id, agent_id, meter_id, breakdown, used_on,
                                   cutoff, events, raw, billable)
     SELECT agent.agency_id, agent.id, meter.id, 'power', %(month)s::date + day,
-           books.cutoff, 10, 600 + (agent.id * 7 + day * 13) %% 90,
+           books.cutoff, %(events)s, 600 + (agent.id * 7 + day * 13) %% 90,
            720 + ((agent.id + day) %% 5) * 60
     FROM seats_agent AS agent
     JOIN seats_books AS books USING (agency_id)
@@ -57,11 +57,16 @@ def make_agencies(*, agencies: int, seats: int, on: date) -> None:
             cursor.execute(statement, {"n": agencies, "seats": seats, "on": on})
 
 
-def add_usage(month: date, *, days: int, meters: int = METERS) -> int:
-    """Usage days for every agent and meter; how many rows."""
+def add_usage(month: date, *, days: int, meters: int = METERS, events: int = 10) -> int:
+    """Usage days of so many events for every agent and meter; how many rows."""
     ensure_partitions([month])
     ids = list(Meter.objects.order_by("code").values_list("pk", flat=True)[:meters])
-    told: dict[str, Any] = {"month": month, "days": days, "meters": ids}
+    told: dict[str, Any] = {
+        "month": month,
+        "days": days,
+        "meters": ids,
+        "events": events,
+    }
     with connections["owner"].cursor() as cursor:
         cursor.execute(USAGE, told)
         rows = int(cursor.rowcount)

@@ -1,5 +1,6 @@
 """The admin as platform staff sees it, and as nobody else does."""
 
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from billing.accounts.models import PayerShareSet
 from billing.accounts.services import set_payer_shares
-from billing.invoicing.models import Document, RunItem
+from billing.invoicing.models import Document, DocumentLine, RunItem
 from billing.pricing.models import PriceList
 from billing.webhooks.models import OutboxEvent
 from seats.models import Agency, Member, Seat, User
@@ -92,6 +93,35 @@ class TestPages:
 
         with django_assert_max_num_queries(14):
             assert staff.get(reverse(f"admin:{page}_changelist")).status_code == 200
+
+
+class TestDownloads:
+    def links(self, page):
+        return sorted(re.findall(r'href="([^"]+/calls\.\w+)"', page.content.decode()))
+
+    def test_stand_at_each_line_of_usage(self, staff):
+        make_books()
+        (invoice,) = documents_of(Agency.objects.get())
+        page = staff.get(reverse("admin:billing_document_change", args=[invoice.pk]))
+
+        table, parquet = (staff.get(url) for url in self.links(page))
+
+        content = b"".join(table.streaming_content).decode().splitlines()
+        assert content[0].startswith("start,answer,end,agent,")
+        assert [line.split(",")[-2] for line in content[1:]] == ["a0", "b0"]
+        assert b"".join(parquet.streaming_content)[:4] == b"PAR1"
+
+    def test_are_not_for_others_and_not_of_seats(self, staff, client):
+        make_books()
+        seats, usage = DocumentLine.objects.order_by("position")
+        name = "admin:billing_document_calls"
+
+        assert staff.get(reverse(name, args=[seats.pk, "csv"])).status_code == 404
+        assert staff.get(reverse(name, args=[usage.pk, "xml"])).status_code == 404
+        client.force_login(
+            User.objects.create_user("little@example.com", PASSWORD, is_staff=True)
+        )
+        assert client.get(reverse(name, args=[usage.pk, "csv"])).status_code == 403
 
 
 class TestLogin:

@@ -16,7 +16,7 @@ from billing.accounts.services import set_payer_shares
 from billing.invoicing.models import BillingRun, Document
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.runs import start_run
-from billing.metering.models import UsageConflict
+from billing.metering.models import QuarantinedEvent
 from billing.metering.services import ingest_events
 from seats.models import Agent, Seat, User
 from seats.roster.services import (
@@ -172,7 +172,7 @@ def books_of(count: int) -> None:
     run = start_run(month=MARCH, actor="test", now=APRIL_2)
     while close_due(now=APRIL_2, run=run):
         pass
-    for kind in (Document, UsageConflict, PayerShareSet):
+    for kind in (Document, QuarantinedEvent, PayerShareSet):
         assert kind.objects.count() == count
     assert BillingRun.objects.exists()
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from uuid import UUID
 
 from billing.pricing.proration import seat_parts
-from seats.models import Agent, SeatVersion
+from seats.models import Agent, Seat, SeatVersion
 from seats.periods import DateRange, month_range
 from seats.roster.versions import Version, holdings_of
 
@@ -15,6 +16,7 @@ class StatementRow:
     """One holder of one seat: its seat days in the month, and their amount."""
 
     seat_id: int
+    seat: UUID
     agent: str
     days: int
     amount: Decimal
@@ -48,10 +50,15 @@ def seat_statement(
             "pk", "external_id"
         )
     )
+    seats = dict(
+        Seat.objects.filter(pk__in={seat for seat, _, _ in held}).values_list(
+            "pk", "public_id"
+        )
+    )
     parts = seat_parts(
         charge=charge, days=[days for _, _, days in held], currency=currency
     )
     return [
-        StatementRow(seat_id, names[agent_id], days, part)
+        StatementRow(seat_id, seats[seat_id], names[agent_id], days, part)
         for (seat_id, agent_id, days), part in zip(held, parts, strict=True)
     ]

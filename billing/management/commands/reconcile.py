@@ -11,8 +11,8 @@ from billing.management.months import parse_month
 from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
 from billing.metering.reconciliation import Comparison, Difference, compare_file
-from billing.metering.refusals import safe_cell
 from billing.money import plain
+from billing.tables import safe_cell
 from seats.errors import Refusal
 from seats.models import Agency
 

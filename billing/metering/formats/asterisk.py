@@ -6,7 +6,8 @@ amaflags, [uniqueid], [userfield]. The cdr_custom sample puts clid first and
 accountcode sixteenth; both are told apart by where the three times stand.
 
 What counts is `billsec`, answer to end; `duration` has the ringing in it. Whatever
-was not ANSWERED counts nothing. Numbers and names of callers are not kept.
+was not ANSWERED counts nothing. `start` is when ringing began.
+Numbers and names of callers are not kept.
 """
 
 import re
@@ -22,6 +23,7 @@ from billing.metering.formats.rows import (
     ContentIds,
     FileContext,
     Row,
+    began_at,
     csv_cells,
     parse_quantity,
     parse_time,
@@ -90,6 +92,9 @@ def _event(
         properties=told(
             disposition=call["disposition"].lower(),
             dial_mode=_user_value(call.get("userfield", ""), "mode"),
+            started_at=began_at(
+                partial(parse_time, call["start"], "start", context.zone)
+            ),
         ),
     )
 

@@ -23,6 +23,7 @@ from billing.metering.formats.rows import (
     FileContext,
     LeftOut,
     Row,
+    began_at,
     csv_cells,
     parse_epoch,
     parse_quantity,
@@ -95,6 +96,9 @@ def _event_of_cells(
         agent=call.get("accountcode", ""),
         seconds=call["billsec"] if answered else "0",
         occurred_at=parse_time(call[field], field, context.zone),
+        started_at=began_at(
+            partial(parse_time, call["start_stamp"], "start_stamp", context.zone)
+        ),
         cause=call["hangup_cause"],
     )
 
@@ -122,6 +126,9 @@ def _event_of_record(record: Record | BadRow, context: FileContext) -> IncomingE
             answer if answered else variable("start_epoch"),
             "variables.answer_epoch" if answered else "variables.start_epoch",
         ),
+        started_at=began_at(
+            partial(parse_epoch, variable("start_epoch"), "variables.start_epoch")
+        ),
         cause=variable("hangup_cause"),
     )
 
@@ -134,6 +141,7 @@ def _event(
     agent: str,
     seconds: str,
     occurred_at: datetime,
+    started_at: str,
     cause: str,
 ) -> IncomingEvent:
     return IncomingEvent(
@@ -144,5 +152,5 @@ def _event(
         meter="voice.in" if is_inbound(dial_context) else "voice.out",
         quantity=parse_quantity(seconds, "billsec"),
         occurred_at=occurred_at,
-        properties=told(disposition=cause.lower()),
+        properties=told(disposition=cause.lower(), started_at=started_at),
     )

@@ -181,6 +181,14 @@ def parse_epoch(text: str, field: str) -> datetime:
         raise BadRow("bad_time", field, f"{text[:SHOWN]!r} is no time.") from error
 
 
+def began_at(read: Callable[[], datetime]) -> str:
+    """When ringing began, ISO 8601 in UTC; empty where the feed does not say it."""
+    try:
+        return read().isoformat()
+    except BadRow:
+        return ""
+
+
 def told(**properties: str) -> dict[str, str]:
     """The properties that say something."""
     return {name: value for name, value in properties.items() if value}

@@ -23,6 +23,7 @@ from billing.metering.formats.rows import (
     FileContext,
     LeftOut,
     Row,
+    began_at,
     parse_quantity,
     parse_time,
     row_of,
@@ -77,7 +78,16 @@ def _call(record: Record, context: FileContext, sessions: Remembered) -> Incomin
         quantity=seconds,
         occurred_at=_answered_at(record, seconds, context),
         properties=told(
-            disposition=text_at(record, "status"), dial_mode=tags.get("mode", "")
+            disposition=text_at(record, "status"),
+            dial_mode=tags.get("mode", ""),
+            started_at=began_at(
+                partial(
+                    parse_time,
+                    text_at(record, "started_at"),
+                    "started_at",
+                    context.zone,
+                )
+            ),
         ),
     )
     sessions.add(session)

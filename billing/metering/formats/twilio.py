@@ -23,6 +23,7 @@ from billing.metering.formats.rows import (
     FileContext,
     LeftOut,
     Row,
+    began_at,
     csv_cells,
     parse_quantity,
     parse_time,
@@ -133,7 +134,12 @@ def _call(record: Record, context: FileContext, parent: str) -> IncomingEvent:
         meter=meter_of(inbound=inbound, to=text_at(record, "to")),
         quantity=seconds,
         occurred_at=_answered_at(record, seconds, context),
-        properties=told(disposition=text_at(record, "status")),
+        properties=told(
+            disposition=text_at(record, "status"),
+            started_at=began_at(
+                partial(_time, text_at(record, "start_time"), "start_time", context)
+            ),
+        ),
     )
 
 

@@ -23,6 +23,7 @@ from billing.metering.formats.rows import (
     ContentIds,
     FileContext,
     Row,
+    began_at,
     csv_cells,
     parse_quantity,
     parse_time,
@@ -90,7 +91,13 @@ def _event(
         meter="voice.in" if call["alt_dial"].isdigit() else "voice.out",
         quantity=seconds,
         occurred_at=_answered_at(call, seconds, context),
-        properties=told(disposition=call["status"], campaign=call["campaign_id"]),
+        properties=told(
+            disposition=call["status"],
+            campaign=call["campaign_id"],
+            started_at=began_at(
+                partial(parse_time, call["call_date"], "call_date", context.zone)
+            ),
+        ),
     )
 
 

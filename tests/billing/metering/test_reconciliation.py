@@ -16,7 +16,7 @@ from billing.metering.formats.catalogue import UnknownFormat
 from billing.metering.formats.rows import BadEncoding, buffered
 from billing.metering.models import UsageEvent
 from billing.metering.reconciliation import BadMonth, Difference, compare_file
-from billing.metering.refusals import safe_cell
+from billing.tables import safe_cell
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_agents, make_prices, use
 from tests.rollback import rolled_back

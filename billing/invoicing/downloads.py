@@ -1,0 +1,56 @@
+"""The calls behind a line as files to download, in constant memory. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from billing.invoicing.itemised import Call
+from billing.money import plain
+from billing.tables import csv_pieces, parquet_pieces, safe_cell
+
+
+class Download(NamedTuple):
+    """A kind of file."""
+
+    media_type: str
+    pieces: Callable[[Iterable[Call]], Iterator[Any]]
+
+
+def _csv(calls: Iterable[Call]) -> Iterator[str]:
+    return csv_pieces(Call._fields, (list(map(_cell, call)) for call in calls))
+
+
+def _cell(value: object) -> str:
+    """A value as text; what others have written is no formula."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return plain(value)
+    return safe_cell(str(value))
+
+
+def _parquet(calls: Iterable[Call]) -> Iterator[bytes]:
+    # As in billing.tables: few processes need it.
+    import pyarrow
+
+    instant = pyarrow.timestamp("us", tz="UTC")
+    quantity = pyarrow.decimal128(26, 6)
+    kinds = {
+        **dict.fromkeys(("start", "answer", "end"), instant),
+        **dict.fromkeys(("raw_seconds", "billed_seconds"), quantity),
+        "rate": pyarrow.decimal128(18, 8),
+        "amount_before_rounding": pyarrow.decimal128(38, 18),
+    }
+    schema = pyarrow.schema(
+        [(name, kinds.get(name, pyarrow.string())) for name in Call._fields]
+    )
+    return parquet_pieces(schema, calls)
+
+
+DOWNLOADS: Mapping[str, Download] = {
+    "csv": Download("text/csv", _csv),
+    "parquet": Download("application/vnd.apache.parquet", _parquet),
+}

@@ -1,0 +1,156 @@
+"""The calls behind a line, each with what it adds to the month's charge. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from typing import NamedTuple
+
+from billing.metering.events import CountedEvent
+from billing.money import round_places
+from billing.pricing.rating import RateTerms, rate_usage
+
+PLACES = 18  # more than prices, quantities and sixtieths of them together need
+MICROSECONDS = 10**6
+# Under the other models one more call can change the price of all, or none at all.
+BY_THE_CALL = ("per_unit", "graduated")
+
+
+class Call(NamedTuple):
+    """One event behind a line; quantities in raw units, times with an offset."""
+
+    start: datetime | None
+    answer: datetime
+    end: datetime | None
+    agent: str
+    dial_mode: str
+    raw_seconds: Decimal
+    billed_seconds: Decimal
+    rate: Decimal | None
+    amount_before_rounding: Decimal | None
+    source: str
+    id: str
+    counted: str
+
+
+class Billed(NamedTuple):
+    """An earlier document with a line for the same thing, and when it was voided."""
+
+    cutoff: int
+    void_cutoff: int | None
+
+    def counts_at(self, cutoff: int) -> bool:
+        return self.void_cutoff is None or self.void_cutoff > cutoff
+
+
+def was_counted(fact: int, earlier: Sequence[Billed], *, cutoff: int) -> bool:
+    """Whether a fact of a cut-off is in what was billed before a line.
+
+    `earlier` are the documents before the line's own, in order; `cutoff` is that of
+    the line. A document counts what none that still held had counted; a void gives it
+    back to the next one.
+    """
+    holder: Billed | None = None
+    for document in earlier:
+        held = holder is not None and holder.counts_at(document.cutoff)
+        if fact <= document.cutoff and not held:
+            holder = document
+    return holder is not None and holder.counts_at(cutoff)
+
+
+class MonthPrices:
+    """What each call of a month adds, told in the order of the calls.
+
+    The charge of the calls so far, less the charge without the last one. The parts
+    sum to the charge before it is rounded: the allowance goes to the first calls, a
+    tier begins with the call that enters it.
+    """
+
+    def __init__(self, terms: RateTerms, *, seat_days: int, month: date) -> None:
+        self._terms, self._seat_days, self._month = terms, seat_days, month
+        self._alone = terms.model == "per_unit" and not terms.included_per_seat
+        self._known: dict[Decimal, tuple[Decimal | None, Decimal]] = {}
+        self._billable, self._amount = Decimal(0), Fraction(0)
+        self._prices = {tier.unit_price for tier in terms.tiers} | {
+            terms.unit_price or Decimal(0),
+            Decimal(0),
+        }
+
+    def price(self, billable: Decimal) -> tuple[Decimal | None, Decimal | None]:
+        """The rate of the next call and its exact part of the charge.
+
+        There is no rate where nothing is billed or two prices meet in the call, and
+        neither under volume and package prices, which no call has by itself.
+        """
+        if self._terms.model not in BY_THE_CALL:
+            return None, None
+        if not self._alone:
+            return self._next(billable)
+        if billable not in self._known:
+            self._known[billable] = self._next(billable)
+        return self._known[billable]
+
+    def _next(self, billable: Decimal) -> tuple[Decimal | None, Decimal]:
+        before = Decimal(0) if self._alone else self._billable
+        was = Fraction(0) if self._alone else self._amount
+        self._billable = before + billable
+        self._amount = rate_usage(
+            billable=self._billable,
+            terms=self._terms,
+            seat_days=self._seat_days,
+            month=self._month,
+        ).amount
+        amount = self._amount - was
+        return self._rate(billable, amount), round_places(amount, PLACES)
+
+    def _rate(self, billable: Decimal, amount: Fraction) -> Decimal | None:
+        if not billable:
+            return None
+        rate = amount * Fraction(self._terms.unit_size) / Fraction(billable)
+        return next((price for price in self._prices if price == rate), None)
+
+
+def itemise(
+    events: Iterable[CountedEvent],
+    *,
+    prices: MonthPrices,
+    counted_before: Callable[[int], bool],
+    in_seconds: bool,
+) -> Iterator[Call]:
+    """The events as calls, in their order.
+
+    `counted_before` says of a cut-off whether its facts were part of an earlier
+    document's amount.
+    """
+    is_before = cache(counted_before)
+    for event in events:
+        rate, amount = prices.price(event.billable)
+        yield Call(
+            start=_instant(event.started_at),
+            answer=event.occurred_at,
+            end=_end(event) if in_seconds else None,
+            agent=event.agent or "",
+            dial_mode=event.dial_mode,
+            raw_seconds=event.raw,
+            billed_seconds=event.billable,
+            rate=rate,
+            amount_before_rounding=amount,
+            source=event.source,
+            id=event.id,
+            counted="before" if is_before(event.cutoff) else "now",
+        )
+
+
+def _end(event: CountedEvent) -> datetime:
+    lasted = timedelta(microseconds=int(abs(event.raw) * MICROSECONDS))
+    return event.occurred_at + lasted
+
+
+def _instant(text: str | None) -> datetime | None:
+    """What was sent as a time, if it is one and has an offset."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+        return moment if moment.utcoffset() is not None else None
+    except ValueError:
+        return None

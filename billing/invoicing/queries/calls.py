@@ -1,0 +1,68 @@
+"""Exactly the calls that a line was computed from."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from django.db.models import OuterRef, Subquery
+
+from billing.invoicing.itemised import Billed, Call, MonthPrices, itemise, was_counted
+from billing.invoicing.models import DocumentLine, Void
+from billing.invoicing.queries.facts import Span, facts_of
+from billing.metering.queries import counted_events
+from billing.pricing.queries import published_terms
+from seats.periods import next_month
+
+
+def calls_behind(line: DocumentLine) -> Iterator[Call]:
+    """The agency's usage of the line's month and meter up to the document's cut-off.
+
+    In order of time and in constant memory; `billed_seconds` sum to the line's
+    `billable`. The line names a meter, and comes with document and meter.
+    """
+    assert line.meter
+    cutoff = _cutoff(line)
+    whole = Span(
+        line.agency_id, line.month, line.month, next_month(line.month), cutoff, {}
+    )
+    prices = MonthPrices(
+        published_terms(line.price_list_id).rate(line.meter.code),
+        seat_days=facts_of([whole])[0].seat_days,
+        month=line.month,
+    )
+    events = counted_events(
+        agency_id=line.agency_id,
+        month=line.month,
+        meter_id=line.meter.pk,
+        cutoff=cutoff,
+    )
+    return itemise(
+        events,
+        prices=prices,
+        counted_before=partial(
+            was_counted, earlier=_billed_before(line), cutoff=cutoff
+        ),
+        in_seconds=line.meter.raw_unit == "second",
+    )
+
+
+def _cutoff(line: DocumentLine) -> int:
+    return int(line.document.cutoffs[str(line.agency_id)])
+
+
+def _billed_before(line: DocumentLine) -> list[Billed]:
+    """The payer's earlier documents with a line for the same, in order."""
+    earlier = DocumentLine.objects.filter(
+        payer=line.payer_id,
+        agency=line.agency_id,
+        month=line.month,
+        meter=line.meter_id,
+        document__lt=line.document_id,
+    )
+    void = Void.objects.filter(
+        document=OuterRef("document"), agency=OuterRef("agency")
+    ).values("cutoff")
+    told = earlier.order_by("document").values_list("document__cutoffs", Subquery(void))
+    return [
+        Billed(cutoffs[str(line.agency_id)], void_cutoff)
+        for cutoffs, void_cutoff in told
+    ]

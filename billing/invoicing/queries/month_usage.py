@@ -1,0 +1,105 @@
+"""An agency's month as of now: where it is heading, and what rounding costs it."""
+
+from datetime import date
+from decimal import Decimal
+
+from billing.invoicing.charges import SpanFacts
+from billing.invoicing.forecast import MeterUse, MonthForecast, forecast_month
+from billing.invoicing.queries.facts import Span, facts_of
+from billing.invoicing.rounding import (
+    OTHER_STEPS,
+    MeterRounding,
+    MonthTerms,
+    compare_steps,
+)
+from billing.metering.queries import Steps, stepped_usage
+from billing.pricing.models import Meter
+from billing.pricing.queries import published_price_list
+from seats.cutoffs.models import Books
+from seats.errors import Refusal
+from seats.models import Agency
+from seats.periods import next_month, previous_month
+
+SECOND = "second"
+
+
+class MonthNotBegun(Refusal):
+    code = "month_not_begun"
+
+
+def month_forecast(*, agency: Agency, month: date, today: date) -> MonthForecast:
+    """A month so far and at its end; `today` is the agency's local date.
+
+    Raises MonthNotBegun, PriceMissing.
+    """
+    if month > today:
+        raise MonthNotBegun(f"{month:%B %Y} has not begun.", field="month")
+    prices = published_price_list(agency.currency, month)
+    end = next_month(month)
+    over = min(today, end)
+    elapsed, rest, before = _facts(
+        agency,
+        (month, month, over),
+        (month, over, end),
+        (previous_month(month), previous_month(month), month),
+    )
+    meters = elapsed.usage.keys() | rest.usage.keys() | before.usage.keys()
+    return forecast_month(
+        {
+            meter: MeterUse(
+                elapsed=_billable(elapsed, meter),
+                today=_billable(rest, meter),
+                last_month=_billable(before, meter),
+            )
+            for meter in meters
+        },
+        seat_days=elapsed.seat_days + rest.seat_days,
+        prices=prices,
+        units=_units(),
+        month=month,
+        today=today,
+    )
+
+
+def rounding_report(*, agency: Agency, month: date) -> list[MeterRounding]:
+    """What each voice meter would have cost in other steps, event by event.
+
+    Raises PriceMissing, MeterNotPriced.
+    """
+    prices = published_price_list(agency.currency, month)
+    (facts,) = _facts(agency, (month, month, next_month(month)))
+    units = _units()
+    usages = stepped_usage(
+        agency_id=agency.pk,
+        month=month,
+        raw_unit=SECOND,
+        steps=[Steps(*steps) for steps in OTHER_STEPS],
+    )
+    return [
+        compare_steps(
+            MonthTerms(
+                prices.rate(usage.meter), facts.seat_days, month, agency.currency
+            ),
+            unit=units[usage.meter],
+            used=usage.raw,
+            billable=usage.billable,
+            others=usage.stepped,
+        )
+        for usage in usages
+    ]
+
+
+def _facts(agency: Agency, *spans: tuple[date, date, date]) -> list[SpanFacts]:
+    """The facts of (month, start, end) as of now, blind to payers."""
+    cutoff = Books.objects.get(agency=agency.pk).cutoff
+    return facts_of(
+        [Span(agency.pk, month, start, end, cutoff, {}) for month, start, end in spans]
+    )
+
+
+def _billable(facts: SpanFacts, meter: str) -> Decimal:
+    return facts.usage[meter].billable if meter in facts.usage else Decimal(0)
+
+
+def _units() -> dict[str, str]:
+    return dict(Meter.objects.values_list("code", "billed_unit"))

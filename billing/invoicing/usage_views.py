@@ -1,0 +1,188 @@
+"""What is behind the amounts: calls, seats, steps, and where a month is heading."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.invoicing.downloads import DOWNLOADS
+from billing.invoicing.models import DocumentLine
+from billing.invoicing.queries.calls import calls_behind
+from billing.invoicing.queries.month_usage import month_forecast, rounding_report
+from billing.invoicing.queries.statements import seat_statement
+from billing.invoicing.serializers import (
+    ForecastOut,
+    MonthFilter,
+    RoundingOut,
+    SeatsOut,
+)
+from billing.invoicing.views import document_of
+from seats.errors import Refusal
+from seats.keys.views import KeyView
+from seats.periods import month_of
+
+
+class UnknownFormat(Refusal):
+    code = "unknown_format"
+    status = 400
+
+
+class CsvFile(BaseRenderer):
+    format = "csv"
+    media_type = DOWNLOADS["csv"].media_type
+
+
+class ParquetFile(BaseRenderer):
+    format = "parquet"
+    media_type = DOWNLOADS["parquet"].media_type
+
+
+class ByFormat(DefaultContentNegotiation):
+    """By `?format=`, else by Accept."""
+
+    def filter_renderers(self, renderers: Any, format: str) -> Any:
+        found = [one for one in renderers if one.format == format]
+        if not found:
+            known = " or ".join(one.format for one in renderers)
+            raise UnknownFormat(f"The format is {known}.", field="format")
+        return found
+
+
+class LineCallsView(KeyView):
+    """Every call behind a line of usage, as a file."""
+
+    required_scope = "invoices:read"
+    pagination_class = None
+    renderer_classes = [CsvFile, ParquetFile]
+    content_negotiation_class = ByFormat
+
+    @extend_schema(
+        operation_id="download_line_calls",
+        summary="Every call behind a line of usage",
+        parameters=[OpenApiParameter("format", str, enum=sorted(DOWNLOADS))],
+        responses={
+            (200, CsvFile.media_type): OpenApiTypes.STR,
+            (200, ParquetFile.media_type): OpenApiTypes.BINARY,
+        },
+    )
+    def get(
+        self, request: Request, public_id: UUID, position: int
+    ) -> StreamingHttpResponse:
+        line = _line_of(self, public_id, position, DocumentLine.Kind.USAGE)
+        return calls_file(line, request.accepted_renderer.format)
+
+
+class LineSeatsView(KeyView):
+    """Each seat and holder behind a line of seats."""
+
+    required_scope = "invoices:read"
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="get_line_seats",
+        summary="Each seat and holder behind a line of seats",
+        responses=SeatsOut,
+    )
+    def get(self, request: Request, public_id: UUID, position: int) -> Response:
+        line = _line_of(self, public_id, position, DocumentLine.Kind.SEAT)
+        seats = seat_statement(
+            agency_id=line.agency_id,
+            month=line.month,
+            cutoff=line.document.cutoffs[str(line.agency_id)],
+            charge=line.charge,
+            currency=line.document.currency,
+        )
+        answer = {
+            "agency": line.agency.code,
+            "month": f"{line.month:%Y-%m}",
+            "charge": line.charge,
+            "includes": line.price_list.seat_includes,
+            "seats": seats,
+        }
+        return Response(SeatsOut(answer).data)
+
+
+class RoundingView(KeyView):
+    """What an agency's month of calls would have cost in other steps."""
+
+    required_scope = "usage:read"
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="get_usage_rounding",
+        summary="What the steps in which calls are counted cost",
+        parameters=[MonthFilter],
+        responses=RoundingOut,
+    )
+    def get(self, request: Request) -> Response:
+        told = self.checked(MonthFilter, request.query_params)
+        agency = self.agency(told.get("agency", ""))
+        month = _month(self, told, self.today(agency))
+        answer = {
+            "agency": agency.code,
+            "month": f"{month:%Y-%m}",
+            "currency": agency.currency,
+            "meters": rounding_report(agency=agency, month=month),
+        }
+        return Response(RoundingOut(answer).data)
+
+
+class ForecastView(KeyView):
+    """An agency's month so far, and where it is heading."""
+
+    required_scope = "usage:read"
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="get_usage_forecast",
+        summary="A month so far and at its end",
+        parameters=[MonthFilter],
+        responses=ForecastOut,
+    )
+    def get(self, request: Request) -> Response:
+        told = self.checked(MonthFilter, request.query_params)
+        agency = self.agency(told.get("agency", ""))
+        today = self.today(agency)
+        month = _month(self, told, today)
+        answer = {
+            "agency": agency.code,
+            "month": f"{month:%Y-%m}",
+            "as_of": today,
+            "forecast": month_forecast(agency=agency, month=month, today=today),
+        }
+        return Response(ForecastOut(answer).data)
+
+
+def calls_file(line: DocumentLine, kind: str) -> StreamingHttpResponse:
+    """The calls behind a line of usage as a file, `csv` or `parquet`, as it is made."""
+    download = DOWNLOADS[kind]
+    label = line.document.label or f"draft-{line.document_id}"
+    name = f"{label}-line-{line.position}-calls.{kind}"
+    return StreamingHttpResponse(
+        download.pieces(calls_behind(line)),
+        content_type=download.media_type,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _month(view: KeyView, told: dict[str, Any], today: date) -> date:
+    return view.month(told["month"]) if "month" in told else month_of(today)
+
+
+def _line_of(
+    view: KeyView, public_id: UUID, position: int, kind: DocumentLine.Kind
+) -> DocumentLine:
+    document = document_of(view, public_id)
+    rows = DocumentLine.objects.filter(document=document, position=position, kind=kind)
+    line = rows.select_related("document", "agency", "meter", "price_list").first()
+    if line is None:
+        raise NotFound
+    return line

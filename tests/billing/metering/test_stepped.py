@@ -1,0 +1,78 @@
+"""Counting in other steps: the database does as the arithmetic does."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.metering.models import UsageEvent
+from billing.metering.queries import Steps, stepped_usage
+from billing.pricing.rating import RateTerms, billable_raw
+from tests.billing.invoicing.test_laws import EXAMPLES
+from tests.build import MARCH, call, make_agency, make_prices, use
+from tests.rollback import rolled_back
+
+quantities = st.integers(0, 400).map(Decimal) | st.decimals(0, 86_400, places=6)
+steps = st.builds(
+    Steps,
+    st.integers(0, 90).map(Decimal) | st.decimals(0, 90, places=3),
+    st.integers(1, 90).map(Decimal) | st.decimals("0.001", 90, places=3),
+)
+
+
+@pytest.fixture
+def agency(db):
+    make_prices()
+    return make_agency()
+
+
+def terms(minimum, increment):
+    return RateTerms("m", minimum, increment, Decimal(60), "per_unit", Decimal(1))
+
+
+class TestSteppedUsage:
+    @given(st.lists(quantities, min_size=1, max_size=20), st.lists(steps, max_size=3))
+    @EXAMPLES
+    def test_counts_as_the_arithmetic_does(self, agency, told, several):
+        with rolled_back():
+            use(*(call(quantity=quantity) for quantity in told))
+            (usage,) = stepped_usage(
+                agency_id=agency.pk, month=MARCH, raw_unit="second",
+                steps=[Steps(Decimal(60), Decimal(60)), *several],
+            )  # fmt: skip
+
+        assert usage.meter == "voice.out"
+        assert usage.raw == sum(told)
+        assert usage.stepped[0] == usage.billable
+        assert usage.stepped[1:] == [
+            sum(billable_raw(quantity, terms(*one)) for quantity in told)
+            for one in several
+        ]
+
+    def test_counts_nothing_of_an_event_that_was_taken_back(self, agency):
+        use(call(quantity=Decimal(61)), call(quantity=Decimal(7)))
+        event = UsageEvent.objects.order_by("id").first()
+        assert event
+        UsageEvent.objects.create(
+            id=event.id + 10**9, used_on=event.used_on, agency_id=event.agency_id,
+            agent=None, meter_id=event.meter_id, breakdown="power", owner=0,
+            source="/x", external_id="back", occurred_at=event.occurred_at,
+            received_at=event.received_at, raw=-event.raw, billable=-event.billable,
+            properties={}, cutoff=event.cutoff, reverses=event.id,
+        )  # fmt: skip
+
+        (usage,) = stepped_usage(
+            agency_id=agency.pk, month=MARCH, raw_unit="second",
+            steps=[Steps(Decimal(6), Decimal(6))],
+        )  # fmt: skip
+
+        assert (usage.raw, usage.billable) == (Decimal(7), Decimal(60))
+        assert usage.stepped == [12]
+
+    def test_leaves_out_what_is_not_counted_in_the_unit(self, agency):
+        use(call(meter="sms.segment"))
+
+        assert not stepped_usage(
+            agency_id=agency.pk, month=MARCH, raw_unit="second", steps=[]
+        )
