@@ -1,14 +1,137 @@
-"""Reading usage."""
+"""Reading usage: days from the database, events from there or from a file.
 
-from collections.abc import Collection
+An event is in the table until its month is archived, and then in a file; who asks here
+need not know where. Nothing is read twice and nothing is missed while a month leaves:
+the table is asked first, and the list of files after it.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
+from pathlib import Path
+from typing import Any
 
+from django.conf import settings
+from django.db import connection
 from django.db.models import Max
 
-from billing.metering.models import UsageDay
+from billing.metering.events import EventRow
+from billing.metering.models import ArchivedMonth, UsageDay
+from billing.metering.parquet import (
+    EVERYTHING,
+    ROWS_A_GROUP,
+    SCHEMA,
+    Sums,
+    Wanted,
+    event_row,
+    read_events,
+)
+from seats.periods import month_of, next_month
+
+COLUMNS = ", ".join(
+    "properties::text" if name == "properties" else name for name in SCHEMA.names
+)
+EVENT_SUMS = """
+    SELECT agency_id, meter_id, cutoff,
+           count(*) FILTER (WHERE reverses IS NULL)
+               - count(*) FILTER (WHERE reverses IS NOT NULL),
+           sum(raw), sum(billable)
+    FROM billing_usageevent WHERE used_on >= %s AND used_on < %s GROUP BY 1, 2, 3
+"""
+DAY_SUMS = """
+    SELECT agency_id, meter_id, cutoff, sum(events)::bigint, sum(raw), sum(billable)
+    FROM billing_usageday WHERE used_on >= %s AND used_on < %s GROUP BY 1, 2, 3
+"""
 
 
 def last_usage_dates(agent_ids: Collection[int]) -> dict[int, date]:
     """The last local date with a counted call, by agent; agents without: absent."""
     rows = UsageDay.objects.filter(agent__in=agent_ids, billable__gt=0)
     return dict(rows.values_list("agent").annotate(Max("used_on")))
+
+
+def events_behind(
+    *, agency_id: int, month: date, meter_id: int, cutoff: int
+) -> Iterator[EventRow]:
+    """The events of an agency, month and meter up to a cut-off, in order of time.
+
+    In constant memory. Raises ArchiveMissing, ArchiveDiffers.
+    """
+    return events_of(agency_id=agency_id, month=month, meter_id=meter_id, cutoff=cutoff)
+
+
+def events_of(
+    *,
+    agency_id: int | None = None,
+    month: date | None = None,
+    meter_id: int | None = None,
+    cutoff: int | None = None,
+) -> Iterator[EventRow]:
+    """Every event that fits, live ones first, then file by file, in constant memory.
+
+    Of one month in order of agency, meter, time and id; else in no order to rely on.
+    Raises ArchiveMissing, ArchiveDiffers.
+    """
+    wanted = Wanted(agency_id, meter_id, cutoff)
+    live = set()
+    for row in live_events(wanted, month=month):
+        live.add(month_of(row.used_on))
+        yield row
+    archives = ArchivedMonth.objects.exclude(month__in=live)
+    if month:
+        archives = archives.filter(month=month)
+    for archive in archives:
+        yield from read_events(path_of(archive), wanted)
+
+
+def live_events(
+    wanted: Wanted = EVERYTHING, *, month: date | None = None
+) -> Iterator[EventRow]:
+    """The events in the table; of one month in the order of an archive."""
+    for batch in live_batches(wanted, month=month):
+        yield from map(event_row, batch)
+
+
+def live_batches(
+    wanted: Wanted = EVERYTHING, *, month: date | None = None
+) -> Iterator[Sequence[Sequence[Any]]]:
+    """The rows behind live_events as they stand, through a server-side cursor."""
+    where: dict[str, Any] = {
+        f"{name} {'<=' if name == 'cutoff' else '='} %s": value
+        for name, value in wanted.given().items()
+    }
+    order = ""
+    if month:
+        where |= {"used_on >= %s": month, "used_on < %s": next_month(month)}
+        order = "ORDER BY agency_id, meter_id, occurred_at, id"
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(
+            f"SELECT {COLUMNS} FROM billing_usageevent"
+            f" WHERE {' AND '.join(where) or 'true'} {order}",
+            list(where.values()),
+        )
+        while batch := cursor.fetchmany(ROWS_A_GROUP):
+            yield batch
+
+
+def path_of(archive: ArchivedMonth) -> Path:
+    """Where the file of an archived month is, if it is there."""
+    return Path(settings.BILLING["ARCHIVE_ROOT"], archive.file_name)
+
+
+def sums_of_events(month: date) -> Sums:
+    """What the table holds of a month, as parquet.sums_of counts it."""
+    return _sums(EVENT_SUMS, month)
+
+
+def sums_of_days(month: date) -> Sums:
+    """What the usage days say of a month, likewise."""
+    return _sums(DAY_SUMS, month)
+
+
+def _sums(statement: str, month: date) -> Sums:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [month, next_month(month)])
+        return {
+            (agency, meter, cutoff): (events, raw, billable)
+            for agency, meter, cutoff, events, raw, billable in cursor.fetchall()
+        }

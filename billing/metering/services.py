@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from psycopg.errors import CheckViolation
 
 from billing.metering.events import (
     ACCEPTED,
@@ -74,6 +75,29 @@ def ingest_events(
     not `within` these ids are unknown; None: all are known. Meant for up to 10,000
     events.
     """
+    try:
+        return _ingest(events, owner, now, within)
+    except IntegrityError as error:
+        if not _month_left(error):
+            raise
+        return _ingest(events, owner, now, within)  # which knows of it, and refuses
+
+
+def _month_left(error: IntegrityError) -> bool:
+    """Whether a month was archived between looking and writing."""
+    cause = error.__cause__
+    return isinstance(cause, CheckViolation) and cause.diag.constraint_name in {
+        None,  # no partition
+        "usage_month_is_archived",
+    }
+
+
+def _ingest(
+    events: Sequence[IncomingEvent],
+    owner: int,
+    now: datetime,
+    within: Collection[int] | None,
+) -> list[Verdict]:
     if not events:
         return []
     known = read_known(events, now=now, within=within)

@@ -24,6 +24,7 @@ from billing.metering.events import (
     properties_json,
     rejected,
 )
+from billing.metering.models import ArchivedMonth
 from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
 from billing.pricing.rating import PriceListTerms, RateTerms, billable_raw
@@ -100,6 +101,7 @@ class Known:
     agents: Mapping[tuple[str, str], int]
     meters: Mapping[str, tuple[int, str]]
     lists: Mapping[tuple[str, date], PriceListTerms]
+    archived: Collection[date]
     now: datetime
     _places: dict[tuple[str, str | None, str], Place | Verdict] = field(
         default_factory=dict
@@ -137,7 +139,12 @@ class Known:
         return day
 
     def too_old(self, agency: KnownAgency, used_on: date) -> bool:
-        """Whether a date lies in a closed month and too far back to be taken."""
+        """Whether a date lies in a closed month and too far back to be taken.
+
+        A month that is archived is closed for everybody, also for who came later.
+        """
+        if used_on.replace(day=1) in self.archived:
+            return True
         closed = agency.closed_through
         if closed is None or used_on >= next_month(closed):
             return False
@@ -203,14 +210,17 @@ def read_known(
             if agent_id is not None:
                 agents[code, external_id] = agent_id
     meters = Meter.objects.values_list("code", "pk", "raw_unit")
+    months = _months_around(events)
+    archived = ArchivedMonth.objects.filter(month__in=months)
     return Known(
         agencies=agencies,
         agents=agents,
         meters={code: (pk, unit) for code, pk, unit in meters},
         lists=price_lists_for(
             currencies={agency.currency for agency in agencies.values()},
-            months=_months_around(events),
+            months=months,
         ),
+        archived=set(archived.values_list("month", flat=True)),
         now=now,
     )
 
