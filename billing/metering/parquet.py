@@ -194,5 +194,5 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except FileNotFoundError as error:
         raise ArchiveMissing(f"{path.name} is not in the archive.") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ArchiveDiffers(f"{path.name} cannot be read: {error}") from error
