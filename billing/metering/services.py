@@ -77,15 +77,15 @@ def ingest_events(
     """
     try:
         return _ingest(events, owner, now, within)
-    except IntegrityError as error:
+    except (IntegrityError, CheckViolation) as error:
         if not _month_left(error):
             raise
         return _ingest(events, owner, now, within)  # which knows of it, and refuses
 
 
-def _month_left(error: IntegrityError) -> bool:
+def _month_left(error: Exception) -> bool:
     """Whether a month was archived between looking and writing."""
-    cause = error.__cause__
+    cause = error.__cause__ or error  # a COPY raises the driver's own
     return isinstance(cause, CheckViolation) and cause.diag.constraint_name in {
         None,  # no partition
         "usage_month_is_archived",

@@ -14,6 +14,9 @@ DECLARE
     first date := date_trunc('month', month)::date;
     name text := 'billing_usageevent_' || to_char(first, 'YYYY_MM');
 BEGIN
+    IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(name)) THEN
+        RETURN;
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('billing_usageevent', 0));
     IF EXISTS (SELECT FROM billing_archivedmonth AS archived
                WHERE archived.month = first) THEN

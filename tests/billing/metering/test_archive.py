@@ -1,6 +1,7 @@
 """Months that leave the database for files, and reading them as before."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -447,10 +448,34 @@ class TestOthers:
         assert kinds <= {ArchivingElsewhere, AlreadyArchived}
         assert verify_books().findings == []
 
+    @pytest.mark.parametrize("at", ["billing_eventkey", "create_usage_partition"])
+    def test_who_write_while_a_month_leaves_are_refused(
+        self, at, run_in_threads, monkeypatch
+    ):
+        """It was there when they looked, and is not when they write."""
+        play()
+        monkeypatch.setattr("billing.metering.partitions._known", {})
+        make_agency("NEW", now=LATER)
+
+        def leave(execute, sql, params, many, context):
+            if at in sql and not ArchivedMonth.objects.exists():
+                (record,) = run_in_threads(archive)
+                assert record.rows == 82
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(leave):
+            verdicts = use(call("NEW"), call("NEW", occurred_at=LATER), now=LATER)
+
+        assert statuses(verdicts) == ["too_old", "accepted"]
+        assert ArchivedMonth.objects.exists()
+        assert verify_books().findings == []
+
     def test_who_hold_the_table_are_not_waited_for_for_long(self):
         play()
-        other = connections.create_connection("default")
-        with other.cursor() as cursor:
+        with (
+            closing(connections.create_connection("default")) as other,
+            other.cursor() as cursor,
+        ):
             cursor.execute("BEGIN")
             cursor.execute("SELECT count(*) FROM billing_usageevent")
 
@@ -459,7 +484,6 @@ class TestOthers:
 
             assert MARCH in attached_months()
             cursor.execute("COMMIT")
-        other.close()
         assert archive().rows == 82
 
     def test_may_bring_a_month_back_by_attaching_it(self, owner_cursor):
@@ -497,24 +521,6 @@ class TestAnArchivedMonth:
 
         with pytest.raises(IntegrityError, match="2026-03 is archived"):
             ensure_partitions([MARCH])
-
-    def test_that_leaves_while_somebody_writes_is_refused_to_him(self, at_step):
-        """Looked up before it left, written after."""
-        make_agency("NEW", now=LATER)
-        late = call("NEW")
-        verdicts = []
-
-        def leave(execute, sql, params, many, context):
-            if "billing_eventkey" in sql and not ArchivedMonth.objects.exists():
-                archive()
-            return execute(sql, params, many, context)
-
-        with connection.execute_wrapper(leave):
-            verdicts += use(late, now=LATER)
-
-        assert statuses(verdicts) == ["too_old"]
-        assert ArchivedMonth.objects.exists()
-        assert verify_books().findings == []
 
 
 @pytest.mark.usefixtures("played")

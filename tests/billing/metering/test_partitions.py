@@ -1,5 +1,6 @@
 """The partitions of usage events, made ahead or when they are needed."""
 
+from contextlib import closing
 from datetime import UTC, date, datetime
 
 import pytest
@@ -109,12 +110,15 @@ class TestMakingOne:
     def test_waits_for_nobody_who_writes_or_reads(self):
         make_prices()
         make_agency()
-        with transaction.atomic():
+        use(call())
+        with (
+            closing(connections.create_connection("default")) as other,
+            transaction.atomic(),
+        ):
             use(call())  # holds the table until it commits
-            other = connections.create_connection("default")
             with other.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '1s'")
+                cursor.execute("SELECT create_usage_partition('2026-03-01')")
                 cursor.execute("SELECT create_usage_partition('2031-12-01')")
-            other.close()
 
         assert attached_months()[-1] == date(2031, 12, 1)
