@@ -1,7 +1,6 @@
 """Real threads and transactions against each other. Each test fails without its guard."""
 
 import threading
-import time
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,8 +15,6 @@ from billing.invoicing.services.issuing import lock_accounts
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.signals import step_reached
 from billing.invoicing.verification.services import verify_books
-from billing.metering import imports
-from billing.metering.formats.rows import buffered
 from billing.metering.models import EventKey, UsageDay, UsageEvent
 from seats.cutoffs.models import Books
 from seats.cutoffs.services import stamp_facts, take_cut
@@ -39,7 +36,6 @@ from tests.build import (
 )
 
 pytestmark = [pytest.mark.usefixtures("fresh_database"), pytest.mark.timeout(120)]
-MARCH_31 = datetime(2026, 3, 31, 12, tzinfo=UTC)
 ADD: dict[str, Any] = {"on": MARCH, "actor": "test", "now": MARCH_1}
 
 
@@ -138,78 +134,6 @@ class TestEvents:
 
         report = verify_books()
         assert (report.findings, report.pending_facts) == ([], 0)
-
-
-class TestImports:
-    ROWS = 4 * imports.CHUNK
-    FEW_SECONDS = 3.0
-
-    def write_file(self, path, first):
-        rows = (
-            f"c{n},voice.out,{n % 300},2026-03-{n % 28 + 1:02d}T12:00:00,ana,power\n"
-            for n in range(first, first + self.ROWS)
-        )
-        head = "id,meter,quantity,occurred_at,agent,dial_mode\n"
-        path.write_text(head + "".join(rows))
-
-    def test_at_once_are_exact_and_a_cut_waits_for_a_chunk_at_most(
-        self, run_in_threads, tmp_path, record_property
-    ):
-        """Two files share half of their rows and all of their days."""
-        make_prices()
-        agency = make_agency()
-        make_seats(agency, "ana")
-        chunks: list[float] = []
-        waits: list[float] = []
-        running = [True, True]
-
-        def bring(n):
-            path = tmp_path / f"file{n}.csv"
-            self.write_file(path, n * self.ROWS // 2)
-
-            def take():
-                try:
-                    with open(path, "rb", buffering=0) as raw:
-                        file = buffered(raw)
-                        told = {"agency": agency, "file_name": path.name}
-                        record = imports.start_import(
-                            file, actor="test", now=MARCH_31, **told
-                        )
-                        began = time.monotonic()
-                        for _ in imports.take_in(record, file, now=MARCH_31):
-                            chunks.append(time.monotonic() - began)
-                            began = time.monotonic()
-                        return record.accepted, record.duplicate
-                finally:
-                    running[n] = False
-
-            return take
-
-        def cut():
-            while any(running):
-                began = time.monotonic()
-                with transaction.atomic():
-                    take_cut([agency.pk], closing=MARCH)
-                    waits.append(time.monotonic() - began)
-                time.sleep(0.02)
-            return len(waits)
-
-        *counts, cuts = run_in_threads(bring(0), bring(1), cut)
-
-        record_property("longest_wait", max(waits))
-        record_property("longest_chunk", max(chunks))
-        accepted, duplicate = map(sum, zip(*counts, strict=True))
-        assert (accepted, duplicate) == (self.ROWS * 3 // 2, self.ROWS // 2)
-        assert len(chunks) == 8
-        assert cuts > len(chunks)
-        assert max(waits) < max(chunks) + self.FEW_SECONDS
-        days = UsageDay.objects.values_list("events", "raw", "cutoff")
-        assert sum(events for events, _, _ in days) == accepted
-        assert sum(raw for _, raw, _ in days) == sum(
-            n % 300 for n in range(self.ROWS * 3 // 2)
-        )
-        assert len({cutoff for _, _, cutoff in days}) > 2
-        assert verify_books().findings == []
 
 
 class TestCuts:
