@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from django.db import (
     connections,
     transaction,
 )
+from pyarrow import csv
 
 from billing.invoicing.verification.services import verify_books
 from billing.metering import parquet
@@ -25,6 +27,7 @@ from billing.metering.archiving import (
 from billing.metering.models import ArchivedMonth, UsageEvent
 from billing.metering.parquet import ArchiveDiffers
 from billing.metering.partitions import attached_months
+from billing.metering.queries import path_of
 from billing.pricing.models import Meter
 from seats.models import Agency, Books
 from tests.billing.metering.archives import LATER, archive, in_order, play
@@ -196,10 +199,15 @@ class TestOthers:
             cursor.execute("COMMIT")
         assert archive().rows == 82
 
-    def test_may_bring_a_month_back_by_attaching_it(self, owner_cursor):
+    @pytest.mark.parametrize("dropped", [False, True])
+    def test_may_bring_a_month_back_by_attaching_it(
+        self, dropped, owner_cursor, tmp_path
+    ):
         play()
         before = in_order()
-        archive()
+        path = path_of(archive())
+        if dropped:
+            make_again(owner_cursor, path, tmp_path / "events.csv")
 
         owner_cursor.execute(
             "ALTER TABLE billing_usageevent ATTACH PARTITION billing_usageevent_2026_03"
@@ -209,3 +217,16 @@ class TestOthers:
         assert UsageEvent.objects.count() == len(before)
         assert in_order() == before
         assert verify_books().findings == []
+
+
+def make_again(owner_cursor, path: Path, target: Path) -> None:
+    """The table of a month from its file, as docs/operations.md says."""
+    csv.write_csv(pq.read_table(path), target)
+    table = "billing_usageevent_2026_03"
+    owner_cursor.execute(f"DROP TABLE {table}")
+    owner_cursor.execute(
+        f"CREATE TABLE {table} (LIKE billing_usageevent INCLUDING ALL)"
+    )
+    statement = f"COPY {table} FROM STDIN (FORMAT csv, HEADER)"
+    with owner_cursor.copy(statement) as copy:
+        copy.write(target.read_bytes())
