@@ -10,6 +10,7 @@ from billing.invoicing.models import (
     Void,
 )
 from billing.metering.models import (
+    ArchivedMonth,
     EventKey,
     ImportPart,
     QuarantinedEvent,
@@ -23,6 +24,7 @@ from billing.webhooks.models import OutboxEvent, OutboxStream
 
 __all__ = [
     "Account",
+    "ArchivedMonth",
     "BillingRun",
     "Document",
     "DocumentLine",

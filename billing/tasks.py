@@ -2,12 +2,14 @@
 
 from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due_months
 from billing.metering.tasks import (
+    archive_old_months,
     create_partitions,
     forget_old_refusals,
     work_off_uploads,
 )
 
 __all__ = [
+    "archive_old_months",
     "close_due_items",
     "create_partitions",
     "forget_old_refusals",

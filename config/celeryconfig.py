@@ -44,6 +44,7 @@ beat_schedule = {
         "task": "metering.refused_rows_due",
         "schedule": 86_400.0,
     },
+    "metering.archive_due": {"task": "metering.archive_due", "schedule": 86_400.0},
     "metering.partitions_due": {
         "task": "metering.partitions_due",
         "schedule": 86_400.0,

@@ -131,6 +131,13 @@ BILLING: dict[str, Any] = {
     "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", "250")),
     # Rows of files that were refused may name people.
     "REFUSED_ROWS_KEPT": timedelta(days=30),
+    # Older months leave the database for files, once nothing can come for them.
+    "EVENTS_KEPT_MONTHS": int(os.environ.get("BILLING_EVENTS_KEPT_MONTHS", "18")),
+    "ARCHIVE_ROOT": Path(
+        os.environ.get("BILLING_ARCHIVE_ROOT") or services.archive_folder()
+    ),
+    # Everybody waits while a month leaves, so it is waited for no longer than this.
+    "ARCHIVE_LOCK_WAIT": seconds("BILLING_ARCHIVE_LOCK_SECONDS", 1),
     "LARGEST_UPLOAD": 256 * 1024 * 1024,
 }
 

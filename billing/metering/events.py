@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -31,6 +31,32 @@ class IncomingEvent:
     occurred_at: datetime
     properties: Mapping[str, Any] = field(default_factory=dict)
     supersedes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A counted event as it is stored, in the order of the table's columns.
+
+    Quantities are in raw units; a row that takes back another one has them below zero.
+    """
+
+    id: int
+    used_on: date
+    agency_id: int
+    agent_id: int | None
+    meter_id: int
+    breakdown: str
+    owner: int
+    source: str
+    external_id: str
+    occurred_at: datetime
+    received_at: datetime
+    raw: Decimal
+    billable: Decimal
+    properties: Mapping[str, Any]
+    cutoff: int
+    supersedes: str | None
+    reverses: int | None
 
 
 @dataclass(frozen=True, slots=True)

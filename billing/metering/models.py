@@ -130,6 +130,40 @@ class UsageDay(models.Model):
         return f"{self.agency_id} {self.meter_id} {self.used_on}"
 
 
+class ArchivedMonth(models.Model):
+    """A month whose events left the database for a file, and what the file says.
+
+    Written in the transaction that detaches the partition, and never changed.
+    """
+
+    month = models.DateField(primary_key=True)
+    file_name = models.CharField(max_length=100, unique=True)
+    rows = models.BigIntegerField()
+    file_size = models.BigIntegerField(help_text="Bytes.")
+    file_hash = models.CharField(max_length=64, help_text="SHA-256.")
+    sums_hash = models.CharField(
+        max_length=64, help_text="SHA-256 of the sums by agency, meter and cut-off."
+    )
+    archived_at = models.DateTimeField()
+    detached_at = models.DateTimeField()
+    actor = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["month"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(month__day=1), name="what_is_archived_is_a_month"
+            ),
+            models.CheckConstraint(
+                condition=Q(rows__gte=0, file_size__gt=0),
+                name="an_archive_is_a_file_of_rows",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+
 class QuarantinedEvent(models.Model):
     """An event that could not be counted as it was told, kept for somebody to look.
 

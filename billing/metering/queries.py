@@ -3,7 +3,7 @@
 Dates are local dates of the agency, ranges half-open; sums are in raw units.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -12,11 +12,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection
 from django.db.models import F, Model, Q, QuerySet, Sum
-from django.db.models.fields.json import KT
 from django.db.models.functions import TruncMonth
 
-from billing.metering.events import CountedEvent
 from billing.metering.models import UsageDay, UsageEvent
+from billing.metering.reading import live_dates
 from billing.money import plain, round_places
 from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
@@ -26,7 +25,6 @@ from seats.periods import DateRange, month_range
 
 PLACES = 6
 MOST_TOTALS = 10_000
-CHUNK = 5_000  # rows that a cursor on the server gives at once
 
 Row = TypeVar("Row", bound=Model)
 
@@ -163,7 +161,11 @@ def _folded(parts: Sequence[dict[str, Any]], group_by: Sequence[str]) -> list[To
 def told_events(
     *, agency_id: int, dates: DateRange, **narrowed: str
 ) -> QuerySet[UsageEvent]:
-    """The events of an agency on dates, in no order; `narrowed` as for totals."""
+    """The events of an agency on dates, in no order; `narrowed` as for totals.
+
+    Raises MonthArchived, UnknownMeter.
+    """
+    dates = live_dates(dates)
     events = _narrow(
         UsageEvent.objects.filter(agency=agency_id, used_on__gte=dates.start),
         **narrowed,
@@ -187,33 +189,6 @@ def _narrow(rows: QuerySet[Row], **narrowed: str) -> QuerySet[Row]:
     if "dial_mode" in narrowed:
         rows = rows.filter(breakdown=narrowed["dial_mode"])
     return rows
-
-
-def counted_events(
-    *, agency_id: int, month: date, meter_id: int, cutoff: int
-) -> Iterator[CountedEvent]:
-    """Every event of an agency, month and meter up to a cut-off, by `occurred_at`.
-
-    Read by a cursor on the server, in constant memory. Their sums are those of the
-    usage days up to the cut-off.
-    """
-    whole = month_range(month)
-    rows = (
-        UsageEvent.objects.filter(
-            agency=agency_id,
-            used_on__gte=whole.start,
-            used_on__lt=whole.end,
-            meter=meter_id,
-            cutoff__lte=cutoff,
-        )
-        .order_by("occurred_at", "id")
-        .values_list(
-            "external_id", "source", "agent__external_id", "breakdown", "occurred_at",
-            KT("properties__started_at"), "raw", "billable", "cutoff",
-        )
-    )  # fmt: skip
-    for row in rows.iterator(chunk_size=CHUNK):
-        yield CountedEvent._make(row)
 
 
 class Steps(NamedTuple):
@@ -253,9 +228,9 @@ def stepped_usage(
 ) -> list[SteppedUsage]:
     """What each meter of a raw unit counted in a month, event by event.
 
-    `stepped` has one sum for each of the steps, in their order.
+    `stepped` has one sum for each of the steps, in their order. Raises MonthArchived.
     """
-    whole = month_range(month)
+    whole = live_dates(month_range(month))
     told: list[Any] = []
     for minimum, increment in steps:
         told += [increment, minimum, increment, minimum, increment]

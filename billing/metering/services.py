@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from psycopg.errors import CheckViolation
 
 from billing.metering.corrections import Resolved, resolve_corrections
 from billing.metering.events import (
@@ -57,6 +58,29 @@ def ingest_events(
     good one. Repeating is harmless. Agencies that are not `within` these ids are
     unknown; None: all are known. Meant for up to 10,000 events. Raises TooBusy.
     """
+    try:
+        return _ingest(events, owner, now, within)
+    except (IntegrityError, CheckViolation) as error:
+        if not _month_left(error):
+            raise
+        return _ingest(events, owner, now, within)  # which knows of it, and refuses
+
+
+def _month_left(error: Exception) -> bool:
+    """Whether a month was archived between looking and writing."""
+    cause = error.__cause__ or error  # a COPY raises the driver's own
+    return isinstance(cause, CheckViolation) and cause.diag.constraint_name in {
+        None,  # no partition
+        "usage_month_is_archived",
+    }
+
+
+def _ingest(
+    events: Sequence[IncomingEvent],
+    owner: int,
+    now: datetime,
+    within: Collection[int] | None,
+) -> list[Verdict]:
     if not events:
         return []
     teller = Teller(owner, read_known(events, now=now, within=within), within)

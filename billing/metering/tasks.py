@@ -5,6 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from billing.metering.archiving import archive_due
 from billing.metering.imports import forget_refused_rows, work_off_imports
 from billing.metering.partitions import ensure_partitions_ahead
 
@@ -25,3 +26,14 @@ def work_off_uploads(**_newer: Any) -> None:
 def forget_old_refusals(**_newer: Any) -> None:
     """Beat, daily: forget refused rows that were kept long enough."""
     forget_refused_rows(now=timezone.now())
+
+
+@shared_task(
+    name="metering.archive_due",
+    acks_late=False,  # may last longer than the broker waits; tomorrow is soon enough
+    time_limit=6 * 3600,
+    soft_time_limit=6 * 3600 - 60,
+)
+def archive_old_months(**_newer: Any) -> None:
+    """Beat, daily: move the events of old months to files."""
+    archive_due(actor="schedule", now=timezone.now())

@@ -25,6 +25,7 @@ from billing.metering.events import (
     rejected,
     utc_text,
 )
+from billing.metering.models import ArchivedMonth
 from billing.money import plain
 from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
@@ -38,7 +39,8 @@ NAME_RULE = f"1 to {LONGEST_NAME} printable characters."
 GREATEST_QUANTITY = Decimal(10) ** 12
 SMALLEST_STEP = Decimal("0.000001")
 NUL = "\\u0000"  # as JSON spells it; the database cannot store it
-EARLIEST = datetime(2000, 1, 2, tzinfo=UTC)
+EARLIEST = date(2000, 1, 1)
+FIRST_INSTANT = datetime(2000, 1, 2, tzinfo=UTC)  # it is later than that anywhere
 MOST_STEPS = 50_000  # quantities remembered for a rate; calls have some thousands
 QUARTER_HOUR = 900  # no zone changes its offset at a finer step in living memory
 QUARTERS = 96  # of a day
@@ -118,6 +120,7 @@ class Known:
     agents: Mapping[tuple[str, str], int]
     meters: Mapping[str, tuple[int, str]]
     lists: Mapping[tuple[str, date], PriceListTerms]
+    archived: Collection[date]
     now: datetime
     _places: dict[tuple[str, str | None, str], Place | Verdict] = field(
         default_factory=dict
@@ -149,7 +152,12 @@ class Known:
         return Place(agency, agent_id, meter_id, unit)
 
     def too_old(self, agency: KnownAgency, used_on: date) -> bool:
-        """Whether a date lies in a closed month and too far back to be taken."""
+        """Whether a date lies in a closed month and too far back to be taken.
+
+        A month that is archived is closed for everybody, also for who came later.
+        """
+        if used_on.replace(day=1) in self.archived:
+            return True
         closed = agency.closed_through
         if closed is None or used_on >= next_month(closed):
             return False
@@ -216,14 +224,17 @@ def read_known(
             if agent_id is not None:
                 agents[code, external_id] = agent_id
     meters = Meter.objects.values_list("code", "pk", "raw_unit")
+    months = _months_around(events)
+    archived = ArchivedMonth.objects.filter(month__in=months)
     return Known(
         agencies=agencies,
         agents=agents,
         meters={code: (pk, unit) for code, pk, unit in meters},
         lists=price_lists_for(
             currencies={agency.currency for agency in agencies.values()},
-            months=_months_around(events),
+            months=months,
         ),
+        archived=set(archived.values_list("month", flat=True)),
         now=now,
     )
 
@@ -268,7 +279,7 @@ def _months_around(events: Collection[IncomingEvent]) -> set[date]:
     months: set[date] = set()
     for day in {event.occurred_at.date() for event in events}:
         months.add(month_of(day))
-        if EARLIEST.date() < day < date.max - timedelta(days=40):
+        if EARLIEST < day < date.max - timedelta(days=40):
             months.add(month_of(day - timedelta(days=1)))
             months.add(month_of(day + timedelta(days=1)))
     return months
@@ -323,7 +334,7 @@ def _problem_of_form(event: IncomingEvent, known: Known) -> Verdict | None:
         return rejected("bad_quantity", "quantity", "At most 6 decimal places.")
     if event.occurred_at > known.latest:
         return rejected("in_future", "occurred_at", "The time is still to come.")
-    if event.occurred_at < EARLIEST:
+    if event.occurred_at < FIRST_INSTANT:
         return rejected("too_old", "occurred_at", f"Before {EARLIEST:%Y-%m-%d}.")
     return _problem_of_mode(event) or _problem_of_supersedes(event)
 

@@ -7,6 +7,7 @@ checkout's path; nothing starts before the first connection.
 from config.services.places import (
     Role,
     ServiceUnavailable,
+    archive_folder,
     database_url,
     local_secret_key,
     redis_url,
@@ -17,6 +18,7 @@ from config.services.valkey import ensure_redis, stop_redis
 __all__ = [
     "Role",
     "ServiceUnavailable",
+    "archive_folder",
     "database_url",
     "ensure_postgres",
     "ensure_redis",

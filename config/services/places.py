@@ -35,6 +35,11 @@ def state_folder() -> Path:
     return Path("/var/tmp", f"dialer-billing-{_NAME}") if is_root() else LOCAL
 
 
+def archive_folder() -> Path:
+    """Where archived months go: only our own processes touch it, also when root."""
+    return LOCAL / "archive"
+
+
 def socket_folder() -> Path:
     """A private folder for the sockets, short enough for the kernel's limit."""
     folder = state_folder() / "run"

@@ -16,7 +16,8 @@ from billing.invoicing.itemised import MonthPrices, itemise
 from billing.invoicing.queries.month_usage import rounding_report
 from billing.metering.models import UsageDay
 from billing.metering.pagination import ByDateAndId
-from billing.metering.queries import counted_events, told_events, usage_totals
+from billing.metering.queries import told_events, usage_totals
+from billing.metering.reading import counted_events
 from billing.pricing.models import Meter
 from billing.pricing.queries import published_price_list
 from seats.models import Agency

@@ -15,7 +15,6 @@ from billing.invoicing.services.issuing import lock_accounts
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.signals import step_reached
 from billing.invoicing.verification.services import verify_books
-from billing.metering.models import EventKey, UsageDay, UsageEvent
 from billing.pricing.models import PriceList
 from billing.pricing.services import MonthTaken, publish_price_list
 from seats.cutoffs.models import Books
@@ -30,12 +29,11 @@ from tests.build import (
     MARCH_1,
     MAY,
     MAY_2,
-    call,
+    bill,
     make_agency,
     make_agents,
     make_prices,
     make_seats,
-    use,
 )
 
 pytestmark = [pytest.mark.usefixtures("fresh_database"), pytest.mark.timeout(120)]
@@ -45,13 +43,6 @@ ADD: dict[str, Any] = {"on": MARCH, "actor": "test", "now": MARCH_1}
 @pytest.fixture(autouse=True)
 def no_review(settings):
     settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
-
-
-def close_all(month, now):
-    run = start_run(month=month, actor="test", now=now)
-    while close_due(now=now, run=run):
-        pass
-    return run
 
 
 class TestSeats:
@@ -92,9 +83,9 @@ class TestSeats:
 
         run_in_threads(
             lambda: transfer_seats(moves=[(seat, to)], **move),
-            lambda: close_all(MARCH, APRIL_2),
+            lambda: bill(MARCH, now=APRIL_2),
         )
-        close_all(APRIL, MAY_2)
+        bill(APRIL, now=MAY_2)
 
         report = verify_books()
         assert (report.findings, report.pending_facts) == ([], 0)
@@ -111,65 +102,6 @@ class TestSeats:
             SeatHolding.objects.create(
                 seat=seat, agent=ben, agency=agency, starts_on=date(2026, 3, 9)
             )
-
-
-class TestEvents:
-    def test_the_same_events_from_many_writers_count_once(self, run_in_threads):
-        make_prices()
-        make_agency()
-        events = [call() for _ in range(300)]
-
-        results = run_in_threads(
-            *[lambda n=n: use(*(events if n % 2 else events[::-1])) for n in range(6)]
-        )
-
-        accepted = sum(
-            verdict.status == "accepted" for verdicts in results for verdict in verdicts
-        )
-        assert accepted == 300
-        assert EventKey.objects.count() == UsageEvent.objects.count() == 300
-        assert sum(UsageDay.objects.values_list("events", flat=True)) == 300
-
-    def test_an_event_and_what_supersedes_it_told_at_once_count_once(
-        self, run_in_threads
-    ):
-        make_prices()
-        make_agency()
-        events = [call(id=f"a{n}") for n in range(100)]
-        others = [
-            call(id=f"b{n}", supersedes=f"a{n}", quantity=Decimal(1))
-            for n in range(100)
-        ]
-        rivals = [call(id=f"c{n}", supersedes=f"a{n}") for n in range(100)]
-
-        results = run_in_threads(
-            *[lambda told=told: use(*told, now=APRIL_2) for told in
-              (events, others, rivals, [*others, *events], others[::-1])]
-        )  # fmt: skip
-
-        assert not [result for result in results if isinstance(result, Exception)]
-        assert sum(UsageDay.objects.values_list("events", flat=True)) == 100
-        assert UsageEvent.objects.filter(reverses__isnull=False).count() == 100
-        assert verify_books().findings == []
-
-    def test_imports_against_closes_lose_nothing(self, run_in_threads):
-        make_prices()
-        agencies = [make_agency(f"A{n}") for n in range(4)]
-        for agency in agencies:
-            make_seats(agency, "ana")
-
-        def write(batch):
-            return lambda: [
-                use(*[call(f"A{n % 4}") for n in range(40)], now=APRIL_2)
-                for _ in range(batch)
-            ]
-
-        results = run_in_threads(write(6), write(6), lambda: close_all(MARCH, APRIL_2))
-        assert not [result for result in results if isinstance(result, Exception)]
-        close_all(APRIL, MAY_2)
-
-        report = verify_books()
-        assert (report.findings, report.pending_facts) == ([], 0)
 
 
 class TestCuts:
@@ -243,7 +175,7 @@ class TestRuns:
             return close
 
         results = run_in_threads(
-            lambda: close_all(MARCH, APRIL_2), *map(close_one, agencies)
+            lambda: bill(MARCH, now=APRIL_2), *map(close_one, agencies)
         )
 
         assert not [result for result in results if isinstance(result, Exception)]
@@ -316,7 +248,7 @@ class TestRuns:
         for n in range(6):
             make_seats(make_agency(f"A{n}"), "ana")
 
-        results = run_in_threads(*[lambda: close_all(MARCH, APRIL_2)] * 4)
+        results = run_in_threads(*[lambda: bill(MARCH, now=APRIL_2)] * 4)
 
         assert not [result for result in results if isinstance(result, Exception)]
         assert Document.objects.count() == 6
@@ -403,7 +335,7 @@ class TestErrors:
             "DELETE FROM billing_account WHERE payer_id = %s", [broken.pk]
         )
 
-        close_all(MARCH, APRIL_2)
+        bill(MARCH, now=APRIL_2)
 
         item = RunItem.objects.get(state="parked")
         assert (item.payer, item.code) == (broken, "failed")

@@ -1,9 +1,11 @@
 """The owner's hands in every table of money and facts: verify names each touch."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
 from django.db import DatabaseError, connection, connections, transaction
@@ -12,6 +14,7 @@ from django.test import override_settings
 from billing.accounts.services import set_payer_shares
 from billing.invoicing.services.documents import void_document
 from billing.invoicing.verification.services import verify_books
+from billing.metering.archiving import archive_month
 from seats.agencies.services import set_upline
 from seats.roster.services import hand_over_seats, remove_seats
 from tests import databases
@@ -157,6 +160,153 @@ class TestTampering:
         owner_cursor.execute(DISABLE.format(table=table, statement=touch))
 
         assert code in {finding.code for finding in verify_books().findings}
+
+
+LATER = datetime(2029, 1, 1, tzinfo=UTC)
+# What is done to the file, or to its record, of an archived month.
+FILES = {
+    "gone": (lambda path: path.unlink(), {"archive_missing"}),
+    "no file of events": (lambda path: path.write_bytes(b"PAR1"), {"archive_differs"}),
+    "a byte in the middle": (
+        lambda path: flip(path, path.stat().st_size // 3),
+        {"archive_differs"},
+    ),
+    "a byte of the footer": (
+        lambda path: flip(path, path.stat().st_size - 9),
+        {"archive_differs"},
+    ),
+    "another quantity": (
+        lambda path: rewrite(path, "raw", lambda raw: [raw[0] + 60, *raw[1:]]),
+        {"archive_differs", "content_differs", "billable_differs", "day_differs",
+         "line_differs", "billed_differs"},
+    ),
+    "another id": (
+        lambda path: rewrite(path, "external_id", lambda ids: ["other", *ids[1:]]),
+        {"archive_differs", "key_missing"},
+    ),
+    "another cut-off": (
+        lambda path: rewrite(path, "cutoff", lambda at: [at[0] + 1, *at[1:]]),
+        {"archive_differs", "day_differs", "day_missing"},
+    ),
+    "an agency of nobody": (
+        lambda path: rewrite(path, "agency_id", lambda ids: [-1, *ids[1:]]),
+        {"archive_differs", "event_unknown", "day_differs"},
+    ),
+    "a row less": (
+        lambda path: pq.write_table(pq.read_table(path)[1:], path),
+        {"archive_differs", "event_missing", "day_differs"},
+    ),
+    "a row twice": (
+        lambda path: pq.write_table(
+            pa.concat_tables([pq.read_table(path), pq.read_table(path)[:1]]), path
+        ),
+        {"archive_differs", "day_differs"},
+    ),
+}  # fmt: skip
+RECORDS = [
+    ("UPDATE {table} SET file_hash = 'x'", {"archive_differs", "announced_otherwise"}),
+    ("UPDATE {table} SET rows = rows + 1", {"archive_differs", "announced_otherwise"}),
+    ("UPDATE {table} SET file_size = 1", {"archive_differs", "announced_otherwise"}),
+    ("UPDATE {table} SET sums_hash = 'x'", {"archive_differs", "announced_otherwise"}),
+    ("UPDATE {table} SET file_name = 'x'", {"archive_missing", "announced_otherwise"}),
+    ("UPDATE {table} SET actor = 'nobody'", {"announced_otherwise"}),
+    ("UPDATE {table} SET detached_at = archived_at", {"announced_otherwise"}),
+    ("DELETE FROM {table}", {"fact_missing", "event_missing", "day_differs"}),
+]
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+def rewrite(path, name, change):
+    table = pq.read_table(path)
+    field = table.schema.field(name)
+    column = pa.array(change(table[name].to_pylist()), field.type)
+    pq.write_table(
+        table.set_column(table.schema.get_field_index(name), field, column), path
+    )
+
+
+@pytest.fixture(scope="module")
+def archived(played, tmp_path_factory, django_db_blocker):
+    """The same books with March in a file: the database's name, and the file."""
+    root = tmp_path_factory.mktemp("archive")
+    with django_db_blocker.unblock(), databases.cloned(of=played) as name:
+        with override_settings(BILLING={**settings.BILLING, "ARCHIVE_ROOT": root}):
+            record = archive_month(month=MARCH, actor="test", now=LATER)
+            assert verify_books().findings == []
+        connections.close_all()
+        yield name, root / record.file_name
+
+
+@pytest.fixture
+def archived_file(archived, tmp_path, django_db_blocker):
+    """A copy of these books and their file, of the test's own."""
+    name, file = archived
+    copy = tmp_path / file.name
+    copy.write_bytes(file.read_bytes())
+    with (
+        django_db_blocker.unblock(),
+        databases.cloned(of=name),
+        override_settings(BILLING={**settings.BILLING, "ARCHIVE_ROOT": tmp_path}),
+    ):
+        yield copy
+
+
+class TestArchives:
+    @pytest.mark.parametrize("name", FILES)
+    def test_a_file_that_is_touched_is_named(self, archived_file, name):
+        touch, codes = FILES[name]
+        touch(archived_file)
+
+        assert codes <= {finding.code for finding in verify_books().findings}
+
+    @pytest.mark.parametrize("name", ["gone", "no file of events"])
+    def test_a_file_that_is_lost_is_not_told_event_by_event(self, archived_file, name):
+        FILES[name][0](archived_file)
+
+        codes = {finding.code for finding in verify_books().findings}
+        assert not codes & {"event_missing", "day_differs", "day_missing"}
+
+    @pytest.mark.parametrize(("statement", "codes"), RECORDS)
+    def test_a_record_that_is_touched_is_named(self, archived_file, statement, codes):
+        with connections["owner"].cursor() as cursor:
+            table = "billing_archivedmonth"
+            touch = statement.format(table=table)
+            cursor.execute(DISABLE.format(table=table, statement=touch))
+
+        assert codes <= {finding.code for finding in verify_books().findings}
+
+    def test_a_key_whose_event_no_file_has_is_named(self, archived_file):
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO billing_eventkey (key, content, event_id, used_on)"
+                " VALUES (uuidv7(), uuidv7(), -1, '2026-03-09')"
+            )
+
+        (finding,) = verify_books().findings
+        assert finding.code == "event_missing"
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE billing_archivedmonth SET rows = 0",
+            "DELETE FROM billing_archivedmonth",
+            "ALTER TABLE billing_usageevent DETACH PARTITION billing_usageevent_2026_04",
+            "SELECT detach_usage_partition('2026-04-01', 100)",
+            "SELECT create_usage_partition('2026-03-01')",
+        ],
+    )
+    def test_the_application_may_not(self, archived_file, statement):
+        with (
+            connection.cursor() as cursor,
+            pytest.raises(DatabaseError),
+            transaction.atomic(),
+        ):
+            cursor.execute(statement)
 
 
 class TestTheApplication:

@@ -8,7 +8,7 @@ from django.db.models import OuterRef, Subquery
 from billing.invoicing.itemised import Billed, Call, MonthPrices, itemise, was_counted
 from billing.invoicing.models import DocumentLine, Void
 from billing.invoicing.queries.facts import Span, facts_of
-from billing.metering.queries import counted_events
+from billing.metering.reading import counted_events
 from billing.pricing.queries import published_terms
 from seats.periods import next_month
 

@@ -1,12 +1,11 @@
 """Events that supersede others: each took its event back once, and nothing else did."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from django.db import connection
 
 from billing.invoicing.verification.findings import Finding
-from billing.metering.events import event_key
+from billing.metering.events import EventRow, event_key
 from billing.metering.models import EventKey
 
 # A reversal says the same as its event, with quantities below zero.
@@ -35,14 +34,12 @@ class Corrections:
         self._asked: dict[str, str] = {}
         self._reversed: set[str] = set()
 
-    def add(self, event: Any) -> None:
+    def add(self, event: EventRow) -> None:
         """Take note of an event or reversal."""
-        key = event_key(event.owner, event.source, event.external_id)
         if event.reverses is not None:
-            self._reversed.add(key)
+            self._reversed.add(_key(event, event.external_id))
         elif event.supersedes is not None:
-            other = event_key(event.owner, event.source, event.supersedes)
-            self._asked[other] = key
+            self._asked[_key(event, event.supersedes)] = _key(event, event.external_id)
 
     def findings(self) -> Iterator[Finding]:
         """What does not fit, once every event was added."""
@@ -64,3 +61,7 @@ class Corrections:
             for source, name in cursor.fetchall():
                 message = "is not what it takes back"
                 yield Finding("reversal_differs", f"event {source} {name}", message)
+
+
+def _key(event: EventRow, external_id: str) -> str:
+    return event_key(event.owner, event.source, external_id)

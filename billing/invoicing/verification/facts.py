@@ -1,5 +1,6 @@
 """The facts as the checker reads them: rows, not sums."""
 
+from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import cache
 
@@ -14,8 +15,10 @@ from billing.invoicing.verification.recompute import (
     UsageFact,
     owed,
 )
-from billing.metering.models import UsageEvent
-from billing.pricing.models import PriceList
+from billing.metering.models import ArchivedMonth, UsageEvent
+from billing.metering.parquet import Wanted, read_events
+from billing.metering.reading import path_of
+from billing.pricing.models import Meter, PriceList
 from billing.pricing.queries import WITH_RATES, terms_of
 from billing.pricing.rating import PriceListTerms
 from seats.models import Agency, SeatVersion
@@ -25,7 +28,9 @@ from seats.periods import month_of
 class Books:
     """Facts by agency, read when asked for, and what is owed by them."""
 
-    def __init__(self) -> None:
+    def __init__(self, archives: Sequence[ArchivedMonth] = ()) -> None:
+        self._archives = archives
+        self._meters = dict(Meter.objects.values_list("pk", "code"))
         self._agencies = {agency.pk: agency for agency in Agency.objects.all()}
         lists = PriceList.objects.prefetch_related(*WITH_RATES).filter(
             status=PriceList.Status.PUBLISHED
@@ -73,7 +78,8 @@ class Books:
         return AgencyFacts(
             agency_id,
             [SeatFact(*row) for row in versions],
-            [UsageFact(*row) for row in events.iterator()],
+            [UsageFact(*row) for row in events.iterator()]
+            + list(self._archived_usage(agency_id)),
             [
                 ShareFact(
                     known.pk,
@@ -84,3 +90,10 @@ class Books:
                 for known in sets
             ],
         )
+
+    def _archived_usage(self, agency_id: int) -> Iterator[UsageFact]:
+        for archive in self._archives:
+            for row in read_events(path_of(archive), Wanted(agency_id=agency_id)):
+                if row.meter_id in self._meters:
+                    meter = self._meters[row.meter_id]
+                    yield UsageFact(meter, row.used_on, row.raw, row.cutoff)

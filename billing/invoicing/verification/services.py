@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
+from billing.invoicing.verification.archives import look_at_archives
 from billing.invoicing.verification.documents import check_documents
 from billing.invoicing.verification.facts import Books
 from billing.invoicing.verification.findings import Finding
@@ -18,6 +19,8 @@ from billing.invoicing.verification.records import (
 from billing.invoicing.verification.usage import check_usage
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+# Before the snapshot is taken, so that no month leaves after it.
+HOLD_MONTHS = "LOCK TABLE billing_usageevent IN ACCESS SHARE MODE"
 FUTURE_STAMPS = """
     SELECT fact.kind, agency.code FROM (
         SELECT 'seat version' AS kind, agency_id, cutoff FROM seats_seatversion
@@ -62,19 +65,22 @@ def verify_books() -> Report:
     with transaction.atomic(), connection.cursor() as cursor:
         if not nested:
             cursor.execute(SNAPSHOT)
+            cursor.execute(HOLD_MONTHS)
         findings = list(_findings())
         cursor.execute(PENDING)
         return Report(findings, cursor.fetchone()[0])
 
 
 def _findings() -> Iterator[Finding]:
-    books = Books()
+    archives = look_at_archives()
+    books = Books(archives.readable)
+    yield from archives.findings
     yield from _check_stamps()
     yield from check_agencies()
     yield from check_seats()
     yield from check_shares()
     yield from check_prices()
-    yield from check_usage(books)
+    yield from check_usage(books, archives)
     yield from check_documents(books)
     yield from check_outbox()
 

@@ -1,16 +1,18 @@
 """Events one by one against their keys, their dates and the days' totals."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from itertools import islice
 
 from django.db import connection
-from django.db.models import F
 
+from billing.invoicing.verification.archives import Archives
 from billing.invoicing.verification.corrections import Corrections
 from billing.invoicing.verification.facts import Books
 from billing.invoicing.verification.findings import Finding
 from billing.metering.events import (
+    EventRow,
     IncomingEvent,
     arrival_key,
     content_digest,
@@ -18,58 +20,107 @@ from billing.metering.events import (
     properties_json,
     utc_text,
 )
-from billing.metering.models import EventKey, UsageDay, UsageEvent
+from billing.metering.models import ArchivedMonth, EventKey, UsageDay
+from billing.metering.parquet import read_events
+from billing.metering.reading import live_events, path_of
 from billing.money import plain
+from billing.pricing.models import Meter
 from billing.pricing.rating import RateTerms, billable_raw
 from seats.agencies.queries import zones_of
-from seats.models import Agency
-from seats.periods import local_date, month_of
+from seats.models import Agency, Agent
+from seats.periods import local_date, month_of, next_month
 
 CHUNK = 5_000
-Annotated = Any  # an event with the codes of what it refers to
 Totals = dict[tuple[object, ...], list[Decimal]]
 
 ORPHANS = """
     SELECT key.key FROM billing_eventkey AS key
     LEFT JOIN billing_usageevent AS event
         ON event.id = key.event_id AND event.used_on = key.used_on
-    WHERE key.event_id IS NOT NULL AND event.id IS NULL ORDER BY key.key
+    WHERE event.id IS NULL AND key.event_id IS NOT NULL
+      AND date_trunc('month', key.used_on)::date <> ALL (%s::date[])
+    ORDER BY key.key
+"""
+KEYS_BY_MONTH = """
+    SELECT date_trunc('month', used_on)::date, count(*)
+    FROM billing_eventkey WHERE used_on IS NOT NULL GROUP BY 1
+"""
+KEYS_OF_MONTH = """
+    SELECT key, event_id FROM billing_eventkey
+    WHERE used_on >= %s AND used_on < %s ORDER BY key
 """
 
 
-def check_usage(books: Books) -> Iterator[Finding]:
-    """Each event: digests, local date, billable part; then the sums by day."""
+class Names:
+    """The codes that events were told with, by id."""
+
+    def __init__(self) -> None:
+        self.agencies = dict(Agency.objects.values_list("pk", "code"))
+        self.agents = dict(Agent.objects.values_list("pk", "external_id"))
+        self.meters = dict(Meter.objects.values_list("pk", "code"))
+        self.zones = zones_of(self.agencies)
+
+
+def check_usage(books: Books, archives: Archives) -> Iterator[Finding]:
+    """Each event: digests, local date, billable part; then the sums by day.
+
+    The events of archived months are read from their files and checked alike. Of a
+    file that cannot be read nothing more is said here than that it cannot.
+    """
     totals: Totals = {}
-    zones = zones_of(Agency.objects.values_list("pk", flat=True))
-    events = UsageEvent.objects.annotate(
-        agency_code=F("agency__code"),
-        agent_name=F("agent__external_id"),
-        meter_code=F("meter__code"),
-    ).order_by("id")
-    chunk: list[UsageEvent] = []
     corrections = Corrections()
-    for event in events.iterator(chunk_size=CHUNK):
-        corrections.add(event)
-        if event.reverses is None:
-            chunk.append(event)
-        prices = books.prices(event.agency_id, month_of(event.used_on))
-        terms = prices.rates_by_meter.get(event.meter_code) if prices else None
-        subject = f"event {event.source} {event.external_id}"
-        if local_date(event.occurred_at, zones[event.agency_id]) != event.used_on:
-            yield Finding("date_differs", subject, f"stands under {event.used_on}")
-        if terms is None or _billable(event.raw, terms) != event.billable:
-            yield Finding("billable_differs", subject, f"says {event.billable}")
-        _add(totals, event)
-        if len(chunk) == CHUNK:
-            yield from _check_keys(chunk)
-            chunk = []
-    yield from _check_keys(chunk)
-    yield from corrections.findings()
+    names = Names()
+    yield from _check_events(live_events(), books, names, totals, corrections)
+    away = [record.month for record in (*archives.readable, *archives.unreadable)]
     with connection.cursor() as cursor:
-        cursor.execute(ORPHANS)
+        cursor.execute(ORPHANS, [away])
         for (key,) in cursor.fetchall():
             yield Finding("event_missing", f"key {key}", "was counted and is gone")
-    yield from _check_days(totals, books)
+        cursor.execute(KEYS_BY_MONTH)
+        keys = dict(cursor.fetchall())
+    for archive in archives.readable:
+        read = read_events(path_of(archive))
+        matched = yield from _check_events(read, books, names, totals, corrections)
+        if matched != keys.get(archive.month, 0):
+            yield from _name_orphans(archive)
+    if not archives.unreadable:
+        yield from corrections.findings()
+    lost = {record.month for record in archives.unreadable}
+    yield from _check_days(totals, books, lost)
+
+
+def _check_events(
+    events: Iterable[EventRow],
+    books: Books,
+    names: Names,
+    totals: Totals,
+    corrections: Corrections,
+) -> Generator[Finding, None, int]:
+    """Gives back how many of the events have the key that was counted for them."""
+    matched = 0
+    rows = iter(events)
+    while chunk := list(islice(rows, CHUNK)):
+        for event in chunk:
+            yield from _check_event(event, books, names)
+            _add(totals, event)
+            corrections.add(event)
+        counted = [event for event in chunk if event.reverses is None]
+        matched += yield from _check_keys(counted, names)
+    return matched
+
+
+def _check_event(event: EventRow, books: Books, names: Names) -> Iterator[Finding]:
+    subject = f"event {event.source} {event.external_id}"
+    if event.agency_id not in names.agencies or event.meter_id not in names.meters:
+        yield Finding("event_unknown", subject, "is of no agency or meter of ours")
+        return
+    prices = books.prices(event.agency_id, month_of(event.used_on))
+    meter = names.meters[event.meter_id]
+    terms = prices.rates_by_meter.get(meter) if prices else None
+    if local_date(event.occurred_at, names.zones[event.agency_id]) != event.used_on:
+        yield Finding("date_differs", subject, f"stands under {event.used_on}")
+    if terms is None or _billable(event.raw, terms) != event.billable:
+        yield Finding("billable_differs", subject, f"says {event.billable}")
 
 
 def _billable(raw: Decimal, terms: RateTerms) -> Decimal:
@@ -77,7 +128,20 @@ def _billable(raw: Decimal, terms: RateTerms) -> Decimal:
     return billable_raw(raw, terms) if raw >= 0 else -billable_raw(-raw, terms)
 
 
-def _add(totals: Totals, event: UsageEvent) -> None:
+def _name_orphans(archive: ArchivedMonth) -> Iterator[Finding]:
+    """The keys of a month whose event is not in its file; only if some are."""
+    held = {row.id for row in read_events(path_of(archive))}
+    with connection.chunked_cursor() as cursor:
+        month = archive.month
+        cursor.execute(KEYS_OF_MONTH, [month, next_month(month)])
+        while rows := cursor.fetchmany(CHUNK):
+            for key, event_id in rows:
+                if event_id not in held:
+                    message = "was counted and is gone"
+                    yield Finding("event_missing", f"key {key}", message)
+
+
+def _add(totals: Totals, event: EventRow) -> None:
     key = (
         event.agency_id,
         event.agent_id,
@@ -91,35 +155,41 @@ def _add(totals: Totals, event: UsageEvent) -> None:
     totals[key] = [sums[0] + sign, sums[1] + event.raw, sums[2] + event.billable]
 
 
-def _check_keys(events: list[UsageEvent]) -> Iterator[Finding]:
-    """What an event says is what was counted under its id."""
-    digests = {event.pk: _digests(event) for event in events}
+def _check_keys(
+    events: Sequence[EventRow], names: Names
+) -> Generator[Finding, None, int]:
+    """What an event says is what was counted under its id; how many have their key."""
+    digests = {event.id: _digests(event, names) for event in events}
     rows = _rows_of(key for key, _ in digests.values())
     waiting = [key for key, row in rows.items() if row.event_id is None]
     arrived = _rows_of(arrival_key(key) for key in waiting)
+    matched = 0
     for event in events:
-        key, content = digests[event.pk]
+        key, content = digests[event.id]
         row = rows.get(key)
         if row and row.event_id is None:
             row = arrived.get(arrival_key(key))
         subject = f"event {event.source} {event.external_id}"
         if row is None or row.event_id != event.id:
             yield Finding("key_missing", subject, "its id was never counted")
-        elif row.content.hex != content or row.used_on != event.used_on:
+            continue
+        matched += 1
+        if row.content.hex != content or row.used_on != event.used_on:
             yield Finding("content_differs", subject, "is not what was counted")
+    return matched
 
 
 def _rows_of(keys: Iterable[str]) -> dict[str, EventKey]:
     return {row.key.hex: row for row in EventKey.objects.filter(pk__in=[*keys])}
 
 
-def _digests(event: Annotated) -> tuple[str, str]:
+def _digests(event: EventRow, names: Names) -> tuple[str, str]:
     told = IncomingEvent(
         source=event.source,
         id=event.external_id,
-        agency=event.agency_code,
-        agent=event.agent_name,
-        meter=event.meter_code,
+        agency=names.agencies.get(event.agency_id, ""),
+        agent=names.agents.get(event.agent_id) if event.agent_id else None,
+        meter=names.meters.get(event.meter_id, ""),
         quantity=event.raw,
         occurred_at=event.occurred_at,
         properties=event.properties,
@@ -135,7 +205,8 @@ def _digests(event: Annotated) -> tuple[str, str]:
     return key, content
 
 
-def _check_days(totals: Totals, books: Books) -> Iterator[Finding]:
+def _check_days(totals: Totals, books: Books, lost: set[date]) -> Iterator[Finding]:
+    """The day totals; not of months whose events cannot be read."""
     for day in UsageDay.objects.order_by("pk").iterator():
         key = (
             day.agency_id,
@@ -146,6 +217,8 @@ def _check_days(totals: Totals, books: Books) -> Iterator[Finding]:
             day.cutoff,
         )
         sums = totals.pop(key, [Decimal(0)] * 3)
+        if month_of(day.used_on) in lost:
+            continue
         if sums != [day.events, day.raw, day.billable]:
             yield Finding(
                 "day_differs",

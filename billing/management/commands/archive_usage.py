@@ -1,0 +1,57 @@
+"""Archive the events of old months."""
+
+from datetime import date
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from billing.management.months import parse_month
+from billing.management.progress import Progress
+from billing.metering.archiving import (
+    archive_month,
+    months_to_archive,
+    require_archivable,
+)
+from billing.metering.partitions import partition_name
+from seats.errors import Refusal
+
+
+class Command(BaseCommand):
+    help = "Move the events of old months to files; safe to repeat."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--month", type=parse_month, help="only this one")
+        parser.add_argument("--dry-run", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
+        chosen = options["month"]
+        months = [chosen] if chosen else months_to_archive(now=now)
+        if not months:
+            self.stdout.write("No month is old enough to be archived.")
+        refusals = 0
+        for month in months:
+            try:
+                self.archive(month, dry_run=options["dry_run"])
+            except Refusal as refusal:
+                refusals += 1
+                self.stderr.write(f"{refusal.code}: {refusal.message}")
+        if refusals:
+            raise CommandError(f"{refusals} of {len(months)} months stay.")
+
+    def archive(self, month: date, *, dry_run: bool) -> None:
+        now = timezone.now()
+        if dry_run:
+            require_archivable(month=month, now=now)
+            self.stdout.write(f"{month:%Y-%m} can be archived.")
+            return
+        with Progress(self.stdout, "events") as progress:
+            record = archive_month(
+                month=month, actor="archive_usage", now=now, on_rows=progress.show
+            )
+        self.stdout.write(
+            f"{month:%Y-%m}: {record.rows} events are in {record.file_name}"
+            f" ({record.file_size} bytes). Once that is in your backup, the owner may"
+            f" DROP TABLE {partition_name(month)}."
+        )

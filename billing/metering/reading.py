@@ -1,0 +1,186 @@
+"""Reading events, which are in the database or in a file.
+
+An event is in the table until its month is archived, and then in a file; who asks here
+need not know where. Nothing is read twice and nothing is missed while a month leaves:
+the table is asked first, and the list of files after it.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from billing.metering.events import CountedEvent, EventRow
+from billing.metering.models import ArchivedMonth
+from billing.metering.parquet import (
+    EVERYTHING,
+    ROWS_A_GROUP,
+    SCHEMA,
+    Sums,
+    Wanted,
+    event_row,
+    read_events,
+)
+from seats.errors import Refusal
+from seats.models import Agent
+from seats.periods import DateRange, month_of, next_month
+
+CHUNK = 2_000  # rows that a cursor on the server gives at once
+COLUMNS = ", ".join(
+    "properties::text" if name == "properties" else name for name in SCHEMA.names
+)
+EVENT_SUMS = """
+    SELECT agency_id, meter_id, cutoff,
+           count(*) FILTER (WHERE reverses IS NULL)
+               - count(*) FILTER (WHERE reverses IS NOT NULL),
+           sum(raw), sum(billable)
+    FROM billing_usageevent WHERE used_on >= %s AND used_on < %s GROUP BY 1, 2, 3
+"""
+DAY_SUMS = """
+    SELECT agency_id, meter_id, cutoff, sum(events)::bigint, sum(raw), sum(billable)
+    FROM billing_usageday WHERE used_on >= %s AND used_on < %s GROUP BY 1, 2, 3
+"""
+
+
+class MonthArchived(Refusal):
+    code = "month_archived"
+    status = 422
+
+
+def live_dates(dates: DateRange) -> DateRange:
+    """Those dates, from the first on whose events are in the database.
+
+    Only a range without a beginning is cut. Raises MonthArchived where events of the
+    range are in files.
+    """
+    newest = ArchivedMonth.objects.order_by("month").last()
+    if newest is None:
+        return dates
+    first = next_month(newest.month)
+    if dates.start == date.min:
+        return DateRange(first, dates.end)
+    if dates.start < first:
+        raise MonthArchived(
+            f"Single events of before {first} are in files by now: ask for the calls"
+            " behind the line of an invoice.",
+            field="from",
+        )
+    return dates
+
+
+def events_behind(
+    *, agency_id: int, month: date, meter_id: int, cutoff: int
+) -> Iterator[EventRow]:
+    """The events of an agency, month and meter up to a cut-off, in order of time.
+
+    In constant memory. Raises ArchiveMissing, ArchiveDiffers.
+    """
+    return events_of(agency_id=agency_id, month=month, meter_id=meter_id, cutoff=cutoff)
+
+
+def counted_events(
+    *, agency_id: int, month: date, meter_id: int, cutoff: int
+) -> Iterator[CountedEvent]:
+    """The events behind a charge as people read them: see events_behind."""
+    agents = dict(
+        Agent.objects.filter(agency=agency_id).values_list("pk", "external_id")
+    )
+    for row in events_behind(
+        agency_id=agency_id, month=month, meter_id=meter_id, cutoff=cutoff
+    ):
+        started = row.properties.get("started_at")
+        yield CountedEvent(
+            row.external_id,
+            row.source,
+            agents[row.agent_id] if row.agent_id else None,
+            row.breakdown,
+            row.occurred_at,
+            started if isinstance(started, str) else None,
+            row.raw,
+            row.billable,
+            row.cutoff,
+        )
+
+
+def events_of(
+    *,
+    agency_id: int | None = None,
+    month: date | None = None,
+    meter_id: int | None = None,
+    cutoff: int | None = None,
+) -> Iterator[EventRow]:
+    """Every event that fits, live ones first, then file by file, in constant memory.
+
+    Of one month in order of agency, meter, time and id; else in no order to rely on.
+    Raises ArchiveMissing, ArchiveDiffers.
+    """
+    wanted = Wanted(agency_id, meter_id, cutoff)
+    live = set()
+    for row in live_events(wanted, month=month):
+        live.add(month_of(row.used_on))
+        yield row
+    archives = ArchivedMonth.objects.exclude(month__in=live)
+    if month:
+        archives = archives.filter(month=month)
+    for archive in archives:
+        yield from read_events(path_of(archive), wanted)
+
+
+def live_events(
+    wanted: Wanted = EVERYTHING, *, month: date | None = None
+) -> Iterator[EventRow]:
+    """The events in the table; of one month in the order of an archive."""
+    for batch in live_batches(wanted, month=month, size=CHUNK):
+        yield from map(event_row, batch)
+
+
+def live_batches(
+    wanted: Wanted = EVERYTHING,
+    *,
+    month: date | None = None,
+    size: int | None = None,
+) -> Iterator[Sequence[Sequence[Any]]]:
+    """The rows behind live_events as they stand, through a server-side cursor."""
+    where: dict[str, Any] = {
+        f"{name} {'<=' if name == 'cutoff' else '='} %s": value
+        for name, value in wanted.given().items()
+    }
+    order = ""
+    if month:
+        where |= {"used_on >= %s": month, "used_on < %s": next_month(month)}
+        order = "ORDER BY agency_id, meter_id, occurred_at, id"
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(
+            f"SELECT {COLUMNS} FROM billing_usageevent"
+            f" WHERE {' AND '.join(where) or 'true'} {order}",
+            list(where.values()),
+        )
+        while batch := cursor.fetchmany(size or ROWS_A_GROUP):
+            yield batch
+
+
+def path_of(archive: ArchivedMonth) -> Path:
+    """Where the file of an archived month is, if it is there."""
+    return Path(settings.BILLING["ARCHIVE_ROOT"], archive.file_name)
+
+
+def sums_of_events(month: date) -> Sums:
+    """What the table holds of a month, as parquet.sums_of counts it."""
+    return _sums(EVENT_SUMS, month)
+
+
+def sums_of_days(month: date) -> Sums:
+    """What the usage days say of a month, likewise."""
+    return _sums(DAY_SUMS, month)
+
+
+def _sums(statement: str, month: date) -> Sums:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [month, next_month(month)])
+        return {
+            (agency, meter, cutoff): (events, raw, billable)
+            for agency, meter, cutoff, events, raw, billable in cursor.fetchall()
+        }

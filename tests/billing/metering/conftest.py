@@ -1,0 +1,56 @@
+"""Archives of the tests' own."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from billing.metering.signals import archive_step
+from tests.billing.metering.archives import play
+
+
+@pytest.fixture
+def archive_root(settings, tmp_path) -> Path:
+    """A folder of the test's own; three months are kept."""
+    root: Path = tmp_path / "archive"
+    settings.BILLING = {
+        **settings.BILLING,
+        "ARCHIVE_ROOT": root,
+        "EVENTS_KEPT_MONTHS": 3,
+        "REVIEW_WINDOW": None,
+        "ARCHIVE_LOCK_WAIT": timedelta(milliseconds=50),
+    }
+    return root
+
+
+@pytest.fixture
+def played(db: None, archive_root: Path) -> None:
+    play()
+
+
+def when(step: str, work: Any) -> Iterator[None]:
+    """Do something at a step of an archiving."""
+
+    def hear(*, step: str, path: Path, wanted: str = step, **_: Any) -> None:
+        if step == wanted:
+            work(path)
+
+    archive_step.connect(hear)
+    yield
+    archive_step.disconnect(hear)
+
+
+@pytest.fixture
+def at_step():
+    """Do something at a step of the archivings of this test."""
+    running = []
+
+    def begin(step, work):
+        running.append(when(step, work))
+        next(running[-1])
+
+    yield begin
+    for one in running:
+        next(one, None)

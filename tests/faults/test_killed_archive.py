@@ -1,0 +1,82 @@
+"""An archiving killed with -9 at each of its steps, and run again."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from billing.invoicing.verification.services import verify_books
+from billing.metering.models import ArchivedMonth
+from billing.metering.partitions import attached_months
+from billing.metering.reading import events_of
+from tests.build import (
+    APRIL,
+    MARCH,
+    bill,
+    call,
+    make_agency,
+    make_prices,
+    make_seats,
+    use,
+)
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = ["started", "written", "checked", "recorded", "detached", "archived"]
+SCRIPT = """
+import os, signal, sys
+import django; django.setup()
+from datetime import UTC, date, datetime
+from billing.metering.archiving import archive_month
+from billing.metering.signals import archive_step
+def die(*, step, **_):
+    if step == sys.argv[1]: os.kill(os.getpid(), signal.SIGKILL)
+archive_step.connect(die)
+def count(rows):
+    die(step="started")
+archive_month(month=date(2026, 3, 1), actor="test", on_rows=count,
+              now=datetime(2029, 1, 1, tzinfo=UTC))
+"""
+
+
+@pytest.fixture
+def run_archiving(fresh_database, tmp_path, settings):
+    """Archive March in a process of its own that dies at a step, if it comes there."""
+    root = tmp_path / "archive"
+    settings.BILLING = {**settings.BILLING, "ARCHIVE_ROOT": root, "REVIEW_WINDOW": None}
+    environment = {
+        **os.environ, **fresh_database.environment, "BILLING_ARCHIVE_ROOT": str(root),
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }  # fmt: skip
+
+    def run(step: str) -> int:
+        return subprocess.run(
+            [sys.executable, "-c", SCRIPT, step], cwd=ROOT, env=environment, check=False
+        ).returncode
+
+    return run
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_archiving_again_after_a_kill_is_harmless(step, run_archiving, tmp_path):
+    make_prices()
+    make_seats(make_agency(), "ana")
+    use(*[call(agent=["ana", None][n % 2]) for n in range(50)])
+    bill(MARCH)
+    before = sorted(events_of(), key=lambda row: row.id)
+
+    assert run_archiving(step) == -9
+    left = MARCH not in attached_months()
+    assert left == ArchivedMonth.objects.exists() == (step == "archived")
+    assert sorted(events_of(), key=lambda row: row.id) == before
+    assert verify_books().findings == []
+
+    assert run_archiving("never") == (1 if left else 0)
+    assert MARCH not in attached_months()
+    assert sorted(events_of(), key=lambda row: row.id) == before
+    (file,) = (tmp_path / "archive").iterdir()
+    assert file.name == ArchivedMonth.objects.get().file_name
+    assert bill(APRIL).finished_at
+    assert verify_books().findings == []
