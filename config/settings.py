@@ -62,6 +62,8 @@ def database(url: str | None, role: services.Role) -> dict[str, Any]:
         **dj_database_url.parse(url or services.database_url(role))
     }
     settings["ENGINE"] = "config.database"
+    # A new session has to learn every table, trigger and plan again.
+    settings |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
     options = settings.get("OPTIONS", {})
     settings["HOST"] = options.pop("host", settings["HOST"])  # a socket's folder
     settings["OPTIONS"] = {

@@ -2,10 +2,11 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerView
 
 from config import checks  # noqa: F401  registers itself
 from config.http import schema  # noqa: F401  registers itself
+from config.http.views import SchemaView
 
 handler400 = "config.http.errors.bad_request"
 handler404 = "config.http.errors.not_found"
@@ -14,6 +15,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("seats.urls")),
     path("api/v1/", include("billing.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),
 ]

@@ -36,7 +36,7 @@ class TooManyEvents(Refusal):
     status = 413
 
 
-class Event(msgspec.Struct, forbid_unknown_fields=True):
+class Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A usage event; `quantity` in raw units, `occurred_at` with an offset.
 
     `supersedes` is the id of an event of the same source that this one replaces; with
@@ -54,7 +54,7 @@ class Event(msgspec.Struct, forbid_unknown_fields=True):
     supersedes: str | None = None
 
 
-class Result(msgspec.Struct, omit_defaults=True):
+class Result(msgspec.Struct, omit_defaults=True, gc=False):
     """What became of one event; `index` counts from 0 in the order of the request."""
 
     index: int

@@ -1,6 +1,7 @@
 """How many requests a key has in a minute, counted atomically by the broker."""
 
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import redis
@@ -35,16 +36,20 @@ class KeyThrottle(BaseThrottle):
 
 
 def _count(slot: str) -> int:
-    # The URL is the broker's; only Celery spells a socket with this scheme.
-    url = settings.REDIS_URL.replace("redis+socket://", "unix://")
-    with (
-        redis.Redis.from_url(
-            url.partition("?")[0],
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
-        ) as client,
-        client.pipeline() as pipe,
-    ):
+    with _client(settings.REDIS_URL).pipeline() as pipe:
         pipe.incr(slot)
         pipe.expire(slot, 2 * WINDOW)
         return int(pipe.execute()[0])
+
+
+@lru_cache(maxsize=8)
+def _client(url: str) -> redis.Redis:
+    """A client whose connections are kept; it may be shared by threads.
+
+    The URL is the broker's; only Celery spells a socket with this scheme.
+    """
+    return redis.Redis.from_url(
+        url.replace("redis+socket://", "unix://").partition("?")[0],
+        socket_timeout=PATIENCE,
+        socket_connect_timeout=PATIENCE,
+    )

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.client import HTTPConnection
+from socket import socket
 from statistics import median
 
 import msgspec
@@ -22,7 +23,7 @@ from tests.benchmarks import ingest
 from tests.benchmarks.worlds import make_agencies
 from tests.build import MARCH
 
-WORKERS, CLIENTS, ROUNDS, PORT = 2, 4, 3, 8765
+WORKERS, CLIENTS, ROUNDS = 2, 4, 3
 PATH = "/api/v1/usage-events"
 
 
@@ -35,11 +36,11 @@ def measure() -> dict[str, object]:
         agency=None, scopes=["usage:write"], actor="bench", now=datetime.now(UTC)
     )
     over_http, copied, waits = [], [], []
-    with _server(name):
+    with _server(name) as port:
         for n in range(ROUNDS):
             serial = n * ingest.BATCH * ingest.BATCHES
             batches = ingest._batches(serial, ingest._by_batch)
-            rate, times = _post_all([_body(batch) for batch in batches], token)
+            rate, times = _post_all([_body(batch) for batch in batches], token, port)
             over_http.append(rate)
             waits += times
             copied.append(ingest._rate(ingest._copy, ingest._as_copy_text(batches)))
@@ -59,7 +60,11 @@ def measure() -> dict[str, object]:
 
 
 @contextmanager
-def _server(name: str) -> Iterator[None]:
+def _server(name: str) -> Iterator[int]:
+    """gunicorn on a port that was free."""
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
     environment = {
         **os.environ,
         **databases.urls(name),
@@ -68,23 +73,23 @@ def _server(name: str) -> Iterator[None]:
     }
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "config.wsgi", f"--workers={WORKERS}",
-         f"--bind=127.0.0.1:{PORT}", "--worker-class=gthread", "--threads=2",
+         f"--bind=127.0.0.1:{port}", "--worker-class=gthread", "--threads=2",
          "--log-level=warning"],
         env=environment,
         start_new_session=True,
     )  # fmt: skip
     try:
-        _wait_until_up()
-        yield
+        _wait_until_up(port)
+        yield port
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
 
 
-def _wait_until_up() -> None:
+def _wait_until_up(port: int) -> None:
     for _ in range(100):
         try:
-            client = HTTPConnection("127.0.0.1", PORT, timeout=5)
+            client = HTTPConnection("127.0.0.1", port, timeout=5)
             client.request("GET", "/api/schema/")
             client.getresponse().read()
             client.close()
@@ -113,19 +118,19 @@ def _body(events: list[IncomingEvent]) -> bytes:
     )
 
 
-def _post_all(bodies: list[bytes], token: str) -> tuple[float, list[float]]:
+def _post_all(bodies: list[bytes], token: str, port: int) -> tuple[float, list[float]]:
     """Events a second, and how long each request took."""
     started = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
         shares = [bodies[n::CLIENTS] for n in range(CLIENTS)]
-        times = list(pool.map(lambda share: _post(share, token), shares))
+        times = list(pool.map(lambda share: _post(share, token, port), shares))
     elapsed = time.perf_counter() - started
     events = len(bodies) * ingest.BATCH
     return events / elapsed, [one for several in times for one in several]
 
 
-def _post(bodies: list[bytes], token: str) -> list[float]:
-    client = HTTPConnection("127.0.0.1", PORT, timeout=60)
+def _post(bodies: list[bytes], token: str, port: int) -> list[float]:
+    client = HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     times = []
     for body in bodies:
