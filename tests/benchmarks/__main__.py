@@ -14,6 +14,7 @@ django.setup()
 
 from tests import databases
 from tests.benchmarks import (
+    depth,
     files,
     history,
     http,
@@ -25,6 +26,7 @@ from tests.benchmarks import (
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 PARTS = {
     "Taking events in": ingest,
+    "Taking events in beside many others": depth,
     "Taking events in over HTTP, 1,000 a request": http,
     "Importing a file": files,
     "The monthly run: 2,000 agencies, 20 seats, 8 meters": monthly_run,

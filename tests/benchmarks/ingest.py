@@ -110,7 +110,7 @@ def _as_copy_text(batches: list[list[IncomingEvent]]) -> list[str]:
             connection.cursor() as cursor,
             cursor.copy(
                 f"COPY (SELECT id + 1000000000, {COLUMNS[4:]} FROM billing_usageevent"
-                " WHERE external_id = ANY(%s)) TO STDOUT",
+                " WHERE id > 0 AND external_id = ANY(%s)) TO STDOUT",
                 [ids],
             ) as copy,
         ):

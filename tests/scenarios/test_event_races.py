@@ -34,7 +34,7 @@ class TestEvents:
         events = [call() for _ in range(300)]
 
         results = run_in_threads(
-            *[lambda n=n: use(*(events if n % 2 else events[::-1])) for n in range(6)]
+            *[lambda n=n: use(*(events if n % 2 else events[::-1])) for n in range(20)]
         )
 
         accepted = sum(
