@@ -173,9 +173,13 @@ class UsageDayAdmin(ReadOnlyAdmin):
 class ReleaseForm(forms.Form):
     """What to count the events for, where that is not what they say."""
 
-    agency = forms.CharField(max_length=32, required=False, help_text="A code.")
+    agency = forms.CharField(
+        max_length=32, required=False, help_text="A code, if not the one they name."
+    )
     agent = forms.CharField(
-        max_length=64, required=False, help_text="An agent's external id."
+        max_length=64,
+        required=False,
+        help_text="External id, if not the one they name.",
     )
 
 
