@@ -26,7 +26,13 @@ from billing.invoicing.services.runs import release_item
 from billing.invoicing.tasks import close_due_items
 from billing.invoicing.usage_views import calls_file
 from billing.money import minor_digits, plain
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do, try_each
+from seats.readonly import (
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    acting,
+    ask_and_do,
+    try_each,
+)
 
 
 class LineInline(ReadOnlyInline):
@@ -161,7 +167,7 @@ class DocumentAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Discard drafts and build again", permissions=["view"])
     def discard(self, request: HttpRequest, documents: QuerySet[Document]) -> None:
-        told = _by(request)
+        told = acting(request)
         try_each(
             self,
             request,
@@ -177,7 +183,7 @@ class DocumentAdmin(ReadOnlyAdmin):
     ) -> HttpResponse | None:
         def work(chosen: list[Document], told: dict[str, Any]) -> None:
             for one in chosen:
-                void_document(document_id=one.pk, **_by(request), **told)
+                void_document(document_id=one.pk, **acting(request), **told)
 
         return ask_and_do(self, request, documents, VoidForm, work)
 
@@ -236,7 +242,7 @@ class RunItemAdmin(ReadOnlyAdmin):
     def _release(
         self, request: HttpRequest, items: QuerySet[RunItem], *, accept_outliers: bool
     ) -> None:
-        told = _by(request)
+        told = acting(request)
         try_each(
             self,
             request,
@@ -249,7 +255,3 @@ class RunItemAdmin(ReadOnlyAdmin):
 
 def _money(amount: Decimal, document: Document) -> str:
     return f"{amount:.{minor_digits(document.currency)}f}"
-
-
-def _by(request: HttpRequest) -> dict[str, Any]:
-    return {"actor": str(request.user), "now": timezone.now()}
