@@ -12,8 +12,9 @@ from typing import Any
 from django.db import connection
 
 from billing.metering.events import Verdict, arrival_key, event_key, rejected
+from billing.metering.known import Known, KnownAgency
 from billing.metering.storing import Reversal
-from billing.metering.validation import Checked, Known, KnownAgency
+from billing.metering.validation import Checked
 from seats.arrays import array_text
 
 REMEMBERED = """

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from billing.metering.events import IncomingEvent
 from billing.metering.formats.catalogue import feed_of, rows_of
 from billing.metering.formats.rows import Row
-from billing.metering.validation import EARLIEST
+from billing.metering.known import EARLIEST
 from billing.money import plain
 from seats.agencies.queries import zones_of
 from seats.agencies.services import require_zone
