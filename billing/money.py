@@ -123,6 +123,11 @@ def allocate(
     return [(part if total >= 0 else -part) * unit for part in parts]
 
 
+def money_text(amount: Decimal, currency: str) -> str:
+    """An amount, rounded before, with all places of the currency's minor unit."""
+    return f"{amount:.{minor_digits(currency)}f}"
+
+
 @lru_cache(maxsize=10_000)
 def plain(number: Decimal) -> str:
     """A decimal in its shortest plain form: 50.000 and 5E+1 are both "50"."""

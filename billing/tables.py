@@ -1,6 +1,8 @@
 """Tables to download: CSV for spreadsheets, Parquet for programs. Pure.
 
-Both are made in constant memory, piece by piece as the rows come.
+Both are made in constant memory, piece by piece as the rows come. Arrow is imported
+at the top, although few requests write such a file: reading events needs it too, so
+every process has it loaded.
 """
 
 import csv
@@ -8,6 +10,9 @@ import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 ROWS_A_PIECE = 1_000
@@ -30,20 +35,22 @@ def csv_pieces(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator
 
 def parquet_pieces(schema: Any, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     """The rows, in the order of the schema's columns, as row groups of one file."""
-    # Heavy, and of all processes only one that writes such a file needs it.
-    import pyarrow
-    from pyarrow import parquet
-
     sink = _Sink()
     rows = iter(rows)
-    with parquet.ParquetWriter(sink, schema) as writer:
+    with pq.ParquetWriter(sink, schema) as writer:
         while group := list(itertools.islice(rows, ROWS_A_GROUP)):
-            columns = zip(zip(*group, strict=True), schema, strict=True)
-            arrays = [pyarrow.array(column, field.type) for column, field in columns]
-            del group, columns  # before the next rows come
-            writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
+            table = arrow_table(schema, group)
+            del group  # before the next rows come
+            writer.write_table(table)
             yield sink.taken()
     yield sink.taken()
+
+
+def arrow_table(schema: Any, rows: Iterable[Sequence[Any]]) -> Any:
+    """Rows, in the order of the schema's columns, as one table; at least one row."""
+    columns = zip(zip(*rows, strict=True), schema, strict=True)
+    arrays = [pa.array(column, field.type) for column, field in columns]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 class _Sink(io.RawIOBase):

@@ -12,7 +12,7 @@ from billing.accounts.models import Account, PayerShare, PayerShareSet
 from billing.accounts.services import set_payer_shares
 from seats.errors import Refusal
 from seats.models import Agency
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline
+from seats.readonly import AddingAdmin, AddingForm, ReadOnlyInline
 
 
 @admin.register(Account)
@@ -37,42 +37,28 @@ class BadLine(Refusal):
     code = "bad_line"
 
 
-class ShareSetForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Who pays from a date on; adding it goes through the service."""
+class ShareSetForm(AddingForm):
+    """Who pays from a date on."""
 
     shares = forms.CharField(
         widget=forms.Textarea,
         help_text="One payer a line, in percent that sum to 100: PAYER 62.5",
     )
-    actor = ""
+    elsewhere = "shares"
 
     class Meta:
         model = PayerShareSet
         fields = ["agency", "starts_on", "reason"]
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if self.errors:
-            return cleaned
-        try:
-            self.added = set_payer_shares(
-                agency=cleaned["agency"],
-                shares=_shares(cleaned["shares"]),
-                starts_on=cleaned["starts_on"],
-                reason=cleaned["reason"],
-                actor=self.actor,
-                now=timezone.now(),
-            )
-        except Refusal as refusal:
-            field = refusal.field if refusal.field in self.fields else "shares"
-            self.add_error(field, refusal.message)
-        return cleaned
-
-    def save(self, commit: bool = True) -> PayerShareSet:  # noqa: FBT001, FBT002
-        return self.added
-
-    def save_m2m(self) -> None:
-        """The service has recorded the shares with their set."""
+    def add(self, told: dict[str, Any]) -> PayerShareSet:
+        return set_payer_shares(
+            agency=told["agency"],
+            shares=_shares(told["shares"]),
+            starts_on=told["starts_on"],
+            reason=told["reason"],
+            actor=self.actor,
+            now=timezone.now(),
+        )
 
 
 class ShareInline(ReadOnlyInline):
@@ -81,44 +67,15 @@ class ShareInline(ReadOnlyInline):
 
 
 @admin.register(PayerShareSet)
-class PayerShareSetAdmin(ReadOnlyAdmin):
+class PayerShareSetAdmin(AddingAdmin):
     """Who pays for whom since when; adding one records who pays from a date on."""
 
     list_display = ["agency", "starts_on", "actor", "recorded_at", "cutoff"]
     list_select_related = ["agency"]
     search_fields = ["agency__code"]
     inlines = [ShareInline]
-    form = ShareSetForm
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return admin.ModelAdmin.has_add_permission(self, request)
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None:
-            fields = ["agency", "starts_on", "shares", "reason"]
-            return [(None, {"fields": fields})]
-        return super().get_fieldsets(request, obj)
-
-    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        return self.inlines if obj else []
-
-    def get_form(
-        self,
-        request: HttpRequest,
-        obj: Any = None,
-        change: bool = False,  # noqa: FBT001, FBT002
-        **kwargs: Any,
-    ) -> Any:
-        if obj is not None:
-            kwargs["form"] = forms.ModelForm
-            return super().get_form(request, obj, change, **kwargs)
-        actor = request.user.get_username()
-        return type("AddShareSet", (ShareSetForm,), {"actor": actor})
-
-    def save_model(
-        self, request: HttpRequest, obj: Any, form: Any, change: Any
-    ) -> None:
-        """The form has saved it."""
+    adding_form = ShareSetForm
+    adding_fields = ["agency", "starts_on", "shares", "reason"]
 
 
 def _shares(text: str) -> dict[Agency, Decimal]:

@@ -16,7 +16,7 @@ from django.utils.html import format_html_join
 
 from billing.invoicing.downloads import DOWNLOADS
 from billing.invoicing.models import BillingRun, Document, DocumentLine, RunItem
-from billing.invoicing.queries.statements import seat_statement
+from billing.invoicing.queries.statements import seats_behind
 from billing.invoicing.services.documents import (
     discard_draft,
     issue_document,
@@ -25,8 +25,14 @@ from billing.invoicing.services.documents import (
 from billing.invoicing.services.runs import release_item
 from billing.invoicing.tasks import close_due_items
 from billing.invoicing.usage_views import calls_file
-from billing.money import minor_digits, plain
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do, try_each
+from billing.money import money_text, plain
+from seats.readonly import (
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    acting,
+    ask_and_do,
+    try_each,
+)
 
 
 class LineInline(ReadOnlyInline):
@@ -50,15 +56,15 @@ class LineInline(ReadOnlyInline):
 
     @admin.display(description="amount before")
     def before(self, line: DocumentLine) -> str:
-        return _money(line.amount_before, line.document)
+        return money_text(line.amount_before, line.document.currency)
 
     @admin.display(description="amount now")
     def now(self, line: DocumentLine) -> str:
-        return _money(line.amount_now, line.document)
+        return money_text(line.amount_now, line.document.currency)
 
     @admin.display(description="amount")
     def adds(self, line: DocumentLine) -> str:
-        return _money(line.amount, line.document)
+        return money_text(line.amount, line.document.currency)
 
     @admin.display(description="calls")
     def calls(self, line: DocumentLine) -> str:
@@ -124,7 +130,7 @@ class DocumentAdmin(ReadOnlyAdmin):
 
     @admin.display(description="total", ordering="total")
     def amount(self, document: Document) -> str:
-        return f"{_money(document.total, document)} {document.currency}"
+        return f"{money_text(document.total, document.currency)} {document.currency}"
 
     @admin.display(description="seats")
     def seat_statement(self, document: Document) -> str:
@@ -135,15 +141,9 @@ class DocumentAdmin(ReadOnlyAdmin):
         parts = [
             {
                 "title": f"{line.agency.code}, {line.month:%Y-%m}",
-                "nothing": _money(Decimal(0), document),
+                "nothing": money_text(Decimal(0), document.currency),
                 "includes": line.price_list.seat_includes,
-                "rows": seat_statement(
-                    agency_id=line.agency_id,
-                    month=line.month,
-                    cutoff=document.cutoffs[str(line.agency_id)],
-                    charge=line.charge,
-                    currency=document.currency,
-                ),
+                "rows": seats_behind(line),
             }
             for line in lines
         ]
@@ -161,7 +161,7 @@ class DocumentAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Discard drafts and build again", permissions=["view"])
     def discard(self, request: HttpRequest, documents: QuerySet[Document]) -> None:
-        told = _by(request)
+        told = acting(request)
         try_each(
             self,
             request,
@@ -177,7 +177,7 @@ class DocumentAdmin(ReadOnlyAdmin):
     ) -> HttpResponse | None:
         def work(chosen: list[Document], told: dict[str, Any]) -> None:
             for one in chosen:
-                void_document(document_id=one.pk, **_by(request), **told)
+                void_document(document_id=one.pk, **acting(request), **told)
 
         return ask_and_do(self, request, documents, VoidForm, work)
 
@@ -236,7 +236,7 @@ class RunItemAdmin(ReadOnlyAdmin):
     def _release(
         self, request: HttpRequest, items: QuerySet[RunItem], *, accept_outliers: bool
     ) -> None:
-        told = _by(request)
+        told = acting(request)
         try_each(
             self,
             request,
@@ -245,11 +245,3 @@ class RunItemAdmin(ReadOnlyAdmin):
             "released",
         )
         close_due_items.delay()
-
-
-def _money(amount: Decimal, document: Document) -> str:
-    return f"{amount:.{minor_digits(document.currency)}f}"
-
-
-def _by(request: HttpRequest) -> dict[str, Any]:
-    return {"actor": str(request.user), "now": timezone.now()}

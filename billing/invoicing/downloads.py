@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from billing.invoicing.itemised import Call
 from billing.money import plain
 from billing.tables import csv_pieces, parquet_pieces, safe_cell
@@ -33,20 +35,15 @@ def _cell(value: object) -> str:
 
 
 def _parquet(calls: Iterable[Call]) -> Iterator[bytes]:
-    # As in billing.tables: few processes need it.
-    import pyarrow
-
-    instant = pyarrow.timestamp("us", tz="UTC")
-    quantity = pyarrow.decimal128(26, 6)
+    instant = pa.timestamp("us", tz="UTC")
+    quantity = pa.decimal128(26, 6)
     kinds = {
         **dict.fromkeys(("start", "answer", "end"), instant),
         **dict.fromkeys(("raw_seconds", "billed_seconds"), quantity),
-        "rate": pyarrow.decimal128(18, 8),
-        "amount_before_rounding": pyarrow.decimal128(38, 18),
+        "rate": pa.decimal128(18, 8),
+        "amount_before_rounding": pa.decimal128(38, 18),
     }
-    schema = pyarrow.schema(
-        [(name, kinds.get(name, pyarrow.string())) for name in Call._fields]
-    )
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in Call._fields])
     return parquet_pieces(schema, calls)
 
 

@@ -265,6 +265,11 @@ class DocumentLine(models.Model):
     def __str__(self) -> str:
         return self.description
 
+    @property
+    def cutoff(self) -> int:
+        """The cut-off of its agency that it was computed at."""
+        return int(self.document.cutoffs[str(self.agency_id)])
+
 
 class Void(models.Model):
     """The fact that a document's lines of an agency no longer count as billed."""

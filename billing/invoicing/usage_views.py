@@ -17,7 +17,7 @@ from billing.invoicing.downloads import DOWNLOADS
 from billing.invoicing.models import DocumentLine
 from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.queries.month_usage import month_forecast, rounding_report
-from billing.invoicing.queries.statements import seat_statement
+from billing.invoicing.queries.statements import seats_behind
 from billing.invoicing.serializers import (
     ForecastOut,
     MonthFilter,
@@ -93,19 +93,12 @@ class LineSeatsView(KeyView):
     )
     def get(self, request: Request, public_id: UUID, position: int) -> Response:
         line = _line_of(self, public_id, position, DocumentLine.Kind.SEAT)
-        seats = seat_statement(
-            agency_id=line.agency_id,
-            month=line.month,
-            cutoff=line.document.cutoffs[str(line.agency_id)],
-            charge=line.charge,
-            currency=line.document.currency,
-        )
         answer = {
             "agency": line.agency.code,
             "month": f"{line.month:%Y-%m}",
             "charge": line.charge,
             "includes": line.price_list.seat_includes,
-            "seats": seats,
+            "seats": seats_behind(line),
         }
         return Response(SeatsOut(answer).data)
 

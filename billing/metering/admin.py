@@ -18,14 +18,20 @@ from billing.metering.imports import upload_file
 from billing.metering.models import QuarantinedEvent, RefusedRow, UsageDay, UsageImport
 from billing.metering.refusals import refused_csv
 from billing.metering.settling import drop_events, release_events, replace_counted
-from seats.errors import Refusal
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do
+from seats.readonly import (
+    AddingAdmin,
+    AddingForm,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    acting,
+    ask_and_do,
+)
 
 SHOWN = 20
 
 
-class UploadForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A file to take in; adding it goes through the service."""
+class UploadForm(AddingForm):
+    """A file to take in."""
 
     feed = forms.ChoiceField(
         choices=[("", "Told by the file"), *((name, name) for name in sorted(FORMATS))],
@@ -38,39 +44,27 @@ class UploadForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text="Of its local times; else the agency's.",
     )
     file = forms.FileField()
-    actor = ""
+    elsewhere = "file"
 
     class Meta:
         model = UsageImport
         fields = ["agency"]
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if self.errors:
-            return cleaned
-        uploaded = cleaned["file"]
+    def add(self, told: dict[str, Any]) -> UsageImport:
+        uploaded = told["file"]
         file = buffered(uploaded.file)
         try:
-            self.added = upload_file(
+            return upload_file(
                 file,
-                agency=cleaned["agency"],
-                feed=cleaned["feed"],
-                zone=cleaned["zone"],
+                agency=told["agency"],
+                feed=told["feed"],
+                zone=told["zone"],
                 file_name=uploaded.name,
                 actor=self.actor,
                 now=timezone.now(),
             )
-        except Refusal as refusal:
-            self.add_error("file", refusal.message)
         finally:
             file.detach()
-        return cleaned
-
-    def save(self, commit: bool = True) -> UsageImport:  # noqa: FBT001, FBT002
-        return self.added
-
-    def save_m2m(self) -> None:
-        """There is nothing beside the import itself."""
 
 
 class RefusedRowInline(ReadOnlyInline):
@@ -88,7 +82,7 @@ class RefusedRowInline(ReadOnlyInline):
 
 
 @admin.register(UsageImport)
-class UsageImportAdmin(ReadOnlyAdmin):
+class UsageImportAdmin(AddingAdmin):
     """Files that came in; adding one uploads it for a worker."""
 
     list_display = [
@@ -99,7 +93,8 @@ class UsageImportAdmin(ReadOnlyAdmin):
     list_filter = ["state", "format", "agency"]
     search_fields = ["file_name", "file_hash", "agency__code"]
     inlines = [RefusedRowInline]
-    form = UploadForm
+    adding_form = UploadForm
+    adding_fields = ["agency", "feed", "zone", "file"]
     readonly_fields = ["refused_file"]
     exclude = ["lease_until", "attempts"]
 
@@ -109,34 +104,6 @@ class UsageImportAdmin(ReadOnlyAdmin):
             return "-"
         url = reverse("admin:billing_usageimport_refused", args=[record.pk])
         return format_html('<a href="{}">{} as CSV</a>', url, record.refused)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return admin.ModelAdmin.has_add_permission(self, request)
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None:
-            return [(None, {"fields": ["agency", "feed", "zone", "file"]})]
-        return super().get_fieldsets(request, obj)
-
-    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        return self.inlines if obj else []
-
-    def get_form(
-        self,
-        request: HttpRequest,
-        obj: Any = None,
-        change: bool = False,  # noqa: FBT001, FBT002
-        **kwargs: Any,
-    ) -> Any:
-        if obj is not None:
-            kwargs["form"] = forms.ModelForm
-            return super().get_form(request, obj, change, **kwargs)
-        return type("Upload", (UploadForm,), {"actor": request.user.get_username()})
-
-    def save_model(
-        self, request: HttpRequest, obj: Any, form: Any, change: Any
-    ) -> None:
-        """The form has saved it."""
 
     def get_urls(self) -> list[URLPattern]:
         refused = path(
@@ -230,8 +197,4 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
 
 
 def _settled_by(request: HttpRequest, chosen: list[QuarantinedEvent]) -> dict[str, Any]:
-    return {
-        "event_ids": [event.pk for event in chosen],
-        "actor": str(request.user),
-        "now": timezone.now(),
-    }
+    return {"event_ids": [event.pk for event in chosen], **acting(request)}

@@ -12,10 +12,12 @@ from typing import Any
 from django.db import connection
 
 from billing.metering.events import Verdict, arrival_key, event_key, rejected
+from billing.metering.known import Known, KnownAgency
 from billing.metering.storing import Reversal
-from billing.metering.validation import Checked, Known, KnownAgency
+from billing.metering.validation import Checked
+from seats.arrays import array_text
 
-COUNTED = """
+REMEMBERED = """
     SELECT replace(key.key::text, '-', ''), event.id, event.used_on, event.agency_id,
            event.agent_id, event.meter_id, event.breakdown, event.owner, event.source,
            event.external_id, event.occurred_at, event.raw, event.billable,
@@ -36,8 +38,11 @@ UNKNOWN = rejected("unknown_event", "supersedes", "No such event.")
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """What is known of a key: its event unless that is archived or never came."""
+class Remembered:
+    """What a key says: its event, unless that is archived or has not come yet.
+
+    `waits`: it has not come. `reversed`: it was taken back.
+    """
 
     event: Reversal | None
     waits: bool
@@ -57,6 +62,22 @@ class Resolved:
     reversals: list[Reversal] = field(default_factory=list)
     own: set[str] = field(default_factory=set)
 
+    def take_back(
+        self, victim: str, by: str, counted: Remembered | None, beside: Reversal | None
+    ) -> None:
+        """Take back the event of a key, superseded by that of another key: counted
+        before, told beside it in the batch, or not come yet.
+        """
+        if counted:
+            assert counted.event
+            self.reversals.append(counted.event)
+            return
+        self.own.add(victim)
+        if beside:
+            self.reversals.append(beside)
+        else:
+            self.waiting[victim] = by
+
 
 def resolve_corrections(
     fresh: Mapping[int, Checked],
@@ -68,8 +89,9 @@ def resolve_corrections(
 ) -> Resolved:
     """Of events by their new ids: what those that supersede others take back.
 
-    `arrivals` are events that were superseded before they came. Goes in the order of
-    the events; changes nothing.
+    `arrivals`: the events were superseded before they came. Agencies that are not
+    `within` these ids have no events; None: all have. Goes in the order of the events;
+    changes nothing.
     """
     resolved = Resolved()
     victims = {
@@ -83,86 +105,63 @@ def resolve_corrections(
     own = {
         n: arrival_key(fresh[n].key) if arrivals else fresh[n].key for n in concerned
     }
-    counted = _counted({*victims.values(), *own.values()})
-    in_batch = {one.key: n for n, one in fresh.items()}
+    remembered = _remembered({*victims.values(), *own.values()})
+    superseded = set(victims.values())
+    in_batch = {
+        one.key: _reversal_of(n, one, owner)
+        for n, one in fresh.items()
+        if one.key in superseded
+    }
     taken: set[str] = set()
     for n, key in own.items():
-        if key in counted:
+        if key in remembered:
             continue  # told before: a duplicate or a conflict, whatever it supersedes
         victim = victims.get(n)
         if victim is not None:
-            problem = _problem(victim, counted.get(victim), taken, known, within)
+            before = remembered.get(victim)
+            problem = GONE if victim in taken else _problem(before, known, within)
             if problem:
                 resolved.refused[n] = problem
                 continue
             taken.add(victim)
-            _take_back(victim, fresh[n].key, resolved, counted, in_batch, fresh, owner)
+            resolved.take_back(victim, fresh[n].key, before, in_batch.get(victim))
         resolved.own.add(key)
         if arrivals:
             resolved.reversals.append(_reversal_of(n, fresh[n], owner))
     return resolved
 
 
-def _take_back(
-    victim: str,
-    by: str,
-    resolved: Resolved,
-    counted: Mapping[str, Counted],
-    in_batch: Mapping[str, int],
-    fresh: Mapping[int, Checked],
-    owner: int,
-) -> None:
-    """An event that was counted, is about to be, or has not come yet."""
-    if victim in counted:
-        event = counted[victim].event
-        assert event is not None
-        resolved.reversals.append(event)
-        return
-    resolved.own.add(victim)
-    if victim in in_batch:
-        n = in_batch[victim]
-        resolved.reversals.append(_reversal_of(n, fresh[n], owner))
-    else:
-        resolved.waiting[victim] = by
-
-
 def _problem(
-    victim: str,
-    counted: Counted | None,
-    taken: Collection[str],
-    known: Known,
-    within: Collection[int] | None,
+    before: Remembered | None, known: Known, within: Collection[int] | None
 ) -> Verdict | None:
     """Why an event cannot be superseded, if so."""
-    if victim in taken:
-        return GONE
-    if counted is None:
+    if before is None:
         return None
-    if counted.waits or counted.reversed:
+    if before.waits or before.reversed:
         return GONE
-    if counted.event is None:
+    if before.event is None:
         return FAR
-    if within is not None and counted.event.agency_id not in within:
+    if within is not None and before.event.agency_id not in within:
         return UNKNOWN
-    if known.too_old(counted.agency, counted.event.used_on):
+    if known.too_old(before.agency, before.event.used_on):
         return FAR
     return None
 
 
-def _counted(keys: Collection[str]) -> dict[str, Counted]:
+def _remembered(keys: Collection[str]) -> dict[str, Remembered]:
     with connection.cursor() as cursor:
-        cursor.execute(COUNTED, [sorted(keys)])
+        cursor.execute(REMEMBERED, [array_text(sorted(keys))])
         return {row[0]: _read(*row[1:]) for row in cursor.fetchall()}
 
 
-def _read(*row: Any) -> Counted:
+def _read(*row: Any) -> Remembered:
     *event, waits, is_reversed, closed_through, zones = row
     told = None
     if event[0] is not None:
         event[9] = str(event[9])
         told = Reversal(*event)
     agency = KnownAgency(told.agency_id if told else 0, "", closed_through, zones)
-    return Counted(told, waits, is_reversed, agency)
+    return Remembered(told, waits, is_reversed, agency)
 
 
 def _reversal_of(event_id: int, one: Checked, owner: int) -> Reversal:

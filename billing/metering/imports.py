@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from io import BufferedReader, RawIOBase
 from itertools import islice
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
@@ -14,8 +13,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from billing.metering.events import Verdict
-from billing.metering.formats.catalogue import FORMATS, format_of, require_text
-from billing.metering.formats.rows import FileContext, Row, buffered
+from billing.metering.formats.catalogue import feed_of, rows_of
+from billing.metering.formats.rows import Row, buffered
 from billing.metering.models import ImportPart, RefusedRow, UsageImport
 from billing.metering.services import ingest_events
 from seats.agencies.queries import zones_of
@@ -96,8 +95,7 @@ def _record_of(
     file: BufferedReader, agency: Agency, file_name: str, feed: str, zone: str
 ) -> UsageImport:
     """What can be said of a file before reading its rows; it is at its start again."""
-    require_text(file)
-    name = feed or format_of(file)
+    feed = feed_of(file, feed)
     zone = zone or zones_of([agency.pk])[agency.pk][-1].zone
     require_zone(zone)
     file.seek(0)
@@ -106,7 +104,7 @@ def _record_of(
     file.seek(0)
     return UsageImport(
         agency=agency,
-        format=name,
+        format=feed,
         zone=zone,
         file_name=file_name[:255],
         file_hash=digest,
@@ -123,13 +121,9 @@ def take_in(
     after each chunk, and done after the last. Importing a file again changes nothing.
     Raises TakenOver, and what the format refuses of the file as a whole.
     """
-    context = FileContext(
-        record.agency.code,
-        ZoneInfo(record.zone),
-        f"import:{record.format}:{record.agency.code}",
-    )
+    code = record.agency.code
     try:
-        rows = FORMATS[record.format].read_rows(file, context)
+        rows = rows_of(file, record.format, agency=code, zone=record.zone)
         rows = islice(rows, record.rows, None)
         while chunk := list(islice(rows, CHUNK)):
             yield _take_in_chunk(record, chunk, now)

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from billing.metering.events import EventRow
+from billing.tables import arrow_table
 from seats.errors import Refusal
 
 ROWS_A_GROUP = 20_000
@@ -84,11 +85,7 @@ def write_events(file: BinaryIO, batches: Iterable[Sequence[Sequence[Any]]]) -> 
     rows = 0
     with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         for batch in batches:
-            columns = [
-                pa.array(column, field.type)
-                for column, field in zip(zip(*batch, strict=True), SCHEMA, strict=True)
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
+            writer.write_table(arrow_table(SCHEMA, batch))
             rows += len(batch)
     file.flush()
     os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Events that nobody could place: kept for a look, then counted after all, or dropped."""
+"""Events that nobody could place: kept as they were told, until people settle them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,14 +14,14 @@ from billing.metering.events import (
     properties_json,
     utc_text,
 )
+from billing.metering.known import Known
 from billing.metering.models import QuarantinedEvent
-from billing.metering.validation import Known
 from billing.money import plain
 
 KEPT = frozenset(["unknown_agency", "unknown_agent", "conflict"])
 
 
-def keep_for_a_look(
+def keep_in_quarantine(
     events: Sequence[IncomingEvent],
     verdicts: Mapping[int, Verdict],
     *,

@@ -71,24 +71,17 @@ def live_dates(dates: DateRange) -> DateRange:
     return dates
 
 
-def events_behind(
-    *, agency_id: int, month: date, meter_id: int, cutoff: int
-) -> Iterator[EventRow]:
-    """The events of an agency, month and meter up to a cut-off, in order of time.
-
-    In constant memory. Raises ArchiveMissing, ArchiveDiffers.
-    """
-    return events_of(agency_id=agency_id, month=month, meter_id=meter_id, cutoff=cutoff)
-
-
 def counted_events(
     *, agency_id: int, month: date, meter_id: int, cutoff: int
 ) -> Iterator[CountedEvent]:
-    """The events behind a charge as people read them: see events_behind."""
+    """The events of an agency, month and meter up to a cut-off, as people read them.
+
+    In order of time and in constant memory. Raises ArchiveMissing, ArchiveDiffers.
+    """
     agents = dict(
         Agent.objects.filter(agency=agency_id).values_list("pk", "external_id")
     )
-    for row in events_behind(
+    for row in events_of(
         agency_id=agency_id, month=month, meter_id=meter_id, cutoff=cutoff
     ):
         started = row.properties.get("started_at")

@@ -10,19 +10,13 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BufferedReader
 from itertools import count, islice
-from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 
 from billing.metering.events import IncomingEvent
-from billing.metering.formats.catalogue import (
-    FORMATS,
-    UnknownFormat,
-    format_of,
-    require_text,
-)
-from billing.metering.formats.rows import FileContext, Row
-from billing.metering.validation import EARLIEST
+from billing.metering.formats.catalogue import feed_of, rows_of
+from billing.metering.formats.rows import Row
+from billing.metering.known import EARLIEST
 from billing.money import plain
 from seats.agencies.queries import zones_of
 from seats.agencies.services import require_zone
@@ -197,15 +191,11 @@ def compare_file(
     """
     if not EARLIEST <= month <= LATEST:
         raise BadMonth(f"There is no usage of {month:%Y-%m}.", field="month")
-    require_text(file)
-    feed = feed or format_of(file)
-    if feed not in FORMATS:
-        raise UnknownFormat(f"There is no format {feed}.", field="format")
+    feed = feed_of(file, feed)
     zones = zones_of([agency.pk])[agency.pk]
     zone = zone or zones[-1].zone
     require_zone(zone)
-    context = FileContext(agency.code, ZoneInfo(zone), f"import:{feed}:{agency.code}")
-    rows = FORMATS[feed].read_rows(file, context)
+    rows = rows_of(file, feed, agency=agency.code, zone=zone)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(TABLES)

@@ -18,10 +18,11 @@ from billing.metering.events import (
     rejected,
 )
 from billing.metering.keys import CONFLICT, SAME, WAITED, told_before
+from billing.metering.known import Known, read_known
 from billing.metering.partitions import ensure_partitions
-from billing.metering.quarantine import keep_for_a_look
+from billing.metering.quarantine import keep_in_quarantine
 from billing.metering.storing import Batch, Raced, new_ids, store_batch
-from billing.metering.validation import Checked, Known, check_event, read_known
+from billing.metering.validation import Checked, check_event
 from seats.cutoffs.services import stamp_facts
 from seats.errors import Refusal
 
@@ -91,7 +92,7 @@ def _ingest(
     verdicts |= told
     if waited:
         verdicts |= _count(waited, teller, arrivals=True)[0]
-    keep_for_a_look(events, verdicts, owner=owner, known=teller.known)
+    keep_in_quarantine(events, verdicts, owner=owner, known=teller.known)
     return [verdicts[n] for n in range(len(events))]
 
 

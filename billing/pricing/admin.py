@@ -22,7 +22,7 @@ class OfADraft(admin.ModelAdmin):  # type: ignore[type-arg]
     """What belongs to a price list changes only while that is a draft."""
 
     def is_draft(self, obj: Any) -> bool:
-        raise TypeError("said by each kind")
+        raise NotImplementedError
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         allowed = super().has_change_permission(request, obj)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing.money import minor_digits, plain, round_money, round_places
+from billing.money import minor_digits, money_text, plain, round_money, round_places
 from billing.pricing.proration import seat_charge, seat_parts
 from billing.pricing.rating import PriceListTerms, RateTerms, billable_raw, rate_usage
 from billing.pricing.scenarios import (
@@ -71,12 +71,12 @@ def quote(
     parts = seat_parts(
         charge=charge, days=[days for _, days in rows], currency=prices.currency
     )
-    text = _money(total, prices.currency)
+    text = money_text(total, prices.currency)
     return {
         "currency": prices.currency,
         "lines": lines,
         "seats": [
-            {"agent": agent, "days": days, "amount": _money(part, prices.currency)}
+            {"agent": agent, "days": days, "amount": money_text(part, prices.currency)}
             for (agent, days), part in zip(rows, parts, strict=True)
         ],
         "subtotal": text,
@@ -94,7 +94,7 @@ def _seat_line(
         "description": f"Seats, {month:%B %Y}: {seat_days} seat days, {days} a full seat",
         "quantity": str(seat_days),
         "unit_price": _price(prices.seat_price, prices.currency),
-        "amount": _money(charge, prices.currency),
+        "amount": money_text(charge, prices.currency),
     }
 
 
@@ -115,7 +115,7 @@ def _usage_line(
         "unit_price": None
         if terms.unit_price is None
         else _price(terms.unit_price, currency),
-        "amount": _money(amount, currency),
+        "amount": money_text(amount, currency),
     }
     return line, amount
 
@@ -198,15 +198,11 @@ def _billable(usage: list[UsageIn], prices: PriceListTerms) -> dict[str, Decimal
     return dict(sorted(sums.items()))
 
 
-def _money(amount: Decimal, currency: str) -> str:
-    return f"{amount:.{minor_digits(currency)}f}"
-
-
 def _price(price: Decimal, currency: str) -> str:
     """As many places as it has, but those of the currency at least."""
     text = plain(price)
     places = len(text.partition(".")[2])
-    return text if places >= minor_digits(currency) else _money(price, currency)
+    return text if places >= minor_digits(currency) else money_text(price, currency)
 
 
 def _quantity(quantity: Fraction) -> str:

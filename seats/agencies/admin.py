@@ -13,9 +13,14 @@ from django.utils import timezone
 
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.services import add_agency, change_zone, set_upline
-from seats.errors import Refusal
 from seats.periods import next_month
-from seats.readonly import ReadOnlyInline, ask_and_do
+from seats.readonly import (
+    AddingForm,
+    ReadOnlyInline,
+    acting,
+    adding_form_for,
+    ask_and_do,
+)
 
 ZONES = [(zone, zone) for zone in sorted(available_timezones())]
 
@@ -38,8 +43,8 @@ class ZoneForm(forms.Form):
     zone = forms.ChoiceField(choices=ZONES, initial="America/New_York")
 
 
-class AgencyForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A new agency; adding it goes through the service."""
+class AgencyForm(AddingForm):
+    """A new agency."""
 
     zone = forms.ChoiceField(choices=ZONES, initial="America/New_York")
     upline = forms.ModelChoiceField(Agency.objects.all(), required=False)
@@ -48,32 +53,16 @@ class AgencyForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Agency
         fields = ["code", "name", "currency"]
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if self.errors:
-            return cleaned
-        try:
-            self.added = add_agency(
-                code=cleaned["code"],
-                name=cleaned["name"],
-                currency=cleaned["currency"],
-                zone=cleaned["zone"],
-                upline=cleaned["upline"],
-                actor=self.actor,
-                now=timezone.now(),
-            )
-        except Refusal as refusal:
-            field = refusal.field if refusal.field in self.fields else None
-            self.add_error(field, refusal.message)
-        return cleaned
-
-    actor = ""
-
-    def save(self, commit: bool = True) -> Agency:  # noqa: FBT001, FBT002
-        return self.added
-
-    def save_m2m(self) -> None:
-        """There is nothing beside the agency itself."""
+    def add(self, told: dict[str, Any]) -> Agency:
+        return add_agency(
+            code=told["code"],
+            name=told["name"],
+            currency=told["currency"],
+            zone=told["zone"],
+            upline=told["upline"],
+            actor=self.actor,
+            now=timezone.now(),
+        )
 
 
 class ZoneInline(ReadOnlyInline):
@@ -111,7 +100,7 @@ class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         def work(chosen: list[Agency], told: dict[str, Any]) -> None:
             with transaction.atomic():
                 for agency in chosen:
-                    set_upline(agency=agency, **_by(request), **told)
+                    set_upline(agency=agency, **acting(request), **told)
 
         return ask_and_do(self, request, agencies, UplineForm, work)
 
@@ -122,7 +111,7 @@ class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         def work(chosen: list[Agency], told: dict[str, Any]) -> None:
             with transaction.atomic():
                 for agency in chosen:
-                    change_zone(agency=agency, **_by(request), **told)
+                    change_zone(agency=agency, **acting(request), **told)
 
         return ask_and_do(self, request, agencies, ZoneForm, work)
 
@@ -143,7 +132,7 @@ class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         **kwargs: Any,
     ) -> Any:
         if obj is None:
-            return type("AddAgency", (AgencyForm,), {"actor": str(request.user)})
+            return adding_form_for(request, AgencyForm)
         return super().get_form(request, obj, change, **{**kwargs, "fields": ["name"]})
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
@@ -173,10 +162,6 @@ class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def closed_through(self, agency: Agency) -> str:
         closed = agency.books.closed_through
         return f"{closed:%Y-%m}" if closed else "-"
-
-
-def _by(request: HttpRequest) -> dict[str, Any]:
-    return {"actor": str(request.user), "now": timezone.now()}
 
 
 def _seated_on(today: date) -> Q:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from seats.errors import Refusal
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, acting, ask_and_do
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 from seats.roster.services import (
     Move,
@@ -94,13 +94,7 @@ class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, agents: QuerySet[Agent]
     ) -> HttpResponse | None:
         def add(chosen: list[Agent], told: dict[str, Any]) -> None:
-            add_seats(
-                agents=chosen,
-                actor=str(request.user),
-                now=timezone.now(),
-                staff=True,
-                **told,
-            )
+            add_seats(agents=chosen, **_by_staff(request), **told)
 
         return ask_and_do(self, request, agents, ChangeForm, add)
 
@@ -164,7 +158,7 @@ class SeatAdmin(ReadOnlyAdmin):
 
 
 def _by_staff(request: HttpRequest) -> dict[str, Any]:
-    return {"actor": str(request.user), "now": timezone.now(), "staff": True}
+    return {**acting(request), "staff": True}
 
 
 def _moves(seats: list[Seat], text: str) -> list[Move]:

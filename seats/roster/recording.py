@@ -1,11 +1,12 @@
 """Writing versions, and the projections that follow from them, in sets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError
+from django.db.models import QuerySet
 
 from seats.errors import Refusal
 from seats.roster.changes import Change
@@ -50,13 +51,15 @@ def lock_seats(seat_ids: Sequence[int]) -> SeatsLocked:
     seats = list(
         Seat.objects.select_for_update().filter(pk__in=seat_ids).order_by("pk")
     )
-    return SeatsLocked(seats, read_versions(seat_ids))
+    return SeatsLocked(
+        seats, read_versions(SeatVersion.objects.filter(seat__in=seat_ids))
+    )
 
 
-def read_versions(seat_ids: Iterable[int]) -> dict[int, list[Version]]:
-    """The versions of each seat in order."""
+def read_versions(rows: QuerySet[SeatVersion]) -> dict[int, list[Version]]:
+    """These versions by seat id, those of each seat in order."""
     versions: dict[int, list[Version]] = {}
-    for row in SeatVersion.objects.filter(seat__in=seat_ids).order_by("seat", "number"):
+    for row in rows.order_by("seat", "number"):
         versions.setdefault(row.seat_id, []).append(
             Version(
                 row.agent_id, row.held_from, row.added_on, row.removed_on, row.cancelled

@@ -20,7 +20,7 @@ def calls_behind(line: DocumentLine) -> Iterator[Call]:
     `billable`. The line names a meter, and comes with document and meter.
     """
     assert line.meter
-    cutoff = _cutoff(line)
+    cutoff = line.cutoff
     whole = Span(
         line.agency_id, line.month, line.month, next_month(line.month), cutoff, {}
     )
@@ -43,10 +43,6 @@ def calls_behind(line: DocumentLine) -> Iterator[Call]:
         ),
         in_seconds=line.meter.raw_unit == "second",
     )
-
-
-def _cutoff(line: DocumentLine) -> int:
-    return int(line.document.cutoffs[str(line.agency_id)])
 
 
 def _billed_before(line: DocumentLine) -> list[Billed]:

@@ -5,10 +5,12 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
+from billing.invoicing.models import DocumentLine
 from billing.pricing.proration import seat_parts
 from seats.models import Agent, Seat, SeatVersion
 from seats.periods import DateRange, month_range
-from seats.roster.versions import Version, holdings_of
+from seats.roster.recording import read_versions
+from seats.roster.versions import holdings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,19 @@ class StatementRow:
     amount: Decimal
 
 
+def seats_behind(line: DocumentLine) -> list[StatementRow]:
+    """The rows of a line of seats, which comes with its document: see
+    seat_statement.
+    """
+    return seat_statement(
+        agency_id=line.agency_id,
+        month=line.month,
+        cutoff=line.cutoff,
+        charge=line.charge,
+        currency=line.document.currency,
+    )
+
+
 def seat_statement(
     *, agency_id: int, month: date, cutoff: int, charge: Decimal, currency: str
 ) -> list[StatementRow]:
@@ -30,18 +45,11 @@ def seat_statement(
     A date belongs to its last holder. Holders without a day in the month are left
     out.
     """
-    versions: dict[int, list[Version]] = {}
-    rows = SeatVersion.objects.filter(agency=agency_id, cutoff__lte=cutoff)
-    for row in rows.order_by("seat", "number"):
-        versions.setdefault(row.seat_id, []).append(
-            Version(
-                row.agent_id, row.held_from, row.added_on, row.removed_on, row.cancelled
-            )
-        )
+    recorded = SeatVersion.objects.filter(agency=agency_id, cutoff__lte=cutoff)
     whole = month_range(month)
     held = [
         (seat_id, holding.agent_id, days)
-        for seat_id, own in versions.items()
+        for seat_id, own in read_versions(recorded).items()
         for holding in holdings_of(own)
         if (days := DateRange(holding.starts_on, holding.ends_on).overlap_days(whole))
     ]

@@ -18,6 +18,8 @@ from seats.errors import Refusal
 from seats.models import Agency
 from seats.periods import month_over_at
 
+UNSETTLED = [RunItem.State.PENDING, RunItem.State.WORKING, RunItem.State.REVIEW]
+
 
 class MonthNotOver(Refusal):
     code = "month_not_over"
@@ -239,9 +241,6 @@ def finish_runs(*, now: datetime) -> list[BillingRun]:
     if done:
         step_reached.send(BillingRun, step="finished")
     return done
-
-
-UNSETTLED = [RunItem.State.PENDING, RunItem.State.WORKING, RunItem.State.REVIEW]
 
 
 def _finished(run: BillingRun) -> NewEvent:

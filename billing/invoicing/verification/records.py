@@ -23,7 +23,7 @@ from seats.roster.versions import holdings_of
 
 def check_seats() -> Iterator[Finding]:
     """Seats and holdings as their versions say; versions as announced."""
-    versions = read_versions(Seat.objects.values_list("pk", flat=True))
+    versions = read_versions(SeatVersion.objects.all())
     numbers: dict[int, int] = {}
     for seat_id, number in SeatVersion.objects.order_by("seat", "number").values_list(
         "seat", "number"

@@ -10,6 +10,7 @@ from billing.invoicing.queries.plans import progress_of
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.previews import preview_documents
 from billing.invoicing.services.runs import start_run
+from billing.management.agencies import find_agency
 from billing.management.months import parse_month
 from billing.management.progress import Progress
 from seats.errors import Refusal
@@ -28,7 +29,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            payer = find_agency(options["agency"])
+            code = options["agency"]
+            payer = find_agency(code) if code else None
             if options["dry_run"]:
                 self.show_preview(options["month"], payer)
             else:
@@ -68,13 +70,3 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"parked {item.payer.code}: {item.code} {item.last_error}"
             )
-
-
-def find_agency(code: str | None) -> Agency | None:
-    """The agency of a code; none without. Raises CommandError."""
-    if not code:
-        return None
-    try:
-        return Agency.objects.get(code=code)
-    except Agency.DoesNotExist as error:
-        raise CommandError(f"unknown_agency: there is no agency {code}.") from error

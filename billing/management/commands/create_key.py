@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from billing.management.commands.bill import find_agency
+from billing.management.agencies import find_agency
 from seats.errors import Refusal
 from seats.keys.models import ApiKey
 from seats.keys.services import create_key
@@ -23,9 +23,10 @@ class Command(BaseCommand):
         parser.add_argument("--label", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        code = options["agency"]
         try:
             _, token = create_key(
-                agency=find_agency(options["agency"]),
+                agency=find_agency(code) if code else None,
                 scopes=options["scope"],
                 label=options["label"],
                 actor="command create_key",

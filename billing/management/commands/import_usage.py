@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from billing.management.commands.bill import find_agency
+from billing.management.agencies import find_agency
 from billing.management.progress import Progress
 from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
@@ -37,7 +37,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         agency = find_agency(options["agency"])
-        assert agency
         try:
             record = self.import_file(agency, options)
         except Refusal as refusal:

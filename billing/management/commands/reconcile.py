@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from billing.management.agencies import find_agency
 from billing.management.months import parse_month
 from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
@@ -14,7 +15,6 @@ from billing.metering.reconciliation import Comparison, Difference, compare_file
 from billing.money import plain
 from billing.tables import safe_cell
 from seats.errors import Refusal
-from seats.models import Agency
 
 REFUSED = 2
 HEADER = [
@@ -59,10 +59,7 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
     def compare(self, options: dict[str, Any]) -> Comparison:
-        agency = Agency.objects.filter(code=options["agency"]).first()
-        if agency is None:
-            message = f"unknown_agency: there is no agency {options['agency']}."
-            raise CommandError(message, returncode=REFUSED)
+        agency = find_agency(options["agency"], returncode=REFUSED)
         with ExitStack() as stack:
             file = buffered(stack.enter_context(options["file"].open("rb", 0)))
             rows = None

@@ -1,10 +1,11 @@
 """Which feeds can be read, and which one a file is of. Pure."""
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from billing.metering.formats import (
     asterisk,
@@ -20,7 +21,9 @@ from billing.metering.formats.rows import (
     HEAD,
     BadEncoding,
     BadRow,
+    FileContext,
     Reader,
+    Row,
     buffered,
 )
 from seats.errors import Refusal
@@ -66,11 +69,30 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
-def format_of(file: BufferedReader) -> str:
-    """The name of the format a file is of, told by how it begins.
-
-    Raises UnknownFormat where none fits, or more than one.
+def rows_of(
+    file: BufferedReader, feed: str, *, agency: str, zone: str
+) -> Iterator[Row]:
+    """The rows of a file in a format, for an agency by code, whose zone holds for
+    times without offset. Raises what the format refuses of the file as a whole.
     """
+    context = FileContext(agency, ZoneInfo(zone), f"import:{feed}:{agency}")
+    return FORMATS[feed].read_rows(file, context)
+
+
+def feed_of(file: BufferedReader, named: str = "") -> str:
+    """The name of a text file's format: as named, else told by how it begins.
+
+    Raises BadEncoding; UnknownFormat for an unknown name, or where none fits, or
+    more than one.
+    """
+    if b"\0" in file.peek(HEAD):
+        raise BadEncoding("The file is no UTF-8 text.")
+    if named and named not in FORMATS:
+        raise UnknownFormat(f"There is no format {named}.", field="format")
+    return named or _recognised(file)
+
+
+def _recognised(file: BufferedReader) -> str:
     head = _head_of(file)
     found = [name for name, feed in FORMATS.items() if feed.recognises(head)]
     if len(found) != 1:
@@ -79,12 +101,6 @@ def format_of(file: BufferedReader) -> str:
             f"The format could be {which}; say which it is.", field="format"
         )
     return found[0]
-
-
-def require_text(file: BufferedReader) -> None:
-    """Refuse what is no UTF-8 text at all. Raises BadEncoding."""
-    if b"\0" in file.peek(HEAD):
-        raise BadEncoding("The file is no UTF-8 text.")
 
 
 def _head_of(file: BufferedReader) -> Head:

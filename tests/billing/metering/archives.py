@@ -3,13 +3,9 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from django.db import (
-    connection,
-)
+from django.db import connection
 
-from billing.metering.archiving import (
-    archive_month,
-)
+from billing.metering.archiving import archive_month
 from billing.metering.events import EventRow
 from billing.metering.models import ArchivedMonth, UsageEvent
 from billing.metering.reading import events_of

@@ -17,7 +17,7 @@ from billing.metering.archiving import (
 from billing.metering.models import ArchivedMonth
 from billing.metering.parquet import ArchiveDiffers, ArchiveMissing, Wanted, read_events
 from billing.metering.partitions import attached_months, ensure_partitions
-from billing.metering.reading import events_behind, events_of, path_of
+from billing.metering.reading import events_of, path_of
 from billing.metering.tasks import archive_old_months
 from billing.pricing.models import Meter
 from seats.models import Agency
@@ -57,7 +57,7 @@ class TestAnArchivedMonth:
 
 
 @pytest.mark.usefixtures("played")
-class TestEventsBehind:
+class TestEventsOf:
     @pytest.mark.parametrize("archived", [False, True])
     def test_gives_what_a_line_counts_in_order_of_time(self, archived):
         if archived:
@@ -66,7 +66,7 @@ class TestEventsBehind:
         meter = Meter.objects.get(code="voice.out")
 
         def raws(cutoff):
-            rows = events_behind(
+            rows = events_of(
                 agency_id=agency.pk, month=MARCH, meter_id=meter.pk, cutoff=cutoff
             )
             told = [(row.occurred_at, row.raw) for row in rows]

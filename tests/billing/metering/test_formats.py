@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.metering.formats.catalogue import FORMATS, UnknownFormat, format_of
+from billing.metering.formats.catalogue import FORMATS, UnknownFormat, feed_of
 from billing.metering.formats.rows import ColumnMissing, FileContext, Row, buffered
 
 FEEDS = Path(__file__).with_name("feeds")
@@ -155,7 +155,7 @@ class TestEveryFeed:
     def test_is_known_by_how_its_file_begins(self, name):
         file = buffered(BytesIO((FEEDS / name).read_bytes()))
 
-        assert format_of(file) == GOLDEN[name][0]
+        assert feed_of(file) == GOLDEN[name][0]
         assert file.tell() == 0
 
     def test_keeps_no_personal_data(self, name):
@@ -191,7 +191,7 @@ class TestSniffing:
     )
     def test_says_that_it_does_not_know(self, content):
         with pytest.raises(UnknownFormat):
-            format_of(buffered(BytesIO(content)))
+            feed_of(buffered(BytesIO(content)))
 
 
 class TestTime:

@@ -1,4 +1,4 @@
-"""Events nobody could place: kept for a look, and counted once somebody has helped."""
+"""Events nobody could place: held, and counted once somebody has helped."""
 
 from decimal import Decimal
 
