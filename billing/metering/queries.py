@@ -41,7 +41,6 @@ class UnknownGroup(Refusal):
 
 class TooManyRows(Refusal):
     code = "too_many_rows"
-    status = 422
 
 
 # What totals may be grouped by, and where it stands.

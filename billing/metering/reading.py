@@ -47,7 +47,6 @@ DAY_SUMS = """
 
 class MonthArchived(Refusal):
     code = "month_archived"
-    status = 422
 
 
 def live_dates(dates: DateRange) -> DateRange:

@@ -19,6 +19,7 @@ from billing.metering.formats.cloudevents import CloudEvent, Instant, event_of
 from billing.metering.models import UsageEvent
 from billing.money import plain
 from seats.errors import Refusal
+from seats.serializers import LocalDate
 
 MOST_EVENTS = 10_000
 JSON = "application/json"
@@ -173,7 +174,7 @@ class EventFilter(serializers.Serializer[Any]):
     )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        dates = {name: serializers.DateField(required=False) for name in ("from", "to")}
+        dates = {name: LocalDate(required=False) for name in ("from", "to")}
         return {**super().get_fields(), **dates}
 
 

@@ -144,6 +144,7 @@ class TestUsage:
             ("from=2026-03-02&to=2026-03-01", "bad_range"),
             ("from=2026-03-02&to=2026-03-02", "bad_range"),
             ("from=soon", "invalid"),
+            ("from=2026-W10-1", "invalid"),
             ("group_by=colour", "unknown_group"),
             ("meter=nope", "unknown_meter"),
             ("agent=%00", "invalid"),
