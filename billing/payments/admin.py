@@ -94,6 +94,10 @@ class AllocationInline(ReadOnlyInline):
     model = Allocation
     fields = ["document", "amount", "recorded_at"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Allocation]:
+        parts: QuerySet[Allocation] = super().get_queryset(request)
+        return parts.select_related("document")
+
 
 class RefundInline(ReadOnlyInline):
     model = Refund

@@ -9,8 +9,10 @@ from billing.payments.models import Payment
 from billing.payments.services.receiving import receive_payment
 from seats.models import User
 from tests.build import (
+    APRIL,
     APRIL_2,
     MARCH,
+    MAY,
     bill,
     documents_of,
     make_agency,
@@ -37,6 +39,16 @@ def agency(settings):
     make_seats(agency, "ana")
     bill(MARCH)
     return agency
+
+
+def pay_many(payer, count, amount=1):
+    return [
+        receive_payment(
+            payer=payer, amount=Decimal(amount), currency="USD", processor="manual",
+            reference=f"M{n}", now=APRIL_2,
+        )
+        for n in range(count)
+    ]  # fmt: skip
 
 
 def record(staff, agency, **changes):
@@ -92,6 +104,28 @@ class TestPages:
 
         ledger = reverse("admin:billing_ledgertransaction_changelist")
         assert staff.get(ledger).status_code == 200
+
+    @pytest.mark.parametrize("page", ["payment", "ledgertransaction"])
+    def test_list_many_rows_in_as_many_queries_as_few(
+        self, staff, payment, page, django_assert_max_num_queries
+    ):
+        pay_many(payment.payer, 8)
+
+        with django_assert_max_num_queries(14):
+            url = reverse(f"admin:billing_{page}_changelist")
+            assert staff.get(url).status_code == 200
+
+    def test_show_what_a_payment_covers_in_as_many_queries_as_one(
+        self, staff, agency, django_assert_max_num_queries
+    ):
+        for month in (APRIL, MAY):
+            bill(month)
+        (payment,) = pay_many(agency, 1, amount=150)
+        assert payment.allocations.count() == 3
+
+        with django_assert_max_num_queries(10):
+            url = reverse("admin:billing_payment_change", args=[payment.pk])
+            assert staff.get(url).status_code == 200
 
     def test_show_the_statement_of_an_agency(self, staff, payment):
         url = reverse("admin:billing_account_statement", args=["SUNRISE"])

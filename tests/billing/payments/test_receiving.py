@@ -25,6 +25,7 @@ from tests.build import (
     APRIL,
     APRIL_2,
     MARCH,
+    MAY,
     MAY_2,
     bill,
     documents_of,
@@ -120,6 +121,17 @@ class TestReceivePayment:
         assert statuses(payer) == ["paid"]
         kinds = told(payer)
         assert kinds[-2:] == ["invoice.issued", "invoice.paid"]
+
+    def test_takes_as_many_queries_for_many_invoices_as_for_one(
+        self, invoice, django_assert_max_num_queries
+    ):
+        for month in (APRIL, MAY):
+            bill(month)
+
+        with django_assert_max_num_queries(26):
+            pay(invoice.payer, 300)
+
+        assert statuses(invoice.payer) == ["paid"] * 3
 
     def test_repeated_is_the_same_payment(self, invoice):
         first = pay(invoice.payer, 60)
