@@ -7,6 +7,7 @@ from billing.metering.admin import (
     UsageDayAdmin,
     UsageImportAdmin,
 )
+from billing.payments.admin import LedgerTransactionAdmin, PaymentAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.webhooks.admin import OutboxEventAdmin
 
@@ -14,9 +15,11 @@ __all__ = [
     "AccountAdmin",
     "BillingRunAdmin",
     "DocumentAdmin",
+    "LedgerTransactionAdmin",
     "MeterAdmin",
     "OutboxEventAdmin",
     "PayerShareSetAdmin",
+    "PaymentAdmin",
     "PriceListAdmin",
     "QuarantinedEventAdmin",
     "RateAdmin",

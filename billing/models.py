@@ -19,26 +19,38 @@ from billing.metering.models import (
     UsageEvent,
     UsageImport,
 )
+from billing.payments.models import (
+    Allocation,
+    LedgerEntry,
+    LedgerTransaction,
+    Payment,
+    Refund,
+)
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.webhooks.models import OutboxEvent, OutboxStream
 
 __all__ = [
     "Account",
+    "Allocation",
     "ArchivedMonth",
     "BillingRun",
     "Document",
     "DocumentLine",
     "EventKey",
     "ImportPart",
+    "LedgerEntry",
+    "LedgerTransaction",
     "Meter",
     "OutboxEvent",
     "OutboxStream",
     "PayerShare",
     "PayerShareSet",
+    "Payment",
     "PriceList",
     "QuarantinedEvent",
     "Rate",
     "RateTier",
+    "Refund",
     "RefusedRow",
     "RunCut",
     "RunItem",

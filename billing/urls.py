@@ -15,6 +15,7 @@ from billing.invoicing.views import (
     NextInvoicesView,
 )
 from billing.metering.views import UsageEventsView, UsageView
+from billing.payments.views import PaymentsView, StatementView
 from billing.pricing.views import PriceListView, QuoteView
 
 urlpatterns = [
@@ -32,6 +33,8 @@ urlpatterns = [
     path(
         "invoices/<uuid:public_id>/lines/<int:position>/seats", LineSeatsView.as_view()
     ),
+    path("payments", PaymentsView.as_view()),
+    path("statement", StatementView.as_view()),
     path("price-list", PriceListView.as_view()),
     path("quote", QuoteView.as_view()),
 ]

@@ -1,9 +1,15 @@
-"""What the closing of a month reports while it goes on.
+"""What invoicing says while it works.
 
 `step_reached` is sent after each commit, and before the last one of a closing, with
 `step` naming the point: planned, claimed, written, closed, parked, issued, finished.
+
+`documents_issued` (`documents`: their ids, `payers`: their ids, `now`) and
+`document_voided` (`document`, `now`) are sent inside the transaction, once for all
+documents of a statement, with the payers locked; a refusal of who listens undoes it.
 """
 
 from django.dispatch import Signal
 
 step_reached = Signal()
+documents_issued = Signal()
+document_voided = Signal()

@@ -33,6 +33,8 @@ QUERIES = {
     "invoices": ["limit", "cursor", "agency", "month", "status", "kind"],
     "invoices/preview": ["month", "agency"],
     f"invoices/{NOWHERE}/lines": ["limit", "cursor"],
+    "payments": ["limit", "cursor", "agency", "processor"],
+    "statement": ["agency", "from", "to"],
     "price-list": ["currency", "month"],
 }
 # Each is wrong wherever it stands.

@@ -14,7 +14,7 @@ from django.db import connections
 from billing.invoicing.models import BillingRun, Document, RunItem
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.runs import start_run
-from billing.invoicing.verification.services import verify_books
+from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxEvent
 from tests import databases
 from tests.build import MARCH, call, make_agency, make_prices, make_seats, use
@@ -115,7 +115,7 @@ class TestKilledWorker:
 
         assert len(list(marks.iterdir())) == 1
         assert outcome() == unkilled
-        assert verify_books().findings == []
+        assert verify_everything().findings == []
 
     def test_a_payer_that_kills_its_worker_is_parked_and_the_others_go_on(
         self, worker, broker, fresh_database, tmp_path

@@ -14,7 +14,7 @@ from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.issuing import lock_accounts
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.signals import step_reached
-from billing.invoicing.verification.services import verify_books
+from billing.payments.verification import verify_everything
 from billing.pricing.models import PriceList
 from billing.pricing.services import MonthTaken, publish_price_list
 from seats.cutoffs.models import Books
@@ -68,7 +68,7 @@ class TestSeats:
         results = run_in_threads(*[hand_over(to, 5 + n) for n, to in enumerate(others)])
 
         assert all(result == [seat] for result in results)
-        assert verify_books().findings == []
+        assert verify_everything().findings == []
 
     def test_a_transfer_and_the_close_of_both_agencies_agree(self, run_in_threads):
         make_prices()
@@ -87,7 +87,7 @@ class TestSeats:
         )
         bill(APRIL, now=MAY_2)
 
-        report = verify_books()
+        report = verify_everything()
         assert (report.findings, report.pending_facts) == ([], 0)
         total = sum(document.total for document in Document.objects.all())
         assert total == Decimal("100.00")
@@ -180,7 +180,7 @@ class TestRuns:
 
         assert not [result for result in results if isinstance(result, Exception)]
         assert Document.objects.count() == 4
-        assert verify_books().findings == []
+        assert verify_everything().findings == []
 
     def test_starters_at_once_share_one_run(self, run_in_threads):
         make_prices()
@@ -253,7 +253,7 @@ class TestRuns:
         assert not [result for result in results if isinstance(result, Exception)]
         assert Document.objects.count() == 6
         assert not BillingRun.objects.filter(finished_at=None).exists()
-        assert verify_books().findings == []
+        assert verify_everything().findings == []
 
     def test_numbers_have_no_gap_under_parallel_closers(self, run_in_threads, settings):
         settings.BILLING = {**settings.BILLING, "CLOSE_CHUNK": 2}

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from billing.invoicing.services.documents import void_document
-from billing.invoicing.verification.services import verify_books
+from billing.payments.verification import verify_everything
 from seats.roster.services import remove_seats
 from tests.build import (
     APRIL,
@@ -50,7 +50,7 @@ class TestTwoMonths:
             (Decimal("51.61"), Decimal("41.94")),
             (Decimal("0.07"), Decimal("0.09")),
         ]
-        assert verify_books().findings == []
+        assert verify_everything().findings == []
 
     def test_an_agency_that_left_gets_a_correction_credit_note(self):
         make_prices()
@@ -89,7 +89,7 @@ class TestTwoMonths:
         bill(APRIL, now=MAY_2)
 
         assert totals(agency) == [Decimal("50.00"), Decimal("100.00")]
-        assert verify_books().findings == []
+        assert verify_everything().findings == []
 
     def test_months_that_were_never_billed_come_first_one_document_each(self):
         make_prices()

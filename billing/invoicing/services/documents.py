@@ -13,7 +13,7 @@ from billing.invoicing.services.issuing import (
     raise_watermarks,
 )
 from billing.invoicing.services.runs import finish_runs, start_run
-from billing.invoicing.signals import step_reached
+from billing.invoicing.signals import document_voided, step_reached
 from billing.money import plain
 from billing.webhooks.services import NewEvent, publish
 from seats.cutoffs.services import stamp_facts
@@ -97,7 +97,7 @@ def void_document(
     """Take an issued document back: its lines no longer count as billed.
 
     The next run bills what is still owed. Refused once money is involved. Raises
-    NotVoidable, ReasonMissing.
+    NotVoidable, ReasonMissing, and what who listens to `document_voided` raises.
     """
     if not reason:
         raise ReasonMissing("Say why the document is voided.", field="reason")
@@ -124,6 +124,7 @@ def void_document(
             )
             for agency_id in sorted(agency_ids)
         )
+        document_voided.send(Document, document=document, now=now)
         document.status = Status.VOID
         document.save(update_fields=["status"])
         publish([_voided(document, stamps, actor, reason)], now=now)

@@ -11,7 +11,9 @@ from django.db import connection
 from billing.accounts.models import Account
 from billing.invoicing.canonical import chain_hash
 from billing.invoicing.content import Issue, content_of
+from billing.invoicing.models import Document
 from billing.invoicing.services.drafting import Draft
+from billing.invoicing.signals import documents_issued
 from billing.money import plain
 from billing.webhooks.services import NewEvent, publish
 from seats.arrays import array_text, columns, text_array
@@ -79,6 +81,12 @@ def issue_drafts(
         issued.append(Issued(draft, issue, digest, status))
     _write(issued, accounts, now, due_at)
     publish([event for one in issued for event in _events(one)], now=now)
+    documents_issued.send(
+        Document,
+        documents=[draft.id for draft in drafts],
+        payers={draft.header.payer_id for draft in drafts},
+        now=now,
+    )
     return issued
 
 

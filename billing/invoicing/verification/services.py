@@ -1,6 +1,6 @@
 """Checking the books, and saying what is pending."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -47,6 +47,8 @@ PENDING = """
         WHERE mark.agency_id = fact.agency_id), 0)
 """
 
+Check = Callable[[], Iterator[Finding]]
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -56,17 +58,18 @@ class Report:
     pending_facts: int
 
 
-def verify_books() -> Report:
+def verify_books(also: Sequence[Check] = ()) -> Report:
     """Check every fact and document, in one snapshot; changes nothing.
 
-    Facts that are not billed yet are pending, and no error.
+    Facts that are not billed yet are pending, and no error. `also` are checks of the
+    rooms above.
     """
     nested = connection.in_atomic_block  # then the caller's snapshot is the one
     with transaction.atomic(), connection.cursor() as cursor:
         if not nested:
             cursor.execute(SNAPSHOT)
             cursor.execute(HOLD_MONTHS)
-        findings = list(_findings())
+        findings = [*_findings(), *(found for check in also for found in check())]
         cursor.execute(PENDING)
         return Report(findings, cursor.fetchone()[0])
 

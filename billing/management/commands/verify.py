@@ -6,17 +6,17 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from billing.invoicing.verification.services import verify_books
+from billing.payments.verification import verify_everything
 
 
 class Command(BaseCommand):
-    help = "Recompute every document from the facts; exit 1 if anything differs."
+    help = "Recompute every document and the ledger; exit 1 if anything differs."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        report = verify_books()
+        report = verify_everything()
         if options["json"]:
             self.stdout.write(json.dumps(asdict(report)))
         else:

@@ -15,8 +15,8 @@ from billing.invoicing.models import Document, DocumentLine
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.previews import preview_documents
 from billing.invoicing.verification.facts import Books
-from billing.invoicing.verification.services import verify_books
 from billing.metering.models import UsageEvent
+from billing.payments.verification import verify_everything
 from seats.models import Seat
 from seats.roster.services import cancel_seats
 from tests.billing.invoicing import worlds
@@ -63,9 +63,9 @@ class TestLaws:
             for step in steps:
                 world.play(step)
                 if step[0] == "close":
-                    assert verify_books().findings == []
+                    assert verify_everything().findings == []
             bill(MONTHS[-1], now=worlds.LATEST)
-            report = verify_books()
+            report = verify_everything()
 
             assert report.findings == []
             assert report.pending_facts == 0
@@ -187,7 +187,7 @@ class TestLaws:
             bill(MONTHS[-1], now=worlds.LATEST)
 
             assert billed() == {}
-            assert verify_books().findings == []
+            assert verify_everything().findings == []
 
     @given(facts)
     @EXAMPLES

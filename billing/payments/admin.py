@@ -1,0 +1,225 @@
+"""Payments, refunds, statements of account and the ledger, for staff."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from billing.invoicing.models import Document
+from billing.money import minor_digits
+from billing.payments.models import (
+    Allocation,
+    LedgerEntry,
+    LedgerTransaction,
+    Payment,
+    Refund,
+)
+from billing.payments.queries.statements import account_statement
+from billing.payments.services.receiving import MANUAL, receive_payment
+from billing.payments.services.refunding import refund_payment
+from seats.agencies.queries import zones_of
+from seats.errors import Refusal
+from seats.models import Agency
+from seats.periods import local_date
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do
+
+
+class PaymentForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Money that reached us by bank transfer or cheque; recorded by the service."""
+
+    invoice = forms.ModelChoiceField(
+        Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
+        required=False,
+        help_text="Covered first; without, the oldest open one.",
+    )
+    method = forms.ChoiceField(
+        choices=[("bank_transfer", "bank transfer"), ("cheque", "cheque")]
+    )
+    actor = ""
+
+    class Meta:
+        model = Payment
+        fields = ["payer", "amount", "reference", "method"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        try:
+            self.added = receive_payment(
+                payer=cleaned["payer"],
+                amount=cleaned["amount"],
+                currency=cleaned["payer"].currency,
+                processor=MANUAL,
+                reference=cleaned["reference"],
+                method=cleaned["method"],
+                document=cleaned["invoice"],
+                actor=self.actor,
+                now=timezone.now(),
+            )
+        except Refusal as refusal:
+            field = refusal.field if refusal.field in self.fields else None
+            self.add_error(field, refusal.message)
+        return cleaned
+
+    def _post_clean(self) -> None:
+        """The service has checked and stored it."""
+
+    def save(self, commit: bool = True) -> Payment:  # noqa: FBT001, FBT002
+        return self.added
+
+    def save_m2m(self) -> None:
+        """Nothing hangs on it."""
+
+
+class RefundForm(forms.Form):
+    """How much went back, and why."""
+
+    amount = forms.DecimalField(max_digits=18, decimal_places=3)
+    reference = forms.CharField(max_length=200)
+    reason = forms.CharField(max_length=500)
+
+
+class AllocationInline(ReadOnlyInline):
+    model = Allocation
+    fields = ["document", "amount", "recorded_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Allocation]:
+        parts: QuerySet[Allocation] = super().get_queryset(request)
+        return parts.select_related("document")
+
+
+class RefundInline(ReadOnlyInline):
+    model = Refund
+    fields = ["amount", "reference", "reason", "actor", "refunded_at"]
+
+
+@admin.register(Payment)
+class PaymentAdmin(ReadOnlyAdmin):
+    """Money received; adding one records a bank transfer or a cheque."""
+
+    list_display = [
+        "__str__", "payer", "sum", "currency", "method", "received_at", "statement",
+    ]  # fmt: skip
+    fields = [
+        "payer", "sum", "currency", "processor", "reference", "method", "actor",
+        "received_at", "statement",
+    ]  # fmt: skip
+    readonly_fields = ["sum", "statement"]
+    list_select_related = ["payer"]
+    list_filter = ["processor", "currency"]
+    search_fields = ["payer__code", "reference"]
+    inlines = [AllocationInline, RefundInline]
+    actions = ["refund"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            fields = ["payer", "amount", "reference", "method", "invoice"]
+            return [(None, {"fields": fields})]
+        return super().get_fieldsets(request, obj)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return self.inlines if obj else []
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any = None,
+        change: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> Any:
+        if obj is not None:
+            return super().get_form(request, obj, change, **kwargs)
+        actor = request.user.get_username()
+        return type("AddPayment", (PaymentForm,), {"actor": actor})
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: Any
+    ) -> None:
+        """The form has saved it."""
+
+    def get_urls(self) -> list[URLPattern]:
+        statement = path(
+            "statements/<str:code>",
+            self.admin_site.admin_view(self.statement_view),
+            name="billing_account_statement",
+        )
+        return [statement, *super().get_urls()]
+
+    def statement_view(self, request: HttpRequest, code: str) -> HttpResponse:
+        """Everything up to now."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        payer = get_object_or_404(Agency, code=code)
+        today = local_date(timezone.now(), zones_of([payer.pk])[payer.pk])
+        statement = account_statement(
+            payer=payer, starts_on=today.min, ends_on=today + timedelta(days=1)
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Statement of {payer.code}",
+            "statement": statement,
+            "digits": minor_digits(payer.currency),
+        }
+        return TemplateResponse(request, "admin/billing/account.html", context)
+
+    @admin.display(description="amount", ordering="amount")
+    def sum(self, payment: Payment) -> str:
+        return f"{payment.amount:.{minor_digits(payment.currency)}f}"
+
+    @admin.display(description="account")
+    def statement(self, payment: Payment) -> str:
+        url = reverse("admin:billing_account_statement", args=[payment.payer.code])
+        return format_html('<a href="{}">statement</a>', url)
+
+    @admin.action(description="Refund", permissions=["add"])
+    def refund(
+        self, request: HttpRequest, payments: QuerySet[Payment]
+    ) -> HttpResponse | None:
+        def work(chosen: list[Payment], told: dict[str, Any]) -> None:
+            for one in chosen:
+                refund_payment(
+                    payment=one, actor=str(request.user), now=timezone.now(), **told
+                )
+
+        return ask_and_do(self, request, payments, RefundForm, work)
+
+
+class EntryInline(ReadOnlyInline):
+    model = LedgerEntry
+    readonly_fields = ["debit", "credit"]
+    fields = ("account", "processor", *readonly_fields)
+
+    @admin.display(description="debit")
+    def debit(self, entry: LedgerEntry) -> str:
+        return _side(entry.amount)
+
+    @admin.display(description="credit")
+    def credit(self, entry: LedgerEntry) -> str:
+        return _side(-entry.amount)
+
+
+@admin.register(LedgerTransaction)
+class LedgerTransactionAdmin(ReadOnlyAdmin):
+    list_display = ["__str__", "payer", "kind", "currency", "recorded_at"]
+    list_select_related = ["payer"]
+    list_filter = ["kind", "currency"]
+    search_fields = ["payer__code"]
+    inlines = [EntryInline]
+
+
+def _side(amount: Decimal) -> str:
+    return f"{amount:.3f}" if amount > 0 else ""

@@ -1,0 +1,93 @@
+"""What a payer was charged and paid, in order, with what is owed after each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from seats.agencies.queries import zones_of
+from seats.models import Agency
+from seats.periods import local_date
+
+ZERO = Decimal(0)
+MOVEMENTS = """
+    SELECT * FROM (
+        SELECT issued_at AS at, CASE kind WHEN 'invoice' THEN 'invoice'
+                   ELSE 'credit_note' END AS kind, public_id, total AS amount,
+               parties->'payer'->>'code' || '-' || lpad(number::text, 5, '0') AS label
+        FROM billing_document WHERE payer_id = %(payer)s AND status <> 'draft'
+        UNION ALL
+        SELECT void.recorded_at, 'void', public_id, -total,
+               parties->'payer'->>'code' || '-' || lpad(number::text, 5, '0')
+        FROM billing_document AS document JOIN LATERAL (
+            SELECT recorded_at FROM billing_void
+            WHERE document_id = document.id LIMIT 1) AS void ON true
+        WHERE payer_id = %(payer)s
+        UNION ALL
+        SELECT received_at, 'payment', public_id, -amount, processor || ' ' || reference
+        FROM billing_payment WHERE payer_id = %(payer)s
+        UNION ALL
+        SELECT refund.refunded_at, 'refund', refund.public_id, refund.amount,
+               payment.processor || ' ' || refund.reference
+        FROM billing_refund AS refund
+        JOIN billing_payment AS payment ON payment.id = refund.payment_id
+        WHERE payment.payer_id = %(payer)s
+    ) AS movement
+    ORDER BY at, kind, label
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One charge, payment, credit, refund or void, on the payer's local date.
+
+    Positive amounts are owed by the payer. `balance` is what is owed after it.
+    """
+
+    on: date
+    at: datetime
+    kind: str
+    id: UUID
+    label: str
+    amount: Decimal
+    balance: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The movements of dates `[starts_on, ends_on)`, and what was owed around them."""
+
+    payer: Agency
+    starts_on: date
+    ends_on: date
+    opening: Decimal
+    closing: Decimal
+    movements: Sequence[Movement]
+
+
+def account_statement(*, payer: Agency, starts_on: date, ends_on: date) -> Statement:
+    """One query for all movements; a negative balance is the payer's credit."""
+    zones = zones_of([payer.pk])[payer.pk]
+    opening = balance = ZERO
+    movements = []
+    for at, kind, public_id, amount, label in _movements(payer):
+        on = local_date(at, zones)
+        if on >= ends_on:
+            continue
+        balance += amount
+        if on < starts_on:
+            opening = balance
+        else:
+            movements.append(Movement(on, at, kind, public_id, label, amount, balance))
+    return Statement(payer, starts_on, ends_on, opening, balance, movements)
+
+
+def _movements(payer: Agency) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(MOVEMENTS, {"payer": payer.pk})
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows

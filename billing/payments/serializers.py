@@ -1,0 +1,88 @@
+"""Payments and statements as the API tells them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from billing.metering.serializers import Plain
+from billing.payments.models import Payment
+
+
+class PaymentOut(serializers.ModelSerializer[Payment]):
+    """Money that came in; `refunded` of it went back."""
+
+    id = serializers.UUIDField(source="public_id")
+    payer = serializers.CharField(source="payer.code")
+    amount = Plain()
+    refunded = Plain()
+
+    class Meta:
+        model = Payment
+        fields = [
+            "id", "payer", "amount", "currency", "refunded", "processor", "reference",
+            "method", "received_at",
+        ]  # fmt: skip
+
+
+class MovementOut(serializers.Serializer[Any]):
+    """Positive amounts are owed by the agency; `balance` is what is owed after it."""
+
+    date = serializers.DateField(source="on")
+    at = serializers.DateTimeField()
+    kind = serializers.ChoiceField(
+        choices=["invoice", "credit_note", "void", "payment", "refund"]
+    )
+    id = serializers.UUIDField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    amount = Plain()
+    balance = Plain()
+
+
+class StatementOut(serializers.Serializer[Any]):
+    """The movements of the dates from `from` up to, without, `to`."""
+
+    agency = serializers.CharField(source="payer.code")
+    currency = serializers.CharField(source="payer.currency")
+    to = serializers.DateField(source="ends_on")
+    opening = Plain()
+    closing = Plain()
+    movements = MovementOut(many=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        return {
+            "from": serializers.DateField(source="starts_on"),
+            **super().get_fields(),
+        }
+
+
+class StatementFilter(serializers.Serializer[Any]):
+    """Whose, and from which local date up to, without, which."""
+
+    agency = serializers.CharField(required=False, help_text="The key's own without.")
+    to = serializers.DateField(required=False, help_text="Tomorrow without.")
+
+    def get_fields(self) -> dict[str, Any]:
+        first = serializers.DateField(required=False, help_text="All without.")
+        return {"from": first, **super().get_fields()}
+
+
+class PaymentFilter(serializers.Serializer[Any]):
+    """What a list of payments is narrowed to."""
+
+    agency = serializers.CharField(required=False, help_text="The payer.")
+    processor = serializers.CharField(required=False)
+
+
+class PaymentIn(serializers.Serializer[Any]):
+    """Money that reached us outside any processor, by bank transfer or cheque."""
+
+    agency = serializers.CharField(max_length=64, help_text="The payer.")
+    amount = serializers.DecimalField(max_digits=18, decimal_places=3)
+    currency = serializers.CharField(max_length=3)
+    reference = serializers.CharField(
+        max_length=200, help_text="Counts once; sending it again is safe."
+    )
+    method = serializers.CharField(max_length=64, required=False)
+    invoice = serializers.UUIDField(
+        required=False, help_text="Covered first; without, the oldest open one."
+    )

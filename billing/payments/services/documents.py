@@ -1,0 +1,37 @@
+"""What issuing and voiding mean for the payers' accounts."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Q, Sum
+
+from billing.invoicing.models import Document
+from billing.payments.models import Allocation
+from billing.payments.services.posting import post_issued, post_voided
+from billing.payments.services.settling import settle_accounts
+from seats.errors import Refusal
+
+
+class MoneyInvolved(Refusal):
+    code = "document_has_money"
+
+
+def take_issued(
+    *, document_ids: Sequence[int], payer_ids: Collection[int], now: datetime
+) -> None:
+    """Post documents just issued, and use what their locked payers have to give.
+
+    Must be called in the transaction that issues them.
+    """
+    post_issued(document_ids, now=now)
+    settle_accounts(payer_ids, now=now)
+
+
+def take_voided(*, document: Document, now: datetime) -> None:
+    """Post the void of a locked document, in its transaction. Raises MoneyInvolved."""
+    involved = Allocation.objects.filter(Q(document=document) | Q(credit_note=document))
+    covered = involved.aggregate(sum=Sum("amount"))["sum"] or Decimal(0)
+    if covered:
+        raise MoneyInvolved(f"{covered} of {document} are covered.", field="status")
+    post_voided([document.pk], now=now)

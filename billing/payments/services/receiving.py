@@ -1,0 +1,154 @@
+"""Taking money in."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import IntegrityError, transaction
+
+from billing.invoicing.models import Document
+from billing.invoicing.services.issuing import lock_accounts
+from billing.money import plain, round_money
+from billing.payments.models import Payment
+from billing.payments.services.posting import post_payments
+from billing.payments.services.settling import settle_accounts
+from billing.webhooks.services import NewEvent, publish
+from seats.columns import BELOW
+from seats.errors import Refusal
+from seats.models import Agency
+
+MANUAL = "manual"  # the processor of what people record
+
+
+class BadAmount(Refusal):
+    code = "bad_amount"
+
+
+class WrongCurrency(Refusal):
+    code = "wrong_currency"
+
+
+class BadReference(Refusal):
+    code = "bad_reference"
+
+
+class PaymentDiffers(Refusal):
+    code = "payment_differs"
+
+
+class NotTheirInvoice(Refusal):
+    code = "not_their_invoice"
+
+
+def receive_payment(
+    *,
+    payer: Agency,
+    amount: Decimal,
+    currency: str,
+    processor: str,
+    reference: str,
+    now: datetime,
+    document: Document | None = None,
+    actor: str = "",
+    method: str = "",
+) -> Payment:
+    """Record money that came in, cover invoices with it, and announce both.
+
+    It covers `document` first, then the payer's oldest open invoices; the rest is the
+    payer's credit. One payment for ever per (processor, reference): repeating gives
+    the first one back. Raises BadAmount, WrongCurrency, BadReference, NotTheirInvoice,
+    and PaymentDiffers for a known reference with another payer or amount.
+    """
+    _check(payer, amount, currency, processor, reference)
+    if document and (
+        document.payer_id != payer.pk or document.kind != Document.Kind.INVOICE
+    ):
+        raise NotTheirInvoice("That is no invoice of this payer.", field="document")
+    payment = Payment(
+        payer=payer,
+        amount=amount,
+        currency=currency,
+        processor=processor,
+        reference=reference,
+        method=method,
+        actor=actor,
+        received_at=now,
+    )
+    with transaction.atomic():
+        lock_accounts([payer.pk])
+        known = _known(payment) or _insert(payment)
+        if known:
+            return known
+        post_payments([payment.pk], now=now)
+        publish([_received(payment)], now=now)
+        settle_accounts([payer.pk], now=now, first=document.pk if document else None)
+    return payment
+
+
+def check_amount(amount: Decimal, currency: str) -> None:
+    """Raises BadAmount for what is not a positive amount in the currency's unit."""
+    if not (amount.is_finite() and 0 < amount < BELOW):
+        raise BadAmount("An amount is more than nothing.", field="amount")
+    if round_money(amount, currency) != amount:
+        raise BadAmount(f"{currency} has no such small unit.", field="amount")
+
+
+def check_reference(reference: str) -> None:
+    """Raises BadReference for what cannot be kept and found again."""
+    if not reference.isprintable() or not 0 < len(reference.strip()) <= 200:
+        raise BadReference("1 to 200 printable characters.", field="reference")
+
+
+def _check(
+    payer: Agency, amount: Decimal, currency: str, processor: str, reference: str
+) -> None:
+    if currency != payer.currency:
+        raise WrongCurrency(f"{payer.code} pays in {payer.currency}.", field="currency")
+    check_amount(amount, currency)
+    check_reference(reference)
+    if not processor.isprintable() or not 0 < len(processor) <= 32:
+        raise BadReference("1 to 32 printable characters.", field="processor")
+
+
+def _insert(payment: Payment) -> Payment | None:
+    """Store it, or give back what another payer's transaction stored meanwhile."""
+    try:
+        with transaction.atomic():
+            payment.save(force_insert=True)
+    except IntegrityError:
+        known = _known(payment)
+        if known is None:
+            raise
+        return known
+    payment.refresh_from_db()
+    return None
+
+
+def _known(payment: Payment) -> Payment | None:
+    """The payment of this reference. Raises PaymentDiffers if it says otherwise."""
+    known = Payment.objects.filter(
+        processor=payment.processor, reference=payment.reference
+    ).first()
+    if known and (known.payer_id, known.amount, known.currency) != (
+        payment.payer_id,
+        payment.amount,
+        payment.currency,
+    ):
+        raise PaymentDiffers(
+            f"{payment} is known with another payer or amount.", field="reference"
+        )
+    return known
+
+
+def _received(payment: Payment) -> NewEvent:
+    payload = {
+        "id": str(payment.public_id),
+        "amount": plain(payment.amount),
+        "currency": payment.currency,
+        "processor": payment.processor,
+        "reference": payment.reference,
+        "method": payment.method,
+        "actor": payment.actor,
+        "received_at": payment.received_at.isoformat(),
+    }
+    subject = f"payment:{payment.public_id}"
+    return NewEvent(payment.payer_id, "payment.received", subject, payload)

@@ -1,0 +1,113 @@
+"""Giving money back."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Sum
+
+from billing.invoicing.services.issuing import lock_accounts
+from billing.money import plain
+from billing.payments.allocation import Move, Source, take_back
+from billing.payments.models import Payment, Refund
+from billing.payments.queries.positions import covered_by_payments
+from billing.payments.services.posting import post_refunds
+from billing.payments.services.receiving import check_amount, check_reference
+from billing.payments.services.settling import record_moves, settle_accounts
+from billing.webhooks.services import NewEvent, publish
+from seats.errors import Refusal
+
+ZERO = Decimal(0)
+
+
+class RefundReasonMissing(Refusal):
+    code = "reason_missing"
+
+
+class RefundDiffers(Refusal):
+    code = "refund_differs"
+
+
+class MoreThanCaptured(Refusal):
+    code = "more_than_captured"
+
+
+def refund_payment(
+    *,
+    payment: Payment,
+    amount: Decimal,
+    reference: str,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> Refund:
+    """Record that money of a payment went back.
+
+    What covers nothing goes first; for the rest, invoices that the payment covered
+    are owed again, the latest first. One refund for ever per payment and reference:
+    repeating gives the first one back. Raises BadAmount, BadReference,
+    RefundReasonMissing, RefundDiffers, MoreThanCaptured.
+    """
+    check_amount(amount, payment.currency)
+    check_reference(reference)
+    if not reason:
+        raise RefundReasonMissing("Say why money goes back.", field="reason")
+    with transaction.atomic():
+        lock_accounts([payment.payer_id])
+        known = Refund.objects.filter(payment=payment, reference=reference).first()
+        if known:
+            if known.amount != amount:
+                raise RefundDiffers(f"It was {known.amount}.", field="reference")
+            return known
+        record_moves(_uncovered(payment, amount), now=now)
+        refund = Refund.objects.create(
+            payment=payment,
+            amount=amount,
+            reference=reference,
+            reason=reason,
+            actor=actor,
+            refunded_at=now,
+        )
+        refund.refresh_from_db()
+        post_refunds([refund.pk], now=now)
+        publish([_refunded(payment, refund)], now=now)
+        settle_accounts([payment.payer_id], now=now)
+    return refund
+
+
+def _uncovered(payment: Payment, amount: Decimal) -> list[Move]:
+    """What the payment must stop covering. Raises MoreThanCaptured."""
+    back = payment.refunds.aggregate(sum=Sum("amount"))["sum"] or ZERO
+    if amount > payment.amount - back:
+        raise MoreThanCaptured(
+            f"{payment.amount - back} of {payment} can go back.", field="amount"
+        )
+    coverings = [
+        covering
+        for covering in covered_by_payments([payment.payer_id]).get(
+            payment.payer_id, []
+        )
+        if covering.payment_id == payment.pk
+    ]
+    used = sum((covering.amount for covering in coverings), ZERO)
+    needed = amount - (payment.amount - back - used)
+    money = Source("payment", payment.pk, ZERO)
+    return [
+        Move(money, taken.document_id, -taken.amount)
+        for taken in take_back(needed, coverings)
+    ]
+
+
+def _refunded(payment: Payment, refund: Refund) -> NewEvent:
+    payload = {
+        "id": str(refund.public_id),
+        "payment": str(payment.public_id),
+        "amount": plain(refund.amount),
+        "currency": payment.currency,
+        "reference": refund.reference,
+        "reason": refund.reason,
+        "actor": refund.actor,
+        "refunded_at": refund.refunded_at.isoformat(),
+    }
+    subject = f"payment:{payment.public_id}"
+    return NewEvent(payment.payer_id, "payment.refunded", subject, payload)

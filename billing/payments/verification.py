@@ -1,0 +1,181 @@
+"""The books checker's part for money: the ledger and the documents' status.
+
+It computes fact by fact in Python what the ledger must say, and shares no statement
+with the posting.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from billing.invoicing.models import Document, DocumentLine, Void
+from billing.invoicing.verification.findings import Finding
+from billing.invoicing.verification.services import Report, verify_books
+from billing.money import plain
+from billing.payments.models import Allocation, LedgerEntry, Payment, Refund
+from billing.webhooks.models import OutboxEvent
+
+ZERO = Decimal(0)
+Fact = tuple[str, int]
+# (payer id, currency, account, processor) -> amount
+Entries = dict[tuple[int, str, str, str], Decimal]
+
+
+def verify_everything() -> Report:
+    """Check every fact, document, payment and ledger entry; changes nothing."""
+    return verify_books(also=(check_ledger, check_covering, check_announced))
+
+
+def check_ledger() -> Iterator[Finding]:
+    """Each fact is posted once, as what it is; nothing else is posted."""
+    owed = dict(_owed_entries())
+    posted: dict[Fact, Entries] = {}
+    for entry in LedgerEntry.objects.select_related("transaction").iterator():
+        of = entry.transaction
+        entries = posted.setdefault((of.kind, of.fact_id), {})
+        key = (of.payer_id, of.currency, entry.account, entry.processor)
+        entries[key] = entries.get(key, ZERO) + entry.amount
+    for fact in sorted(owed.keys() | posted.keys()):
+        wanted = {k: v for k, v in owed.get(fact, {}).items() if v}
+        found = posted.get(fact, {})
+        subject = f"{fact[0]} {fact[1]}"
+        if sum(found.values(), ZERO):
+            yield Finding("ledger_unbalanced", subject, "does not sum to zero")
+        if wanted != found:
+            yield Finding(
+                "ledger_differs", subject, f"says {_said(found)}, facts {_said(wanted)}"
+            )
+
+
+def check_covering() -> Iterator[Finding]:
+    """No source gives and no invoice takes too much; the status says what is covered."""
+    covered: dict[int, Decimal] = {}
+    given: dict[int, Decimal] = {}
+    spent: dict[int, Decimal] = {}
+    for one in Allocation.objects.iterator():
+        covered[one.document_id] = covered.get(one.document_id, ZERO) + one.amount
+        if one.credit_note_id:
+            given[one.credit_note_id] = given.get(one.credit_note_id, ZERO) + one.amount
+        if one.payment_id:
+            spent[one.payment_id] = spent.get(one.payment_id, ZERO) + one.amount
+    for document in Document.objects.exclude(status="draft").iterator():
+        sums = given if document.kind == Document.Kind.CORRECTION else covered
+        yield from _check_document(document, sums.get(document.pk, ZERO))
+    back: dict[int, Decimal] = {}
+    for refund in Refund.objects.iterator():
+        back[refund.payment_id] = back.get(refund.payment_id, ZERO) + refund.amount
+    for payment in Payment.objects.iterator():
+        used = spent.get(payment.pk, ZERO)
+        if used < 0 or used + back.get(payment.pk, ZERO) > payment.amount:
+            yield Finding("overspent", str(payment), f"covers {used}, of more than all")
+
+
+def _check_document(document: Document, covered: Decimal) -> Iterator[Finding]:
+    total = abs(document.total)
+    if not 0 <= covered <= total:
+        yield Finding("overcovered", str(document), f"{covered} of {total}")
+    if document.status == Document.Status.PAID and covered != total:
+        yield Finding("paid_without_payment", str(document), f"{covered} of {total}")
+    if document.status == Document.Status.OPEN and covered == total:
+        yield Finding("paid_but_open", str(document), f"{covered} are covered")
+    if document.status == Document.Status.VOID and covered:
+        yield Finding("void_with_money", str(document), f"{covered} are covered")
+
+
+def check_announced() -> Iterator[Finding]:
+    """Payments and refunds are what their events say, and none is missing."""
+    facts = {
+        ("payment.received", str(one.public_id)): _payment_facts(one)
+        for one in Payment.objects.iterator()
+    } | {
+        ("payment.refunded", str(one.public_id)): _refund_facts(one)
+        for one in Refund.objects.select_related("payment").iterator()
+    }
+    for event in OutboxEvent.objects.filter(
+        type__in=["payment.received", "payment.refunded"]
+    ).select_related("stream"):
+        told = {**event.payload, "payer": event.stream.agency_id}
+        fact = facts.pop((event.type, told["id"]), None)
+        if fact is None:
+            yield Finding("fact_missing", f"{event.type} {told['id']}", "was announced")
+        elif fact != told:
+            yield Finding("announced_otherwise", event.subject, "its event differs")
+    for kind, public_id in facts:
+        yield Finding("not_announced", f"{kind} {public_id}", "no event tells of it")
+
+
+def _payment_facts(payment: Payment) -> dict[str, object]:
+    return {
+        "id": str(payment.public_id),
+        "payer": payment.payer_id,
+        "amount": plain(payment.amount),
+        "currency": payment.currency,
+        "processor": payment.processor,
+        "reference": payment.reference,
+        "method": payment.method,
+        "actor": payment.actor,
+        "received_at": payment.received_at.isoformat(),
+    }
+
+
+def _refund_facts(refund: Refund) -> dict[str, object]:
+    return {
+        "id": str(refund.public_id),
+        "payer": refund.payment.payer_id,
+        "payment": str(refund.payment.public_id),
+        "amount": plain(refund.amount),
+        "currency": refund.payment.currency,
+        "reference": refund.reference,
+        "reason": refund.reason,
+        "actor": refund.actor,
+        "refunded_at": refund.refunded_at.isoformat(),
+    }
+
+
+def _owed_entries() -> Iterator[tuple[Fact, Entries]]:
+    """What the ledger must say of each fact."""
+    revenue: dict[int, dict[str, Decimal]] = {}
+    for line in DocumentLine.objects.iterator():
+        kinds = revenue.setdefault(line.document_id, {})
+        kinds[line.kind] = kinds.get(line.kind, ZERO) + line.amount
+    voided = set(Void.objects.values_list("document", flat=True))
+    for document in Document.objects.exclude(status="draft").iterator():
+        kinds = revenue.get(document.pk, {})
+        amounts = {
+            ("receivable", ""): document.total,
+            ("revenue_seats", ""): -kinds.get("seat", ZERO),
+            ("revenue_usage", ""): -kinds.get("usage", ZERO),
+            ("tax_payable", ""): -document.tax,
+        }
+        who = (document.payer_id, document.currency)
+        yield ("issued", document.pk), {(*who, *k): v for k, v in amounts.items()}
+        if document.pk in voided:
+            yield ("voided", document.pk), {(*who, *k): -v for k, v in amounts.items()}
+    yield from _owed_by_money()
+
+
+def _owed_by_money() -> Iterator[tuple[Fact, Entries]]:
+    for one in Payment.objects.iterator():
+        yield ("payment", one.pk), _two(one, one.amount, "cash", "customer_credit")
+    for part in Allocation.objects.exclude(payment=None).select_related("payment"):
+        assert part.payment
+        entries = _two(part.payment, part.amount, "customer_credit", "receivable")
+        yield ("allocation", part.pk), entries
+    for refund in Refund.objects.select_related("payment"):
+        of = refund.payment
+        yield ("refund", refund.pk), _two(of, refund.amount, "customer_credit", "cash")
+
+
+def _two(payment: Payment, amount: Decimal, debit: str, credit: str) -> Entries:
+    def key(account: str) -> tuple[int, str, str, str]:
+        processor = payment.processor if account == "cash" else ""
+        return payment.payer_id, payment.currency, account, processor
+
+    return {key(debit): amount, key(credit): -amount}
+
+
+def _said(entries: Entries) -> str:
+    parts = (
+        f"{'/'.join(filter(None, key[2:]))} {plain(amount)}"
+        for key, amount in sorted(entries.items())
+    )
+    return ", ".join(parts) or "nothing"

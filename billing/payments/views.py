@@ -1,0 +1,106 @@
+"""Payments, and statements of account, over the API."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Sum, Value
+from django.db.models.functions import Coalesce
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.invoicing.models import Document
+from billing.payments.models import Payment
+from billing.payments.queries.statements import account_statement
+from billing.payments.serializers import (
+    PaymentFilter,
+    PaymentIn,
+    PaymentOut,
+    StatementFilter,
+    StatementOut,
+)
+from billing.payments.services.receiving import MANUAL, receive_payment
+from seats.keys.views import KeyView
+
+
+class PaymentsView(KeyView):
+    """Payments of the payers within reach; the platform may record one."""
+
+    required_scope = {"GET": "payments:read", "POST": "payments:write"}
+    serializer_class = PaymentOut
+
+    @extend_schema(
+        operation_id="list_payments",
+        summary="Payments received",
+        parameters=[PaymentFilter],
+        responses=PaymentOut(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        told = self.checked(PaymentFilter, request.query_params)
+        rows = self.within(Payment.objects.all(), "payer").select_related("payer")
+        rows = rows.annotate(
+            refunded=Coalesce(Sum("refunds__amount"), Value(Decimal(0)))
+        )
+        if "agency" in told:
+            rows = rows.filter(payer=self.agency(told["agency"]))
+        if "processor" in told:
+            rows = rows.filter(processor=told["processor"])
+        return self.page(rows, PaymentOut)
+
+    @extend_schema(
+        operation_id="record_payment",
+        summary="Record a bank transfer or a cheque; keys of the platform only",
+        request=PaymentIn,
+        responses={200: PaymentOut},
+    )
+    def post(self, request: Request) -> Response:
+        if self.key.agency_id is not None:
+            raise PermissionDenied
+        told = self.checked(PaymentIn, request.data)
+        payer = self.agency(told["agency"])
+        document = None
+        if "invoice" in told:
+            own = Document.objects.filter(payer=payer).exclude(status="draft")
+            document = own.filter(public_id=told["invoice"]).first()
+            if document is None:
+                raise NotFound
+        payment = receive_payment(
+            payer=payer,
+            amount=told["amount"],
+            currency=told["currency"],
+            processor=MANUAL,
+            reference=told["reference"],
+            method=told.get("method", ""),
+            document=document,
+            actor=self.actor,
+            now=self.now,
+        )
+        refunds = payment.refunds.aggregate(sum=Sum("amount"))["sum"]
+        payment.refunded = refunds or Decimal(0)  # type: ignore[attr-defined]
+        return Response(PaymentOut(payment).data)
+
+
+class StatementView(KeyView):
+    """What an agency was charged and paid as a payer, with the balance after each."""
+
+    required_scope = "payments:read"
+    serializer_class = StatementOut
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="get_statement",
+        summary="Statement of account",
+        parameters=[StatementFilter],
+        responses=StatementOut,
+    )
+    def get(self, request: Request) -> Response:
+        told = self.checked(StatementFilter, request.query_params)
+        payer = self.agency(told.get("agency", ""))
+        statement = account_statement(
+            payer=payer,
+            starts_on=told.get("from", date.min),
+            ends_on=told.get("to") or self.today(payer) + timedelta(days=1),
+        )
+        return Response(StatementOut(statement).data)

@@ -1,0 +1,158 @@
+"""Payments and statements over the API."""
+
+from decimal import Decimal
+
+import pytest
+
+from billing.payments.models import Payment
+from billing.payments.services.receiving import receive_payment
+from billing.payments.services.refunding import refund_payment
+from seats.agencies.services import set_upline
+from tests.build import (
+    APRIL_2,
+    MARCH,
+    MARCH_1,
+    bill,
+    documents_of,
+    make_agency,
+    make_prices,
+    make_seats,
+)
+
+pytestmark = pytest.mark.django_db
+SCOPES = ["payments:read", "payments:write"]
+JSON = "application/json"
+
+
+@pytest.fixture
+def downline(settings):
+    """March of three agencies, one below another; TOP has paid, and some went back."""
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    make_prices()
+    top, below, other = (make_agency(code) for code in ("TOP", "BELOW", "OTHER"))
+    set_upline(agency=below, upline=top, on=MARCH, now=MARCH_1, actor="test")
+    for agency in (top, below, other):
+        make_seats(agency, "ana")
+    bill(MARCH)
+    payment = receive_payment(
+        payer=top, amount=Decimal(70), currency="USD", processor="manual",
+        reference="T1", now=APRIL_2,
+    )  # fmt: skip
+    refund_payment(
+        payment=payment, amount=Decimal(5), reference="T1", reason="test",
+        actor="test", now=APRIL_2,
+    )  # fmt: skip
+    return top, below, other
+
+
+@pytest.fixture
+def platform(caller, downline):
+    return caller(None, SCOPES)
+
+
+@pytest.fixture
+def top(caller, downline):
+    return caller(downline[0], SCOPES)
+
+
+def record(client, **changes):
+    told = {
+        "agency": "BELOW", "amount": "50.00", "currency": "USD", "reference": "B1",
+        **changes,
+    }  # fmt: skip
+    return client.post("/api/v1/payments", told, content_type=JSON)
+
+
+class TestPayments:
+    def test_are_those_of_payers_within_reach(self, platform, top, caller, downline):
+        record(platform, agency="OTHER")
+
+        (shown,) = top.get("/api/v1/payments").json()["results"]
+
+        assert (shown["payer"], shown["amount"], shown["refunded"]) == (
+            "TOP",
+            "70",
+            "5",
+        )
+        assert len(platform.get("/api/v1/payments").json()["results"]) == 2
+        assert top.get("/api/v1/payments?agency=OTHER").status_code == 404
+        below = caller(downline[1], SCOPES)
+        assert below.get("/api/v1/payments").json()["results"] == []
+
+    def test_need_their_scope(self, caller, downline):
+        client = caller(downline[0], ["invoices:read"])
+
+        assert client.get("/api/v1/payments").status_code == 403
+        assert client.get("/api/v1/statement").status_code == 403
+
+
+class TestRecording:
+    def test_is_for_the_platform_alone(self, top):
+        assert record(top).status_code == 403
+        assert Payment.objects.count() == 1
+
+    def test_covers_the_invoice_and_is_safe_to_repeat(self, platform, downline):
+        first, again = record(platform), record(platform)
+
+        assert first.status_code == 200, first.json()
+        assert first.json() == again.json()
+        assert [d.status for d in documents_of(downline[1])] == ["paid"]
+
+    def test_refuses_a_known_reference_with_another_amount(self, platform):
+        record(platform)
+
+        answer = record(platform, amount="49")
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "payment_differs")
+
+    @pytest.mark.parametrize(
+        ("changes", "status"),
+        [
+            ({"amount": "0"}, 422), ({"amount": "NaN"}, 400), ({"amount": "1.001"}, 422),
+            ({"currency": "EUR"}, 422), ({"agency": "NOBODY"}, 404),
+            ({"reference": "a\0"}, 400), ({"invoice": "x"}, 400),
+        ],
+    )  # fmt: skip
+    def test_refuses_what_cannot_be(self, platform, changes, status):
+        assert record(platform, **changes).status_code == status
+
+    def test_does_not_see_the_invoice_of_another_payer(self, platform, downline):
+        (invoice,) = documents_of(downline[2])
+
+        assert record(platform, invoice=str(invoice.public_id)).status_code == 404
+
+
+class TestStatement:
+    def test_lists_charges_payments_and_refunds_with_a_running_balance(self, top):
+        told = top.get("/api/v1/statement?to=2026-05-01").json()
+
+        rows = [(m["kind"], m["amount"], m["balance"]) for m in told["movements"]]
+        assert rows == [
+            ("invoice", "50", "50"),
+            ("payment", "-70", "-20"),
+            ("refund", "5", "-15"),
+        ]
+        assert (told["opening"], told["closing"]) == ("0", "-15")
+
+    def test_begins_with_what_was_owed_before(self, platform):
+        url = "/api/v1/statement?agency=BELOW&from=2026-04-03"
+
+        told = platform.get(url).json()
+
+        assert (told["opening"], told["closing"], told["movements"]) == ("0", "0", [])
+        later = platform.get(f"{url}&to=2026-04-04").json()
+        assert (later["opening"], later["closing"]) == ("50", "50")
+
+    def test_takes_dates_local_to_the_agency_without_the_last(self, platform):
+        url = "/api/v1/statement?agency=BELOW&from=2026-04-01"
+
+        kinds = [
+            [m["kind"] for m in platform.get(f"{url}&to={to}").json()["movements"]]
+            for to in ("2026-04-02", "2026-04-03")
+        ]
+
+        assert kinds == [[], ["invoice"]]
+
+    def test_of_an_agency_out_of_reach_is_not_there(self, top):
+        for code in ("OTHER", "NOBODY"):
+            assert top.get(f"/api/v1/statement?agency={code}").status_code == 404

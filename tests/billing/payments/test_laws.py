@@ -1,0 +1,113 @@
+"""Random histories of seats, closings, voids, payments and refunds."""
+
+import os
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import pytest
+from django.db.models import Sum
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from billing.invoicing.models import Document
+from billing.payments.models import Payment, Refund
+from billing.payments.queries.balances import balances_of
+from billing.payments.queries.positions import customer_credit, positions_of
+from billing.payments.services.receiving import receive_payment
+from billing.payments.services.refunding import refund_payment
+from billing.payments.verification import verify_everything
+from seats.errors import Refusal
+from seats.models import Agency
+from tests.billing.invoicing import worlds
+from tests.billing.invoicing.worlds import LATEST, MONTHS, World
+from tests.build import bill
+from tests.rollback import rolled_back
+
+EXAMPLES = settings(
+    max_examples=int(os.environ.get("LAW_EXAMPLES", "15")),
+    deadline=None,
+    derandomize="LAW_EXAMPLES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+cents = st.sampled_from([1, 5_000, 10_000, 30_000]) | st.integers(1, 40_000)
+pays = st.tuples(st.just("pay"), st.integers(0, 2), cents, st.integers(0, 9))
+refunds = st.tuples(st.just("refund"), st.integers(0, 9), cents)
+histories = st.lists(
+    st.one_of(
+        worlds.seat_facts, worlds.uses, worlds.shares, worlds.closes, worlds.closes,
+        worlds.voids, pays, pays, refunds,
+    ),
+    min_size=5,
+    max_size=30,
+)  # fmt: skip
+_references = count()
+
+
+class PayingWorld(World):
+    """A downline that pays."""
+
+    def again(self) -> "PayingWorld":
+        return PayingWorld(agencies=[*self.agencies], seats=[*self.seats])
+
+    def _pay(self, agency: int, cents: int, meant: int) -> None:
+        payer = self.agencies[agency]
+        own = list(Document.objects.filter(payer=payer, kind="invoice").order_by("pk"))
+        receive_payment(
+            payer=payer, amount=Decimal(cents) / 100, currency="USD",
+            processor="manual", reference=f"P{next(_references)}", now=LATEST,
+            document=own[meant] if meant < len(own) else None,
+        )  # fmt: skip
+
+    def _refund(self, n: int, cents: int) -> None:
+        payments = list(Payment.objects.order_by("pk"))
+        if not payments:
+            raise Refusal("nothing paid yet")
+        refund_payment(
+            payment=payments[n % len(payments)], amount=Decimal(cents) / 100,
+            reference=f"R{next(_references)}", reason="law", actor="law", now=LATEST,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def paying(db: None, settings: Any) -> World:
+    settings.BILLING = {
+        **settings.BILLING, "REVIEW_WINDOW": None, "OUTLIER_FACTOR": 10**9,
+    }  # fmt: skip
+    return PayingWorld().begin()
+
+
+class TestLaws:
+    @given(histories)
+    @EXAMPLES
+    def test_the_books_hold_and_no_more_is_kept_than_is_owed(self, paying, steps):
+        with rolled_back():
+            world = paying.again()
+            for step in steps:
+                world.play(step)
+            bill(MONTHS[-1], now=LATEST)
+
+            assert verify_everything().findings == []
+            for payer in world.agencies:
+                kept = collected(payer) - customer_credit(payer.pk)
+                assert kept <= billed(payer)
+                position = positions_of([payer.pk]).get(payer.pk)
+                open_ = [t for t in position.targets if t.owed] if position else []
+                assert not open_, "something is owed and something could cover it"
+                says = balances_of(payer)
+                assert says.get("cash", 0) == collected(payer)
+                assert says.get("customer_credit", 0) == -customer_credit(payer.pk)
+                assert says.get("receivable", 0) == billed(payer) - kept
+
+
+def collected(payer: Agency) -> Decimal:
+    """What came in and did not go back."""
+    came = Payment.objects.filter(payer=payer).aggregate(sum=Sum("amount"))["sum"]
+    went = Refund.objects.filter(payment__payer=payer).aggregate(sum=Sum("amount"))
+    return (came or Decimal(0)) - (went["sum"] or Decimal(0))
+
+
+def billed(payer: Agency) -> Decimal:
+    """The sum of the payer's documents that count."""
+    documents = Document.objects.filter(payer=payer).exclude(status="void")
+    return documents.aggregate(sum=Sum("total"))["sum"] or Decimal(0)

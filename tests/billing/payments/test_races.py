@@ -1,0 +1,106 @@
+"""Payers, staff and processors at once."""
+
+from decimal import Decimal
+from functools import partial
+
+import pytest
+
+from billing.invoicing.services.documents import void_document
+from billing.payments.models import Payment, Refund
+from billing.payments.queries.positions import customer_credit
+from billing.payments.services.receiving import PaymentDiffers, receive_payment
+from billing.payments.services.refunding import MoreThanCaptured, refund_payment
+from billing.payments.verification import verify_everything
+from tests.build import (
+    APRIL,
+    APRIL_2,
+    MARCH,
+    MAY_2,
+    bill,
+    documents_of,
+    make_agency,
+    make_prices,
+    make_seats,
+)
+
+pytestmark = pytest.mark.usefixtures("fresh_database", "at_once")
+
+
+@pytest.fixture
+def agency(fresh_database, at_once):
+    """With a March invoice of 50.00."""
+    make_prices()
+    agency = make_agency()
+    make_seats(agency, "ana")
+    bill(MARCH)
+    return agency
+
+
+def pay(payer, amount, reference="P1"):
+    return receive_payment(
+        payer=payer, amount=Decimal(amount), currency="USD", processor="manual",
+        reference=reference, now=APRIL_2,
+    )  # fmt: skip
+
+
+def refund(payment, amount, reference):
+    return refund_payment(
+        payment=payment, amount=Decimal(amount), reference=reference, reason="test",
+        actor="staff", now=MAY_2,
+    )  # fmt: skip
+
+
+def test_payments_of_one_reference_are_one(agency, run_in_threads):
+    other = make_agency("OTHER")
+    one = partial(pay, agency, 30)
+
+    results = run_in_threads(one, one, one, partial(pay, other, 30))
+
+    assert Payment.objects.count() == 1
+    refused = [result for result in results if isinstance(result, Exception)]
+    assert {type(result) for result in refused} == {PaymentDiffers}
+    assert len(refused) in {1, 3}
+    assert verify_everything().findings == []
+
+
+def test_many_payments_cover_an_invoice_once(agency, run_in_threads):
+    run_in_threads(*(partial(pay, agency, 20, f"P{n}") for n in range(6)))
+
+    assert customer_credit(agency.pk) == 6 * 20 - 50
+    assert [document.status for document in documents_of(agency)] == ["paid"]
+    assert verify_everything().findings == []
+
+
+def test_void_and_payment_leave_the_books_right(agency, run_in_threads):
+    (invoice,) = documents_of(agency)
+    void = partial(
+        void_document, document_id=invoice.pk, actor="t", reason="test", now=MAY_2
+    )
+
+    run_in_threads(partial(pay, agency, 30), void)
+
+    (invoice,) = documents_of(agency)
+    assert (invoice.status == "void") == (customer_credit(agency.pk) == 30)
+    assert verify_everything().findings == []
+
+
+def test_payments_while_a_month_is_closed_cover_all_they_can(agency, run_in_threads):
+    pay(agency, 60, "P0")
+
+    run_in_threads(
+        partial(bill, APRIL), *(partial(pay, agency, 10, f"P{n}") for n in range(1, 4))
+    )
+
+    assert [document.status for document in documents_of(agency)] == ["paid", "open"]
+    assert customer_credit(agency.pk) == 0
+    assert verify_everything().findings == []
+
+
+def test_parallel_refunds_give_back_no_more_than_was_captured(agency, run_in_threads):
+    payment = pay(agency, 80)
+
+    results = run_in_threads(*(partial(refund, payment, 30, f"R{n}") for n in range(6)))
+
+    assert sum(isinstance(one, Refund) for one in results) == 2
+    assert {type(one) for one in results} == {Refund, MoreThanCaptured}
+    assert verify_everything().findings == []
