@@ -20,15 +20,25 @@ from billing.metering.models import (
     UsageImport,
 )
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
-from billing.webhooks.models import OutboxEvent, OutboxStream
+from billing.webhooks.models import (
+    Delivery,
+    DeliveryAttempt,
+    FannedOut,
+    OutboxEvent,
+    OutboxStream,
+    WebhookEndpoint,
+)
 
 __all__ = [
     "Account",
     "ArchivedMonth",
     "BillingRun",
+    "Delivery",
+    "DeliveryAttempt",
     "Document",
     "DocumentLine",
     "EventKey",
+    "FannedOut",
     "ImportPart",
     "Meter",
     "OutboxEvent",
@@ -47,4 +57,5 @@ __all__ = [
     "UsageImport",
     "Void",
     "Watermark",
+    "WebhookEndpoint",
 ]

@@ -20,6 +20,8 @@ class ApiKey(models.Model):
         USAGE_READ = "usage:read"
         USAGE_WRITE = "usage:write"
         INVOICES_READ = "invoices:read"
+        WEBHOOKS_READ = "webhooks:read"
+        WEBHOOKS_WRITE = "webhooks:write"
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(
@@ -51,6 +53,8 @@ class ApiKey(models.Model):
                         "usage:read",
                         "usage:write",
                         "invoices:read",
+                        "webhooks:read",
+                        "webhooks:write",
                     ]
                 )
                 & Q(scopes__len__gt=0),
