@@ -8,11 +8,16 @@ from billing.metering.admin import (
     UsageImportAdmin,
 )
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
-from billing.webhooks.admin import OutboxEventAdmin
+from billing.webhooks.admin import (
+    DeliveryAdmin,
+    OutboxEventAdmin,
+    WebhookEndpointAdmin,
+)
 
 __all__ = [
     "AccountAdmin",
     "BillingRunAdmin",
+    "DeliveryAdmin",
     "DocumentAdmin",
     "MeterAdmin",
     "OutboxEventAdmin",
@@ -23,4 +28,5 @@ __all__ = [
     "RunItemAdmin",
     "UsageDayAdmin",
     "UsageImportAdmin",
+    "WebhookEndpointAdmin",
 ]

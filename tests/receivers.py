@@ -28,7 +28,8 @@ class Received:
 
     @property
     def told(self) -> dict[str, Any]:
-        return json.loads(self.body)
+        content: dict[str, Any] = json.loads(self.body)
+        return content
 
     @property
     def id(self) -> str:

@@ -8,6 +8,11 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from billing.webhooks.fanning import fan_out_due
+from billing.webhooks.models import WebhookEndpoint
+from seats.models import Agency
+from tests.billing.webhooks.endpoints import make_endpoint
+from tests.build import make_agency
 from tests.receivers import Receiver, receiving
 
 
@@ -49,3 +54,32 @@ def receive(loopback: None) -> Iterator[Callable[..., Receiver]]:
             return open_ones.enter_context(receiving(*args, **kwargs))
 
         yield start
+
+
+@pytest.fixture
+def agency(db: None) -> Agency:
+    return make_agency()
+
+
+@pytest.fixture
+def receiver(receive: Callable[..., Receiver]) -> Receiver:
+    return receive()
+
+
+@pytest.fixture
+def connected(
+    receiver: Receiver, agency: Agency, clock: Clock
+) -> tuple[WebhookEndpoint, str]:
+    """An endpoint that takes everything, after what came before it."""
+    fan_out_due(now=clock())
+    return make_endpoint(receiver, agency, clock)
+
+
+@pytest.fixture
+def endpoint(connected: tuple[WebhookEndpoint, str]) -> WebhookEndpoint:
+    return connected[0]
+
+
+@pytest.fixture
+def secret(connected: tuple[WebhookEndpoint, str]) -> str:
+    return connected[1]

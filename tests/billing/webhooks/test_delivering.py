@@ -7,7 +7,6 @@ import pytest
 from django.db import transaction
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from billing.webhooks.catalogue import PAUSED
 from billing.webhooks.delivering import (
     MOST_TRIES,
     claim_due,
@@ -16,9 +15,6 @@ from billing.webhooks.delivering import (
     record_results,
 )
 from billing.webhooks.endpoints import (
-    delete_endpoint,
-    pause_endpoint,
-    resume_endpoint,
     rotate_secret,
     rules,
     send_test_event,
@@ -29,13 +25,6 @@ from billing.webhooks.models import (
     DeliveryAttempt,
     OutboxEvent,
     WebhookEndpoint,
-)
-from billing.webhooks.replaying import (
-    OtherStream,
-    UnknownEvent,
-    forget_old_attempts,
-    replay_event,
-    replay_range,
 )
 from billing.webhooks.sending import Limits
 from tests.billing.webhooks.endpoints import (
@@ -49,21 +38,6 @@ from tests.build import make_agency
 from tests.receivers import answers, hangs, vanishes
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def agency():
-    return make_agency()
-
-
-@pytest.fixture
-def endpoint(receive, agency, clock):
-    """An endpoint that takes everything, after what came before it."""
-    fan_out_due(now=clock())
-    receiver = receive()
-    row, secret = make_endpoint(receiver, agency, clock)
-    row.receiver, row.secret = receiver, secret
-    return row
 
 
 class TestHandingOut:
@@ -102,101 +76,107 @@ class TestHandingOut:
 
         assert [fan_out_due(now=clock()) for _ in range(3)] == [2, 0, 0]
 
-    def test_sends_a_test_to_the_one_that_asked(self, endpoint, receive, agency, clock):
+    def test_sends_a_test_to_the_one_that_asked(
+        self, endpoint, receiver, receive, agency, clock
+    ):
         other = receive()
         make_endpoint(other, agency, clock)
         send_test_event(endpoint=endpoint, actor="somebody@example.com", now=clock())
 
         sweep(clock)
 
-        (one,) = endpoint.receiver.received
+        (one,) = receiver.received
         assert one.told["type"] == "webhook_endpoint.test"
         assert one.told["data"] == {"endpoint": str(endpoint.public_id)}
         assert other.received == []
 
 
 class TestSignatures:
-    def test_are_what_the_reference_library_accepts(self, endpoint, agency, clock):
+    def test_are_what_the_reference_library_accepts(
+        self, endpoint, secret, receiver, agency, clock
+    ):
         announce(agency, "a", clock=clock)
 
         sweep(clock)
 
-        (one,) = endpoint.receiver.received
+        (one,) = receiver.received
         event = OutboxEvent.objects.latest("pk")
         assert one.id == str(event.public_id)
-        assert Webhook(endpoint.secret).verify(one.body, one.headers) == one.told
+        assert Webhook(secret).verify(one.body, one.headers) == one.told
 
     def test_are_refused_for_another_secret_body_id_or_time(
-        self, endpoint, agency, clock
+        self, endpoint, secret, receiver, agency, clock
     ):
         announce(agency, "a", clock=clock)
         sweep(clock)
-        (one,) = endpoint.receiver.received
+        (one,) = receiver.received
         later = str(int(one.headers["webhook-timestamp"]) + 1)
         wrong = [
             ("whsec_" + "A" * 44, one.body, one.headers),
-            (endpoint.secret, one.body + b" ", one.headers),
-            (endpoint.secret, one.body, one.headers | {"webhook-id": "other"}),
-            (endpoint.secret, one.body, one.headers | {"webhook-timestamp": later}),
+            (secret, one.body + b" ", one.headers),
+            (secret, one.body, one.headers | {"webhook-id": "other"}),
+            (secret, one.body, one.headers | {"webhook-timestamp": later}),
         ]
 
-        for secret, body, headers in wrong:
+        for key, body, headers in wrong:
             with pytest.raises(WebhookVerificationError):
-                Webhook(secret).verify(body, headers)
+                Webhook(key).verify(body, headers)
 
     def test_are_by_both_secrets_for_a_day_after_rotating(
-        self, endpoint, agency, clock
+        self, endpoint, secret, receiver, agency, clock
     ):
         _, new = rotate_secret(endpoint=endpoint, now=clock())
         announce(agency, "a", clock=clock)
         sweep(clock)
-        (one,) = endpoint.receiver.received
-        for secret in (endpoint.secret, new):
-            assert Webhook(secret).verify(one.body, one.headers)
+        (one,) = receiver.received
+        for key in (secret, new):
+            assert Webhook(key).verify(one.body, one.headers)
 
         clock.forward(hours=24)
         announce(agency, "b", clock=clock)
         sweep(clock)
 
-        signatures = endpoint.receiver.received[1].headers["webhook-signature"]
+        signatures = receiver.received[1].headers["webhook-signature"]
         assert len(signatures.split()) == 1
         assert len(one.headers["webhook-signature"].split()) == 2
 
     def test_have_the_time_of_the_attempt_and_the_same_id_and_body(
-        self, endpoint, agency, clock
+        self, endpoint, receiver, agency, clock
     ):
-        endpoint.receiver.behave = answers(500)
+        receiver.behave = answers(500)
         announce(agency, "a", clock=clock)
         sweep(clock)
         clock.forward(minutes=1)
         sweep(clock)
 
-        first, second = endpoint.receiver.received
+        first, second = receiver.received
         assert (first.id, first.body) == (second.id, second.body)
         waited = [int(one.headers["webhook-timestamp"]) for one in (first, second)]
         assert waited[1] - waited[0] == 60
 
-    def test_leave_no_secret_in_the_row(self, endpoint):
+    def test_leave_no_secret_in_the_row(self, endpoint, secret):
         row = WebhookEndpoint.objects.filter(pk=endpoint.pk).values().get()
 
-        assert endpoint.secret not in str(row)
-        assert endpoint.secret.removeprefix("whsec_") not in str(row)
+        assert secret not in str(row)
+        assert secret.removeprefix("whsec_") not in str(row)
 
     def test_are_not_made_with_keys_that_are_not_ours(
-        self, endpoint, agency, clock, settings
+        self, endpoint, receiver, agency, clock, settings
     ):
         settings.WEBHOOKS = {**settings.WEBHOOKS, "SECRETS_KEYS": ["another"]}
         announce(agency, "a", clock=clock)
 
         sweep(clock)
 
-        assert endpoint.receiver.received == []
+        assert receiver.received == []
         assert DeliveryAttempt.objects.get().error.startswith("ours")
 
 
 class TestRetries:
-    def test_go_on_for_75_hours_and_then_give_up(self, endpoint, agency, clock):
-        endpoint.receiver.behave = answers(500, b"sorry")
+    def test_go_on_for_75_hours_and_then_give_up(
+        self, endpoint, receiver, agency, clock
+    ):
+        receiver.behave = answers(500, b"sorry")
         announce(agency, "a", clock=clock)
         began, pauses = clock(), []
         while sweep(clock):
@@ -204,7 +184,7 @@ class TestRetries:
             pauses.append(row.due_at - clock())
             clock.now = max(row.due_at, clock.now)
 
-        assert len(endpoint.receiver.received) == MOST_TRIES == 10
+        assert len(receiver.received) == MOST_TRIES == 10
         assert states(endpoint) == ["given_up"]
         assert timedelta(hours=75) < clock() - began < timedelta(hours=84)
         assert timedelta(seconds=5) <= pauses[0] <= timedelta(seconds=5.5)
@@ -218,13 +198,15 @@ class TestRetries:
          (answers(302, b"", Location="http://127.0.0.1:1/"), "")],
         ids=["hangs", "vanishes", "redirects"],
     )  # fmt: skip
-    def test_follow_whatever_goes_wrong(self, endpoint, agency, clock, behave, error):
-        endpoint.receiver.behave = behave
+    def test_follow_whatever_goes_wrong(
+        self, endpoint, receiver, agency, clock, behave, error
+    ):
+        receiver.behave = behave
         announce(agency, "a", clock=clock)
         sweep(clock)
         assert DeliveryAttempt.objects.get().error.startswith(error)
         assert states(endpoint) == ["pending"]
-        endpoint.receiver.behave = answers(204)
+        receiver.behave = answers(204)
         clock.forward(seconds=6)
 
         sweep(clock)
@@ -235,13 +217,13 @@ class TestRetries:
 
     @pytest.mark.parametrize("status", [429, 502, 503, 504])
     def test_leave_a_busy_receiver_alone_as_long_as_it_asks(
-        self, endpoint, agency, clock, status
+        self, endpoint, receiver, agency, clock, status
     ):
-        endpoint.receiver.behave = answers(status, Retry_After="3600")
+        receiver.behave = answers(status, Retry_After="3600")
         announce(agency, "a", clock=clock)
         sweep(clock)
         announce(agency, "b", clock=clock)
-        endpoint.receiver.behave = answers(204)
+        receiver.behave = answers(204)
         for minutes in (1, 30):
             clock.forward(minutes=minutes)
             assert sweep(clock) == 0
@@ -251,8 +233,10 @@ class TestRetries:
         assert sweep(clock) == 2
         assert states(endpoint) == ["delivered"] * 2
 
-    def test_end_at_once_for_a_receiver_that_is_gone(self, endpoint, agency, clock):
-        endpoint.receiver.behave = answers(410)
+    def test_end_at_once_for_a_receiver_that_is_gone(
+        self, endpoint, receiver, agency, clock
+    ):
+        receiver.behave = answers(410)
         announce(agency, "a", clock=clock)
         sweep(clock)
 
@@ -261,7 +245,9 @@ class TestRetries:
         clock.forward(hours=1)
         assert deliver_due(clock=clock) == 0
 
-    def test_end_with_what_kills_its_worker_each_time(self, endpoint, agency, clock):
+    def test_end_with_what_kills_its_worker_each_time(
+        self, endpoint, receiver, agency, clock
+    ):
         announce(agency, "a", clock=clock)
         fan_out_due(now=clock())
         for _ in range(MOST_TRIES):
@@ -272,39 +258,45 @@ class TestRetries:
 
         assert states(endpoint) == ["given_up"]
         assert DeliveryAttempt.objects.get().error.startswith("crashed")
-        assert endpoint.receiver.received == []
+        assert receiver.received == []
 
 
 class TestOrder:
-    def test_is_kept_for_an_object_and_holds_up_no_other(self, endpoint, agency, clock):
+    def test_is_kept_for_an_object_and_holds_up_no_other(
+        self, endpoint, receiver, agency, clock
+    ):
         def refuse_first_a(request, received):
             status = 500 if received.told["subject"] == "a" else 204
             answers(status)(request, received)
 
-        endpoint.receiver.behave = refuse_first_a
+        receiver.behave = refuse_first_a
         announce(agency, "a", "a", "b", "a", "b", clock=clock)
         sweep(clock)
         assert states(endpoint) == [
             "pending", "pending", "delivered", "pending", "delivered",
         ]  # fmt: skip
-        endpoint.receiver.behave = answers(204)
+        receiver.behave = answers(204)
         clock.forward(seconds=6)
 
         sweep(clock)
 
-        order = [n for subject, n in told(endpoint.receiver) if subject == "a"]
+        order = [n for subject, n in told(receiver) if subject == "a"]
         assert order == sorted(order)
         assert states(endpoint) == ["delivered"] * 5
 
-    def test_is_not_held_up_by_a_slow_receiver(self, endpoint, receive, agency, clock):
+    def test_is_not_held_up_by_a_slow_receiver(
+        self, endpoint, receiver, receive, agency, clock
+    ):
         slow = receive(hangs(1))
         make_endpoint(slow, agency, clock)
         announce(agency, *[f"thing:{n}" for n in range(20)], clock=clock)
         arrived = []
-        endpoint.receiver.behave = lambda request, received: (
-            arrived.append(time.monotonic()),
-            answers(204)(request, received),
-        )
+
+        def note(request, received):
+            arrived.append(time.monotonic())
+            answers(204)(request, received)
+
+        receiver.behave = note
         started = time.monotonic()
 
         sweep(clock)
@@ -314,7 +306,9 @@ class TestOrder:
 
 
 class TestLeases:
-    def test_send_again_what_a_dead_worker_had_sent(self, endpoint, agency, clock):
+    def test_send_again_what_a_dead_worker_had_sent(
+        self, endpoint, receiver, agency, clock
+    ):
         announce(agency, "a", clock=clock)
         fan_out_due(now=clock())
         (lost,) = claim_due(now=clock(), limit=9)
@@ -324,18 +318,18 @@ class TestLeases:
         clock.forward(minutes=1)
         sweep(clock)
 
-        first, second = endpoint.receiver.received
+        first, second = receiver.received
         assert (first.id, first.body) == (second.id, second.body)
         assert states(endpoint) == ["delivered"]
         assert DeliveryAttempt.objects.get().number == 2
 
-    def test_let_a_late_result_change_nothing(self, endpoint, agency, clock):
+    def test_let_a_late_result_change_nothing(self, endpoint, receiver, agency, clock):
         announce(agency, "a", clock=clock)
         fan_out_due(now=clock())
         (lost,) = claim_due(now=clock(), limit=9)
         late = make_attempt(lost, Limits(rules=rules()), clock)
         clock.forward(minutes=1)
-        endpoint.receiver.behave = answers(500)
+        receiver.behave = answers(500)
         sweep(clock)
 
         record_results([late])
@@ -345,149 +339,11 @@ class TestLeases:
         assert [(one.number, one.status) for one in numbers] == [(1, 204), (2, 500)]
 
 
-class TestPausing:
-    def test_comes_after_five_days_without_success_and_is_told(
-        self, endpoint, agency, clock
-    ):
-        endpoint.receiver.behave = answers(500)
-        announce(agency, "a", clock=clock)
-        for _ in range(6):
-            sweep(clock)
-            clock.forward(days=1)
-            announce(agency, "b", clock=clock)
-
-        endpoint.refresh_from_db()
-        assert endpoint.state == "paused"
-        events = OutboxEvent.objects.filter(type=PAUSED)
-        owners = [event.stream.agency for event in events.order_by("stream")]
-        assert sorted(owners, key=str) == sorted([agency, None], key=str)
-        assert events[0].payload["endpoint"] == str(endpoint.public_id)
-
-    def test_holds_what_comes_and_resuming_sends_it_in_order(
-        self, endpoint, agency, clock
-    ):
-        pause_endpoint(endpoint=endpoint, reason="moving")
-        announce(agency, "a", "a", "b", "a", clock=clock)
-        assert sweep(clock) == 0
-        assert states(endpoint) == ["pending"] * 4
-
-        resume_endpoint(endpoint=endpoint, now=clock())
-        sweep(clock)
-
-        order = [n for subject, n in told(endpoint.receiver) if subject == "a"]
-        assert order == sorted(order)
-        assert len(endpoint.receiver.received) == 4
-
-    def test_loses_nothing_that_was_given_up_while_it_failed(
-        self, endpoint, agency, clock
-    ):
-        endpoint.receiver.behave = answers(500)
-        announce(agency, "a", clock=clock)
-        while sweep(clock):
-            clock.now = max(Delivery.objects.get().due_at, clock.now)
-        assert states(endpoint) == ["given_up"]
-        pause_endpoint(endpoint=endpoint)
-        endpoint.receiver.behave = answers(204)
-
-        resume_endpoint(endpoint=endpoint, now=clock())
-        sweep(clock)
-
-        assert states(endpoint) == ["delivered"]
-
-    def test_deleting_is_for_ever_and_keeps_the_row_without_secrets(
-        self, endpoint, agency, clock
-    ):
-        announce(agency, "a", clock=clock)
-        fan_out_due(now=clock())
-
-        delete_endpoint(endpoint=endpoint, now=clock())
-        announce(agency, "b", clock=clock)
-
-        assert sweep(clock) == 0
-        endpoint.refresh_from_db()
-        assert (endpoint.sealed_secret, endpoint.state) == ("", "disabled")
-        assert states(endpoint) == ["pending"]
-
-
-class TestReplaying:
-    def test_tells_one_event_again_under_its_id(self, endpoint, agency, clock):
-        announce(agency, "a", "b", clock=clock)
-        sweep(clock)
-        event = OutboxEvent.objects.get(subject="a")
-
-        count = replay_event(endpoint=endpoint, event_id=event.public_id, now=clock())
-        sweep(clock)
-
-        ids = [one.id for one in endpoint.receiver.received]
-        assert (count, ids.count(str(event.public_id)), len(ids)) == (1, 2, 3)
-
-    def test_tells_a_range_or_everything_since_a_number_in_order(
-        self, endpoint, agency, clock
-    ):
-        announce(agency, *"aaaa", clock=clock)
-        sweep(clock)
-        first = endpoint.receiver.received[0].told["sequence"]
-        endpoint.receiver.received.clear()
-
-        some = replay_range(
-            endpoint=endpoint, first=first + 1, last=first + 2, now=clock()
-        )
-        sweep(clock)
-        rest = replay_range(endpoint=endpoint, first=first + 2, now=clock())
-        sweep(clock)
-
-        assert (some, rest) == (2, 2)
-        numbers = [n - first for _, n in told(endpoint.receiver)]
-        assert numbers == [1, 2, 2, 3]
-
-    def test_tells_what_was_before_the_endpoint(self, endpoint, agency, clock):
-        assert replay_range(endpoint=endpoint, first=1, now=clock()) == 1
-        sweep(clock)
-
-        assert endpoint.receiver.received[0].told["type"] == "agency.added"
-
-    def test_refuses_events_that_are_not_the_endpoints(self, endpoint, agency, clock):
-        other = make_agency("OTHER")
-        event = OutboxEvent.objects.latest("pk")
-
-        with pytest.raises(UnknownEvent):
-            replay_event(endpoint=endpoint, event_id=event.public_id, now=clock())
-        with pytest.raises(OtherStream):
-            replay_range(endpoint=endpoint, agency=other, first=1, now=clock())
-
-    def test_of_the_platform_names_the_agency_it_means(self, receive, agency, clock):
-        fan_out_due(now=clock())
-        receiver = receive()
-        endpoint, _ = make_endpoint(receiver, None, clock)
-
-        count = replay_range(endpoint=endpoint, agency=agency, first=1, now=clock())
-        sweep(clock)
-
-        assert (count, receiver.received[0].told["agency"]) == (1, "SUNRISE")
-
-
-class TestForgetting:
-    def test_drops_what_arrived_long_ago_and_keeps_the_rest(
-        self, endpoint, agency, clock
-    ):
-        announce(agency, "a", clock=clock)
-        sweep(clock)
-        endpoint.receiver.behave = answers(500)
-        announce(agency, "b", clock=clock)
-        sweep(clock)
-        assert forget_old_attempts(now=clock.forward(days=89)) == 0
-
-        count = forget_old_attempts(now=clock.forward(days=2))
-
-        assert count == 3
-        assert Delivery.objects.get().subject == "b"
-
-
-def test_nothing_is_sent_within_a_transaction(endpoint, agency, clock):
+def test_nothing_is_sent_within_a_transaction(endpoint, receiver, agency, clock):
     announce(agency, "a", clock=clock)
     fan_out_due(now=clock())
 
     with pytest.raises(RuntimeError), transaction.atomic():
         deliver_due(clock=clock)
 
-    assert endpoint.receiver.received == []
+    assert receiver.received == []

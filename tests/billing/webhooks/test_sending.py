@@ -63,7 +63,9 @@ class TestSend:
         )
 
     @pytest.mark.parametrize(
-        "behave", [hangs(), drips("headers"), drips("body")], ids=str
+        "behave",
+        [hangs(), drips("headers"), drips("body")],
+        ids=["hangs", "drips headers", "drips a body"],
     )
     def test_ends_in_time_whatever_the_receiver_does(self, behave):
         started = time.monotonic()
