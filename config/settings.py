@@ -155,8 +155,8 @@ WEBHOOKS: dict[str, Any] = {
     "TIMEOUT": seconds("WEBHOOKS_TIMEOUT_SECONDS", 15),
     "LEASE": seconds("WEBHOOKS_LEASE_SECONDS", 60),
     # At once in a worker; to one endpoint; to one endpoint that fails.
-    "THREADS": int(os.environ.get("WEBHOOKS_THREADS", "32")),
-    "AT_ONCE": 8,
+    "THREADS": int(os.environ.get("WEBHOOKS_THREADS", "64")),
+    "AT_ONCE": 16,
     "AT_ONCE_FAILING": 1,
     # How long a sweep takes new deliveries; the next one goes on.
     "SWEEP": timedelta(seconds=45),

@@ -27,6 +27,7 @@ Clock = Callable[[], datetime]
 Result = tuple[Delivery, Outcome, datetime]
 MOST_TRIES = len(PAUSES) + 1
 LOOK_AGAIN = 0.5  # seconds until what came due meanwhile is taken up
+GATHER = 0.01  # seconds in which results come together, to be kept in one commit
 # Of each endpoint as many as it may have at once, and of each object the oldest; one of
 # every endpoint before the second of any.
 CLAIM = """
@@ -50,12 +51,11 @@ CLAIM = """
             WHERE delivery.endpoint_id = room.id
               AND delivery.state IN ('pending', 'sending')
               AND delivery.due_at <= %(now)s
-              AND NOT EXISTS (
-                SELECT FROM billing_delivery AS earlier
-                WHERE earlier.endpoint_id = delivery.endpoint_id
-                  AND earlier.subject = delivery.subject
-                  AND earlier.event_id < delivery.event_id
-                  AND earlier.state IN ('pending', 'sending'))
+              AND delivery.event_id = (
+                SELECT min(same.event_id) FROM billing_delivery AS same
+                WHERE same.endpoint_id = delivery.endpoint_id
+                  AND same.subject = delivery.subject
+                  AND same.state IN ('pending', 'sending'))
             ORDER BY delivery.due_at, delivery.event_id
             LIMIT greatest(room.free, 0) FOR UPDATE SKIP LOCKED
         ) AS picked
@@ -104,7 +104,8 @@ def deliver_due(*, clock: Clock) -> int:
                     flying[pool.submit(make_attempt, delivery, limits, clock)] = None
             if not flying:
                 return made
-            ended, _ = wait(flying, LOOK_AGAIN, FIRST_COMPLETED)
+            wait(flying, LOOK_AGAIN, FIRST_COMPLETED)
+            ended, _ = wait(flying, GATHER)
             record_results([one.result() for one in ended])
             made += len(ended)
             for one in ended:

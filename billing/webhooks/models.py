@@ -167,6 +167,9 @@ class Delivery(models.Model):
                 name="delivery_before",
             ),
             models.Index(
+                fields=["endpoint"], condition=Q(state="sending"), name="delivery_sent"
+            ),
+            models.Index(
                 fields=["settled_at"],
                 condition=Q(state="delivered"),
                 name="delivery_settled",
