@@ -56,7 +56,7 @@ class TestCatalogue:
             assert [one for one in PEOPLE if one in body.decode()] == []
             told.add(event.type)
 
-        # the other two are told by endpoints, see test_delivering.py
+        # the other two are told by endpoints, see test_holding.py
         assert told == set(CATALOGUE) - {PAUSED, TEST}
 
     def test_refuses_an_event_without_an_entry(self, db):

@@ -1,8 +1,9 @@
 """Endpoints that are paused, resumed and deleted; events that are told again."""
 
+import msgspec
 import pytest
 
-from billing.webhooks.catalogue import PAUSED
+from billing.webhooks.catalogue import PAUSED, data_of
 from billing.webhooks.endpoints import (
     delete_endpoint,
     pause_endpoint,
@@ -49,7 +50,9 @@ class TestPausing:
         events = OutboxEvent.objects.filter(type=PAUSED)
         owners = [event.stream.agency for event in events.order_by("stream")]
         assert sorted(owners, key=str) == sorted([agency, None], key=str)
-        assert events[0].payload["endpoint"] == str(endpoint.public_id)
+        data = msgspec.to_builtins(data_of(PAUSED, events[0].payload))
+        assert (data["endpoint"], data["state"]) == (str(endpoint.public_id), "paused")
+        assert data["failing_since"] < clock().isoformat()
 
     def test_holds_what_comes_and_resuming_sends_it_in_order(
         self, endpoint, receiver, agency, clock
