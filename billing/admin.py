@@ -9,11 +9,16 @@ from billing.metering.admin import (
 )
 from billing.payments.admin import LedgerTransactionAdmin, PaymentAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
-from billing.webhooks.admin import OutboxEventAdmin
+from billing.webhooks.admin import (
+    DeliveryAdmin,
+    OutboxEventAdmin,
+    WebhookEndpointAdmin,
+)
 
 __all__ = [
     "AccountAdmin",
     "BillingRunAdmin",
+    "DeliveryAdmin",
     "DocumentAdmin",
     "LedgerTransactionAdmin",
     "MeterAdmin",
@@ -26,4 +31,5 @@ __all__ = [
     "RunItemAdmin",
     "UsageDayAdmin",
     "UsageImportAdmin",
+    "WebhookEndpointAdmin",
 ]

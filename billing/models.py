@@ -27,16 +27,26 @@ from billing.payments.models import (
     Refund,
 )
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
-from billing.webhooks.models import OutboxEvent, OutboxStream
+from billing.webhooks.models import (
+    Delivery,
+    DeliveryAttempt,
+    FannedOut,
+    OutboxEvent,
+    OutboxStream,
+    WebhookEndpoint,
+)
 
 __all__ = [
     "Account",
     "Allocation",
     "ArchivedMonth",
     "BillingRun",
+    "Delivery",
+    "DeliveryAttempt",
     "Document",
     "DocumentLine",
     "EventKey",
+    "FannedOut",
     "ImportPart",
     "LedgerEntry",
     "LedgerTransaction",
@@ -59,4 +69,5 @@ __all__ = [
     "UsageImport",
     "Void",
     "Watermark",
+    "WebhookEndpoint",
 ]

@@ -7,13 +7,17 @@ from billing.metering.tasks import (
     forget_old_refusals,
     work_off_uploads,
 )
+from billing.webhooks.tasks import forget_attempts, hand_out_events, send_deliveries
 
 __all__ = [
     "archive_old_months",
     "close_due_items",
     "create_partitions",
+    "forget_attempts",
     "forget_old_refusals",
+    "hand_out_events",
     "issue_due_drafts",
+    "send_deliveries",
     "start_due_months",
     "work_off_uploads",
 ]

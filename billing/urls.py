@@ -17,6 +17,16 @@ from billing.invoicing.views import (
 from billing.metering.views import UsageEventsView, UsageView
 from billing.payments.views import PaymentsView, StatementView
 from billing.pricing.views import PriceListView, QuoteView
+from billing.webhooks.views import (
+    EndpointsView,
+    EndpointView,
+    PauseView,
+    ReplayView,
+    ResumeView,
+    RotateSecretView,
+    SendTestView,
+    WebhookEventsView,
+)
 
 urlpatterns = [
     path("usage", UsageView.as_view()),
@@ -37,4 +47,14 @@ urlpatterns = [
     path("statement", StatementView.as_view()),
     path("price-list", PriceListView.as_view()),
     path("quote", QuoteView.as_view()),
+    path("webhook-endpoints", EndpointsView.as_view()),
+    path("webhook-endpoints/<uuid:public_id>", EndpointView.as_view()),
+    path(
+        "webhook-endpoints/<uuid:public_id>/rotate-secret", RotateSecretView.as_view()
+    ),
+    path("webhook-endpoints/<uuid:public_id>/test", SendTestView.as_view()),
+    path("webhook-endpoints/<uuid:public_id>/pause", PauseView.as_view()),
+    path("webhook-endpoints/<uuid:public_id>/resume", ResumeView.as_view()),
+    path("webhook-events", WebhookEventsView.as_view()),
+    path("webhook-events/replay", ReplayView.as_view()),
 ]

@@ -1,5 +1,6 @@
 """System checks: what must hold where the service runs. `check --database default`."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,5 +60,24 @@ def check_urls(
         Error(
             "Set both DATABASE_URL and DATABASE_OWNER_URL, or neither.",
             id="config.E003",
+        )
+    ]
+
+
+@register(Tags.database)
+def check_webhook_key(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Several machines share one database, so they must share the key as well."""
+    embedded = settings.DATABASES["default"]["OPTIONS"]["embedded"]
+    asked = "default" in (databases or ())
+    if not asked or embedded or "WEBHOOK_SECRETS_KEY" in os.environ:
+        return []
+    return [
+        Error(
+            "Set WEBHOOK_SECRETS_KEY, and keep it apart from the database's backups.",
+            id="config.E004",
         )
     ]

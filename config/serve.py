@@ -1,4 +1,4 @@
-"""Web, worker and beat together, for one machine: ends all when one ends."""
+"""Web, workers and beat together, for one machine: ends all when one ends."""
 
 import os
 import signal
@@ -9,8 +9,11 @@ import time
 COMMANDS = [
     ["gunicorn", "config.wsgi", "-b", f"127.0.0.1:{os.environ.get('PORT', '8000')}",
      "--workers", "2", "--access-logfile", "-"],
-    ["celery", "-A", "config", "worker", "-c", "2", "-Q", "money,webhooks,documents",
+    ["celery", "-A", "config", "worker", "-c", "2", "-Q", "money,documents",
      "--loglevel", "INFO"],
+    # Receivers that hang hold up nobody's bill.
+    ["celery", "-A", "config", "worker", "-c", "1", "-Q", "webhooks",
+     "-n", "webhooks@%h", "--loglevel", "INFO"],
     ["celery", "-A", "config", "beat", "--loglevel", "INFO",
      "-s", ".local/beat-schedule"],
 ]  # fmt: skip

@@ -143,6 +143,30 @@ BILLING: dict[str, Any] = {
     "LARGEST_UPLOAD": 256 * 1024 * 1024,
 }
 
+WEBHOOKS: dict[str, Any] = {
+    # The first encrypts the secrets of endpoints; those after it still decrypt.
+    "SECRETS_KEYS": (
+        os.environ.get("WEBHOOK_SECRETS_KEY")
+        or services.local_secret_key("webhook_secrets_key")
+    ).split(","),
+    # For receivers on this machine, also without TLS.
+    "ALLOW_LOOPBACK": DEBUG or os.environ.get("WEBHOOKS_ALLOW_LOOPBACK", "") == "1",
+    "PORTS": [int(n) for n in os.environ.get("WEBHOOKS_PORTS", "443,8443").split(",")],
+    "CA_FILE": os.environ.get("WEBHOOKS_CA_FILE"),
+    # A request, all of it; the lease is longer, or two would send one attempt.
+    "TIMEOUT": seconds("WEBHOOKS_TIMEOUT_SECONDS", 15),
+    "LEASE": seconds("WEBHOOKS_LEASE_SECONDS", 60),
+    # At once in a worker; to one endpoint; to one endpoint that fails.
+    "THREADS": int(os.environ.get("WEBHOOKS_THREADS", "64")),
+    "AT_ONCE": 16,
+    "AT_ONCE_FAILING": 1,
+    # How long a sweep takes new deliveries; the next one goes on.
+    "SWEEP": timedelta(seconds=45),
+    "SECRET_OVERLAP": timedelta(hours=24),
+    "PAUSE_AFTER": timedelta(days=5),
+    "ATTEMPTS_KEPT": timedelta(days=90),
+}
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["config.http.authentication.KeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["config.http.authentication.HasScope"],
@@ -167,6 +191,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.http.schema.add_problems",
+        "config.http.schema.add_webhooks",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

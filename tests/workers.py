@@ -65,7 +65,7 @@ def start_worker(
     """A worker in a process group of its own; it says when it is ready."""
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", "money",
+            [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", "money,webhooks",
              "-c", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
             stdout=output,
             stderr=output,

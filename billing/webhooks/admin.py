@@ -1,9 +1,30 @@
-"""What the world will be told, for staff."""
+"""What the world is told, and who is told, for staff."""
 
-from django.contrib import admin
+from typing import Any
 
-from billing.webhooks.models import OutboxEvent
-from seats.readonly import ReadOnlyAdmin
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from billing.webhooks.endpoints import (
+    add_endpoint,
+    delete_endpoint,
+    pause_endpoint,
+    resume_endpoint,
+    rotate_secret,
+    send_test_event,
+)
+from billing.webhooks.models import (
+    Delivery,
+    DeliveryAttempt,
+    OutboxEvent,
+    WebhookEndpoint,
+)
+from billing.webhooks.replaying import replay_event, replay_range
+from seats.errors import Refusal
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do, try_each
 
 
 @admin.register(OutboxEvent)
@@ -12,3 +33,177 @@ class OutboxEventAdmin(ReadOnlyAdmin):
     list_select_related = ["stream__agency"]
     list_filter = ["type"]
     search_fields = ["subject", "stream__agency__code"]
+
+
+class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A new endpoint; adding it goes through the service, which tells the secret."""
+
+    actor = ""
+
+    class Meta:
+        model = WebhookEndpoint
+        fields = ["agency", "url", "description"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        try:
+            self.added, self.secret = add_endpoint(
+                agency=cleaned["agency"],
+                url=cleaned["url"],
+                description=cleaned["description"],
+                actor=self.actor,
+                now=timezone.now(),
+            )
+        except Refusal as refusal:
+            raise forms.ValidationError(refusal.message) from refusal
+        return cleaned
+
+    def save(self, commit: bool = True) -> WebhookEndpoint:  # noqa: FBT001, FBT002
+        return self.added
+
+    def save_m2m(self) -> None:
+        """There is nothing more to save."""
+
+
+class ReplayForm(forms.Form):
+    """Sequence numbers of the endpoint's agency; the platform's own for its endpoints."""
+
+    since = forms.IntegerField(min_value=1)
+    until = forms.IntegerField(min_value=1, required=False)
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(ReadOnlyAdmin):
+    list_display = ["url", "agency", "state", "reason", "failing_since", "deleted_at"]
+    list_select_related = ["agency"]
+    list_filter = ["state", ("deleted_at", admin.EmptyFieldListFilter), "agency"]
+    search_fields = ["url", "description", "agency__code"]
+    exclude = ["sealed_secret", "sealed_previous"]
+    actions = [
+        "pause", "resume", "send_test", "replay", "rotate", "delete_for_ever",
+    ]  # fmt: skip
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any = None,
+        change: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> Any:
+        if obj is not None:
+            return super().get_form(request, obj, change, **kwargs)
+        return type("Adding", (EndpointForm,), {"actor": request.user.get_username()})
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return [(None, {"fields": EndpointForm.Meta.fields})]
+        return super().get_fieldsets(request, obj)
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: Any
+    ) -> None:
+        """The form has saved it; its secret is shown this once."""
+        _show_secret(self, request, obj, form.secret)
+
+    @admin.action(description="Pause: hold events", permissions=["view"])
+    def pause(self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]) -> None:
+        reason = f"by {request.user}"
+        try_each(
+            self, request, rows,
+            lambda row: pause_endpoint(endpoint=row, reason=reason), "paused.",
+        )  # fmt: skip
+
+    @admin.action(description="Resume: send what was held", permissions=["view"])
+    def resume(self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]) -> None:
+        now = timezone.now()
+        try_each(
+            self, request, rows,
+            lambda row: resume_endpoint(endpoint=row, now=now), "resumed.",
+        )  # fmt: skip
+
+    @admin.action(description="Send a test event", permissions=["view"])
+    def send_test(self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]) -> None:
+        told: dict[str, Any] = {"actor": str(request.user), "now": timezone.now()}
+        try_each(
+            self, request, rows,
+            lambda row: send_test_event(endpoint=row, **told), "sent within seconds.",
+        )  # fmt: skip
+
+    @admin.action(description="New secret", permissions=["view"])
+    def rotate(self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]) -> None:
+        def work(row: WebhookEndpoint) -> None:
+            endpoint, secret = rotate_secret(endpoint=row, now=timezone.now())
+            _show_secret(self, request, endpoint, secret)
+
+        try_each(self, request, rows, work, "rotated.")
+
+    @admin.action(description="Tell events again", permissions=["view"])
+    def replay(
+        self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]
+    ) -> HttpResponse | None:
+        def work(chosen: list[WebhookEndpoint], told: dict[str, Any]) -> str:
+            count = sum(
+                replay_range(
+                    endpoint=row,
+                    first=told["since"],
+                    last=told["until"],
+                    now=timezone.now(),
+                )
+                for row in chosen
+            )
+            return f"{count} events are told again."
+
+        return ask_and_do(self, request, rows, ReplayForm, work)
+
+    @admin.action(description="Delete for ever", permissions=["view"])
+    def delete_for_ever(
+        self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]
+    ) -> None:
+        now = timezone.now()
+        try_each(
+            self, request, rows,
+            lambda row: delete_endpoint(endpoint=row, now=now), "deleted.",
+        )  # fmt: skip
+
+
+class AttemptsInline(ReadOnlyInline):
+    model = DeliveryAttempt
+    verbose_name_plural = "attempts"
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """What is on its way, arrived, or was given up."""
+
+    list_display = ["event", "endpoint", "state", "attempts", "due_at", "settled_at"]
+    list_select_related = ["event", "endpoint"]
+    list_filter = ["state", "endpoint__agency"]
+    search_fields = ["subject", "endpoint__url", "event__public_id"]
+    inlines = [AttemptsInline]
+    actions = ["replay"]
+
+    @admin.action(description="Tell again", permissions=["view"])
+    def replay(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
+        now = timezone.now()
+        try_each(
+            self, request, rows.select_related("endpoint", "event"),
+            lambda row: replay_event(
+                endpoint=row.endpoint, event_id=row.event.public_id, now=now
+            ),
+            "told again.",
+        )  # fmt: skip
+
+
+def _show_secret(
+    model_admin: admin.ModelAdmin,  # type: ignore[type-arg]
+    request: HttpRequest,
+    endpoint: WebhookEndpoint,
+    secret: str,
+) -> None:
+    said = f"The secret of {endpoint}, shown this once: {secret}"
+    model_admin.message_user(request, said, messages.WARNING)

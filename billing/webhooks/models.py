@@ -1,6 +1,8 @@
-"""The outbox: what the world will want to hear of, in order, without holes."""
+"""The outbox: what the world will want to hear of, in order; and who is told of it."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 
 from seats.columns import UUID7
 from seats.models import Agency
@@ -48,3 +50,156 @@ class OutboxEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.subject}"
+
+
+class FannedOut(models.Model):
+    """How far a stream is handed out to endpoints.
+
+    The counter of a stream is locked until its event is committed, so its numbers
+    become visible in order, and what is at or below one is complete.
+    """
+
+    stream = models.OneToOneField(OutboxStream, models.PROTECT, primary_key=True)
+    through = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} through {self.through}"
+
+
+class WebhookEndpoint(models.Model):
+    """An address that is told of events: of one agency, or, without one, of all."""
+
+    class State(models.TextChoices):
+        ENABLED = "enabled"
+        PAUSED = "paused", "paused: holds its events"
+        DISABLED = "disabled", "disabled: holds its events"
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    agency = models.ForeignKey(
+        Agency,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="webhook_endpoints",
+        help_text="Its own events, not its downline's. None: everybody's.",
+    )
+    url = models.CharField(max_length=500)
+    description = models.CharField(max_length=200, blank=True)
+    event_types = ArrayField(
+        models.CharField(max_length=64), default=list, help_text="None: all."
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.ENABLED)
+    reason = models.CharField(max_length=200, blank=True, help_text="Of its state.")
+    failing_since = models.DateTimeField(null=True)
+    quiet_until = models.DateTimeField(null=True, help_text="It said it is busy.")
+    sealed_secret = models.TextField()
+    sealed_previous = models.TextField(blank=True)
+    previous_until = models.DateTimeField(null=True)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["enabled", "paused", "disabled"]),
+                name="endpoint_state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(deleted_at=None)
+                | Q(state="disabled", sealed_secret="", sealed_previous=""),
+                name="a_deleted_endpoint_has_no_secrets",
+            ),
+            models.CheckConstraint(
+                condition=Q(sealed_previous="", previous_until=None)
+                | ~Q(sealed_previous="") & Q(previous_until__isnull=False),
+                name="a_previous_secret_has_an_end",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class Delivery(models.Model):
+    """One event for one endpoint: the row is the queue."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        SENDING = "sending"
+        DELIVERED = "delivered"
+        GIVEN_UP = "given_up", "given up"
+
+    endpoint = models.ForeignKey(
+        WebhookEndpoint, models.PROTECT, related_name="deliveries", db_index=False
+    )
+    event = models.ForeignKey(OutboxEvent, models.PROTECT, related_name="deliveries")
+    subject = models.CharField(max_length=120)
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    attempts = models.IntegerField(default=0, help_text="Ever begun.")
+    tries = models.IntegerField(default=0, help_text="Begun since it was put back.")
+    due_at = models.DateTimeField(help_text="While it is sent: the end of the lease.")
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["endpoint", "event"], name="one_delivery_per_endpoint_and_event"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["pending", "sending"], settled_at=None)
+                | Q(state__in=["delivered", "given_up"], settled_at__isnull=False),
+                name="a_settled_delivery_has_its_time",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["endpoint", "due_at", "event"],
+                condition=Q(state__in=["pending", "sending"]),
+                name="delivery_due",
+            ),
+            models.Index(
+                fields=["endpoint", "subject", "event"],
+                condition=Q(state__in=["pending", "sending"]),
+                name="delivery_before",
+            ),
+            models.Index(
+                fields=["endpoint"], condition=Q(state="sending"), name="delivery_sent"
+            ),
+            models.Index(
+                fields=["settled_at"],
+                condition=Q(state="delivered"),
+                name="delivery_settled",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Delivery {self.pk}"
+
+
+class DeliveryAttempt(models.Model):
+    """One request that was made, and what came of it."""
+
+    delivery = models.ForeignKey(
+        Delivery, models.CASCADE, related_name="log", db_index=False
+    )
+    number = models.IntegerField()
+    made_at = models.DateTimeField(db_index=True)
+    status = models.IntegerField(null=True)
+    latency_ms = models.IntegerField()
+    answer = models.TextField(blank=True)
+    error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["delivery", "number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["delivery", "number"], name="one_row_per_attempt"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.number}: {self.status or self.error}"

@@ -8,6 +8,8 @@ from typing import Any
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
+from billing.webhooks.catalogue import CATALOGUE
+
 PLATFORM = None
 
 
@@ -45,10 +47,13 @@ COPY_EVENTS = """
 def publish(events: Sequence[NewEvent], *, now: datetime) -> None:
     """Append events to their receivers' streams, without holes, in this order.
 
-    Must be called in the transaction of the fact, after its other locks.
+    Must be called in the transaction of the fact, after its other locks. Raises
+    LookupError for a type that the catalogue does not describe.
     """
     if not events:
         return
+    if unknown := {event.type for event in events} - CATALOGUE.keys():
+        raise LookupError(f"{min(unknown)} is not in the catalogue of events.")
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError(
             "Events are published in the transaction of their fact."

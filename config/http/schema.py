@@ -6,11 +6,14 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
+from billing.webhooks.catalogue import CATALOGUE, Delivered, EventType
 from config.http.errors import CONTENT_TYPE
+from seats.described import schema_of
 
 KEYED = (401, 403)
 ALWAYS = (400, 404, 406, 422, 429)
 WITH_A_BODY = (409, 411, 413, 415)
+TEXT = {"type": "string"}
 PROBLEM = {
     "type": "object",
     "description": "What went wrong, as RFC 9457 has it.",
@@ -59,6 +62,34 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 answer = {"$ref": f"#/components/responses/{_name(status)}"}
                 operation["responses"].setdefault(str(status), answer)
     return result
+
+
+def add_webhooks(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Say what endpoints are sent: one entry for each type of event."""
+    result["webhooks"] = {
+        name: {"post": _webhook(name, kind)} for name, kind in CATALOGUE.items()
+    }
+    return result
+
+
+def _webhook(name: str, kind: EventType) -> dict[str, Any]:
+    fixed = {"type": {"const": name}, "version": {"const": kind.version}}
+    body = schema_of(Delivered)
+    body["properties"] |= fixed | {"data": schema_of(kind.data)}
+    headers = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    return {
+        "operationId": name,
+        "summary": kind.description,
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": TEXT}
+            for name in headers
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": body}},
+        },
+        "responses": {"2XX": {"description": "Taken; anything else is tried again."}},
+    }
 
 
 def _problems_of(operation: dict[str, Any]) -> list[int]:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -58,16 +58,20 @@ def redis_url() -> str:
     return f"redis+socket://{socket_folder()}/valkey.sock?virtual_host=0"
 
 
-def local_secret_key() -> str:
-    """A secret of this checkout, made once; production sets SECRET_KEY."""
-    path = LOCAL / "secret_key"
+def local_secret_key(name: str = "secret_key") -> str:
+    """A secret of this checkout, made once; production sets its own.
+
+    It is written aside and then given its name, so nobody reads half of one.
+    """
+    path = LOCAL / name
     LOCAL.mkdir(exist_ok=True)
-    try:
-        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as f:
-            f.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
-    return path.read_text() or "being written by another process"
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=LOCAL, suffix=".new") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            with suppress(FileExistsError):
+                os.link(file.name, path)
+    return path.read_text()
 
 
 def as_server_user() -> dict[str, Any]:

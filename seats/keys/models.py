@@ -22,6 +22,8 @@ class ApiKey(models.Model):
         INVOICES_READ = "invoices:read"
         PAYMENTS_READ = "payments:read"
         PAYMENTS_WRITE = "payments:write"
+        WEBHOOKS_READ = "webhooks:read"
+        WEBHOOKS_WRITE = "webhooks:write"
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(
@@ -55,6 +57,8 @@ class ApiKey(models.Model):
                         "invoices:read",
                         "payments:read",
                         "payments:write",
+                        "webhooks:read",
+                        "webhooks:write",
                     ]
                 )
                 & Q(scopes__len__gt=0),

@@ -22,6 +22,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from billing.invoicing.models import Document
+from billing.webhooks.endpoints import add_endpoint
+from billing.webhooks.models import WebhookEndpoint
 from config.wsgi import application
 from seats.keys.models import ApiKey
 from seats.keys.services import create_key
@@ -71,6 +73,7 @@ def token(one_connection, clock, settings) -> str:
     agency = make_agency()
     make_seats(agency, "ana", on=FEBRUARY)
     bill(FEBRUARY)
+    add_endpoint(agency=agency, url="https://hooks.example.com", actor="test", now=NOW)
     scopes = [str(scope) for scope in ApiKey.Scope]
     return create_key(agency=agency, scopes=scopes, actor="test", now=NOW)[1]
 
@@ -80,8 +83,12 @@ def name_what_is_there(case: schemathesis.Case[Any]) -> None:
     told = str((case.path_parameters or {}).get("public_id"))
     with suppress(ValueError):
         UUID(told)
-        rows = Document.objects if "invoices" in case.path else Seat.objects
-        case.path_parameters["public_id"] = str(rows.get().public_id)
+        rows: dict[str, Any] = {
+            "invoices": Document,
+            "webhook-endpoints": WebhookEndpoint,
+        }
+        kind = rows.get(case.path.split("/")[3], Seat)
+        case.path_parameters["public_id"] = str(kind.objects.get().public_id)
 
 
 @schema.parametrize()  # type: ignore[untyped-decorator]

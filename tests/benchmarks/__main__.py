@@ -21,6 +21,7 @@ from tests.benchmarks import (
     ingest,
     monthly_run,
     reading,
+    webhooks,
 )
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
@@ -32,6 +33,7 @@ PARTS = {
     "The monthly run: 2,000 agencies, 20 seats, 8 meters": monthly_run,
     "A document after two years of documents": history,
     "Checking usage: 500 agencies, 20 agents, 4 meters, 28 dates": reading,
+    "Webhooks: 1,000 events to one receiver on this machine": webhooks,
 }
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings
 from django.core.checks import run_checks
 
-from config.checks import check_urls, problems_of
+from config.checks import check_urls, check_webhook_key, problems_of
 
 
 class TestCheckDatabases:
@@ -22,3 +22,16 @@ class TestCheckUrls:
         monkeypatch.setitem(options, "embedded", not options["embedded"])
 
         assert [found.id for found in check_urls(None)] == ["config.E003"]
+
+
+class TestCheckWebhookKey:
+    def test_refuses_a_shared_database_without_a_shared_key(self, monkeypatch):
+        options = settings.DATABASES["default"]["OPTIONS"]
+        monkeypatch.setitem(options, "embedded", False)
+
+        found = check_webhook_key(None, databases=["default"])
+
+        assert [one.id for one in found] == ["config.E004"]
+        assert check_webhook_key(None, databases=["owner"]) == []
+        monkeypatch.setenv("WEBHOOK_SECRETS_KEY", "something long and random")
+        assert check_webhook_key(None, databases=["default"]) == []

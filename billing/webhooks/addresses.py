@@ -1,0 +1,122 @@
+"""Where a webhook may go: which URLs, and which addresses behind their names. Pure.
+
+A name is looked up once, every answer is checked, and the connection is made to the
+answer that was checked, so a name that changes its mind in between gains nothing.
+"""
+
+import socket
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+Address = IPv4Address | IPv6Address
+Resolver = Callable[..., list[Any]]
+LONGEST_URL = 500
+# What `is_global` lets through on some versions of Python, or means another network.
+DENIED = [
+    ip_network(net)
+    for net in (
+        "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/3",
+        "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2002::/16",
+        "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+    )
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an operator allows besides https to the world."""
+
+    ports: Collection[int] = (443, 8443)
+    allow_loopback: bool = False
+
+
+class NotAllowed(Exception):
+    """The message says what is wrong, for whoever chose the URL."""
+
+
+def check_url(url: str, rules: Rules) -> None:
+    """Whether an endpoint may have this URL; its name is looked up only when sending.
+
+    Raises NotAllowed.
+    """
+    parts = _parts(url)
+    host = parts.hostname or ""
+    if not host or parts.username is not None or parts.fragment:
+        raise NotAllowed("A host, and no user, password or fragment.")
+    if rules.allow_loopback and _names_loopback(host):
+        if parts.scheme not in {"http", "https"}:
+            raise NotAllowed("Only http and https.")
+        return
+    if parts.scheme != "https":
+        raise NotAllowed("Only https.")
+    if (443 if parts.port is None else parts.port) not in rules.ports:
+        raise NotAllowed(f"Only ports {', '.join(map(str, sorted(rules.ports)))}.")
+    if _names_loopback(host) or _is_denied(host):
+        raise NotAllowed("Not an address of the internet.")
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of what is a URL and nothing else. Raises NotAllowed."""
+    plain = url.isascii() and url.isprintable() and not set(url) & set(" \\")
+    if len(url) > LONGEST_URL or not plain:
+        raise NotAllowed(f"Up to {LONGEST_URL} printable ASCII characters.")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise NotAllowed("Not a URL.") from error
+    return parts
+
+
+def address_of(
+    host: str, port: int, rules: Rules, *, resolver: Resolver = socket.getaddrinfo
+) -> Address:
+    """The address to connect to: the first answer, if all of them are allowed.
+
+    Raises NotAllowed, OSError.
+    """
+    answers = resolver(host, port, type=socket.SOCK_STREAM)
+    found = [_unmapped(ip_address(answer[4][0])) for answer in answers]
+    if not found:
+        raise NotAllowed("The name has no address.")
+    for address in found:
+        if not is_allowed(address, rules):
+            raise NotAllowed("The name leads to an address that is not allowed.")
+    return found[0]
+
+
+def is_allowed(address: Address, rules: Rules) -> bool:
+    """Whether a connection may go there."""
+    address = _unmapped(address)
+    if address.is_loopback:
+        return rules.allow_loopback
+    if any(address in net for net in DENIED if net.version == address.version):
+        return False
+    return address.is_global
+
+
+def _unmapped(address: Address) -> Address:
+    """The IPv4 address inside ::ffff:a.b.c.d; a zone never matters to us."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
+
+
+def _names_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return _unmapped(ip_address(host)).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_denied(host: str) -> bool:
+    """Whether a host that is written as an address is one that is not allowed."""
+    try:
+        return not is_allowed(ip_address(host), Rules())
+    except ValueError:
+        return False

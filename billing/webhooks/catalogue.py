@@ -1,0 +1,211 @@
+"""Every event the world can be told, and what is delivered of it. Pure.
+
+The outbox keeps the whole fact; what is delivered names objects and amounts, never
+people, actors or reasons. A field is added under the same version; one that changes its
+meaning or goes away makes a new version.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+LARGEST_BODY = 20_000  # bytes
+TEST = "webhook_endpoint.test"
+PAUSED = "webhook_endpoint.paused"
+
+
+class AgencyAdded(msgspec.Struct):
+    code: str
+    currency: str
+    timezone: str
+
+
+class ZoneChanged(msgspec.Struct):
+    code: str
+    timezone: str
+    starts_on: date
+
+
+class UplineChanged(msgspec.Struct):
+    code: str
+    upline: str | None
+    on: date
+
+
+class SeatChanged(msgspec.Struct):
+    """`agent` is the dialer's own code of the holder; `version` counts the changes."""
+
+    seat: UUID
+    version: int
+    agent: str
+    held_from: date
+    added_on: date
+    removed_on: date | None
+    cancelled: bool
+
+
+class PayersChanged(msgspec.Struct):
+    agency: str
+    starts_on: date
+
+
+class PricesPublished(msgspec.Struct):
+    code: str
+    currency: str
+    starts_on: date
+    seat_price: str
+    hash: str
+
+
+class DocumentIssued(msgspec.Struct):
+    id: UUID
+    number: str
+    month: date
+    currency: str
+    total: str
+    due_at: datetime
+    hash: str
+
+
+class DocumentVoided(msgspec.Struct):
+    id: UUID
+    number: str
+    total: str
+
+
+class PaymentReceived(msgspec.Struct):
+    id: UUID
+    amount: str
+    currency: str
+    processor: str
+    reference: str
+    received_at: datetime
+
+
+class PaymentRefunded(msgspec.Struct):
+    """`id` is the refund's."""
+
+    id: UUID
+    payment: UUID
+    amount: str
+    currency: str
+    reference: str
+    refunded_at: datetime
+
+
+class RunFinished(msgspec.Struct):
+    id: UUID
+    month: date
+
+
+class MonthArchived(msgspec.Struct):
+    month: date
+    rows: int
+
+
+class EndpointTested(msgspec.Struct):
+    endpoint: UUID
+
+
+class EndpointPaused(msgspec.Struct):
+    endpoint: UUID
+    state: str
+    reason: str
+    failing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One entry: what happened, and the shape of `data`."""
+
+    description: str
+    data: type[msgspec.Struct]
+    version: int = 1
+
+
+CATALOGUE: Mapping[str, EventType] = {
+    "agency.added": EventType("A new customer.", AgencyAdded),
+    "agency.upline_changed": EventType("Its upline from a date on.", UplineChanged),
+    "agency.zone_changed": EventType("Its time zone from a month on.", ZoneChanged),
+    "credit_note.issued": EventType(
+        "A correction in the payer's favour has its number.", DocumentIssued
+    ),
+    "credit_note.voided": EventType("A credit note was taken back.", DocumentVoided),
+    "invoice.issued": EventType("An invoice has its number.", DocumentIssued),
+    "invoice.paid": EventType("Nothing is left to pay of it.", DocumentIssued),
+    "invoice.reopened": EventType(
+        "Money that covered it went back; it is owed again.", DocumentIssued
+    ),
+    "invoice.voided": EventType("An invoice was taken back.", DocumentVoided),
+    "payer_shares.changed": EventType(
+        "Who pays for the agency, from a date on.", PayersChanged
+    ),
+    "payment.received": EventType("Money came in.", PaymentReceived),
+    "payment.refunded": EventType("Money of a payment went back.", PaymentRefunded),
+    "price_list.published": EventType(
+        "A price list nobody can change any more.", PricesPublished
+    ),
+    "run.finished": EventType("A month is billed for all its payers.", RunFinished),
+    "seat.added": EventType("A seat begins.", SeatChanged),
+    "seat.cancelled": EventType("A seat entered by mistake is gone.", SeatChanged),
+    "seat.handed_over": EventType("A seat has another holder.", SeatChanged),
+    "seat.redated": EventType("A seat has another first date.", SeatChanged),
+    "seat.removed": EventType("A seat ends.", SeatChanged),
+    "seat.reopened": EventType("A seat that ended goes on.", SeatChanged),
+    "seat.transferred": EventType("A seat leaves for another agency.", SeatChanged),
+    "usage_month.archived": EventType(
+        "The events of a month left the database for a file.", MonthArchived
+    ),
+    PAUSED: EventType("An endpoint failed too long, or is gone.", EndpointPaused),
+    TEST: EventType("Somebody asked for a test of this endpoint.", EndpointTested),
+}
+
+
+class Delivered(msgspec.Struct):
+    """The body: the fields Standard Webhooks names, and where the event stands."""
+
+    type: str
+    timestamp: datetime
+    data: msgspec.Struct
+    id: UUID
+    version: int
+    agency: str | None
+    sequence: int
+    subject: str
+
+
+def data_of(kind: str, payload: Mapping[str, Any]) -> msgspec.Struct:
+    """What is delivered of an outbox payload.
+
+    Raises KeyError for a type without an entry, msgspec.ValidationError.
+    """
+    return msgspec.convert(payload, CATALOGUE[kind].data)
+
+
+def body_of(
+    *,
+    kind: str,
+    payload: Mapping[str, Any],
+    at: datetime,
+    public_id: UUID,
+    agency: str | None,
+    sequence: int,
+    subject: str,
+) -> bytes:
+    """The bytes of an event: the same for every attempt. Raises as data_of."""
+    return msgspec.json.encode(
+        Delivered(
+            type=kind,
+            timestamp=at,
+            data=data_of(kind, payload),
+            id=public_id,
+            version=CATALOGUE[kind].version,
+            agency=agency,
+            sequence=sequence,
+            subject=subject,
+        )
+    )

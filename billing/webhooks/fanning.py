@@ -1,0 +1,97 @@
+"""Handing out events: one delivery for each endpoint that wants one."""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from billing.webhooks.catalogue import TEST
+
+BATCH = 1_000  # events of a stream in one transaction
+# Streams that are new; then those with more than was handed out.
+ENSURE = """
+    INSERT INTO billing_fannedout (stream_id, through)
+    SELECT stream.id, 0 FROM billing_outboxstream AS stream
+    WHERE NOT EXISTS (SELECT FROM billing_fannedout AS fanned
+                      WHERE fanned.stream_id = stream.id)
+    ORDER BY stream.id ON CONFLICT DO NOTHING
+"""
+WAITING = """
+    SELECT stream.id FROM billing_outboxstream AS stream
+    JOIN billing_fannedout AS fanned ON fanned.stream_id = stream.id
+    WHERE stream.last_sequence > fanned.through ORDER BY stream.id
+"""
+TAKE = """
+    SELECT through FROM billing_fannedout WHERE stream_id = %s
+    FOR UPDATE SKIP LOCKED
+"""
+# In order of the events, so that the ids of deliveries are in their order too.
+HAND_OUT = """
+    WITH events AS (
+        SELECT event.id, event.type, event.subject, event.payload, stream.agency_id
+        FROM billing_outboxevent AS event
+        JOIN billing_outboxstream AS stream ON stream.id = event.stream_id
+        WHERE event.stream_id = %(stream)s
+          AND event.sequence > %(through)s AND event.sequence <= %(to)s
+    )
+    INSERT INTO billing_delivery (endpoint_id, event_id, subject, state, attempts,
+                                  tries, due_at)
+    SELECT endpoint.id, event.id, event.subject, 'pending', 0, 0, %(now)s
+    FROM events AS event
+    JOIN billing_webhookendpoint AS endpoint
+      ON endpoint.deleted_at IS NULL
+     AND (endpoint.agency_id IS NULL OR endpoint.agency_id = event.agency_id)
+     AND CASE WHEN event.type = %(test)s
+              THEN endpoint.public_id = (event.payload ->> 'endpoint')::uuid
+              ELSE endpoint.event_types = '{}'
+                   OR event.type = ANY(endpoint.event_types) END
+    ORDER BY event.id, endpoint.id
+    ON CONFLICT (endpoint_id, event_id) DO NOTHING
+"""
+ADVANCE = "UPDATE billing_fannedout SET through = %s WHERE stream_id = %s"
+LAST = "SELECT last_sequence FROM billing_outboxstream WHERE id = %s"
+
+
+def fan_out_due(*, now: datetime) -> int:
+    """Make the deliveries of events that are new in any stream; how many.
+
+    Safe to run twice, and at once: a stream is handed out by one at a time.
+    """
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(ENSURE)
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING)
+        streams = [row[0] for row in cursor.fetchall()]
+    return sum(_fan_out(stream_id, now) for stream_id in streams)
+
+
+def _fan_out(stream_id: int, now: datetime) -> int:
+    made, more = 0, True
+    while more:
+        count, more = _fan_out_batch(stream_id, now)
+        made += count
+    return made
+
+
+def _fan_out_batch(stream_id: int, now: datetime) -> tuple[int, bool]:
+    """How many deliveries, and whether the stream has more."""
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(TAKE, [stream_id])
+        row = cursor.fetchone()
+        if row is None:  # another sweep is at it
+            return 0, False
+        cursor.execute(LAST, [stream_id])
+        (last,) = cursor.fetchone()
+        to = min(last, row[0] + BATCH)
+        cursor.execute(
+            HAND_OUT,
+            {
+                "stream": stream_id,
+                "through": row[0],
+                "to": to,
+                "now": now,
+                "test": TEST,
+            },
+        )
+        made = cursor.rowcount
+        cursor.execute(ADVANCE, [to, stream_id])
+        return made, to < last

@@ -1,0 +1,127 @@
+"""Endpoints and events as the API tells and takes them."""
+
+from typing import Any
+
+import msgspec
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from billing.webhooks.catalogue import CATALOGUE, data_of
+from billing.webhooks.models import OutboxEvent, WebhookEndpoint
+from seats.serializers import Told, printable
+
+LARGEST_SEQUENCE = 2**53
+
+
+class EndpointOut(serializers.ModelSerializer[WebhookEndpoint]):
+    """An endpoint without its secret. No `agency`: the platform's."""
+
+    id = serializers.UUIDField(source="public_id")
+    agency = serializers.CharField(source="agency.code", default=None, allow_null=True)
+    event_types = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = WebhookEndpoint
+        fields = [
+            "id", "agency", "url", "description", "event_types", "state", "reason",
+            "failing_since", "previous_until", "created_at",
+        ]  # fmt: skip
+
+
+class EndpointWithSecret(EndpointOut):
+    """The same with the secret that is told this once."""
+
+    secret = serializers.SerializerMethodField()
+
+    class Meta(EndpointOut.Meta):
+        fields = [*EndpointOut.Meta.fields, "secret"]
+
+    def get_secret(self, endpoint: WebhookEndpoint) -> str:
+        return str(self.context["secret"])
+
+
+class EndpointChange(Told):
+    """What can be changed; `event_types` empty means all."""
+
+    url = serializers.CharField(max_length=500, required=False)
+    description = serializers.CharField(
+        max_length=200, required=False, allow_blank=True, validators=[printable]
+    )
+    event_types = serializers.ListField(
+        child=serializers.CharField(max_length=64),
+        required=False,
+        max_length=len(CATALOGUE),
+    )
+
+
+class EndpointIn(EndpointChange):
+    """A new endpoint, of the key's own agency or of one below it."""
+
+    url = serializers.CharField(max_length=500)
+    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+
+
+class WebhookEventOut(serializers.ModelSerializer[OutboxEvent]):
+    """An event as it is delivered, whoever was sent it."""
+
+    id = serializers.UUIDField(source="public_id")
+    agency = serializers.CharField(
+        source="stream.agency.code", default=None, allow_null=True
+    )
+    timestamp = serializers.DateTimeField(source="occurred_at")
+    version = serializers.SerializerMethodField()
+    data = serializers.SerializerMethodField()  # type: ignore[assignment]
+
+    class Meta:
+        model = OutboxEvent
+        fields = [
+            "id", "type", "version", "timestamp", "agency", "sequence", "subject",
+            "data",
+        ]  # fmt: skip
+
+    def get_version(self, event: OutboxEvent) -> int:
+        return CATALOGUE[event.type].version
+
+    @extend_schema_field({"type": "object"})
+    def get_data(self, event: OutboxEvent) -> Any:
+        return msgspec.to_builtins(data_of(event.type, event.payload))
+
+
+class SequenceField(serializers.IntegerField):
+    """A sequence number."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=LARGEST_SEQUENCE, **options)
+
+
+class WebhookEventFilter(serializers.Serializer[Any]):
+    """What a list of events is narrowed to."""
+
+    agency = serializers.CharField(required=False)
+    type = serializers.ChoiceField(sorted(CATALOGUE), required=False)
+    since = SequenceField(required=False, help_text="This sequence number and later.")
+
+
+class ReplayIn(Told):
+    """One `event`, or everything from `since` on, up to `until`, both included."""
+
+    endpoint = serializers.UUIDField()
+    event = serializers.UUIDField(required=False)
+    since = SequenceField(required=False)
+    until = SequenceField(required=False)
+    agency = serializers.CharField(
+        required=False, help_text="Whose numbers; for endpoints of the platform."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("event" in attrs) == ("since" in attrs):
+            raise serializers.ValidationError("Say either event or since.")
+        if "event" in attrs and "until" in attrs:
+            raise serializers.ValidationError("An event has no until.")
+        return attrs
+
+
+class Replayed(serializers.Serializer[Any]):
+    """How many events are told again."""
+
+    count = serializers.IntegerField()

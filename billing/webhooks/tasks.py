@@ -1,0 +1,29 @@
+"""Sweeps of webhooks. Each is safe to run twice, and at once."""
+
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from billing.webhooks.delivering import deliver_due
+from billing.webhooks.fanning import fan_out_due
+from billing.webhooks.replaying import forget_old_attempts
+
+
+@shared_task(name="webhooks.fan_out_due")
+def hand_out_events(**_newer: Any) -> None:
+    """Beat, every few seconds: events that are new; then ring for those who send."""
+    if fan_out_due(now=timezone.now()):
+        send_deliveries.delay()
+
+
+@shared_task(name="webhooks.deliver_due")
+def send_deliveries(**_newer: Any) -> None:
+    """Beat, every few seconds, and whoever hands out events."""
+    deliver_due(clock=timezone.now)
+
+
+@shared_task(name="webhooks.forget_due")
+def forget_attempts(**_newer: Any) -> None:
+    """Beat, daily: what was delivered long ago."""
+    forget_old_attempts(now=timezone.now())

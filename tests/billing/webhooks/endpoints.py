@@ -1,0 +1,52 @@
+"""Endpoints and events for tests, by the services that make them."""
+
+from typing import Any
+from uuid import uuid4
+
+from django.db import transaction
+
+from billing.webhooks.delivering import deliver_due
+from billing.webhooks.endpoints import add_endpoint
+from billing.webhooks.fanning import fan_out_due
+from billing.webhooks.models import Delivery, WebhookEndpoint
+from billing.webhooks.services import NewEvent, publish
+from seats.models import Agency
+from tests.receivers import Receiver
+
+
+def make_endpoint(
+    receiver: Receiver | str, agency: Agency | None, clock: Any, **changes: Any
+) -> tuple[WebhookEndpoint, str]:
+    url = receiver if isinstance(receiver, str) else receiver.url
+    return add_endpoint(agency=agency, url=url, actor="test", now=clock(), **changes)
+
+
+def announce(agency: Agency | None, *subjects: str, clock: Any) -> None:
+    """An event for each subject, in order."""
+    events = [
+        NewEvent(
+            agency.pk if agency else None,
+            "run.finished",
+            subject,
+            {"id": str(uuid4()), "month": "2026-03-01"},
+        )
+        for subject in subjects
+    ]
+    with transaction.atomic():
+        publish(events, now=clock())
+
+
+def sweep(clock: Any) -> int:
+    """Hand out and send what is due; how many attempts."""
+    fan_out_due(now=clock())
+    return deliver_due(clock=clock)
+
+
+def states(endpoint: WebhookEndpoint) -> list[str]:
+    rows = Delivery.objects.filter(endpoint=endpoint).order_by("event")
+    return list(rows.values_list("state", flat=True))
+
+
+def told(receiver: Receiver) -> list[tuple[str, int]]:
+    """The subjects and sequence numbers received, in order of arrival."""
+    return [(one.told["subject"], one.told["sequence"]) for one in receiver.received]

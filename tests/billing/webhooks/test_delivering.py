@@ -1,0 +1,349 @@
+"""Events on their way to receivers that are up, down, slow, busy or gone."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from billing.webhooks.delivering import (
+    MOST_TRIES,
+    claim_due,
+    deliver_due,
+    make_attempt,
+    record_results,
+)
+from billing.webhooks.endpoints import (
+    rotate_secret,
+    rules,
+    send_test_event,
+)
+from billing.webhooks.fanning import fan_out_due
+from billing.webhooks.models import (
+    Delivery,
+    DeliveryAttempt,
+    OutboxEvent,
+    WebhookEndpoint,
+)
+from billing.webhooks.sending import Limits
+from tests.billing.webhooks.endpoints import (
+    announce,
+    make_endpoint,
+    states,
+    sweep,
+    told,
+)
+from tests.build import make_agency
+from tests.receivers import answers, hangs, vanishes
+
+pytestmark = pytest.mark.django_db
+
+
+class TestHandingOut:
+    def test_gives_an_agency_its_own_events_and_the_platform_all(
+        self, receive, agency, clock
+    ):
+        below = make_agency("BELOW", upline=agency)
+        fan_out_due(now=clock())
+        own, other, all_of_them = receive(), receive(), receive()
+        make_endpoint(own, agency, clock)
+        make_endpoint(other, below, clock)
+        make_endpoint(all_of_them, None, clock)
+        for owner in (agency, below, None):
+            announce(owner, f"thing:{owner and owner.code}", clock=clock)
+
+        sweep(clock)
+
+        assert [subject for subject, _ in told(own)] == ["thing:SUNRISE"]
+        assert [subject for subject, _ in told(other)] == ["thing:BELOW"]
+        assert len(all_of_them.received) == 3
+        assert {one.told["agency"] for one in all_of_them.received} == {
+            "SUNRISE", "BELOW", None,
+        }  # fmt: skip
+
+    def test_passes_over_types_that_were_not_chosen(self, receive, agency, clock):
+        receiver = receive()
+        make_endpoint(receiver, agency, clock, event_types=["agency.added"])
+        announce(agency, "run:1", clock=clock)
+
+        sweep(clock)
+
+        assert [one.told["type"] for one in receiver.received] == ["agency.added"]
+
+    def test_is_done_once(self, endpoint, agency, clock):
+        announce(agency, "a", "b", clock=clock)
+
+        assert [fan_out_due(now=clock()) for _ in range(3)] == [2, 0, 0]
+
+    def test_sends_a_test_to_the_one_that_asked(
+        self, endpoint, receiver, receive, agency, clock
+    ):
+        other = receive()
+        make_endpoint(other, agency, clock)
+        send_test_event(endpoint=endpoint, actor="somebody@example.com", now=clock())
+
+        sweep(clock)
+
+        (one,) = receiver.received
+        assert one.told["type"] == "webhook_endpoint.test"
+        assert one.told["data"] == {"endpoint": str(endpoint.public_id)}
+        assert other.received == []
+
+
+class TestSignatures:
+    def test_are_what_the_reference_library_accepts(
+        self, endpoint, secret, receiver, agency, clock
+    ):
+        announce(agency, "a", clock=clock)
+
+        sweep(clock)
+
+        (one,) = receiver.received
+        event = OutboxEvent.objects.latest("pk")
+        assert one.id == str(event.public_id)
+        assert Webhook(secret).verify(one.body, one.headers) == one.told
+
+    def test_are_refused_for_another_secret_body_id_or_time(
+        self, endpoint, secret, receiver, agency, clock
+    ):
+        announce(agency, "a", clock=clock)
+        sweep(clock)
+        (one,) = receiver.received
+        later = str(int(one.headers["webhook-timestamp"]) + 1)
+        wrong = [
+            ("whsec_" + "A" * 44, one.body, one.headers),
+            (secret, one.body + b" ", one.headers),
+            (secret, one.body, one.headers | {"webhook-id": "other"}),
+            (secret, one.body, one.headers | {"webhook-timestamp": later}),
+        ]
+
+        for key, body, headers in wrong:
+            with pytest.raises(WebhookVerificationError):
+                Webhook(key).verify(body, headers)
+
+    def test_are_by_both_secrets_for_a_day_after_rotating(
+        self, endpoint, secret, receiver, agency, clock
+    ):
+        _, new = rotate_secret(endpoint=endpoint, now=clock())
+        announce(agency, "a", clock=clock)
+        sweep(clock)
+        (one,) = receiver.received
+        for key in (secret, new):
+            assert Webhook(key).verify(one.body, one.headers)
+
+        clock.forward(hours=24)
+        announce(agency, "b", clock=clock)
+        sweep(clock)
+
+        signatures = receiver.received[1].headers["webhook-signature"]
+        assert len(signatures.split()) == 1
+        assert len(one.headers["webhook-signature"].split()) == 2
+
+    def test_have_the_time_of_the_attempt_and_the_same_id_and_body(
+        self, endpoint, receiver, agency, clock
+    ):
+        receiver.behave = answers(500)
+        announce(agency, "a", clock=clock)
+        sweep(clock)
+        clock.forward(minutes=1)
+        sweep(clock)
+
+        first, second = receiver.received
+        assert (first.id, first.body) == (second.id, second.body)
+        waited = [int(one.headers["webhook-timestamp"]) for one in (first, second)]
+        assert waited[1] - waited[0] == 60
+
+    def test_leave_no_secret_in_the_row(self, endpoint, secret):
+        row = WebhookEndpoint.objects.filter(pk=endpoint.pk).values().get()
+
+        assert secret not in str(row)
+        assert secret.removeprefix("whsec_") not in str(row)
+
+    def test_are_not_made_with_keys_that_are_not_ours(
+        self, endpoint, receiver, agency, clock, settings
+    ):
+        settings.WEBHOOKS = {**settings.WEBHOOKS, "SECRETS_KEYS": ["another"]}
+        announce(agency, "a", clock=clock)
+
+        sweep(clock)
+
+        assert receiver.received == []
+        assert DeliveryAttempt.objects.get().error.startswith("ours")
+
+
+class TestRetries:
+    def test_go_on_for_75_hours_and_then_give_up(
+        self, endpoint, receiver, agency, clock
+    ):
+        receiver.behave = answers(500, b"sorry")
+        announce(agency, "a", clock=clock)
+        began, pauses = clock(), []
+        while sweep(clock):
+            row = Delivery.objects.get()
+            pauses.append(row.due_at - clock())
+            clock.now = max(row.due_at, clock.now)
+
+        assert len(receiver.received) == MOST_TRIES == 10
+        assert states(endpoint) == ["given_up"]
+        assert timedelta(hours=75) < clock() - began < timedelta(hours=84)
+        assert timedelta(seconds=5) <= pauses[0] <= timedelta(seconds=5.5)
+        log = DeliveryAttempt.objects.order_by("number")
+        assert [one.number for one in log] == list(range(1, 11))
+        assert {(one.status, one.answer) for one in log} == {(500, "sorry")}
+
+    @pytest.mark.parametrize(
+        ("behave", "error"),
+        [(hangs(), "timeout"), (vanishes, "connection"),
+         (answers(302, b"", Location="http://127.0.0.1:1/"), "")],
+        ids=["hangs", "vanishes", "redirects"],
+    )  # fmt: skip
+    def test_follow_whatever_goes_wrong(
+        self, endpoint, receiver, agency, clock, behave, error
+    ):
+        receiver.behave = behave
+        announce(agency, "a", clock=clock)
+        sweep(clock)
+        assert DeliveryAttempt.objects.get().error.startswith(error)
+        assert states(endpoint) == ["pending"]
+        receiver.behave = answers(204)
+        clock.forward(seconds=6)
+
+        sweep(clock)
+
+        assert states(endpoint) == ["delivered"]
+        endpoint.refresh_from_db()
+        assert endpoint.failing_since is None
+
+    @pytest.mark.parametrize("status", [429, 502, 503, 504])
+    def test_leave_a_busy_receiver_alone_as_long_as_it_asks(
+        self, endpoint, receiver, agency, clock, status
+    ):
+        receiver.behave = answers(status, Retry_After="3600")
+        announce(agency, "a", clock=clock)
+        sweep(clock)
+        announce(agency, "b", clock=clock)
+        receiver.behave = answers(204)
+        for minutes in (1, 30):
+            clock.forward(minutes=minutes)
+            assert sweep(clock) == 0
+
+        clock.forward(minutes=30)
+
+        assert sweep(clock) == 2
+        assert states(endpoint) == ["delivered"] * 2
+
+    def test_end_at_once_for_a_receiver_that_is_gone(
+        self, endpoint, receiver, agency, clock
+    ):
+        receiver.behave = answers(410)
+        announce(agency, "a", clock=clock)
+        sweep(clock)
+
+        endpoint.refresh_from_db()
+        assert (endpoint.state, states(endpoint)) == ("disabled", ["pending"])
+        clock.forward(hours=1)
+        assert deliver_due(clock=clock) == 0
+
+    def test_end_with_what_kills_its_worker_each_time(
+        self, endpoint, receiver, agency, clock
+    ):
+        announce(agency, "a", clock=clock)
+        fan_out_due(now=clock())
+        for _ in range(MOST_TRIES):
+            assert len(claim_due(now=clock(), limit=9)) == 1
+            clock.forward(minutes=1)
+
+        sweep(clock)
+
+        assert states(endpoint) == ["given_up"]
+        assert DeliveryAttempt.objects.get().error.startswith("crashed")
+        assert receiver.received == []
+
+
+class TestOrder:
+    def test_is_kept_for_an_object_and_holds_up_no_other(
+        self, endpoint, receiver, agency, clock
+    ):
+        def refuse_first_a(request, received):
+            status = 500 if received.told["subject"] == "a" else 204
+            answers(status)(request, received)
+
+        receiver.behave = refuse_first_a
+        announce(agency, "a", "a", "b", "a", "b", clock=clock)
+        sweep(clock)
+        assert states(endpoint) == [
+            "pending", "pending", "delivered", "pending", "delivered",
+        ]  # fmt: skip
+        receiver.behave = answers(204)
+        clock.forward(seconds=6)
+
+        sweep(clock)
+
+        order = [n for subject, n in told(receiver) if subject == "a"]
+        assert order == sorted(order)
+        assert states(endpoint) == ["delivered"] * 5
+
+    def test_is_not_held_up_by_a_slow_receiver(
+        self, endpoint, receiver, receive, agency, clock
+    ):
+        slow = receive(hangs(1))
+        make_endpoint(slow, agency, clock)
+        announce(agency, *[f"thing:{n}" for n in range(20)], clock=clock)
+        arrived = []
+
+        def note(request, received):
+            arrived.append(time.monotonic())
+            answers(204)(request, received)
+
+        receiver.behave = note
+        started = time.monotonic()
+
+        sweep(clock)
+
+        assert len(arrived) == 20
+        assert max(arrived) - started < 0.6
+
+
+class TestLeases:
+    def test_send_again_what_a_dead_worker_had_sent(
+        self, endpoint, receiver, agency, clock
+    ):
+        announce(agency, "a", clock=clock)
+        fan_out_due(now=clock())
+        (lost,) = claim_due(now=clock(), limit=9)
+        make_attempt(lost, Limits(rules=rules()), clock)  # and then it dies
+        assert sweep(clock) == 0
+
+        clock.forward(minutes=1)
+        sweep(clock)
+
+        first, second = receiver.received
+        assert (first.id, first.body) == (second.id, second.body)
+        assert states(endpoint) == ["delivered"]
+        assert DeliveryAttempt.objects.get().number == 2
+
+    def test_let_a_late_result_change_nothing(self, endpoint, receiver, agency, clock):
+        announce(agency, "a", clock=clock)
+        fan_out_due(now=clock())
+        (lost,) = claim_due(now=clock(), limit=9)
+        late = make_attempt(lost, Limits(rules=rules()), clock)
+        clock.forward(minutes=1)
+        receiver.behave = answers(500)
+        sweep(clock)
+
+        record_results([late])
+
+        assert states(endpoint) == ["pending"]
+        numbers = DeliveryAttempt.objects.order_by("number")
+        assert [(one.number, one.status) for one in numbers] == [(1, 204), (2, 500)]
+
+
+def test_nothing_is_sent_within_a_transaction(endpoint, receiver, agency, clock):
+    announce(agency, "a", clock=clock)
+    fan_out_due(now=clock())
+
+    with pytest.raises(RuntimeError), transaction.atomic():
+        deliver_due(clock=clock)
+
+    assert receiver.received == []
