@@ -2,6 +2,7 @@
 
 from billing.accounts.admin import AccountAdmin, PayerShareSetAdmin
 from billing.invoicing.admin import BillingRunAdmin, DocumentAdmin, RunItemAdmin
+from billing.mail.admin import MailAdmin
 from billing.metering.admin import (
     QuarantinedEventAdmin,
     UsageDayAdmin,
@@ -14,6 +15,7 @@ __all__ = [
     "AccountAdmin",
     "BillingRunAdmin",
     "DocumentAdmin",
+    "MailAdmin",
     "MeterAdmin",
     "OutboxEventAdmin",
     "PayerShareSetAdmin",

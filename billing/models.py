@@ -9,6 +9,7 @@ from billing.invoicing.models import (
     RunItem,
     Void,
 )
+from billing.mail.models import Mail
 from billing.metering.models import (
     ArchivedMonth,
     EventKey,
@@ -30,6 +31,7 @@ __all__ = [
     "DocumentLine",
     "EventKey",
     "ImportPart",
+    "Mail",
     "Meter",
     "OutboxEvent",
     "OutboxStream",

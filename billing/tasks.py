@@ -1,6 +1,7 @@
 """Table of contents of the tasks, for Celery."""
 
 from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due_months
+from billing.mail.tasks import send_due_mails
 from billing.metering.tasks import (
     archive_old_months,
     create_partitions,
@@ -14,6 +15,7 @@ __all__ = [
     "create_partitions",
     "forget_old_refusals",
     "issue_due_drafts",
+    "send_due_mails",
     "start_due_months",
     "work_off_uploads",
 ]
