@@ -1,6 +1,7 @@
 """Table of contents of the admin, for Django."""
 
 from billing.accounts.admin import AccountAdmin, PayerShareSetAdmin
+from billing.budgets.admin import BudgetAdmin
 from billing.invoicing.admin import BillingRunAdmin, DocumentAdmin, RunItemAdmin
 from billing.mail.admin import MailAdmin
 from billing.metering.admin import (
@@ -14,6 +15,7 @@ from billing.webhooks.admin import OutboxEventAdmin
 __all__ = [
     "AccountAdmin",
     "BillingRunAdmin",
+    "BudgetAdmin",
     "DocumentAdmin",
     "MailAdmin",
     "MeterAdmin",

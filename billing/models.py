@@ -1,6 +1,7 @@
 """Table of contents of the tables, for Django."""
 
 from billing.accounts.models import Account, PayerShare, PayerShareSet, Watermark
+from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.invoicing.models import (
     BillingRun,
     Document,
@@ -27,6 +28,9 @@ __all__ = [
     "Account",
     "ArchivedMonth",
     "BillingRun",
+    "Budget",
+    "BudgetAlert",
+    "BudgetMonth",
     "Document",
     "DocumentLine",
     "EventKey",

@@ -1,5 +1,6 @@
 """Table of contents of the tasks, for Celery."""
 
+from billing.budgets.tasks import check_all_budgets
 from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due_months
 from billing.mail.tasks import send_due_mails
 from billing.metering.tasks import (
@@ -11,6 +12,7 @@ from billing.metering.tasks import (
 
 __all__ = [
     "archive_old_months",
+    "check_all_budgets",
     "close_due_items",
     "create_partitions",
     "forget_old_refusals",

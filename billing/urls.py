@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from billing.budgets.views import BudgetsView, BudgetView
 from billing.invoicing.usage_views import (
     ForecastView,
     LineCallsView,
@@ -32,6 +33,8 @@ urlpatterns = [
     path(
         "invoices/<uuid:public_id>/lines/<int:position>/seats", LineSeatsView.as_view()
     ),
+    path("budgets", BudgetsView.as_view()),
+    path("budgets/<uuid:public_id>", BudgetView.as_view()),
     path("price-list", PriceListView.as_view()),
     path("quote", QuoteView.as_view()),
 ]

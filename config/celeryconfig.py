@@ -29,6 +29,7 @@ task_default_queue = "money"
 task_routes = {
     "webhooks.*": {"queue": "webhooks"},
     "documents.*": {"queue": "documents"},
+    "budgets.*": {"queue": "documents"},
     "mail.*": {"queue": "documents"},
 }
 worker_prefetch_multiplier = 1
@@ -37,6 +38,7 @@ worker_soft_shutdown_timeout = 30
 worker_hijack_root_logger = False
 timezone = "UTC"
 beat_schedule = {
+    "budgets.check_due": {"task": "budgets.check_due", "schedule": 60.0},
     "mail.send_due": {"task": "mail.send_due", "schedule": 10.0},
     "invoicing.start_due": {"task": "invoicing.start_due", "schedule": 3600.0},
     "invoicing.close_due": {"task": "invoicing.close_due", "schedule": 15.0},

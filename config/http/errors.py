@@ -16,7 +16,14 @@ CONTENT_TYPE = "application/problem+json"
 API = "/api/"
 # What stands against something that is there already; all other refusals are 422.
 STATUSES = dict.fromkeys(
-    ["agent_exists", "agent_has_a_seat", "code_taken", "seat_has_a_holder"], 409
+    [
+        "agent_exists",
+        "agent_has_a_seat",
+        "budget_exists",
+        "code_taken",
+        "seat_has_a_holder",
+    ],
+    409,
 )
 
 

@@ -20,6 +20,9 @@ class ApiKey(models.Model):
         USAGE_READ = "usage:read"
         USAGE_WRITE = "usage:write"
         INVOICES_READ = "invoices:read"
+        BUDGETS_READ = "budgets:read"
+        BUDGETS_WRITE = "budgets:write"
+        AUTHORIZE_READ = "authorize:read"
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(
@@ -51,6 +54,9 @@ class ApiKey(models.Model):
                         "usage:read",
                         "usage:write",
                         "invoices:read",
+                        "budgets:read",
+                        "budgets:write",
+                        "authorize:read",
                     ]
                 )
                 & Q(scopes__len__gt=0),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from billing.budgets.alerting import check_budgets
+from billing.budgets.models import Budget
+from billing.budgets.services import add_budget
 from billing.invoicing.models import Document
 from config.wsgi import application
 from seats.keys.models import ApiKey
@@ -71,6 +75,8 @@ def token(one_connection, clock, settings) -> str:
     agency = make_agency()
     make_seats(agency, "ana", on=FEBRUARY)
     bill(FEBRUARY)
+    add_budget(agency=agency, amount=Decimal(9), hard=True, actor="test", now=NOW)
+    check_budgets(now=NOW)
     scopes = [str(scope) for scope in ApiKey.Scope]
     return create_key(agency=agency, scopes=scopes, actor="test", now=NOW)[1]
 
@@ -80,7 +86,8 @@ def name_what_is_there(case: schemathesis.Case[Any]) -> None:
     told = str((case.path_parameters or {}).get("public_id"))
     with suppress(ValueError):
         UUID(told)
-        rows = Document.objects if "invoices" in case.path else Seat.objects
+        kinds = {"invoices": Document, "budgets": Budget}
+        rows = kinds.get(case.path.split("/")[3], Seat)._default_manager
         case.path_parameters["public_id"] = str(rows.get().public_id)
 
 
