@@ -1,6 +1,10 @@
 """Table of contents of the admin, for Django."""
 
-from billing.accounts.admin import AccountAdmin, PayerShareSetAdmin
+from billing.accounts.admin import (
+    AccountAdmin,
+    AccountStandingAdmin,
+    PayerShareSetAdmin,
+)
 from billing.budgets.admin import BudgetAdmin
 from billing.invoicing.admin import BillingRunAdmin, DocumentAdmin, RunItemAdmin
 from billing.mail.admin import MailAdmin
@@ -14,6 +18,7 @@ from billing.webhooks.admin import OutboxEventAdmin
 
 __all__ = [
     "AccountAdmin",
+    "AccountStandingAdmin",
     "BillingRunAdmin",
     "BudgetAdmin",
     "DocumentAdmin",

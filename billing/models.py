@@ -1,6 +1,12 @@
 """Table of contents of the tables, for Django."""
 
-from billing.accounts.models import Account, PayerShare, PayerShareSet, Watermark
+from billing.accounts.models import (
+    Account,
+    AccountStanding,
+    PayerShare,
+    PayerShareSet,
+    Watermark,
+)
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.invoicing.models import (
     BillingRun,
@@ -26,6 +32,7 @@ from billing.webhooks.models import OutboxEvent, OutboxStream
 
 __all__ = [
     "Account",
+    "AccountStanding",
     "ArchivedMonth",
     "BillingRun",
     "Budget",

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from billing.authorize.views import AuthorizeView
 from billing.budgets.views import BudgetsView, BudgetView
 from billing.invoicing.usage_views import (
     ForecastView,
@@ -33,6 +34,7 @@ urlpatterns = [
     path(
         "invoices/<uuid:public_id>/lines/<int:position>/seats", LineSeatsView.as_view()
     ),
+    path("authorize", AuthorizeView.as_view()),
     path("budgets", BudgetsView.as_view()),
     path("budgets/<uuid:public_id>", BudgetView.as_view()),
     path("price-list", PriceListView.as_view()),

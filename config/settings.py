@@ -69,8 +69,12 @@ def database(url: str | None, role: services.Role) -> dict[str, Any]:
     settings["OPTIONS"] = {
         **options,
         "isolation_level": IsolationLevel.READ_COMMITTED,
+        "connect_timeout": options.get("connect_timeout", 5),
         "embedded": url is None,
     }
+    # Connections are kept from request to request, and looked at before each.
+    settings["CONN_MAX_AGE"] = 60
+    settings["CONN_HEALTH_CHECKS"] = True
     return settings
 
 
@@ -156,6 +160,10 @@ BILLING: dict[str, Any] = {
     ],
     "MAIL_LEASE": seconds("MAIL_LEASE_SECONDS", 300),
     "MAIL_CHUNK": 10,
+    # Usage of these meters is dialing: hard budgets of others stop nobody.
+    "DIALING_METERS": ["voice.out", "voice.out.intl"],
+    # What a dialer is told while the database cannot be asked.
+    "AUTHORIZE_FAIL_OPEN": os.environ.get("AUTHORIZE_FAIL_OPEN", "1") == "1",
     "LARGEST_UPLOAD": 256 * 1024 * 1024,
 }
 
@@ -173,6 +181,9 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "config.http.errors.as_problem",
 }
 API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", "600"))
+AUTHORIZE_REQUESTS_A_MINUTE = int(
+    os.environ.get("AUTHORIZE_REQUESTS_A_MINUTE", "60000")
+)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Billing for a per-seat dialer",
     "OAS_VERSION": "3.1.1",

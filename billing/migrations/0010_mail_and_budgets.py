@@ -1,4 +1,4 @@
-"""Mails that wait to be sent; budgets of months and what was told of them."""
+"""Mails that wait to be sent; budgets and what was told of them; standings."""
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
@@ -13,6 +13,68 @@ MAIL = "state, attempts, next_attempt_at, lease_until, last_error, sent_at"
 AGENT = """
 ALTER TABLE billing_budget ADD CONSTRAINT budget_agent_is_of_its_agency
     FOREIGN KEY (agency_id, agent_id) REFERENCES seats_agent (agency_id, id)
+"""
+STANDINGS = """
+CREATE TRIGGER standing_is_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON billing_accountstanding
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+"""
+
+# All that decides whether an agent may dial. An agency's date is at most one away from
+# that of UTC, so three dates are looked at; `above` walks from the agency that is asked
+# about up to that of the key. In PL/pgSQL for its plan, which is kept.
+DIALING = """
+CREATE FUNCTION facts_for_dialing(
+    the_code text, the_owner bigint, the_agent text, the_days date[],
+    the_months date[], dialing_meters text[]
+) RETURNS TABLE (
+    zones json, owner_zones json, reached_on date[], agent_id bigint,
+    standing varchar, held json, exceeded json
+) LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE above(day, agency_id) AS (
+        SELECT day, agency.id FROM seats_agency AS agency, unnest(the_days) AS day
+        WHERE agency.code = the_code AND the_owner IS NOT NULL
+        UNION
+        SELECT above.day, edge.upline_id FROM above
+        JOIN seats_upline AS edge ON edge.agency_id = above.agency_id
+            AND edge.starts_on <= above.day
+            AND (edge.ends_on IS NULL OR edge.ends_on > above.day)
+    )
+    SELECT
+        (SELECT json_agg(json_build_array(zone.starts_on, zone.zone)
+                         ORDER BY zone.starts_on)
+         FROM seats_agencyzone AS zone WHERE zone.agency_id = agency.id),
+        (SELECT json_agg(json_build_array(zone.starts_on, zone.zone)
+                         ORDER BY zone.starts_on)
+         FROM seats_agencyzone AS zone WHERE zone.agency_id = the_owner),
+        ARRAY(SELECT day FROM above WHERE agency_id = the_owner),
+        agent.id,
+        (SELECT standing.standing FROM billing_accountstanding AS standing
+         WHERE standing.agency_id = agency.id ORDER BY standing.id DESC LIMIT 1),
+        (SELECT json_agg(json_build_array(seat.public_id, holding.starts_on,
+                                          holding.ends_on))
+         FROM seats_seatholding AS holding
+         JOIN seats_seat AS seat ON seat.id = holding.seat_id
+         WHERE holding.agent_id = agent.id AND holding.starts_on <= the_days[3]
+           AND (holding.ends_on IS NULL OR holding.ends_on > the_days[1])),
+        (SELECT json_agg(json_build_array(budget.public_id, month.month)
+                         ORDER BY budget.id)
+         FROM billing_budget AS budget
+         JOIN billing_budgetmonth AS month ON month.budget_id = budget.id
+         LEFT JOIN billing_meter AS meter ON meter.id = budget.meter_id
+         WHERE budget.agency_id = agency.id AND budget.hard
+           AND (budget.agent_id IS NULL OR budget.agent_id = agent.id)
+           AND (budget.meter_id IS NULL OR meter.code = ANY(dialing_meters))
+           AND month.month = ANY(the_months)
+           AND month.used >= coalesce(budget.amount, budget.quantity))
+    FROM seats_agency AS agency
+    LEFT JOIN seats_agent AS agent
+        ON agent.agency_id = agency.id AND agent.external_id = the_agent
+    WHERE agency.code = the_code;
+END $$;
 """
 
 
@@ -267,6 +329,45 @@ class Migration(migrations.Migration):
                 "ordering": ["-id"],
             },
         ),
+        migrations.CreateModel(
+            name="AccountStanding",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                (
+                    "standing",
+                    models.CharField(
+                        choices=[("good", "Good"), ("suspended", "Suspended")],
+                        max_length=9,
+                    ),
+                ),
+                ("reason", models.CharField(max_length=500)),
+                ("actor", models.CharField(max_length=200)),
+                ("since", models.DateTimeField()),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="standings",
+                        to="seats.agency",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(fields=["agency", "-id"], name="newest_standing")
+                ],
+            },
+        ),
         migrations.AddConstraint(
             model_name="budget",
             constraint=models.UniqueConstraint(
@@ -401,5 +502,12 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(AGENT, migrations.RunSQL.noop),
-        restrict({"billing_mail": f"SELECT, INSERT, UPDATE ({MAIL})"}),
+        migrations.RunSQL(STANDINGS, migrations.RunSQL.noop),
+        migrations.RunSQL(DIALING, migrations.RunSQL.noop),
+        restrict(
+            {
+                "billing_mail": f"SELECT, INSERT, UPDATE ({MAIL})",
+                "billing_accountstanding": "SELECT, INSERT",
+            }
+        ),
     ]

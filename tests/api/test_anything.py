@@ -86,8 +86,8 @@ def name_what_is_there(case: schemathesis.Case[Any]) -> None:
     told = str((case.path_parameters or {}).get("public_id"))
     with suppress(ValueError):
         UUID(told)
-        kinds = {"invoices": Document, "budgets": Budget}
-        rows = kinds.get(case.path.split("/")[3], Seat)._default_manager
+        kinds: dict[str, Any] = {"invoices": Document, "budgets": Budget}
+        rows = kinds.get(case.path.split("/")[3], Seat).objects
         case.path_parameters["public_id"] = str(rows.get().public_id)
 
 

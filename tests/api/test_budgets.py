@@ -130,12 +130,12 @@ class TestAdmin:
 
         assert staff.post(new, told).status_code == 302
         made = Budget.objects.get()
-        assert (made.amount, made.changed_by) == (100, "s@example.com")
+        assert (made.amount, made.changed_by) == (Decimal(100), "s@example.com")
         page = reverse("admin:billing_budget_change", args=[made.pk])
         assert staff.get(page).status_code == 200
         staff.post(page, {"amount": "7", "hard": "on", "thresholds": "100"})
         made.refresh_from_db()
-        assert (made.amount, made.hard, made.thresholds) == (7, True, [100])
+        assert (made.amount, made.hard, made.thresholds) == (Decimal(7), True, [100])
         gone = reverse("admin:billing_budget_delete", args=[made.pk])
         staff.post(gone, {"post": "yes"})
         assert not Budget.objects.exists()

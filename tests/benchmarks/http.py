@@ -59,32 +59,33 @@ def measure() -> dict[str, object]:
 
 
 @contextmanager
-def _server(name: str) -> Iterator[None]:
+def _server(name: str, port: int = PORT) -> Iterator[None]:
     environment = {
         **os.environ,
         **databases.urls(name),
         "REDIS_URL": settings.REDIS_URL,
         "API_REQUESTS_A_MINUTE": "1000000",
+        "AUTHORIZE_REQUESTS_A_MINUTE": "1000000",
     }
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "config.wsgi", f"--workers={WORKERS}",
-         f"--bind=127.0.0.1:{PORT}", "--worker-class=gthread", "--threads=2",
+         f"--bind=127.0.0.1:{port}", "--worker-class=gthread", "--threads=2",
          "--log-level=warning"],
         env=environment,
         start_new_session=True,
     )  # fmt: skip
     try:
-        _wait_until_up()
+        _wait_until_up(port)
         yield
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
 
 
-def _wait_until_up() -> None:
+def _wait_until_up(port: int) -> None:
     for _ in range(100):
         try:
-            client = HTTPConnection("127.0.0.1", PORT, timeout=5)
+            client = HTTPConnection("127.0.0.1", port, timeout=5)
             client.request("GET", "/api/schema/")
             client.getresponse().read()
             client.close()

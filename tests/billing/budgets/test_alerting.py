@@ -85,7 +85,7 @@ class TestCheckBudgets:
 
         assert told() == [(MARCH, 50, "reached")]
         month = BudgetMonth.objects.get(budget=money)
-        assert (month.used, month.evaluated_at) == (9, noon(10))
+        assert (month.used, month.evaluated_at) == (Decimal(9), noon(10))
 
     def test_counts_one_agent_where_one_is_named(self, agency):
         ana, _ = make_agents(agency, "ana", "ben")
@@ -289,7 +289,7 @@ class TestBudgets:
             budget=mine, actor="boss", quantity=Decimal(500), thresholds=[100, 50]
         )
 
-        assert (changed.quantity, changed.thresholds) == (500, [50, 100])
+        assert (changed.quantity, changed.thresholds) == (Decimal(500), [50, 100])
         assert changed.changed_by == "boss"
         check_budgets(now=noon(10) + timedelta(minutes=1))
         assert told() == [(MARCH, 50, "reached"), (MARCH, 100, "reached")]
