@@ -86,7 +86,7 @@ def _wait_until_up(port: int) -> None:
     for _ in range(100):
         try:
             client = HTTPConnection("127.0.0.1", port, timeout=5)
-            client.request("GET", "/api/schema/")
+            client.request("GET", "/api/v1/price-list")
             client.getresponse().read()
             client.close()
         except OSError:
