@@ -1,7 +1,13 @@
 """Table of contents of the admin, for Django."""
 
-from billing.accounts.admin import AccountAdmin, PayerShareSetAdmin
+from billing.accounts.admin import (
+    AccountAdmin,
+    AccountStandingAdmin,
+    PayerShareSetAdmin,
+)
+from billing.budgets.admin import BudgetAdmin
 from billing.invoicing.admin import BillingRunAdmin, DocumentAdmin, RunItemAdmin
+from billing.mail.admin import MailAdmin
 from billing.metering.admin import (
     QuarantinedEventAdmin,
     UsageDayAdmin,
@@ -17,10 +23,13 @@ from billing.webhooks.admin import (
 
 __all__ = [
     "AccountAdmin",
+    "AccountStandingAdmin",
     "BillingRunAdmin",
+    "BudgetAdmin",
     "DeliveryAdmin",
     "DocumentAdmin",
     "LedgerTransactionAdmin",
+    "MailAdmin",
     "MeterAdmin",
     "OutboxEventAdmin",
     "PayerShareSetAdmin",

@@ -1,6 +1,13 @@
 """Table of contents of the tables, for Django."""
 
-from billing.accounts.models import Account, PayerShare, PayerShareSet, Watermark
+from billing.accounts.models import (
+    Account,
+    AccountStanding,
+    PayerShare,
+    PayerShareSet,
+    Watermark,
+)
+from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.invoicing.models import (
     BillingRun,
     Document,
@@ -9,6 +16,7 @@ from billing.invoicing.models import (
     RunItem,
     Void,
 )
+from billing.mail.models import Mail
 from billing.metering.models import (
     ArchivedMonth,
     EventKey,
@@ -38,9 +46,13 @@ from billing.webhooks.models import (
 
 __all__ = [
     "Account",
+    "AccountStanding",
     "Allocation",
     "ArchivedMonth",
     "BillingRun",
+    "Budget",
+    "BudgetAlert",
+    "BudgetMonth",
     "Delivery",
     "DeliveryAttempt",
     "Document",
@@ -50,6 +62,7 @@ __all__ = [
     "ImportPart",
     "LedgerEntry",
     "LedgerTransaction",
+    "Mail",
     "Meter",
     "OutboxEvent",
     "OutboxStream",

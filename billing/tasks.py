@@ -1,6 +1,8 @@
 """Table of contents of the tasks, for Celery."""
 
+from billing.budgets.tasks import check_all_budgets
 from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due_months
+from billing.mail.tasks import send_due_mails
 from billing.metering.tasks import (
     archive_old_months,
     create_partitions,
@@ -11,6 +13,7 @@ from billing.webhooks.tasks import forget_attempts, hand_out_events, send_delive
 
 __all__ = [
     "archive_old_months",
+    "check_all_budgets",
     "close_due_items",
     "create_partitions",
     "forget_attempts",
@@ -18,6 +21,7 @@ __all__ = [
     "hand_out_events",
     "issue_due_drafts",
     "send_deliveries",
+    "send_due_mails",
     "start_due_months",
     "work_off_uploads",
 ]

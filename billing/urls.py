@@ -2,6 +2,8 @@
 
 from django.urls import path
 
+from billing.authorize.views import AuthorizeView
+from billing.budgets.views import BudgetsView, BudgetView
 from billing.invoicing.usage_views import (
     ForecastView,
     LineCallsView,
@@ -45,6 +47,9 @@ urlpatterns = [
     ),
     path("payments", PaymentsView.as_view()),
     path("statement", StatementView.as_view()),
+    path("authorize", AuthorizeView.as_view()),
+    path("budgets", BudgetsView.as_view()),
+    path("budgets/<uuid:public_id>", BudgetView.as_view()),
     path("price-list", PriceListView.as_view()),
     path("quote", QuoteView.as_view()),
     path("webhook-endpoints", EndpointsView.as_view()),

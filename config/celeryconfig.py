@@ -29,6 +29,8 @@ task_default_queue = "money"
 task_routes = {
     "webhooks.*": {"queue": "webhooks"},
     "documents.*": {"queue": "documents"},
+    "budgets.*": {"queue": "documents"},
+    "mail.*": {"queue": "documents"},
 }
 worker_prefetch_multiplier = 1
 worker_cancel_long_running_tasks_on_connection_loss = True
@@ -36,6 +38,8 @@ worker_soft_shutdown_timeout = 30
 worker_hijack_root_logger = False
 timezone = "UTC"
 beat_schedule = {
+    "budgets.check_due": {"task": "budgets.check_due", "schedule": 60.0},
+    "mail.send_due": {"task": "mail.send_due", "schedule": 10.0},
     "invoicing.start_due": {"task": "invoicing.start_due", "schedule": 3600.0},
     "invoicing.close_due": {"task": "invoicing.close_due", "schedule": 15.0},
     "invoicing.issue_due": {"task": "invoicing.issue_due", "schedule": 60.0},

@@ -39,7 +39,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-TEMPLATES = [
+TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
@@ -52,6 +52,8 @@ TEMPLATES = [
         },
     }
 ]
+# Mails in plain text are rendered by an engine of their own, which escapes nothing.
+TEMPLATES.append({**TEMPLATES[0], "NAME": "text", "OPTIONS": {"autoescape": False}})
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 
@@ -62,15 +64,17 @@ def database(url: str | None, role: services.Role) -> dict[str, Any]:
         **dj_database_url.parse(url or services.database_url(role))
     }
     settings["ENGINE"] = "config.database"
-    # A new session has to learn every table, trigger and plan again.
-    settings |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
     options = settings.get("OPTIONS", {})
     settings["HOST"] = options.pop("host", settings["HOST"])  # a socket's folder
     settings["OPTIONS"] = {
         **options,
         "isolation_level": IsolationLevel.READ_COMMITTED,
+        "connect_timeout": options.get("connect_timeout", 5),
         "embedded": url is None,
     }
+    # A new session has to learn every table, trigger and plan again: keep them, and
+    # look at them before each request.
+    settings |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     return settings
 
 
@@ -114,6 +118,16 @@ def seconds(name: str, default: float) -> timedelta:
     return timedelta(seconds=float(os.environ.get(name, default)))
 
 
+# Without a host and an address to send from, mails are held.
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
+EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "587"))
+EMAIL_HOST_USER = os.environ.get("EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_PASSWORD", "")
+EMAIL_USE_TLS = os.environ.get("EMAIL_TLS", "starttls") == "starttls"
+EMAIL_USE_SSL = os.environ.get("EMAIL_TLS", "starttls") == "tls"
+EMAIL_TIMEOUT = float(os.environ.get("EMAIL_TIMEOUT_SECONDS", "20"))
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "")
+
 # The rules of billing that an operator may choose.
 BILLING: dict[str, Any] = {
     # A month can be billed once it is over everywhere, plus this.
@@ -140,6 +154,16 @@ BILLING: dict[str, Any] = {
     ),
     # Everybody waits while a month leaves, so it is waited for no longer than this.
     "ARCHIVE_LOCK_WAIT": seconds("BILLING_ARCHIVE_LOCK_SECONDS", 1),
+    # How long a mail waits after each failed attempt: two days in all.
+    "MAIL_RETRIES": [
+        timedelta(minutes=m) for m in (1, 5, 15, 60, 120, 240, 480, 480, 480, 960)
+    ],
+    "MAIL_LEASE": seconds("MAIL_LEASE_SECONDS", 300),
+    "MAIL_CHUNK": 10,
+    # Usage of these meters is dialing: hard budgets of others stop nobody.
+    "DIALING_METERS": ["voice.out", "voice.out.intl"],
+    # What a dialer is told while the database cannot be asked.
+    "AUTHORIZE_FAIL_OPEN": os.environ.get("AUTHORIZE_FAIL_OPEN", "1") == "1",
     "LARGEST_UPLOAD": 256 * 1024 * 1024,
 }
 
@@ -181,6 +205,9 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "config.http.errors.as_problem",
 }
 API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", "600"))
+AUTHORIZE_REQUESTS_A_MINUTE = int(
+    os.environ.get("AUTHORIZE_REQUESTS_A_MINUTE", "60000")
+)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Billing for a per-seat dialer",
     "OAS_VERSION": "3.1.1",

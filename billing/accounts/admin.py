@@ -5,14 +5,34 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from billing.accounts.models import Account, PayerShare, PayerShareSet
-from billing.accounts.services import set_payer_shares
+from billing.accounts.models import (
+    Account,
+    AccountStanding,
+    PayerShare,
+    PayerShareSet,
+)
+from billing.accounts.services import (
+    lift_suspension,
+    set_payer_shares,
+    suspend_outbound,
+)
 from seats.errors import Refusal
 from seats.models import Agency
-from seats.readonly import AddingAdmin, AddingForm, ReadOnlyInline
+from seats.readonly import (
+    AddingAdmin,
+    AddingForm,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    ask_and_do,
+)
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(max_length=500)
 
 
 @admin.register(Account)
@@ -21,6 +41,7 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ["payer"]
     search_fields = ["payer__code", "billing_name", "email"]
     readonly_fields = ["payer", "next_number", "last_hash"]
+    actions = ["suspend", "lift"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -31,6 +52,40 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: Any, obj: Any, form: Any, change: Any) -> None:
         """Never the counters: a closing may have moved them meanwhile."""
         obj.save(update_fields=["billing_name", "address", "email", "tax_id"])
+
+    @admin.action(description="Suspend outbound calls", permissions=["change"])
+    def suspend(
+        self, request: HttpRequest, accounts: QuerySet[Account]
+    ) -> HttpResponse | None:
+        return self._stand(request, accounts, suspend_outbound)
+
+    @admin.action(description="Allow outbound calls again", permissions=["change"])
+    def lift(
+        self, request: HttpRequest, accounts: QuerySet[Account]
+    ) -> HttpResponse | None:
+        return self._stand(request, accounts, lift_suspension)
+
+    def _stand(
+        self, request: HttpRequest, accounts: QuerySet[Account], change: Any
+    ) -> HttpResponse | None:
+        told = {"actor": request.user.get_username(), "now": timezone.now()}
+
+        def work(chosen: list[Account], form: dict[str, Any]) -> str:
+            rows = [change(agency=one.payer, **form, **told) for one in chosen]
+            return f"{sum(row is not None for row in rows)} changed."
+
+        chosen = accounts.select_related("payer")
+        return ask_and_do(self, request, chosen, ReasonForm, work)
+
+
+@admin.register(AccountStanding)
+class AccountStandingAdmin(ReadOnlyAdmin):
+    """Who was suspended since when; accounts have the actions."""
+
+    list_display = ["agency", "standing", "since", "reason", "actor"]
+    list_select_related = ["agency"]
+    list_filter = ["standing"]
+    search_fields = ["agency__code"]
 
 
 class BadLine(Refusal):

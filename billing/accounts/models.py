@@ -33,6 +33,32 @@ class Account(models.Model):
         return f"Account of {self.payer_id}"
 
 
+class AccountStanding(models.Model):
+    """That an agency's outbound calls were suspended, or are allowed again; appended.
+
+    The newest row holds; without any the standing is good.
+    """
+
+    class Standing(models.TextChoices):
+        GOOD = "good"
+        SUSPENDED = "suspended"
+
+    agency = models.ForeignKey(
+        Agency, models.PROTECT, related_name="standings", db_index=False
+    )
+    standing = models.CharField(max_length=9, choices=Standing)
+    reason = models.CharField(max_length=500)
+    actor = models.CharField(max_length=200)
+    since = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["agency", "-id"], name="newest_standing")]
+
+    def __str__(self) -> str:
+        return f"{self.agency_id} {self.standing} since {self.since:%Y-%m-%d}"
+
+
 class PayerShareSet(models.Model):
     """Who pays an agency's charges from a date on; a fact, appended, stamped.
 

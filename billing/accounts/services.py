@@ -6,7 +6,12 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from billing.accounts.models import Account, PayerShare, PayerShareSet
+from billing.accounts.models import (
+    Account,
+    AccountStanding,
+    PayerShare,
+    PayerShareSet,
+)
 from billing.webhooks.services import NewEvent, publish
 from seats.cutoffs.models import Books
 from seats.cutoffs.services import stamp_facts
@@ -14,6 +19,7 @@ from seats.errors import Refusal
 from seats.models import Agency
 from seats.periods import next_month
 
+Standing = AccountStanding.Standing
 SMALLEST_SHARE = Decimal("0.000001")  # percent; what the database can hold
 
 
@@ -23,6 +29,10 @@ class SharesNotWhole(Refusal):
 
 class MonthCutOff(Refusal):
     code = "month_cut_off"
+
+
+class ReasonMissing(Refusal):
+    code = "reason_missing"
 
 
 class OtherCurrency(Refusal):
@@ -107,3 +117,56 @@ def open_account(*, agency: Agency, **details: str) -> Account:
     return Account.objects.create(
         payer=agency, **{"billing_name": agency.name, **details}
     )
+
+
+def suspend_outbound(
+    *, agency: Agency, reason: str, actor: str, now: datetime
+) -> AccountStanding | None:
+    """From now on nobody of this agency may dial; None where that is so already.
+
+    Raises ReasonMissing.
+    """
+    return _stand(agency, Standing.SUSPENDED, reason, actor, now)
+
+
+def lift_suspension(
+    *, agency: Agency, reason: str, actor: str, now: datetime
+) -> AccountStanding | None:
+    """From now on they may again; None where they may already. Raises ReasonMissing."""
+    return _stand(agency, Standing.GOOD, reason, actor, now)
+
+
+STANDING_EVENTS = {
+    Standing.SUSPENDED: "account.outbound_suspended",
+    Standing.GOOD: "account.suspension_lifted",
+}
+
+
+def _stand(
+    agency: Agency,
+    standing: AccountStanding.Standing,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> AccountStanding | None:
+    """Append a standing if it differs from the one that holds, and announce it."""
+    if not reason.strip():
+        raise ReasonMissing("Say why.", field="reason")
+    with transaction.atomic():
+        Account.objects.select_for_update(no_key=True).get(payer=agency)
+        rows = AccountStanding.objects.filter(agency=agency).order_by("-id")
+        held = rows.values_list("standing", flat=True).first() or Standing.GOOD
+        if held == standing:
+            return None
+        row = AccountStanding.objects.create(
+            agency=agency, standing=standing, reason=reason, actor=actor, since=now
+        )
+        payload = {
+            "agency": agency.code,
+            "standing": str(standing),
+            "reason": reason,
+            "actor": actor,
+        }
+        kind = STANDING_EVENTS[standing]
+        publish([NewEvent(agency.pk, kind, f"account:{agency.code}", payload)], now=now)
+    return row

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from billing.money import round_money, round_places
 from billing.pricing.proration import seat_charge
-from billing.pricing.rating import PriceListTerms, rate_usage
+from billing.pricing.rating import PriceListTerms, Rated, rate_usage
 from seats.periods import days_in_month, previous_month
 
 PLACES = 6
@@ -70,8 +70,11 @@ def basis_of(month: date, today: date) -> str:
     return "elapsed" if elapsed else "last_month"
 
 
-def forecast_billable(use: MeterUse, *, month: date, today: date) -> Decimal:
-    """What a meter will have counted by the month's end, in raw units.
+def forecast_billable(
+    use: MeterUse, *, month: date, today: date, through: date | None = None
+) -> Decimal:
+    """What a meter will have counted by the month's end, in raw units; or by the end
+    of a date of it, from today on.
 
     So far, plus the average of the dates that are over for each date that is left;
     today counts as what it has or as the average, whichever is more. On the first
@@ -84,7 +87,7 @@ def forecast_billable(use: MeterUse, *, month: date, today: date) -> Decimal:
         average = Fraction(use.elapsed) / elapsed
     else:
         average = Fraction(use.last_month) / days_in_month(previous_month(month))
-    rest = days - elapsed - 1
+    rest = (through - today).days if through else days - elapsed - 1
     today_alone = max(Fraction(use.today), average)
     expected = Fraction(use.elapsed) + today_alone + rest * average
     return round_places(expected, PLACES)
@@ -98,8 +101,10 @@ def forecast_month(
     units: dict[str, str],
     month: date,
     today: date,
+    through: date | None = None,
 ) -> MonthForecast:
-    """A month so far and at its end, seats as they stand; each amount rounded once.
+    """A month so far and at its end, or at that of a date of it; seats as they stand.
+    Each amount is rounded once.
 
     The allowance is that of the whole month from its first day on. Meters of last
     month alone, which have no price any more, are left out. Raises MeterNotPriced.
@@ -109,23 +114,14 @@ def forecast_month(
         used = use.elapsed + use.today
         if not used and meter not in prices.rates_by_meter:
             continue
-        expected = forecast_billable(use, month=month, today=today)
+        expected = forecast_billable(use, month=month, today=today, through=through)
         terms = prices.rate(meter)
         now, then = (
             rate_usage(billable=much, terms=terms, seat_days=seat_days, month=month)
             for much in (used, expected)
         )
-        meters.append(
-            MeterForecast(
-                meter=meter,
-                unit=units[meter],
-                billable=used,
-                quantity=round_places(now.quantity, PLACES),
-                amount=round_money(now.amount, prices.currency),
-                forecast_quantity=round_places(then.quantity, PLACES),
-                forecast_amount=round_money(then.amount, prices.currency),
-            )
-        )
+        told = _meter_forecast(now, then, prices.currency)
+        meters.append(MeterForecast(meter, units[meter], used, **told))
     return MonthForecast(
         currency=prices.currency,
         basis=basis_of(month, today),
@@ -140,3 +136,12 @@ def forecast_month(
         ),
         meters=meters,
     )
+
+
+def _meter_forecast(now: Rated, then: Rated, currency: str) -> dict[str, Decimal]:
+    return {
+        "quantity": round_places(now.quantity, PLACES),
+        "amount": round_money(now.amount, currency),
+        "forecast_quantity": round_places(then.quantity, PLACES),
+        "forecast_amount": round_money(then.amount, currency),
+    }

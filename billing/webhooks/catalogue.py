@@ -97,6 +97,26 @@ class PaymentRefunded(msgspec.Struct):
     refunded_at: datetime
 
 
+class StandingChanged(msgspec.Struct):
+    agency: str
+
+
+class BudgetReached(msgspec.Struct):
+    """`month` as 2026-10; `used` and `limit` in `unit`; for a forecast with a date."""
+
+    budget: UUID
+    agency: str
+    agent: str | None
+    meter: str | None
+    month: str
+    threshold: int
+    used: str
+    limit: str
+    unit: str
+    hard: bool
+    expected_on: date | None = None
+
+
 class RunFinished(msgspec.Struct):
     id: UUID
     month: date
@@ -128,6 +148,12 @@ class EventType:
 
 
 CATALOGUE: Mapping[str, EventType] = {
+    "account.outbound_suspended": EventType(
+        "Its agents may not dial any more.", StandingChanged
+    ),
+    "account.suspension_lifted": EventType(
+        "Its agents may dial again.", StandingChanged
+    ),
     "agency.added": EventType("A new customer.", AgencyAdded),
     "agency.upline_changed": EventType("Its upline from a date on.", UplineChanged),
     "agency.zone_changed": EventType("Its time zone from a month on.", ZoneChanged),
@@ -157,6 +183,12 @@ CATALOGUE: Mapping[str, EventType] = {
     "seat.removed": EventType("A seat ends.", SeatChanged),
     "seat.reopened": EventType("A seat that ended goes on.", SeatChanged),
     "seat.transferred": EventType("A seat leaves for another agency.", SeatChanged),
+    "usage.forecast_reached": EventType(
+        "A budget is going to reach a threshold this month.", BudgetReached
+    ),
+    "usage.threshold_reached": EventType(
+        "A budget has reached a threshold.", BudgetReached
+    ),
     "usage_month.archived": EventType(
         "The events of a month left the database for a file.", MonthArchived
     ),

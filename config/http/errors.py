@@ -19,6 +19,7 @@ STATUSES = dict.fromkeys(
     [
         "agent_exists",
         "agent_has_a_seat",
+        "budget_exists",
         "code_taken",
         "payment_differs",
         "seat_has_a_holder",

@@ -24,6 +24,9 @@ class ApiKey(models.Model):
         PAYMENTS_WRITE = "payments:write"
         WEBHOOKS_READ = "webhooks:read"
         WEBHOOKS_WRITE = "webhooks:write"
+        BUDGETS_READ = "budgets:read"
+        BUDGETS_WRITE = "budgets:write"
+        AUTHORIZE_READ = "authorize:read"
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(
@@ -59,6 +62,9 @@ class ApiKey(models.Model):
                         "payments:write",
                         "webhooks:read",
                         "webhooks:write",
+                        "budgets:read",
+                        "budgets:write",
+                        "authorize:read",
                     ]
                 )
                 & Q(scopes__len__gt=0),

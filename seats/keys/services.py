@@ -4,8 +4,9 @@ import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
-from django.db.models import Q
+from django.db import connection
 
 from seats.agencies.models import Agency
 from seats.errors import Refusal
@@ -13,6 +14,16 @@ from seats.keys.models import ApiKey
 
 SECRET_BYTES = 32
 PREFIX = 12
+KEY = [field.attname for field in ApiKey._meta.concrete_fields]
+AGENCY = [field.attname for field in Agency._meta.concrete_fields]
+# Written out, because it is asked before everything else.
+FIND = f"""
+    SELECT {", ".join(f"key.{name}" for name in KEY)},
+           {", ".join(f"agency.{name}" for name in AGENCY)}
+    FROM seats_apikey AS key LEFT JOIN seats_agency AS agency ON agency.id = key.agency_id
+    WHERE key.digest = %s AND key.revoked_at IS NULL
+      AND (key.expires_at IS NULL OR key.expires_at > %s)
+"""
 USED_EVERY = timedelta(hours=1)
 
 
@@ -58,15 +69,10 @@ def create_key(
 
 def use_key(*, token: str, now: datetime) -> ApiKey | None:
     """The key of a secret if it is valid now; notes its use, once an hour."""
-    key = (
-        ApiKey.objects.filter(
-            Q(expires_at=None) | Q(expires_at__gt=now),
-            digest=_digest(token),
-            revoked_at=None,
-        )
-        .select_related("agency")
-        .first()
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, [_digest(token), now])
+        row = cursor.fetchone()
+    key = _key_of(row) if row else None
     if key and (key.last_used_at is None or key.last_used_at < now - USED_EVERY):
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return key
@@ -75,6 +81,13 @@ def use_key(*, token: str, now: datetime) -> ApiKey | None:
 def revoke_key(*, key: ApiKey, now: datetime) -> None:
     """End a key for ever. Repeating is harmless."""
     ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
+
+
+def _key_of(row: tuple[Any, ...]) -> ApiKey:
+    key = ApiKey.from_db(connection.alias, KEY, row[: len(KEY)])
+    if key.agency_id is not None:
+        key.agency = Agency.from_db(connection.alias, AGENCY, row[len(KEY) :])
+    return key
 
 
 def _digest(token: str) -> str:

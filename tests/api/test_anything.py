@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from billing.budgets.alerting import check_budgets
+from billing.budgets.models import Budget
+from billing.budgets.services import add_budget
 from billing.invoicing.models import Document
 from billing.webhooks.endpoints import add_endpoint
 from billing.webhooks.models import WebhookEndpoint
@@ -74,6 +78,8 @@ def token(one_connection, clock, settings) -> str:
     make_seats(agency, "ana", on=FEBRUARY)
     bill(FEBRUARY)
     add_endpoint(agency=agency, url="https://hooks.example.com", actor="test", now=NOW)
+    add_budget(agency=agency, amount=Decimal(9), hard=True, actor="test", now=NOW)
+    check_budgets(now=NOW)
     scopes = [str(scope) for scope in ApiKey.Scope]
     return create_key(agency=agency, scopes=scopes, actor="test", now=NOW)[1]
 
@@ -84,6 +90,7 @@ def name_what_is_there(case: schemathesis.Case[Any]) -> None:
     with suppress(ValueError):
         UUID(told)
         rows: dict[str, Any] = {
+            "budgets": Budget,
             "invoices": Document,
             "webhook-endpoints": WebhookEndpoint,
         }

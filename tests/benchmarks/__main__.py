@@ -14,6 +14,7 @@ django.setup()
 
 from tests import databases
 from tests.benchmarks import (
+    authorize,
     depth,
     files,
     history,
@@ -32,6 +33,7 @@ PARTS = {
     "Importing a file": files,
     "The monthly run: 2,000 agencies, 20 seats, 8 meters": monthly_run,
     "A document after two years of documents": history,
+    "Who may dial: 500 agencies, 20 agents": authorize,
     "Checking usage: 500 agencies, 20 agents, 4 meters, 28 dates": reading,
     "Webhooks: 1,000 events to one receiver on this machine": webhooks,
 }

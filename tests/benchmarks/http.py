@@ -70,6 +70,7 @@ def _server(name: str) -> Iterator[int]:
         **databases.urls(name),
         "REDIS_URL": settings.REDIS_URL,
         "API_REQUESTS_A_MINUTE": "1000000",
+        "AUTHORIZE_REQUESTS_A_MINUTE": "1000000",
     }
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "config.wsgi", f"--workers={WORKERS}",
@@ -90,7 +91,7 @@ def _wait_until_up(port: int) -> None:
     for _ in range(100):
         try:
             client = HTTPConnection("127.0.0.1", port, timeout=5)
-            client.request("GET", "/api/schema/")
+            client.request("GET", "/api/v1/price-list")
             client.getresponse().read()
             client.close()
         except OSError:

@@ -64,18 +64,28 @@ USAGE = """
 
 def facts_of(spans: Sequence[Span]) -> list[SpanFacts]:
     """The seat days and usage of each span, in the order of the spans."""
-    told = columns(
-        [(span.agency_id, span.starts_on, span.ends_on, span.cutoff) for span in spans],
-        4,
-    )
+    told = _told(spans)
     usage: list[dict[str, Usage]] = [{} for _ in spans]
+    seat_days = seat_days_of(spans)
     with connection.cursor() as cursor:
-        cursor.execute(SEAT_DAYS, told)
-        seat_days: dict[int, int] = dict(cursor.fetchall())
         cursor.execute(USAGE, told)
         for n, meter, raw, billable in cursor.fetchall():
             usage[n - 1][meter] = Usage(raw, billable)
     return [
-        SpanFacts(span.shares, seat_days.get(n, 0), usage[n - 1])
-        for n, span in enumerate(spans, start=1)
+        SpanFacts(span.shares, seat_days[n], usage[n]) for n, span in enumerate(spans)
     ]
+
+
+def seat_days_of(spans: Sequence[Span]) -> list[int]:
+    """The seat days of each span, in the order of the spans."""
+    with connection.cursor() as cursor:
+        cursor.execute(SEAT_DAYS, _told(spans))
+        found: dict[int, int] = dict(cursor.fetchall())
+    return [found.get(n, 0) for n in range(1, len(spans) + 1)]
+
+
+def _told(spans: Sequence[Span]) -> list[str]:
+    return columns(
+        [(span.agency_id, span.starts_on, span.ends_on, span.cutoff) for span in spans],
+        4,
+    )

@@ -1,0 +1,98 @@
+"""Budgets, for staff."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+
+from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
+from billing.budgets.services import add_budget, change_budget, remove_budget
+from seats.errors import Refusal
+from seats.readonly import ReadOnlyInline
+
+CHANGES = ["amount", "quantity", "hard", "thresholds"]
+
+
+class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Saving goes through the service, whose refusals show at the fields."""
+
+    actor = ""
+
+    class Meta:
+        model = Budget
+        fields = ["agency", "agent", "meter", *CHANGES]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        try:
+            self.saved = self._save(cleaned)
+        except Refusal as refusal:
+            field = refusal.field if refusal.field in self.fields else None
+            self.add_error(field, refusal.message)
+        return cleaned
+
+    def _save(self, cleaned: dict[str, Any]) -> Budget:
+        if self.instance.pk is None:
+            return add_budget(actor=self.actor, now=timezone.now(), **cleaned)
+        told = {name: cleaned[name] for name in CHANGES}
+        return change_budget(budget=self.instance, actor=self.actor, **told)
+
+    def _post_clean(self) -> None:
+        """The service has checked and saved it."""
+
+    def save(self, commit: bool = True) -> Budget:  # noqa: FBT001, FBT002
+        return self.saved
+
+    def save_m2m(self) -> None:
+        """There is nothing beside the budget itself."""
+
+
+class MonthInline(ReadOnlyInline):
+    model = BudgetMonth
+    fields = ["month", "used", "expected", "evaluated_at"]
+
+
+class AlertInline(ReadOnlyInline):
+    model = BudgetAlert
+    fields = [
+        "month", "kind", "threshold", "told_on", "used", "limit", "expected_on"
+    ]  # fmt: skip
+
+
+@admin.register(Budget)
+class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["agency", "agent", "meter", *CHANGES, "since", "changed_by"]
+    list_select_related = ["agency", "agent", "meter"]
+    list_filter = ["hard", "meter"]
+    search_fields = ["agency__code", "agent__external_id"]
+    autocomplete_fields = ["agency", "agent", "meter"]
+    inlines = [MonthInline, AlertInline]
+    form = BudgetForm
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["agency", "agent", "meter"] if obj else []
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return self.inlines if obj else []
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any = None,
+        change: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        return type("SavingForm", (form,), {"actor": request.user.get_username()})
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: Any
+    ) -> None:
+        """The form has saved it."""
+
+    def delete_model(self, request: HttpRequest, obj: Budget) -> None:
+        remove_budget(budget=obj)

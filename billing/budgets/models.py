@@ -1,0 +1,176 @@
+"""Budgets of months, how far each has come, and what was told of it."""
+
+from decimal import Decimal
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from billing.pricing.models import Meter
+from seats.columns import BELOW, UUID7
+from seats.models import Agency, Agent
+
+THRESHOLDS = [50, 80, 100]
+MOST_THRESHOLDS = 10
+
+
+def usual_thresholds() -> list[int]:
+    """Percent of a budget at which its agency is told."""
+    return [*THRESHOLDS]
+
+
+class Budget(models.Model):
+    """What an agency wants to use in each month at most.
+
+    Either an amount of money for all its usage, or a quantity in billed units of one
+    meter, of all its agents or of one. Who passes a hard one may not dial any more.
+    """
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="budgets")
+    agent = models.ForeignKey(
+        Agent, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
+    meter = models.ForeignKey(
+        Meter, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
+    amount = models.DecimalField(
+        max_digits=18,
+        decimal_places=3,
+        null=True,
+        blank=True,
+        help_text="Of usage, without seats, in the agency's currency.",
+    )
+    quantity = models.DecimalField(
+        max_digits=24,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        help_text="In billed units of the meter.",
+    )
+    hard = models.BooleanField(default=False, help_text="Nobody dials beyond it.")
+    thresholds = ArrayField(
+        models.PositiveSmallIntegerField(),
+        default=usual_thresholds,
+        help_text="Percent at which alerts are sent.",
+    )
+    since = models.DateField(
+        editable=False, help_text="First month that it is held against."
+    )
+    created_at = models.DateTimeField(editable=False)
+    changed_by = models.CharField(max_length=200, editable=False)
+
+    class Meta:
+        ordering = ["agency", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agency", "agent", "meter", "hard"],
+                name="one_budget_per_thing",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    amount__gt=0,
+                    amount__lt=BELOW,
+                    quantity__isnull=True,
+                    meter__isnull=True,
+                    agent__isnull=True,
+                )
+                | Q(
+                    amount__isnull=True,
+                    quantity__gt=0,
+                    quantity__lt=BELOW,
+                    meter__isnull=False,
+                ),
+                name="a_budget_is_money_or_a_quantity_of_a_meter",
+            ),
+            models.CheckConstraint(
+                condition=Q(thresholds__len__gt=0)
+                & Q(thresholds__len__lte=MOST_THRESHOLDS),
+                name="a_budget_has_some_thresholds",
+            ),
+            models.CheckConstraint(
+                condition=Q(since__day=1), name="a_budget_starts_with_a_month"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Budget {self.pk} of {self.agency_id}"
+
+    @property
+    def limit(self) -> Decimal:
+        """The amount or the quantity."""
+        limit = self.amount if self.quantity is None else self.quantity
+        assert limit is not None
+        return limit
+
+
+class BudgetMonth(models.Model):
+    """How far a budget had come in a month when somebody last looked."""
+
+    budget = models.ForeignKey(
+        Budget, models.CASCADE, related_name="months", db_index=False
+    )
+    month = models.DateField()
+    used = models.DecimalField(max_digits=24, decimal_places=6)
+    expected = models.DecimalField(
+        max_digits=24, decimal_places=6, help_text="At the month's end."
+    )
+    evaluated_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["budget", "-month"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["budget", "month"], name="one_budget_month_per_month"
+            ),
+            models.CheckConstraint(
+                condition=Q(month__day=1), name="a_budget_month_is_a_month"
+            ),
+            models.CheckConstraint(
+                condition=Q(used__lt=BELOW) & Q(expected__lt=BELOW),
+                name="a_budget_month_is_a_number",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.budget_id} in {self.month:%Y-%m}: {self.used}"
+
+
+class BudgetAlert(models.Model):
+    """That a threshold was reached, or that the limit will be; told once a month."""
+
+    class Kind(models.TextChoices):
+        REACHED = "reached"
+        FORECAST = "forecast"
+
+    budget = models.ForeignKey(
+        Budget, models.CASCADE, related_name="alerts", db_index=False
+    )
+    month = models.DateField()
+    threshold = models.PositiveSmallIntegerField(help_text="Percent.")
+    kind = models.CharField(max_length=8, choices=Kind)
+    told_on = models.DateField(help_text="Local date of the agency.")
+    used = models.DecimalField(max_digits=24, decimal_places=6)
+    limit = models.DecimalField(max_digits=24, decimal_places=6)
+    expected_on = models.DateField(
+        null=True, help_text="When the limit will be reached."
+    )
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["budget", "month", "threshold", "kind"],
+                name="one_alert_per_threshold_and_month",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="forecast", expected_on__isnull=False)
+                | Q(kind="reached", expected_on__isnull=True),
+                name="a_forecast_names_a_date",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.threshold} % of {self.budget_id}"

@@ -1,0 +1,202 @@
+"""How far budgets have come, read from usage days for many agencies at once."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from django.db import connection
+
+from billing.budgets.levels import Level, level_of
+from billing.budgets.models import Budget
+from billing.invoicing.forecast import MeterUse, forecast_billable, forecast_month
+from billing.invoicing.queries.facts import Span, seat_days_of
+from billing.money import round_places
+from billing.pricing.models import Meter
+from billing.pricing.queries import price_lists_for
+from billing.pricing.rating import MeterNotPriced, PriceListTerms
+from seats.agencies.queries import zones_of
+from seats.arrays import columns
+from seats.models import Books
+from seats.periods import local_date, month_of, next_month, previous_month
+
+PLACES = 6
+USES = """
+    SELECT span.n, meter.code, used.agent_id, used.elapsed, used.rest, used.before
+    FROM unnest(%s::bigint[], %s::date[], %s::date[], %s::date[], %s::date[])
+        WITH ORDINALITY AS span(agency_id, before, month, over, ends_on, n)
+    CROSS JOIN LATERAL (
+        SELECT day.meter_id, day.agent_id,
+            coalesce(sum(day.billable) FILTER (
+                WHERE day.used_on >= span.month AND day.used_on < span.over), 0)
+                AS elapsed,
+            coalesce(sum(day.billable) FILTER (WHERE day.used_on >= span.over), 0)
+                AS rest,
+            coalesce(sum(day.billable) FILTER (WHERE day.used_on < span.month), 0)
+                AS before
+        FROM billing_usageday AS day
+        WHERE day.agency_id = span.agency_id
+          AND day.used_on >= span.before AND day.used_on < span.ends_on
+        GROUP BY day.meter_id, day.agent_id
+    ) AS used
+    JOIN billing_meter AS meter ON meter.id = used.meter_id
+"""
+
+
+@dataclass(slots=True)
+class AgencyMonth:
+    """A month of an agency as of its local date, with what was used in it."""
+
+    agency_id: int
+    month: date
+    today: date
+    prices: PriceListTerms
+    seat_days: int = 0
+    uses: dict[tuple[str, int | None], MeterUse] = field(default_factory=dict)
+
+    def use(self, meter: str, agent_id: int | None) -> MeterUse:
+        """What a meter counted, of one agent or, without one, of everybody."""
+        return _sum(
+            use
+            for (code, agent), use in self.uses.items()
+            if code == meter and agent_id in (None, agent)
+        )
+
+
+def months_of(budgets: Collection[Budget], *, now: datetime) -> list[AgencyMonth]:
+    """This month and the last one of the agencies of budgets, in a few queries.
+
+    Months before all of an agency's budgets, or without prices, are left out.
+    """
+    since: dict[int, date] = {}
+    for budget in budgets:
+        known = since.get(budget.agency_id, budget.since)
+        since[budget.agency_id] = min(known, budget.since)
+    currencies = {budget.agency_id: budget.agency.currency for budget in budgets}
+    todays = {
+        agency_id: local_date(now, zones)
+        for agency_id, zones in zones_of(since).items()
+    }
+    wanted = [
+        (agency_id, month, today)
+        for agency_id, today in todays.items()
+        for month in (previous_month(today), month_of(today))
+        if month >= since[agency_id]
+    ]
+    lists = price_lists_for(
+        currencies=set(currencies.values()), months={month for _, month, _ in wanted}
+    )
+    found = [
+        AgencyMonth(agency_id, month, today, lists[currencies[agency_id], month])
+        for agency_id, month, today in wanted
+        if (currencies[agency_id], month) in lists
+    ]
+    _add_uses(found)
+    _add_seat_days(found)
+    return found
+
+
+def levels_of(
+    budgets: Sequence[Budget], months: Sequence[AgencyMonth]
+) -> list[tuple[Budget, AgencyMonth, Level]]:
+    """How far each budget has come in those months; where it has no price: absent."""
+    units = dict(Meter.objects.values_list("code", "billed_unit"))
+    by_agency: dict[int, list[AgencyMonth]] = {}
+    for month in months:
+        by_agency.setdefault(month.agency_id, []).append(month)
+    found = []
+    for budget in budgets:
+        for month in by_agency.get(budget.agency_id, []):
+            if month.month < budget.since:
+                continue
+            try:
+                level = _level(budget, month, units)
+            except MeterNotPriced:
+                continue
+            found.append((budget, month, level))
+    return found
+
+
+def _level(budget: Budget, at: AgencyMonth, units: Mapping[str, str]) -> Level:
+    if budget.meter is None:
+        return _level_of_money(budget, at, dict(units))
+    use = at.use(budget.meter.code, budget.agent_id)
+    size = Fraction(at.prices.rate(budget.meter.code).unit_size)
+
+    def by(day: date) -> Decimal:
+        billable = forecast_billable(
+            use, month=at.month, today=at.today, through=max(day, at.today)
+        )
+        return round_places(Fraction(billable) / size, PLACES)
+
+    used = round_places(Fraction(use.elapsed + use.today) / size, PLACES)
+    return level_of(by, used=used, limit=budget.limit, month=at.month, today=at.today)
+
+
+def _level_of_money(budget: Budget, at: AgencyMonth, units: dict[str, str]) -> Level:
+    uses = {code: at.use(code, None) for code, _ in at.uses}
+
+    def told(day: date) -> tuple[Decimal, Decimal]:
+        meters = forecast_month(
+            uses,
+            seat_days=at.seat_days,
+            prices=at.prices,
+            units=units,
+            month=at.month,
+            today=at.today,
+            through=max(day, at.today),
+        ).meters
+        now = sum((meter.amount for meter in meters), Decimal(0))
+        return now, sum((meter.forecast_amount for meter in meters), Decimal(0))
+
+    used, _ = told(at.today)
+    return level_of(
+        lambda day: told(day)[1],
+        used=used,
+        limit=budget.limit,
+        month=at.month,
+        today=at.today,
+    )
+
+
+def _sum(uses: Iterable[MeterUse]) -> MeterUse:
+    elapsed = today = last_month = Decimal(0)
+    for use in uses:
+        elapsed += use.elapsed
+        today += use.today
+        last_month += use.last_month
+    return MeterUse(elapsed, today, last_month)
+
+
+def _add_uses(months: Sequence[AgencyMonth]) -> None:
+    spans = [
+        (
+            at.agency_id,
+            previous_month(at.month),
+            at.month,
+            min(at.today, next_month(at.month)),
+            next_month(at.month),
+        )
+        for at in months
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(USES, columns(spans, 5))
+        for n, code, agent_id, elapsed, rest, before in cursor.fetchall():
+            months[n - 1].uses[code, agent_id] = MeterUse(elapsed, rest, before)
+
+
+def _add_seat_days(months: Sequence[AgencyMonth]) -> None:
+    """As of now, blind to payers: what the allowances are made of."""
+    cutoffs = dict(
+        Books.objects.filter(agency__in={at.agency_id for at in months}).values_list(
+            "agency", "cutoff"
+        )
+    )
+    spans = [
+        Span(at.agency_id, at.month, at.month, next_month(at.month),
+             cutoffs[at.agency_id], {})
+        for at in months
+    ]  # fmt: skip
+    for at, days in zip(months, seat_days_of(spans), strict=True):
+        at.seat_days = days

@@ -1,0 +1,86 @@
+"""Budgets as the API takes and tells them."""
+
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from billing.budgets.alerting import unit_of
+from billing.budgets.models import MOST_THRESHOLDS, Budget, BudgetMonth
+from billing.budgets.services import HIGHEST
+from billing.invoicing.serializers import Month
+from billing.metering.serializers import Plain
+from seats.serializers import Told, printable
+
+SMALLEST = Decimal("0.000001")
+
+
+class BudgetMonthOut(serializers.ModelSerializer[BudgetMonth]):
+    """How far a budget had come when it was last looked at."""
+
+    month = Month()
+    used = Plain()
+    expected = Plain()
+
+    class Meta:
+        model = BudgetMonth
+        fields = ["month", "used", "expected", "evaluated_at"]
+
+
+class BudgetOut(serializers.ModelSerializer[Budget]):
+    """A budget; `unit` is the currency of an amount, or the billed unit of a meter."""
+
+    id = serializers.UUIDField(source="public_id")
+    agency = serializers.CharField(source="agency.code")
+    agent = serializers.CharField(
+        source="agent.external_id", default=None, allow_null=True
+    )
+    meter = serializers.CharField(source="meter.code", default=None, allow_null=True)
+    amount = Plain(allow_null=True)
+    quantity = Plain(allow_null=True)
+    unit = serializers.SerializerMethodField()
+    newest = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Budget
+        fields = [
+            "id", "agency", "agent", "meter", "amount", "quantity", "unit", "hard",
+            "thresholds", "newest",
+        ]  # fmt: skip
+
+    def get_unit(self, budget: Budget) -> str:
+        return unit_of(budget)
+
+    @extend_schema_field(BudgetMonthOut(allow_null=True))
+    def get_newest(self, budget: Budget) -> Any:
+        months = list(budget.months.all())  # prefetched, newest first
+        return BudgetMonthOut(months[0]).data if months else None
+
+
+class BudgetChangeIn(Told):
+    """What may change; numbers as text or as numbers."""
+
+    amount = serializers.DecimalField(18, 3, required=False, min_value=SMALLEST)
+    quantity = serializers.DecimalField(24, 6, required=False, min_value=SMALLEST)
+    hard = serializers.BooleanField(required=False)
+    thresholds = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=HIGHEST),
+        required=False,
+        min_length=1,
+        max_length=MOST_THRESHOLDS,
+    )
+
+
+class BudgetIn(BudgetChangeIn):
+    """An `amount` for all usage of an agency, or a `quantity` of a meter."""
+
+    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    agent = serializers.CharField(required=False, max_length=64, validators=[printable])
+    meter = serializers.CharField(required=False, max_length=64, validators=[printable])
+
+
+class BudgetFilter(serializers.Serializer[Any]):
+    """Whose budgets; those of everybody within reach without."""
+
+    agency = serializers.CharField(required=False)

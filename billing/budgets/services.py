@@ -1,0 +1,141 @@
+"""Setting, changing and removing budgets."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from billing.budgets.models import MOST_THRESHOLDS, Budget, usual_thresholds
+from billing.money import round_money, round_places
+from billing.pricing.models import Meter
+from seats.agencies.queries import zones_of
+from seats.columns import BELOW
+from seats.errors import Refusal
+from seats.models import Agency, Agent
+from seats.periods import local_date, month_of
+
+PLACES = 6
+HIGHEST = 1_000  # percent
+
+
+class BadBudget(Refusal):
+    code = "bad_budget"
+
+
+class BudgetExists(Refusal):
+    code = "budget_exists"
+
+
+class BudgetGone(Refusal):
+    code = "budget_gone"
+
+
+def add_budget(
+    *,
+    agency: Agency,
+    actor: str,
+    now: datetime,
+    agent: Agent | None = None,
+    meter: Meter | None = None,
+    amount: Decimal | None = None,
+    quantity: Decimal | None = None,
+    hard: bool = False,
+    thresholds: Sequence[int] | None = None,
+) -> Budget:
+    """What an agency wants to use in a month at most, from this month on.
+
+    An amount is for all its usage, a quantity in billed units for a meter, of one agent
+    or of all. Raises BadBudget, BudgetExists.
+    """
+    budget = Budget(
+        agency=agency,
+        agent=agent,
+        meter=meter,
+        amount=amount,
+        quantity=quantity,
+        hard=hard,
+        thresholds=thresholds or usual_thresholds(),
+        since=month_of(local_date(now, zones_of([agency.pk])[agency.pk])),
+        created_at=now,
+        changed_by=actor,
+    )
+    _require_whole(budget)
+    try:
+        with transaction.atomic():
+            budget.save()
+    except IntegrityError as error:
+        raise _exists(agency) from error
+    return budget
+
+
+def change_budget(*, budget: Budget, actor: str, **changes: Any) -> Budget:
+    """Another amount or quantity, hard or not, other thresholds; the thing stays.
+
+    What was told of the month is not told again. Raises BadBudget, BudgetExists,
+    BudgetGone.
+    """
+    try:
+        with transaction.atomic():
+            locked = Budget.objects.select_for_update(of=("self",))
+            changed = (
+                locked.select_related("agency", "agent", "meter")
+                .filter(pk=budget.pk)
+                .first()
+            )
+            if changed is None:
+                raise BudgetGone("The budget was removed meanwhile.")
+            for name in ("amount", "quantity", "hard", "thresholds"):
+                setattr(changed, name, changes.get(name, getattr(changed, name)))
+            changed.changed_by = actor
+            _require_whole(changed)
+            changed.save()
+    except IntegrityError as error:
+        raise _exists(budget.agency) from error
+    return changed
+
+
+def remove_budget(*, budget: Budget) -> None:
+    """End a budget, with what was noted of its months. Repeating is harmless."""
+    Budget.objects.filter(pk=budget.pk).delete()
+
+
+def _exists(agency: Agency) -> BudgetExists:
+    return BudgetExists(f"{agency.code} has such a budget already; change it.")
+
+
+def _require_whole(budget: Budget) -> None:
+    """Raises BadBudget."""
+    if (budget.amount is None) == (budget.quantity is None):
+        raise BadBudget("Say an amount or a quantity.", field="amount")
+    if budget.amount is not None:
+        _require_money(budget)
+    elif budget.meter is None:
+        raise BadBudget("A quantity is of a meter.", field="meter")
+    if budget.agent is not None and budget.agent.agency_id != budget.agency_id:
+        raise BadBudget("The agent is of another agency.", field="agent")
+    name = "amount" if budget.quantity is None else "quantity"
+    limit = budget.limit
+    if not (limit.is_finite() and 0 < limit < BELOW):
+        raise BadBudget("It is a number above zero.", field=name)
+    if round_places(limit, PLACES) != limit:
+        raise BadBudget(f"At most {PLACES} decimal places.", field=name)
+    percent = budget.thresholds
+    if not 0 < len(set(percent)) == len(percent) <= MOST_THRESHOLDS or not all(
+        0 < one <= HIGHEST for one in percent
+    ):
+        raise BadBudget(
+            f"Thresholds are 1 to {MOST_THRESHOLDS} different percentages"
+            f" from 1 to {HIGHEST}.",
+            field="thresholds",
+        )
+    budget.thresholds = sorted(percent)
+
+
+def _require_money(budget: Budget) -> None:
+    if budget.meter or budget.agent:
+        raise BadBudget("An amount is for all usage of an agency.", field="amount")
+    amount, currency = budget.limit, budget.agency.currency
+    if amount.is_finite() and round_money(amount, currency) != amount:
+        raise BadBudget(f"Not an amount of {currency}.", field="amount")

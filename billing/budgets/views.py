@@ -1,0 +1,126 @@
+"""The routes of budgets."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.budgets.models import Budget
+from billing.budgets.serializers import (
+    BudgetChangeIn,
+    BudgetFilter,
+    BudgetIn,
+    BudgetOut,
+)
+from billing.budgets.services import add_budget, change_budget, remove_budget
+from billing.pricing.models import Meter
+from seats.keys.views import KeyView
+from seats.models import Agency, Agent
+
+SCOPES = {
+    "GET": "budgets:read",
+    "POST": "budgets:write",
+    "PATCH": "budgets:write",
+    "DELETE": "budgets:write",
+}
+
+
+class BudgetsView(KeyView):
+    """Budgets of the agencies within reach."""
+
+    required_scope = SCOPES
+    serializer_class = BudgetOut
+
+    @extend_schema(
+        operation_id="list_budgets",
+        summary="Budgets, and how far each has come",
+        parameters=[BudgetFilter],
+        responses=BudgetOut(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        told = self.checked(BudgetFilter, request.query_params)
+        rows = self.within(_budgets(), "agency")
+        if "agency" in told:
+            rows = rows.filter(agency=self.agency(told["agency"]))
+        return self.page(rows, BudgetOut)
+
+    @extend_schema(
+        operation_id="add_budget",
+        summary="Set a budget from this month on",
+        request=BudgetIn,
+        responses={201: BudgetOut},
+    )
+    def post(self, request: Request) -> Response:
+        told = self.checked(BudgetIn, request.data)
+        agency = self.agency(told.pop("agency", ""))
+        budget = add_budget(
+            **{**told, **_things(agency, told)},
+            agency=agency,
+            actor=self.actor,
+            now=self.now,
+        )
+        return Response(_shown(budget), status=201)
+
+
+class BudgetView(KeyView):
+    """One budget within reach."""
+
+    required_scope = SCOPES
+    serializer_class = BudgetOut
+    pagination_class = None
+
+    @extend_schema(operation_id="get_budget", summary="A budget", responses=BudgetOut)
+    def get(self, request: Request, public_id: UUID) -> Response:
+        return Response(BudgetOut(self._budget(public_id)).data)
+
+    @extend_schema(
+        operation_id="change_budget",
+        summary="Change how much, how hard, or when to tell",
+        request=BudgetChangeIn,
+        responses=BudgetOut,
+    )
+    def patch(self, request: Request, public_id: UUID) -> Response:
+        told = self.checked(BudgetChangeIn, request.data)
+        budget = self._budget(public_id)
+        return Response(_shown(change_budget(budget=budget, actor=self.actor, **told)))
+
+    @extend_schema(
+        operation_id="remove_budget", summary="Remove a budget", responses={204: None}
+    )
+    def delete(self, request: Request, public_id: UUID) -> Response:
+        remove_budget(budget=self._budget(public_id))
+        return Response(status=204)
+
+    def _budget(self, public_id: UUID) -> Budget:
+        rows = self.within(_budgets(), "agency")
+        budget = rows.filter(public_id=public_id).first()
+        if budget is None:
+            raise NotFound
+        return budget
+
+
+def _budgets() -> QuerySet[Budget]:
+    rows = Budget.objects.select_related("agency", "agent", "meter")
+    return rows.prefetch_related("months")
+
+
+def _shown(budget: Budget) -> dict[str, Any]:
+    return dict(BudgetOut(_budgets().get(pk=budget.pk)).data)
+
+
+def _things(agency: Agency, told: dict[str, Any]) -> dict[str, Any]:
+    """The agent and the meter that were named. Raises ValidationError."""
+    found: dict[str, Any] = {}
+    if "agent" in told:
+        agents = Agent.objects.filter(agency=agency, external_id=told["agent"])
+        found["agent"] = agents.first()
+    if "meter" in told:
+        found["meter"] = Meter.objects.filter(code=told["meter"]).first()
+    for name, thing in found.items():
+        if thing is None:
+            raise ValidationError({name: [f"No such {name}."]}, f"unknown_{name}")
+    return found

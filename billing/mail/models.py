@@ -1,0 +1,74 @@
+"""Mails that are to be sent, or were: the queue and its record."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from seats.columns import UUID7
+from seats.models import Agency
+
+
+class Mail(models.Model):
+    """One mail, as it was rendered when its cause was written.
+
+    Its state is a queue's: an attempt is counted before it is made, and a worker holds
+    a mail until its lease ends. The public id makes the Message-ID of every attempt.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        SENDING = "sending"
+        SENT = "sent"
+        FAILED = "failed"
+        HELD = "held", "held: no mail server is set"
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    agency = models.ForeignKey(
+        Agency, models.PROTECT, null=True, related_name="+", help_text="Whose matter."
+    )
+    template = models.CharField(max_length=64)
+    subject_key = models.CharField(
+        max_length=200, help_text="What it is about; told once to each."
+    )
+    to = ArrayField(models.CharField(max_length=254))
+    subject = models.CharField(max_length=250)
+    text = models.TextField()
+    html = models.TextField()
+    state = models.CharField(max_length=8, choices=State)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["template", "subject_key", "to"], name="one_mail_per_cause"
+            ),
+            models.CheckConstraint(
+                condition=Q(to__len__gt=0), name="a_mail_goes_to_somebody"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="sent", sent_at__isnull=False)
+                | ~Q(state="sent") & Q(sent_at__isnull=True),
+                name="a_mail_that_was_sent_says_when",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="sending", lease_until__isnull=False)
+                | ~Q(state="sending") & Q(lease_until__isnull=True),
+                name="a_mail_that_is_being_sent_is_leased",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(state__in=["queued", "sending"]),
+                name="mails_to_send",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} {self.subject_key}"

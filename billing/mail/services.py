@@ -1,0 +1,92 @@
+"""Writing mails, in the transaction of their cause, and giving them another chance."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.template.loader import render_to_string
+
+from billing.mail.models import Mail
+from seats.errors import Refusal
+
+TEXT = "text"  # the engine that escapes nothing
+LONGEST_SUBJECT = 250
+State = Mail.State
+
+
+class NoMailServer(Refusal):
+    code = "no_mail_server"
+
+
+class NotWaiting(Refusal):
+    code = "not_waiting"
+
+
+def queue_mail(
+    *,
+    to: Sequence[str],
+    template: str,
+    context: Mapping[str, Any],
+    subject_key: str,
+    agency_id: int | None,
+    now: datetime,
+) -> Mail | None:
+    """A mail to these addresses, rendered now from `mail/<template>.*`, sent later.
+
+    None where there is no address, or where the same template was queued for the same
+    subject and addresses before, so repeating is harmless. Must be called in the
+    transaction of the cause. Without a mail server the mail is held.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError(
+            "Mails are queued in the transaction of their cause."
+        )
+    addresses = sorted({address.strip() for address in to if address.strip()})
+    if not addresses:
+        return None
+    known = {"template": template, "subject_key": subject_key, "to": addresses}
+    mail, is_new = Mail.objects.get_or_create(
+        **known,
+        defaults={
+            **_rendered(template, context),
+            "agency_id": agency_id,
+            "state": State.QUEUED if has_server() else State.HELD,
+            "next_attempt_at": now,
+            "created_at": now,
+        },
+    )
+    return mail if is_new else None
+
+
+def resend_mails(*, mail_ids: Collection[int], now: datetime) -> int:
+    """Queue mails that failed or are held once more, from the first attempt on; how many.
+
+    Raises NoMailServer, and NotWaiting where none of them failed or is held.
+    """
+    if not has_server():
+        raise NoMailServer("No mail server is set; see EMAIL_HOST and EMAIL_FROM.")
+    count = Mail.objects.filter(
+        pk__in=mail_ids, state__in=[State.FAILED, State.HELD]
+    ).update(state=State.QUEUED, attempts=0, next_attempt_at=now, last_error="")
+    if not count:
+        raise NotWaiting("None of them failed or is held.")
+    return count
+
+
+def has_server() -> bool:
+    """Whether this machine knows where to send mails, and from which address."""
+    return bool(settings.EMAIL_HOST and settings.DEFAULT_FROM_EMAIL)
+
+
+def _rendered(template: str, context: Mapping[str, Any]) -> dict[str, str]:
+    """Subject in one line, whatever stands in it; only HTML is escaped."""
+    told = dict(context)
+    name = f"mail/{template}"
+    subject = render_to_string(f"{name}.subject.txt", told, using=TEXT)
+    return {
+        "subject": " ".join(subject.split())[:LONGEST_SUBJECT],
+        "text": render_to_string(f"{name}.txt", told, using=TEXT),
+        "html": render_to_string(f"{name}.html", told),
+    }

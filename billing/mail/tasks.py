@@ -1,0 +1,14 @@
+"""Sweeps of the mail room."""
+
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from billing.mail.mailing import send_due
+
+
+@shared_task(name="mail.send_due")
+def send_due_mails(**_newer: Any) -> None:
+    """Beat, every few seconds: send what is due."""
+    send_due(now=timezone.now())

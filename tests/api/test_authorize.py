@@ -1,0 +1,266 @@
+"""Whether an agent may dial, as a dialer asks."""
+
+import logging
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection, connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from billing.accounts.models import AccountStanding
+from billing.accounts.services import (
+    ReasonMissing,
+    lift_suspension,
+    suspend_outbound,
+)
+from billing.budgets.alerting import check_budgets
+from billing.pricing.models import Meter
+from billing.webhooks.models import OutboxEvent
+from seats.agencies.services import set_upline
+from seats.keys.services import create_key
+from seats.models import User
+from seats.roster.services import hand_over_seats, remove_seats
+from tests.api.conftest import NOW
+from tests.billing.budgets.test_alerting import budget, of_minutes
+from tests.build import (
+    MARCH,
+    MARCH_1,
+    call,
+    make_agency,
+    make_agents,
+    make_prices,
+    make_seats,
+)
+from tests.build import use as ingest
+
+PATH = "/api/v1/authorize"
+SCOPES = ["authorize:read"]
+BY: dict[str, Any] = {"actor": "test", "now": MARCH_1}
+
+
+@pytest.fixture
+def world(db):
+    """An agency with one seat, one below it, and a stranger; ben has no seat."""
+    make_prices()
+    top, below, other = (make_agency(code) for code in ("TOP", "BELOW", "OTHER"))
+    set_upline(agency=below, upline=top, on=MARCH, now=MARCH_1, actor="test")
+    for agency in (top, below, other):
+        make_seats(agency, "ana")
+        make_agents(agency, "ben")
+    return top, below, other
+
+
+@pytest.fixture
+def top(caller, world):
+    return caller(world[0], SCOPES)
+
+
+def ask(client: Client, agent: str = "ana", **told: str):
+    answer = client.get(PATH, {"agent": agent, **told})
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def reasons(client: Client, agent: str = "ana", **told: str) -> list[str]:
+    answer = ask(client, agent, **told)
+    assert answer["allowed"] == (not answer["reasons"])
+    return list(answer["reasons"])
+
+
+class TestAuthorize:
+    def test_allows_who_holds_a_seat_today(self, top, world):
+        seat = world[0].seats.get()
+
+        assert ask(top) == {
+            "allowed": True, "reasons": [], "seat": str(seat.public_id),
+            "budget": None, "checked": True,
+        }  # fmt: skip
+
+    def test_refuses_who_has_none_or_is_nobody(self, top):
+        assert reasons(top, "ben") == ["no_seat"]
+        assert reasons(top, "eve") == ["unknown_agent"]
+
+    def test_asks_for_today_as_the_agency_has_it(self, caller, world):
+        """Three in the morning of 1 April UTC is the evening of 31 March there."""
+        (seat,) = world[0].seats.all()
+        remove_seats(seats=[seat], on=date(2026, 4, 1), **BY)
+        _, token = create_key(agency=world[0], scopes=SCOPES, actor="test", now=MARCH_1)
+        client = Client(headers={"authorization": f"Bearer {token}"})
+
+        for hour, expected in ((3, []), (5, ["no_seat"])):
+            at = datetime(2026, 4, 1, hour, tzinfo=UTC)
+            with time_machine.travel(at, tick=False):
+                assert reasons(client) == expected
+
+    def test_follows_a_hand_over(self, top, world):
+        (seat,) = world[0].seats.all()
+        ben = world[0].agents.get(external_id="ben")
+        hand_over_seats(moves=[(seat, ben)], on=date(2026, 3, 31), **BY)
+
+        assert reasons(top, "ana") == ["no_seat"]
+        assert reasons(top, "ben") == []
+
+    def test_refuses_while_the_agency_is_suspended(self, top, world):
+        told = {"agency": world[0], "actor": "test", "now": NOW}
+        suspend_outbound(reason="unpaid", **told)
+        assert reasons(top) == ["suspended"]
+        assert reasons(top, agency="BELOW") == []
+        lift_suspension(reason="paid", **told)
+        assert reasons(top) == []
+
+    def test_refuses_beyond_a_hard_budget_alone(self, top, world):
+        soft = of_minutes(world[0], 10, hard=False)
+        ingest(call("TOP", agent="ana", quantity=Decimal(600)))
+        check_budgets(now=NOW)
+        assert reasons(top) == []
+        hard = of_minutes(world[0], 10, hard=True)
+        assert reasons(top) == []
+        check_budgets(now=NOW)
+
+        told = ask(top)
+
+        assert told["reasons"] == ["budget_exceeded"]
+        assert told["budget"] == str(hard.public_id) != str(soft.public_id)
+
+    def test_refuses_only_whom_a_budget_is_for(self, top, world):
+        make_seats(world[0], "cara")
+        ana = world[0].agents.get(external_id="ana")
+        of_minutes(world[0], 10, hard=True, agent=ana)
+        ingest(call("TOP", agent="ana", quantity=Decimal(600)))
+        check_budgets(now=NOW)
+
+        assert reasons(top, "ana") == ["budget_exceeded"]
+        assert reasons(top, "cara") == []
+
+    def test_stops_no_calls_for_a_budget_of_messages(self, top, world):
+        budget(world[0], meter=Meter.objects.get(code="sms.segment"),
+               quantity=Decimal(1), hard=True)  # fmt: skip
+        ingest(call("TOP", meter="sms.segment", quantity=Decimal(5)))
+        check_budgets(now=NOW)
+
+        assert reasons(top) == []
+
+    def test_forgets_a_budget_with_its_month(self, top, world):
+        budget(world[0], amount=Decimal("0.05"), hard=True)
+        ingest(call("TOP"))
+        check_budgets(now=NOW)
+        assert reasons(top) == ["budget_exceeded"]
+
+        with time_machine.travel(datetime(2026, 4, 1, 12, tzinfo=UTC), tick=False):
+            assert reasons(top) == []
+
+    def test_says_every_reason(self, top, world):
+        suspend_outbound(agency=world[0], reason="x", actor="test", now=NOW)
+        budget(world[0], amount=Decimal("0.05"), hard=True)
+        ingest(call("TOP"))
+        check_budgets(now=NOW)
+
+        assert reasons(top, "ben") == ["no_seat", "suspended", "budget_exceeded"]
+
+    def test_knows_what_is_within_reach_and_nothing_else(self, top, caller, world):
+        assert reasons(top, agency="TOP") == []
+        assert reasons(top, agency="BELOW") == []
+        platform = caller(None, SCOPES)
+        assert reasons(platform, agency="OTHER") == []
+        below = caller(world[1], SCOPES)
+        for client, told in (
+            (top, {"agency": "OTHER"}),
+            (top, {"agency": "NOBODY"}),
+            (top, {"agency": "\0"}),
+            (below, {"agency": "TOP"}),
+            (platform, {}),
+        ):
+            answer = client.get(PATH, {"agent": "ana", **told})
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+    @pytest.mark.parametrize("agent", ["", "x" * 65, "a\0", "a\nb"])
+    def test_wants_a_name(self, top, agent):
+        answer = top.get(PATH, {"agent": agent})
+
+        assert (answer.status_code, answer.json()["field"]) == (400, "agent")
+
+    def test_wants_its_scope_and_a_key(self, caller, world):
+        assert caller(world[0], ["usage:read"]).get(PATH).status_code == 403
+        assert Client().get(PATH).status_code == 401
+
+    def test_asks_two_questions_whoever_asks(self, top, caller, world):
+        platform = caller(None, SCOPES)
+        ask(top)
+        ask(platform, agency="TOP")
+        for client, told in ((top, {}), (top, {"agency": "BELOW"}),
+                             (platform, {"agency": "TOP"})):  # fmt: skip
+            with CaptureQueriesContext(connection) as queries:
+                ask(client, **told)
+            assert len(queries) == 2
+
+
+class TestWithoutTheDatabase:
+    @pytest.fixture
+    def gone(self, fresh_database, settings):
+        """A client whose key is good, and a database that lets nobody in."""
+        settings.REDIS_URL = "redis://127.0.0.1:1/0"
+        _, token = create_key(agency=None, scopes=SCOPES, actor="test", now=NOW)
+        default = connections["default"]
+        default.close()
+        name, default.settings_dict["NAME"] = default.settings_dict["NAME"], "gone"
+        yield Client(headers={"authorization": f"Bearer {token}"})
+        default.close()
+        default.settings_dict["NAME"] = name
+
+    @pytest.mark.parametrize("open_", [True, False])
+    def test_the_setting_answers_and_says_so(self, gone, settings, caplog, open_):
+        settings.BILLING = {**settings.BILLING, "AUTHORIZE_FAIL_OPEN": open_}
+        with caplog.at_level(logging.ERROR):
+            told = ask(gone)
+
+        assert told == {
+            "allowed": open_, "reasons": ["not_checked"], "seat": None,
+            "budget": None, "checked": False,
+        }  # fmt: skip
+        assert f"authorize without the database: allowed={open_}" in caplog.text
+        assert "dk_" not in caplog.text
+
+    def test_nobody_is_let_in_without_a_key(self, gone):
+        assert Client().get(PATH, {"agent": "ana"}).status_code == 401
+
+
+class TestStandings:
+    def test_are_appended_once_and_announced(self, world):
+        told = {"agency": world[0], "actor": "test", "now": NOW}
+
+        assert lift_suspension(reason="why not", **told) is None
+        assert suspend_outbound(reason="unpaid", **told)
+        assert suspend_outbound(reason="unpaid", **told) is None
+        assert lift_suspension(reason="paid", **told)
+
+        assert [row.standing for row in AccountStanding.objects.order_by("id")] == [
+            "suspended",
+            "good",
+        ]
+        events = OutboxEvent.objects.filter(subject="account:TOP").order_by("sequence")
+        assert [(event.type, event.payload["reason"]) for event in events] == [
+            ("account.outbound_suspended", "unpaid"),
+            ("account.suspension_lifted", "paid"),
+        ]
+
+    def test_need_a_reason(self, world):
+        with pytest.raises(ReasonMissing):
+            suspend_outbound(agency=world[0], reason=" ", actor="test", now=NOW)
+
+    def test_are_set_by_staff(self, client, world, quick_passwords):
+        client.force_login(User.objects.create_superuser("s@example.com", "x" * 12))
+        page = reverse("admin:billing_account_changelist")
+        for action, standing in (("suspend", "suspended"), ("lift", "good")):
+            told = {"action": action, "_selected_action": [world[0].pk]}
+            assert b"reason" in client.post(page, told).content
+            done = client.post(
+                page, {**told, "apply": "1", "reason": "said so"}, follow=True
+            )
+            assert b"1 changed." in done.content
+            row = AccountStanding.objects.order_by("-id")[0]
+            assert (row.standing, row.actor) == (standing, "s@example.com")

@@ -1,0 +1,36 @@
+"""Sweeps over budgets at once."""
+
+from decimal import Decimal
+
+import pytest
+
+from billing.accounts.models import Account
+from billing.budgets.alerting import check_budgets
+from billing.budgets.models import BudgetAlert
+from billing.invoicing.verification.services import verify_books
+from billing.mail.models import Mail
+from billing.webhooks.models import OutboxEvent
+from tests.billing.budgets.test_alerting import budget, minutes, noon, of_minutes
+from tests.build import make_agency, make_prices
+
+pytestmark = [pytest.mark.usefixtures("fresh_database"), pytest.mark.timeout(120)]
+
+
+class TestCheckBudgets:
+    def test_tells_everything_once_however_many_look(self, run_in_threads):
+        make_prices()
+        for n in range(5):
+            agency = make_agency(f"A{n}")
+            Account.objects.filter(payer=agency).update(email=f"boss@a{n}.example")
+            of_minutes(agency)
+            budget(agency, amount=Decimal(18))
+            minutes(1000, agency=f"A{n}")
+
+        found = run_in_threads(*[lambda: check_budgets(now=noon(10))] * 4)
+        found.append(check_budgets(now=noon(10)))
+
+        assert sum(found) == 5 * 2 * 3
+        assert BudgetAlert.objects.count() == 30
+        assert Mail.objects.count() == 30
+        assert OutboxEvent.objects.filter(type__startswith="usage.").count() == 30
+        assert verify_books().findings == []
