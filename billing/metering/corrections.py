@@ -84,23 +84,38 @@ def resolve_corrections(
         n: arrival_key(fresh[n].key) if arrivals else fresh[n].key for n in concerned
     }
     counted = _counted({*victims.values(), *own.values()})
-    in_batch = {one.key: n for n, one in fresh.items()}
-    taken: set[str] = set()
-    for n, key in own.items():
-        if key in counted:
-            continue  # told before: a duplicate or a conflict, whatever it supersedes
-        victim = victims.get(n)
-        if victim is not None:
-            problem = _problem(victim, counted.get(victim), taken, known, within)
-            if problem:
-                resolved.refused[n] = problem
-                continue
-            taken.add(victim)
-            _take_back(victim, fresh[n].key, resolved, counted, in_batch, fresh, owner)
-        resolved.own.add(key)
+    new = {n: key for n, key in own.items() if key not in counted}
+    # What was told before is a duplicate or a conflict, whatever it supersedes.
+    asked = {n: victims[n] for n in new if n in victims}
+    resolved.refused.update(_refuse(asked, counted, known, within))
+    in_batch = {one.key: n for n, one in fresh.items() if n not in resolved.refused}
+    for n in new.keys() - resolved.refused.keys():
+        if n in asked:
+            _take_back(
+                asked[n], fresh[n].key, resolved, counted, in_batch, fresh, owner
+            )
+        resolved.own.add(new[n])
         if arrivals:
             resolved.reversals.append(_reversal_of(n, fresh[n], owner))
     return resolved
+
+
+def _refuse(
+    asked: Mapping[int, str],
+    counted: Mapping[str, Counted],
+    known: Known,
+    within: Collection[int] | None,
+) -> dict[int, Verdict]:
+    """Which events may not supersede what they ask for; the first to ask gets it."""
+    refused: dict[int, Verdict] = {}
+    taken: set[str] = set()
+    for n, victim in asked.items():
+        problem = _problem(victim, counted.get(victim), taken, known, within)
+        if problem:
+            refused[n] = problem
+        else:
+            taken.add(victim)
+    return refused
 
 
 def _take_back(

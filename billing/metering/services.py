@@ -27,6 +27,7 @@ from seats.errors import Refusal
 
 TRIES = 20
 CONFLICTING = rejected("conflict", "id", "This id was counted with another content.")
+TOLD_TWICE = rejected("conflict", "id", "This id was told twice at once, differently.")
 
 
 class TooBusy(Refusal):
@@ -126,9 +127,10 @@ def _try_to_count(
         within=teller.within,
         arrivals=arrivals,
     )
+    refused: dict[tuple[str, str], Verdict] = {}
     for event_id, refusal in resolved.refused.items():
-        verdicts[positions[event_id]] = refusal
-        del fresh[event_id]
+        one = fresh.pop(event_id)
+        verdicts[positions[event_id]] = refused[one.key, one.content] = refusal
     ensure_partitions({one.used_on for one in fresh.values()})
     with transaction.atomic():
         if fresh:
@@ -144,17 +146,18 @@ def _try_to_count(
         for n, said in before.items()
         if said == WAITED and not lost[n].too_old
     }
-    for n, one in lost.items():
-        verdicts[n] = _verdict_of_lost(one, before.get(n))
+    for n in lost.keys() - waited.keys():
+        verdicts[n] = _verdict_of_lost(lost[n], before.get(n), refused)
     return verdicts, waited
 
 
 def _first_of_each_key(checked: Mapping[int, Checked]) -> list[int]:
-    """Of events with one key the first; those too old are not to be counted."""
+    """Of events with one key the first that is not too old to be counted."""
     first: dict[str, int] = {}
     for n, one in checked.items():
-        first.setdefault(one.key, n)
-    return [n for n in first.values() if not checked[n].too_old]
+        if not one.too_old:
+            first.setdefault(one.key, n)
+    return [*first.values()]
 
 
 def _key(one: Checked, *, arrivals: bool) -> str:
@@ -176,10 +179,17 @@ def _batch(
     )
 
 
-def _verdict_of_lost(one: Checked, before: str | None) -> Verdict:
-    """Of an event whose key was not its own to take, by what that says."""
+def _verdict_of_lost(
+    one: Checked, before: str | None, refused: Mapping[tuple[str, str], Verdict]
+) -> Verdict:
+    """Of an event whose key was not its own to take, by what that says.
+
+    `refused` are, by key and content, those that came first and are not counted.
+    """
     if before == SAME:
         return DUPLICATE
     if before == CONFLICT:
         return CONFLICTING
-    return rejected("too_old", "occurred_at", f"{one.used_on} is closed for good.")
+    if one.too_old:
+        return rejected("too_old", "occurred_at", f"{one.used_on} is closed for good.")
+    return refused.get((one.key, one.content), TOLD_TWICE)
