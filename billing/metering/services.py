@@ -49,22 +49,28 @@ def ingest_events(
     owner: int,
     now: datetime,
     within: Collection[int] | None = None,
+    quarantining: bool = True,
 ) -> list[Verdict]:
     """Store events and their daily totals; a verdict for each.
 
     An event is counted once for ever per (owner, source, id): told again it is a
     duplicate, told differently it is rejected as a conflict. Conflicts, and events
-    that name an unknown agency or agent, are kept in quarantine. One that supersedes
-    another takes it back, once, whichever comes first. One bad event never costs a
+    that name an unknown agency or agent, are kept in quarantine, unless they come from
+    there (not `quarantining`). One that supersedes another takes it back, once, whichever comes first. One bad event never costs a
     good one. Repeating is harmless. Agencies that are not `within` these ids are
     unknown; None: all are known. Meant for up to 10,000 events. Raises TooBusy.
     """
+    if not events:
+        return []
     try:
-        return _ingest(events, owner, now, within)
+        verdicts, known = _ingest(events, owner, now, within)
     except (IntegrityError, CheckViolation) as error:
         if not _month_left(error):
             raise
-        return _ingest(events, owner, now, within)  # which knows of it, and refuses
+        verdicts, known = _ingest(events, owner, now, within)  # knows of it, refuses
+    if quarantining:
+        keep_for_a_look(events, verdicts, owner=owner, known=known)
+    return [verdicts[n] for n in range(len(events))]
 
 
 def _month_left(error: Exception) -> bool:
@@ -81,9 +87,8 @@ def _ingest(
     owner: int,
     now: datetime,
     within: Collection[int] | None,
-) -> list[Verdict]:
-    if not events:
-        return []
+) -> tuple[dict[int, Verdict], Known]:
+    """A verdict for each, by position, and what was known of the names they use."""
     teller = Teller(owner, read_known(events, now=now, within=within), within)
     results = [check_event(event, owner, teller.known) for event in events]
     verdicts = {n: one for n, one in enumerate(results) if isinstance(one, Verdict)}
@@ -92,8 +97,7 @@ def _ingest(
     verdicts |= told
     if waited:
         verdicts |= _count(waited, teller, arrivals=True)[0]
-    keep_for_a_look(events, verdicts, owner=owner, known=teller.known)
-    return [verdicts[n] for n in range(len(events))]
+    return verdicts, teller.known
 
 
 def _count(

@@ -107,6 +107,14 @@ class TestReleasing:
         assert settle(release_events, held()) == 1
         assert UsageDay.objects.get().events == 1
 
+    def test_for_a_wrong_name_keeps_the_event_once(self, sunrise):
+        use(call(agent="anna"))
+
+        assert settle(release_events, held(), agent="nobody") == 0
+
+        (row,) = held()
+        assert (row.code, row.event["agent"]) == ("unknown_agent", "anna")
+
 
 class TestConflicts:
     def test_are_counted_in_place_of_what_was_counted(self, sunrise):
