@@ -106,29 +106,43 @@ def resolve_corrections(
         n: arrival_key(fresh[n].key) if arrivals else fresh[n].key for n in concerned
     }
     remembered = _remembered({*victims.values(), *own.values()})
-    superseded = set(victims.values())
+    # What was told before is a duplicate or a conflict, whatever it supersedes.
+    new = {n: key for n, key in own.items() if key not in remembered}
+    asked = {n: victims[n] for n in new if n in victims}
+    resolved.refused.update(_refuse(asked, remembered, known, within))
+    superseded = set(asked.values())
     in_batch = {
         one.key: _reversal_of(n, one, owner)
         for n, one in fresh.items()
-        if one.key in superseded
+        if one.key in superseded and n not in resolved.refused
     }
-    taken: set[str] = set()
-    for n, key in own.items():
-        if key in remembered:
-            continue  # told before: a duplicate or a conflict, whatever it supersedes
-        victim = victims.get(n)
-        if victim is not None:
+    for n in new.keys() - resolved.refused.keys():
+        if victim := asked.get(n):
             before = remembered.get(victim)
-            problem = GONE if victim in taken else _problem(before, known, within)
-            if problem:
-                resolved.refused[n] = problem
-                continue
-            taken.add(victim)
             resolved.take_back(victim, fresh[n].key, before, in_batch.get(victim))
-        resolved.own.add(key)
+        resolved.own.add(new[n])
         if arrivals:
             resolved.reversals.append(_reversal_of(n, fresh[n], owner))
     return resolved
+
+
+def _refuse(
+    asked: Mapping[int, str],
+    remembered: Mapping[str, Remembered],
+    known: Known,
+    within: Collection[int] | None,
+) -> dict[int, Verdict]:
+    """Which events may not supersede what they ask for; the first to ask gets it."""
+    refused: dict[int, Verdict] = {}
+    taken: set[str] = set()
+    for n, victim in asked.items():
+        before = remembered.get(victim)
+        problem = GONE if victim in taken else _problem(before, known, within)
+        if problem:
+            refused[n] = problem
+        else:
+            taken.add(victim)
+    return refused
 
 
 def _problem(
@@ -137,13 +151,14 @@ def _problem(
     """Why an event cannot be superseded, if so."""
     if before is None:
         return None
+    event = before.event
+    if event and within is not None and event.agency_id not in within:
+        return UNKNOWN
     if before.waits or before.reversed:
         return GONE
-    if before.event is None:
+    if event is None:
         return FAR
-    if within is not None and before.event.agency_id not in within:
-        return UNKNOWN
-    if known.too_old(before.agency, before.event.used_on):
+    if known.too_old(before.agency, event.used_on):
         return FAR
     return None
 

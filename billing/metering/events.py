@@ -1,5 +1,6 @@
 """Usage events as they come in, and what becomes of each. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -93,11 +94,29 @@ def rejected(code: str, field: str, message: str) -> Verdict:
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_RESPELLED = re.compile(r"[0-9]e|-0\.0")  # numbers that a jsonb spells otherwise
 
 
 def properties_json(properties: Mapping[str, Any]) -> str:
-    """Properties as canonical JSON text."""
-    return _encode(properties).decode() if properties else "{}"
+    """Properties as canonical JSON text; the same when the database gave them back."""
+    if not properties:
+        return "{}"
+    text = _encode(properties).decode()
+    if _RESPELLED.search(text):
+        return _encode(_as_kept(properties)).decode()
+    return text
+
+
+def _as_kept(value: Any) -> Any:
+    """JSON as the database keeps it: no exponent, no zero below zero."""
+    if isinstance(value, float):
+        exponent = "e" in _encode(value).decode()
+        return int(value) if exponent and value.is_integer() else value or 0.0
+    if isinstance(value, Mapping):
+        return {name: _as_kept(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_kept(one) for one in value]
+    return value
 
 
 def utc_text(instant: datetime) -> str:

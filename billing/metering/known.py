@@ -4,11 +4,12 @@ A batch has many events and few names, quarters of an hour and quantities, so wh
 they share is worked out once and looked up.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from django.conf import settings
@@ -26,8 +27,10 @@ from seats.periods import ZonePeriod, local_date, month_of, next_month
 CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = date(2000, 1, 1)
 MOST_QUANTITIES = 50_000  # remembered for a rate; calls have some thousands
-QUARTER_HOUR = 900  # no zone changes its offset at a finer step in living memory
-QUARTERS = 96  # of a day
+TWO_DAYS = timedelta(days=2)
+SECONDS = 86_400  # of a day
+# Where dates are looked at: each quarter of an hour has one change, or at its start.
+LOOKS = sorted([*range(0, SECONDS, 900), *range(899, SECONDS, 900)])
 
 
 class KnownAgency(NamedTuple):
@@ -216,9 +219,9 @@ def zone_periods(zones: str) -> Sequence[ZonePeriod]:
 
 def date_of(instant: datetime, zones: str) -> date:
     """The local date of an instant, by what is known of its day in UTC."""
-    day, quarter = divmod(int(instant.timestamp()) // QUARTER_HOUR, QUARTERS)
+    day, second = divmod(int(instant.timestamp()), SECONDS)
     for start, local in _dates_in(zones, day):
-        if quarter >= start:
+        if second >= start:
             return local
     raise AssertionError("a day has a date from its start on")
 
@@ -226,28 +229,46 @@ def date_of(instant: datetime, zones: str) -> date:
 @lru_cache(maxsize=20_000)
 def _dates_in(zones: str, day: int) -> Sequence[tuple[int, date]]:
     """The local dates in a UTC day (counted from 1970), the last first, each with the
-    quarter of an hour that it starts in.
+    second that it starts in.
+
+    Clocks that are put back just after midnight begin a date again, so dates may recur.
     """
     periods = zone_periods(zones)
 
-    def date_at(quarter: int) -> date:
-        seconds = (day * QUARTERS + quarter) * QUARTER_HOUR
-        return local_date(datetime.fromtimestamp(seconds, UTC), periods)
+    def date_at(second: int) -> date:
+        instant = datetime.fromtimestamp(day * SECONDS + second, UTC)
+        return local_date(instant, periods)
 
     dates = [(0, date_at(0))]
-    for quarter in range(1, QUARTERS):
-        local = date_at(quarter)
+    for before, after in pairwise(LOOKS):
+        local = date_at(after)
         if local != dates[-1][1]:
-            dates.append((quarter, local))
+            dates.append((_first_second(local, date_at, before, after), local))
     return tuple(reversed(dates))
 
 
+def _first_second(
+    local: date, date_at: Callable[[int], date], before: int, after: int
+) -> int:
+    """When a date starts that is not yet `before` and is `after`."""
+    while after - before > 1:
+        middle = (before + after) // 2
+        if date_at(middle) == local:
+            after = middle
+        else:
+            before = middle
+    return after
+
+
 def _months_around(events: Collection[IncomingEvent]) -> set[date]:
-    """The months that the local dates of the events can be in."""
+    """The months that the local dates of the events can be in.
+
+    A date as it was told can be a day from that in UTC, and that one from the agency's.
+    """
     months: set[date] = set()
     for day in {event.occurred_at.date() for event in events}:
         months.add(month_of(day))
         if EARLIEST < day < date.max - timedelta(days=40):
-            months.add(month_of(day - timedelta(days=1)))
-            months.add(month_of(day + timedelta(days=1)))
+            months.add(month_of(day - TWO_DAYS))
+            months.add(month_of(day + TWO_DAYS))
     return months

@@ -28,6 +28,7 @@ from seats.errors import Refusal
 
 TRIES = 20
 CONFLICTING = rejected("conflict", "id", "This id was counted with another content.")
+TOLD_TWICE = rejected("conflict", "id", "This id was told twice at once, differently.")
 
 
 class TooBusy(Refusal):
@@ -49,22 +50,29 @@ def ingest_events(
     owner: int,
     now: datetime,
     within: Collection[int] | None = None,
+    quarantining: bool = True,
 ) -> list[Verdict]:
     """Store events and their daily totals; a verdict for each.
 
     An event is counted once for ever per (owner, source, id): told again it is a
     duplicate, told differently it is rejected as a conflict. Conflicts, and events
-    that name an unknown agency or agent, are kept in quarantine. One that supersedes
-    another takes it back, once, whichever comes first. One bad event never costs a
-    good one. Repeating is harmless. Agencies that are not `within` these ids are
-    unknown; None: all are known. Meant for up to 10,000 events. Raises TooBusy.
+    that name an unknown agency or agent, are kept in quarantine, unless they come from
+    there (not `quarantining`). One that supersedes another takes it back, once,
+    whichever comes first. One bad event never costs a good one. Repeating is harmless.
+    Agencies that are not `within` these ids are unknown; None: all are known. Meant
+    for up to 10,000 events. Raises TooBusy.
     """
+    if not events:
+        return []
     try:
-        return _ingest(events, owner, now, within)
+        verdicts, known = _ingest(events, owner, now, within)
     except (IntegrityError, CheckViolation) as error:
         if not _month_left(error):
             raise
-        return _ingest(events, owner, now, within)  # which knows of it, and refuses
+        verdicts, known = _ingest(events, owner, now, within)  # knows of it, refuses
+    if quarantining:
+        keep_in_quarantine(events, verdicts, owner=owner, known=known)
+    return [verdicts[n] for n in range(len(events))]
 
 
 def _month_left(error: Exception) -> bool:
@@ -81,9 +89,8 @@ def _ingest(
     owner: int,
     now: datetime,
     within: Collection[int] | None,
-) -> list[Verdict]:
-    if not events:
-        return []
+) -> tuple[dict[int, Verdict], Known]:
+    """A verdict for each, by position, and what was known of the names they use."""
     teller = Teller(owner, read_known(events, now=now, within=within), within)
     results = [check_event(event, owner, teller.known) for event in events]
     verdicts = {n: one for n, one in enumerate(results) if isinstance(one, Verdict)}
@@ -92,8 +99,7 @@ def _ingest(
     verdicts |= told
     if waited:
         verdicts |= _count(waited, teller, arrivals=True)[0]
-    keep_in_quarantine(events, verdicts, owner=owner, known=teller.known)
-    return [verdicts[n] for n in range(len(events))]
+    return verdicts, teller.known
 
 
 def _count(
@@ -127,9 +133,10 @@ def _try_to_count(
         within=teller.within,
         arrivals=arrivals,
     )
+    refused: dict[tuple[str, str], Verdict] = {}
     for event_id, refusal in resolved.refused.items():
-        verdicts[positions[event_id]] = refusal
-        del fresh[event_id]
+        one = fresh.pop(event_id)
+        verdicts[positions[event_id]] = refused[one.key, one.content] = refusal
     ensure_partitions({one.used_on for one in fresh.values()})
     with transaction.atomic():
         if fresh:
@@ -145,17 +152,18 @@ def _try_to_count(
         for n, said in before.items()
         if said == WAITED and not lost[n].too_old
     }
-    for n, one in lost.items():
-        verdicts[n] = _verdict_of_lost(one, before.get(n))
+    for n in lost.keys() - waited.keys():
+        verdicts[n] = _verdict_of_lost(lost[n], before.get(n), refused)
     return verdicts, waited
 
 
 def _first_of_each_key(checked: Mapping[int, Checked]) -> list[int]:
-    """Of events with one key the first; those too old are not to be counted."""
+    """Of events with one key the first that is not too old to be counted."""
     first: dict[str, int] = {}
     for n, one in checked.items():
-        first.setdefault(one.key, n)
-    return [n for n in first.values() if not checked[n].too_old]
+        if not one.too_old:
+            first.setdefault(one.key, n)
+    return [*first.values()]
 
 
 def _key(one: Checked, *, arrivals: bool) -> str:
@@ -177,10 +185,17 @@ def _batch(
     )
 
 
-def _verdict_of_lost(one: Checked, before: str | None) -> Verdict:
-    """Of an event whose key was not its own to take, by what that says."""
+def _verdict_of_lost(
+    one: Checked, before: str | None, refused: Mapping[tuple[str, str], Verdict]
+) -> Verdict:
+    """Of an event whose key was not its own to take, by what that says.
+
+    `refused` are, by key and content, those that came first and are not counted.
+    """
     if before == SAME:
         return DUPLICATE
     if before == CONFLICT:
         return CONFLICTING
-    return rejected("too_old", "occurred_at", f"{one.used_on} is closed for good.")
+    if one.too_old:
+        return rejected("too_old", "occurred_at", f"{one.used_on} is closed for good.")
+    return refused.get((one.key, one.content), TOLD_TWICE)

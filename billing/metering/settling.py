@@ -10,7 +10,9 @@ from billing.metering.events import LONGEST_NAME, IncomingEvent, Verdict
 from billing.metering.models import QuarantinedEvent
 from billing.metering.quarantine import event_told
 from billing.metering.services import ingest_events
+from seats.cutoffs.services import stamp_facts
 from seats.errors import Refusal
+from seats.models import Agency
 
 State = QuarantinedEvent.State
 MARK = 8  # hex digits that tell a correction's id from the id it corrects
@@ -94,10 +96,20 @@ def _settle(
     actor: str,
     now: datetime,
 ) -> int:
+    # All at once and in order, or a cut of two of them could wait for us and we for it.
+    codes = {event.agency for event in told}
+    stamp_facts(Agency.objects.filter(code__in=codes).values_list("pk", flat=True))
     verdicts: dict[int, Verdict] = {}
-    for owner in sorted({row.owner for row in held}):
-        own = [n for n, row in enumerate(held) if row.owner == owner]
-        found = ingest_events([told[n] for n in own], owner=owner, now=now)
+    # Whether one is too late is counted from when it was first received.
+    for owner, received_at in sorted({(row.owner, row.received_at) for row in held}):
+        own = [
+            n
+            for n, row in enumerate(held)
+            if (row.owner, row.received_at) == (owner, received_at)
+        ]
+        found = ingest_events(
+            [told[n] for n in own], owner=owner, now=received_at, quarantining=False
+        )
         verdicts |= dict(zip(own, found, strict=True))
     for n, row in enumerate(held):
         if verdicts[n].status == "rejected":

@@ -21,6 +21,7 @@ LONGEST_CALL = 86_400
 NAME_RULE = f"1 to {LONGEST_NAME} printable characters."
 GREATEST_QUANTITY = Decimal(10) ** 12
 SMALLEST_STEP = Decimal("0.000001")
+DEEPEST = 20  # orders of magnitude that a quantity may have, up and down
 NUL = "\\u0000"  # as JSON spells it; the database cannot store it
 FIRST_INSTANT = datetime(2000, 1, 2, tzinfo=UTC)  # it is later than that anywhere
 
@@ -90,7 +91,9 @@ def _problem_of_form(event: IncomingEvent, known: Known) -> Verdict | None:
     quantity = event.quantity
     if not quantity.is_finite() or not 0 <= quantity < GREATEST_QUANTITY:
         return rejected("bad_quantity", "quantity", "A quantity is 0 or above.")
-    if quantity % SMALLEST_STEP:
+    if abs(quantity.adjusted()) > DEEPEST or quantity != quantity.quantize(
+        SMALLEST_STEP
+    ):
         return rejected("bad_quantity", "quantity", "At most 6 decimal places.")
     if event.occurred_at > known.latest:
         return rejected("in_future", "occurred_at", "The time is still to come.")

@@ -1,11 +1,17 @@
 """Writers of events against each other and against closes, with real threads."""
 
+import time
 from decimal import Decimal
+from threading import Event
 
 import pytest
+from django.db import transaction
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering.models import EventKey, UsageDay, UsageEvent
+from billing.metering.models import EventKey, QuarantinedEvent, UsageDay, UsageEvent
+from billing.metering.services import ingest_events
+from billing.metering.settling import release_events
+from seats.cutoffs.services import BUCKETS, take_cut
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -14,6 +20,7 @@ from tests.build import (
     bill,
     call,
     make_agency,
+    make_agents,
     make_prices,
     make_seats,
     use,
@@ -84,3 +91,29 @@ class TestEvents:
 
         report = verify_books()
         assert (report.findings, report.pending_facts) == ([], 0)
+
+    def test_a_release_for_two_owners_and_a_cut_of_both_wait_in_one_order(
+        self, run_in_threads
+    ):
+        make_prices()
+        first, second = make_agency("FIRST"), make_agency("SECOND")
+        assert first.pk % BUCKETS < second.pk % BUCKETS
+        ingest_events([call("SECOND", agent="ana")], owner=0, now=APRIL_2)
+        ingest_events([call("FIRST", agent="ana")], owner=first.pk, now=APRIL_2)
+        make_agents(first, "ana")
+        make_agents(second, "ana")
+        ids = [*QuarantinedEvent.objects.values_list("pk", flat=True)]
+        begun = Event()
+
+        def cut():
+            with transaction.atomic():
+                take_cut([first.pk], closing=MARCH)
+                begun.set()
+                time.sleep(0.5)
+                take_cut([second.pk], closing=MARCH)
+
+        def release():
+            begun.wait(30)
+            return release_events(event_ids=ids, actor="staff", now=APRIL_2)
+
+        assert run_in_threads(cut, release) == [None, 2]

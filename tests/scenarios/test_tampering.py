@@ -38,7 +38,7 @@ from tests.build import (
 
 DISABLE = (
     "ALTER TABLE {table} DISABLE TRIGGER USER; {statement};"
-    " ALTER TABLE {table} ENABLE TRIGGER USER"
+    " SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE {table} ENABLE TRIGGER USER"
 )
 FIRST = "id = (SELECT min(id) FROM {table})"
 
@@ -66,6 +66,7 @@ TOUCHES = [
     ("billing_eventkey", "UPDATE {table} SET content = key WHERE event_id = (SELECT min(event_id) FROM {table})", "content_differs"),
     ("billing_eventkey", "DELETE FROM {table} WHERE event_id IS NULL", "not_superseded"),
     ("billing_eventkey", "INSERT INTO {table} VALUES (gen_random_uuid(), gen_random_uuid(), NULL, NULL)", "key_unasked"),
+    ("billing_eventkey", "INSERT INTO {table} SELECT gen_random_uuid(), content, event_id, used_on FROM {table} WHERE event_id IS NOT NULL LIMIT 1", "key_twice"),
     ("billing_usageevent", "UPDATE {table} SET supersedes = 'other' WHERE supersedes = 'told'", "not_superseded"),
     ("billing_usageevent", "UPDATE {table} SET supersedes = NULL WHERE supersedes = 'told'", "reversal_unasked"),
     ("billing_usageevent", "UPDATE {table} SET raw = raw - 1 WHERE reverses IS NOT NULL", "reversal_differs"),
@@ -315,6 +316,16 @@ class TestArchives:
 
         (finding,) = verify_everything().findings
         assert finding.code == "event_missing"
+
+    def test_a_second_key_of_an_event_in_a_file_is_named(self, archived_file):
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO billing_eventkey SELECT uuidv7(), content, event_id, used_on"
+                " FROM billing_eventkey WHERE used_on < '2026-04-01' LIMIT 1"
+            )
+
+        (finding,) = verify_everything().findings
+        assert finding.code == "key_twice"
 
     @pytest.mark.parametrize(
         "statement",

@@ -127,7 +127,7 @@ def void_document(
         document_voided.send(Document, document=document, now=now)
         document.status = Status.VOID
         document.save(update_fields=["status"])
-        publish([_voided(document, stamps, actor, reason)], now=now)
+        publish([voided_event(document, stamps, actor, reason)], now=now)
     return document
 
 
@@ -149,9 +149,10 @@ def _wake(payer_id: int, now: datetime) -> None:
     )
 
 
-def _voided(
+def voided_event(
     document: Document, stamps: dict[int, int], actor: str, reason: str
 ) -> NewEvent:
+    """How the world hears that a document was taken back."""
     kind = "credit_note" if document.kind == "correction" else "invoice"
     return NewEvent(
         document.payer_id,

@@ -45,6 +45,10 @@ KEYS_BY_MONTH = """
     SELECT date_trunc('month', used_on)::date, count(*)
     FROM billing_eventkey WHERE used_on IS NOT NULL GROUP BY 1
 """
+TWINS = """
+    SELECT event_id FROM billing_eventkey WHERE event_id IS NOT NULL
+    GROUP BY event_id HAVING count(*) > 1 ORDER BY event_id
+"""
 KEYS_OF_MONTH = """
     SELECT key, event_id FROM billing_eventkey
     WHERE used_on >= %s AND used_on < %s ORDER BY key
@@ -70,7 +74,7 @@ def check_usage(books: Books, archives: Archives) -> Iterator[Finding]:
     totals: Totals = {}
     corrections = Corrections()
     names = Names()
-    yield from _check_events(live_events(), books, names, totals, corrections)
+    live = yield from _check_events(live_events(), books, names, totals, corrections)
     away = [record.month for record in (*archives.readable, *archives.unreadable)]
     with connection.cursor() as cursor:
         cursor.execute(ORPHANS, [away])
@@ -78,11 +82,14 @@ def check_usage(books: Books, archives: Archives) -> Iterator[Finding]:
             yield Finding("event_missing", f"key {key}", "was counted and is gone")
         cursor.execute(KEYS_BY_MONTH)
         keys = dict(cursor.fetchall())
+    if live != sum(count for month, count in keys.items() if month not in away):
+        yield from _name_twins()
     for archive in archives.readable:
         read = read_events(path_of(archive))
         matched = yield from _check_events(read, books, names, totals, corrections)
         if matched != keys.get(archive.month, 0):
             yield from _name_orphans(archive)
+            yield from _name_twins()
     if not archives.unreadable:
         yield from corrections.findings()
     lost = {record.month for record in archives.unreadable}
@@ -139,6 +146,14 @@ def _name_orphans(archive: ArchivedMonth) -> Iterator[Finding]:
                 if event_id not in held:
                     message = "was counted and is gone"
                     yield Finding("event_missing", f"key {key}", message)
+
+
+def _name_twins() -> Iterator[Finding]:
+    """The events that have more keys than one, so that some id is taken for nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(TWINS)
+        for (event_id,) in cursor.fetchall():
+            yield Finding("key_twice", f"event {event_id}", "was counted as two ids")
 
 
 def _add(totals: Totals, event: EventRow) -> None:

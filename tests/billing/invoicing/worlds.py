@@ -4,7 +4,7 @@ A step is drawn as small numbers and means what it can where it stands; what the
 services refuse does not happen.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -60,7 +60,11 @@ uses = st.tuples(
     st.just("use"), agencies, days, st.integers(0, 23), st.integers(0, 2),
     st.integers(0, 400_000),
 )  # fmt: skip
-facts = st.one_of(seat_facts, seat_facts, uses, uses, zones)
+# An event that was told, and what it comes to instead.
+supersedes = st.tuples(
+    st.just("supersede"), st.integers(0, 19), st.just(0) | st.integers(0, 400_000)
+)
+facts = st.one_of(seat_facts, seat_facts, uses, uses, supersedes, zones)
 shares = st.tuples(st.just("share"), agencies, days, st.integers(1, 99), agencies)
 closes = st.tuples(st.just("close"), st.integers(0, 2))
 voids = st.tuples(st.just("void"), st.integers(0, 9))
@@ -72,6 +76,7 @@ class World:
 
     agencies: list[Agency] = field(default_factory=list)
     seats: list[Seat] = field(default_factory=list)
+    used: list[IncomingEvent] = field(default_factory=list)
     _next: int = 0
 
     def begin(self) -> "World":
@@ -171,20 +176,46 @@ class World:
 
     def _use(self, agency: int, day: int, hour: int, meter: int, much: int) -> None:
         self._next += 1
-        quantity = much % 5_000 if METERS[meter] == "voice.out" else much % 86_400
-        told = IncomingEvent(
-            source="/law",
-            id=f"event{self._next}",
-            agency=CODES[agency],
-            agent=None,
-            meter=METERS[meter],
-            quantity=Decimal(quantity),
-            occurred_at=datetime(2026, 3, 1, tzinfo=UTC)
-            + timedelta(days=day, hours=hour, minutes=30),
+        self._tell(
+            IncomingEvent(
+                source="/law",
+                id=f"event{self._next}",
+                agency=CODES[agency],
+                agent=None,
+                meter=METERS[meter],
+                quantity=_quantity(METERS[meter], much),
+                occurred_at=datetime(2026, 3, 1, tzinfo=UTC)
+                + timedelta(days=day, hours=hour, minutes=30),
+            )
         )
+
+    def _supersede(self, n: int, much: int) -> None:
+        """Count an event otherwise, or take it back; once it may be, and then no more."""
+        if not self.used:
+            raise Refusal("no event yet")
+        self._next += 1
+        chosen = self.used[n % len(self.used)]
+        self._tell(
+            replace(
+                chosen,
+                id=f"event{self._next}",
+                quantity=_quantity(chosen.meter, much),
+                supersedes=chosen.id,
+            )
+        )
+
+    def take_all_back(self) -> None:
+        """Supersede every event that still counts by one of nothing."""
+        gone = {told.supersedes for told in self.used}
+        for n, told in enumerate([*self.used]):
+            if told.id not in gone:
+                self._supersede(n, 0)
+
+    def _tell(self, told: IncomingEvent) -> None:
         (verdict,) = ingest_events([told], owner=0, now=LATEST)
         if verdict.status != "accepted":
             raise Refusal(verdict.message)
+        self.used.append(told)
 
     def _share(self, agency: int, day: int, percent: int, payer: int) -> None:
         own, other = self.agencies[agency], self.agencies[payer]
@@ -204,6 +235,10 @@ class World:
             raise Refusal("no document yet")
         chosen = documents[n % len(documents)]
         void_document(document_id=chosen.pk, actor="law", reason="law", now=LATEST)
+
+
+def _quantity(meter: str, much: int) -> Decimal:
+    return Decimal(much % 5_000 if meter == "voice.out" else much % 86_400)
 
 
 def _day(day: int) -> date:

@@ -10,7 +10,7 @@ from django.db.models import Sum
 
 from billing.invoicing.models import DocumentLine
 from billing.invoicing.verification.services import verify_books
-from billing.metering.models import EventKey, UsageDay, UsageEvent
+from billing.metering.models import EventKey, QuarantinedEvent, UsageDay, UsageEvent
 from billing.metering.services import ingest_events
 from tests.build import (
     APRIL,
@@ -92,6 +92,33 @@ class TestSuperseding:
         assert [row[3:] for row in days()] == [(1, 45, 60)]
         assert EventKey.objects.filter(event_id=None).count() == 1
         assert verify_books().findings == []
+
+    @pytest.mark.parametrize("order", [*permutations("abc")])
+    def test_takes_nothing_back_from_an_event_that_is_refused_beside_it(
+        self, sunrise, order
+    ):
+        right(call(id="x"), call(id="y", supersedes="x", quantity=Decimal(0)))
+        told = {
+            "a": call(id="a", supersedes="x", quantity=Decimal(6000)),
+            "b": call(id="b", supersedes="a", quantity=Decimal(45)),
+            "c": call(id="c", quantity=Decimal(61)),
+        }
+
+        verdicts = dict(zip(order, right(*[told[n] for n in order]), strict=True))
+
+        assert verdicts["a"] == "superseded_already"
+        assert [row[3:] for row in days()] == [(3, 106, 180)]
+        assert verify_books().findings == []
+
+    def test_refuses_an_event_told_twice_in_a_batch_for_the_same_reason(self, sunrise):
+        right(call(id="x"), call(id="y", supersedes="x"))
+        refused = call(id="a", supersedes="x")
+
+        verdicts = use(refused, refused, call(id="a"), now=APRIL_2)
+
+        assert statuses(verdicts) == [*["superseded_already"] * 2, "conflict"]
+        kept = QuarantinedEvent.objects.get()  # so that it is not lost
+        assert (kept.event["id"], kept.event["supersedes"]) == ("a", None)
 
     def test_goes_in_chains(self, sunrise):
         right(call(id="a"))

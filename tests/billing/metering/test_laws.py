@@ -137,6 +137,28 @@ def test_corrections_in_any_order_batching_and_resending_give_the_same_days(
         assert verify_books().findings == []
 
 
+# Each event may name any other: rivals, cycles and events that never come.
+webs = st.lists(st.none() | st.integers(0, 11), min_size=10, max_size=10)
+
+
+@given(webs, st.lists(st.lists(st.integers(0, 9), max_size=8), max_size=6))
+@EXAMPLES
+def test_rivals_and_cycles_of_corrections_take_back_only_what_was_counted(
+    agencies: None, web: list[int | None], batches: list[list[int]]
+) -> None:
+    named = [None if other == n else other for n, other in enumerate(web)]
+    with rolled_back():
+        for batch in batches:
+            told = [correction_of(n, named[n]) for n in batch]
+            first = ingest_events(told, owner=0, now=NOW)
+            again = ingest_events(told, owner=0, now=NOW)
+            for before, after in zip(first, again, strict=True):
+                assert (after.status == "rejected") == (before.status == "rejected")
+
+        assert all(min(row[5:]) >= 0 for row in left())
+        assert verify_books().findings == []
+
+
 def left() -> list[Any]:
     """What is left of each day when all is taken back that was."""
     rows = UsageDay.objects.values_list(

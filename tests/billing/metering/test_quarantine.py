@@ -1,5 +1,6 @@
 """Events nobody could place: held, and counted once somebody has helped."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -18,10 +19,13 @@ from billing.metering.settling import (
 from seats.models import User
 from tests.build import (
     APRIL_2,
+    MARCH,
+    bill,
     call,
     make_agency,
     make_agents,
     make_prices,
+    make_seats,
     statuses,
     use,
 )
@@ -98,6 +102,20 @@ class TestReleasing:
         again = ingest_events([told], owner=sunrise.pk, now=APRIL_2)
         assert statuses(again) == ["duplicate"]
 
+    def test_counts_what_came_in_time_however_long_it_waited(self, sunrise):
+        make_seats(sunrise, "ben")
+        use(call(agent="ana"), now=APRIL_2)
+        bill(MARCH)
+        make_agents(sunrise, "ana")
+        late = datetime(2027, 1, 2, 12, tzinfo=UTC)
+        told = call(agent="ana")
+
+        released = release_events(event_ids=ids(held()), actor="staff", now=late)
+
+        assert released == 1
+        assert UsageEvent.objects.get().received_at == APRIL_2
+        assert statuses(use(told, now=late)) == ["too_old"]
+
     def test_settles_what_came_again_by_itself(self, sunrise):
         told = call(agent="ana")
         use(told)
@@ -106,6 +124,14 @@ class TestReleasing:
 
         assert settle(release_events, held()) == 1
         assert UsageDay.objects.get().events == 1
+
+    def test_for_a_wrong_name_keeps_the_event_once(self, sunrise):
+        use(call(agent="anna"))
+
+        assert settle(release_events, held(), agent="nobody") == 0
+
+        (row,) = held()
+        assert (row.code, row.event["agent"]) == ("unknown_agent", "anna")
 
 
 class TestConflicts:

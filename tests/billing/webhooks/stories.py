@@ -1,16 +1,25 @@
 """A story in which everything is announced that can be, by the services that do it."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 
-from billing.accounts.services import set_payer_shares
+from billing.accounts.services import (
+    lift_suspension,
+    set_payer_shares,
+    suspend_outbound,
+)
+from billing.budgets.alerting import check_budgets
+from billing.budgets.services import add_budget
 from billing.invoicing.models import Document
-from billing.invoicing.services.documents import void_document
+from billing.invoicing.services.documents import void_document, voided_event
 from billing.metering.archiving import ARCHIVED, announced
 from billing.metering.models import ArchivedMonth
+from billing.payments.services.receiving import receive_payment
+from billing.payments.services.refunding import refund_payment
+from billing.pricing.models import Meter
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.agencies.services import change_zone, set_upline
 from seats.models import Agency, Seat
@@ -28,11 +37,13 @@ from tests.build import (
     MAY,
     MAY_2,
     bill,
+    call,
     documents_of,
     make_agency,
     make_agents,
     make_prices,
     make_seats,
+    use,
 )
 
 WHO: dict[str, Any] = {
@@ -48,6 +59,9 @@ def play_everything() -> None:
     sunrise, pacific = make_agency(), make_agency("PACIFIC")
     quiet = make_agency("QUIET")
     first = make_seats(quiet, "fay")
+    taken_back, paying = make_agency("BACK"), make_agency("PAYING")
+    for agency in (taken_back, paying):
+        make_seats(agency, "hal")
     set_upline(agency=pacific, upline=sunrise, on=MARCH, **WHO)
     change_zone(agency=pacific, zone="America/Denver", starts_on=APRIL, **WHO)
     change_seats(sunrise, pacific)
@@ -57,7 +71,9 @@ def play_everything() -> None:
     )  # fmt: skip
     bill(MARCH)
     exchange_a_whole_month(quiet, first)
-    correct_and_void(sunrise)
+    correct_and_void(sunrise, taken_back)
+    pay_and_refund(paying)
+    spend_and_be_stopped(paying)
     archive()
 
 
@@ -78,8 +94,8 @@ def exchange_a_whole_month(agency: Agency, seats: list[Seat]) -> None:
     make_seats(agency, "gil", on=APRIL, now=APRIL_2)
 
 
-def correct_and_void(agency: Agency) -> None:
-    """A credit note for seats that were gone, and both documents taken back."""
+def correct_and_void(agency: Agency, other: Agency) -> None:
+    """A credit note for seats that were gone; an invoice that is taken back."""
     seats = list(agency.seats.filter(removed_on=None, cancelled=False))
     gone: dict[str, Any] = {
         "on": date(2026, 3, 11),
@@ -88,12 +104,43 @@ def correct_and_void(agency: Agency) -> None:
     }
     remove_seats(seats=seats, **gone, **WHY)
     bill(APRIL)
-    for document in documents_of(agency):
-        if document.status == Document.Status.OPEN:
-            void_document(
-                document_id=document.pk, actor="somebody@example.com",
-                reason=WHY["reason"], now=MAY_2,
-            )  # fmt: skip
+    invoice = documents_of(other)[0]
+    void_document(
+        document_id=invoice.pk, actor="somebody@example.com", reason=WHY["reason"],
+        now=MAY_2,
+    )  # fmt: skip
+    # A note that covers something stays, and each covers what it corrects at once; only
+    # one from before there were payments can be taken back.
+    note = Document.objects.get(payer=agency, kind=Document.Kind.CORRECTION)
+    with transaction.atomic():
+        publish([voided_event(note, {}, "somebody@example.com", "said")], now=MAY_2)
+
+
+def pay_and_refund(agency: Agency) -> None:
+    """Money for an invoice that goes back again."""
+    payment = receive_payment(
+        payer=agency, amount=Decimal(50), currency="USD", processor="manual",
+        reference="wire 1", actor="somebody@example.com", now=MAY_2,
+    )  # fmt: skip
+    refund_payment(
+        payment=payment, amount=Decimal(50), reference="wire 2", now=MAY_2,
+        reason=WHY["reason"], actor="somebody@example.com",
+    )  # fmt: skip
+
+
+def spend_and_be_stopped(agency: Agency) -> None:
+    """A budget that is reached, one that will be, and a stop that ends."""
+    told: dict[str, Any] = {"agency": agency, "actor": "somebody@example.com"}
+    at = datetime(2026, 5, 10, 16, tzinfo=UTC)
+    used_at = at - timedelta(days=5)
+    use(call(agency.code, quantity=Decimal(6000), occurred_at=used_at), now=at)
+    add_budget(amount=Decimal(1), now=at, **told)
+    add_budget(
+        meter=Meter.objects.get(code="voice.out"), quantity=Decimal(250), now=at, **told
+    )
+    check_budgets(now=at + timedelta(hours=1))
+    suspend_outbound(reason="unpaid", now=at, **told)
+    lift_suspension(reason="paid", now=at, **told)
 
 
 def archive() -> None:
