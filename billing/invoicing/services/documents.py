@@ -17,7 +17,7 @@ from billing.invoicing.signals import document_voided, step_reached
 from billing.money import plain
 from billing.webhooks.services import NewEvent, publish
 from seats.cutoffs.services import stamp_facts
-from seats.errors import Refusal
+from seats.errors import ReasonMissing, Refusal
 
 Status = Document.Status
 
@@ -28,10 +28,6 @@ class NotADraft(Refusal):
 
 class NotVoidable(Refusal):
     code = "document_not_voidable"
-
-
-class ReasonMissing(Refusal):
-    code = "reason_missing"
 
 
 def issue_document(*, document_id: int, now: datetime) -> Document:
