@@ -28,6 +28,7 @@ from billing.payments.queries.statements import account_statement
 from billing.payments.services.receiving import MANUAL, receive_payment
 from billing.payments.services.refunding import refund_payment
 from seats.agencies.queries import zones_of
+from seats.errors import Refusal
 from seats.models import Agency
 from seats.periods import local_date
 from seats.readonly import (
@@ -68,6 +69,12 @@ class PaymentForm(AddingForm):
             actor=self.actor,
             now=timezone.now(),
         )
+
+
+class SeveralPayments(Refusal):
+    """An amount and a reference are of one refund; several would send several."""
+
+    code = "several_payments"
 
 
 class RefundForm(forms.Form):
@@ -151,8 +158,9 @@ class PaymentAdmin(AddingAdmin):
         self, request: HttpRequest, payments: QuerySet[Payment]
     ) -> HttpResponse | None:
         def work(chosen: list[Payment], told: dict[str, Any]) -> None:
-            for one in chosen:
-                refund_payment(payment=one, **acting(request), **told)
+            if len(chosen) > 1:
+                raise SeveralPayments("Refund one payment at a time.")
+            refund_payment(payment=chosen[0], **acting(request), **told)
 
         return ask_and_do(self, request, payments, RefundForm, work)
 

@@ -46,9 +46,10 @@ class OtherStream(Refusal):
 
 
 def replay_event(*, endpoint: WebhookEndpoint, event_id: UUID, now: datetime) -> int:
-    """Tell one event again, under its own id; 1, or 0 if it waits to be told anyway.
+    """Tell one event again, under its own id; 1, or 0 if it waits to be told anyway
+    or is of a type that the endpoint did not choose.
 
-    Raises UnknownEvent, also for one that the endpoint does not get.
+    Raises UnknownEvent, also for one of an agency that the endpoint does not hear.
     """
     streams = OutboxEvent.objects.filter(public_id=event_id)
     if endpoint.agency_id:
