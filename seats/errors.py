@@ -12,3 +12,9 @@ class Refusal(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
+
+
+class ReasonMissing(Refusal):
+    """What is done must say why. One class, because every room asks for reasons."""
+
+    code = "reason_missing"

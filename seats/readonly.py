@@ -49,6 +49,12 @@ class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
         return False
 
 
+class ReasonForm(forms.Form):
+    """Why."""
+
+    reason = forms.CharField(max_length=500)
+
+
 class AddingForm(forms.ModelForm):  # type: ignore[type-arg]
     """A form whose `add` calls a service; what that refuses shows at its field.
 

@@ -27,12 +27,10 @@ from seats.readonly import (
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
+    ReasonForm,
+    acting,
     ask_and_do,
 )
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(max_length=500)
 
 
 @admin.register(Account)
@@ -68,7 +66,7 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _stand(
         self, request: HttpRequest, accounts: QuerySet[Account], change: Any
     ) -> HttpResponse | None:
-        told = {"actor": request.user.get_username(), "now": timezone.now()}
+        told = acting(request)
 
         def work(chosen: list[Account], form: dict[str, Any]) -> str:
             rows = [change(agency=one.payer, **form, **told) for one in chosen]

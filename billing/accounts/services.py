@@ -15,7 +15,7 @@ from billing.accounts.models import (
 from billing.webhooks.services import NewEvent, publish
 from seats.cutoffs.models import Books
 from seats.cutoffs.services import stamp_facts
-from seats.errors import Refusal
+from seats.errors import ReasonMissing, Refusal
 from seats.models import Agency
 from seats.periods import next_month
 
@@ -29,10 +29,6 @@ class SharesNotWhole(Refusal):
 
 class MonthCutOff(Refusal):
     code = "month_cut_off"
-
-
-class ReasonMissing(Refusal):
-    code = "reason_missing"
 
 
 class OtherCurrency(Refusal):

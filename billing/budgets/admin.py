@@ -2,53 +2,32 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.services import add_budget, change_budget, remove_budget
-from seats.errors import Refusal
-from seats.readonly import ReadOnlyInline
+from seats.readonly import AddingForm, ReadOnlyInline
 
 CHANGES = ["amount", "quantity", "hard", "thresholds"]
 
 
-class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
+class BudgetForm(AddingForm):
     """Saving goes through the service, whose refusals show at the fields."""
-
-    actor = ""
 
     class Meta:
         model = Budget
         fields = ["agency", "agent", "meter", *CHANGES]
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if self.errors:
-            return cleaned
-        try:
-            self.saved = self._save(cleaned)
-        except Refusal as refusal:
-            field = refusal.field if refusal.field in self.fields else None
-            self.add_error(field, refusal.message)
-        return cleaned
-
-    def _save(self, cleaned: dict[str, Any]) -> Budget:
+    def add(self, told: dict[str, Any]) -> Budget:
         if self.instance.pk is None:
-            return add_budget(actor=self.actor, now=timezone.now(), **cleaned)
-        told = {name: cleaned[name] for name in CHANGES}
-        return change_budget(budget=self.instance, actor=self.actor, **told)
+            return add_budget(actor=self.actor, now=timezone.now(), **told)
+        changes = {name: told[name] for name in CHANGES}
+        return change_budget(budget=self.instance, actor=self.actor, **changes)
 
     def _post_clean(self) -> None:
-        """The service has checked and saved it."""
-
-    def save(self, commit: bool = True) -> Budget:  # noqa: FBT001, FBT002
-        return self.saved
-
-    def save_m2m(self) -> None:
-        """There is nothing beside the budget itself."""
+        """The service has checked it; that it is there now is no fault."""
 
 
 class MonthInline(ReadOnlyInline):

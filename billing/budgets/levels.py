@@ -11,6 +11,9 @@ from seats.periods import DAY, next_month
 # With fewer dates behind it an average says little.
 FORECAST_AFTER = 3
 FULL = 100
+# What is kept of a level: what is more, an agency may well send, and its number must
+# not keep others from being told.
+MOST = Decimal(10) ** 14 - Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ def level_of(
 ) -> Level:
     """The level of a month as of a local date; `by` says what is expected by a date."""
     last = next_month(month) - DAY
-    expected = by(last)
+    used, expected = min(used, MOST), min(by(last), MOST)
     tells = basis_of(month, today) == "elapsed" and (
         elapsed_days(month, today) >= FORECAST_AFTER
     )

@@ -31,10 +31,17 @@ from seats.agencies.queries import zones_of
 from seats.errors import Refusal
 from seats.models import Agency
 from seats.periods import local_date
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do
+from seats.readonly import (
+    AddingAdmin,
+    AddingForm,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    acting,
+    ask_and_do,
+)
 
 
-class PaymentForm(forms.ModelForm):  # type: ignore[type-arg]
+class PaymentForm(AddingForm):
     """Money that reached us by bank transfer or cheque; recorded by the service."""
 
     invoice = forms.ModelChoiceField(
@@ -45,41 +52,29 @@ class PaymentForm(forms.ModelForm):  # type: ignore[type-arg]
     method = forms.ChoiceField(
         choices=[("bank_transfer", "bank transfer"), ("cheque", "cheque")]
     )
-    actor = ""
 
     class Meta:
         model = Payment
         fields = ["payer", "amount", "reference", "method"]
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if self.errors:
-            return cleaned
-        try:
-            self.added = receive_payment(
-                payer=cleaned["payer"],
-                amount=cleaned["amount"],
-                currency=cleaned["payer"].currency,
-                processor=MANUAL,
-                reference=cleaned["reference"],
-                method=cleaned["method"],
-                document=cleaned["invoice"],
-                actor=self.actor,
-                now=timezone.now(),
-            )
-        except Refusal as refusal:
-            field = refusal.field if refusal.field in self.fields else None
-            self.add_error(field, refusal.message)
-        return cleaned
+    def add(self, told: dict[str, Any]) -> Payment:
+        return receive_payment(
+            payer=told["payer"],
+            amount=told["amount"],
+            currency=told["payer"].currency,
+            processor=MANUAL,
+            reference=told["reference"],
+            method=told["method"],
+            document=told["invoice"],
+            actor=self.actor,
+            now=timezone.now(),
+        )
 
-    def _post_clean(self) -> None:
-        """The service has checked and stored it."""
 
-    def save(self, commit: bool = True) -> Payment:  # noqa: FBT001, FBT002
-        return self.added
+class SeveralPayments(Refusal):
+    """An amount and a reference are of one refund; several would send several."""
 
-    def save_m2m(self) -> None:
-        """Nothing hangs on it."""
+    code = "several_payments"
 
 
 class RefundForm(forms.Form):
@@ -105,7 +100,7 @@ class RefundInline(ReadOnlyInline):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin):
+class PaymentAdmin(AddingAdmin):
     """Money received; adding one records a bank transfer or a cheque."""
 
     list_display = [
@@ -120,36 +115,9 @@ class PaymentAdmin(ReadOnlyAdmin):
     list_filter = ["processor", "currency"]
     search_fields = ["payer__code", "reference"]
     inlines = [AllocationInline, RefundInline]
+    adding_form = PaymentForm
+    adding_fields = ["payer", "amount", "reference", "method", "invoice"]
     actions = ["refund"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return admin.ModelAdmin.has_add_permission(self, request)
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None:
-            fields = ["payer", "amount", "reference", "method", "invoice"]
-            return [(None, {"fields": fields})]
-        return super().get_fieldsets(request, obj)
-
-    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        return self.inlines if obj else []
-
-    def get_form(
-        self,
-        request: HttpRequest,
-        obj: Any = None,
-        change: bool = False,  # noqa: FBT001, FBT002
-        **kwargs: Any,
-    ) -> Any:
-        if obj is not None:
-            return super().get_form(request, obj, change, **kwargs)
-        actor = request.user.get_username()
-        return type("AddPayment", (PaymentForm,), {"actor": actor})
-
-    def save_model(
-        self, request: HttpRequest, obj: Any, form: Any, change: Any
-    ) -> None:
-        """The form has saved it."""
 
     def get_urls(self) -> list[URLPattern]:
         statement = path(
@@ -190,10 +158,9 @@ class PaymentAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, payments: QuerySet[Payment]
     ) -> HttpResponse | None:
         def work(chosen: list[Payment], told: dict[str, Any]) -> None:
-            for one in chosen:
-                refund_payment(
-                    payment=one, actor=str(request.user), now=timezone.now(), **told
-                )
+            if len(chosen) > 1:
+                raise SeveralPayments("Refund one payment at a time.")
+            refund_payment(payment=chosen[0], **acting(request), **told)
 
         return ask_and_do(self, request, payments, RefundForm, work)
 

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from billing.metering.serializers import Plain
 from billing.payments.models import Payment
+from seats.serializers import LocalDate, Told, printable
 
 
 class PaymentOut(serializers.ModelSerializer[Payment]):
@@ -59,10 +60,10 @@ class StatementFilter(serializers.Serializer[Any]):
     """Whose, and from which local date up to, without, which."""
 
     agency = serializers.CharField(required=False, help_text="The key's own without.")
-    to = serializers.DateField(required=False, help_text="Tomorrow without.")
+    to = LocalDate(required=False, help_text="Tomorrow without.")
 
     def get_fields(self) -> dict[str, Any]:
-        first = serializers.DateField(required=False, help_text="All without.")
+        first = LocalDate(required=False, help_text="All without.")
         return {"from": first, **super().get_fields()}
 
 
@@ -73,7 +74,7 @@ class PaymentFilter(serializers.Serializer[Any]):
     processor = serializers.CharField(required=False)
 
 
-class PaymentIn(serializers.Serializer[Any]):
+class PaymentIn(Told):
     """Money that reached us outside any processor, by bank transfer or cheque."""
 
     agency = serializers.CharField(max_length=64, help_text="The payer.")
@@ -82,7 +83,9 @@ class PaymentIn(serializers.Serializer[Any]):
     reference = serializers.CharField(
         max_length=200, help_text="Counts once; sending it again is safe."
     )
-    method = serializers.CharField(max_length=64, required=False)
+    method = serializers.CharField(
+        max_length=64, required=False, validators=[printable]
+    )
     invoice = serializers.UUIDField(
         required=False, help_text="Covered first; without, the oldest open one."
     )

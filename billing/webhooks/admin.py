@@ -23,8 +23,15 @@ from billing.webhooks.models import (
     WebhookEndpoint,
 )
 from billing.webhooks.replaying import replay_event, replay_range
-from seats.errors import Refusal
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, ask_and_do, try_each
+from seats.readonly import (
+    AddingAdmin,
+    AddingForm,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    acting,
+    ask_and_do,
+    try_each,
+)
 
 
 @admin.register(OutboxEvent)
@@ -35,36 +42,16 @@ class OutboxEventAdmin(ReadOnlyAdmin):
     search_fields = ["subject", "stream__agency__code"]
 
 
-class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A new endpoint; adding it goes through the service, which tells the secret."""
-
-    actor = ""
+class EndpointForm(AddingForm):
+    """A new endpoint; its secret is told by the service, this once."""
 
     class Meta:
         model = WebhookEndpoint
         fields = ["agency", "url", "description"]
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if self.errors:
-            return cleaned
-        try:
-            self.added, self.secret = add_endpoint(
-                agency=cleaned["agency"],
-                url=cleaned["url"],
-                description=cleaned["description"],
-                actor=self.actor,
-                now=timezone.now(),
-            )
-        except Refusal as refusal:
-            raise forms.ValidationError(refusal.message) from refusal
-        return cleaned
-
-    def save(self, commit: bool = True) -> WebhookEndpoint:  # noqa: FBT001, FBT002
-        return self.added
-
-    def save_m2m(self) -> None:
-        """There is nothing more to save."""
+    def add(self, told: dict[str, Any]) -> WebhookEndpoint:
+        added, self.secret = add_endpoint(actor=self.actor, now=timezone.now(), **told)
+        return added
 
 
 class ReplayForm(forms.Form):
@@ -75,34 +62,17 @@ class ReplayForm(forms.Form):
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(ReadOnlyAdmin):
+class WebhookEndpointAdmin(AddingAdmin):
     list_display = ["url", "agency", "state", "reason", "failing_since", "deleted_at"]
     list_select_related = ["agency"]
     list_filter = ["state", ("deleted_at", admin.EmptyFieldListFilter), "agency"]
     search_fields = ["url", "description", "agency__code"]
     exclude = ["sealed_secret", "sealed_previous"]
+    adding_form = EndpointForm
+    adding_fields = EndpointForm.Meta.fields
     actions = [
         "pause", "resume", "send_test", "replay", "rotate", "delete_for_ever",
     ]  # fmt: skip
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def get_form(
-        self,
-        request: HttpRequest,
-        obj: Any = None,
-        change: bool = False,  # noqa: FBT001, FBT002
-        **kwargs: Any,
-    ) -> Any:
-        if obj is not None:
-            return super().get_form(request, obj, change, **kwargs)
-        return type("Adding", (EndpointForm,), {"actor": request.user.get_username()})
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None:
-            return [(None, {"fields": EndpointForm.Meta.fields})]
-        return super().get_fieldsets(request, obj)
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
@@ -128,7 +98,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Send a test event", permissions=["view"])
     def send_test(self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]) -> None:
-        told: dict[str, Any] = {"actor": str(request.user), "now": timezone.now()}
+        told = acting(request)
         try_each(
             self, request, rows,
             lambda row: send_test_event(endpoint=row, **told), "sent within seconds.",

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from billing.webhooks.catalogue import body_of
-from billing.webhooks.endpoints import announce_pause, rules, secrets_of
+from billing.webhooks.endpoints import announce_pauses, rules, secrets_of
 from billing.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from billing.webhooks.retries import PAUSES, pause_after, wished_pause
 from billing.webhooks.sending import Limits, Outcome, send
@@ -211,23 +211,28 @@ def _note_endpoints(results: Sequence[Result]) -> None:
         return
     locked = WebhookEndpoint.objects.select_for_update(no_key=True).order_by("pk")
     endpoints = {one.pk: one for one in locked.filter(pk__in=ids)}
-    for delivery, outcome, at in results:
-        if delivery.endpoint_id in endpoints:
-            _note(endpoints[delivery.endpoint_id], outcome, at)
+    stopped = [
+        endpoints[delivery.endpoint_id]
+        for delivery, outcome, at in results
+        if delivery.endpoint_id in endpoints
+        and _note(endpoints[delivery.endpoint_id], outcome, at)
+    ]
     WebhookEndpoint.objects.bulk_update(
         endpoints.values(), ["state", "reason", "failing_since", "quiet_until"]
     )
+    announce_pauses(stopped, now=max(at for _, _, at in results))
 
 
-def _note(endpoint: WebhookEndpoint, outcome: Outcome, at: datetime) -> None:
+def _note(endpoint: WebhookEndpoint, outcome: Outcome, at: datetime) -> bool:
+    """What an attempt says of its endpoint; whether that stops it."""
     if outcome.taken:
         endpoint.failing_since = endpoint.quiet_until = None
-        return
+        return False
     endpoint.failing_since = endpoint.failing_since or at
     if wished := wished_pause(outcome.status, outcome.headers, now=at):
         endpoint.quiet_until = at + wished
     if endpoint.state != WebhookEndpoint.State.ENABLED:
-        return
+        return False
     if outcome.status == HTTPStatus.GONE:
         endpoint.state = WebhookEndpoint.State.DISABLED
         endpoint.reason = "It answered 410 Gone."
@@ -235,5 +240,5 @@ def _note(endpoint: WebhookEndpoint, outcome: Outcome, at: datetime) -> None:
         endpoint.state = WebhookEndpoint.State.PAUSED
         endpoint.reason = "It took nothing for days."
     else:
-        return
-    announce_pause(endpoint, now=at)
+        return False
+    return True

@@ -1,6 +1,6 @@
 """What people do to endpoints: add, change, rotate, pause, resume, delete, test."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,13 @@ from seats.models import Agency
 
 State = WebhookEndpoint.State
 MOST_ENDPOINTS = 20
+# Whether an endpoint is told of an event: a test of its own, or a type it chose.
+WANTS = f"""
+    CASE WHEN event.type = '{TEST}'
+         THEN endpoint.public_id = (event.payload ->> 'endpoint')::uuid
+         ELSE endpoint.event_types = '{{}}'
+              OR event.type = ANY(endpoint.event_types) END
+"""
 
 
 class BadUrl(Refusal):
@@ -170,8 +177,15 @@ def send_test_event(*, endpoint: WebhookEndpoint, actor: str, now: datetime) -> 
         publish([NewEvent(locked.agency_id, TEST, _subject(locked), payload)], now=now)
 
 
-def announce_pause(endpoint: WebhookEndpoint, *, now: datetime) -> None:
-    """Tell its owner and the platform, in the transaction that stops it."""
+def announce_pauses(endpoints: Sequence[WebhookEndpoint], *, now: datetime) -> None:
+    """Tell their owners and the platform, in the transaction that stops them.
+
+    All at once: streams are locked in order, but only within one call.
+    """
+    publish([event for one in endpoints for event in _pause_events(one)], now=now)
+
+
+def _pause_events(endpoint: WebhookEndpoint) -> list[NewEvent]:
     since = endpoint.failing_since
     payload = {
         "endpoint": str(endpoint.public_id),
@@ -180,10 +194,7 @@ def announce_pause(endpoint: WebhookEndpoint, *, now: datetime) -> None:
         "failing_since": since and since.isoformat(),
     }
     receivers = {endpoint.agency_id: None, PLATFORM: None}
-    publish(
-        [NewEvent(one, PAUSED, _subject(endpoint), payload) for one in receivers],
-        now=now,
-    )
+    return [NewEvent(one, PAUSED, _subject(endpoint), payload) for one in receivers]
 
 
 def secrets_of(endpoint: WebhookEndpoint, *, now: datetime) -> list[str]:

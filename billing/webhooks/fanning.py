@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from billing.webhooks.catalogue import TEST
+from billing.webhooks.endpoints import WANTS
 
 BATCH = 1_000  # events of a stream in one transaction
 # Streams that are new; then those with more than was handed out.
@@ -25,7 +25,7 @@ TAKE = """
     FOR UPDATE SKIP LOCKED
 """
 # In order of the events, so that the ids of deliveries are in their order too.
-HAND_OUT = """
+HAND_OUT = f"""
     WITH events AS (
         SELECT event.id, event.type, event.subject, event.payload, stream.agency_id
         FROM billing_outboxevent AS event
@@ -40,10 +40,7 @@ HAND_OUT = """
     JOIN billing_webhookendpoint AS endpoint
       ON endpoint.deleted_at IS NULL
      AND (endpoint.agency_id IS NULL OR endpoint.agency_id = event.agency_id)
-     AND CASE WHEN event.type = %(test)s
-              THEN endpoint.public_id = (event.payload ->> 'endpoint')::uuid
-              ELSE endpoint.event_types = '{}'
-                   OR event.type = ANY(endpoint.event_types) END
+     AND {WANTS}
     ORDER BY event.id, endpoint.id
     ON CONFLICT (endpoint_id, event_id) DO NOTHING
 """
@@ -84,13 +81,7 @@ def _fan_out_batch(stream_id: int, now: datetime) -> tuple[int, bool]:
         to = min(last, row[0] + BATCH)
         cursor.execute(
             HAND_OUT,
-            {
-                "stream": stream_id,
-                "through": row[0],
-                "to": to,
-                "now": now,
-                "test": TEST,
-            },
+            {"stream": stream_id, "through": row[0], "to": to, "now": now},
         )
         made = cursor.rowcount
         cursor.execute(ADVANCE, [to, stream_id])

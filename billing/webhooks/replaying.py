@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from billing.webhooks.catalogue import TEST
+from billing.webhooks.endpoints import WANTS
 from billing.webhooks.models import (
     Delivery,
     DeliveryAttempt,
@@ -18,7 +18,7 @@ from billing.webhooks.models import (
 from seats.errors import Refusal
 from seats.models import Agency
 
-REPLAY = """
+REPLAY = f"""
     INSERT INTO billing_delivery (endpoint_id, event_id, subject, state, attempts,
                                   tries, due_at)
     SELECT endpoint.id, event.id, event.subject, 'pending', 0, 0, %(now)s
@@ -27,10 +27,7 @@ REPLAY = """
                                               AND endpoint.deleted_at IS NULL
     WHERE event.stream_id = %(stream)s
       AND event.sequence BETWEEN %(first)s AND %(last)s
-      AND CASE WHEN event.type = %(test)s
-               THEN endpoint.public_id = (event.payload ->> 'endpoint')::uuid
-               ELSE endpoint.event_types = '{}'
-                    OR event.type = ANY(endpoint.event_types) END
+      AND {WANTS}
     ORDER BY event.id
     ON CONFLICT (endpoint_id, event_id) DO UPDATE
     SET state = 'pending', tries = 0, due_at = EXCLUDED.due_at, settled_at = NULL
@@ -49,9 +46,10 @@ class OtherStream(Refusal):
 
 
 def replay_event(*, endpoint: WebhookEndpoint, event_id: UUID, now: datetime) -> int:
-    """Tell one event again, under its own id; 1, or 0 if it waits to be told anyway.
+    """Tell one event again, under its own id; 1, or 0 if it waits to be told anyway
+    or is of a type that the endpoint did not choose.
 
-    Raises UnknownEvent, also for one that the endpoint does not get.
+    Raises UnknownEvent, also for one of an agency that the endpoint does not hear.
     """
     streams = OutboxEvent.objects.filter(public_id=event_id)
     if endpoint.agency_id:
@@ -112,7 +110,6 @@ def _replay(
         "first": first,
         "last": last,
         "now": now,
-        "test": TEST,
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(REPLAY, told)

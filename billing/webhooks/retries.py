@@ -46,7 +46,7 @@ def _told_pause(told: str, now: datetime) -> timedelta:
         return timedelta(seconds=min(int(told[:9]), LONGEST_WISH.total_seconds()))
     try:
         until = parsedate_to_datetime(told)
-    except ValueError:
+    except (ValueError, OverflowError):  # numbers that no date has overflow
         return timedelta(0)
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return until - now

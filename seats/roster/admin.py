@@ -9,7 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from seats.errors import Refusal
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, acting, ask_and_do
+from seats.readonly import (
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    ReasonForm,
+    acting,
+    ask_and_do,
+)
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 from seats.roster.services import (
     Move,
@@ -60,12 +66,6 @@ class MoveForm(ChangeForm):
         widget=forms.Textarea,
         help_text="One agent a line, in the order of the seats: AGENCY agent-id.",
     )
-
-
-class ReasonForm(forms.Form):
-    """Why."""
-
-    reason = forms.CharField(max_length=500)
 
 
 @admin.register(Agent)

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from seats.agencies.models import Agency
 from seats.agencies.queries import zones_of
 from seats.cutoffs.services import stamp_facts
-from seats.errors import Refusal
+from seats.errors import ReasonMissing, Refusal
 from seats.periods import local_date
 from seats.roster.changes import Removal
 from seats.roster.models import Agent, Seat, SeatVersion
@@ -29,10 +29,6 @@ Move = tuple[Seat, Agent]  # a seat, and who holds it from a date on
 
 class TooFarBack(Refusal):
     code = "too_far_back"
-
-
-class ReasonMissing(Refusal):
-    code = "reason_missing"
 
 
 class SeatNotHeld(Refusal):

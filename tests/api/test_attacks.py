@@ -36,6 +36,10 @@ QUERIES = {
     "payments": ["limit", "cursor", "agency", "processor"],
     "statement": ["agency", "from", "to"],
     "price-list": ["currency", "month"],
+    "authorize": ["agency"],
+    "budgets": ["limit", "cursor", "agency"],
+    "webhook-endpoints": ["limit", "cursor"],
+    "webhook-events": ["limit", "cursor", "agency", "type", "since"],
 }
 # Each is wrong wherever it stands.
 WRONG = [
@@ -157,7 +161,10 @@ def test_a_cursor_is_one_that_we_gave(clients, text):
 def test_bodies_that_are_wrong_change_nothing(clients, body):
     seat = Seat.objects.get(agency__code="TOP").public_id
     before = SeatVersion.objects.count(), Agent.objects.count()
-    paths = ["agents", "seats", *(f"seats/{seat}/{action}" for action in ACTIONS)]
+    paths = [
+        "agents", "seats", *(f"seats/{seat}/{action}" for action in ACTIONS),
+        "payments", "budgets", "webhook-endpoints", "webhook-events/replay",
+    ]  # fmt: skip
     for path in paths:
         for client in clients:
             with rolled_back():

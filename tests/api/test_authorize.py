@@ -13,15 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from billing.accounts.models import AccountStanding
-from billing.accounts.services import (
-    ReasonMissing,
-    lift_suspension,
-    suspend_outbound,
-)
+from billing.accounts.services import lift_suspension, suspend_outbound
 from billing.budgets.alerting import check_budgets
 from billing.pricing.models import Meter
 from billing.webhooks.models import OutboxEvent
 from seats.agencies.services import set_upline
+from seats.errors import ReasonMissing
 from seats.keys.services import create_key
 from seats.models import User
 from seats.roster.services import hand_over_seats, remove_seats

@@ -111,6 +111,7 @@ class TestRecording:
             ({"amount": "0"}, 422), ({"amount": "NaN"}, 400), ({"amount": "1.001"}, 422),
             ({"currency": "EUR"}, 422), ({"agency": "NOBODY"}, 404),
             ({"reference": "a\0"}, 400), ({"invoice": "x"}, 400),
+            ({"invocie": "x"}, 400), ({"method": "a\u202eb"}, 400),
         ],
     )  # fmt: skip
     def test_refuses_what_cannot_be(self, platform, changes, status):
@@ -152,6 +153,11 @@ class TestStatement:
         ]
 
         assert kinds == [[], ["invoice"]]
+
+    def test_takes_dates_in_no_other_spelling(self, top):
+        for query in ("from=20260401", "to=2026-W14-3", "from=2026-4-1"):
+            answer = top.get(f"/api/v1/statement?{query}")
+            assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
 
     def test_of_an_agency_out_of_reach_is_not_there(self, top):
         for code in ("OTHER", "NOBODY"):

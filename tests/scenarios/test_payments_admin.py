@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 
-from billing.payments.models import Payment
+from billing.payments.models import Payment, Refund
 from billing.payments.services.receiving import receive_payment
 from seats.models import User
 from tests.build import (
@@ -152,3 +152,14 @@ class TestPages:
         refund = payment.refunds.get()
         assert (refund.amount, refund.actor) == (15, "staff@example.com")
         assert [d.status for d in documents_of(payment.payer)] == ["open"]
+
+    def test_refund_no_more_than_one_at_a_time(self, staff, payment):
+        (other,) = pay_many(payment.payer, 1, amount=30)
+        told = {"action": "refund", "_selected_action": [payment.pk, other.pk],
+                "apply": "1", "amount": "15", "reference": "R1",
+                "reason": "too much"}  # fmt: skip
+
+        page = staff.post(reverse("admin:billing_payment_changelist"), told)
+
+        assert "one payment at a time" in page.content.decode()
+        assert not Refund.objects.exists()

@@ -21,6 +21,7 @@ from billing.invoicing.services.previews import (
     preview_documents,
 )
 from billing.invoicing.services.runs import release_item
+from billing.invoicing.signals import documents_issued
 from billing.invoicing.verification.services import verify_books
 from seats.models import SeatVersion
 from seats.roster.services import remove_seats
@@ -64,6 +65,25 @@ class TestReview:
         assert (invoice.label, invoice.status) == ("SUNRISE-00001", "open")
         assert not BillingRun.objects.filter(finished_at=None).exists()
         assert verify_books().findings == []
+
+    def test_one_that_cannot_be_issued_keeps_no_other_waiting(self, agency):
+        other = make_agency("OTHER")
+        make_seats(other, "ben")
+        bill(MARCH, now=APRIL_2)
+
+        def refuse(payers, **_):
+            if agency.pk in payers:
+                raise NotADraft("not now")
+
+        documents_issued.connect(refuse)
+        try:
+            assert issue_due(now=APRIL_2 + REVIEW) == 1
+        finally:
+            documents_issued.disconnect(refuse)
+
+        states = [documents_of(one)[0].status for one in (agency, other)]
+        assert states == ["draft", "open"]
+        assert issue_due(now=APRIL_2 + REVIEW) == 1
 
     def test_the_next_month_waits_for_the_draft(self, agency):
         bill(APRIL, now=MAY_2)

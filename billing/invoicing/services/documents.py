@@ -1,5 +1,6 @@
 """What people do to single documents: issue, discard, void."""
 
+import logging
 from datetime import datetime
 
 from django.db import transaction
@@ -17,8 +18,9 @@ from billing.invoicing.signals import document_voided, step_reached
 from billing.money import plain
 from billing.webhooks.services import NewEvent, publish
 from seats.cutoffs.services import stamp_facts
-from seats.errors import Refusal
+from seats.errors import ReasonMissing, Refusal
 
+log = logging.getLogger(__name__)
 Status = Document.Status
 
 
@@ -28,10 +30,6 @@ class NotADraft(Refusal):
 
 class NotVoidable(Refusal):
     code = "document_not_voidable"
-
-
-class ReasonMissing(Refusal):
-    code = "reason_missing"
 
 
 def issue_document(*, document_id: int, now: datetime) -> Document:
@@ -63,12 +61,22 @@ def issue_document(*, document_id: int, now: datetime) -> Document:
 
 
 def issue_due(*, now: datetime, limit: int = 500) -> int:
-    """Issue the drafts whose review is over; how many."""
+    """Issue the drafts whose review is over; how many.
+
+    One that cannot be issued is logged and stays; the others do not wait for it.
+    """
     due = Document.objects.filter(status=Status.DRAFT, review_until__lte=now)
     ids = list(due.order_by("review_until").values_list("pk", flat=True)[:limit])
-    for document_id in ids:
+    return sum(_issue_or_log(document_id, now) for document_id in ids)
+
+
+def _issue_or_log(document_id: int, now: datetime) -> bool:
+    try:
         issue_document(document_id=document_id, now=now)
-    return len(ids)
+    except Exception:
+        log.exception("document %d cannot be issued", document_id)
+        return False
+    return True
 
 
 def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:

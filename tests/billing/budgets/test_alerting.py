@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from billing.accounts.models import Account
 from billing.budgets.alerting import check_budgets
+from billing.budgets.levels import MOST
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.services import (
     BadBudget,
@@ -86,6 +87,30 @@ class TestCheckBudgets:
         assert told() == [(MARCH, 50, "reached")]
         month = BudgetMonth.objects.get(budget=money)
         assert (month.used, month.evaluated_at) == (Decimal(9), noon(10))
+
+    def test_tells_everybody_however_much_somebody_sends(self, agency):
+        of_minutes(agency)
+        minutes(500)
+        flood = make_agency("FLOOD")
+        texts = budget(
+            flood, meter=Meter.objects.get(code="sms.segment"), quantity=Decimal(9)
+        )
+        verdicts = use(
+            *(
+                call(
+                    agency="FLOOD", agent=None, meter="sms.segment",
+                    quantity=Decimal(10**12 - 1), occurred_at=noon(1),
+                )
+                for _ in range(9)
+            ),
+            now=noon(10),
+        )  # fmt: skip
+        assert {one.status for one in verdicts} == {"accepted"}
+
+        assert check_budgets(now=noon(2)) == 4
+
+        month = BudgetMonth.objects.get(budget=texts)
+        assert (month.used, month.expected) == (9 * Decimal(10**12 - 1), MOST)
 
     def test_counts_one_agent_where_one_is_named(self, agency):
         ana, _ = make_agents(agency, "ana", "ben")

@@ -233,6 +233,26 @@ class TestRetries:
         assert sweep(clock) == 2
         assert states(endpoint) == ["delivered"] * 2
 
+    @pytest.mark.parametrize(
+        "told",
+        [
+            "Mon, 01 Jan 99999999999999 00:00:00 GMT",
+            "Mon, 01 Jan 2026 00:00:00 +99999999999999",
+            "soon",
+        ],
+    )
+    def test_do_not_believe_a_time_that_is_none(
+        self, endpoint, receiver, agency, clock, told
+    ):
+        receiver.behave = answers(503, Retry_After=told)
+        announce(agency, "a", clock=clock)
+
+        assert sweep(clock) == 1
+
+        endpoint.refresh_from_db()
+        assert endpoint.quiet_until - clock() == timedelta(seconds=30)
+        assert states(endpoint) == ["pending"]
+
     def test_end_at_once_for_a_receiver_that_is_gone(
         self, endpoint, receiver, agency, clock
     ):

@@ -2,12 +2,16 @@
 
 import msgspec
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing.webhooks.catalogue import PAUSED, data_of
+from billing.webhooks.delivering import claim_due, make_attempt, record_results
 from billing.webhooks.endpoints import (
     delete_endpoint,
     pause_endpoint,
     resume_endpoint,
+    rules,
 )
 from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import (
@@ -21,6 +25,7 @@ from billing.webhooks.replaying import (
     replay_event,
     replay_range,
 )
+from billing.webhooks.sending import Limits
 from tests.billing.webhooks.endpoints import (
     announce,
     make_endpoint,
@@ -53,6 +58,27 @@ class TestPausing:
         data = msgspec.to_builtins(data_of(PAUSED, events[0].payload))
         assert (data["endpoint"], data["state"]) == (str(endpoint.public_id), "paused")
         assert data["failing_since"] < clock().isoformat()
+
+    def test_of_several_at_once_locks_the_streams_in_one_statement(
+        self, endpoint, receiver, agency, clock
+    ):
+        other = make_agency("OTHER")
+        fan_out_due(now=clock())
+        make_endpoint(receiver, other, clock)
+        receiver.behave = answers(410)
+        for owner in (other, agency):
+            announce(owner, "a", clock=clock)
+        fan_out_due(now=clock())
+        limits = Limits(rules=rules())
+        claimed = claim_due(now=clock(), limit=9)
+        results = [make_attempt(one, limits, clock) for one in claimed]
+
+        with CaptureQueriesContext(connection) as asked:
+            record_results(results)
+
+        locks = [one for one in asked if "last_sequence FROM" in one["sql"]]
+        assert len(locks) == 1
+        assert OutboxEvent.objects.filter(type=PAUSED).count() == 4
 
     def test_holds_what_comes_and_resuming_sends_it_in_order(
         self, endpoint, receiver, agency, clock
