@@ -14,6 +14,11 @@ from billing.metering.admin import (
     UsageImportAdmin,
 )
 from billing.payments.admin import LedgerTransactionAdmin, PaymentAdmin
+from billing.payments.charging_admin import (
+    PaymentAttemptAdmin,
+    PaymentProcessorAdmin,
+    ProcessorEventAdmin,
+)
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.webhooks.admin import (
     DeliveryAdmin,
@@ -34,7 +39,10 @@ __all__ = [
     "OutboxEventAdmin",
     "PayerShareSetAdmin",
     "PaymentAdmin",
+    "PaymentAttemptAdmin",
+    "PaymentProcessorAdmin",
     "PriceListAdmin",
+    "ProcessorEventAdmin",
     "QuarantinedEventAdmin",
     "RateAdmin",
     "RunItemAdmin",

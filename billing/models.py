@@ -29,9 +29,13 @@ from billing.metering.models import (
 )
 from billing.payments.models import (
     Allocation,
+    AttemptChange,
     LedgerEntry,
     LedgerTransaction,
     Payment,
+    PaymentAttempt,
+    PaymentProcessor,
+    ProcessorEvent,
     Refund,
 )
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
@@ -49,6 +53,7 @@ __all__ = [
     "AccountStanding",
     "Allocation",
     "ArchivedMonth",
+    "AttemptChange",
     "BillingRun",
     "Budget",
     "BudgetAlert",
@@ -69,7 +74,10 @@ __all__ = [
     "PayerShare",
     "PayerShareSet",
     "Payment",
+    "PaymentAttempt",
+    "PaymentProcessor",
     "PriceList",
+    "ProcessorEvent",
     "QuarantinedEvent",
     "Rate",
     "RateTier",

@@ -9,10 +9,12 @@ from billing.metering.tasks import (
     forget_old_refusals,
     work_off_uploads,
 )
+from billing.payments.tasks import charge_invoices, work_off_answers
 from billing.webhooks.tasks import forget_attempts, hand_out_events, send_deliveries
 
 __all__ = [
     "archive_old_months",
+    "charge_invoices",
     "check_all_budgets",
     "close_due_items",
     "create_partitions",
@@ -23,5 +25,6 @@ __all__ = [
     "send_deliveries",
     "send_due_mails",
     "start_due_months",
+    "work_off_answers",
     "work_off_uploads",
 ]

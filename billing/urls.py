@@ -17,7 +17,11 @@ from billing.invoicing.views import (
     NextInvoicesView,
 )
 from billing.metering.views import UsageEventsView, UsageView
-from billing.payments.views import PaymentsView, StatementView
+from billing.payments.views import (
+    PaymentsView,
+    ProcessorWebhookView,
+    StatementView,
+)
 from billing.pricing.views import PriceListView, QuoteView
 from billing.webhooks.views import (
     EndpointsView,
@@ -46,6 +50,7 @@ urlpatterns = [
         "invoices/<uuid:public_id>/lines/<int:position>/seats", LineSeatsView.as_view()
     ),
     path("payments", PaymentsView.as_view()),
+    path("processors/<slug:code>/webhook", ProcessorWebhookView.as_view()),
     path("statement", StatementView.as_view()),
     path("authorize", AuthorizeView.as_view()),
     path("budgets", BudgetsView.as_view()),

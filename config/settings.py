@@ -191,6 +191,18 @@ WEBHOOKS: dict[str, Any] = {
     "ATTEMPTS_KEPT": timedelta(days=90),
 }
 
+CHARGES: dict[str, Any] = {
+    # Longer than a look-up and a charge together, each of a webhook's timeout.
+    "LEASE": seconds("CHARGES_LEASE_SECONDS", 120),
+    "AT_ONCE": 8,
+    "SWEEP": timedelta(seconds=45),
+    # What became of a charge is asked after these pauses, then after the last again.
+    "LOOK_UPS": [timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)],
+    # Processors keep keys for 24 hours; the rest is for clocks and slow lines.
+    "RESEND_WITHIN": timedelta(hours=23),
+    "EVENT_TRIES": 5,
+}
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["config.http.authentication.KeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["config.http.authentication.HasScope"],

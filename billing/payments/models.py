@@ -171,3 +171,160 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} {self.amount}"
+
+
+class PaymentProcessor(models.Model):
+    """Who charges payers for us: is told by webhook, and answers by webhook."""
+
+    code = models.SlugField(max_length=32, unique=True)
+    url = models.CharField(max_length=500)
+    sealed_sending = models.TextField(help_text="Signs what we tell it.")
+    sealed_receiving = models.TextField(help_text="Signs what it answers.")
+    added_by = models.CharField(max_length=200)
+    added_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class PaymentAttempt(models.Model):
+    """One try to charge an invoice; its id is the key under which it counts once.
+
+    While it is open nobody else charges the invoice, and it is not voided.
+    """
+
+    class State(models.TextChoices):
+        CREATED = "created"
+        SENT = "sent"
+        PENDING = "pending", "pending: the processor has it"
+        UNKNOWN = "unknown", "unknown: maybe charged"
+        SUCCEEDED = "succeeded"
+        DECLINED_HARD = "declined_hard", "declined for good"
+        DECLINED_SOFT = "declined_soft", "declined for now"
+        FAILED = "failed", "failed: not charged"
+
+    OPEN = ["created", "sent", "pending", "unknown"]
+
+    public_id = models.UUIDField(
+        db_default=UUID7(),
+        unique=True,
+        editable=False,
+        help_text="The idempotency key.",
+    )
+    invoice = models.ForeignKey(
+        Document, models.PROTECT, related_name="attempts", db_index=False
+    )
+    processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")
+    amount = models.DecimalField(max_digits=18, decimal_places=3)
+    currency = models.CharField(max_length=3)
+    actor = models.CharField(max_length=200)
+    requested_at = models.DateTimeField()
+    state = models.CharField(max_length=16, choices=State, default=State.CREATED)
+    changed_at = models.DateTimeField(help_text="When the state was last said.")
+    error = models.CharField(max_length=200, blank=True)
+    reference = models.CharField(
+        max_length=200, blank=True, help_text="The processor's id of the payment."
+    )
+    sends = models.IntegerField(default=0, help_text="Calls begun that may charge.")
+    lookups = models.IntegerField(default=0, help_text="Times asked what became of it.")
+    first_sent_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(help_text="During a call: the end of the lease.")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["invoice"],
+                condition=Q(state__in=["created", "sent", "pending", "unknown"]),
+                name="one_open_attempt_per_invoice",
+            ),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lt=BELOW),
+                name="an_attempt_is_an_amount",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="created", first_sent_at=None, sends=0)
+                | Q(state="failed")
+                | Q(first_sent_at__isnull=False, sends__gt=0),
+                name="an_attempt_is_counted_before_it_is_sent",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="succeeded") | ~Q(reference=""),
+                name="a_success_has_its_reference",
+            ),
+            models.UniqueConstraint(
+                fields=["processor", "reference"],
+                condition=~Q(reference=""),
+                name="a_reference_pays_for_one_attempt",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["invoice"], name="attempts_of_invoice"),
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state__in=["created", "sent", "pending", "unknown"]),
+                name="attempt_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.public_id}"
+
+
+class AttemptChange(models.Model):
+    """A state an attempt came to; written by the database with it, and appended."""
+
+    attempt = models.ForeignKey(PaymentAttempt, models.PROTECT, related_name="changes")
+    state = models.CharField(max_length=16)
+    error = models.CharField(max_length=200, blank=True)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.state
+
+
+class ProcessorEvent(models.Model):
+    """What a processor told us, as it came, once per event id; the row is the queue."""
+
+    class State(models.TextChoices):
+        RECEIVED = "received"
+        DONE = "done"
+        QUARANTINED = "quarantined"
+
+    processor = models.ForeignKey(
+        PaymentProcessor, models.PROTECT, related_name="+", db_index=False
+    )
+    event_id = models.CharField(max_length=200)
+    body = models.BinaryField()
+    received_at = models.DateTimeField()
+    state = models.CharField(max_length=16, choices=State, default=State.RECEIVED)
+    reason = models.CharField(max_length=200, blank=True, help_text="Of its state.")
+    attempt = models.ForeignKey(
+        PaymentAttempt, models.PROTECT, null=True, related_name="told"
+    )
+    tries = models.IntegerField(default=0, help_text="Begun.")
+    due_at = models.DateTimeField(help_text="While it is worked off: end of the lease.")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["processor", "event_id"], name="a_processor_event_counts_once"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state="received"),
+                name="processor_event_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.processor_id} {self.event_id}"

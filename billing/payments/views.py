@@ -6,13 +6,17 @@ from decimal import Decimal
 from django.core.exceptions import PermissionDenied
 from django.db.models import Sum, Value
 from django.db.models.functions import Coalesce
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from billing.invoicing.models import Document
-from billing.payments.models import Payment
+from billing.payments.models import Payment, PaymentProcessor
 from billing.payments.queries.statements import account_statement
 from billing.payments.serializers import (
     PaymentFilter,
@@ -21,8 +25,17 @@ from billing.payments.serializers import (
     StatementFilter,
     StatementOut,
 )
+from billing.payments.services.answers import store_event
 from billing.payments.services.receiving import MANUAL, receive_payment
+from seats.errors import Refusal
 from seats.keys.views import KeyView
+
+LARGEST_ANSWER = 512 * 1024  # bytes
+
+
+class AnswerTooLarge(Refusal):
+    code = "body_too_large"
+    status = 413
 
 
 class PaymentsView(KeyView):
@@ -104,3 +117,27 @@ class StatementView(KeyView):
             ends_on=told.get("to") or self.today(payer) + timedelta(days=1),
         )
         return Response(StatementOut(statement).data)
+
+
+class ProcessorWebhookView(APIView):
+    """Where a processor answers; its signature is its key."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    parser_classes = ()
+
+    @extend_schema(
+        operation_id="tell_outcome",
+        summary="What became of a charge, as a signed Standard Webhook",
+        request={"application/json": OpenApiTypes.OBJECT},
+        responses={204: None},
+        auth=[],
+    )
+    def post(self, request: Request, code: str) -> Response:
+        processor = get_object_or_404(PaymentProcessor, code=code)
+        body = request._request.read(LARGEST_ANSWER + 1)
+        if len(body) > LARGEST_ANSWER:
+            raise AnswerTooLarge(f"At most {LARGEST_ANSWER} bytes.")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        store_event(processor=processor, headers=headers, body=body, now=timezone.now())
+        return Response(status=204)

@@ -97,6 +97,27 @@ class PaymentRefunded(msgspec.Struct):
     refunded_at: datetime
 
 
+class PaymentAttempted(msgspec.Struct):
+    """`id` is the attempt's."""
+
+    id: UUID
+    invoice: UUID
+    amount: str
+    currency: str
+    processor: str
+
+
+class PaymentFailed(msgspec.Struct):
+    """`result` is declined_hard, declined_soft, or failed; nothing was charged."""
+
+    id: UUID
+    invoice: UUID
+    amount: str
+    currency: str
+    processor: str
+    result: str
+
+
 class StandingChanged(msgspec.Struct):
     agency: str
 
@@ -170,6 +191,10 @@ CATALOGUE: Mapping[str, EventType] = {
     "payer_shares.changed": EventType(
         "Who pays for the agency, from a date on.", PayersChanged
     ),
+    "payment.attempted": EventType(
+        "An invoice is going to be charged.", PaymentAttempted
+    ),
+    "payment.failed": EventType("An invoice could not be charged.", PaymentFailed),
     "payment.received": EventType("Money came in.", PaymentReceived),
     "payment.refunded": EventType("Money of a payment went back.", PaymentRefunded),
     "price_list.published": EventType(

@@ -2,15 +2,17 @@
 
 import base64
 import hashlib
+import hmac
 import secrets
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from cryptography.fernet import Fernet, MultiFernet
 from standardwebhooks import Webhook
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
+TOLERANCE = timedelta(minutes=5)  # on both sides of now
 
 
 def new_secret() -> str:
@@ -45,6 +47,24 @@ def signed_headers(
         "webhook-timestamp": str(int(moment.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
+
+
+def is_signed(
+    headers: Mapping[str, str], body: bytes, *, secret: str, now: datetime
+) -> bool:
+    """Whether somebody with the secret signed exactly this, within the tolerance."""
+    message, told = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not (message and told.isascii() and told.isdecimal() and len(told) <= 11):
+        return False
+    moment = datetime.fromtimestamp(int(told), UTC)
+    if abs(now - moment) > TOLERANCE:
+        return False
+    try:
+        good = Webhook(secret).sign(message, moment, body.decode()).encode()
+    except UnicodeDecodeError:
+        return False
+    given = headers.get("webhook-signature", "").encode(errors="replace").split()
+    return any(hmac.compare_digest(good, one) for one in given)
 
 
 def _box(keys: Sequence[str]) -> MultiFernet:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db.models import Q, Sum
 
 from billing.invoicing.models import Document
-from billing.payments.models import Allocation
+from billing.payments.models import Allocation, PaymentAttempt
 from billing.payments.services.posting import post_issued, post_voided
 from billing.payments.services.settling import settle_accounts
 from seats.errors import Refusal
@@ -15,6 +15,10 @@ from seats.errors import Refusal
 
 class MoneyInvolved(Refusal):
     code = "document_has_money"
+
+
+class ChargeUnderWay(Refusal):
+    code = "charge_under_way"
 
 
 def take_issued(
@@ -29,7 +33,15 @@ def take_issued(
 
 
 def take_voided(*, document: Document, now: datetime) -> None:
-    """Post the void of a locked document, in its transaction. Raises MoneyInvolved."""
+    """Post the void of a locked document, in its transaction.
+
+    Raises MoneyInvolved, and ChargeUnderWay while it may be charged.
+    """
+    open_ones = PaymentAttempt.objects.filter(
+        invoice=document, state__in=PaymentAttempt.OPEN
+    )
+    if open_ones.exists():
+        raise ChargeUnderWay(f"A charge of {document} is under way.", field="status")
     involved = Allocation.objects.filter(Q(document=document) | Q(credit_note=document))
     covered = involved.aggregate(sum=Sum("amount"))["sum"] or Decimal(0)
     if covered:

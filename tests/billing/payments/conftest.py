@@ -2,7 +2,10 @@
 
 import pytest
 
+from billing.payments.services.requesting import add_processor, request_charge
+from tests.billing.webhooks.conftest import Clock
 from tests.build import (
+    APRIL_2,
     MARCH,
     bill,
     documents_of,
@@ -32,3 +35,31 @@ def invoice(payer):
     """March of two seats: 100.00, open."""
     bill(MARCH)
     return documents_of(payer)[0]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def processor(db):
+    return add_processor(
+        code="acme", url="https://pay.example.com/hook", actor="test", now=APRIL_2
+    )[0]
+
+
+@pytest.fixture
+def charge(invoice, processor, clock):
+    """Ask for a charge of all that is owed on the invoice."""
+    return lambda: request_charge(
+        invoice=invoice, processor=processor, actor="test", now=clock()
+    )
+
+
+@pytest.fixture
+def other(db):
+    """Another processor than the one that is asked."""
+    return add_processor(
+        code="other", url="https://other.example.com", actor="test", now=APRIL_2
+    )[0]

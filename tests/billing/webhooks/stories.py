@@ -17,8 +17,11 @@ from billing.invoicing.models import Document
 from billing.invoicing.services.documents import void_document, voided_event
 from billing.metering.archiving import ARCHIVED, announced
 from billing.metering.models import ArchivedMonth
+from billing.payments.processors.port import Outcome
+from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
+from billing.payments.services.requesting import add_processor, request_charge
 from billing.pricing.models import Meter
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.agencies.services import change_zone, set_upline
@@ -73,6 +76,7 @@ def play_everything() -> None:
     exchange_a_whole_month(quiet, first)
     correct_and_void(sunrise, taken_back)
     pay_and_refund(paying)
+    charge_in_vain(paying)
     spend_and_be_stopped(paying)
     archive()
 
@@ -126,6 +130,16 @@ def pay_and_refund(agency: Agency) -> None:
         payment=payment, amount=Decimal(50), reference="wire 2", now=MAY_2,
         reason=WHY["reason"], actor="somebody@example.com",
     )  # fmt: skip
+
+
+def charge_in_vain(agency: Agency) -> None:
+    """A charge that is asked for, and certainly did not happen."""
+    told: dict[str, Any] = {"actor": "somebody@example.com", "now": MAY_2}
+    acme = add_processor(code="acme", url="https://pay.example.com", **told)[0]
+    invoice = documents_of(agency)[0]
+    attempt = request_charge(invoice=invoice, processor=acme, **told)
+    failed = Outcome("failed", reason="said on the phone")
+    take_outcome(attempt=attempt, outcome=failed, now=MAY_2)
 
 
 def spend_and_be_stopped(agency: Agency) -> None:

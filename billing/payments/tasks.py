@@ -1,0 +1,21 @@
+"""Sweeps of payments. Each is safe to run twice, and at once."""
+
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from billing.payments.services.answers import work_off_events
+from billing.payments.services.charging import charge_due
+
+
+@shared_task(name="payments.charge_due")
+def charge_invoices(**_newer: Any) -> None:
+    """Beat, every few seconds: attempts that are due, and what became of others."""
+    charge_due(clock=timezone.now)
+
+
+@shared_task(name="payments.answers_due")
+def work_off_answers(**_newer: Any) -> None:
+    """Beat, every few seconds: what processors told us."""
+    work_off_events(now=timezone.now())

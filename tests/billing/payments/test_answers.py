@@ -1,0 +1,235 @@
+"""What processors tell us: signed, kept once, worked off in any order, or set apart."""
+
+import itertools
+import json
+from datetime import timedelta
+
+import pytest
+
+from billing.payments.models import Payment, ProcessorEvent
+from billing.payments.services.answers import (
+    NotQuarantined,
+    retry_events,
+    work_off_events,
+)
+from billing.payments.services.charging import claim_calls
+from billing.payments.verification import verify_everything
+from tests.billing.payments.answering import post, signed, told_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def attempt(charge, clock):
+    """One that is sent."""
+    made = charge()
+    claim_calls(now=clock(), limit=8)
+    return made
+
+
+@pytest.fixture
+def tell(client, processor, attempt, clock):
+    """A signed answer, posted."""
+
+    def telling(kind, event_id="", at=None, **changes):
+        body = told_of(attempt, kind, **changes)
+        headers = signed(processor, body, at or clock(), event_id)
+        return post(client, processor, body, headers)
+
+    return telling
+
+
+def states():
+    return list(ProcessorEvent.objects.order_by("pk").values_list("state", flat=True))
+
+
+class TestProcessorWebhookView:
+    def test_keeps_an_event_once_and_answers_at_once(self, tell, attempt):
+        for _ in range(2):
+            answer = tell("succeeded", "evt_1", reference="ch_1")
+            assert (answer.status_code, answer.content) == (204, b"")
+
+        event = ProcessorEvent.objects.get()
+        attempt.refresh_from_db()
+        assert (event.state, attempt.state) == ("received", "sent")
+
+    @pytest.mark.parametrize("minutes", [-6, 6])
+    def test_refuses_what_was_not_signed_now(self, tell, clock, minutes):
+        answer = tell("succeeded", at=clock() + timedelta(minutes=minutes))
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "not_signed")
+        assert states() == []
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"webhook-signature": "v1"},
+            {"webhook-signature": "v1,\u00e9"},
+            {"webhook-signature": ""},
+            {"webhook-timestamp": "soon"},
+            {"webhook-timestamp": "9" * 40},
+            {"webhook-id": "another"},
+            {"webhook-id": ""},
+            {"webhook-id": "x" * 201},
+        ],
+    )
+    def test_refuses_headers_that_are_not_right(
+        self, client, processor, attempt, clock, changes
+    ):
+        body = told_of(attempt, "succeeded", reference="ch_1")
+        headers = signed(processor, body, clock()) | changes
+
+        answer = post(client, processor, body, headers)
+
+        assert answer.status_code == 400
+        assert states() == []
+
+    @pytest.mark.parametrize("body", [b"\xff\xfe", b"{}", b""])
+    def test_refuses_a_body_that_was_not_signed(
+        self, client, processor, attempt, clock, body
+    ):
+        headers = signed(processor, told_of(attempt, "succeeded"), clock())
+
+        assert post(client, processor, body, headers).status_code == 400
+
+    def test_refuses_a_body_that_is_too_large(self, client, processor):
+        answer = post(client, processor, b"x" * (512 * 1024 + 1), {})
+
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+    def test_does_not_know_other_processors(self, client, processor):
+        processor.code = "other"
+
+        assert post(client, processor, b"{}", {}).status_code == 404
+
+
+class TestWorkOffEvents:
+    def test_records_the_payment(self, tell, attempt, invoice, clock):
+        tell("succeeded", reference="ch_1")
+
+        assert work_off_events(now=clock.forward(minutes=1)) == 1
+
+        attempt.refresh_from_db()
+        invoice.refresh_from_db()
+        assert (attempt.state, invoice.status) == ("succeeded", "paid")
+        assert Payment.objects.get().reference == "ch_1"
+        assert states() == ["done"]
+        assert verify_everything().findings == []
+        assert work_off_events(now=clock.forward(minutes=1)) == 0
+
+    @pytest.mark.parametrize(
+        "order", list(itertools.permutations(["pending", "succeeded", "succeeded"]))
+    )
+    def test_minds_no_order_and_no_repetition(self, tell, attempt, clock, order):
+        for kind in order:
+            tell(kind, reference="ch_1")
+
+        work_off_events(now=clock.forward(minutes=1))
+
+        attempt.refresh_from_db()
+        assert attempt.state == "succeeded"
+        assert states() == ["done"] * 3
+        assert Payment.objects.count() == 1
+
+    @pytest.mark.parametrize(
+        ("kind", "hard", "state"),
+        [
+            ("declined", True, "declined_hard"),
+            ("declined", False, "declined_soft"),
+            ("failed", False, "failed"),
+        ],
+    )
+    def test_ends_an_attempt_that_was_not_charged(
+        self, tell, attempt, clock, kind, hard, state
+    ):
+        tell(kind, hard=hard, reason="no\0funds")
+
+        work_off_events(now=clock.forward(minutes=1))
+
+        attempt.refresh_from_db()
+        assert (attempt.state, attempt.error) == (state, "no\ufffdfunds")
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"amount": "99.99"},
+            {"amount": "NaN"},
+            {"amount": "sNaN"},
+            {"amount": "many"},
+            {"amount": 100},
+            {"currency": "EUR"},
+            {"attempt": "018f0000-0000-7000-8000-000000000000"},
+            {"attempt": "nobody"},
+            {"reference": ""},
+            {"reference": "a\0b"},
+        ],
+    )
+    def test_sets_apart_what_does_not_fit(self, tell, attempt, clock, changes):
+        tell("succeeded", **{"reference": "ch_1", **changes})
+
+        work_off_events(now=clock.forward(minutes=1))
+
+        attempt.refresh_from_db()
+        assert (attempt.state, states()) == ("sent", ["quarantined"])
+        assert ProcessorEvent.objects.get().reason
+        assert not Payment.objects.exists()
+
+    def test_sets_apart_an_end_that_contradicts(self, tell, attempt, clock):
+        tell("declined", hard=True)
+        tell("succeeded", reference="ch_1")
+
+        work_off_events(now=clock.forward(minutes=1))
+
+        attempt.refresh_from_db()
+        assert attempt.state == "declined_hard"
+        assert states() == ["done", "quarantined"]
+
+    @pytest.mark.parametrize("body", [b"[" * 100_000, b"null", b"{", b'{"type": 1}'])
+    def test_sets_apart_what_cannot_be_read(self, client, processor, clock, body):
+        headers = signed(processor, body, clock())
+        assert post(client, processor, body, headers).status_code == 204
+
+        work_off_events(now=clock.forward(minutes=1))
+
+        assert states() == ["quarantined"]
+
+    def test_does_not_take_the_answer_of_another_processor(
+        self, client, attempt, clock, other
+    ):
+        body = told_of(attempt, "succeeded", reference="ch_1")
+        post(client, other, body, signed(other, body, clock()))
+
+        work_off_events(now=clock.forward(minutes=1))
+
+        assert states() == ["quarantined"]
+
+    def test_parks_an_event_whose_every_try_crashed(self, tell, clock):
+        tell("succeeded", reference="ch_1")
+        ProcessorEvent.objects.update(tries=5)
+
+        work_off_events(now=clock.forward(minutes=1))
+
+        assert states() == ["quarantined"]
+        assert "crashed" in ProcessorEvent.objects.get().reason
+
+
+class TestRetryEvents:
+    def test_works_off_once_more(self, tell, clock, attempt):
+        tell("succeeded", reference="ch_1")
+        ProcessorEvent.objects.update(tries=5)
+        work_off_events(now=clock.forward(minutes=1))
+        events = list(ProcessorEvent.objects.all())
+
+        assert retry_events(events=events, now=clock()) == 1
+
+        work_off_events(now=clock.forward(minutes=1))
+        assert states() == ["done"]
+        with pytest.raises(NotQuarantined):
+            retry_events(events=events, now=clock())
+
+
+def test_the_body_is_kept_as_it_came(tell):
+    tell("pending")
+
+    kept = bytes(ProcessorEvent.objects.get().body)
+    assert json.loads(kept)["type"] == "payment.pending"

@@ -1,0 +1,127 @@
+"""A processor that is told by webhook: what it is told, and what its answers mean."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from standardwebhooks import Webhook
+
+from billing.payments.models import PaymentAttempt
+from billing.payments.processors.port import Charge
+from billing.payments.processors.webhook import WebhookProcessor
+from billing.payments.services.charging import charge_due
+from billing.payments.services.requesting import add_processor, request_charge
+from billing.webhooks.addresses import Rules
+from billing.webhooks.sending import Limits
+from billing.webhooks.signing import new_secret
+from tests.receivers import answers, drips, hangs, receiving, vanishes
+
+KEY = UUID("018f0000-0000-7000-8000-000000000000")
+CHARGE = Charge(
+    KEY, Decimal("100.00"), "USD", "SUNRISE", "SUNRISE-1", datetime.now(UTC), 3
+)
+
+
+@pytest.fixture
+def receiver():
+    with receiving() as one:
+        yield one
+
+
+@pytest.fixture
+def processor_of(receiver):
+    limits = Limits(seconds=0.5, rules=Rules(allow_loopback=True))
+    return WebhookProcessor(receiver.url, new_secret(), limits)
+
+
+class TestCharge:
+    def test_is_told_signed_with_the_key_and_the_same_bytes_again(
+        self, receiver, processor_of
+    ):
+        for _ in range(2):
+            at = datetime.now(UTC)
+            assert processor_of.charge(CHARGE, at=at).kind == "pending"
+
+        first, second = receiver.received
+        assert first.body == second.body
+        assert first.headers["idempotency-key"] == first.id == str(KEY)
+        told = Webhook(processor_of.secret).verify(first.body, first.headers)
+        assert told["type"] == "payment.requested"
+        assert told["data"] == {
+            "attempt": str(KEY), "amount": "100", "currency": "USD",
+            "payer": "SUNRISE", "invoice": "SUNRISE-1",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
+    def test_fails_for_certain_where_it_is_refused(
+        self, receiver, processor_of, status
+    ):
+        receiver.behave = answers(status)
+
+        assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
+
+    @pytest.mark.parametrize(
+        "behave",
+        [answers(500), answers(503), answers(408), answers(429), answers(302),
+         hangs(1), vanishes, drips("body")],
+    )  # fmt: skip
+    def test_is_unknown_for_everything_else(self, receiver, processor_of, behave):
+        receiver.behave = behave
+
+        assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
+
+    def test_fails_for_certain_where_it_may_not_go(self):
+        one = WebhookProcessor("https://127.0.0.1/hook", new_secret(), Limits())
+
+        assert one.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
+
+
+class TestLookUp:
+    def test_asks_in_a_message_of_its_own_and_is_answered_later(
+        self, receiver, processor_of
+    ):
+        assert processor_of.look_up(CHARGE, at=datetime.now(UTC)) is None
+
+        (asked,) = receiver.received
+        assert (asked.told["type"], asked.id) == ("payment.inquired", f"{KEY}-3")
+
+
+def test_a_sweep_tells_the_processor_of_the_row(receiver, invoice, clock, settings):
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOW_LOOPBACK": True}
+    processor, secret, _ = add_processor(
+        code="acme", url=receiver.url, actor="test", now=clock()
+    )
+    request_charge(invoice=invoice, processor=processor, actor="test", now=clock())
+
+    charge_due(clock=clock)
+
+    attempt = PaymentAttempt.objects.get()
+    assert attempt.state == "pending"
+    (told,) = receiver.received
+    assert Webhook(secret).verify(told.body, told.headers)["data"]["attempt"] == str(
+        attempt.public_id
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent_before", "state"), [(False, "failed"), (True, "unknown")]
+)
+def test_a_secret_that_cannot_be_read_charges_nobody(
+    receiver, invoice, clock, settings, sent_before, state
+):
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOW_LOOPBACK": True}
+    processor = add_processor(code="acme", url=receiver.url, actor="test", now=clock())[
+        0
+    ]
+    request_charge(invoice=invoice, processor=processor, actor="test", now=clock())
+    if sent_before:
+        receiver.behave = answers(500)
+        charge_due(clock=clock)
+        clock.forward(minutes=6)
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "SECRETS_KEYS": ["another"]}
+
+    charge_due(clock=clock)
+
+    assert PaymentAttempt.objects.get().state == state
+    assert len(receiver.received) == sent_before

@@ -1,0 +1,133 @@
+"""Staff add processors, ask for charges, and look at what did not fit."""
+
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.payments.models import PaymentAttempt, PaymentProcessor, ProcessorEvent
+from billing.payments.services.answers import work_off_events
+from billing.payments.services.requesting import add_processor, request_charge
+from seats.models import User
+from tests.billing.payments.answering import post, signed, told_of
+from tests.build import (
+    APRIL_2,
+    MARCH,
+    bill,
+    documents_of,
+    make_agency,
+    make_prices,
+    make_seats,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+ADD_PROCESSOR = reverse("admin:billing_paymentprocessor_add")
+ADD_ATTEMPT = reverse("admin:billing_paymentattempt_add")
+ATTEMPTS = reverse("admin:billing_paymentattempt_changelist")
+EVENTS = reverse("admin:billing_processorevent_changelist")
+
+
+@pytest.fixture
+def staff(client):
+    client.force_login(User.objects.create_superuser("staff@example.com", "x" * 12))
+    return client
+
+
+@pytest.fixture
+def invoices(settings):
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    make_prices()
+    payers = [make_agency(f"A{n}") for n in range(4)]
+    for payer in payers:
+        make_seats(payer, "ana")
+    bill(MARCH)
+    return [documents_of(payer)[0] for payer in payers]
+
+
+@pytest.fixture
+def acme(db):
+    return add_processor(
+        code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
+    )[0]
+
+
+class TestProcessors:
+    def test_are_added_and_tell_their_secrets_this_once(self, staff, db):
+        told = {"code": "acme", "url": "https://pay.example.com"}
+
+        page = staff.post(ADD_PROCESSOR, told, follow=True)
+
+        processor = PaymentProcessor.objects.get()
+        assert processor.added_by == "staff@example.com"
+        assert page.content.decode().count("whsec_") == 2
+        url = reverse("admin:billing_paymentprocessor_change", args=[processor.pk])
+        again = staff.get(url).content.decode()
+        assert "https://pay.example.com" in again
+        assert "whsec_" not in again
+        assert processor.sealed_sending not in again
+
+    @pytest.mark.parametrize(
+        "changes", [{"url": "https://10.0.0.1"}, {"code": "manual"}, {"code": "a b"}]
+    )
+    def test_are_refused_with_what_is_wrong(self, staff, changes):
+        told = {"code": "acme", "url": "https://pay.example.com", **changes}
+
+        page = staff.post(ADD_PROCESSOR, told)
+
+        assert page.context["adminform"].form.errors.keys() == changes.keys()
+        assert not PaymentProcessor.objects.exists()
+
+
+class TestAttempts:
+    def test_are_asked_for_once_at_a_time(self, staff, acme, invoices):
+        told = {"invoice": invoices[0].pk, "processor": acme.pk}
+
+        assert staff.post(ADD_ATTEMPT, told).status_code == 302
+        page = staff.post(ADD_ATTEMPT, told)
+
+        attempt = PaymentAttempt.objects.get()
+        assert (attempt.amount, attempt.actor) == (Decimal(50), "staff@example.com")
+        assert "under way" in page.content.decode()
+        url = reverse("admin:billing_paymentattempt_change", args=[attempt.pk])
+        assert str(attempt.public_id) in staff.get(url).content.decode()
+
+    def test_are_listed_in_as_many_queries_as_one(self, staff, acme, invoices):
+        counts = []
+        staff.get(ATTEMPTS)
+        for few in (invoices[:1], invoices[1:]):
+            for invoice in few:
+                request_charge(
+                    invoice=invoice, processor=acme, actor="test", now=APRIL_2
+                )
+            with CaptureQueriesContext(connection) as queries:
+                staff.get(ATTEMPTS)
+            counts.append(len(queries))
+
+        assert counts[0] == counts[1]
+
+
+class TestProcessorEvents:
+    def test_that_do_not_fit_are_shown_and_worked_off_again(
+        self, staff, acme, invoices
+    ):
+        attempt = request_charge(
+            invoice=invoices[0], processor=acme, actor="test", now=APRIL_2
+        )
+        body = told_of(attempt, "succeeded", amount="1.00", reference="ch_1")
+        post(staff, acme, body, signed(acme, body, timezone.now()))
+        work_off_events(now=timezone.now())
+        event = ProcessorEvent.objects.get()
+
+        assert "The attempt is over 50" in staff.get(EVENTS).content.decode()
+        url = reverse("admin:billing_processorevent_change", args=[event.pk])
+        assert "ch_1" in staff.get(url).content.decode()
+        action = {"action": "work_off_again", "_selected_action": [event.pk]}
+        assert "1 will be" in staff.post(EVENTS, action, follow=True).content.decode()
+        event.refresh_from_db()
+        assert event.state == "received"
+        assert "None of them" in staff.post(
+            EVENTS, action, follow=True
+        ).content.decode()  # fmt: skip
