@@ -26,7 +26,7 @@ demo: $(VENV)/installed  ## two months of a small downline, billed for real
 	$(MANAGE) demo
 
 run: setup  ## web, worker and beat on 127.0.0.1:PORT, until Ctrl-C
-	PORT=$(PORT) $(BIN)/python -m config.serve
+	exec env PORT=$(PORT) $(BIN)/python -m config.serve
 
 stop:  ## end the embedded database and broker
 	$(BIN)/python -m config.services stop

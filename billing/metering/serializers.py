@@ -74,6 +74,7 @@ class Answer(msgspec.Struct):
     results: list[Result]
 
 
+_item = msgspec.json.Decoder(msgspec.Raw)
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 _event = msgspec.json.Decoder(Event)
 _cloud = msgspec.json.Decoder(CloudEvent)
@@ -107,12 +108,12 @@ def answer_of(verdicts: Sequence[Verdict]) -> bytes:
 
 
 def _split(body: bytes) -> list[msgspec.Raw]:
-    if body.lstrip()[:1] != b"[":
-        return [msgspec.Raw(body)]
     try:
+        if body.lstrip()[:1] != b"[":
+            return [_item.decode(body)]
         return _items.decode(body)
     except _NOT_DECODED as error:
-        raise BadBody(f"Not a JSON list: {error}") from error
+        raise BadBody(f"Not JSON: {error}") from error
 
 
 def _read_event(item: msgspec.Raw, agency: str) -> IncomingEvent | Verdict:

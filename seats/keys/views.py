@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 from django.utils.functional import cached_property
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -56,8 +56,13 @@ class KeyView(GenericAPIView):  # type: ignore[type-arg]
         return rows.filter(**{f"{path}__in": self.reached})
 
     def agency(self, code: str) -> Agency:
-        """An agency within reach, the key's own without a code. Raises NotFound."""
-        if not code and self.key.agency:
+        """An agency within reach, the key's own without a code.
+
+        Raises NotFound, and ValidationError where a key of the platform names none.
+        """
+        if not code:
+            if self.key.agency is None:
+                raise ValidationError({"agency": ["Name an agency."]}, "required")
             return self.key.agency
         agency = None
         if code.isprintable():

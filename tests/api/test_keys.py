@@ -157,4 +157,5 @@ class TestReach:
         client = caller()
 
         assert client.get(f"{PREVIEW}&agency=OTHER").status_code == 200
-        assert client.get(PREVIEW).status_code == 404  # a platform has no bill
+        answer = client.get(PREVIEW)  # a platform has no bill
+        assert (answer.status_code, answer.json()["field"]) == (400, "agency")

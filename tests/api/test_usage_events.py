@@ -112,6 +112,12 @@ class TestShapes:
         ]  # fmt: skip
         assert "agnet" in told["results"][4]["message"]
 
+    @pytest.mark.parametrize("body", ['{"source": bad', '[{"source": bad', "", "nope"])
+    def test_what_is_no_json_is_refused_as_a_whole(self, sunrise, body):
+        answer = post(sunrise, body)
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_json")
+
     def test_an_empty_list_is_fine(self, sunrise):
         assert post(sunrise, []).json()["results"] == []
 

@@ -176,8 +176,8 @@ class TestBill:
                 call_command("bill", "--month=2026-03", stdout=out)
 
         assert out.getvalue() == (
-            "2026-03: 1 payers done, 0 in review, 0 parked\n"
-            "2026-03: 0 payers done, 0 in review, 0 parked\n"
+            "2026-03: 1 payers done, 0 in review, 0 parked; 1 documents\n"
+            "2026-03: 0 payers done, 0 in review, 0 parked; 0 documents\n"
         )
         assert Document.objects.count() == 1
 

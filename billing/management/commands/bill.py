@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Sum
 from django.utils import timezone
 
 from billing.invoicing.queries.plans import progress_of
@@ -62,9 +63,10 @@ class Command(BaseCommand):
                     break
                 if not taken:
                     time.sleep(0.2)
+        documents = run.items.aggregate(sum=Sum("documents"))["sum"] or 0
         self.stdout.write(
             f"{month:%Y-%m}: {counts['done']} payers done, {counts['review']} in"
-            f" review, {counts['parked']} parked"
+            f" review, {counts['parked']} parked; {documents} documents"
         )
         for item in run.items.filter(state="parked").select_related("payer"):
             self.stdout.write(
