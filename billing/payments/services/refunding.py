@@ -15,13 +15,9 @@ from billing.payments.services.posting import post_refunds
 from billing.payments.services.receiving import check_amount, check_reference
 from billing.payments.services.settling import record_moves, settle_accounts
 from billing.webhooks.services import NewEvent, publish
-from seats.errors import Refusal
+from seats.errors import ReasonMissing, Refusal
 
 ZERO = Decimal(0)
-
-
-class RefundReasonMissing(Refusal):
-    code = "reason_missing"
 
 
 class RefundDiffers(Refusal):
@@ -46,12 +42,12 @@ def refund_payment(
     What covers nothing goes first; for the rest, invoices that the payment covered
     are owed again, the latest first. One refund for ever per payment and reference:
     repeating gives the first one back. Raises BadAmount, BadReference,
-    RefundReasonMissing, RefundDiffers, MoreThanCaptured.
+    ReasonMissing, RefundDiffers, MoreThanCaptured.
     """
     check_amount(amount, payment.currency)
     check_reference(reference)
     if not reason:
-        raise RefundReasonMissing("Say why money goes back.", field="reason")
+        raise ReasonMissing("Say why money goes back.", field="reason")
     with transaction.atomic():
         lock_accounts([payment.payer_id])
         known = Refund.objects.filter(payment=payment, reference=reference).first()

@@ -71,6 +71,8 @@ class TestKeepUsedDays:
 
         remove_seats(seats=[seat], on=march(5), **BY)
 
+        assert Seat.objects.get(pk=seat.pk).removed_on == march(5)
+
     def test_holds_for_transfers_and_cancellations(self, seat):
         use_on(10)
         (to,) = make_agents(make_agency("OTHER"), "ana")
@@ -85,6 +87,8 @@ class TestKeepUsedDays:
         take_back(UsageDay.objects.get())
 
         remove_seats(seats=[seat], on=march(5), **BY)
+
+        assert Seat.objects.get(pk=seat.pk).removed_on == march(5)
 
     def test_still_minds_what_is_left_of_such_a_day(self, seat):
         use_on(10)
@@ -101,6 +105,8 @@ class TestKeepUsedDays:
         use_on(20, "ana")  # on her new seat
 
         remove_seats(seats=[seat], on=march(15), **BY)
+
+        assert Seat.objects.get(pk=seat.pk).removed_on == march(15)
 
     def test_is_not_led_astray_by_a_later_seat_of_the_agent(self, seat):
         use_on(10)

@@ -11,11 +11,11 @@ from billing.payments.services.receiving import BadAmount, receive_payment
 from billing.payments.services.refunding import (
     MoreThanCaptured,
     RefundDiffers,
-    RefundReasonMissing,
     refund_payment,
 )
 from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxEvent
+from seats.errors import ReasonMissing
 from tests.build import APRIL_2, MAY_2, documents_of
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +88,7 @@ class TestRefundPayment:
             refund(payment, 21)
 
     def test_refuses_no_reason_and_no_amount(self, payment):
-        with pytest.raises(RefundReasonMissing):
+        with pytest.raises(ReasonMissing):
             refund(payment, 20, reason="")
         with pytest.raises(BadAmount):
             refund(payment, 0)
