@@ -16,6 +16,7 @@ from billing.metering.admin import (
 from billing.payments.admin import LedgerTransactionAdmin, PaymentAdmin
 from billing.payments.charging_admin import (
     PaymentAttemptAdmin,
+    PaymentMethodAdmin,
     PaymentProcessorAdmin,
     ProcessorEventAdmin,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "PayerShareSetAdmin",
     "PaymentAdmin",
     "PaymentAttemptAdmin",
+    "PaymentMethodAdmin",
     "PaymentProcessorAdmin",
     "PriceListAdmin",
     "ProcessorEventAdmin",

@@ -195,7 +195,10 @@ CHARGES: dict[str, Any] = {
     # Longer than a look-up and a charge together, each of a webhook's timeout.
     "LEASE": seconds("CHARGES_LEASE_SECONDS", 120),
     "AT_ONCE": 8,
+    "EVENTS": 100,  # read at once
     "SWEEP": timedelta(seconds=45),
+    # Invoices of payers with a payment method are charged when they are issued.
+    "ON_ISSUE": os.environ.get("CHARGES_ON_ISSUE", "1") == "1",
     # What became of a charge is asked after these pauses, then after the last again.
     "LOOK_UPS": [timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)],
     # Processors keep keys for 24 hours; the rest is for clocks and slow lines.

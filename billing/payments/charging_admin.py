@@ -1,4 +1,4 @@
-"""Processors, attempts to charge, and what processors told us, for staff."""
+"""Processors, payment methods, attempts to charge, and what we were told, for staff."""
 
 from typing import Any
 
@@ -12,10 +12,12 @@ from billing.invoicing.models import Document
 from billing.payments.models import (
     AttemptChange,
     PaymentAttempt,
+    PaymentMethod,
     PaymentProcessor,
     ProcessorEvent,
 )
 from billing.payments.services.answers import retry_events
+from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.requesting import add_processor, request_charge
 from seats.errors import Refusal
 from seats.readonly import (
@@ -23,6 +25,8 @@ from seats.readonly import (
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
+    acting,
+    try_each,
 )
 
 
@@ -73,6 +77,38 @@ class PaymentProcessorAdmin(AddingAdmin):
         """The form has saved it; its secrets are shown this once."""
         said = "Shown this once. It checks ours with {}, and signs its own with {}."
         self.message_user(request, said.format(*form.secrets), messages.WARNING)
+
+
+class MethodForm(AddingForm):
+    """A processor that knows the payer by its code; others have pages of their own."""
+
+    class Meta:
+        model = PaymentMethod
+        fields = ["payer", "processor", "label"]
+
+    def add(self, told: dict[str, Any]) -> PaymentMethod:
+        return save_method(**told, actor=self.actor, now=timezone.now())
+
+
+@admin.register(PaymentMethod)
+class PaymentMethodAdmin(AddingAdmin):
+    """What payers are charged through; a new one takes the place of the one before."""
+
+    list_display = ["payer", "processor", "label", "saved_at", "removed_at"]
+    list_select_related = ["payer", "processor"]
+    list_filter = ["processor", ("removed_at", admin.EmptyFieldListFilter)]
+    search_fields = ["payer__code", "label"]
+    adding_form = MethodForm
+    adding_fields = ["payer", "processor", "label"]
+    actions = ["remove"]
+
+    @admin.action(description="Remove", permissions=["add"])
+    def remove(self, request: HttpRequest, rows: QuerySet[PaymentMethod]) -> None:
+        def work(method: PaymentMethod) -> None:
+            remove_method(method=method, **acting(request))
+
+        chosen = rows.select_related("payer", "processor")
+        try_each(self, request, chosen, work, "removed.")
 
 
 class ChangeInline(ReadOnlyInline):

@@ -174,12 +174,19 @@ class LedgerEntry(models.Model):
 
 
 class PaymentProcessor(models.Model):
-    """Who charges payers for us: is told by webhook, and answers by webhook."""
+    """Who charges payers for us, and tells us by webhook what became of it."""
+
+    class Kind(models.TextChoices):
+        WEBHOOK = "webhook", "told by signed webhook"
+        STRIPE = "stripe"
 
     code = models.SlugField(max_length=32, unique=True)
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.WEBHOOK)
     url = models.CharField(max_length=500)
-    sealed_sending = models.TextField(help_text="Signs what we tell it.")
-    sealed_receiving = models.TextField(help_text="Signs what it answers.")
+    sealed_sending = models.TextField(
+        help_text="Signs what we tell it, or is our key of its API."
+    )
+    sealed_receiving = models.TextField(help_text="Signs what it tells us.")
     added_by = models.CharField(max_length=200)
     added_at = models.DateTimeField()
 
@@ -188,6 +195,48 @@ class PaymentProcessor(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+
+class PaymentMethod(models.Model):
+    """What a payer is charged through: one at a time, until it is taken away.
+
+    Card numbers are never here. A processor that is told by webhook knows payers by
+    their code, and needs no reference.
+    """
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    payer = models.ForeignKey(Agency, models.PROTECT, related_name="payment_methods")
+    processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")
+    customer = models.CharField(
+        max_length=200, blank=True, help_text="The processor's id of the payer."
+    )
+    reference = models.CharField(
+        max_length=200, blank=True, help_text="The processor's id of the method."
+    )
+    label = models.CharField(
+        max_length=100, blank=True, help_text="How people know it: visa 4242, 12/2030."
+    )
+    actor = models.CharField(max_length=200)
+    saved_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["payer"],
+                condition=Q(removed_at=None),
+                name="one_method_per_payer",
+            ),
+            models.UniqueConstraint(
+                fields=["processor", "reference"],
+                condition=Q(removed_at=None) & ~Q(reference=""),
+                name="a_method_has_one_payer",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label or self.processor.code
 
 
 class PaymentAttempt(models.Model):
@@ -218,6 +267,9 @@ class PaymentAttempt(models.Model):
         Document, models.PROTECT, related_name="attempts", db_index=False
     )
     processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")
+    method = models.ForeignKey(
+        PaymentMethod, models.PROTECT, null=True, related_name="attempts"
+    )
     amount = models.DecimalField(max_digits=18, decimal_places=3)
     currency = models.CharField(max_length=3)
     actor = models.CharField(max_length=200)

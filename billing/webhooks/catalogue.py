@@ -118,6 +118,12 @@ class PaymentFailed(msgspec.Struct):
     result: str
 
 
+class MethodChanged(msgspec.Struct):
+    id: UUID
+    agency: str
+    processor: str
+
+
 class StandingChanged(msgspec.Struct):
     agency: str
 
@@ -197,6 +203,12 @@ CATALOGUE: Mapping[str, EventType] = {
     "payment.failed": EventType("An invoice could not be charged.", PaymentFailed),
     "payment.received": EventType("Money came in.", PaymentReceived),
     "payment.refunded": EventType("Money of a payment went back.", PaymentRefunded),
+    "payment_method.removed": EventType(
+        "The agency is not charged through it any more.", MethodChanged
+    ),
+    "payment_method.saved": EventType(
+        "The agency is charged through it from now on.", MethodChanged
+    ),
     "price_list.published": EventType(
         "A price list nobody can change any more.", PricesPublished
     ),

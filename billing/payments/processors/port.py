@@ -1,22 +1,48 @@
-"""What we ask of whoever charges payers. Pure.
+"""What we ask of whoever charges payers, and what it tells us. Pure.
 
-Errors do not cross this border: what goes wrong out there is an outcome.
+Errors of calls that move money do not cross this border: what goes wrong out there is an
+outcome. Listing and reading raise Unreachable, and are done again later.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 from uuid import UUID
 
+from seats.errors import Refusal
+
 Kind = Literal[
-    "pending", "succeeded", "declined_hard", "declined_soft", "failed", "unknown"
+    "pending",
+    "succeeded",
+    "declined_hard",
+    "declined_soft",
+    "failed",
+    "unknown",
+    "absent",
 ]
+
+
+class NotSigned(Refusal):
+    code = "not_signed"
+    status = 400
+
+
+class DoesNotFit(Refusal):
+    code = "does_not_fit"
+
+
+class Unreachable(Exception):
+    """The processor could not be asked just now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """An amount to charge; `key` is the same for ever, `asked` counts the look-ups."""
+    """An amount to charge; `key` is the same for ever, `asked` counts the look-ups.
+
+    `customer` and `method` are the processor's ids of the payer and of how it pays.
+    """
 
     key: UUID
     amount: Decimal
@@ -25,14 +51,29 @@ class Charge:
     invoice: str
     requested_at: datetime
     asked: int = 0
+    customer: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRequest:
+    """An amount of a payment (the processor's id of it) to give back, once per key."""
+
+    key: UUID
+    payment: str
+    amount: Decimal
+    currency: str
+    requested_at: datetime
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a charge.
+    """What became of a charge or a refund.
 
-    `failed` means: certainly not charged by this call. `unknown` is everything of which
-    that cannot be said. A success has the processor's `reference`.
+    `failed` means: certainly not done by this call. `absent`: there is none of this key,
+    and none that was sent can still arrive. `unknown` is everything of which neither can
+    be said. A success has the processor's `reference`.
     """
 
     kind: Kind
@@ -40,11 +81,111 @@ class Outcome:
     reason: str = ""
 
 
-class Processor(Protocol):
-    """One processor. Neither call raises, and each is over within its time limit."""
+@dataclass(frozen=True, slots=True)
+class ChargeTold:
+    """What became of the charge of a key."""
+
+    key: UUID
+    amount: Decimal
+    currency: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RefundTold:
+    """What became of a refund; without a key it was begun at the processor."""
+
+    key: UUID | None
+    payment: str
+    amount: Decimal
+    currency: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeTold:
+    """The payer's bank takes a payment back (`lost`), or may, or does not (`won`).
+
+    While it is `open` the money is withheld by the processor; an `inquiry` withholds
+    nothing.
+    """
+
+    payment: str
+    reference: str
+    amount: Decimal
+    currency: str
+    state: Literal["inquiry", "open", "won", "lost"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodTold:
+    """A method that a payer (by code) saved at the processor, or that is gone there."""
+
+    payer: str
+    customer: str
+    reference: str
+    label: str
+    gone: bool = False
+
+
+Fact = ChargeTold | RefundTold | DisputeTold | MethodTold
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Money that a processor says moved: what came in is positive.
+
+    `reference` is its id of the payment, the refund or the dispute.
+    """
+
+    kind: Literal["payment", "refund", "dispute"]
+    reference: str
+    amount: Decimal
+    currency: str
+    at: datetime
+
+
+class Charger(Protocol):
+    """Who charges payers. Each call is over within its time limit."""
 
     def charge(self, charge: Charge, *, at: datetime) -> Outcome:
         """Charge once per key, however often it is called."""
 
     def look_up(self, charge: Charge, *, at: datetime) -> Outcome | None:
-        """What became of it; None if that is not known there, or comes later."""
+        """What became of it; None if that cannot be said now, or comes by webhook."""
+
+
+class Processor(Charger, Protocol):
+    """One processor: it charges, and it tells us what became of it."""
+
+    def verified(
+        self, headers: Mapping[str, str], body: bytes, *, now: datetime
+    ) -> str:
+        """The id of an event it signed; headers in lower case. Raises NotSigned."""
+
+    def read(self, body: bytes) -> Sequence[Fact]:
+        """What an event says, by asking again where that is possible; maybe nothing.
+
+        Raises DoesNotFit, Unreachable.
+        """
+
+
+class Refunder(Protocol):
+    """A processor that gives money back when it is asked to."""
+
+    def refund(self, request: RefundRequest, *, at: datetime) -> Outcome:
+        """Give back once per key, however often it is called."""
+
+    def look_up_refund(self, request: RefundRequest, *, at: datetime) -> Outcome | None:
+        """What became of it, as for charges."""
+
+
+class Lister(Protocol):
+    """A processor that can be asked what happened. Both raise Unreachable."""
+
+    def events_since(self, since: datetime) -> Iterator[tuple[str, bytes]]:
+        """Ids and bodies of its events from an instant on, as its webhooks tell them."""
+
+    def moved(self, starts_at: datetime, ends_at: datetime) -> Iterator[Moved]:
+        """The money that moved in a half-open time, as it counts."""

@@ -6,7 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
+from django.db.models import Sum
 
+from billing.invoicing.models import Document
 from billing.payments.allocation import Covering, Source, Target
 from seats.arrays import array_text
 
@@ -62,6 +64,24 @@ class Position:
 
     sources: list[Source] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An invoice, and what is left to pay of it."""
+
+    document: Document
+    amount: Decimal
+
+
+def owed_on(document_ids: Collection[int]) -> dict[int, Owed]:
+    """What is left to pay, by document; where nothing is, or nothing can be, left out."""
+    rows = Document.objects.filter(
+        pk__in=document_ids, kind="invoice", status__in=["open", "uncollectible"]
+    )
+    rows = rows.select_related("payer").annotate(covered=Sum("covered_by__amount"))
+    left = {one.pk: Owed(one, one.total - (one.covered or 0)) for one in rows}
+    return {pk: owed for pk, owed in left.items() if owed.amount > 0}
 
 
 def positions_of(payer_ids: Collection[int]) -> dict[int, Position]:

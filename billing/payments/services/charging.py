@@ -17,18 +17,16 @@ from django.db import transaction
 
 from billing.invoicing.models import Document
 from billing.payments.models import PaymentAttempt, PaymentProcessor
-from billing.payments.processors.port import Charge, Outcome, Processor
-from billing.payments.processors.webhook import WebhookProcessor
+from billing.payments.processors.port import Charge, Charger, Outcome
+from billing.payments.services.connecting import connect
 from billing.payments.services.outcomes import Contradiction, pause_of, take_outcome
 from billing.payments.services.requesting import attempt_event
-from billing.webhooks.endpoints import rules
-from billing.webhooks.sending import Limits
+from billing.payments.signals import attempt_ended
 from billing.webhooks.services import publish
-from billing.webhooks.signing import unseal
 from seats.errors import Refusal
 
 Clock = Callable[[], datetime]
-Connect = Callable[[PaymentProcessor], Processor]
+Connect = Callable[[PaymentProcessor], Charger]
 State = PaymentAttempt.State
 OWED = {Document.Status.OPEN, Document.Status.UNCOLLECTIBLE}
 logger = logging.getLogger(__name__)
@@ -41,18 +39,6 @@ class Call:
     attempt: PaymentAttempt
     asks: bool
     charges: bool
-
-
-def connect(processor: PaymentProcessor) -> Processor:
-    """The processor behind a row. Raises cryptography.fernet.InvalidToken."""
-    chosen = settings.WEBHOOKS
-    limits = Limits(
-        seconds=chosen["TIMEOUT"].total_seconds(),
-        rules=rules(),
-        ca_file=chosen["CA_FILE"],
-    )
-    secret = unseal(processor.sealed_sending, chosen["SECRETS_KEYS"])
-    return WebhookProcessor(processor.url, secret, limits)
 
 
 def charge_due(*, clock: Clock, connect: Connect = connect) -> int:
@@ -81,7 +67,8 @@ def claim_calls(*, now: datetime, limit: int) -> list[Call]:
             of=("self",), no_key=True, skip_locked=True
         )
         due = rows.filter(state__in=PaymentAttempt.OPEN, due_at__lte=now)
-        due = due.select_related("invoice__payer", "processor").order_by("due_at", "pk")
+        due = due.select_related("invoice__payer", "processor", "method")
+        due = due.order_by("due_at", "pk")
         found = [_claim(attempt, now) for attempt in due[:limit]]
     return [call for call in found if call]
 
@@ -92,21 +79,15 @@ def make_call(call: Call, connect: Connect, clock: Clock) -> Outcome:
     A charge that failed for certain says nothing of those that were sent before it.
     """
     attempt = call.attempt
-    charge = Charge(
-        key=attempt.public_id,
-        amount=attempt.amount,
-        currency=attempt.currency,
-        payer=attempt.invoice.payer.code,
-        invoice=attempt.invoice.label,
-        requested_at=attempt.requested_at,
-        asked=attempt.lookups,
-    )
+    charge = _charge_of(attempt)
     try:
         processor = connect(attempt.processor)
     except InvalidToken:
         error = "ours: the secret cannot be read with our keys"
         return Outcome("unknown" if call.asks else "failed", reason=error)
     known = processor.look_up(charge, at=clock()) if call.asks else None
+    if known and known.kind == "absent":
+        known = None if call.charges else Outcome("failed", reason=known.reason)
     if known or not call.charges:
         return known or Outcome("unknown", reason=attempt.error)
     at = clock()
@@ -128,6 +109,21 @@ def record_outcome(*, call: Call, outcome: Outcome, now: datetime) -> None:
         _keep_open(call.attempt, refusal, now)
 
 
+def _charge_of(attempt: PaymentAttempt) -> Charge:
+    method = attempt.method
+    return Charge(
+        key=attempt.public_id,
+        amount=attempt.amount,
+        currency=attempt.currency,
+        payer=attempt.invoice.payer.code,
+        invoice=attempt.invoice.label,
+        requested_at=attempt.requested_at,
+        asked=attempt.lookups,
+        customer=method.customer if method else "",
+        method=method.reference if method else "",
+    )
+
+
 def _claim(attempt: PaymentAttempt, now: datetime) -> Call | None:
     """Count a call of a locked attempt; none for what is no longer owed."""
     if attempt.state == State.CREATED and attempt.invoice.status not in OWED:
@@ -136,6 +132,7 @@ def _claim(attempt: PaymentAttempt, now: datetime) -> Call | None:
         attempt.save(update_fields=["state", "error", "changed_at"])
         told = {"result": "failed", "reason": attempt.error}
         publish([attempt_event(attempt, "payment.failed", **told)], now=now)
+        attempt_ended.send(PaymentAttempt, attempt=attempt, now=now)
         return None
     asks = attempt.state != State.CREATED
     if attempt.state in {State.CREATED, State.SENT}:

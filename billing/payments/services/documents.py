@@ -9,6 +9,7 @@ from django.db.models import Q, Sum
 from billing.invoicing.models import Document
 from billing.payments.models import Allocation, PaymentAttempt
 from billing.payments.services.posting import post_issued, post_voided
+from billing.payments.services.requesting import ChargeUnderWay, charge_issued
 from billing.payments.services.settling import settle_accounts
 from seats.errors import Refusal
 
@@ -17,19 +18,16 @@ class MoneyInvolved(Refusal):
     code = "document_has_money"
 
 
-class ChargeUnderWay(Refusal):
-    code = "charge_under_way"
-
-
 def take_issued(
     *, document_ids: Sequence[int], payer_ids: Collection[int], now: datetime
 ) -> None:
-    """Post documents just issued, and use what their locked payers have to give.
+    """Post documents just issued, use what their locked payers have, charge the rest.
 
     Must be called in the transaction that issues them.
     """
     post_issued(document_ids, now=now)
     settle_accounts(payer_ids, now=now)
+    charge_issued(document_ids=document_ids, payer_ids=payer_ids, now=now)
 
 
 def take_voided(*, document: Document, now: datetime) -> None:

@@ -10,6 +10,7 @@ from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import Outcome
 from billing.payments.services.receiving import check_reference, receive_payment
 from billing.payments.services.requesting import attempt_event
+from billing.payments.signals import attempt_ended
 from billing.webhooks.services import publish
 from seats.errors import Refusal
 
@@ -87,12 +88,14 @@ def _succeed(attempt: PaymentAttempt, outcome: Outcome, now: datetime) -> None:
         method="processor",
         now=now,
     )
+    attempt_ended.send(PaymentAttempt, attempt=attempt, now=now)
 
 
 def _end(attempt: PaymentAttempt, outcome: Outcome, now: datetime) -> None:
     _move(attempt, State(outcome.kind), outcome, now)
     told = {"result": str(attempt.state), "reason": attempt.error}
     publish([attempt_event(attempt, "payment.failed", **told)], now=now)
+    attempt_ended.send(PaymentAttempt, attempt=attempt, now=now)
 
 
 def _go_on(attempt: PaymentAttempt, outcome: Outcome, now: datetime) -> None:

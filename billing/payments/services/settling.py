@@ -24,6 +24,7 @@ from billing.payments.queries.positions import (
     positions_of,
 )
 from billing.payments.services.posting import post_allocations
+from billing.payments.signals import invoices_moved
 from billing.webhooks.services import NewEvent, publish
 from seats.arrays import array_text
 
@@ -90,7 +91,15 @@ def record_moves(moves: Sequence[Move], *, now: datetime) -> None:
         cursor.execute(MOVE_STATUS, [array_text(sorted(touched))])
         moved = [pk for (pk,) in cursor.fetchall()]
     documents = Document.objects.filter(pk__in=moved, kind=Document.Kind.INVOICE)
-    publish([_status_event(one) for one in documents.order_by("pk")], now=now)
+    found = list(documents.order_by("pk"))
+    publish([_status_event(one) for one in found], now=now)
+    if found:
+        invoices_moved.send(
+            Document,
+            documents=[one.pk for one in found],
+            payers={one.payer_id for one in found},
+            now=now,
+        )
 
 
 def _before_others(targets: list[Target], first: int | None) -> list[Target]:

@@ -22,8 +22,8 @@ from billing.payments.services.charging import (
     make_call,
     record_outcome,
 )
-from billing.payments.services.documents import ChargeUnderWay
 from billing.payments.services.requesting import (
+    ChargeUnderWay,
     NothingToCharge,
     add_processor,
     request_charge,

@@ -15,10 +15,10 @@ from billing.payments.services.charging import (
     make_call,
     record_outcome,
 )
-from billing.payments.services.documents import ChargeUnderWay
 from billing.payments.services.outcomes import Contradiction, take_outcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.requesting import (
+    ChargeUnderWay,
     NothingToCharge,
     ProcessorKnown,
     add_processor,

@@ -32,7 +32,7 @@ def receiver():
 @pytest.fixture
 def processor_of(receiver):
     limits = Limits(seconds=0.5, rules=Rules(allow_loopback=True))
-    return WebhookProcessor(receiver.url, new_secret(), limits)
+    return WebhookProcessor(receiver.url, new_secret(), [], limits)
 
 
 class TestCharge:
@@ -72,7 +72,7 @@ class TestCharge:
         assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
 
     def test_fails_for_certain_where_it_may_not_go(self):
-        one = WebhookProcessor("https://127.0.0.1/hook", new_secret(), Limits())
+        one = WebhookProcessor("https://127.0.0.1/hook", new_secret(), [], Limits())
 
         assert one.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
 

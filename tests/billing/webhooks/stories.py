@@ -18,6 +18,7 @@ from billing.invoicing.services.documents import void_document, voided_event
 from billing.metering.archiving import ARCHIVED, announced
 from billing.metering.models import ArchivedMonth
 from billing.payments.processors.port import Outcome
+from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
@@ -137,7 +138,9 @@ def charge_in_vain(agency: Agency) -> None:
     told: dict[str, Any] = {"actor": "somebody@example.com", "now": MAY_2}
     acme = add_processor(code="acme", url="https://pay.example.com", **told)[0]
     invoice = documents_of(agency)[0]
-    attempt = request_charge(invoice=invoice, processor=acme, **told)
+    method = save_method(payer=agency, processor=acme, **told)
+    attempt = request_charge(invoice=invoice, **told)
+    remove_method(method=method, **told)
     failed = Outcome("failed", reason="said on the phone")
     take_outcome(attempt=attempt, outcome=failed, now=MAY_2)
 

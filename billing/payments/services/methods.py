@@ -1,0 +1,109 @@
+"""How payers are charged: saving a method, and taking it away."""
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from billing.invoicing.services.issuing import lock_accounts
+from billing.payments.models import PaymentMethod, PaymentProcessor
+from billing.payments.signals import method_saved
+from billing.webhooks.services import NewEvent, publish
+from seats.errors import Refusal
+from seats.models import Agency
+
+
+class MethodTaken(Refusal):
+    code = "method_taken"
+
+
+class NoMethod(Refusal):
+    code = "no_payment_method"
+
+
+class MethodNeedsReference(Refusal):
+    code = "method_needs_reference"
+
+
+def save_method(
+    *,
+    payer: Agency,
+    processor: PaymentProcessor,
+    actor: str,
+    now: datetime,
+    customer: str = "",
+    reference: str = "",
+    label: str = "",
+) -> PaymentMethod:
+    """From now on the payer is charged through this, and through nothing else.
+
+    The one that is current already is given back. Raises MethodNeedsReference where
+    the processor does not know payers by their code, MethodTaken where another payer
+    has it.
+    """
+    if processor.kind == PaymentProcessor.Kind.STRIPE and not (customer and reference):
+        raise MethodNeedsReference("It is saved on the processor's page.")
+    with transaction.atomic():
+        lock_accounts([payer.pk])
+        current = PaymentMethod.objects.filter(payer=payer, removed_at=None).first()
+        if current:
+            if (current.processor_id, current.reference) == (processor.pk, reference):
+                return current
+            _remove(current, actor, now)
+        method = PaymentMethod(
+            payer=payer,
+            processor=processor,
+            customer=customer,
+            reference=reference,
+            label=label[:100],
+            actor=actor,
+            saved_at=now,
+        )
+        _insert(method)
+        publish([_event(method, "payment_method.saved", actor)], now=now)
+        method_saved.send(PaymentMethod, method=method, now=now)
+    return method
+
+
+def remove_method(*, method: PaymentMethod, actor: str, now: datetime) -> None:
+    """From now on the payer is not charged through it; again is harmless."""
+    with transaction.atomic():
+        lock_accounts([method.payer_id])
+        method.refresh_from_db()
+        if method.removed_at is None:
+            _remove(method, actor, now)
+
+
+def method_of(payer_id: int) -> PaymentMethod:
+    """What a payer is charged through. Raises NoMethod."""
+    rows = PaymentMethod.objects.filter(payer=payer_id, removed_at=None)
+    method = rows.select_related("processor", "payer").first()
+    if method is None:
+        raise NoMethod("The payer has no payment method.", field="invoice")
+    return method
+
+
+def _insert(method: PaymentMethod) -> None:
+    try:
+        with transaction.atomic():
+            method.save(force_insert=True)
+    except IntegrityError as error:
+        raise MethodTaken("Another payer has this method.") from error
+    method.refresh_from_db()
+
+
+def _remove(method: PaymentMethod, actor: str, now: datetime) -> None:
+    method.removed_at = now
+    method.save(update_fields=["removed_at"])
+    publish([_event(method, "payment_method.removed", actor)], now=now)
+
+
+def _event(method: PaymentMethod, kind: str, actor: str) -> NewEvent:
+    payload = {
+        "id": str(method.public_id),
+        "agency": method.payer.code,
+        "processor": method.processor.code,
+        "label": method.label,
+        "actor": actor,
+    }
+    subject = f"payment_method:{method.public_id}"
+    return NewEvent(method.payer_id, kind, subject, payload)

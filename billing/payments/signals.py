@@ -1,0 +1,13 @@
+"""What payments say while they work; a refusal of who listens undoes it.
+
+`attempt_ended` (`attempt`, `now`): it succeeded, was declined or failed. `method_saved`
+(`method`, `now`): a payer has a new one. `invoices_moved` (`documents`: their ids,
+`payers`: their ids, `now`): invoices became paid, or open again. All are sent inside the
+transaction, with the payers locked.
+"""
+
+from django.dispatch import Signal
+
+attempt_ended = Signal()
+method_saved = Signal()
+invoices_moved = Signal()

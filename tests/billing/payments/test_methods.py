@@ -1,0 +1,180 @@
+"""How payers are charged: one method at a time, and what is issued is charged by it."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from billing.payments.models import PaymentAttempt, PaymentMethod
+from billing.payments.services.methods import (
+    MethodNeedsReference,
+    MethodTaken,
+    NoMethod,
+    remove_method,
+    save_method,
+)
+from billing.payments.services.receiving import receive_payment
+from billing.payments.services.requesting import request_charge
+from billing.webhooks.models import OutboxEvent
+from tests.build import APRIL_2, MARCH, bill, documents_of, make_agency, make_seats
+
+pytestmark = pytest.mark.django_db
+TOLD: dict[str, Any] = {"actor": "test", "now": APRIL_2}
+
+
+def current(payer):
+    return PaymentMethod.objects.get(payer=payer, removed_at=None)
+
+
+def told():
+    kinds = OutboxEvent.objects.filter(type__startswith="payment_method")
+    return list(kinds.order_by("pk").values_list("type", flat=True))
+
+
+class TestSaveMethod:
+    def test_takes_the_place_of_the_one_before(self, payer, processor, other):
+        first = save_method(payer=payer, processor=processor, **TOLD)
+        second = save_method(payer=payer, processor=other, **TOLD)
+
+        first.refresh_from_db()
+        assert first.removed_at == APRIL_2
+        assert current(payer) == second
+        assert told() == [
+            "payment_method.saved", "payment_method.removed", "payment_method.saved",
+        ]  # fmt: skip
+
+    def test_gives_the_current_one_back(self, payer, processor):
+        one = save_method(payer=payer, processor=processor, **TOLD)
+
+        assert save_method(payer=payer, processor=processor, **TOLD) == one
+        assert told() == ["payment_method.saved"]
+
+    def test_refuses_what_another_payer_has(self, payer, processor):
+        card = {"processor": processor, "customer": "cus_1", "reference": "pm_1"}
+        save_method(payer=payer, **card, **TOLD)
+
+        with pytest.raises(MethodTaken):
+            save_method(payer=make_agency("OTHER"), **card, **TOLD)
+
+    def test_refuses_a_card_nobody_knows(self, payer, processor):
+        processor.kind = "stripe"
+
+        with pytest.raises(MethodNeedsReference):
+            save_method(payer=payer, processor=processor, **TOLD)
+
+
+class TestRemoveMethod:
+    def test_leaves_the_payer_without_and_is_harmless_again(self, payer, processor):
+        one = save_method(payer=payer, processor=processor, **TOLD)
+        for _ in range(2):
+            remove_method(method=one, **TOLD)
+
+        assert told() == ["payment_method.saved", "payment_method.removed"]
+        assert not PaymentMethod.objects.filter(removed_at=None).exists()
+
+    def test_cannot_be_undone_by_anybody(self, payer, processor):
+        one = save_method(payer=payer, processor=processor, **TOLD)
+        remove_method(method=one, **TOLD)
+
+        with pytest.raises(IntegrityError, match="stays so"), transaction.atomic():
+            PaymentMethod.objects.filter(pk=one.pk).update(removed_at=None)
+
+
+class TestRequestCharge:
+    def test_is_by_the_method_of_the_payer(self, payer, invoice, processor):
+        method = save_method(payer=payer, processor=processor, **TOLD)
+
+        attempt = request_charge(invoice=invoice, **TOLD)
+
+        assert (attempt.method, attempt.processor) == (method, processor)
+
+    def test_needs_a_method_where_no_processor_is_named(self, invoice):
+        with pytest.raises(NoMethod):
+            request_charge(invoice=invoice, **TOLD)
+
+    def test_is_never_by_the_method_of_another(self, payer, invoice, processor):
+        stranger = save_method(payer=make_agency("OTHER"), processor=processor, **TOLD)
+        attempt = request_charge(invoice=invoice, processor=processor, **TOLD)
+        PaymentAttempt.objects.filter(pk=attempt.pk).update(state="failed")
+        attempt.method = stranger
+
+        with pytest.raises(IntegrityError, match="of the payer"), transaction.atomic():
+            PaymentAttempt.objects.bulk_create([copy_of(attempt)])
+
+
+def copy_of(attempt):
+    names = ["invoice", "processor", "method", "amount", "currency", "actor"]
+    moments = dict.fromkeys(["requested_at", "changed_at", "due_at"], APRIL_2)
+    return PaymentAttempt(**{name: getattr(attempt, name) for name in names}, **moments)
+
+
+class TestChargeIssued:
+    def test_charges_what_is_issued_at_once(self, payer, processor):
+        method = save_method(payer=payer, processor=processor, **TOLD)
+
+        bill(MARCH)
+
+        attempt = PaymentAttempt.objects.get()
+        invoice = documents_of(payer)[0]
+        assert (attempt.invoice, attempt.method) == (invoice, method)
+        assert (attempt.amount, attempt.actor) == (invoice.total, "autopay")
+
+    def test_charges_only_what_credit_does_not_cover(self, payer, processor):
+        save_method(payer=payer, processor=processor, **TOLD)
+        receive_payment(
+            payer=payer, amount=Decimal(30), currency="USD", processor="manual",
+            reference="w", now=APRIL_2 - timedelta(days=9),
+        )  # fmt: skip
+
+        bill(MARCH)
+
+        assert PaymentAttempt.objects.get().amount == 70
+
+    def test_charges_nothing_where_credit_covers_all(self, payer, processor):
+        save_method(payer=payer, processor=processor, **TOLD)
+        receive_payment(
+            payer=payer, amount=Decimal(300), currency="USD", processor="manual",
+            reference="w", now=APRIL_2 - timedelta(days=9),
+        )  # fmt: skip
+
+        bill(MARCH)
+
+        assert not PaymentAttempt.objects.exists()
+
+    def test_charges_nobody_without_a_method(self, payer):
+        bill(MARCH)
+
+        assert not PaymentAttempt.objects.exists()
+
+    def test_may_be_turned_off(self, payer, processor, settings):
+        settings.CHARGES = {**settings.CHARGES, "ON_ISSUE": False}
+        save_method(payer=payer, processor=processor, **TOLD)
+
+        bill(MARCH)
+
+        assert not PaymentAttempt.objects.exists()
+
+    def test_asks_once_for_the_methods_of_many_payers(self, payer, processor):
+        other = make_agency("OTHER")
+        make_seats(other, "cyd")
+        for one in (payer, other):
+            save_method(payer=one, processor=processor, **TOLD)
+        with connection.execute_wrapper(counting := Counting()):
+            bill(MARCH)
+
+        assert PaymentAttempt.objects.count() == 2
+        assert counting.of("billing_paymentmethod") == 1
+
+
+class Counting:
+    def __init__(self):
+        self.statements = []
+
+    def __call__(self, execute, sql, params, many, context):
+        self.statements.append(sql)
+        return execute(sql, params, many, context)
+
+    def of(self, table):
+        return sum(table in one and one.startswith("SELECT") for one in self.statements)
