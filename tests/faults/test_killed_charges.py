@@ -1,5 +1,6 @@
 """A worker killed with -9 while a processor has its charge, and another one after it."""
 
+import threading
 import time
 from typing import Any
 
@@ -8,7 +9,9 @@ from celery import Celery
 from django.test import Client
 from django.utils import timezone
 
+from billing.invoicing.models import Document
 from billing.payments.models import Payment, PaymentAttempt
+from billing.payments.services.answers import work_off_events
 from billing.payments.services.requesting import add_processor, request_charge
 from billing.payments.verification import verify_everything
 from tests.billing.payments.answering import post, signed, told_of
@@ -21,9 +24,10 @@ from tests.build import (
     make_seats,
 )
 from tests.receivers import answers, hangs, receiving
+from tests.reference_processor import ReferenceProcessor
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
-SECONDS = 60
+SECONDS, KILLS, INVOICES = 100, 30, 45
 QUICK = {
     "WEBHOOKS_ALLOW_LOOPBACK": "1",
     "WEBHOOKS_TIMEOUT_SECONDS": "3",
@@ -41,6 +45,55 @@ def until(happened):
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+class Killer:
+    """Kills who is charging, once the card is charged and before anybody knows."""
+
+    def __init__(self):
+        self.kills, self.victim, self.lock = 0, None, threading.Lock()
+
+    def __call__(self):
+        with self.lock:
+            if self.kills < KILLS and self.victim:
+                self.kills += self.victim.kill_children()
+
+
+def test_thirty_killed_between_charge_and_commit_charge_nobody_twice(
+    fresh_database, worker, broker, settings
+):
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOW_LOOPBACK": True}
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    make_prices()
+    for number in range(INVOICES):
+        make_seats(make_agency(f"A{number}"), "ana")
+    bill(MARCH)
+    told: dict[str, Any] = {"actor": "test", "now": timezone.now()}
+    killer = Killer()
+    with receiving() as receiver:
+        row, checks, signs = add_processor(code="acme", url=receiver.url, **told)
+        fake = ReferenceProcessor(checks, signs, lambda *_: None, charged=killer)
+        receiver.behave = fake
+        for invoice in Document.objects.all():
+            request_charge(invoice=invoice, processor=row, **told)
+        quicker = {"WEBHOOKS_TIMEOUT_SECONDS": "1", "CHARGES_LEASE_SECONDS": "3"}
+        killer.victim = worker(**QUICK | quicker)
+
+        def all_paid():
+            ring(broker, "payments.charge_due")
+            for body in fake.take_untold(INVOICES):
+                headers = signed(row, body, timezone.now())
+                assert post(Client(), row, body, headers).status_code == 204
+            work_off_events(now=timezone.now())
+            return not Document.objects.filter(status="open").exists()
+
+        until(all_paid)
+
+    assert killer.kills >= KILLS
+    assert len(fake.journal) == len(dict(fake.journal)) == INVOICES
+    booked = set(Payment.objects.values_list("reference", flat=True))
+    assert booked == {reference for _, reference in fake.journal}
+    assert verify_everything().findings == []
 
 
 def test_what_a_killed_worker_sent_is_charged_once(

@@ -1,0 +1,101 @@
+"""A small processor on loopback that speaks our protocol, and can be told to misbehave.
+
+It charges once per key, for ever; its journal is the truth.
+"""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from uuid import uuid4
+
+from standardwebhooks import Webhook
+
+from billing.webhooks.signing import signed_headers
+from tests.receivers import Received, answers, hangs, vanishes
+
+Tell = Callable[[bytes, dict[str, str]], Any]
+
+
+@dataclass
+class ReferenceProcessor:
+    """Behaves for a receiver. `checks` verifies what it is told, `signs` its answers.
+
+    `moods` says how each request goes: well, deaf (gone before it has charged), hangs,
+    resets or errs (all after it has charged), before (it tells before it answers), never
+    (it tells only when it is asked), hard, soft. `tell` posts an answer to the door.
+    """
+
+    checks: str
+    signs: str
+    tell: Tell
+    moods: Callable[[], str] = lambda: "well"
+    charged: Callable[[], object] = lambda: None
+    journal: list[tuple[str, str]] = field(default_factory=list)
+    ends: dict[str, bytes] = field(default_factory=dict)
+    untold: list[bytes] = field(default_factory=list)
+    seen: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, request: BaseHTTPRequestHandler, received: Received) -> None:
+        Webhook(self.checks).verify(received.body, received.headers)
+        told, mood = received.told["data"], self.moods()
+        with self.lock:
+            self.seen[mood] += 1
+        if mood == "deaf":
+            return vanishes(request, received)
+        if received.told["type"] == "payment.inquired":
+            self._remember(self.ends.get(told["attempt"]))
+            return answers(204)(request, received)
+        self._charge(told, mood)
+        self.charged()
+        if mood == "before":
+            self.say(self.ends[told["attempt"]])
+        elif mood != "never":
+            self._remember(self.ends[told["attempt"]])
+        behave = {"hangs": hangs(2), "resets": vanishes, "errs": answers(500)}
+        return behave.get(mood, answers(204))(request, received)
+
+    def say(self, body: bytes) -> None:
+        """Sign an answer and post it."""
+        headers = signed_headers(
+            message=f"evt_{uuid4()}",
+            body=body,
+            secrets=[self.signs],
+            at=datetime.now(UTC),
+        )
+        self.tell(body, headers)
+
+    def take_untold(self, most: int) -> list[bytes]:
+        """Some of what it has not told yet."""
+        with self.lock:
+            taken, self.untold = self.untold[:most], self.untold[most:]
+        return taken
+
+    def _remember(self, body: bytes | None) -> None:
+        with self.lock:
+            if body:
+                self.untold.append(body)
+
+    def _charge(self, told: dict[str, str], mood: str) -> None:
+        """Once per key; what it did first is what it says for ever."""
+        key = told["attempt"]
+        with self.lock:
+            if key in self.ends:
+                return
+            if mood in {"hard", "soft"}:
+                end = {"hard": mood == "hard", "reason": "said the bank"}
+                self.ends[key] = _body("declined", told, end)
+                return
+            reference = f"ch_{len(self.journal) + 1}"
+            self.journal.append((told["invoice"], reference))
+            self.ends[key] = _body("succeeded", told, {"reference": reference})
+
+
+def _body(kind: str, told: dict[str, str], end: dict[str, Any]) -> bytes:
+    data = {name: told[name] for name in ("attempt", "amount", "currency")}
+    return json.dumps({"type": f"payment.{kind}", "data": {**data, **end}}).encode()
