@@ -8,12 +8,13 @@ meaning or goes away makes a new version.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 
 LARGEST_BODY = 20_000  # bytes
+Month = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}$")]  # 2026-10
 TEST = "webhook_endpoint.test"
 PAUSED = "webhook_endpoint.paused"
 
@@ -64,7 +65,7 @@ class PricesPublished(msgspec.Struct):
 class DocumentIssued(msgspec.Struct):
     id: UUID
     number: str
-    month: date
+    month: Month
     currency: str
     total: str
     due_at: datetime
@@ -129,13 +130,13 @@ class StandingChanged(msgspec.Struct):
 
 
 class BudgetReached(msgspec.Struct):
-    """`month` as 2026-10; `used` and `limit` in `unit`; for a forecast with a date."""
+    """`used` and `limit` in `unit`; for a forecast with a date."""
 
     budget: UUID
     agency: str
     agent: str | None
     meter: str | None
-    month: str
+    month: Month
     threshold: int
     used: str
     limit: str
@@ -146,11 +147,11 @@ class BudgetReached(msgspec.Struct):
 
 class RunFinished(msgspec.Struct):
     id: UUID
-    month: date
+    month: Month
 
 
 class MonthArchived(msgspec.Struct):
-    month: date
+    month: Month
     rows: int
 
 
@@ -252,6 +253,8 @@ def data_of(kind: str, payload: Mapping[str, Any]) -> msgspec.Struct:
 
     Raises KeyError for a type without an entry, msgspec.ValidationError.
     """
+    if "month" in payload:  # the fact may name it by its first day
+        payload = {**payload, "month": payload["month"][:7]}
     return msgspec.convert(payload, CATALOGUE[kind].data)
 
 

@@ -82,6 +82,12 @@ class TestCatalogue:
         assert body_of(**told) != body_of(**told | {"at": MARCH_1 + timedelta(1)})
         assert "example.com" not in body_of(**told).decode()
 
+    @pytest.mark.parametrize("month", ["2026-03-01", "2026-03"])
+    def test_writes_a_month_as_the_api_does(self, month):
+        told = data_of("run.finished", {"id": str(uuid4()), "month": month})
+
+        assert msgspec.to_builtins(told)["month"] == "2026-03"
+
     def test_does_not_pass_on_what_has_another_shape(self):
         with pytest.raises(msgspec.ValidationError):
             data_of(TEST, {"endpoint": "not an id"})
