@@ -87,6 +87,31 @@ def start_worker(
     return worker
 
 
+@contextmanager
+def running_web(environment: dict[str, str], log: Path) -> Iterator[int]:
+    """The web server on a free port of loopback, and which."""
+    port = _free_port()
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "config.wsgi", f"-b127.0.0.1:{port}"],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+    try:
+        _wait_for(lambda: _listens(port) or process.poll() is not None, f"web ({log})")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _answers(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
