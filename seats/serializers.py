@@ -31,6 +31,10 @@ class Told(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class Unfiltered(serializers.Serializer[Any]):
+    """A list that is narrowed to nothing."""
+
+
 def printable(text: str) -> None:
     """Refuse what no event could name and no page shows. Raises ValidationError."""
     if not text.isprintable():

@@ -41,6 +41,7 @@ from seats.serializers import (
     SeatIn,
     SeatOut,
     TransferIn,
+    Unfiltered,
 )
 
 READ_WRITE = {"GET": "seats:read", "POST": "seats:write"}
@@ -58,6 +59,7 @@ class AgenciesView(KeyView):
         responses=AgencyOut(many=True),
     )
     def get(self, request: Request) -> Response:
+        self.checked(Unfiltered, request.query_params)
         rows = self.within(Agency.objects.all(), "pk")
         page = self.paginate_queryset(rows) or []
         zones = zones_of([agency.pk for agency in page])

@@ -41,6 +41,8 @@ class ByDateAndId(BasePagination):
     It is signed, and of one order.
     """
 
+    parameters = ("limit", "order", "cursor")
+
     def paginate_queryset(
         self, queryset: Any, request: Request, view: Any = None
     ) -> list[Any]:

@@ -32,6 +32,7 @@ from billing.webhooks.serializers import (
 )
 from seats.keys.views import KeyView
 from seats.models import Agency
+from seats.serializers import Unfiltered
 
 BY_METHOD = {
     "GET": "webhooks:read",
@@ -53,6 +54,7 @@ class EndpointsView(KeyView):
         responses=EndpointOut(many=True),
     )
     def get(self, request: Request) -> Response:
+        self.checked(Unfiltered, request.query_params)
         return self.page(endpoints_within(self), EndpointOut)
 
     @extend_schema(

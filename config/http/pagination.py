@@ -12,6 +12,7 @@ MOST_DIGITS = 18  # of a number that the database can compare
 class ByCursor(CursorPagination):
     """`?limit=` rows a page, 100 unless told, and links to the pages around it."""
 
+    parameters = ("limit", "cursor")
     ordering = "pk"
     page_size = 100
     max_page_size = 1_000

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.functional import cached_property
 from rest_framework.exceptions import NotFound, ValidationError
@@ -88,8 +89,15 @@ class KeyView(GenericAPIView):  # type: ignore[type-arg]
     def checked(
         self, kind: type[BaseSerializer[Any]], told: Any, **options: Any
     ) -> Any:
-        """What was sent, if it has the right shape. Raises ValidationError."""
+        """What was sent, if it has the right shape. Raises ValidationError.
+
+        A parameter that is not known is refused, as it may be another misspelt.
+        """
         serializer = kind(data=told, **options)
+        if isinstance(told, QueryDict):
+            paging = getattr(self.paginator, "parameters", ())
+            if unknown := told.keys() - {*serializer.fields, *paging}:  # type: ignore[attr-defined]
+                raise ValidationError({min(unknown): ["Unknown parameter."]}, "invalid")
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
 

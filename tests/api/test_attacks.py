@@ -139,6 +139,17 @@ def test_queries_that_are_wrong_are_refused_or_find_nothing(clients):
                     assert not found, (path, name, value[:40], answer.content)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["agencies", "agents", "seats", "invoices", "usage-events", "payments", "statement",
+     "budgets", "webhook-endpoints", "webhook-events"],
+)  # fmt: skip
+def test_a_parameter_that_is_misspelt_is_not_passed_over(clients, path):
+    answer = clients[0].get(f"/api/v1/{path}?agencie=A")
+
+    assert (answer.status_code, answer.json()["field"]) == (400, "agencie")
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "abc", "1.5", "", "\u0663", "9" * 400])
 def test_a_limit_is_a_number_above_0(clients, limit):
     answer = clients[0].get("/api/v1/agencies", {"limit": limit})
