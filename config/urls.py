@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerView
 
 from config import checks  # noqa: F401  registers itself
@@ -12,6 +13,7 @@ handler400 = "config.http.errors.bad_request"
 handler404 = "config.http.errors.not_found"
 handler500 = "config.http.errors.server_error"
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("seats.urls")),
     path("api/v1/", include("billing.urls")),

@@ -63,6 +63,9 @@ def make_books(agencies=1):
 
 
 class TestPages:
+    def test_is_where_the_bare_address_leads(self, staff):
+        assert staff.get("/").headers["location"] == "/admin/"
+
     def test_every_list_opens(self, staff):
         make_books()
 
