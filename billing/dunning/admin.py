@@ -32,7 +32,7 @@ class HoldForm(forms.Form):
 
 class StepInline(ReadOnlyInline):
     model = DunningStep
-    fields = ["at", "kind", "invoice", "attempt", "next_at", "note"]
+    fields = ["at", "kind", "invoice", "attempt", "next_at", "note", "actor"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DunningStep]:
         rows: QuerySet[DunningStep] = super().get_queryset(request)

@@ -108,6 +108,7 @@ class DunningStep(models.Model):
     at = models.DateTimeField()
     next_at = models.DateTimeField(null=True, help_text="When the next step is due.")
     note = models.CharField(max_length=500, blank=True)
+    actor = models.CharField(max_length=200)
 
     class Meta:
         ordering = ["pk"]

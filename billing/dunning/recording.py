@@ -12,15 +12,14 @@ from billing.accounts.services import stand_agencies
 from billing.dunning.models import DunningCase, DunningStep
 from billing.dunning.queries import open_cases, readers_of
 from billing.dunning.schedule import CLOSED, SUSPENDED, Course, Facts
-from billing.dunning.telling import Change, event_of, mails_about
+from billing.dunning.telling import ACTOR, Change, event_of, mails_about
 from billing.mail.services import queue_mails
 from billing.webhooks.services import publish
 
-ACTOR = "dunning"
 Standing = AccountStanding.Standing
 REASONS = {
     Standing.SUSPENDED: "Invoices are overdue.",
-    Standing.GOOD: "Nothing is overdue any more, or it is waited for.",
+    Standing.GOOD: "Nothing is overdue any more, or staff wait for it.",
 }
 FIELDS = [
     "invoice", "state", "since", "retries", "retry_at", "escalate_at", "closed_at",
@@ -112,6 +111,7 @@ def _append_steps(
             at=now,
             next_at=one.next_at,
             note=one.note[:500],
+            actor=one.actor,
         )
         for one in changes
         for kind in one.move.steps

@@ -119,6 +119,6 @@ def hold_dunning(
         if case and until > today:
             facts = facts_of([payer.pk], now=now)[payer.pk]
             move = held(course_of(case), moment)
-            note = f"{actor}: {reason}"
-            record_changes([Change(case, facts, move, note=note)], now=now)
+            change = Change(case, facts, move, note=reason, actor=actor)
+            record_changes([change], now=now)
     return hold

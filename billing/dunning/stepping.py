@@ -14,14 +14,13 @@ from django.db import transaction
 
 from billing.dunning.queries import claim_due, claim_past_due, facts_of, open_cases
 from billing.dunning.recording import (
-    ACTOR,
     course_of,
     new_case,
     record_changes,
 )
 from billing.dunning.schedule import begin_overdue, when_due
 from billing.dunning.services import rules
-from billing.dunning.telling import Change
+from billing.dunning.telling import ACTOR, Change
 from billing.invoicing.models import Document
 from billing.payments.services.requesting import request_charge
 

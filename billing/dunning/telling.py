@@ -9,9 +9,10 @@ from billing.dunning.models import DunningCase
 from billing.dunning.queries import Reader
 from billing.dunning.schedule import (
     LIFTED,
+    NOW_OVERDUE,
+    NOW_SUSPENDED,
     RETRIED,
     STARTED,
-    SUSPENDED,
     Course,
     Debt,
     Facts,
@@ -24,6 +25,7 @@ from billing.payments.models import PaymentAttempt
 from billing.webhooks.services import NewEvent
 from seats.periods import local_date
 
+ACTOR = "dunning"
 UNWRITTEN = {STARTED, RETRIED, LIFTED}  # what follows them is written
 
 
@@ -36,6 +38,12 @@ class Change:
     move: Move
     attempt: PaymentAttempt | None = None
     note: str = ""
+    actor: str = ACTOR
+
+    def about(self, kind: str) -> list[Debt]:
+        """What a step is about: what is overdue, or also what could not be charged."""
+        late = kind in {NOW_OVERDUE, NOW_SUSPENDED}
+        return self.facts.overdue if late else self.facts.concerned
 
     @property
     def next_at(self) -> datetime | None:
@@ -58,10 +66,11 @@ def event_of(change: Change, kind: str) -> NewEvent:
         "state": case.state,
         "invoice": str(case.invoice.public_id),
         "number": case.invoice.label,
-        "amount": plain(owed(change.facts.concerned)),
+        "amount": plain(owed(change.about(kind))),
         "currency": case.payer.currency,
         "next_step_at": next_at.isoformat() if next_at else None,
         "note": change.note,
+        "actor": change.actor,
     }
     subject = f"dunning:{case.public_id}"
     return NewEvent(case.payer_id, f"dunning.{kind}", subject, payload)
@@ -78,7 +87,7 @@ def mails_about(
     if not written:
         return []
     case, kind = change.case, written[-1]
-    context = _context(change, reader) | {"lifted": lifted}
+    context = _context(change, change.about(kind), reader) | {"lifted": lifted}
     key = f"dunning_step:{steps[kind]}"
     return [
         NewMail(address, f"dunning_{kind}", context, key, case.payer_id)
@@ -86,7 +95,7 @@ def mails_about(
     ]
 
 
-def _context(change: Change, reader: Reader) -> dict[str, Any]:
+def _context(change: Change, debts: list[Debt], reader: Reader) -> dict[str, Any]:
     case, facts, course = change.case, change.facts, change.move.course
 
     def on(moment: datetime | None) -> date | None:
@@ -95,13 +104,13 @@ def _context(change: Change, reader: Reader) -> dict[str, Any]:
     return {
         "agency": case.payer,
         "invoice": case.invoice.label,
-        "debts": [_shown(debt, case, reader) for debt in facts.concerned],
-        "total": money_text(owed(facts.concerned), case.payer.currency),
+        "debts": [_shown(debt, case, reader) for debt in debts],
+        "total": money_text(owed(debts), case.payer.currency),
         "currency": case.payer.currency,
         "retry_on": on(course.retry_at),
         "escalate_on": on(course.escalate_at),
         "held_until": on(facts.held_until),
-        "suspended": course.state == SUSPENDED,
+        "state": course.state,
         "has_method": facts.method is not None,
     }
 

@@ -275,6 +275,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("note", models.CharField(blank=True, max_length=500)),
+                ("actor", models.CharField(max_length=200)),
             ],
             options={
                 "ordering": ["pk"],

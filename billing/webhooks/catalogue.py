@@ -129,7 +129,7 @@ class StandingChanged(msgspec.Struct):
 
 
 class DunningChanged(msgspec.Struct):
-    """`id` is the case's; `amount` is what could not be charged or is overdue."""
+    """`id` is the case's; `amount` is what the step is about, `number` the oldest."""
 
     id: UUID
     agency: str

@@ -15,6 +15,11 @@ from seats.periods import ZonePeriod, local_date
 
 AMOUNTS = {"amount", "total", "seat_price"}
 MONTHS = {"month"}
+RESULTS = {
+    "declined_hard": "declined for good",
+    "declined_soft": "declined for now",
+    "failed": "failed",
+}
 _SEAT = "Seat of {agent}"
 
 WORDS: Mapping[str, str] = {
@@ -83,6 +88,8 @@ def _said(
         return _money(str(value), str(payload.get("currency", "")))
     if not isinstance(value, str):
         return str(value)
+    if name == "result":
+        return RESULTS.get(value, value)
     try:
         if name.endswith("_at"):
             return _day(local_date(datetime.fromisoformat(value), zones))

@@ -1,15 +1,18 @@
 """What the people of a payer are written."""
 
+from datetime import date
+
 import pytest
 
 from billing.dunning.models import DunningStep
+from billing.dunning.services import hold_dunning
 from billing.mail.models import Mail
 from seats.models import Member, User
 from tests.billing.dunning.conftest import ISSUED, pay, told
-from tests.build import MARCH, bill
+from tests.build import APRIL, MARCH, bill
 
 pytestmark = pytest.mark.django_db
-SCHEDULED, RETRIED, ENDED = "retry_scheduled", "retried", "ended"
+SCHEDULED, ENDED = "retry_scheduled", "ended"
 NEEDED, OVERDUE, SUSPENDED = "payment_method_needed", "overdue", "suspended"
 
 
@@ -70,3 +73,43 @@ class TestMails:
         assert [one for one in told(payer) if one.startswith("dunning.")] == [
             f"dunning.{kind}" for kind in steps
         ]
+
+    def test_name_only_what_is_overdue_where_calls_are_stopped(self, payer, card, days):
+        bill(MARCH)
+        card()
+        days.faults = ["hard", "hard"]
+        days.at(28)  # charged in vain
+        days.at(32)
+        bill(APRIL)
+        for number in (33, 36, 43):  # the newer one is charged in vain, due on day 44
+            days.at(number)
+
+        suspended = Mail.objects.get(template="dunning_suspended")
+        needed = Mail.objects.filter(template="dunning_payment_method_needed")
+        assert "SUNRISE-00001" in suspended.text
+        assert "SUNRISE-00002" not in suspended.text
+        assert "SUNRISE-00002" in needed[0].text
+
+    def test_say_in_each_state_what_comes_next(self, payer, card, days):
+        bill(MARCH)
+        card()
+        days.faults = ["soft"] + ["hard"] * 5
+        says = {}
+        for number in range(40):
+            days.at(number)
+        hold_dunning(
+            payer=payer, until=date(2026, 5, 30), reason="private", actor="staff",
+            now=days.now,
+        )  # fmt: skip
+        for mail in Mail.objects.order_by("pk"):
+            says[mail.template.removeprefix("dunning_")] = " ".join(mail.text.split())
+            assert "  " not in mail.subject
+            assert "None" not in mail.text + mail.html + mail.subject
+            assert "private" not in mail.text + mail.html
+
+        assert "charged again on" in says[SCHEDULED]
+        assert "counts as overdue from" in says[NEEDED]
+        assert "suspended from" in says[OVERDUE]
+        assert "allowed again in the moment" in says[SUSPENDED]
+        assert "before 30 May 2026" in says["held"]
+        assert "not suspended for them until then" in says["held"]
