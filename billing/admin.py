@@ -6,6 +6,7 @@ from billing.accounts.admin import (
     PayerShareSetAdmin,
 )
 from billing.budgets.admin import BudgetAdmin
+from billing.dunning.admin import DunningCaseAdmin, DunningHoldAdmin
 from billing.invoicing.admin import BillingRunAdmin, DocumentAdmin, RunItemAdmin
 from billing.mail.admin import MailAdmin
 from billing.metering.admin import (
@@ -34,6 +35,8 @@ __all__ = [
     "BudgetAdmin",
     "DeliveryAdmin",
     "DocumentAdmin",
+    "DunningCaseAdmin",
+    "DunningHoldAdmin",
     "LedgerTransactionAdmin",
     "MailAdmin",
     "MeterAdmin",

@@ -8,6 +8,7 @@ from billing.accounts.models import (
     Watermark,
 )
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
+from billing.dunning.models import DunningCase, DunningHold, DunningStep
 from billing.invoicing.models import (
     BillingRun,
     Document,
@@ -63,6 +64,9 @@ __all__ = [
     "DeliveryAttempt",
     "Document",
     "DocumentLine",
+    "DunningCase",
+    "DunningHold",
+    "DunningStep",
     "EventKey",
     "FannedOut",
     "ImportPart",

@@ -1,6 +1,7 @@
 """Table of contents of the tasks, for Celery."""
 
 from billing.budgets.tasks import check_all_budgets
+from billing.dunning.tasks import step_all_cases
 from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due_months
 from billing.mail.tasks import send_due_mails
 from billing.metering.tasks import (
@@ -25,6 +26,7 @@ __all__ = [
     "send_deliveries",
     "send_due_mails",
     "start_due_months",
+    "step_all_cases",
     "work_off_answers",
     "work_off_uploads",
 ]

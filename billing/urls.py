@@ -4,6 +4,7 @@ from django.urls import path
 
 from billing.authorize.views import AuthorizeView
 from billing.budgets.views import BudgetsView, BudgetView
+from billing.dunning.views import DunningView
 from billing.invoicing.usage_views import (
     ForecastView,
     LineCallsView,
@@ -52,6 +53,7 @@ urlpatterns = [
     path("payments", PaymentsView.as_view()),
     path("processors/<slug:code>/webhook", ProcessorWebhookView.as_view()),
     path("statement", StatementView.as_view()),
+    path("dunning", DunningView.as_view()),
     path("authorize", AuthorizeView.as_view()),
     path("budgets", BudgetsView.as_view()),
     path("budgets/<uuid:public_id>", BudgetView.as_view()),

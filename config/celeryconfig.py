@@ -38,6 +38,7 @@ worker_soft_shutdown_timeout = 30
 worker_hijack_root_logger = False
 timezone = "UTC"
 beat_schedule = {
+    "dunning.step_due": {"task": "dunning.step_due", "schedule": 60.0},
     "budgets.check_due": {"task": "budgets.check_due", "schedule": 60.0},
     "mail.send_due": {"task": "mail.send_due", "schedule": 10.0},
     "invoicing.start_due": {"task": "invoicing.start_due", "schedule": 3600.0},

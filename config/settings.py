@@ -206,6 +206,19 @@ CHARGES: dict[str, Any] = {
     "EVENT_TRIES": 5,
 }
 
+DUNNING: dict[str, Any] = {
+    # The pauses before each retry of what could not be charged, each from the one before.
+    "RETRIES": [
+        timedelta(days=float(days))
+        for days in os.environ.get("DUNNING_RETRY_DAYS", "3,5,7,7").split(",")
+        if days
+    ],
+    # How long something may be overdue, after the last retry, before calls are suspended.
+    "GRACE": seconds("DUNNING_GRACE_SECONDS", 7 * 86_400),
+    "LONGEST_HOLD": timedelta(days=90),
+    "CHUNK": 100,  # payers a transaction
+}
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["config.http.authentication.KeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["config.http.authentication.HasScope"],

@@ -7,7 +7,9 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from billing.accounts.models import (
     Account,
@@ -35,11 +37,16 @@ from seats.readonly import (
 
 @admin.register(Account)
 class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["payer", "billing_name", "email", "next_number"]
+    list_display = ["payer", "billing_name", "email", "next_number", "timeline"]
     list_select_related = ["payer"]
     search_fields = ["payer__code", "billing_name", "email"]
     readonly_fields = ["payer", "next_number", "last_hash"]
     actions = ["suspend", "lift"]
+
+    @admin.display(description="what happened")
+    def timeline(self, account: Account) -> str:
+        url = reverse("admin:billing_timeline", args=[account.payer.code])
+        return format_html('<a href="{}">timeline</a>', url)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -80,9 +87,9 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class AccountStandingAdmin(ReadOnlyAdmin):
     """Who was suspended since when; accounts have the actions."""
 
-    list_display = ["agency", "standing", "since", "reason", "actor"]
+    list_display = ["agency", "standing", "cause", "since", "reason", "actor"]
     list_select_related = ["agency"]
-    list_filter = ["standing"]
+    list_filter = ["standing", "cause"]
     search_fields = ["agency__code"]
 
 

@@ -36,8 +36,12 @@ class Account(models.Model):
 class AccountStanding(models.Model):
     """That an agency's outbound calls were suspended, or are allowed again; appended.
 
-    The newest row holds; without any the standing is good.
+    The newest row of each cause holds; the standing is good while none suspends.
     """
+
+    class Cause(models.TextChoices):
+        STAFF = "staff"
+        DUNNING = "dunning"
 
     class Standing(models.TextChoices):
         GOOD = "good"
@@ -47,6 +51,7 @@ class AccountStanding(models.Model):
         Agency, models.PROTECT, related_name="standings", db_index=False
     )
     standing = models.CharField(max_length=9, choices=Standing)
+    cause = models.CharField(max_length=8, choices=Cause, default=Cause.STAFF)
     reason = models.CharField(max_length=500)
     actor = models.CharField(max_length=200)
     since = models.DateTimeField()

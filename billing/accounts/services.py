@@ -1,6 +1,6 @@
 """Saying who pays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -19,7 +19,7 @@ from seats.errors import ReasonMissing, Refusal
 from seats.models import Agency
 from seats.periods import next_month
 
-Standing = AccountStanding.Standing
+Standing, Cause = AccountStanding.Standing, AccountStanding.Cause
 SMALLEST_SHARE = Decimal("0.000001")  # percent; what the database can hold
 
 
@@ -118,18 +118,37 @@ def open_account(*, agency: Agency, **details: str) -> Account:
 def suspend_outbound(
     *, agency: Agency, reason: str, actor: str, now: datetime
 ) -> AccountStanding | None:
-    """From now on nobody of this agency may dial; None where that is so already.
+    """From now on nobody of this agency may dial; None where staff said so already.
 
     Raises ReasonMissing.
     """
-    return _stand(agency, Standing.SUSPENDED, reason, actor, now)
+    rows = stand_agencies(
+        agencies=[agency],
+        standing=Standing.SUSPENDED,
+        causes=[Cause.STAFF],
+        reason=reason,
+        actor=actor,
+        now=now,
+    )
+    return rows[0] if rows else None
 
 
 def lift_suspension(
     *, agency: Agency, reason: str, actor: str, now: datetime
 ) -> AccountStanding | None:
-    """From now on they may again; None where they may already. Raises ReasonMissing."""
-    return _stand(agency, Standing.GOOD, reason, actor, now)
+    """From now on they may again, whatever the cause; None where they may already.
+
+    Raises ReasonMissing.
+    """
+    rows = stand_agencies(
+        agencies=[agency],
+        standing=Standing.GOOD,
+        causes=list(Cause),
+        reason=reason,
+        actor=actor,
+        now=now,
+    )
+    return rows[0] if rows else None
 
 
 STANDING_EVENTS = {
@@ -138,31 +157,67 @@ STANDING_EVENTS = {
 }
 
 
-def _stand(
-    agency: Agency,
+def stand_agencies(
+    *,
+    agencies: Sequence[Agency],
     standing: AccountStanding.Standing,
+    causes: Sequence[AccountStanding.Cause],
     reason: str,
     actor: str,
     now: datetime,
-) -> AccountStanding | None:
-    """Append a standing if it differs from the one that holds, and announce it."""
+) -> list[AccountStanding]:
+    """Append a standing where that of a cause differs; the rows that are new.
+
+    Told to the world where an agency may dial no more, or may again: one cause is
+    enough to suspend. Raises ReasonMissing.
+    """
     if not reason.strip():
         raise ReasonMissing("Say why.", field="reason")
+    ids = [one.pk for one in agencies]
     with transaction.atomic():
-        Account.objects.select_for_update(no_key=True).get(payer=agency)
-        rows = AccountStanding.objects.filter(agency=agency).order_by("-id")
-        held = rows.values_list("standing", flat=True).first() or Standing.GOOD
-        if held == standing:
-            return None
-        row = AccountStanding.objects.create(
-            agency=agency, standing=standing, reason=reason, actor=actor, since=now
-        )
-        payload = {
-            "agency": agency.code,
-            "standing": str(standing),
-            "reason": reason,
-            "actor": actor,
-        }
-        kind = STANDING_EVENTS[standing]
-        publish([NewEvent(agency.pk, kind, f"account:{agency.code}", payload)], now=now)
-    return row
+        accounts = Account.objects.select_for_update(no_key=True)
+        list(accounts.filter(payer__in=ids).order_by("payer_id"))
+        before = _suspended_by(ids)
+        rows = [
+            AccountStanding(
+                agency=agency, standing=standing, cause=cause, reason=reason,
+                actor=actor, since=now,
+            )
+            for agency in agencies
+            for cause in causes
+            if (cause in before[agency.pk]) != (standing == Standing.SUSPENDED)
+        ]  # fmt: skip
+        made = AccountStanding.objects.bulk_create(rows)
+        after = _suspended_by(ids)
+        changed = [
+            agency
+            for agency in agencies
+            if bool(before[agency.pk]) != bool(after[agency.pk])
+        ]
+        events = [_stands(one, standing, reason, actor) for one in changed]
+        publish(events, now=now)
+    return made
+
+
+def _suspended_by(agency_ids: Sequence[int]) -> dict[int, set[str]]:
+    """The causes that suspend each agency."""
+    found: dict[int, set[str]] = {agency_id: set() for agency_id in agency_ids}
+    rows = AccountStanding.objects.filter(agency__in=agency_ids)
+    newest = rows.order_by("agency", "cause", "-id").distinct("agency", "cause")
+    for agency_id, cause, standing in newest.values_list("agency", "cause", "standing"):
+        if standing == Standing.SUSPENDED:
+            found[agency_id].add(cause)
+    return found
+
+
+def _stands(
+    agency: Agency, standing: AccountStanding.Standing, reason: str, actor: str
+) -> NewEvent:
+    payload = {
+        "agency": agency.code,
+        "standing": str(standing),
+        "reason": reason,
+        "actor": actor,
+    }
+    subject = f"account:{agency.code}"
+    return NewEvent(agency.pk, STANDING_EVENTS[standing], subject, payload)

@@ -24,19 +24,21 @@ def may_dial(*, key: ApiKey, code: str, agent: str, now: datetime) -> Verdict | 
     row = _ask(None if code == own else key.agency_id, code, agent, now)
     if row is None:
         return None
-    zones, owner_zones, reached_on, agent_id, standing, held, exceeded = row
+    zones, owner_zones, reached_on, agent_id, suspended, carried_on, *rest = row
+    held, exceeded = rest
+    today = _today(zones, now)
     if code != own and key.agency_id and _today(owner_zones, now) not in reached_on:
         return None
     known = Known(
         agent=agent_id is not None,
-        suspended=standing == "suspended",
+        suspended=suspended or today in carried_on,
         held=[
             Held(seat, _date(start), end and _date(end))
             for seat, start, end in held or []
         ],
         exceeded=[Exceeded(budget, _date(month)) for budget, month in exceeded or []],
     )
-    return judge(known, today=_today(zones, now))
+    return judge(known, today=today)
 
 
 def _ask(owner: int | None, code: str, agent: str, now: datetime) -> Any:

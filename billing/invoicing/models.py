@@ -185,7 +185,14 @@ class Document(models.Model):
                 condition=Q(month__day=1), name="document_is_for_a_month"
             ),
         ]
-        indexes = [models.Index(fields=["month"], name="document_by_month")]
+        indexes = [
+            models.Index(fields=["month"], name="document_by_month"),
+            models.Index(
+                fields=["due_at"],
+                condition=Q(kind="invoice", status="open"),
+                name="open_invoice_by_due_date",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.label or f"Draft for {self.month:%Y-%m}"

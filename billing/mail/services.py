@@ -1,6 +1,7 @@
 """Writing mails, in the transaction of their cause, and giving them another chance."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -39,10 +40,7 @@ def queue_mail(
     subject and addresses before, so repeating is harmless. Must be called in the
     transaction of the cause. Without a mail server the mail is held.
     """
-    if not transaction.get_connection().in_atomic_block:
-        raise transaction.TransactionManagementError(
-            "Mails are queued in the transaction of their cause."
-        )
+    _require_transaction()
     addresses = sorted({address.strip() for address in to if address.strip()})
     if not addresses:
         return None
@@ -58,6 +56,39 @@ def queue_mail(
         },
     )
     return mail if is_new else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMail:
+    """A mail to one address, to be rendered from `mail/<template>.*`."""
+
+    to: str
+    template: str
+    context: Mapping[str, Any]
+    subject_key: str
+    agency_id: int
+
+
+def queue_mails(mails: Sequence[NewMail], *, now: datetime) -> None:
+    """As queue_mail, many in one statement, each to an address of its own."""
+    _require_transaction()
+    state = State.QUEUED if has_server() else State.HELD
+    Mail.objects.bulk_create(
+        [
+            Mail(
+                to=[one.to],
+                template=one.template,
+                subject_key=one.subject_key,
+                agency_id=one.agency_id,
+                state=state,
+                next_attempt_at=now,
+                created_at=now,
+                **_rendered(one.template, one.context),
+            )
+            for one in mails
+        ],
+        ignore_conflicts=True,
+    )
 
 
 def resend_mails(*, mail_ids: Collection[int], now: datetime) -> int:
@@ -78,6 +109,13 @@ def resend_mails(*, mail_ids: Collection[int], now: datetime) -> int:
 def has_server() -> bool:
     """Whether this machine knows where to send mails, and from which address."""
     return bool(settings.EMAIL_HOST and settings.DEFAULT_FROM_EMAIL)
+
+
+def _require_transaction() -> None:
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError(
+            "Mails are queued in the transaction of their cause."
+        )
 
 
 def _rendered(template: str, context: Mapping[str, Any]) -> dict[str, str]:

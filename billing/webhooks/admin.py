@@ -4,8 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
 
 from billing.webhooks.endpoints import (
@@ -23,6 +27,8 @@ from billing.webhooks.models import (
     WebhookEndpoint,
 )
 from billing.webhooks.replaying import replay_event, replay_range
+from billing.webhooks.timeline import timeline_of
+from seats.models import Agency
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
@@ -33,6 +39,9 @@ from seats.readonly import (
     try_each,
 )
 
+PAGE = 50  # events
+MOST_DIGITS = 18  # of a number that the database can compare
+
 
 @admin.register(OutboxEvent)
 class OutboxEventAdmin(ReadOnlyAdmin):
@@ -40,6 +49,29 @@ class OutboxEventAdmin(ReadOnlyAdmin):
     list_select_related = ["stream__agency"]
     list_filter = ["type"]
     search_fields = ["subject", "stream__agency__code"]
+
+    def get_urls(self) -> list[URLPattern]:
+        timeline = path(
+            "timelines/<str:code>",
+            self.admin_site.admin_view(self.timeline_view),
+            name="billing_timeline",
+        )
+        return [timeline, *super().get_urls()]
+
+    def timeline_view(self, request: HttpRequest, code: str) -> HttpResponse:
+        """What happened to an agency, in words; agencies link here."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        agency = get_object_or_404(Agency, code=code)
+        told = request.GET.get("before", "")
+        before = int(told) if _is_number(told) else None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Timeline of {agency.code}",
+            "agency": agency,
+            "timeline": timeline_of(agency=agency, before=before, limit=PAGE),
+        }
+        return TemplateResponse(request, "admin/billing/timeline.html", context)
 
 
 class EndpointForm(AddingForm):
@@ -167,6 +199,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
             ),
             "told again.",
         )  # fmt: skip
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def _show_secret(

@@ -129,6 +129,19 @@ class StandingChanged(msgspec.Struct):
     agency: str
 
 
+class DunningChanged(msgspec.Struct):
+    """`id` is the case's; `amount` is what the step is about, `number` the oldest."""
+
+    id: UUID
+    agency: str
+    state: str
+    invoice: UUID
+    number: str
+    amount: str
+    currency: str
+    next_step_at: datetime | None
+
+
 class BudgetReached(msgspec.Struct):
     """`used` and `limit` in `unit`; for a forecast with a date."""
 
@@ -189,6 +202,27 @@ CATALOGUE: Mapping[str, EventType] = {
         "A correction in the payer's favour has its number.", DocumentIssued
     ),
     "credit_note.voided": EventType("A credit note was taken back.", DocumentVoided),
+    "dunning.ended": EventType("Nothing is owed late any more.", DunningChanged),
+    "dunning.held": EventType("Nothing is done for a while.", DunningChanged),
+    "dunning.lifted": EventType(
+        "It may dial again, though something is still owed.", DunningChanged
+    ),
+    "dunning.overdue": EventType(
+        "Its calls will be suspended unless it pays.", DunningChanged
+    ),
+    "dunning.payment_method_needed": EventType(
+        "Its payment method is not charged again.", DunningChanged
+    ),
+    "dunning.retried": EventType("An invoice is charged again.", DunningChanged),
+    "dunning.retry_scheduled": EventType(
+        "An invoice will be charged again.", DunningChanged
+    ),
+    "dunning.started": EventType(
+        "An invoice could not be charged, or is past its due date.", DunningChanged
+    ),
+    "dunning.suspended": EventType(
+        "Its calls are suspended until it pays.", DunningChanged
+    ),
     "invoice.issued": EventType("An invoice has its number.", DocumentIssued),
     "invoice.paid": EventType("Nothing is left to pay of it.", DocumentIssued),
     "invoice.reopened": EventType(

@@ -13,10 +13,12 @@ from billing.accounts.services import (
 )
 from billing.budgets.alerting import check_budgets
 from billing.budgets.services import add_budget
+from billing.dunning.services import hold_dunning
 from billing.invoicing.models import Document
 from billing.invoicing.services.documents import void_document, voided_event
 from billing.metering.archiving import ARCHIVED, announced
 from billing.metering.models import ArchivedMonth
+from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import Outcome
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.outcomes import take_outcome
@@ -34,6 +36,7 @@ from seats.roster.services import (
     reopen_seats,
     transfer_seats,
 )
+from tests.billing.dunning.conftest import Days, make_payer, pay, save_card
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -79,6 +82,7 @@ def play_everything() -> None:
     pay_and_refund(paying)
     charge_in_vain(paying)
     spend_and_be_stopped(paying)
+    be_dunned()
     archive()
 
 
@@ -158,6 +162,23 @@ def spend_and_be_stopped(agency: Agency) -> None:
     check_budgets(now=at + timedelta(hours=1))
     suspend_outbound(reason="unpaid", now=at, **told)
     lift_suspension(reason="paid", now=at, **told)
+
+
+def be_dunned() -> None:
+    """A payer that pays late in every way there is."""
+    late = make_payer("LATE")
+    acme = PaymentProcessor.objects.get(code="acme")
+    save_card(late, acme, MAY_2)
+    bill(APRIL)  # of March and of April, charged at once, in vain
+    days = Days()
+    days.faults = ["soft", "soft"] + ["hard"] * 9
+    for number in range(30, 60):
+        days.at(number)
+    hold_dunning(
+        payer=late, until=date(2026, 6, 10), reason=WHY["reason"],
+        actor="somebody@example.com", now=days.now,
+    )  # fmt: skip
+    pay(late, 500, days.now)
 
 
 def archive() -> None:

@@ -1,0 +1,133 @@
+"""Dunning: one open case per payer, what was done about it, and pauses by staff."""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Least
+
+from billing.invoicing.models import Document
+from billing.payments.models import PaymentAttempt
+from seats.columns import UUID7
+from seats.models import Agency
+
+
+class DunningCase(models.Model):
+    """That a payer owes what could not be charged, or is past its due date.
+
+    The row is the queue; whoever changes it holds the payer's account.
+    """
+
+    class State(models.TextChoices):
+        RETRYING = "retrying", "retrying: is charged again"
+        WAITING = "waiting", "waiting for another payment method"
+        OVERDUE = "overdue", "overdue: suspended when the grace is over"
+        SUSPENDED = "suspended"
+        CLOSED = "closed"
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    payer = models.ForeignKey(Agency, models.PROTECT, related_name="dunning_cases")
+    invoice = models.ForeignKey(
+        Document,
+        models.PROTECT,
+        related_name="+",
+        db_index=False,
+        help_text="The oldest that is concerned.",
+    )
+    state = models.CharField(max_length=16, choices=State)
+    since = models.DateTimeField(help_text="When it came to this state.")
+    retries = models.PositiveSmallIntegerField(
+        default=0, help_text="Of the schedule, planned so far."
+    )
+    retry_at = models.DateTimeField(null=True)
+    escalate_at = models.DateTimeField(
+        null=True, help_text="When it becomes overdue, or is suspended."
+    )
+    next_step_at = models.GeneratedField(
+        expression=Least("retry_at", "escalate_at"),
+        output_field=models.DateTimeField(null=True),
+        db_persist=True,
+    )
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["payer"],
+                condition=Q(closed_at=None),
+                name="one_open_dunning_case_per_payer",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="closed", closed_at__isnull=False)
+                | ~Q(state="closed") & Q(closed_at__isnull=True),
+                name="a_closed_case_says_when",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="retrying")
+                | Q(state="waiting", escalate_at__isnull=False, retry_at__isnull=True)
+                | Q(state="overdue", escalate_at__isnull=False)
+                | Q(state="suspended", escalate_at__isnull=True)
+                | Q(state="closed", escalate_at__isnull=True, retry_at__isnull=True),
+                name="a_case_waits_for_what_its_state_says",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_step_at"],
+                condition=Q(closed_at=None),
+                name="dunning_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Dunning of {self.payer_id} since {self.opened_at:%Y-%m-%d}"
+
+
+class DunningStep(models.Model):
+    """Something that was done about a case, or that came of it; appended."""
+
+    class Kind(models.TextChoices):
+        STARTED = "started"
+        RETRY_SCHEDULED = "retry_scheduled"
+        RETRIED = "retried"
+        METHOD_NEEDED = "payment_method_needed"
+        OVERDUE = "overdue"
+        SUSPENDED = "suspended"
+        LIFTED = "lifted", "allowed to dial again"
+        HELD = "held", "held by staff"
+        ENDED = "ended"
+
+    case = models.ForeignKey(DunningCase, models.PROTECT, related_name="steps")
+    kind = models.CharField(max_length=24, choices=Kind)
+    invoice = models.ForeignKey(
+        Document, models.PROTECT, related_name="+", db_index=False
+    )
+    attempt = models.ForeignKey(
+        PaymentAttempt, models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    at = models.DateTimeField()
+    next_at = models.DateTimeField(null=True, help_text="When the next step is due.")
+    note = models.CharField(max_length=500, blank=True)
+    actor = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d}"
+
+
+class DunningHold(models.Model):
+    """That staff wait for a payer until a moment, and why; appended, the newest holds."""
+
+    payer = models.ForeignKey(Agency, models.PROTECT, related_name="dunning_holds")
+    until = models.DateTimeField()
+    reason = models.CharField(max_length=500)
+    actor = models.CharField(max_length=200)
+    held_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.payer_id} held until {self.until:%Y-%m-%d %H:%M} UTC"

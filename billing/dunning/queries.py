@@ -1,0 +1,177 @@
+"""What is known of payers that owe; each in a fixed number of statements."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from billing.accounts.models import Account
+from billing.dunning.models import DunningCase
+from billing.dunning.schedule import Debt, Facts, owed
+from seats.agencies.queries import zones_of
+from seats.arrays import array_text
+from seats.members.models import Member
+from seats.periods import ZonePeriod
+
+READERS = [Member.Role.OWNER, Member.Role.BILLING_VIEWER]
+
+# An attempt that is open is always the newest of its invoice.
+DEBTS = """
+    SELECT document.payer_id, document.id,
+           (document.parties->'payer'->>'code') || '-' || lpad(number::text, 5, '0'),
+           document.due_at, document.total - coalesce((
+               SELECT sum(amount) FROM billing_allocation
+               WHERE document_id = document.id), 0),
+           (SELECT state FROM billing_paymentattempt
+            WHERE invoice_id = document.id ORDER BY id DESC LIMIT 1)
+    FROM billing_document AS document
+    WHERE document.payer_id = ANY(%(ids)s::bigint[])
+      AND document.kind = 'invoice' AND document.status = 'open'
+    ORDER BY document.payer_id, document.number
+"""
+METHODS = """
+    SELECT method.payer_id, method.id, EXISTS (
+        SELECT FROM billing_paymentattempt
+        WHERE method_id = method.id AND state = 'declined_hard')
+    FROM billing_paymentmethod AS method
+    WHERE method.payer_id = ANY(%(ids)s::bigint[]) AND method.removed_at IS NULL
+"""
+HOLDS = """
+    SELECT DISTINCT ON (payer_id) payer_id, until FROM billing_dunninghold
+    WHERE payer_id = ANY(%(ids)s::bigint[]) ORDER BY payer_id, id DESC
+"""
+NOT_HELD = """
+    NOT EXISTS (
+        SELECT FROM (SELECT until FROM billing_dunninghold
+                     WHERE payer_id = account.payer_id ORDER BY id DESC LIMIT 1) AS hold
+        WHERE hold.until > %(now)s)
+"""
+NOT_CHARGED = """
+    NOT EXISTS (
+        SELECT FROM billing_paymentattempt AS attempt
+        JOIN billing_document AS invoice ON invoice.id = attempt.invoice_id
+        WHERE invoice.payer_id = account.payer_id AND invoice.status = 'open'
+          AND attempt.state IN ('created', 'sent', 'pending', 'unknown'))
+"""
+# An invoice that was written off tells nobody.
+NOT_CONCERNED = """
+    NOT EXISTS (
+        SELECT FROM billing_document AS invoice
+        WHERE invoice.payer_id = account.payer_id
+          AND invoice.kind = 'invoice' AND invoice.status = 'open'
+          AND (invoice.due_at <= %(now)s OR EXISTS (
+              SELECT FROM billing_paymentattempt
+              WHERE invoice_id = invoice.id
+                AND state IN ('declined_hard', 'declined_soft', 'failed'))))
+"""
+# Locking the account is locking the payer; who has it now is looked at next time.
+CLAIM = (
+    "ORDER BY account.payer_id LIMIT %(limit)s FOR NO KEY UPDATE OF account SKIP LOCKED"
+)
+CLAIM_PAST_DUE = f"""
+    SELECT account.payer_id FROM billing_account AS account
+    WHERE account.payer_id > %(after)s
+      AND account.payer_id IN (
+          SELECT payer_id FROM billing_document
+          WHERE kind = 'invoice' AND status = 'open' AND due_at <= %(now)s)
+      AND NOT EXISTS (SELECT FROM billing_dunningcase AS dunning
+                      WHERE dunning.payer_id = account.payer_id
+                        AND dunning.closed_at IS NULL)
+      AND {NOT_HELD} AND {NOT_CHARGED} {CLAIM}
+"""
+CLAIM_DUE = f"""
+    SELECT account.payer_id FROM billing_account AS account
+    JOIN billing_dunningcase AS dunning ON dunning.payer_id = account.payer_id
+        AND dunning.closed_at IS NULL
+    WHERE account.payer_id > %(after)s
+      AND (dunning.next_step_at <= %(now)s AND {NOT_HELD} AND {NOT_CHARGED}
+           OR {NOT_CONCERNED}) {CLAIM}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whom mails about an agency go to, and by which dates it lives."""
+
+    addresses: Sequence[str]
+    zones: Sequence[ZonePeriod]
+
+
+def claim_past_due(*, now: datetime, after: int, limit: int) -> list[int]:
+    """Lock payers that owe past a due date and have no case, those after an id."""
+    return _claimed(CLAIM_PAST_DUE, now, after, limit)
+
+
+def claim_due(*, now: datetime, after: int, limit: int) -> list[int]:
+    """Lock payers with a case that is due, or that owe nothing any more."""
+    return _claimed(CLAIM_DUE, now, after, limit)
+
+
+def open_cases(payer_ids: Collection[int]) -> dict[int, DunningCase]:
+    """The open cases of payers, by payer."""
+    rows = DunningCase.objects.filter(payer__in=payer_ids, closed_at=None)
+    return {one.payer_id: one for one in rows.select_related("payer", "invoice")}
+
+
+def facts_of(
+    payer_ids: Collection[int], *, now: datetime, without: int | None = None
+) -> dict[int, Facts]:
+    """What is known of each payer, as if the document `without` were not there."""
+    debts: dict[int, list[Debt]] = {payer_id: [] for payer_id in payer_ids}
+    for payer_id, *told in _rows(DEBTS, payer_ids):
+        debt = Debt(*told)
+        if debt.invoice != without:
+            debts[payer_id].append(debt)
+    methods = {payer: (pk, spent) for payer, pk, spent in _rows(METHODS, payer_ids)}
+    holds = dict(_rows(HOLDS, payer_ids))
+    return {
+        payer_id: Facts(
+            now, debts[payer_id], *methods.get(payer_id, (None, False)),
+            holds.get(payer_id),
+        )
+        for payer_id in payer_ids
+    }  # fmt: skip
+
+
+def with_debts(cases: Sequence[Any], *, now: datetime) -> Sequence[Any]:
+    """Open cases with what is `owed` and `overdue` of each, and what a hold does."""
+    known = facts_of([case.payer_id for case in cases], now=now)
+    for case in cases:
+        facts = known[case.payer_id]
+        case.owed, case.overdue = owed(facts.concerned), owed(facts.overdue)
+        held = facts.held_until
+        case.held_until = held if held and held > now else None
+        case.put_off_to = case.next_step_at and max(
+            case.next_step_at, held or case.next_step_at
+        )
+    return cases
+
+
+def readers_of(payer_ids: Collection[int]) -> dict[int, Reader]:
+    """Who is written to: the account's address, owners and billing viewers."""
+    found: dict[int, set[str]] = {payer_id: set() for payer_id in payer_ids}
+    accounts = Account.objects.filter(payer__in=payer_ids).exclude(email="")
+    for payer_id, email in accounts.values_list("payer", "email"):
+        found[payer_id].add(email)
+    members = Member.objects.filter(
+        agency__in=payer_ids, role__in=READERS, user__is_active=True
+    )
+    for payer_id, email in members.values_list("agency", "user__email"):
+        found[payer_id].add(email)
+    zones = zones_of(payer_ids)
+    return {pk: Reader(sorted(found[pk]), zones[pk]) for pk in payer_ids}
+
+
+def _claimed(statement: str, now: datetime, after: int, limit: int) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"now": now, "after": after, "limit": limit})
+        return [payer_id for (payer_id,) in cursor.fetchall()]
+
+
+def _rows(statement: str, payer_ids: Collection[int]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"ids": array_text(payer_ids)})
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows

@@ -1,0 +1,47 @@
+"""Cases as the API tells them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from billing.dunning.models import DunningCase
+from billing.metering.serializers import Plain
+
+OPEN_STATES = [
+    DunningCase.State.RETRYING,
+    DunningCase.State.WAITING,
+    DunningCase.State.OVERDUE,
+    DunningCase.State.SUSPENDED,
+]
+
+
+class DunningOut(serializers.ModelSerializer[DunningCase]):
+    """An open case; `overdue` is past its due date, `owed` with what could not be charged.
+
+    `invoice` is the oldest; without `next_step_at` a charge is under way, or only a
+    payment or another payment method helps.
+    """
+
+    id = serializers.UUIDField(source="public_id")
+    payer = serializers.CharField(source="payer.code")
+    state = serializers.ChoiceField(choices=OPEN_STATES)
+    invoice = serializers.UUIDField(source="invoice.public_id")
+    number = serializers.CharField(source="invoice.label")
+    currency = serializers.CharField(source="payer.currency")
+    owed = Plain()
+    overdue = Plain()
+    next_step_at = serializers.DateTimeField(source="put_off_to", allow_null=True)
+    held_until = serializers.DateTimeField(allow_null=True)
+
+    class Meta:
+        model = DunningCase
+        fields = [
+            "id", "payer", "state", "since", "invoice", "number", "owed", "overdue",
+            "currency", "next_step_at", "held_until", "opened_at",
+        ]  # fmt: skip
+
+
+class DunningFilter(serializers.Serializer[Any]):
+    """Whose case; those of everybody within reach without."""
+
+    agency = serializers.CharField(required=False, help_text="The payer.")

@@ -1,0 +1,114 @@
+"""Sweeps, payments and processors at once."""
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from billing.accounts.models import AccountStanding
+from billing.dunning.models import DunningCase, DunningStep
+from billing.dunning.stepping import step_due
+from billing.payments.models import PaymentAttempt
+from billing.payments.verification import verify_everything
+from tests.billing.dunning.conftest import (
+    Days,
+    allowed,
+    day,
+    kinds,
+    make_payer,
+    make_processor,
+    pay,
+    save_card,
+    the_case,
+)
+from tests.build import MARCH, bill, make_prices
+
+pytestmark = pytest.mark.usefixtures("fresh_database", "at_once")
+AT_ONCE = 20
+
+
+@pytest.fixture
+def payer(fresh_database, at_once):
+    make_prices()
+    return make_payer()
+
+
+def sweeps(number):
+    return [partial(step_due, now=day(number))] * AT_ONCE
+
+
+def test_sweeps_at_once_open_one_case(payer, run_in_threads):
+    bill(MARCH)
+
+    done = run_in_threads(*sweeps(14))
+
+    assert sum(done) == 1
+    assert kinds(payer) == ["started", "overdue"]
+
+
+def test_sweeps_at_once_charge_once(payer, run_in_threads):
+    save_card(payer, make_processor(), day(0))
+    bill(MARCH)
+    days = Days()
+    days.faults = ["soft"]
+    days.at(0)
+
+    done = run_in_threads(*sweeps(3))
+
+    assert sum(done) == 1
+    assert PaymentAttempt.objects.filter(actor="dunning").count() == 1
+    assert kinds(payer) == ["started", "retry_scheduled", "retried"]
+
+
+def test_sweeps_at_once_suspend_once(payer, run_in_threads):
+    bill(MARCH)
+    step_due(now=day(14))
+
+    run_in_threads(*sweeps(21))
+
+    assert kinds(payer) == ["started", "overdue", "suspended"]
+    assert AccountStanding.objects.count() == 1
+
+
+def test_a_payment_while_it_is_suspended_leaves_it_free(payer, run_in_threads):
+    bill(MARCH)
+    step_due(now=day(14))
+
+    results = run_in_threads(
+        *sweeps(21)[:5], partial(pay, payer, 100, day(21)), *sweeps(21)[:5]
+    )
+
+    assert not [one for one in results if isinstance(one, Exception)]
+    assert allowed(payer, day(21)) is True
+    assert the_case().state == "closed"
+    assert verify_everything().findings == []
+
+
+def test_payments_of_many_and_sweeps_stand_in_nobodys_way(payer, run_in_threads):
+    payers = [payer, *(make_payer(f"A{n}") for n in range(5))]
+    bill(MARCH)
+    step_due(now=day(14))
+
+    results = run_in_threads(
+        *(partial(pay, one, 100, day(21)) for one in payers),
+        *sweeps(21)[:6],
+        *(partial(step_due, now=day(21) + timedelta(hours=n)) for n in range(6)),
+    )
+
+    assert not [one for one in results if isinstance(one, Exception)]
+    assert not DunningCase.objects.filter(closed_at=None).exists()
+    assert all(allowed(one, day(22)) is True for one in payers)
+
+
+def test_a_card_and_a_sweep_at_once_charge_once(payer, run_in_threads):
+    bill(MARCH)
+    step_due(now=day(14))
+    processor = make_processor()
+
+    run_in_threads(
+        partial(save_card, payer, processor, day(21)), *sweeps(21)[: AT_ONCE // 2]
+    )
+    step_due(now=day(21))
+
+    assert PaymentAttempt.objects.count() == 1
+    assert DunningStep.objects.filter(kind="retried").count() == 1

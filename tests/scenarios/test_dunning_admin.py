@@ -1,0 +1,124 @@
+"""Staff look at who owes late, wait for a promise, and read what happened."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.dunning.models import DunningHold
+from billing.dunning.stepping import step_due
+from seats.models import User
+from tests.billing.dunning.conftest import DUE, make_payer, pay
+from tests.build import MARCH, bill, make_prices
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+CASES = reverse("admin:billing_dunningcase_changelist")
+HOLDS = reverse("admin:billing_dunninghold_changelist")
+ADD_HOLD = reverse("admin:billing_dunninghold_add")
+
+
+@pytest.fixture
+def staff(client):
+    client.force_login(User.objects.create_superuser("staff@example.com", "x" * 12))
+    return client
+
+
+@pytest.fixture
+def payer(settings):
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    make_prices()
+    payer = make_payer()
+    bill(MARCH)
+    step_due(now=DUE)
+    return payer
+
+
+@pytest.fixture
+def soon():
+    """A date in two weeks, as the form wants it."""
+    day = timezone.now() + timedelta(days=14)
+    return {"until_year": day.year, "until_month": day.month, "until_day": day.day}
+
+
+class TestCases:
+    def test_are_shown_with_their_steps(self, staff, payer):
+        case = payer.dunning_cases.get()
+
+        assert "Sunrise Agency" in staff.get(CASES).content.decode()
+        page = staff.get(reverse("admin:billing_dunningcase_change", args=[case.pk]))
+        told = page.content.decode()
+
+        assert "overdue" in told
+        assert "SUNRISE-00001" in told
+
+    def test_are_held_by_an_action_that_asks_why(self, staff, payer, soon):
+        case = payer.dunning_cases.get()
+        told = {"action": "hold", "_selected_action": [case.pk]}
+
+        asked = staff.post(CASES, told)
+        assert "reason" in asked.content.decode()
+        staff.post(CASES, told | {"apply": "1", "reason": "promised", **soon})
+
+        hold = DunningHold.objects.get()
+        assert (hold.payer, hold.reason) == (payer, "promised")
+        assert hold.actor == "staff@example.com"
+
+    def test_show_a_refusal_and_hold_nobody(self, staff, payer):
+        case = payer.dunning_cases.get()
+        told = {"action": "hold", "_selected_action": [case.pk], "apply": "1"}
+        late = {"until_year": 2036, "until_month": 1, "until_day": 1}
+
+        page = staff.post(CASES, told | {"reason": "promised", **late})
+
+        assert page.status_code == 200
+        assert not DunningHold.objects.exists()
+
+
+class TestHolds:
+    def test_are_added_for_payers_without_a_case(self, staff, payer, soon):
+        pay(payer, 100, DUE)
+
+        added = staff.post(ADD_HOLD, {"payer": payer.pk, "reason": "promised", **soon})
+
+        assert added.status_code == 302
+        assert "promised" in staff.get(HOLDS).content.decode()
+
+
+class TestTimeline:
+    def test_is_linked_at_the_agency_and_the_account(self, staff, payer):
+        link = reverse("admin:billing_timeline", args=["SUNRISE"])
+
+        for page in (
+            reverse("admin:seats_agency_change", args=[payer.pk]),
+            reverse("admin:billing_account_changelist"),
+        ):
+            assert f'href="{link}"' in staff.get(page).content.decode()
+
+    def test_tells_what_happened_newest_first(self, staff, payer):
+        page = staff.get(reverse("admin:billing_timeline", args=["SUNRISE"]))
+
+        told = page.content.decode()
+        lines = [
+            "100.00 USD are overdue. Calls are suspended on 23 April 2026.",
+            "Invoice SUNRISE-00001 for March 2026: 100.00 USD, due on 16 April 2026.",
+            "Seat of ana from 1 March 2026 on.",
+        ]
+        places = [told.index(line) for line in lines]
+        assert places == sorted(places)
+        assert "2026-04-16 08:00 EDT" in told
+
+    @pytest.mark.parametrize("before", ["", "x", "-1", "9" * 40, "0"])
+    def test_takes_any_number_of_a_page(self, staff, payer, before):
+        link = reverse("admin:billing_timeline", args=["SUNRISE"])
+
+        assert staff.get(f"{link}?before={before}").status_code == 200
+
+    def test_is_for_staff_alone(self, client, staff, payer):
+        link = reverse("admin:billing_timeline", args=["SUNRISE"])
+        assert staff.get(link.replace("SUNRISE", "NOBODY")).status_code == 404
+        user = User.objects.create_user("other@example.com", "x" * 12, is_staff=True)
+
+        client.force_login(user)
+
+        assert client.get(link).status_code == 403
