@@ -12,7 +12,7 @@ keepalive = 75  # seconds; dialers come again and again
 def post_worker_init(worker: Any) -> None:
     """Import what the first request would, and never look for garbage in all that.
 
-    A full collection goes through it while every thread waits, for 70 ms.
+    A full collection goes through it while every thread waits, for 60 ms.
     """
     import_module("config.urls")
     gc.collect()

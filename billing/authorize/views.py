@@ -84,7 +84,7 @@ class AuthorizeView(KeyView):
 
     def _at_once(self, request: HttpRequest) -> Verdict | None:
         """The verdict, if nothing at all stands against telling it."""
-        secret = secret_in(request.headers.get("Authorization", ""))
+        secret = secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
         agent, code = request.GET.get("agent", ""), request.GET.get("agency", "")
         if not (
             secret and _is_plain(request) and _is_name(agent) and code.isprintable()
@@ -107,7 +107,7 @@ def _is_plain(request: HttpRequest) -> bool:
     return (
         request.method == "GET"
         and request.GET.keys() <= PARAMETERS
-        and request.headers.get("Accept", "") in ACCEPTED
+        and request.META.get("HTTP_ACCEPT", "") in ACCEPTED
     )
 
 
