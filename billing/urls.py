@@ -36,6 +36,7 @@ from billing.webhooks.views import (
 )
 
 urlpatterns = [
+    path("authorize", AuthorizeView.as_view()),  # first: asked before each call
     path("usage", UsageView.as_view()),
     path("usage/rounding", RoundingView.as_view()),
     path("usage/forecast", ForecastView.as_view()),
@@ -54,7 +55,6 @@ urlpatterns = [
     path("processors/<slug:code>/webhook", ProcessorWebhookView.as_view()),
     path("statement", StatementView.as_view()),
     path("dunning", DunningView.as_view()),
-    path("authorize", AuthorizeView.as_view()),
     path("budgets", BudgetsView.as_view()),
     path("budgets/<uuid:public_id>", BudgetView.as_view()),
     path("price-list", PriceListView.as_view()),

@@ -14,9 +14,9 @@ handler404 = "config.http.errors.not_found"
 handler500 = "config.http.errors.server_error"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/", admin.site.urls),
-    path("api/v1/", include("seats.urls")),
     path("api/v1/", include("billing.urls")),
+    path("api/v1/", include("seats.urls")),
+    path("admin/", admin.site.urls),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),
 ]

@@ -1,59 +1,101 @@
-"""Everything that decides whether an agent may dial, in one statement."""
+"""Whose key it is and everything that decides whether to dial, in one statement."""
 
-from datetime import date, datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 
+import msgspec
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from billing.authorize.verdicts import Exceeded, Held, Known, Verdict, judge
+from seats.arrays import text_array
 from seats.keys.models import ApiKey
-from seats.periods import ZonePeriod, local_date, month_of
+from seats.periods import ZonePeriod, local_date
 
 # A function of the database, which keeps its plan as long as the connection lives.
-ASK = "SELECT * FROM facts_for_dialing(%s, %s, %s, %s, %s, %s)"
+ASK = "SELECT facts_for_dialing(%s, %s, %s, %s, %s)::text"
 
 
-def may_dial(*, key: ApiKey, code: str, agent: str, now: datetime) -> Verdict | None:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The key as far as it was read; no verdict on an agency that it does not reach."""
+
+    key: ApiKey
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the function tells. Who asks about another agency than the key's own needs
+    to reach it on a date, that of the owner; no zones: no such agency. On the dates of
+    `carried_on` a payer that dunning suspended carries all of its charges."""
+
+    key: int
+    scopes: list[str]
+    used_at: datetime | None
+    owner_zones: list[ZonePeriod] | None
+    reached_on: list[date]
+    zones: list[ZonePeriod] | None
+    agent: bool
+    suspended: bool
+    carried_on: list[date]
+    held: list[Held] | None
+    exceeded: list[Exceeded] | None
+
+
+_facts = msgspec.json.Decoder(Facts)
+
+
+def may_dial(*, digest: str, code: str, agent: str, now: datetime) -> Answer | None:
     """Whether an agent of an agency (by code; the key's own without) may dial now.
 
-    None where the key does not reach the agency, or there is none.
+    The key is known by its digest; None where none is valid.
     """
-    own = key.agency.code if key.agency else ""
-    code = code or own
-    row = _ask(None if code == own else key.agency_id, code, agent, now)
-    if row is None:
+    meters = text_array(settings.BILLING["DIALING_METERS"])
+    told = _ask(digest, now, code, agent, meters)
+    if told is None:
         return None
-    zones, owner_zones, reached_on, agent_id, suspended, carried_on, *rest = row
-    held, exceeded = rest
-    today = _today(zones, now)
-    if code != own and key.agency_id and _today(owner_zones, now) not in reached_on:
+    facts = _facts.decode(told)
+    read = {"id": facts.key, "scopes": facts.scopes, "last_used_at": facts.used_at}
+    key = ApiKey.from_db(connection.alias, read.keys(), read.values())
+    return Answer(key, _verdict(facts, now))
+
+
+def _verdict(facts: Facts, now: datetime) -> Verdict | None:
+    owner = facts.owner_zones
+    if owner and local_date(now, owner) not in facts.reached_on:
         return None
+    if facts.zones is None:
+        return None
+    today = local_date(now, facts.zones)
     known = Known(
-        agent=agent_id is not None,
-        suspended=suspended or today in carried_on,
-        held=[
-            Held(seat, _date(start), end and _date(end))
-            for seat, start, end in held or []
-        ],
-        exceeded=[Exceeded(budget, _date(month)) for budget, month in exceeded or []],
+        agent=facts.agent,
+        suspended=facts.suspended or today in facts.carried_on,
+        held=facts.held or [],
+        exceeded=facts.exceeded or [],
     )
     return judge(known, today=today)
 
 
-def _ask(owner: int | None, code: str, agent: str, now: datetime) -> Any:
-    """Three dates, of which one is the agency's; they may lie in two months."""
-    days = [now.date() + timedelta(days=n) for n in (-1, 0, 1)]
-    months = list({month_of(day) for day in days})
-    meters = settings.BILLING["DIALING_METERS"]
+def _ask(*told: str | datetime) -> str | None:
+    """Asked again where the connection turns out to be dead.
+
+    It only reads, so that is as safe as Django's look at the connection before it.
+    """
+    connection.health_check_done = True  # type: ignore[attr-defined]
+    try:
+        return _told(told)
+    except (OperationalError, InterfaceError):
+        refused = connection.connection is None
+        if refused or connection.in_atomic_block or connection.is_usable():
+            raise
+        connection.close()
+        return _told(told)
+
+
+def _told(told: Sequence[str | datetime]) -> str | None:
     with connection.cursor() as cursor:
-        cursor.execute(ASK, [code, owner, agent, days, months, meters])
-        return cursor.fetchone()
-
-
-def _today(zones: list[tuple[str, str]], now: datetime) -> date:
-    return local_date(now, [ZonePeriod(_date(start), zone) for start, zone in zones])
-
-
-def _date(text: str) -> date:
-    return date.fromisoformat(text)
+        cursor.execute(ASK, told)
+        (facts,) = cursor.fetchone()
+    return None if facts is None else str(facts)

@@ -71,78 +71,6 @@ CREATE TRIGGER dunning_hold_is_append_only
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
 
-# As before, but: any cause suspends, and a payer that dunning suspended takes along the
-# agencies whose charges it carries alone. Cut-offs matter to bills, not to this. The plan
-# is the same for all, and made once: made for each call it took longer than the rest.
-DIALING = """
-DROP FUNCTION facts_for_dialing;
-CREATE FUNCTION facts_for_dialing(
-    the_code text, the_owner bigint, the_agent text, the_days date[],
-    the_months date[], dialing_meters text[]
-) RETURNS TABLE (
-    zones json, owner_zones json, reached_on date[], agent_id bigint,
-    suspended boolean, carried_on date[], held json, exceeded json
-) LANGUAGE plpgsql STABLE SET search_path = public, pg_temp
-SET plan_cache_mode = force_generic_plan AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN QUERY
-    WITH RECURSIVE above(day, agency_id) AS (
-        SELECT day, agency.id FROM seats_agency AS agency, unnest(the_days) AS day
-        WHERE agency.code = the_code AND the_owner IS NOT NULL
-        UNION
-        SELECT above.day, edge.upline_id FROM above
-        JOIN seats_upline AS edge ON edge.agency_id = above.agency_id
-            AND edge.starts_on <= above.day
-            AND (edge.ends_on IS NULL OR edge.ends_on > above.day)
-    )
-    SELECT
-        (SELECT json_agg(json_build_array(zone.starts_on, zone.zone)
-                         ORDER BY zone.starts_on)
-         FROM seats_agencyzone AS zone WHERE zone.agency_id = agency.id),
-        (SELECT json_agg(json_build_array(zone.starts_on, zone.zone)
-                         ORDER BY zone.starts_on)
-         FROM seats_agencyzone AS zone WHERE zone.agency_id = the_owner),
-        ARRAY(SELECT day FROM above WHERE agency_id = the_owner),
-        agent.id,
-        EXISTS (
-            SELECT FROM (
-                SELECT DISTINCT ON (cause) standing FROM billing_accountstanding
-                WHERE agency_id = agency.id ORDER BY cause, id DESC
-            ) AS newest WHERE newest.standing = 'suspended'),
-        ARRAY(
-            SELECT day FROM unnest(the_days) AS day WHERE 'suspended' = (
-                SELECT standing FROM billing_accountstanding
-                WHERE cause = 'dunning' AND agency_id = (
-                    SELECT payer_id FROM billing_payershare
-                    WHERE percent = 100 AND share_set_id = (
-                        SELECT id FROM billing_payershareset
-                        WHERE agency_id = agency.id AND starts_on <= day
-                        ORDER BY starts_on DESC, id DESC LIMIT 1))
-                ORDER BY id DESC LIMIT 1)),
-        (SELECT json_agg(json_build_array(seat.public_id, holding.starts_on,
-                                          holding.ends_on))
-         FROM seats_seatholding AS holding
-         JOIN seats_seat AS seat ON seat.id = holding.seat_id
-         WHERE holding.agent_id = agent.id AND holding.starts_on <= the_days[3]
-           AND (holding.ends_on IS NULL OR holding.ends_on > the_days[1])),
-        (SELECT json_agg(json_build_array(budget.public_id, month.month)
-                         ORDER BY budget.id)
-         FROM billing_budget AS budget
-         JOIN billing_budgetmonth AS month ON month.budget_id = budget.id
-         LEFT JOIN billing_meter AS meter ON meter.id = budget.meter_id
-         WHERE budget.agency_id = agency.id AND budget.hard
-           AND (budget.agent_id IS NULL OR budget.agent_id = agent.id)
-           AND (budget.meter_id IS NULL OR meter.code = ANY(dialing_meters))
-           AND month.month = ANY(the_months)
-           AND month.used >= coalesce(budget.amount, budget.quantity))
-    FROM seats_agency AS agency
-    LEFT JOIN seats_agent AS agent
-        ON agent.agency_id = agency.id AND agent.external_id = the_agent
-    WHERE agency.code = the_code;
-END $$;
-"""
-
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -409,7 +337,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(CASES, migrations.RunSQL.noop),
-        migrations.RunSQL(DIALING, migrations.RunSQL.noop),
         restrict(
             {
                 "billing_dunningcase": f"SELECT, INSERT, UPDATE ({MOVING})",

@@ -10,7 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from seats.keys.models import ApiKey
-from seats.keys.services import use_key
+from seats.keys.services import secret_in, use_key
 
 if TYPE_CHECKING:  # views import what the settings name, and that is this
     from rest_framework.views import APIView
@@ -20,12 +20,11 @@ class KeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer dk_...`; the key becomes `request.auth`."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if not scheme:
+        header = request.headers.get("Authorization", "")
+        if not header:
             return None
-        key = None
-        if scheme.lower() == "bearer":
-            key = use_key(token=token.strip(), now=timezone.now())
+        secret = secret_in(header)
+        key = use_key(token=secret, now=timezone.now()) if secret else None
         if key is None:
             raise AuthenticationFailed("No such key, or it is no longer valid.")
         return AnonymousUser(), key

@@ -1,7 +1,8 @@
-"""How many requests a key has in a minute, counted atomically by the broker."""
+"""How many requests a key has in a minute: granted by the broker, in small shares."""
 
 import time
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import redis
@@ -16,10 +17,15 @@ if TYPE_CHECKING:  # views import what the settings name, and that is this
 
 WINDOW = 60  # seconds
 PATIENCE = 0.5
-COUNT = """
-local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
-return count
+# A process asks for one request in so many of a window, but for one at least.
+SHARES = 500
+# What is granted in a window never exceeds its limit, whoever asks for it.
+GRANT = """
+local used = tonumber(redis.call('GET', KEYS[1]) or 0)
+local granted = math.max(math.min(tonumber(ARGV[1]), tonumber(ARGV[2]) - used), 0)
+redis.call('INCRBY', KEYS[1], granted)
+if used == 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+return granted
 """
 
 
@@ -33,19 +39,50 @@ class KeyThrottle(BaseThrottle):
         name = getattr(view, "rate", "API_REQUESTS_A_MINUTE")
         key = request.auth
         who = key.pk if isinstance(key, ApiKey) else self.get_ident(request)
-        slot = f"api-rate:{name}:{who}:{int(time.time()) // WINDOW}"
+        window = int(time.time()) // WINDOW
         try:
-            count = _count(slot)
+            return _grants.take(f"{name}:{who}", window, getattr(settings, name))
         except redis.RedisError:
             return True
-        return bool(count <= getattr(settings, name))
 
     def wait(self) -> float:
         return WINDOW - time.time() % WINDOW + 1
 
 
-def _count(slot: str) -> int:
-    return int(_client(settings.REDIS_URL).eval(COUNT, 1, slot, 2 * WINDOW))
+class Grants:
+    """What this process was granted of a window and has not used yet."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._window = 0
+        self._left: dict[str, int] = {}
+
+    def take(self, who: str, window: int, limit: int) -> bool:
+        """Use one request, granted before or now. Raises redis.RedisError."""
+        if self._add(who, window, -1):
+            return True
+        granted = _grant(f"api-rate:{who}:{window}", max(limit // SHARES, 1), limit)
+        if granted > 1:
+            self._add(who, window, granted - 1)
+        return granted > 0
+
+    def _add(self, who: str, window: int, count: int) -> bool:
+        """Change what is left, unless that would be less than nothing."""
+        with self._lock:
+            if window != self._window:
+                self._window, self._left = window, {}
+            left = self._left.get(who, 0) + count
+            if left >= 0:
+                self._left[who] = left
+            return left >= 0
+
+
+_grants = Grants()
+
+
+def _grant(slot: str, wanted: int, limit: int) -> int:
+    client = _client(settings.REDIS_URL)
+    return int(client.eval(GRANT, 1, slot, wanted, limit, 2 * WINDOW))
 
 
 @lru_cache(maxsize=8)

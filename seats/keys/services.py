@@ -58,7 +58,7 @@ def create_key(
         agency=agency,
         label=label,
         prefix=token[:PREFIX],
-        digest=_digest(token),
+        digest=digest_of(token),
         scopes=sorted(scopes),
         created_by=actor,
         created_at=now,
@@ -70,12 +70,28 @@ def create_key(
 def use_key(*, token: str, now: datetime) -> ApiKey | None:
     """The key of a secret if it is valid now; notes its use, once an hour."""
     with connection.cursor() as cursor:
-        cursor.execute(FIND, [_digest(token), now])
+        cursor.execute(FIND, [digest_of(token), now])
         row = cursor.fetchone()
     key = _key_of(row) if row else None
-    if key and (key.last_used_at is None or key.last_used_at < now - USED_EVERY):
+    if key and not is_noted(key, now=now):
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return key
+
+
+def is_noted(key: ApiKey, *, now: datetime) -> bool:
+    """Whether a use of the key within the hour is noted."""
+    return key.last_used_at is not None and key.last_used_at >= now - USED_EVERY
+
+
+def secret_in(header: str) -> str:
+    """The secret that an `Authorization` header brings; empty where it brings none."""
+    scheme, _, secret = header.partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+def digest_of(token: str) -> str:
+    """What we keep of a secret."""
+    return sha256(token.encode(errors="replace")).hexdigest()
 
 
 def revoke_key(*, key: ApiKey, now: datetime) -> None:
@@ -88,7 +104,3 @@ def _key_of(row: tuple[Any, ...]) -> ApiKey:
     if key.agency_id is not None:
         key.agency = Agency.from_db(connection.alias, AGENCY, row[len(KEY) :])
     return key
-
-
-def _digest(token: str) -> str:
-    return sha256(token.encode(errors="replace")).hexdigest()

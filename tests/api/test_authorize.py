@@ -1,13 +1,13 @@
 """Whether an agent may dial, as a dialer asks."""
 
 import logging
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -19,7 +19,8 @@ from billing.pricing.models import Meter
 from billing.webhooks.models import OutboxEvent
 from seats.agencies.services import set_upline
 from seats.errors import ReasonMissing
-from seats.keys.services import create_key
+from seats.keys.models import ApiKey
+from seats.keys.services import create_key, revoke_key
 from seats.models import User
 from seats.roster.services import hand_over_seats, remove_seats
 from tests.api.conftest import NOW
@@ -182,10 +183,55 @@ class TestAuthorize:
         assert (answer.status_code, answer.json()["field"]) == (400, "agent")
 
     def test_wants_its_scope_and_a_key(self, caller, world):
-        assert caller(world[0], ["usage:read"]).get(PATH).status_code == 403
-        assert Client().get(PATH).status_code == 401
+        other = caller(world[0], ["usage:read"])
+        for told in ({}, {"agent": "ana"}):
+            assert other.get(PATH, told).status_code == 403
+            assert Client().get(PATH, told).status_code == 401
 
-    def test_asks_two_questions_whoever_asks(self, top, caller, world):
+    def test_ends_with_the_key(self, caller, world):
+        gone, short = (
+            create_key(agency=world[0], scopes=SCOPES, actor="test", now=NOW,
+                       expires_at=NOW + timedelta(hours=1))
+            for _ in range(2)
+        )  # fmt: skip
+        clients = [
+            Client(headers={"authorization": f"Bearer {token}"})
+            for _, token in (gone, short)
+        ]
+        for client in clients:
+            assert reasons(client) == []
+
+        revoke_key(key=gone[0], now=NOW)
+        with time_machine.travel(NOW + timedelta(hours=1), tick=False):
+            answers = [client.get(PATH, {"agent": "ana"}) for client in clients]
+
+        assert [answer.status_code for answer in answers] == [401, 401]
+        assert {answer.json()["code"] for answer in answers} == {
+            "authentication_failed"
+        }
+
+    def test_notes_the_use_of_a_key_once_an_hour(self, top):
+        notes = []
+        for minutes in (0, 59, 61):
+            with time_machine.travel(NOW + timedelta(minutes=minutes), tick=False):
+                assert reasons(top) == []
+            notes.append(ApiKey.objects.get().last_used_at)
+
+        assert notes == [NOW, NOW, NOW + timedelta(minutes=61)]
+
+    def test_wants_no_more_than_its_rate_and_says_when_to_come_again(
+        self, top, settings, broker
+    ):
+        settings.REDIS_URL = broker
+        settings.AUTHORIZE_REQUESTS_A_MINUTE = 2
+
+        answers = [top.get(PATH, {"agent": "ana"}) for _ in range(4)]
+
+        assert [one.status_code for one in answers] == [200, 200, 429, 429]
+        assert answers[3].json()["code"] == "throttled"
+        assert 0 < int(answers[3]["Retry-After"]) <= 61
+
+    def test_asks_one_question_whoever_asks(self, top, caller, world):
         platform = caller(None, SCOPES)
         ask(top)
         ask(platform, agency="TOP")
@@ -193,7 +239,85 @@ class TestAuthorize:
                              (platform, {"agency": "TOP"})):  # fmt: skip
             with CaptureQueriesContext(connection) as queries:
                 ask(client, **told)
-            assert len(queries) == 2
+            assert len(queries) == 1
+
+
+class TestOddRequests:
+    """What is not asked plainly is negotiated, and answered alike."""
+
+    @pytest.mark.parametrize(
+        "accept", ["application/*", "text/html, application/json;q=0.9, */*;q=0.8"]
+    )
+    def test_are_told_the_same(self, top, world, accept):
+        for told in ({}, {"agency": "BELOW"}, {"agent": "ben"}):
+            told = {"agent": "ana", **told}
+            plain = top.get(PATH, told)
+            odd = top.get(PATH, told, headers={"accept": accept})
+            more = top.get(PATH, {**told, "colour": "red"})
+
+            assert plain.content == odd.content == more.content
+            assert plain["Content-Type"] == odd["Content-Type"] == "application/json"
+
+    @pytest.mark.parametrize(
+        ("method", "told", "headers", "status"),
+        [
+            ("head", {}, {}, 200),
+            ("get", {"format": "xml"}, {}, 404),
+            ("get", {}, {"accept": "text/html"}, 406),
+            ("get", {"agency": "OTHER"}, {"accept": "application/*"}, 404),
+            ("get", {"agent": "x" * 65}, {"accept": "application/*"}, 400),
+            ("post", {}, {}, 405),
+            ("options", {}, {}, 405),
+        ],
+    )
+    def test_are_refused_as_anywhere(self, top, method, told, headers, status):
+        told = {"agent": "ana", **told}
+        answer = getattr(top, method)(PATH, query_params=told, headers=headers)
+
+        assert answer.status_code == status
+        if status != 200:
+            assert answer["Content-Type"] == "application/problem+json"
+
+
+class TestAfterTheServerWentAway:
+    def end_sessions(self, name: str) -> None:
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = %s AND pid <> pg_backend_pid()",
+                [name],
+            )
+            assert cursor.fetchall() == [(True,)]
+
+    @pytest.fixture
+    def client(self, fresh_database, clock, settings):
+        settings.REDIS_URL = "redis://127.0.0.1:1/0"
+        make_prices()
+        agency = make_agency()
+        make_seats(agency, "ana")
+        _, token = create_key(agency=agency, scopes=SCOPES, actor="test", now=NOW)
+        return Client(headers={"authorization": f"Bearer {token}"})
+
+    def test_asks_again_on_a_new_connection(self, client, fresh_database):
+        assert ask(client)["checked"]
+        for _ in range(2):
+            self.end_sessions(fresh_database.name)
+
+            assert ask(client)["allowed"]
+            assert ask(client)["checked"]
+
+    def test_does_not_ask_again_within_a_transaction(self, client, fresh_database):
+        told = []
+
+        @transaction.atomic
+        def ask_within() -> None:
+            connection.ensure_connection()
+            self.end_sessions(fresh_database.name)
+            told.append(ask(client))
+
+        with pytest.raises(OperationalError):  # its commit finds nobody either
+            ask_within()
+        assert [one["checked"] for one in told] == [False]
 
 
 class TestWithoutTheDatabase:

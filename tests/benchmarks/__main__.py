@@ -1,4 +1,7 @@
-"""Run the benchmarks and keep what they say in docs/performance.md."""
+"""Run the benchmarks and keep what they say in docs/performance.md.
+
+python -m tests.benchmarks [authorize ...]; all of them where none is named.
+"""
 
 import os
 import platform
@@ -39,24 +42,47 @@ PARTS = {
 }
 
 
+NAMES = {part.__name__.rpartition(".")[2]: title for title, part in PARTS.items()}
+LINE = "<!-- measured -->"
+
+
 def main() -> None:
+    """All of them, or those that are named; then the rest of the page stays."""
+    if unknown := set(sys.argv[1:]) - NAMES.keys():
+        sys.exit(f"There are {', '.join(NAMES)}; not {', '.join(sorted(unknown))}.")
     databases.make_template()
-    sections = []
-    for title, part in PARTS.items():
-        lines = [f"| {name} | {value} |" for name, value in part.measure().items()]
-        section = "\n".join([f"## {title}", "", "| what | measured |", "| --- | --- |",
-                             *lines, ""])  # fmt: skip
-        sys.stdout.write(section + "\n")
-        sections.append(section)
+    for title in [NAMES[name] for name in sys.argv[1:]]:
+        _replace(title, _section(title, f"{_machine()}\n\n"))
+    if not sys.argv[1:]:
+        _write_all([_section(title) for title in PARTS])
+
+
+def _section(title: str, first: str = "") -> str:
+    lines = [f"| {name} | {value} |" for name, value in PARTS[title].measure().items()]
+    table = "\n".join(["| what | measured |", "| --- | --- |", *lines])
+    section = f"## {title}\n\n{first}{table}\n"
+    sys.stdout.write(section + "\n")
+    return section
+
+
+def _replace(title: str, section: str) -> None:
+    """Put one section in the place of the one before."""
+    before, _, after = PAGE.read_text().partition(f"## {title}\n")
+    _, following, rest = after.partition("\n## ")
+    PAGE.write_text(before + section + following + rest)
+
+
+def _write_all(sections: list[str]) -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     sections.append(f"Most memory of the measuring process: {memory} MB.\n")
-    head, _, _ = PAGE.read_text().partition("<!-- measured -->")
-    machine = (
-        f"{os.cpu_count()} cores, {platform.machine()}, Python"
-        f" {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}"
-    )
-    PAGE.write_text(
-        f"{head}<!-- measured -->\n\nMachine: {machine}.\n\n" + "\n".join(sections)
+    head, _, _ = PAGE.read_text().partition(LINE)
+    PAGE.write_text(f"{head}{LINE}\n\n{_machine()}\n\n" + "\n".join(sections))
+
+
+def _machine() -> str:
+    return (
+        f"Machine: {os.cpu_count()} cores, {platform.machine()}, Python"
+        f" {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}."
     )
 
 

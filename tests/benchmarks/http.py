@@ -61,7 +61,7 @@ def measure() -> dict[str, object]:
 
 @contextmanager
 def _server(name: str) -> Iterator[int]:
-    """gunicorn on a port that was free."""
+    """gunicorn, set up as in production, on a port that was free."""
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -74,8 +74,7 @@ def _server(name: str) -> Iterator[int]:
     }
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "config.wsgi", f"--workers={WORKERS}",
-         f"--bind=127.0.0.1:{port}", "--worker-class=gthread", "--threads=2",
-         "--log-level=warning"],
+         f"--bind=127.0.0.1:{port}", "--log-level=warning"],
         env=environment,
         start_new_session=True,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from billing.payments.services.receiving import receive_payment
 from billing.payments.services.requesting import add_processor
 from billing.webhooks.models import OutboxEvent
 from seats.keys.models import ApiKey
+from seats.keys.services import create_key
 from seats.models import Agency
 from tests.billing.payments.processors import FakeProcessor
 from tests.build import APRIL_2, make_agency, make_prices, make_seats
@@ -139,11 +140,14 @@ def told(payer: Agency) -> list[str]:
 
 def allowed(agency: Agency, now: datetime) -> bool | list[str]:
     """Whether ana may dial, or why not."""
-    verdict = may_dial(
-        key=ApiKey(agency=agency, prefix="t"), code="", agent="ana", now=now
-    )
-    assert verdict
-    return verdict.allowed or verdict.reasons
+    key = ApiKey.objects.filter(agency=agency).first()
+    if key is None:
+        scopes = [ApiKey.Scope.AUTHORIZE_READ]
+        key, _ = create_key(agency=agency, scopes=scopes, actor="test", now=now)
+    answer = may_dial(digest=key.digest, code="", agent="ana", now=now)
+    assert answer
+    assert answer.verdict
+    return answer.verdict.allowed or answer.verdict.reasons
 
 
 def newest_attempt() -> PaymentAttempt:
