@@ -7,6 +7,7 @@ from typing import Any
 worker_class = "gthread"
 threads = 4  # a slow download holds up no dialer
 keepalive = 75  # seconds; dialers come again and again
+control_socket_disable = True  # one file for all servers of a user
 
 
 def post_worker_init(worker: Any) -> None:
