@@ -20,6 +20,7 @@ from billing.payments.charging_admin import (
     PaymentProcessorAdmin,
     ProcessorEventAdmin,
 )
+from billing.payments.returns_admin import RefundAttemptAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.webhooks.admin import (
     DeliveryAdmin,
@@ -47,6 +48,7 @@ __all__ = [
     "ProcessorEventAdmin",
     "QuarantinedEventAdmin",
     "RateAdmin",
+    "RefundAttemptAdmin",
     "RunItemAdmin",
     "UsageDayAdmin",
     "UsageImportAdmin",

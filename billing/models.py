@@ -39,6 +39,12 @@ from billing.payments.models import (
     ProcessorEvent,
     Refund,
 )
+from billing.payments.returns import (
+    Dispute,
+    DisputeChange,
+    RefundAttempt,
+    RefundAttemptChange,
+)
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.webhooks.models import (
     Delivery,
@@ -61,6 +67,8 @@ __all__ = [
     "BudgetMonth",
     "Delivery",
     "DeliveryAttempt",
+    "Dispute",
+    "DisputeChange",
     "Document",
     "DocumentLine",
     "EventKey",
@@ -84,6 +92,8 @@ __all__ = [
     "Rate",
     "RateTier",
     "Refund",
+    "RefundAttempt",
+    "RefundAttemptChange",
     "RefusedRow",
     "RunCut",
     "RunItem",

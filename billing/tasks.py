@@ -9,7 +9,7 @@ from billing.metering.tasks import (
     forget_old_refusals,
     work_off_uploads,
 )
-from billing.payments.tasks import charge_invoices, work_off_answers
+from billing.payments.tasks import charge_invoices, give_back, work_off_answers
 from billing.webhooks.tasks import forget_attempts, hand_out_events, send_deliveries
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "create_partitions",
     "forget_attempts",
     "forget_old_refusals",
+    "give_back",
     "hand_out_events",
     "issue_due_drafts",
     "send_deliveries",

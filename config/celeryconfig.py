@@ -44,6 +44,7 @@ beat_schedule = {
     "invoicing.close_due": {"task": "invoicing.close_due", "schedule": 15.0},
     "invoicing.issue_due": {"task": "invoicing.issue_due", "schedule": 60.0},
     "payments.charge_due": {"task": "payments.charge_due", "schedule": 10.0},
+    "payments.refund_due": {"task": "payments.refund_due", "schedule": 10.0},
     "payments.answers_due": {"task": "payments.answers_due", "schedule": 5.0},
     "webhooks.fan_out_due": {"task": "webhooks.fan_out_due", "schedule": 5.0},
     "webhooks.deliver_due": {"task": "webhooks.deliver_due", "schedule": 5.0},

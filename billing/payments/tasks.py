@@ -7,12 +7,19 @@ from django.utils import timezone
 
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.charging import charge_due
+from billing.payments.services.returning import refund_due
 
 
 @shared_task(name="payments.charge_due")
 def charge_invoices(**_newer: Any) -> None:
     """Beat, every few seconds: attempts that are due, and what became of others."""
     charge_due(clock=timezone.now)
+
+
+@shared_task(name="payments.refund_due")
+def give_back(**_newer: Any) -> None:
+    """Beat, every few seconds: refunds that are due, and what became of others."""
+    refund_due(clock=timezone.now)
 
 
 @shared_task(name="payments.answers_due")

@@ -118,6 +118,16 @@ class PaymentFailed(msgspec.Struct):
     result: str
 
 
+class RefundAsked(msgspec.Struct):
+    """`id` is the request's; the refund itself has another one."""
+
+    id: UUID
+    payment: UUID
+    amount: str
+    currency: str
+    processor: str
+
+
 class MethodChanged(msgspec.Struct):
     id: UUID
     agency: str
@@ -211,6 +221,12 @@ CATALOGUE: Mapping[str, EventType] = {
     ),
     "price_list.published": EventType(
         "A price list nobody can change any more.", PricesPublished
+    ),
+    "refund.failed": EventType(
+        "A processor did not give back what it was asked to.", RefundAsked
+    ),
+    "refund.requested": EventType(
+        "A processor is going to be asked to give money back.", RefundAsked
     ),
     "run.finished": EventType("A month is billed for all its payers.", RunFinished),
     "seat.added": EventType("A seat begins.", SeatChanged),

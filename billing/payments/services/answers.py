@@ -18,10 +18,12 @@ from billing.payments.processors.port import (
     DoesNotFit,
     Fact,
     NotSigned,
+    RefundTold,
     Unreachable,
 )
 from billing.payments.services.connecting import Connect, connect
 from billing.payments.services.outcomes import take_outcome
+from billing.payments.services.returning import take_refund_told
 from seats.errors import Refusal
 
 State = ProcessorEvent.State
@@ -147,6 +149,8 @@ def _take(event: ProcessorEvent, fact: Fact, now: datetime) -> None:
     match fact:
         case ChargeTold():
             _take_charge(event, fact, now)
+        case RefundTold():
+            take_refund_told(processor=event.processor, told=fact, now=now)
         case _:
             raise DoesNotFit("Nothing is done with it here.")
 

@@ -26,4 +26,4 @@ def connect(processor: PaymentProcessor) -> Processor:
         rules=rules(),
         ca_file=chosen["CA_FILE"],
     )
-    return WebhookProcessor(processor.url, ours, [theirs], limits)
+    return WebhookProcessor(processor.url, [ours], [theirs], limits)

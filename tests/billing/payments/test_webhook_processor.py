@@ -8,7 +8,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import Charge
+from billing.payments.processors.port import Charge, RefundRequest
 from billing.payments.processors.webhook import WebhookProcessor
 from billing.payments.services.charging import charge_due
 from billing.payments.services.requesting import add_processor, request_charge
@@ -22,6 +22,8 @@ CHARGE = Charge(
     KEY, Decimal("100.00"), "USD", "SUNRISE", "SUNRISE-1", datetime.now(UTC), 3
 )
 
+REFUND = RefundRequest(KEY, "ch_1", Decimal("12.50"), "USD", datetime.now(UTC), 2)
+
 
 @pytest.fixture
 def receiver():
@@ -32,7 +34,7 @@ def receiver():
 @pytest.fixture
 def processor_of(receiver):
     limits = Limits(seconds=0.5, rules=Rules(allow_loopback=True))
-    return WebhookProcessor(receiver.url, new_secret(), [], limits)
+    return WebhookProcessor(receiver.url, [new_secret()], [], limits)
 
 
 class TestCharge:
@@ -46,7 +48,7 @@ class TestCharge:
         first, second = receiver.received
         assert first.body == second.body
         assert first.headers["idempotency-key"] == first.id == str(KEY)
-        told = Webhook(processor_of.secret).verify(first.body, first.headers)
+        told = Webhook(processor_of.secrets[0]).verify(first.body, first.headers)
         assert told["type"] == "payment.requested"
         assert told["data"] == {
             "attempt": str(KEY), "amount": "100", "currency": "USD",
@@ -72,7 +74,7 @@ class TestCharge:
         assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
 
     def test_fails_for_certain_where_it_may_not_go(self):
-        one = WebhookProcessor("https://127.0.0.1/hook", new_secret(), [], Limits())
+        one = WebhookProcessor("https://127.0.0.1/hook", [new_secret()], [], Limits())
 
         assert one.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
 
@@ -85,6 +87,28 @@ class TestLookUp:
 
         (asked,) = receiver.received
         assert (asked.told["type"], asked.id) == ("payment.inquired", f"{KEY}-3")
+
+
+class TestRefund:
+    def test_is_told_as_charges_are(self, receiver, processor_of):
+        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "pending"
+        receiver.behave = answers(422)
+        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "failed"
+        receiver.behave = answers(500)
+        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "unknown"
+
+        told = receiver.received[0]
+        assert told.headers["idempotency-key"] == told.id == str(KEY)
+        assert told.told["type"] == "refund.requested"
+        assert told.told["data"] == {
+            "refund": str(KEY), "payment": "ch_1", "amount": "12.5", "currency": "USD",
+        }  # fmt: skip
+
+    def test_is_asked_about_in_a_message_of_its_own(self, receiver, processor_of):
+        assert processor_of.look_up_refund(REFUND, at=datetime.now(UTC)) is None
+
+        (asked,) = receiver.received
+        assert (asked.told["type"], asked.id) == ("refund.inquired", f"{KEY}-2")
 
 
 def test_a_sweep_tells_the_processor_of_the_row(receiver, invoice, clock, settings):

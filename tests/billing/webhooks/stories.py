@@ -23,6 +23,7 @@ from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
 from billing.payments.services.requesting import add_processor, request_charge
+from billing.payments.services.returning import request_refund, take_refund_outcome
 from billing.pricing.models import Meter
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.agencies.services import change_zone, set_upline
@@ -78,6 +79,7 @@ def play_everything() -> None:
     correct_and_void(sunrise, taken_back)
     pay_and_refund(paying)
     charge_in_vain(paying)
+    ask_back_in_vain(paying)
     spend_and_be_stopped(paying)
     archive()
 
@@ -143,6 +145,20 @@ def charge_in_vain(agency: Agency) -> None:
     remove_method(method=method, **told)
     failed = Outcome("failed", reason="said on the phone")
     take_outcome(attempt=attempt, outcome=failed, now=MAY_2)
+
+
+def ask_back_in_vain(agency: Agency) -> None:
+    """A refund that a processor is asked for, and does not make."""
+    told: dict[str, Any] = {"actor": "somebody@example.com", "now": MAY_2}
+    payment = receive_payment(
+        payer=agency, amount=Decimal(20), currency="USD", processor="acme",
+        reference="ch_1", **told,
+    )  # fmt: skip
+    attempt = request_refund(
+        payment=payment, amount=Decimal(20), reason=WHY["reason"], **told
+    )
+    failed = Outcome("failed", reason="said on the phone")
+    take_refund_outcome(attempt=attempt, outcome=failed, now=MAY_2)
 
 
 def spend_and_be_stopped(agency: Agency) -> None:
