@@ -20,7 +20,7 @@ from billing.payments.charging_admin import (
     PaymentProcessorAdmin,
     ProcessorEventAdmin,
 )
-from billing.payments.returns_admin import RefundAttemptAdmin
+from billing.payments.returns_admin import DisputeAdmin, RefundAttemptAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.webhooks.admin import (
     DeliveryAdmin,
@@ -34,6 +34,7 @@ __all__ = [
     "BillingRunAdmin",
     "BudgetAdmin",
     "DeliveryAdmin",
+    "DisputeAdmin",
     "DocumentAdmin",
     "LedgerTransactionAdmin",
     "MailAdmin",

@@ -1,8 +1,13 @@
-"""Refunds that processors were asked for, for staff."""
+"""Refunds that processors were asked for, and disputes, for staff."""
 
 from django.contrib import admin
 
-from billing.payments.returns import RefundAttempt, RefundAttemptChange
+from billing.payments.returns import (
+    Dispute,
+    DisputeChange,
+    RefundAttempt,
+    RefundAttemptChange,
+)
 from seats.readonly import ReadOnlyAdmin, ReadOnlyInline
 
 
@@ -24,3 +29,22 @@ class RefundAttemptAdmin(ReadOnlyAdmin):
     search_fields = ["payment__payer__code", "public_id", "reference"]
     readonly_fields = ["public_id"]
     inlines = [RefundChangeInline]
+
+
+class DisputeChangeInline(ReadOnlyInline):
+    model = DisputeChange
+    fields = ["state", "reason", "recorded_at"]
+
+
+@admin.register(Dispute)
+class DisputeAdmin(ReadOnlyAdmin):
+    """What payers' banks took back, or may; answered at the processor."""
+
+    list_display = [
+        "reference", "payment", "processor", "amount", "currency", "state", "reason",
+        "told_at",
+    ]  # fmt: skip
+    list_select_related = ["payment", "processor"]
+    list_filter = ["state", "processor"]
+    search_fields = ["payment__payer__code", "payment__reference", "reference"]
+    inlines = [DisputeChangeInline]

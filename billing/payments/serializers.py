@@ -32,8 +32,10 @@ class MovementOut(serializers.Serializer[Any]):
     date = serializers.DateField(source="on")
     at = serializers.DateTimeField()
     kind = serializers.ChoiceField(
-        choices=["invoice", "credit_note", "void", "payment", "refund"]
-    )
+        choices=[
+            "invoice", "credit_note", "void", "payment", "refund", "chargeback",
+        ]
+    )  # fmt: skip
     id = serializers.UUIDField()
     label = serializers.CharField()  # type: ignore[assignment]
     amount = Plain()

@@ -118,6 +118,18 @@ class PaymentFailed(msgspec.Struct):
     result: str
 
 
+class DisputeMoved(msgspec.Struct):
+    """`at` is when we learned of it."""
+
+    id: UUID
+    payment: UUID
+    amount: str
+    currency: str
+    processor: str
+    reference: str
+    at: datetime
+
+
 class RefundAsked(msgspec.Struct):
     """`id` is the request's; the refund itself has another one."""
 
@@ -198,6 +210,13 @@ CATALOGUE: Mapping[str, EventType] = {
         "A correction in the payer's favour has its number.", DocumentIssued
     ),
     "credit_note.voided": EventType("A credit note was taken back.", DocumentVoided),
+    "dispute.lost": EventType(
+        "Disputed money of a payment is gone, as if refunded.", DisputeMoved
+    ),
+    "dispute.opened": EventType(
+        "Money of a payment is withheld, as the payer disputes it.", DisputeMoved
+    ),
+    "dispute.won": EventType("Disputed money came back.", DisputeMoved),
     "invoice.issued": EventType("An invoice has its number.", DocumentIssued),
     "invoice.paid": EventType("Nothing is left to pay of it.", DocumentIssued),
     "invoice.reopened": EventType(

@@ -14,8 +14,11 @@ from django.test import override_settings
 from billing.accounts.services import set_payer_shares
 from billing.invoicing.services.documents import void_document
 from billing.metering.archiving import archive_month
+from billing.payments.processors.port import DisputeTold
+from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
+from billing.payments.services.requesting import add_processor
 from billing.payments.verification import verify_everything
 from seats.agencies.services import set_upline
 from seats.roster.services import hand_over_seats, remove_seats
@@ -98,6 +101,14 @@ TOUCHES = [
     ("billing_allocation", "UPDATE {table} SET amount = amount + 1 WHERE {first}", "overcovered"),
     ("billing_refund", "UPDATE {table} SET amount = amount - 1", "ledger_differs"),
     ("billing_refund", "DELETE FROM {table}", "fact_missing"),
+    ("billing_dispute", "UPDATE {table} SET amount = amount - 1", "ledger_differs"),
+    ("billing_dispute", "UPDATE {table} SET amount = amount + 50", "overspent"),
+    ("billing_dispute", "UPDATE {table} SET state = 'won' WHERE state = 'lost'", "ledger_differs"),
+    ("billing_dispute", "UPDATE {table} SET state = 'open', closed_at = NULL WHERE state = 'lost'", "fact_missing"),
+    ("billing_dispute", "UPDATE {table} SET state = 'lost', closed_at = opened_at WHERE state = 'open'", "not_announced"),
+    ("billing_dispute", "UPDATE {table} SET opened_at = opened_at + interval '1 day'", "announced_otherwise"),
+    ("billing_ledgerentry", "UPDATE {table} SET account = 'receivable' WHERE account = 'disputed'", "ledger_differs"),
+    ("billing_ledgertransaction", "UPDATE {table} SET kind = 'dispute_won' WHERE kind = 'dispute_lost'", "ledger_differs"),
     ("billing_ledgerentry", "UPDATE {table} SET amount = amount + 1 WHERE {first}", "ledger_unbalanced"),
     ("billing_ledgerentry", "UPDATE {table} SET amount = amount * 2", "ledger_differs"),
     ("billing_ledgerentry", "UPDATE {table} SET account = 'revenue_usage' WHERE account = 'tax_payable' OR account = 'revenue_seats' AND transaction_id = (SELECT max(transaction_id) FROM {table} WHERE account = 'revenue_seats')", "ledger_differs"),
@@ -177,7 +188,22 @@ def play():
         payment=payment, amount=Decimal(2), reference="told", reason="test",
         actor="staff", now=MAY_2,
     )  # fmt: skip
+    dispute(make_agency("TIDE"))
     assert verify_everything().findings == []
+
+
+def dispute(payer):
+    """A payment of which one part is disputed, and another lost."""
+    acme = add_processor(
+        code="acme", url="https://pay.example.com", actor="test", now=MAY_2
+    )[0]
+    receive_payment(
+        payer=payer, amount=Decimal(50), currency="USD", processor="acme",
+        reference="ch_1", now=MAY_2,
+    )  # fmt: skip
+    for reference, state in (("dp_1", "open"), ("dp_2", "lost")):
+        fact = DisputeTold("ch_1", reference, Decimal(15), "USD", state)  # type: ignore[arg-type]
+        take_dispute(processor=acme, told=fact, now=MAY_2)
 
 
 class TestTampering:

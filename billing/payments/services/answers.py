@@ -15,6 +15,7 @@ from django.db.models import F
 from billing.payments.models import PaymentAttempt, PaymentProcessor, ProcessorEvent
 from billing.payments.processors.port import (
     ChargeTold,
+    DisputeTold,
     DoesNotFit,
     Fact,
     NotSigned,
@@ -22,6 +23,7 @@ from billing.payments.processors.port import (
     Unreachable,
 )
 from billing.payments.services.connecting import Connect, connect
+from billing.payments.services.disputing import take_dispute
 from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.returning import take_refund_told
 from seats.errors import Refusal
@@ -151,6 +153,8 @@ def _take(event: ProcessorEvent, fact: Fact, now: datetime) -> None:
             _take_charge(event, fact, now)
         case RefundTold():
             take_refund_told(processor=event.processor, told=fact, now=now)
+        case DisputeTold():
+            take_dispute(processor=event.processor, told=fact, now=now)
         case _:
             raise DoesNotFit("Nothing is done with it here.")
 

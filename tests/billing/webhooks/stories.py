@@ -17,7 +17,8 @@ from billing.invoicing.models import Document
 from billing.invoicing.services.documents import void_document, voided_event
 from billing.metering.archiving import ARCHIVED, announced
 from billing.metering.models import ArchivedMonth
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import DisputeTold, Outcome
+from billing.payments.services.disputing import take_dispute
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.receiving import receive_payment
@@ -79,7 +80,7 @@ def play_everything() -> None:
     correct_and_void(sunrise, taken_back)
     pay_and_refund(paying)
     charge_in_vain(paying)
-    ask_back_in_vain(paying)
+    ask_back_and_dispute(paying)
     spend_and_be_stopped(paying)
     archive()
 
@@ -147,8 +148,8 @@ def charge_in_vain(agency: Agency) -> None:
     take_outcome(attempt=attempt, outcome=failed, now=MAY_2)
 
 
-def ask_back_in_vain(agency: Agency) -> None:
-    """A refund that a processor is asked for, and does not make."""
+def ask_back_and_dispute(agency: Agency) -> None:
+    """A refund that a processor does not make, a dispute that is won, one lost."""
     told: dict[str, Any] = {"actor": "somebody@example.com", "now": MAY_2}
     payment = receive_payment(
         payer=agency, amount=Decimal(20), currency="USD", processor="acme",
@@ -159,6 +160,12 @@ def ask_back_in_vain(agency: Agency) -> None:
     )
     failed = Outcome("failed", reason="said on the phone")
     take_refund_outcome(attempt=attempt, outcome=failed, now=MAY_2)
+    for reference, state in (("dp_1", "open"), ("dp_1", "won"), ("dp_2", "lost")):
+        take_dispute(
+            processor=attempt.processor,
+            told=DisputeTold("ch_1", reference, Decimal(20), "USD", state),  # type: ignore[arg-type]
+            now=MAY_2,
+        )
 
 
 def spend_and_be_stopped(agency: Agency) -> None:
