@@ -130,6 +130,15 @@ class DisputeMoved(msgspec.Struct):
     at: datetime
 
 
+class PaymentsCompared(msgspec.Struct):
+    """A day of UTC; `compared` counts payments, refunds and disputes of either side."""
+
+    processor: str
+    day: date
+    compared: int
+    differences: int
+
+
 class RefundAsked(msgspec.Struct):
     """`id` is the request's; the refund itself has another one."""
 
@@ -237,6 +246,12 @@ CATALOGUE: Mapping[str, EventType] = {
     ),
     "payment_method.saved": EventType(
         "The agency is charged through it from now on.", MethodChanged
+    ),
+    "payments.differ": EventType(
+        "A processor's list of a day says otherwise than our books.", PaymentsCompared
+    ),
+    "payments.reconciled": EventType(
+        "A processor's list of a day says what our books say.", PaymentsCompared
     ),
     "price_list.published": EventType(
         "A price list nobody can change any more.", PricesPublished

@@ -14,15 +14,13 @@ from django.test import override_settings
 from billing.accounts.services import set_payer_shares
 from billing.invoicing.services.documents import void_document
 from billing.metering.archiving import archive_month
-from billing.payments.processors.port import DisputeTold
-from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
-from billing.payments.services.requesting import add_processor
 from billing.payments.verification import verify_everything
 from seats.agencies.services import set_upline
 from seats.roster.services import hand_over_seats, remove_seats
 from tests import databases
+from tests.billing.payments.disputes import make_disputes
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -188,22 +186,8 @@ def play():
         payment=payment, amount=Decimal(2), reference="told", reason="test",
         actor="staff", now=MAY_2,
     )  # fmt: skip
-    dispute(make_agency("TIDE"))
+    make_disputes(make_agency("TIDE"))
     assert verify_everything().findings == []
-
-
-def dispute(payer):
-    """A payment of which one part is disputed, and another lost."""
-    acme = add_processor(
-        code="acme", url="https://pay.example.com", actor="test", now=MAY_2
-    )[0]
-    receive_payment(
-        payer=payer, amount=Decimal(50), currency="USD", processor="acme",
-        reference="ch_1", now=MAY_2,
-    )  # fmt: skip
-    for reference, state in (("dp_1", "open"), ("dp_2", "lost")):
-        fact = DisputeTold("ch_1", reference, Decimal(15), "USD", state)  # type: ignore[arg-type]
-        take_dispute(processor=acme, told=fact, now=MAY_2)
 
 
 class TestTampering:

@@ -3,7 +3,7 @@
 A processor may be asked again while an event is read; that is never in a transaction.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -51,6 +51,13 @@ def store_event(
         event_id = connect(processor).verified(headers, body, now=now)
     except InvalidToken as error:
         raise NotSigned("The signature cannot be checked.") from error
+    keep_events(processor, [(event_id, body)], now=now)
+
+
+def keep_events(
+    processor: PaymentProcessor, told: Iterable[tuple[str, bytes]], *, now: datetime
+) -> None:
+    """Keep bodies by their event ids, to be worked off; those that are kept stay."""
     ProcessorEvent.objects.bulk_create(
         [
             ProcessorEvent(
@@ -60,6 +67,7 @@ def store_event(
                 received_at=now,
                 due_at=now,
             )
+            for event_id, body in told
         ],
         ignore_conflicts=True,
     )

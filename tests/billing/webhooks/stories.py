@@ -1,6 +1,6 @@
 """A story in which everything is announced that can be, by the services that do it."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from billing.invoicing.services.documents import void_document, voided_event
 from billing.metering.archiving import ARCHIVED, announced
 from billing.metering.models import ArchivedMonth
 from billing.payments.processors.port import DisputeTold, Outcome
+from billing.payments.reconciliation import reconcile_due
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.outcomes import take_outcome
@@ -36,6 +37,7 @@ from seats.roster.services import (
     reopen_seats,
     transfer_seats,
 )
+from tests.billing.payments.processors import FakeProcessor
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -81,6 +83,7 @@ def play_everything() -> None:
     pay_and_refund(paying)
     charge_in_vain(paying)
     ask_back_and_dispute(paying)
+    compare_with_the_processor()
     spend_and_be_stopped(paying)
     archive()
 
@@ -166,6 +169,13 @@ def ask_back_and_dispute(agency: Agency) -> None:
             told=DisputeTold("ch_1", reference, Decimal(20), "USD", state),  # type: ignore[arg-type]
             now=MAY_2,
         )
+
+
+def compare_with_the_processor() -> None:
+    """A processor that lists nothing: on one day that is right, on the other not."""
+    for day in (date(2026, 4, 1), MAY_2.date()):
+        now = datetime.combine(day, time(12), UTC) + timedelta(days=1)
+        reconcile_due(now=now, connect=lambda _: FakeProcessor())
 
 
 def spend_and_be_stopped(agency: Agency) -> None:
