@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 
+from billing.payments.closing_admin import ClosingAdmin
 from billing.payments.returns import (
     Dispute,
     DisputeChange,
@@ -17,7 +18,7 @@ class RefundChangeInline(ReadOnlyInline):
 
 
 @admin.register(RefundAttempt)
-class RefundAttemptAdmin(ReadOnlyAdmin):
+class RefundAttemptAdmin(ClosingAdmin):
     """What became of refunds; one is asked for at its payment."""
 
     list_display = [

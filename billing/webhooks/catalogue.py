@@ -130,6 +130,13 @@ class DisputeMoved(msgspec.Struct):
     at: datetime
 
 
+class ProcessorChanged(msgspec.Struct):
+    """`changed` names url, sending (our key there) or receiving (theirs here)."""
+
+    processor: str
+    changed: list[str]
+
+
 class PaymentsCompared(msgspec.Struct):
     """A day of UTC; `compared` counts payments, refunds and disputes of either side."""
 
@@ -255,6 +262,9 @@ CATALOGUE: Mapping[str, EventType] = {
     ),
     "price_list.published": EventType(
         "A price list nobody can change any more.", PricesPublished
+    ),
+    "processor.changed": EventType(
+        "A processor has another address or other keys.", ProcessorChanged
     ),
     "refund.failed": EventType(
         "A processor did not give back what it was asked to.", RefundAsked

@@ -6,10 +6,12 @@ import pytest
 from django.urls import reverse
 
 from billing.payments.models import Payment, Refund
+from billing.payments.returns import Dispute
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.requesting import add_processor
 from billing.payments.services.returning import request_refund
 from seats.models import User
+from tests.billing.payments.disputes import make_disputes
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -206,3 +208,16 @@ class TestPages:
         with django_assert_max_num_queries(12):
             url = reverse("admin:billing_refundattempt_changelist")
             assert staff.get(url).status_code == 200
+
+    def test_list_disputes_with_their_history(
+        self, staff, agency, django_assert_max_num_queries
+    ):
+        make_disputes(agency)
+        (lost, _) = Dispute.objects.all()
+
+        with django_assert_max_num_queries(12):
+            page = staff.get(reverse("admin:billing_dispute_changelist"))
+        assert "dp_1" in page.content.decode()
+        url = reverse("admin:billing_dispute_change", args=[lost.pk])
+        assert "<p>lost</p>" in staff.get(url).content.decode()
+        assert staff.post(url, {"state": "won"}).status_code == 403

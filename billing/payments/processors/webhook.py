@@ -20,6 +20,7 @@ from billing.payments.processors.port import (
     Outcome,
     RefundRequest,
 )
+from billing.payments.processors.secrets import Secrets
 from billing.webhooks.sending import Limits, send
 from billing.webhooks.sending import Outcome as Sent
 from billing.webhooks.signing import is_signed, signed_headers
@@ -68,12 +69,12 @@ class Message(msgspec.Struct):
 class WebhookProcessor:
     """One receiver of what is requested, and of what is inquired about.
 
-    Each of `secrets` signs what it is told; each of `theirs` may sign what it tells.
+    Each of `ours` signs what it is told; each of `theirs` may sign what it tells.
     """
 
     url: str
-    secrets: Sequence[str]
-    theirs: Sequence[str]
+    ours: Secrets
+    theirs: Secrets
     limits: Limits
 
     def charge(self, charge: Charge, *, at: datetime) -> Outcome:
@@ -104,7 +105,8 @@ class WebhookProcessor:
         """`webhook-id`, where one of its secrets signed this in the last minutes."""
         event_id = headers.get("webhook-id", "")
         signed = any(
-            is_signed(headers, body, secret=secret, now=now) for secret in self.theirs
+            is_signed(headers, body, secret=secret, now=now)
+            for secret in self.theirs.at(now)
         )
         if len(event_id) > LONGEST_ID or not event_id.isprintable() or not signed:
             raise NotSigned("No signature of the processor, or not of these minutes.")
@@ -120,7 +122,7 @@ class WebhookProcessor:
         told = Message(type=kind, timestamp=asked.requested_at, data=_told_of(asked))
         body = msgspec.json.encode(told)
         headers = signed_headers(
-            message=message, body=body, secrets=self.secrets, at=at
+            message=message, body=body, secrets=self.ours.at(at), at=at
         )
         headers["idempotency-key"] = str(asked.key)
         return send(self.url, body, headers, self.limits)

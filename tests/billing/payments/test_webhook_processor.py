@@ -9,6 +9,7 @@ from standardwebhooks import Webhook
 
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import Charge, RefundRequest
+from billing.payments.processors.secrets import Secrets
 from billing.payments.processors.webhook import WebhookProcessor
 from billing.payments.services.charging import charge_due
 from billing.payments.services.requesting import add_processor, request_charge
@@ -17,6 +18,7 @@ from billing.webhooks.sending import Limits
 from billing.webhooks.signing import new_secret
 from tests.receivers import answers, drips, hangs, receiving, vanishes
 
+SECRET = Secrets(new_secret())
 KEY = UUID("018f0000-0000-7000-8000-000000000000")
 CHARGE = Charge(
     KEY, Decimal("100.00"), "USD", "SUNRISE", "SUNRISE-1", datetime.now(UTC), 3
@@ -34,7 +36,7 @@ def receiver():
 @pytest.fixture
 def processor_of(receiver):
     limits = Limits(seconds=0.5, rules=Rules(allow_loopback=True))
-    return WebhookProcessor(receiver.url, [new_secret()], [], limits)
+    return WebhookProcessor(receiver.url, SECRET, SECRET, limits)
 
 
 class TestCharge:
@@ -48,7 +50,7 @@ class TestCharge:
         first, second = receiver.received
         assert first.body == second.body
         assert first.headers["idempotency-key"] == first.id == str(KEY)
-        told = Webhook(processor_of.secrets[0]).verify(first.body, first.headers)
+        told = Webhook(SECRET.current).verify(first.body, first.headers)
         assert told["type"] == "payment.requested"
         assert told["data"] == {
             "attempt": str(KEY), "amount": "100", "currency": "USD",
@@ -74,7 +76,7 @@ class TestCharge:
         assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
 
     def test_fails_for_certain_where_it_may_not_go(self):
-        one = WebhookProcessor("https://127.0.0.1/hook", [new_secret()], [], Limits())
+        one = WebhookProcessor("https://127.0.0.1/hook", SECRET, SECRET, Limits())
 
         assert one.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
 

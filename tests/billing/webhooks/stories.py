@@ -19,6 +19,7 @@ from billing.metering.archiving import ARCHIVED, announced
 from billing.metering.models import ArchivedMonth
 from billing.payments.processors.port import DisputeTold, Outcome
 from billing.payments.reconciliation import reconcile_due
+from billing.payments.services.changing import change_processor
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.outcomes import take_outcome
@@ -147,6 +148,7 @@ def charge_in_vain(agency: Agency) -> None:
     method = save_method(payer=agency, processor=acme, **told)
     attempt = request_charge(invoice=invoice, **told)
     remove_method(method=method, **told)
+    change_processor(processor=acme, url="https://pay.example.org", **told)
     failed = Outcome("failed", reason="said on the phone")
     take_outcome(attempt=attempt, outcome=failed, now=MAY_2)
 
