@@ -21,6 +21,7 @@ from billing.payments.charging_admin import (
     PaymentProcessorAdmin,
     ProcessorEventAdmin,
 )
+from billing.payments.returns_admin import DisputeAdmin, RefundAttemptAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.webhooks.admin import (
     DeliveryAdmin,
@@ -34,6 +35,7 @@ __all__ = [
     "BillingRunAdmin",
     "BudgetAdmin",
     "DeliveryAdmin",
+    "DisputeAdmin",
     "DocumentAdmin",
     "DunningCaseAdmin",
     "DunningHoldAdmin",
@@ -50,6 +52,7 @@ __all__ = [
     "ProcessorEventAdmin",
     "QuarantinedEventAdmin",
     "RateAdmin",
+    "RefundAttemptAdmin",
     "RunItemAdmin",
     "UsageDayAdmin",
     "UsageImportAdmin",

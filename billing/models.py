@@ -40,6 +40,12 @@ from billing.payments.models import (
     ProcessorEvent,
     Refund,
 )
+from billing.payments.returns import (
+    Dispute,
+    DisputeChange,
+    RefundAttempt,
+    RefundAttemptChange,
+)
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.webhooks.models import (
     Delivery,
@@ -62,6 +68,8 @@ __all__ = [
     "BudgetMonth",
     "Delivery",
     "DeliveryAttempt",
+    "Dispute",
+    "DisputeChange",
     "Document",
     "DocumentLine",
     "DunningCase",
@@ -88,6 +96,8 @@ __all__ = [
     "Rate",
     "RateTier",
     "Refund",
+    "RefundAttempt",
+    "RefundAttemptChange",
     "RefusedRow",
     "RunCut",
     "RunItem",

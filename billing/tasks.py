@@ -10,19 +10,28 @@ from billing.metering.tasks import (
     forget_old_refusals,
     work_off_uploads,
 )
-from billing.payments.tasks import charge_invoices, work_off_answers
+from billing.payments.tasks import (
+    catch_up_with_processors,
+    charge_invoices,
+    give_back,
+    reconcile_yesterday,
+    work_off_answers,
+)
 from billing.webhooks.tasks import forget_attempts, hand_out_events, send_deliveries
 
 __all__ = [
     "archive_old_months",
+    "catch_up_with_processors",
     "charge_invoices",
     "check_all_budgets",
     "close_due_items",
     "create_partitions",
     "forget_attempts",
     "forget_old_refusals",
+    "give_back",
     "hand_out_events",
     "issue_due_drafts",
+    "reconcile_yesterday",
     "send_deliveries",
     "send_due_mails",
     "start_due_months",

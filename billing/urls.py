@@ -21,6 +21,7 @@ from billing.metering.views import UsageEventsView, UsageView
 from billing.payments.views import (
     PaymentsView,
     ProcessorWebhookView,
+    RefundsView,
     StatementView,
 )
 from billing.pricing.views import PriceListView, QuoteView
@@ -52,6 +53,7 @@ urlpatterns = [
         "invoices/<uuid:public_id>/lines/<int:position>/seats", LineSeatsView.as_view()
     ),
     path("payments", PaymentsView.as_view()),
+    path("payments/<uuid:public_id>/refunds", RefundsView.as_view()),
     path("processors/<slug:code>/webhook", ProcessorWebhookView.as_view()),
     path("statement", StatementView.as_view()),
     path("dunning", DunningView.as_view()),

@@ -74,7 +74,7 @@ CREATE TRIGGER dunning_hold_is_append_only
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0014_payment_methods"),
+        ("billing", "0016_refunds_and_disputes"),
         ("seats", "0008_budgets_and_authorize"),
     ]
 

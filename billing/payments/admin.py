@@ -26,7 +26,7 @@ from billing.payments.models import (
 )
 from billing.payments.queries.statements import account_statement
 from billing.payments.services.receiving import MANUAL, receive_payment
-from billing.payments.services.refunding import refund_payment
+from billing.payments.services.returning import give_back, processor_of
 from seats.agencies.queries import zones_of
 from seats.errors import Refusal
 from seats.models import Agency
@@ -77,12 +77,17 @@ class SeveralPayments(Refusal):
     code = "several_payments"
 
 
-class RefundForm(forms.Form):
-    """How much went back, and why."""
+class AskRefundForm(forms.Form):
+    """How much the processor gives back, and why."""
 
     amount = forms.DecimalField(max_digits=18, decimal_places=3)
-    reference = forms.CharField(max_length=200)
     reason = forms.CharField(max_length=500)
+
+
+class RefundForm(AskRefundForm):
+    """How much went back by hand."""
+
+    reference = forms.CharField(max_length=200)
 
 
 class AllocationInline(ReadOnlyInline):
@@ -157,12 +162,17 @@ class PaymentAdmin(AddingAdmin):
     def refund(
         self, request: HttpRequest, payments: QuerySet[Payment]
     ) -> HttpResponse | None:
+        """Has the processor give back what it holds; records what people gave."""
+
         def work(chosen: list[Payment], told: dict[str, Any]) -> None:
             if len(chosen) > 1:
                 raise SeveralPayments("Refund one payment at a time.")
-            refund_payment(payment=chosen[0], **acting(request), **told)
+            give_back(payment=chosen[0], **acting(request), **{"reference": "", **told})
 
-        return ask_and_do(self, request, payments, RefundForm, work)
+        first = payments.first()
+        by_processor = first is not None and processor_of(first)
+        form = AskRefundForm if by_processor else RefundForm
+        return ask_and_do(self, request, payments, form, work)
 
 
 class EntryInline(ReadOnlyInline):

@@ -5,10 +5,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from billing.invoicing.models import Document
+from billing.payments.closing_admin import ClosingAdmin
 from billing.payments.models import (
     AttemptChange,
     PaymentAttempt,
@@ -17,6 +18,7 @@ from billing.payments.models import (
     ProcessorEvent,
 )
 from billing.payments.services.answers import retry_events
+from billing.payments.services.changing import change_processor, rotate_secrets
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.requesting import add_processor, request_charge
 from seats.errors import Refusal
@@ -26,6 +28,7 @@ from seats.readonly import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     acting,
+    ask_and_do,
     try_each,
 )
 
@@ -47,6 +50,28 @@ class ProcessorForm(AddingForm):
         """The service has checked and stored it; by now its code is taken."""
 
 
+class SeveralProcessors(Refusal):
+    """An address and keys are of one processor."""
+
+    code = "several_processors"
+
+
+class ProcessorChangeForm(forms.Form):
+    """What is empty stays; keys are those that a processor gives us."""
+
+    url = forms.CharField(max_length=500, required=False)
+    sending = forms.CharField(
+        max_length=200,
+        required=False,
+        label="our key there",
+        widget=forms.PasswordInput,
+    )
+    receiving = forms.CharField(
+        max_length=200, required=False, label="its signing secret",
+        widget=forms.PasswordInput,
+    )  # fmt: skip
+
+
 class ChargeForm(AddingForm):
     """All that is owed on an invoice, by one processor."""
 
@@ -64,19 +89,55 @@ class ChargeForm(AddingForm):
 
 @admin.register(PaymentProcessor)
 class PaymentProcessorAdmin(AddingAdmin):
-    """Adding one tells its two secrets, once."""
+    """Adding one tells its two secrets, once, and so does rotating them."""
 
-    list_display = ["code", "url", "added_by", "added_at"]
-    fields = ["code", "url", "added_by", "added_at"]
+    list_display = ["code", "url", "added_by", "added_at", "rotated_at"]
+    fields = [
+        "code", "kind", "url", "added_by", "added_at", "rotated_at", "caught_up_to",
+    ]  # fmt: skip
     adding_form = ProcessorForm
     adding_fields = ["code", "url"]
+    actions = ["change_address_or_keys", "rotate_both_secrets"]
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
         """The form has saved it; its secrets are shown this once."""
+        self._show(request, *form.secrets)
+
+    def has_alter_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_change_permission(self, request)
+
+    @admin.action(description="Change address or keys", permissions=["alter"])
+    def change_address_or_keys(
+        self, request: HttpRequest, rows: QuerySet[PaymentProcessor]
+    ) -> HttpResponse | None:
+        def work(chosen: list[PaymentProcessor], told: dict[str, Any]) -> None:
+            _require_one(chosen)
+            change_processor(processor=chosen[0], **acting(request), **told)
+
+        return ask_and_do(self, request, rows, ProcessorChangeForm, work)
+
+    @admin.action(description="Rotate secrets", permissions=["alter"])
+    def rotate_both_secrets(
+        self, request: HttpRequest, rows: QuerySet[PaymentProcessor]
+    ) -> HttpResponse | None:
+        def work(chosen: list[PaymentProcessor], told: dict[str, Any]) -> None:
+            _require_one(chosen)
+            _, *made = rotate_secrets(processor=chosen[0], **acting(request))
+            self._show(request, *made)
+
+        return ask_and_do(self, request, rows, forms.Form, work)
+
+    def _show(self, request: HttpRequest, sending: str, receiving: str) -> None:
         said = "Shown this once. It checks ours with {}, and signs its own with {}."
-        self.message_user(request, said.format(*form.secrets), messages.WARNING)
+        said = said.format(sending, receiving)
+        self.message_user(request, said, messages.WARNING)
+
+
+def _require_one(chosen: list[PaymentProcessor]) -> None:
+    if len(chosen) > 1:
+        raise SeveralProcessors("One processor at a time.")
 
 
 class MethodForm(AddingForm):
@@ -117,7 +178,7 @@ class ChangeInline(ReadOnlyInline):
 
 
 @admin.register(PaymentAttempt)
-class PaymentAttemptAdmin(AddingAdmin):
+class PaymentAttemptAdmin(ClosingAdmin, AddingAdmin):
     """Adding one asks a processor to charge an invoice."""
 
     list_display = [

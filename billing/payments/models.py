@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.invoicing.models import Document
+from billing.payments.attempts import Attempt, Change
 from seats.columns import BELOW, UUID7
 from seats.models import Agency
 
@@ -109,11 +110,14 @@ class LedgerTransaction(models.Model):
         PAYMENT = "payment"
         ALLOCATION = "allocation"
         REFUND = "refund"
+        DISPUTE_OPENED = "dispute_opened"
+        DISPUTE_WON = "dispute_won"
+        DISPUTE_LOST = "dispute_lost"
 
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
     kind = models.CharField(max_length=16, choices=Kind)
     fact_id = models.BigIntegerField(
-        help_text="Of the document, payment, allocation or refund."
+        help_text="Of the document, payment, allocation, refund or dispute."
     )
     currency = models.CharField(max_length=3)
     recorded_at = models.DateTimeField()
@@ -139,6 +143,7 @@ class LedgerEntry(models.Model):
         REVENUE_USAGE = "revenue_usage", "revenue, usage"
         TAX_PAYABLE = "tax_payable"
         CASH = "cash"
+        DISPUTED = "disputed", "withheld for disputes"
         CUSTOMER_CREDIT = "customer_credit"
 
     transaction = models.ForeignKey(
@@ -187,6 +192,16 @@ class PaymentProcessor(models.Model):
         help_text="Signs what we tell it, or is our key of its API."
     )
     sealed_receiving = models.TextField(help_text="Signs what it tells us.")
+    sealed_sending_before = models.TextField(
+        blank=True, help_text="Signs too, for a while after they were changed."
+    )
+    sealed_receiving_before = models.TextField(
+        blank=True, help_text="Is believed too, as long."
+    )
+    rotated_at = models.DateTimeField(null=True)
+    caught_up_to = models.DateTimeField(
+        null=True, help_text="Its list of events has been read up to here."
+    )
     added_by = models.CharField(max_length=200)
     added_at = models.DateTimeField()
 
@@ -239,7 +254,7 @@ class PaymentMethod(models.Model):
         return self.label or self.processor.code
 
 
-class PaymentAttempt(models.Model):
+class PaymentAttempt(Attempt):
     """One try to charge an invoice; its id is the key under which it counts once.
 
     While it is open nobody else charges the invoice, and it is not voided.
@@ -255,35 +270,13 @@ class PaymentAttempt(models.Model):
         DECLINED_SOFT = "declined_soft", "declined for now"
         FAILED = "failed", "failed: not charged"
 
-    OPEN = ["created", "sent", "pending", "unknown"]
-
-    public_id = models.UUIDField(
-        db_default=UUID7(),
-        unique=True,
-        editable=False,
-        help_text="The idempotency key.",
-    )
+    state = models.CharField(max_length=16, choices=State, default=State.CREATED)
     invoice = models.ForeignKey(
         Document, models.PROTECT, related_name="attempts", db_index=False
     )
-    processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")
     method = models.ForeignKey(
         PaymentMethod, models.PROTECT, null=True, related_name="attempts"
     )
-    amount = models.DecimalField(max_digits=18, decimal_places=3)
-    currency = models.CharField(max_length=3)
-    actor = models.CharField(max_length=200)
-    requested_at = models.DateTimeField()
-    state = models.CharField(max_length=16, choices=State, default=State.CREATED)
-    changed_at = models.DateTimeField(help_text="When the state was last said.")
-    error = models.CharField(max_length=200, blank=True)
-    reference = models.CharField(
-        max_length=200, blank=True, help_text="The processor's id of the payment."
-    )
-    sends = models.IntegerField(default=0, help_text="Calls begun that may charge.")
-    lookups = models.IntegerField(default=0, help_text="Times asked what became of it.")
-    first_sent_at = models.DateTimeField(null=True)
-    due_at = models.DateTimeField(help_text="During a call: the end of the lease.")
 
     class Meta:
         ordering = ["-pk"]
@@ -322,23 +315,11 @@ class PaymentAttempt(models.Model):
             ),
         ]
 
-    def __str__(self) -> str:
-        return f"Attempt {self.public_id}"
 
-
-class AttemptChange(models.Model):
+class AttemptChange(Change):
     """A state an attempt came to; written by the database with it, and appended."""
 
     attempt = models.ForeignKey(PaymentAttempt, models.PROTECT, related_name="changes")
-    state = models.CharField(max_length=16)
-    error = models.CharField(max_length=200, blank=True)
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["pk"]
-
-    def __str__(self) -> str:
-        return self.state
 
 
 class ProcessorEvent(models.Model):

@@ -5,7 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from billing.metering.serializers import Plain
-from billing.payments.models import Payment
+from billing.payments.models import Payment, Refund
+from billing.payments.returns import RefundAttempt
 from seats.serializers import LocalDate, Told, printable
 
 
@@ -31,8 +32,10 @@ class MovementOut(serializers.Serializer[Any]):
     date = serializers.DateField(source="on")
     at = serializers.DateTimeField()
     kind = serializers.ChoiceField(
-        choices=["invoice", "credit_note", "void", "payment", "refund"]
-    )
+        choices=[
+            "invoice", "credit_note", "void", "payment", "refund", "chargeback",
+        ]
+    )  # fmt: skip
     id = serializers.UUIDField()
     label = serializers.CharField()  # type: ignore[assignment]
     amount = Plain()
@@ -89,3 +92,33 @@ class PaymentIn(Told):
     invoice = serializers.UUIDField(
         required=False, help_text="Covered first; without, the oldest open one."
     )
+
+
+class RefundIn(Told):
+    """Money of a payment that a processor gives back, or that people gave back."""
+
+    amount = serializers.DecimalField(max_digits=18, decimal_places=3)
+    reference = serializers.CharField(
+        max_length=200,
+        help_text="Yours, or the bank's. Counts once; sending it again is safe.",
+    )
+    reason = serializers.CharField(max_length=500, validators=[printable])
+
+
+class RefundOut(serializers.Serializer[Any]):
+    """A refund of a payment; one that a processor is asked for begins as created."""
+
+    id = serializers.UUIDField(source="public_id")
+    payment = serializers.UUIDField(source="payment.public_id")
+    amount = Plain()
+    currency = serializers.CharField(source="payment.currency")
+    state = serializers.SerializerMethodField()
+    reference = serializers.SerializerMethodField(help_text="As it was told.")
+
+    def get_state(self, refund: Refund | RefundAttempt) -> str:
+        return refund.state if isinstance(refund, RefundAttempt) else "succeeded"
+
+    def get_reference(self, refund: Refund | RefundAttempt) -> str:
+        if isinstance(refund, RefundAttempt):
+            return refund.asked_as
+        return refund.reference

@@ -5,8 +5,11 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from billing.payments.reconciliation import reconcile_due
 from billing.payments.services.answers import work_off_events
+from billing.payments.services.catching_up import catch_up
 from billing.payments.services.charging import charge_due
+from billing.payments.services.returning import refund_due
 
 
 @shared_task(name="payments.charge_due")
@@ -15,7 +18,25 @@ def charge_invoices(**_newer: Any) -> None:
     charge_due(clock=timezone.now)
 
 
+@shared_task(name="payments.refund_due")
+def give_back(**_newer: Any) -> None:
+    """Beat, every few seconds: refunds that are due, and what became of others."""
+    refund_due(clock=timezone.now)
+
+
 @shared_task(name="payments.answers_due")
 def work_off_answers(**_newer: Any) -> None:
     """Beat, every few seconds: what processors told us."""
     work_off_events(now=timezone.now())
+
+
+@shared_task(name="payments.catch_up_due")
+def catch_up_with_processors(**_newer: Any) -> None:
+    """Beat, every quarter of an hour: what processors told and we did not hear."""
+    catch_up(now=timezone.now())
+
+
+@shared_task(name="payments.reconcile_due")
+def reconcile_yesterday(**_newer: Any) -> None:
+    """Beat, every hour, until yesterday is compared with each processor's list."""
+    reconcile_due(now=timezone.now())

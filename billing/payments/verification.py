@@ -4,7 +4,8 @@ It computes fact by fact in Python what the ledger must say, and shares no state
 with the posting.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from decimal import Decimal
 
 from billing.invoicing.models import Document, DocumentLine, Void
@@ -12,9 +13,20 @@ from billing.invoicing.verification.findings import Finding
 from billing.invoicing.verification.services import Report, verify_books
 from billing.money import plain
 from billing.payments.models import Allocation, LedgerEntry, Payment, Refund
+from billing.payments.returns import Dispute
 from billing.webhooks.models import OutboxEvent
 
 ZERO = Decimal(0)
+ANNOUNCED = [
+    "payment.received", "payment.refunded", "dispute.opened", "dispute.won",
+    "dispute.lost",
+]  # fmt: skip
+# What is debited, and what is credited.
+DISPUTED = {
+    "opened": ("disputed", "cash"),
+    "won": ("cash", "disputed"),
+    "lost": ("customer_credit", "disputed"),
+}
 Fact = tuple[str, int]
 # (payer id, currency, account, processor) -> amount
 Entries = dict[tuple[int, str, str, str], Decimal]
@@ -22,7 +34,9 @@ Entries = dict[tuple[int, str, str, str], Decimal]
 
 def verify_everything() -> Report:
     """Check every fact, document, payment and ledger entry; changes nothing."""
-    return verify_books(also=(check_ledger, check_covering, check_announced))
+    return verify_books(
+        also=(check_ledger, check_covering, check_spending, check_announced)
+    )
 
 
 def check_ledger() -> Iterator[Finding]:
@@ -47,26 +61,37 @@ def check_ledger() -> Iterator[Finding]:
 
 
 def check_covering() -> Iterator[Finding]:
-    """No source gives and no invoice takes too much; the status says what is covered."""
-    covered: dict[int, Decimal] = {}
-    given: dict[int, Decimal] = {}
-    spent: dict[int, Decimal] = {}
-    for one in Allocation.objects.iterator():
-        covered[one.document_id] = covered.get(one.document_id, ZERO) + one.amount
-        if one.credit_note_id:
-            given[one.credit_note_id] = given.get(one.credit_note_id, ZERO) + one.amount
-        if one.payment_id:
-            spent[one.payment_id] = spent.get(one.payment_id, ZERO) + one.amount
+    """No invoice takes and no note gives too much; the status says what is covered."""
+    parts = list(Allocation.objects.all())
+    covered = _sums((one.document_id, one.amount) for one in parts)
+    given = _sums((one.credit_note_id, one.amount) for one in parts)
     for document in Document.objects.exclude(status="draft").iterator():
         sums = given if document.kind == Document.Kind.CORRECTION else covered
         yield from _check_document(document, sums.get(document.pk, ZERO))
-    back: dict[int, Decimal] = {}
-    for refund in Refund.objects.iterator():
-        back[refund.payment_id] = back.get(refund.payment_id, ZERO) + refund.amount
+
+
+def check_spending() -> Iterator[Finding]:
+    """No payment gives more than was captured and did not go back."""
+    parts, refunds = Allocation.objects.all(), Refund.objects.all()
+    disputes = list(Dispute.objects.filter(state__in=["open", "lost"]))
+    used = _sums((one.payment_id, one.amount) for one in parts.iterator())
+    back = _sums((one.payment_id, one.amount) for one in refunds.iterator())
+    lost = _sums((d.payment_id, d.amount) for d in disputes if d.state == "lost")
+    held = _sums((d.payment_id, d.amount) for d in disputes if d.state == "open")
     for payment in Payment.objects.iterator():
-        used = spent.get(payment.pk, ZERO)
-        if used < 0 or used + back.get(payment.pk, ZERO) > payment.amount:
-            yield Finding("overspent", str(payment), f"covers {used}, of more than all")
+        covers, withheld = (sums.get(payment.pk, ZERO) for sums in (used, held))
+        gone = back.get(payment.pk, ZERO) + lost.get(payment.pk, ZERO)
+        if covers < 0 or gone + max(covers, withheld) > payment.amount:
+            yield Finding(
+                "overspent", str(payment), f"covers {covers}, of more than all"
+            )
+
+
+def _sums(parts: Iterable[tuple[int | None, Decimal]]) -> dict[int | None, Decimal]:
+    sums: dict[int | None, Decimal] = {}
+    for of, amount in parts:
+        sums[of] = sums.get(of, ZERO) + amount
+    return sums
 
 
 def _check_document(document: Document, covered: Decimal) -> Iterator[Finding]:
@@ -82,7 +107,7 @@ def _check_document(document: Document, covered: Decimal) -> Iterator[Finding]:
 
 
 def check_announced() -> Iterator[Finding]:
-    """Payments and refunds are what their events say, and none is missing."""
+    """Payments, refunds and disputes are what their events say; none is missing."""
     facts = {
         ("payment.received", str(one.public_id)): _payment_facts(one)
         for one in Payment.objects.iterator()
@@ -90,9 +115,13 @@ def check_announced() -> Iterator[Finding]:
         ("payment.refunded", str(one.public_id)): _refund_facts(one)
         for one in Refund.objects.select_related("payment").iterator()
     }
-    for event in OutboxEvent.objects.filter(
-        type__in=["payment.received", "payment.refunded"]
-    ).select_related("stream"):
+    for dispute in Dispute.objects.select_related("payment").iterator():
+        for what, at in _happened(dispute).items():
+            key = (f"dispute.{what}", str(dispute.public_id))
+            facts[key] = _dispute_facts(dispute, at)
+    for event in OutboxEvent.objects.filter(type__in=ANNOUNCED).select_related(
+        "stream"
+    ):
         told = {**event.payload, "payer": event.stream.agency_id}
         fact = facts.pop((event.type, told["id"]), None)
         if fact is None:
@@ -131,6 +160,29 @@ def _refund_facts(refund: Refund) -> dict[str, object]:
     }
 
 
+def _dispute_facts(dispute: Dispute, at: datetime) -> dict[str, object]:
+    return {
+        "id": str(dispute.public_id),
+        "payer": dispute.payment.payer_id,
+        "payment": str(dispute.payment.public_id),
+        "amount": plain(dispute.amount),
+        "currency": dispute.currency,
+        "processor": dispute.payment.processor,
+        "reference": dispute.reference,
+        "at": at.isoformat(),
+    }
+
+
+def _happened(dispute: Dispute) -> dict[str, datetime]:
+    """What became of the money of a dispute, and when; of an inquiry nothing."""
+    if not dispute.opened_at:
+        return {}
+    happened = {"opened": dispute.opened_at}
+    if dispute.closed_at:
+        happened[dispute.state] = dispute.closed_at
+    return happened
+
+
 def _owed_entries() -> Iterator[tuple[Fact, Entries]]:
     """What the ledger must say of each fact."""
     revenue: dict[int, dict[str, Decimal]] = {}
@@ -163,6 +215,11 @@ def _owed_by_money() -> Iterator[tuple[Fact, Entries]]:
     for refund in Refund.objects.select_related("payment"):
         of = refund.payment
         yield ("refund", refund.pk), _two(of, refund.amount, "customer_credit", "cash")
+    for dispute in Dispute.objects.select_related("payment"):
+        for what in _happened(dispute):
+            sides = DISPUTED[what]
+            entries = _two(dispute.payment, dispute.amount, *sides)
+            yield (f"dispute_{what}", dispute.pk), entries
 
 
 def _two(payment: Payment, amount: Decimal, debit: str, credit: str) -> Entries:

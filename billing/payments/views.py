@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Sum, Value
@@ -22,11 +23,14 @@ from billing.payments.serializers import (
     PaymentFilter,
     PaymentIn,
     PaymentOut,
+    RefundIn,
+    RefundOut,
     StatementFilter,
     StatementOut,
 )
 from billing.payments.services.answers import store_event
 from billing.payments.services.receiving import MANUAL, receive_payment
+from billing.payments.services.returning import give_back
 from seats.errors import Refusal
 from seats.keys.views import KeyView
 
@@ -93,6 +97,33 @@ class PaymentsView(KeyView):
         refunds = payment.refunds.aggregate(sum=Sum("amount"))["sum"]
         payment.refunded = refunds or Decimal(0)  # type: ignore[attr-defined]
         return Response(PaymentOut(payment).data)
+
+
+class RefundsView(KeyView):
+    """Giving money of a payment back."""
+
+    required_scope = "payments:write"
+    serializer_class = RefundOut
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="refund_payment",
+        summary="Give money of a payment back; keys of the platform only",
+        description="A payment that a processor holds is given back by it: the answer"
+        " is the request, and `payment.refunded` or `refund.failed` tells how it ended."
+        " Of a bank transfer or a cheque, what was given back is recorded.",
+        request=RefundIn,
+        responses={200: RefundOut},
+    )
+    def post(self, request: Request, public_id: UUID) -> Response:
+        if self.key.agency_id is not None:
+            raise PermissionDenied
+        told = self.checked(RefundIn, request.data)
+        payment = get_object_or_404(
+            Payment.objects.select_related("payer"), public_id=public_id
+        )
+        refund = give_back(payment=payment, actor=self.actor, now=self.now, **told)
+        return Response(RefundOut(refund).data)
 
 
 class StatementView(KeyView):

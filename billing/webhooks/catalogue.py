@@ -119,6 +119,44 @@ class PaymentFailed(msgspec.Struct):
     result: str
 
 
+class DisputeMoved(msgspec.Struct):
+    """`at` is when we learned of it."""
+
+    id: UUID
+    payment: UUID
+    amount: str
+    currency: str
+    processor: str
+    reference: str
+    at: datetime
+
+
+class ProcessorChanged(msgspec.Struct):
+    """`changed` names url, sending (our key there) or receiving (theirs here)."""
+
+    processor: str
+    changed: list[str]
+
+
+class PaymentsCompared(msgspec.Struct):
+    """A day of UTC; `compared` counts payments, refunds and disputes of either side."""
+
+    processor: str
+    day: date
+    compared: int
+    differences: int
+
+
+class RefundAsked(msgspec.Struct):
+    """`id` is the request's; the refund itself has another one."""
+
+    id: UUID
+    payment: UUID
+    amount: str
+    currency: str
+    processor: str
+
+
 class MethodChanged(msgspec.Struct):
     id: UUID
     agency: str
@@ -223,6 +261,13 @@ CATALOGUE: Mapping[str, EventType] = {
     "dunning.suspended": EventType(
         "Its calls are suspended until it pays.", DunningChanged
     ),
+    "dispute.lost": EventType(
+        "Disputed money of a payment is gone, as if refunded.", DisputeMoved
+    ),
+    "dispute.opened": EventType(
+        "Money of a payment is withheld, as the payer disputes it.", DisputeMoved
+    ),
+    "dispute.won": EventType("Disputed money came back.", DisputeMoved),
     "invoice.issued": EventType("An invoice has its number.", DocumentIssued),
     "invoice.paid": EventType("Nothing is left to pay of it.", DocumentIssued),
     "invoice.reopened": EventType(
@@ -244,8 +289,23 @@ CATALOGUE: Mapping[str, EventType] = {
     "payment_method.saved": EventType(
         "The agency is charged through it from now on.", MethodChanged
     ),
+    "payments.differ": EventType(
+        "A processor's list of a day says otherwise than our books.", PaymentsCompared
+    ),
+    "payments.reconciled": EventType(
+        "A processor's list of a day says what our books say.", PaymentsCompared
+    ),
     "price_list.published": EventType(
         "A price list nobody can change any more.", PricesPublished
+    ),
+    "processor.changed": EventType(
+        "A processor has another address or other keys.", ProcessorChanged
+    ),
+    "refund.failed": EventType(
+        "A processor did not give back what it was asked to.", RefundAsked
+    ),
+    "refund.requested": EventType(
+        "A processor is going to be asked to give money back.", RefundAsked
     ),
     "run.finished": EventType("A month is billed for all its payers.", RunFinished),
     "seat.added": EventType("A seat begins.", SeatChanged),

@@ -22,6 +22,7 @@ STATUSES = dict.fromkeys(
         "budget_exists",
         "code_taken",
         "payment_differs",
+        "refund_differs",
         "seat_has_a_holder",
     ],
     409,

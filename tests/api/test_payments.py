@@ -5,8 +5,10 @@ from decimal import Decimal
 import pytest
 
 from billing.payments.models import Payment
+from billing.payments.returns import RefundAttempt
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
+from billing.payments.services.requesting import add_processor
 from seats.agencies.services import set_upline
 from tests.build import (
     APRIL_2,
@@ -121,6 +123,67 @@ class TestRecording:
         (invoice,) = documents_of(downline[2])
 
         assert record(platform, invoice=str(invoice.public_id)).status_code == 404
+
+
+def refund(client, payment, **changes):
+    told = {"amount": "10", "reference": "R1", "reason": "too much", **changes}
+    url = f"/api/v1/payments/{payment}/refunds"
+    return client.post(url, told, content_type=JSON)
+
+
+class TestRefunding:
+    @pytest.fixture
+    def by_hand(self, downline):
+        return Payment.objects.get().public_id
+
+    @pytest.fixture
+    def captured(self, downline):
+        """70.00 that a processor holds."""
+        add_processor(
+            code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
+        )
+        return receive_payment(
+            payer=downline[1], amount=Decimal(70), currency="USD", processor="acme",
+            reference="ch_1", now=APRIL_2,
+        ).public_id  # fmt: skip
+
+    def test_records_what_people_gave_back_once(self, platform, by_hand):
+        first, again = refund(platform, by_hand), refund(platform, by_hand)
+
+        assert first.status_code == 200, first.json()
+        told = first.json()
+        assert told == again.json()
+        assert (told["state"], told["reference"]) == ("succeeded", "R1")
+        assert (told["payment"], told["amount"]) == (str(by_hand), "10")
+
+    def test_asks_the_processor_that_holds_the_money_once(self, platform, captured):
+        first, again = refund(platform, captured), refund(platform, captured)
+
+        told = first.json()
+        assert told == again.json()
+        assert (told["state"], told["reference"]) == ("created", "R1")
+        assert RefundAttempt.objects.get().actor.startswith("key ")
+        differs = refund(platform, captured, amount="11")
+        assert (differs.status_code, differs.json()["code"]) == (409, "refund_differs")
+
+    @pytest.mark.parametrize(
+        ("changes", "status"),
+        [
+            ({"amount": "70.01"}, 422), ({"amount": "0"}, 422), ({"reason": ""}, 400),
+            ({"reference": "a\0"}, 400), ({"reference": "a\u202eb"}, 422),
+            ({"currency": "USD"}, 400),
+        ],
+    )  # fmt: skip
+    def test_refuses_what_cannot_be(self, platform, captured, changes, status):
+        assert refund(platform, captured, **changes).status_code == status
+
+    def test_is_for_the_platform_alone(self, top, caller, by_hand):
+        assert refund(top, by_hand).status_code == 403
+        assert refund(caller(None, ["payments:read"]), by_hand).status_code == 403
+
+    def test_does_not_find_what_is_no_payment(self, platform, downline):
+        agency = "018f0000-0000-7000-8000-000000000000"
+        assert refund(platform, agency).status_code == 404
 
 
 class TestStatement:

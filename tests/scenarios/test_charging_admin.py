@@ -1,8 +1,10 @@
 """Staff add processors, ask for charges, and look at what did not fit."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -10,6 +12,8 @@ from django.utils import timezone
 
 from billing.payments.models import PaymentAttempt, PaymentProcessor, ProcessorEvent
 from billing.payments.services.answers import work_off_events
+from billing.payments.services.calling import claim_calls
+from billing.payments.services.charging import CHARGES
 from billing.payments.services.requesting import add_processor, request_charge
 from seats.models import User
 from tests.billing.payments.answering import post, signed, told_of
@@ -24,6 +28,7 @@ from tests.build import (
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+PROCESSORS = reverse("admin:billing_paymentprocessor_changelist")
 ADD_PROCESSOR = reverse("admin:billing_paymentprocessor_add")
 ADD_ATTEMPT = reverse("admin:billing_paymentattempt_add")
 ATTEMPTS = reverse("admin:billing_paymentattempt_changelist")
@@ -80,8 +85,79 @@ class TestProcessors:
         assert page.context["adminform"].form.errors.keys() == changes.keys()
         assert not PaymentProcessor.objects.exists()
 
+    def test_get_another_address(self, staff, acme):
+        told = {"action": "change_address_or_keys", "_selected_action": [acme.pk]}
+        assert "our key there" in staff.post(PROCESSORS, told).content.decode().lower()
+
+        staff.post(PROCESSORS, {**told, "apply": "1", "url": "https://b.example.com"})
+
+        acme.refresh_from_db()
+        assert acme.url == "https://b.example.com"
+
+    def test_get_other_secrets_that_are_shown_this_once(self, staff, acme):
+        told = {"action": "rotate_both_secrets", "_selected_action": [acme.pk]}
+        assert "whsec_" not in staff.post(PROCESSORS, told).content.decode()
+
+        page = staff.post(PROCESSORS, {**told, "apply": "1"}, follow=True)
+
+        assert page.content.decode().count("whsec_") == 2
+        assert "whsec_" not in staff.get(PROCESSORS).content.decode()
+
+    def test_change_one_at_a_time(self, staff, acme):
+        other = add_processor(
+            code="other", url="https://pay.example.com", actor="test", now=APRIL_2
+        )[0]
+        for action in ("change_address_or_keys", "rotate_both_secrets"):
+            told = {"action": action, "_selected_action": [acme.pk, other.pk],
+                    "apply": "1", "url": "https://b.example.com"}  # fmt: skip
+
+            page = staff.post(PROCESSORS, told)
+
+            assert "One processor at a time" in page.content.decode()
+
+    def test_are_left_alone_by_who_may_only_look(self, client, acme):
+        user = User.objects.create_user("new@example.com", "x" * 12, is_staff=True)
+        user.user_permissions.add(
+            Permission.objects.get(codename="view_paymentprocessor")
+        )
+        client.force_login(user)
+
+        page = client.get(PROCESSORS).content.decode()
+
+        assert "acme" in page
+        assert "rotate_both_secrets" not in page
+
 
 class TestAttempts:
+    def test_that_stay_unknown_are_closed_with_a_reason(self, staff, acme, invoices):
+        attempt = request_charge(
+            invoice=invoices[0], processor=acme, actor="test", now=APRIL_2
+        )
+        claim_calls(CHARGES, now=APRIL_2, limit=1)
+        claim_calls(CHARGES, now=APRIL_2 + timedelta(hours=1), limit=1)
+        told = {"action": "close", "_selected_action": [attempt.pk], "apply": "1",
+                "outcome": "succeeded", "reason": "seen there"}  # fmt: skip
+        page = staff.post(ATTEMPTS, told)
+        assert "printable characters" in page.content.decode()
+
+        staff.post(ATTEMPTS, {**told, "reference": "ch_1"})
+
+        attempt.refresh_from_db()
+        assert attempt.state == "succeeded"
+        assert attempt.error == "by staff@example.com: seen there"
+
+    def test_are_closed_one_at_a_time(self, staff, acme, invoices):
+        rows = [
+            request_charge(invoice=one, processor=acme, actor="test", now=APRIL_2)
+            for one in invoices[:2]
+        ]
+        told = {"action": "close", "_selected_action": [row.pk for row in rows],
+                "apply": "1", "outcome": "failed", "reason": "seen"}  # fmt: skip
+
+        page = staff.post(ATTEMPTS, told)
+
+        assert "one attempt at a time" in page.content.decode()
+
     def test_are_asked_for_once_at_a_time(self, staff, acme, invoices):
         told = {"invoice": invoices[0].pk, "processor": acme.pk}
 

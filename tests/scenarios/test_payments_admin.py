@@ -6,8 +6,12 @@ import pytest
 from django.urls import reverse
 
 from billing.payments.models import Payment, Refund
+from billing.payments.returns import Dispute
 from billing.payments.services.receiving import receive_payment
+from billing.payments.services.requesting import add_processor
+from billing.payments.services.returning import request_refund
 from seats.models import User
+from tests.billing.payments.disputes import make_disputes
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -163,3 +167,57 @@ class TestPages:
 
         assert "one payment at a time" in page.content.decode()
         assert not Refund.objects.exists()
+
+    def test_have_the_processor_refund_what_it_holds(self, staff, agency):
+        add_processor(
+            code="acme", url="https://pay.example.com", actor="t", now=APRIL_2
+        )
+        payment = receive_payment(
+            payer=agency, amount=Decimal(60), currency="USD", processor="acme",
+            reference="ch_1", now=APRIL_2,
+        )  # fmt: skip
+        url = reverse("admin:billing_payment_changelist")
+        told = {"action": "refund", "_selected_action": [payment.pk]}
+        assert "Reference" not in staff.post(url, told).content.decode()
+
+        staff.post(url, {**told, "apply": "1", "amount": "15", "reason": "too much"})
+
+        attempt = payment.refund_attempts.get()
+        assert attempt.amount == 15
+        assert attempt.actor == "staff@example.com"
+        assert not Refund.objects.exists()
+        page = reverse("admin:billing_refundattempt_change", args=[attempt.pk])
+        assert "too much" in staff.get(page).content.decode()
+
+    def test_list_many_refunds_in_as_many_queries_as_few(
+        self, staff, agency, django_assert_max_num_queries
+    ):
+        add_processor(
+            code="acme", url="https://pay.example.com", actor="t", now=APRIL_2
+        )
+        payment = receive_payment(
+            payer=agency, amount=Decimal(60), currency="USD", processor="acme",
+            reference="ch_1", now=APRIL_2,
+        )  # fmt: skip
+        for _ in range(8):
+            request_refund(
+                payment=payment, amount=Decimal(1), reason="test", actor="t",
+                now=APRIL_2,
+            )  # fmt: skip
+
+        with django_assert_max_num_queries(12):
+            url = reverse("admin:billing_refundattempt_changelist")
+            assert staff.get(url).status_code == 200
+
+    def test_list_disputes_with_their_history(
+        self, staff, agency, django_assert_max_num_queries
+    ):
+        make_disputes(agency)
+        (lost, _) = Dispute.objects.all()
+
+        with django_assert_max_num_queries(12):
+            page = staff.get(reverse("admin:billing_dispute_changelist"))
+        assert "dp_1" in page.content.decode()
+        url = reverse("admin:billing_dispute_change", args=[lost.pk])
+        assert "<p>lost</p>" in staff.get(url).content.decode()
+        assert staff.post(url, {"state": "won"}).status_code == 403

@@ -20,6 +20,7 @@ from billing.payments.verification import verify_everything
 from seats.agencies.services import set_upline
 from seats.roster.services import hand_over_seats, remove_seats
 from tests import databases
+from tests.billing.payments.disputes import make_disputes
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -98,6 +99,14 @@ TOUCHES = [
     ("billing_allocation", "UPDATE {table} SET amount = amount + 1 WHERE {first}", "overcovered"),
     ("billing_refund", "UPDATE {table} SET amount = amount - 1", "ledger_differs"),
     ("billing_refund", "DELETE FROM {table}", "fact_missing"),
+    ("billing_dispute", "UPDATE {table} SET amount = amount - 1", "ledger_differs"),
+    ("billing_dispute", "UPDATE {table} SET amount = amount + 50", "overspent"),
+    ("billing_dispute", "UPDATE {table} SET state = 'won' WHERE state = 'lost'", "ledger_differs"),
+    ("billing_dispute", "UPDATE {table} SET state = 'open', closed_at = NULL WHERE state = 'lost'", "fact_missing"),
+    ("billing_dispute", "UPDATE {table} SET state = 'lost', closed_at = opened_at WHERE state = 'open'", "not_announced"),
+    ("billing_dispute", "UPDATE {table} SET opened_at = opened_at + interval '1 day'", "announced_otherwise"),
+    ("billing_ledgerentry", "UPDATE {table} SET account = 'receivable' WHERE account = 'disputed'", "ledger_differs"),
+    ("billing_ledgertransaction", "UPDATE {table} SET kind = 'dispute_won' WHERE kind = 'dispute_lost'", "ledger_differs"),
     ("billing_ledgerentry", "UPDATE {table} SET amount = amount + 1 WHERE {first}", "ledger_unbalanced"),
     ("billing_ledgerentry", "UPDATE {table} SET amount = amount * 2", "ledger_differs"),
     ("billing_ledgerentry", "UPDATE {table} SET account = 'revenue_usage' WHERE account = 'tax_payable' OR account = 'revenue_seats' AND transaction_id = (SELECT max(transaction_id) FROM {table} WHERE account = 'revenue_seats')", "ledger_differs"),
@@ -177,6 +186,7 @@ def play():
         payment=payment, amount=Decimal(2), reference="told", reason="test",
         actor="staff", now=MAY_2,
     )  # fmt: skip
+    make_disputes(make_agency("TIDE"))
     assert verify_everything().findings == []
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 from seats.errors import Refusal
@@ -181,6 +181,7 @@ class Refunder(Protocol):
         """What became of it, as for charges."""
 
 
+@runtime_checkable
 class Lister(Protocol):
     """A processor that can be asked what happened. Both raise Unreachable."""
 

@@ -6,22 +6,21 @@ What it says in the answer to our telling is only whether it has it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
-from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from billing.money import plain
+from billing.payments.processors.answers import read_answer
 from billing.payments.processors.port import (
     Charge,
-    ChargeTold,
-    DoesNotFit,
     Fact,
     NotSigned,
     Outcome,
+    RefundRequest,
 )
+from billing.payments.processors.secrets import Secrets
 from billing.webhooks.sending import Limits, send
 from billing.webhooks.sending import Outcome as Sent
 from billing.webhooks.signing import is_signed, signed_headers
@@ -49,62 +48,55 @@ class Asked(msgspec.Struct):
     invoice: str
 
 
+class RefundAsked(msgspec.Struct):
+    """What a processor is told of a refund; `payment` is its own id of it."""
+
+    refund: UUID
+    payment: str
+    amount: str
+    currency: str
+
+
 class Message(msgspec.Struct):
     """A body as Standard Webhooks has it."""
 
     type: str
     timestamp: datetime
-    data: Asked
-
-
-class Told(msgspec.Struct):
-    """`reference` is the processor's id of a payment; `hard`: never ask again."""
-
-    attempt: UUID
-    amount: str
-    currency: str
-    reference: str = ""
-    reason: str = ""
-    hard: bool = False
-
-
-class Answer(msgspec.Struct):
-    """A body that it signed."""
-
-    type: Literal[
-        "payment.pending", "payment.succeeded", "payment.declined", "payment.failed"
-    ]
-    data: Told
+    data: Asked | RefundAsked
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookProcessor:
-    """One receiver of `payment.requested` and `payment.inquired`.
+    """One receiver of what is requested, and of what is inquired about.
 
-    `secret` signs what it is told; each of `theirs` may sign what it tells.
+    Each of `ours` signs what it is told; each of `theirs` may sign what it tells.
     """
 
     url: str
-    secret: str
-    theirs: Sequence[str]
+    ours: Secrets
+    theirs: Secrets
     limits: Limits
 
     def charge(self, charge: Charge, *, at: datetime) -> Outcome:
         """Tell it to charge. A 2xx means it has it; how it ends comes by webhook."""
         message = str(charge.key)
-        sent = self._tell("payment.requested", message, charge, at)
-        if sent.taken:
-            return Outcome("pending")
-        if sent.status in REFUSED:
-            return Outcome("failed", reason=f"refused with {sent.status}")
-        if sent.error.startswith(NEVER_LEFT):
-            return Outcome("failed", reason=sent.error)
-        return Outcome("unknown", reason=sent.error or f"answered {sent.status}")
+        return _outcome(self._tell("payment.requested", message, charge, at))
 
     def look_up(self, charge: Charge, *, at: datetime) -> Outcome | None:
         """Ask it to tell again how it ended; that too comes by webhook."""
         message = f"{charge.key}-{charge.asked}"
         self._tell("payment.inquired", message, charge, at)
+        return None
+
+    def refund(self, request: RefundRequest, *, at: datetime) -> Outcome:
+        """Tell it to give back, as for charges."""
+        message = str(request.key)
+        return _outcome(self._tell("refund.requested", message, request, at))
+
+    def look_up_refund(self, request: RefundRequest, *, at: datetime) -> Outcome | None:
+        """Ask it to tell again what became of it."""
+        message = f"{request.key}-{request.asked}"
+        self._tell("refund.inquired", message, request, at)
         return None
 
     def verified(
@@ -113,7 +105,8 @@ class WebhookProcessor:
         """`webhook-id`, where one of its secrets signed this in the last minutes."""
         event_id = headers.get("webhook-id", "")
         signed = any(
-            is_signed(headers, body, secret=secret, now=now) for secret in self.theirs
+            is_signed(headers, body, secret=secret, now=now)
+            for secret in self.theirs.at(now)
         )
         if len(event_id) > LONGEST_ID or not event_id.isprintable() or not signed:
             raise NotSigned("No signature of the processor, or not of these minutes.")
@@ -121,44 +114,32 @@ class WebhookProcessor:
 
     def read(self, body: bytes) -> Sequence[Fact]:
         """What it says; there is nowhere to ask again."""
-        try:
-            answer = msgspec.json.decode(body, type=Answer)
-            amount = Decimal(answer.data.amount)
-        except (msgspec.DecodeError, RecursionError, InvalidOperation) as error:
-            raise DoesNotFit("It cannot be read.") from error
-        if not amount.is_finite():
-            raise DoesNotFit("It is over no amount.")
-        told = answer.data
-        return [ChargeTold(told.attempt, amount, told.currency, _outcome(answer))]
+        return read_answer(body)
 
-    def _tell(self, kind: str, message: str, charge: Charge, at: datetime) -> Sent:
-        body = msgspec.json.encode(
-            Message(
-                type=kind,
-                timestamp=charge.requested_at,
-                data=Asked(
-                    attempt=charge.key,
-                    amount=plain(charge.amount),
-                    currency=charge.currency,
-                    payer=charge.payer,
-                    invoice=charge.invoice,
-                ),
-            )
-        )
+    def _tell(
+        self, kind: str, message: str, asked: Charge | RefundRequest, at: datetime
+    ) -> Sent:
+        told = Message(type=kind, timestamp=asked.requested_at, data=_told_of(asked))
+        body = msgspec.json.encode(told)
         headers = signed_headers(
-            message=message, body=body, secrets=[self.secret], at=at
+            message=message, body=body, secrets=self.ours.at(at), at=at
         )
-        headers["idempotency-key"] = str(charge.key)
+        headers["idempotency-key"] = str(asked.key)
         return send(self.url, body, headers, self.limits)
 
 
-def _outcome(answer: Answer) -> Outcome:
-    told = answer.data
-    reason = told.reason.replace("\0", "\ufffd")
-    if answer.type == "payment.succeeded":
-        return Outcome("succeeded", told.reference, reason)
-    if answer.type == "payment.failed":
-        return Outcome("failed", reason=reason)
-    if answer.type == "payment.pending":
-        return Outcome("pending", reason=reason)
-    return Outcome("declined_hard" if told.hard else "declined_soft", reason=reason)
+def _told_of(asked: Charge | RefundRequest) -> Asked | RefundAsked:
+    amount = plain(asked.amount)
+    if isinstance(asked, RefundRequest):
+        return RefundAsked(asked.key, asked.payment, amount, asked.currency)
+    return Asked(asked.key, amount, asked.currency, asked.payer, asked.invoice)
+
+
+def _outcome(sent: Sent) -> Outcome:
+    if sent.taken:
+        return Outcome("pending")
+    if sent.status in REFUSED:
+        return Outcome("failed", reason=f"refused with {sent.status}")
+    if sent.error.startswith(NEVER_LEFT):
+        return Outcome("failed", reason=sent.error)
+    return Outcome("unknown", reason=sent.error or f"answered {sent.status}")

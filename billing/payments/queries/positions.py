@@ -40,7 +40,10 @@ FREE_PAYMENTS = """
                    WHERE payment_id = payment.id), 0)
                - coalesce((
                    SELECT sum(amount) FROM billing_refund
-                   WHERE payment_id = payment.id), 0) AS free
+                   WHERE payment_id = payment.id), 0)
+               - coalesce((
+                   SELECT sum(amount) FROM billing_dispute
+                   WHERE payment_id = payment.id AND state = 'lost'), 0) AS free
         FROM billing_payment AS payment
         WHERE payment.payer_id = ANY(%(ids)s::bigint[])
     ) AS payment

@@ -36,6 +36,12 @@ MOVEMENTS = """
         FROM billing_refund AS refund
         JOIN billing_payment AS payment ON payment.id = refund.payment_id
         WHERE payment.payer_id = %(payer)s
+        UNION ALL
+        SELECT dispute.closed_at, 'chargeback', dispute.public_id, dispute.amount,
+               payment.processor || ' ' || dispute.reference
+        FROM billing_dispute AS dispute
+        JOIN billing_payment AS payment ON payment.id = dispute.payment_id
+        WHERE payment.payer_id = %(payer)s AND dispute.state = 'lost'
     ) AS movement
     ORDER BY at, kind, label
 """
@@ -43,7 +49,7 @@ MOVEMENTS = """
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One charge, payment, credit, refund or void, on the payer's local date.
+    """One charge, payment, credit, refund, chargeback or void, on the payer's local date.
 
     Positive amounts are owed by the payer. `balance` is what is owed after it.
     """

@@ -3,7 +3,7 @@
 A processor may be asked again while an event is read; that is never in a transaction.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -15,13 +15,17 @@ from django.db.models import F
 from billing.payments.models import PaymentAttempt, PaymentProcessor, ProcessorEvent
 from billing.payments.processors.port import (
     ChargeTold,
+    DisputeTold,
     DoesNotFit,
     Fact,
     NotSigned,
+    RefundTold,
     Unreachable,
 )
 from billing.payments.services.connecting import Connect, connect
+from billing.payments.services.disputing import take_dispute
 from billing.payments.services.outcomes import take_outcome
+from billing.payments.services.returning import take_refund_told
 from seats.errors import Refusal
 
 State = ProcessorEvent.State
@@ -47,6 +51,13 @@ def store_event(
         event_id = connect(processor).verified(headers, body, now=now)
     except InvalidToken as error:
         raise NotSigned("The signature cannot be checked.") from error
+    keep_events(processor, [(event_id, body)], now=now)
+
+
+def keep_events(
+    processor: PaymentProcessor, told: Iterable[tuple[str, bytes]], *, now: datetime
+) -> None:
+    """Keep bodies by their event ids, to be worked off; those that are kept stay."""
     ProcessorEvent.objects.bulk_create(
         [
             ProcessorEvent(
@@ -56,6 +67,7 @@ def store_event(
                 received_at=now,
                 due_at=now,
             )
+            for event_id, body in told
         ],
         ignore_conflicts=True,
     )
@@ -147,6 +159,10 @@ def _take(event: ProcessorEvent, fact: Fact, now: datetime) -> None:
     match fact:
         case ChargeTold():
             _take_charge(event, fact, now)
+        case RefundTold():
+            take_refund_told(processor=event.processor, told=fact, now=now)
+        case DisputeTold():
+            take_dispute(processor=event.processor, told=fact, now=now)
         case _:
             raise DoesNotFit("Nothing is done with it here.")
 

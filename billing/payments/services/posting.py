@@ -73,6 +73,25 @@ REFUNDS = POST.format(
         ('cash', fact.processor, -fact.amount), ('customer_credit', '', fact.amount)
     """,
 )
+DISPUTES = """
+        SELECT dispute.id, payment.payer_id, payment.currency, payment.processor,
+               dispute.amount
+        FROM billing_dispute AS dispute
+        JOIN billing_payment AS payment ON payment.id = dispute.payment_id
+        WHERE dispute.id = ANY(%(ids)s::bigint[])
+"""
+WITHHELD = POST.format(
+    facts=DISPUTES,
+    sides="""
+        ('disputed', '', fact.amount), ('cash', fact.processor, -fact.amount)
+    """,
+)
+LOST = POST.format(
+    facts=DISPUTES,
+    sides="""
+        ('customer_credit', '', fact.amount), ('disputed', '', -fact.amount)
+    """,
+)
 
 
 def post_issued(document_ids: Sequence[int], *, now: datetime) -> None:
@@ -98,6 +117,13 @@ def post_allocations(allocation_ids: Sequence[int], *, now: datetime) -> None:
 def post_refunds(refund_ids: Sequence[int], *, now: datetime) -> None:
     """Money that left a processor again."""
     _post(REFUNDS, "refund", refund_ids, now)
+
+
+def post_disputes(what: str, dispute_ids: Sequence[int], *, now: datetime) -> None:
+    """Money that is withheld (`opened`), comes back (`won`), or is gone (`lost`)."""
+    statement = LOST if what == "lost" else WITHHELD
+    sign = -1 if what == "won" else 1
+    _post(statement, f"dispute_{what}", dispute_ids, now, sign=sign)
 
 
 def _post(

@@ -4,13 +4,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Sum
 
 from billing.invoicing.services.issuing import lock_accounts
 from billing.money import plain
 from billing.payments.allocation import Move, Source, take_back
 from billing.payments.models import Payment, Refund
 from billing.payments.queries.positions import covered_by_payments
+from billing.payments.queries.returnable import left_of
 from billing.payments.services.posting import post_refunds
 from billing.payments.services.receiving import check_amount, check_reference
 from billing.payments.services.settling import record_moves, settle_accounts
@@ -36,18 +36,19 @@ def refund_payment(
     reason: str,
     actor: str,
     now: datetime,
+    done: bool = False,
 ) -> Refund:
     """Record that money of a payment went back.
 
     What covers nothing goes first; for the rest, invoices that the payment covered
     are owed again, the latest first. One refund for ever per payment and reference:
-    repeating gives the first one back. Raises BadAmount, BadReference,
-    ReasonMissing, RefundDiffers, MoreThanCaptured.
+    repeating gives the first one back. `done` by a processor it is a fact, whatever
+    else it is asked to give back; people leave that alone. Raises BadAmount,
+    BadReference, ReasonMissing, RefundDiffers, MoreThanCaptured.
     """
     check_amount(amount, payment.currency)
     check_reference(reference)
-    if not reason:
-        raise ReasonMissing("Say why money goes back.", field="reason")
+    require_reason(reason)
     with transaction.atomic():
         lock_accounts([payment.payer_id])
         known = Refund.objects.filter(payment=payment, reference=reference).first()
@@ -55,7 +56,9 @@ def refund_payment(
             if known.amount != amount:
                 raise RefundDiffers(f"It was {known.amount}.", field="reference")
             return known
-        record_moves(_uncovered(payment, amount), now=now)
+        left = left_of([payment.pk])[payment.pk]
+        require_left(payment, amount, left.there if done else left.refundable)
+        take_from_invoices(payment, amount, now=now)
         refund = Refund.objects.create(
             payment=payment,
             amount=amount,
@@ -71,13 +74,22 @@ def refund_payment(
     return refund
 
 
-def _uncovered(payment: Payment, amount: Decimal) -> list[Move]:
-    """What the payment must stop covering. Raises MoreThanCaptured."""
-    back = payment.refunds.aggregate(sum=Sum("amount"))["sum"] or ZERO
-    if amount > payment.amount - back:
+def require_reason(reason: str) -> None:
+    """Raises ReasonMissing."""
+    if not reason:
+        raise ReasonMissing("Say why money goes back.", field="reason")
+
+
+def require_left(payment: Payment, amount: Decimal, left: Decimal) -> None:
+    """Raises MoreThanCaptured."""
+    if amount > left:
         raise MoreThanCaptured(
-            f"{payment.amount - back} of {payment} can go back.", field="amount"
+            f"{plain(left)} of {payment} can go back.", field="amount"
         )
+
+
+def take_from_invoices(payment: Payment, amount: Decimal, *, now: datetime) -> None:
+    """Have so much of a payment of a locked payer cover nothing, the latest first."""
     coverings = [
         covering
         for covering in covered_by_payments([payment.payer_id]).get(
@@ -86,12 +98,10 @@ def _uncovered(payment: Payment, amount: Decimal) -> list[Move]:
         if covering.payment_id == payment.pk
     ]
     used = sum((covering.amount for covering in coverings), ZERO)
-    needed = amount - (payment.amount - back - used)
+    needed = amount - (left_of([payment.pk])[payment.pk].kept - used)
     money = Source("payment", payment.pk, ZERO)
-    return [
-        Move(money, taken.document_id, -taken.amount)
-        for taken in take_back(needed, coverings)
-    ]
+    taken = take_back(needed, coverings)
+    record_moves([Move(money, one.document_id, -one.amount) for one in taken], now=now)
 
 
 def _refunded(payment: Payment, refund: Refund) -> NewEvent:

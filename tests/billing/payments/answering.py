@@ -9,6 +9,7 @@ from django.conf import settings
 from django.test import Client
 
 from billing.payments.models import PaymentAttempt, PaymentProcessor
+from billing.payments.returns import RefundAttempt
 from billing.webhooks.signing import signed_headers, unseal
 
 
@@ -20,6 +21,17 @@ def told_of(attempt: PaymentAttempt, kind: str, /, **changes: Any) -> bytes:
         **changes,
     }
     return json.dumps({"type": f"payment.{kind}", "data": data}).encode()
+
+
+def told_of_refund(attempt: RefundAttempt, kind: str, /, **changes: Any) -> bytes:
+    data = {
+        "refund": str(attempt.public_id),
+        "payment": attempt.payment.reference,
+        "amount": str(attempt.amount),
+        "currency": attempt.currency,
+        **changes,
+    }
+    return json.dumps({"type": f"refund.{kind}", "data": data}).encode()
 
 
 def signed(

@@ -1,7 +1,10 @@
 """Payers with invoices."""
 
+from decimal import Decimal
+
 import pytest
 
+from billing.payments.services.receiving import receive_payment
 from billing.payments.services.requesting import add_processor, request_charge
 from tests.billing.webhooks.conftest import Clock
 from tests.build import (
@@ -55,6 +58,15 @@ def charge(invoice, processor, clock):
     return lambda: request_charge(
         invoice=invoice, processor=processor, actor="test", now=clock()
     )
+
+
+@pytest.fixture
+def captured(invoice, processor):
+    """130.00 for an invoice of 100.00, charged by the processor."""
+    return receive_payment(
+        payer=invoice.payer, amount=Decimal(130), currency="USD", processor="acme",
+        reference="ch_9", document=invoice, now=APRIL_2,
+    )  # fmt: skip
 
 
 @pytest.fixture

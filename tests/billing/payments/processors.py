@@ -1,13 +1,19 @@
-"""A processor that charges for certain and answers badly; its journal is the truth."""
+"""A processor that moves money for certain and answers badly; its journal is the truth."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from billing.payments.processors.port import Charge, Outcome
+from billing.payments.processors.port import (
+    Charge,
+    Moved,
+    Outcome,
+    RefundRequest,
+    Unreachable,
+)
 
 KEYS_KEPT = timedelta(hours=24)
 UNKNOWN = Outcome("unknown", reason="timeout")
@@ -23,59 +29,105 @@ class Charged:
 
 
 @dataclass
-class FakeProcessor:
-    """Charges once per key while it keeps the key; `faults` says how each call goes.
+class GivenBack:
+    """One time that money went back to a card."""
 
-    A fault is one of: ok, lost (never reached it), hung (charged, no answer), later
-    (charged, the answer comes by webhook), hard, soft, refused. `answers` is what it
-    wants to tell by webhook.
+    key: UUID
+    payment: str
+    amount: Decimal
+    reference: str
+
+
+@dataclass
+class FakeProcessor:
+    """Does things once per key while it keeps the key; `faults` says how calls go.
+
+    A fault is one of: ok, lost (never reached it), hung (done, no answer), later
+    (done, the answer comes by webhook), both, hard, soft, refused. `answers` is what it
+    wants to tell by webhook, `events` what it lists, `movements` the money it lists.
     """
 
     faults: Callable[[], str] = lambda: "ok"
     journal: list[Charged] = field(default_factory=list)
-    answers: list[tuple[Charge, Outcome]] = field(default_factory=list)
+    refunds: list[GivenBack] = field(default_factory=list)
+    answers: list[tuple[Charge | RefundRequest, Outcome]] = field(default_factory=list)
+    events: list[tuple[str, bytes, datetime]] = field(default_factory=list)
+    movements: list[Moved] = field(default_factory=list)
+    away: bool = False
     calls: list[tuple[UUID, datetime]] = field(default_factory=list)
     known: dict[UUID, tuple[datetime, Outcome]] = field(default_factory=dict)
     looks: int = 0
     blind: bool = False
 
     def charge(self, charge: Charge, *, at: datetime) -> Outcome:
-        self.calls.append((charge.key, at))
+        return self._do(charge, at)
+
+    def refund(self, request: RefundRequest, *, at: datetime) -> Outcome:
+        return self._do(request, at)
+
+    def look_up(self, charge: Charge, *, at: datetime) -> Outcome | None:
+        return self._look_up(charge.key)
+
+    def look_up_refund(self, request: RefundRequest, *, at: datetime) -> Outcome | None:
+        return self._look_up(request.key)
+
+    def events_since(self, since: datetime) -> Iterator[tuple[str, bytes]]:
+        for event_id, body, at in self.events:
+            if at >= since:
+                yield event_id, body
+        if self.away:
+            raise Unreachable("no route")
+
+    def moved(self, starts_at: datetime, ends_at: datetime) -> Iterator[Moved]:
+        if self.away:
+            raise Unreachable("no route")
+        yield from (one for one in self.movements if starts_at <= one.at < ends_at)
+
+    def _do(self, asked: Charge | RefundRequest, at: datetime) -> Outcome:
+        self.calls.append((asked.key, at))
         fault = self.faults()
         if fault == "lost":
             return UNKNOWN
         if fault == "refused":
             return Outcome("failed", reason="no route")
-        outcome = self._once(charge, fault, at)
+        outcome = self._once(asked, fault, at)
         if fault == "hung":
             return UNKNOWN
         if fault == "later":
-            self.answers.append((charge, outcome))
+            self.answers.append((asked, outcome))
             return Outcome("pending")
         if fault == "both":
-            self.answers.append((charge, outcome))
+            self.answers.append((asked, outcome))
         return outcome
 
-    def look_up(self, charge: Charge, *, at: datetime) -> Outcome | None:
+    def _look_up(self, key: UUID) -> Outcome | None:
         self.looks += 1
         if self.blind or self.faults() == "lost":
             return None
-        last = self.known.get(charge.key)
+        last = self.known.get(key)
         return last[1] if last else None
 
-    def _once(self, charge: Charge, fault: str, at: datetime) -> Outcome:
+    def _once(self, asked: Charge | RefundRequest, fault: str, at: datetime) -> Outcome:
         """What it did for this key; it does it anew once it has forgotten the key."""
-        before = self.known.get(charge.key)
+        before = self.known.get(asked.key)
         if before and at < before[0] + KEYS_KEPT:
             return before[1]
         if fault in {"hard", "soft"}:
             outcome = Outcome("declined_hard" if fault == "hard" else "declined_soft")
         else:
-            reference = f"ch_{len(self.journal) + 1}"
-            self.journal.append(Charged(charge.key, charge.amount, reference))
-            outcome = Outcome("succeeded", reference)
-        self.known[charge.key] = (at, outcome)
+            outcome = Outcome("succeeded", self._journal(asked))
+        self.known[asked.key] = (at, outcome)
         return outcome
+
+    def _journal(self, asked: Charge | RefundRequest) -> str:
+        if isinstance(asked, RefundRequest):
+            reference = f"re_{len(self.refunds) + 1}"
+            back = GivenBack(asked.key, asked.payment, asked.amount, reference)
+            self.refunds.append(back)
+        else:
+            reference = f"ch_{len(self.journal) + 1}"
+            self.journal.append(Charged(asked.key, asked.amount, reference))
+        return reference
 
 
 def seeded(chance: random.Random) -> Callable[[], str]:

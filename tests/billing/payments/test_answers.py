@@ -12,7 +12,8 @@ from billing.payments.services.answers import (
     retry_events,
     work_off_events,
 )
-from billing.payments.services.charging import claim_calls
+from billing.payments.services.calling import claim_calls
+from billing.payments.services.charging import CHARGES
 from billing.payments.verification import verify_everything
 from tests.billing.payments.answering import post, signed, told_of
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.django_db
 def attempt(charge, clock):
     """One that is sent."""
     made = charge()
-    claim_calls(now=clock(), limit=8)
+    claim_calls(CHARGES, now=clock(), limit=8)
     return made
 
 

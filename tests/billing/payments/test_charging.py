@@ -9,14 +9,11 @@ from django.db import IntegrityError, ProgrammingError, transaction
 from billing.invoicing.services.documents import void_document
 from billing.payments.models import AttemptChange, Payment, PaymentAttempt
 from billing.payments.processors.port import Outcome
-from billing.payments.services.charging import (
-    charge_due,
-    claim_calls,
-    make_call,
-    record_outcome,
-)
-from billing.payments.services.outcomes import Contradiction, take_outcome
+from billing.payments.services.calling import claim_calls, make_call, record_outcome
+from billing.payments.services.charging import CHARGES, charge_due
+from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.receiving import receive_payment
+from billing.payments.services.recording import Contradiction
 from billing.payments.services.requesting import (
     ChargeUnderWay,
     NothingToCharge,
@@ -240,7 +237,7 @@ class TestChargeDue:
 
     def test_keeps_what_a_killed_worker_charged(self, charge, fake, sweep, clock):
         attempt = charge()
-        (call,) = claim_calls(now=clock(), limit=8)
+        (call,) = claim_calls(CHARGES, now=clock(), limit=8)
         make_call(call, lambda _: fake, clock)  # and dies before it can record it
         assert sweep() == 0
         clock.forward(minutes=3)
@@ -254,7 +251,7 @@ class TestChargeDue:
 
     def test_does_not_send_when_its_lease_is_over(self, charge, fake, clock):
         charge()
-        (call,) = claim_calls(now=clock(), limit=8)
+        (call,) = claim_calls(CHARGES, now=clock(), limit=8)
         clock.forward(minutes=3)
 
         outcome = make_call(call, lambda _: fake, clock)
@@ -265,9 +262,9 @@ class TestChargeDue:
 class TestRecordOutcome:
     def test_believes_a_late_caller_only_a_success(self, charge, clock):
         attempt = charge()
-        (late,) = claim_calls(now=clock(), limit=8)
+        (late,) = claim_calls(CHARGES, now=clock(), limit=8)
         clock.forward(minutes=3)
-        claim_calls(now=clock(), limit=8)
+        claim_calls(CHARGES, now=clock(), limit=8)
 
         record_outcome(call=late, outcome=Outcome("failed"), now=clock())
         attempt.refresh_from_db()

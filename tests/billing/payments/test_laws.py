@@ -1,4 +1,4 @@
-"""Random histories of seats, closings, voids, payments and refunds."""
+"""Random histories of seats, closings, voids, payments, refunds and disputes."""
 
 import os
 from decimal import Decimal
@@ -11,11 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.invoicing.models import Document
-from billing.payments.models import Payment, Refund
+from billing.payments.models import Payment, PaymentProcessor, Refund
+from billing.payments.processors.port import DisputeTold
 from billing.payments.queries.balances import balances_of
 from billing.payments.queries.positions import customer_credit, positions_of
+from billing.payments.returns import Dispute
+from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
+from billing.payments.services.requesting import add_processor
 from billing.payments.verification import verify_everything
 from seats.errors import Refusal
 from seats.models import Agency
@@ -33,10 +37,15 @@ EXAMPLES = settings(
 cents = st.sampled_from([1, 5_000, 10_000, 30_000]) | st.integers(1, 40_000)
 pays = st.tuples(st.just("pay"), st.integers(0, 2), cents, st.integers(0, 9))
 refunds = st.tuples(st.just("refund"), st.integers(0, 9), cents)
+states = st.sampled_from(["inquiry", "open", "won", "lost"])
+disputes = st.tuples(
+    st.just("dispute"), st.integers(0, 9), st.sampled_from([500, 9_000]),
+    st.integers(0, 2), states,
+)  # fmt: skip
 histories = st.lists(
     st.one_of(
         worlds.seat_facts, worlds.uses, worlds.shares, worlds.closes, worlds.closes,
-        worlds.voids, pays, pays, refunds,
+        worlds.voids, pays, pays, refunds, disputes, disputes,
     ),
     min_size=5,
     max_size=30,
@@ -47,6 +56,13 @@ _references = count()
 class PayingWorld(World):
     """A downline that pays."""
 
+    def begin(self) -> "PayingWorld":
+        super().begin()
+        add_processor(
+            code="acme", url="https://pay.example.com", actor="law", now=LATEST
+        )
+        return self
+
     def again(self) -> "PayingWorld":
         return PayingWorld(agencies=[*self.agencies], seats=[*self.seats])
 
@@ -55,18 +71,30 @@ class PayingWorld(World):
         own = list(Document.objects.filter(payer=payer, kind="invoice").order_by("pk"))
         receive_payment(
             payer=payer, amount=Decimal(cents) / 100, currency="USD",
-            processor="manual", reference=f"P{next(_references)}", now=LATEST,
+            processor="acme", reference=f"P{next(_references)}", now=LATEST,
             document=own[meant] if meant < len(own) else None,
         )  # fmt: skip
 
     def _refund(self, n: int, cents: int) -> None:
+        refund_payment(
+            payment=self._payment(n), amount=Decimal(cents) / 100,
+            reference=f"R{next(_references)}", reason="law", actor="law", now=LATEST,
+        )  # fmt: skip
+
+    def _dispute(self, n: int, cents: int, number: int, state: Any) -> None:
+        payment = self._payment(n)
+        fact = DisputeTold(
+            payment.reference, f"{payment.reference} {number}", Decimal(cents) / 100,
+            "USD", state,
+        )  # fmt: skip
+        acme = PaymentProcessor.objects.get()
+        take_dispute(processor=acme, told=fact, now=LATEST)
+
+    def _payment(self, n: int) -> Payment:
         payments = list(Payment.objects.order_by("pk"))
         if not payments:
             raise Refusal("nothing paid yet")
-        refund_payment(
-            payment=payments[n % len(payments)], amount=Decimal(cents) / 100,
-            reference=f"R{next(_references)}", reason="law", actor="law", now=LATEST,
-        )  # fmt: skip
+        return payments[n % len(payments)]
 
 
 @pytest.fixture
@@ -95,7 +123,9 @@ class TestLaws:
                 open_ = [t for t in position.targets if t.owed] if position else []
                 assert not open_, "something is owed and something could cover it"
                 says = balances_of(payer)
-                assert says.get("cash", 0) == collected(payer)
+                withheld = disputed(payer, "open")
+                assert says.get("cash", 0) == collected(payer) - withheld
+                assert says.get("disputed", 0) == withheld
                 assert says.get("customer_credit", 0) == -customer_credit(payer.pk)
                 assert says.get("receivable", 0) == billed(payer) - kept
 
@@ -104,7 +134,14 @@ def collected(payer: Agency) -> Decimal:
     """What came in and did not go back."""
     came = Payment.objects.filter(payer=payer).aggregate(sum=Sum("amount"))["sum"]
     went = Refund.objects.filter(payment__payer=payer).aggregate(sum=Sum("amount"))
-    return (came or Decimal(0)) - (went["sum"] or Decimal(0))
+    kept = (came or Decimal(0)) - (went["sum"] or Decimal(0))
+    return kept - disputed(payer, "lost")
+
+
+def disputed(payer: Agency, state: str) -> Decimal:
+    """The sum of the payer's disputes in a state."""
+    rows = Dispute.objects.filter(payment__payer=payer, state=state)
+    return rows.aggregate(sum=Sum("amount"))["sum"] or Decimal(0)
 
 
 def billed(payer: Agency) -> Decimal:

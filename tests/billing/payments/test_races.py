@@ -8,8 +8,11 @@ import pytest
 from billing.invoicing.services.documents import void_document
 from billing.payments.models import Payment, Refund
 from billing.payments.queries.positions import customer_credit
+from billing.payments.returns import RefundAttempt
 from billing.payments.services.receiving import PaymentDiffers, receive_payment
 from billing.payments.services.refunding import MoreThanCaptured, refund_payment
+from billing.payments.services.requesting import add_processor
+from billing.payments.services.returning import request_refund
 from billing.payments.verification import verify_everything
 from tests.build import (
     APRIL,
@@ -36,9 +39,9 @@ def agency(fresh_database, at_once):
     return agency
 
 
-def pay(payer, amount, reference="P1"):
+def pay(payer, amount, reference="P1", processor="manual"):
     return receive_payment(
-        payer=payer, amount=Decimal(amount), currency="USD", processor="manual",
+        payer=payer, amount=Decimal(amount), currency="USD", processor=processor,
         reference=reference, now=APRIL_2,
     )  # fmt: skip
 
@@ -103,4 +106,22 @@ def test_parallel_refunds_give_back_no_more_than_was_captured(agency, run_in_thr
 
     assert sum(isinstance(one, Refund) for one in results) == 2
     assert {type(one) for one in results} == {Refund, MoreThanCaptured}
+    assert verify_everything().findings == []
+
+
+def test_parallel_refunds_of_both_kinds_set_aside_no_more_than_was_captured(
+    agency, run_in_threads
+):
+    add_processor(code="acme", url="https://pay.example.com", actor="t", now=APRIL_2)
+    payment = pay(agency, 80, processor="acme")
+    ask = partial(
+        request_refund, payment=payment, amount=Decimal(10), reason="test",
+        actor="staff", now=MAY_2,
+    )  # fmt: skip
+    hands = [partial(refund, payment, 10, f"R{n}") for n in range(10)]
+
+    results = run_in_threads(*([ask] * 10), *hands)
+
+    assert RefundAttempt.objects.count() + Refund.objects.count() == 8
+    assert {type(one) for one in results} <= {RefundAttempt, Refund, MoreThanCaptured}
     assert verify_everything().findings == []

@@ -8,7 +8,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import Charge
+from billing.payments.processors.port import Charge, RefundRequest
+from billing.payments.processors.secrets import Secrets
 from billing.payments.processors.webhook import WebhookProcessor
 from billing.payments.services.charging import charge_due
 from billing.payments.services.requesting import add_processor, request_charge
@@ -17,10 +18,13 @@ from billing.webhooks.sending import Limits
 from billing.webhooks.signing import new_secret
 from tests.receivers import answers, drips, hangs, receiving, vanishes
 
+SECRET = Secrets(new_secret())
 KEY = UUID("018f0000-0000-7000-8000-000000000000")
 CHARGE = Charge(
     KEY, Decimal("100.00"), "USD", "SUNRISE", "SUNRISE-1", datetime.now(UTC), 3
 )
+
+REFUND = RefundRequest(KEY, "ch_1", Decimal("12.50"), "USD", datetime.now(UTC), 2)
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def receiver():
 @pytest.fixture
 def processor_of(receiver):
     limits = Limits(seconds=0.5, rules=Rules(allow_loopback=True))
-    return WebhookProcessor(receiver.url, new_secret(), [], limits)
+    return WebhookProcessor(receiver.url, SECRET, SECRET, limits)
 
 
 class TestCharge:
@@ -46,7 +50,7 @@ class TestCharge:
         first, second = receiver.received
         assert first.body == second.body
         assert first.headers["idempotency-key"] == first.id == str(KEY)
-        told = Webhook(processor_of.secret).verify(first.body, first.headers)
+        told = Webhook(SECRET.current).verify(first.body, first.headers)
         assert told["type"] == "payment.requested"
         assert told["data"] == {
             "attempt": str(KEY), "amount": "100", "currency": "USD",
@@ -72,7 +76,7 @@ class TestCharge:
         assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
 
     def test_fails_for_certain_where_it_may_not_go(self):
-        one = WebhookProcessor("https://127.0.0.1/hook", new_secret(), [], Limits())
+        one = WebhookProcessor("https://127.0.0.1/hook", SECRET, SECRET, Limits())
 
         assert one.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
 
@@ -85,6 +89,28 @@ class TestLookUp:
 
         (asked,) = receiver.received
         assert (asked.told["type"], asked.id) == ("payment.inquired", f"{KEY}-3")
+
+
+class TestRefund:
+    def test_is_told_as_charges_are(self, receiver, processor_of):
+        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "pending"
+        receiver.behave = answers(422)
+        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "failed"
+        receiver.behave = answers(500)
+        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "unknown"
+
+        told = receiver.received[0]
+        assert told.headers["idempotency-key"] == told.id == str(KEY)
+        assert told.told["type"] == "refund.requested"
+        assert told.told["data"] == {
+            "refund": str(KEY), "payment": "ch_1", "amount": "12.5", "currency": "USD",
+        }  # fmt: skip
+
+    def test_is_asked_about_in_a_message_of_its_own(self, receiver, processor_of):
+        assert processor_of.look_up_refund(REFUND, at=datetime.now(UTC)) is None
+
+        (asked,) = receiver.received
+        assert (asked.told["type"], asked.id) == ("refund.inquired", f"{KEY}-2")
 
 
 def test_a_sweep_tells_the_processor_of_the_row(receiver, invoice, clock, settings):

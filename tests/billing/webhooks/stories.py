@@ -1,6 +1,6 @@
 """A story in which everything is announced that can be, by the services that do it."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,12 +19,16 @@ from billing.invoicing.services.documents import void_document, voided_event
 from billing.metering.archiving import ARCHIVED, announced
 from billing.metering.models import ArchivedMonth
 from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import DisputeTold, Outcome
+from billing.payments.reconciliation import reconcile_due
+from billing.payments.services.changing import change_processor
+from billing.payments.services.disputing import take_dispute
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
 from billing.payments.services.requesting import add_processor, request_charge
+from billing.payments.services.returning import request_refund, take_refund_outcome
 from billing.pricing.models import Meter
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.agencies.services import change_zone, set_upline
@@ -37,6 +41,7 @@ from seats.roster.services import (
     transfer_seats,
 )
 from tests.billing.dunning.conftest import Days, make_payer, pay, save_card
+from tests.billing.payments.processors import FakeProcessor
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -81,6 +86,8 @@ def play_everything() -> None:
     correct_and_void(sunrise, taken_back)
     pay_and_refund(paying)
     charge_in_vain(paying)
+    ask_back_and_dispute(paying)
+    compare_with_the_processor()
     spend_and_be_stopped(paying)
     be_dunned()
     archive()
@@ -145,8 +152,36 @@ def charge_in_vain(agency: Agency) -> None:
     method = save_method(payer=agency, processor=acme, **told)
     attempt = request_charge(invoice=invoice, **told)
     remove_method(method=method, **told)
+    change_processor(processor=acme, url="https://pay.example.org", **told)
     failed = Outcome("failed", reason="said on the phone")
     take_outcome(attempt=attempt, outcome=failed, now=MAY_2)
+
+
+def ask_back_and_dispute(agency: Agency) -> None:
+    """A refund that a processor does not make, a dispute that is won, one lost."""
+    told: dict[str, Any] = {"actor": "somebody@example.com", "now": MAY_2}
+    payment = receive_payment(
+        payer=agency, amount=Decimal(20), currency="USD", processor="acme",
+        reference="ch_1", **told,
+    )  # fmt: skip
+    attempt = request_refund(
+        payment=payment, amount=Decimal(20), reason=WHY["reason"], **told
+    )
+    failed = Outcome("failed", reason="said on the phone")
+    take_refund_outcome(attempt=attempt, outcome=failed, now=MAY_2)
+    for reference, state in (("dp_1", "open"), ("dp_1", "won"), ("dp_2", "lost")):
+        take_dispute(
+            processor=attempt.processor,
+            told=DisputeTold("ch_1", reference, Decimal(20), "USD", state),  # type: ignore[arg-type]
+            now=MAY_2,
+        )
+
+
+def compare_with_the_processor() -> None:
+    """A processor that lists nothing: on one day that is right, on the other not."""
+    for day in (date(2026, 4, 1), MAY_2.date()):
+        now = datetime.combine(day, time(12), UTC) + timedelta(days=1)
+        reconcile_due(now=now, connect=lambda _: FakeProcessor())
 
 
 def spend_and_be_stopped(agency: Agency) -> None:

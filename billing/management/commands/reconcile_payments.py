@@ -1,0 +1,62 @@
+"""Hold a processor's list of a day against our rows and the ledger."""
+
+import json
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from billing.payments.models import PaymentProcessor
+from billing.payments.processors.port import Unreachable
+from billing.payments.reconciliation import Comparison, Connect, reconcile_day
+from billing.payments.services.connecting import connect
+from seats.errors import Refusal
+
+CANNOT = 2
+LINE = "{:<18}{:<9}{:<32}{:>16}{:>16}"
+
+
+class Command(BaseCommand):
+    help = "Compare a day of a processor with ours; exit 1 if anything differs."
+    connect: Connect = staticmethod(connect)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--processor", required=True, metavar="CODE")
+        parser.add_argument(
+            "--day", required=True, type=date.fromisoformat, help="2026-10-31, of UTC"
+        )
+        parser.add_argument("--json", action="store_true", help="one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            processor = PaymentProcessor.objects.get(code=options["processor"])
+            found = reconcile_day(
+                processor=processor, day=options["day"], connect=self.connect
+            )
+        except PaymentProcessor.DoesNotExist as error:
+            message = f"not_found: no processor is called {options['processor']}"
+            raise CommandError(message, returncode=CANNOT) from error
+        except Refusal as refusal:
+            message = f"{refusal.code}: {refusal.message}"
+            raise CommandError(message, returncode=CANNOT) from refusal
+        except Unreachable as error:
+            raise CommandError(f"unreachable: {error}", returncode=CANNOT) from error
+        self.show(found, as_json=options["json"])
+        if found.differences:
+            raise SystemExit(1)
+
+    def show(self, found: Comparison, *, as_json: bool) -> None:
+        if as_json:
+            told = {**asdict(found), "day": found.day.isoformat()}
+            self.stdout.write(json.dumps(told))
+            return
+        if found.differences:
+            head = ("difference", "of", "reference", "ours", "theirs")
+            self.stdout.write(LINE.format(*head))
+        for one in found.differences:
+            cells = (one.kind, one.what, one.reference, one.ours, one.theirs)
+            self.stdout.write(LINE.format(*cells))
+        self.stdout.write(
+            f"{found.compared} compared, {len(found.differences)} differences"
+        )

@@ -1,0 +1,148 @@
+"""Money that goes back to payers: refunds under way, and disputes."""
+
+from django.db import models
+from django.db.models import Q
+
+from billing.payments.attempts import Attempt, Change
+from billing.payments.models import Payment, PaymentProcessor
+from seats.columns import BELOW, UUID7
+
+
+class RefundAttempt(Attempt):
+    """One try to have money of a payment given back by its processor.
+
+    While it is open its amount is set aside: nothing else may give it back.
+    """
+
+    class State(models.TextChoices):
+        CREATED = "created"
+        SENT = "sent"
+        PENDING = "pending", "pending: the processor has it"
+        UNKNOWN = "unknown", "unknown: maybe given back"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed", "failed: not given back"
+
+    state = models.CharField(max_length=16, choices=State, default=State.CREATED)
+    payment = models.ForeignKey(
+        Payment, models.PROTECT, related_name="refund_attempts", db_index=False
+    )
+    reason = models.CharField(max_length=500)
+    asked_as = models.CharField(
+        max_length=200, blank=True, help_text="The reference of who asked for it."
+    )
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lt=BELOW),
+                name="a_refund_attempt_is_an_amount",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    state__in=[
+                        "created", "sent", "pending", "unknown", "succeeded", "failed",
+                    ]
+                ),
+                name="a_refund_attempt_has_a_state",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="created", first_sent_at=None, sends=0)
+                | Q(state="failed")
+                | Q(first_sent_at__isnull=False, sends__gt=0),
+                name="a_refund_attempt_is_counted_before_it_is_sent",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="succeeded") | ~Q(reference=""),
+                name="a_refund_that_succeeded_has_its_reference",
+            ),
+            models.UniqueConstraint(
+                fields=["processor", "reference"],
+                condition=~Q(reference=""),
+                name="a_reference_is_of_one_refund_attempt",
+            ),
+            models.UniqueConstraint(
+                fields=["payment", "asked_as"],
+                condition=~Q(asked_as=""),
+                name="a_refund_is_asked_for_once",
+            ),
+        ]  # fmt: skip
+        indexes = [
+            models.Index(fields=["payment"], name="refund_attempts_of_payment"),
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state__in=["created", "sent", "pending", "unknown"]),
+                name="refund_attempt_due",
+            ),
+        ]
+
+
+class RefundAttemptChange(Change):
+    """A state a refund attempt came to."""
+
+    attempt = models.ForeignKey(RefundAttempt, models.PROTECT, related_name="changes")
+
+
+class Dispute(models.Model):
+    """A payment that the payer's bank takes back, or may.
+
+    The money is withheld from `opened_at` on until it is won; an inquiry withholds
+    nothing. A lost one counts as money that went back.
+    """
+
+    class State(models.TextChoices):
+        INQUIRY = "inquiry"
+        OPEN = "open"
+        WON = "won"
+        LOST = "lost"
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="disputes")
+    processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")
+    reference = models.CharField(
+        max_length=200, help_text="The processor's id of the dispute."
+    )
+    amount = models.DecimalField(max_digits=18, decimal_places=3)
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=16, choices=State)
+    reason = models.CharField(max_length=200, blank=True)
+    told_at = models.DateTimeField(help_text="When the state was told.")
+    opened_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["processor", "reference"], name="a_dispute_counts_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lt=BELOW),
+                name="a_dispute_is_an_amount",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="inquiry", opened_at=None, closed_at=None)
+                | Q(state="open", opened_at__isnull=False, closed_at=None)
+                | Q(state="won", closed_at__isnull=False)
+                | Q(state="lost", opened_at__isnull=False, closed_at__isnull=False),
+                name="a_dispute_is_dated_as_its_state",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class DisputeChange(models.Model):
+    """A state a dispute came to; written by the database with it, and appended."""
+
+    dispute = models.ForeignKey(Dispute, models.PROTECT, related_name="changes")
+    state = models.CharField(max_length=16)
+    reason = models.CharField(max_length=200, blank=True)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.state

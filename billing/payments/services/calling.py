@@ -1,0 +1,161 @@
+"""Calls that move money at a processor: claim, call, record; charges and refunds alike.
+
+A call is counted when it is claimed, in a commit of its own, and the network is never in
+a transaction. Whoever dies with a call leaves a lease that ends; then it is unknown
+whether money was moved, and that is looked up before it is sent again.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from cryptography.fernet import InvalidToken
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from billing.payments.attempts import Attempt
+from billing.payments.models import PaymentProcessor
+from billing.payments.processors.port import Outcome
+from billing.payments.services.recording import Contradiction, Records, pause_of, record
+from seats.errors import Refusal
+
+A = TypeVar("A", bound=Attempt)
+Clock = Callable[[], datetime]
+Connect = Callable[[PaymentProcessor], Any]
+logger = logging.getLogger(__name__)
+
+
+class Calls(Records[A], Protocol[A]):
+    """What differs between the calls of charges and of refunds."""
+
+    def due(self) -> QuerySet[A]:
+        """The attempts, with all at hand that a call needs."""
+
+    def pointless(self, attempts: Sequence[A]) -> Mapping[int, str]:
+        """Which of those that were never sent are not to be, by id, and why."""
+
+    def look_up(self, processor: Any, attempt: A, at: datetime) -> Outcome | None:
+        """Ask a processor what became of it."""
+
+    def send(self, processor: Any, attempt: A, at: datetime) -> Outcome:
+        """Have a processor do it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[A]):
+    """What was claimed: to ask first, to send, or both."""
+
+    of: Calls[A]
+    attempt: A
+    asks: bool
+    sends: bool
+
+
+def call_due(of: Calls[A], *, clock: Clock, connect: Connect) -> int:
+    """Make the calls that are due until none is, or the sweep's time is over; how many.
+
+    Safe to run twice, and at once.
+    """
+    chosen = settings.CHARGES
+    stop, made = clock() + chosen["SWEEP"], 0
+    with ThreadPoolExecutor(chosen["AT_ONCE"]) as pool:
+        while clock() < stop:
+            calls = claim_calls(of, now=clock(), limit=chosen["AT_ONCE"])
+            if not calls:
+                break
+            outcomes = pool.map(lambda call: make_call(call, connect, clock), calls)
+            for call, outcome in zip(calls, outcomes, strict=True):
+                record_outcome(call=call, outcome=outcome, now=clock())
+            made += len(calls)
+    return made
+
+
+def claim_calls(of: Calls[A], *, now: datetime, limit: int) -> list[Call[A]]:
+    """Take attempts for a call, and count the call before it is made."""
+    with transaction.atomic(durable=True):
+        rows = of.due().select_for_update(of=("self",), no_key=True, skip_locked=True)
+        due = rows.filter(state__in=Attempt.OPEN, due_at__lte=now)
+        attempts = list(due.order_by("due_at", "pk")[:limit])
+        new = [attempt for attempt in attempts if attempt.state == "created"]
+        pointless = of.pointless(new)
+        for attempt in new:
+            if attempt.pk in pointless:
+                _give_up(of, attempt, pointless[attempt.pk], now)
+        return [_claim(of, one, now) for one in attempts if one.pk not in pointless]
+
+
+def make_call(call: Call[A], connect: Connect, clock: Clock) -> Outcome:
+    """Ask, and send if that is allowed and says nothing; asks no database.
+
+    What failed for certain says nothing of calls that were made before.
+    """
+    attempt = call.attempt
+    try:
+        processor = connect(attempt.processor)
+    except InvalidToken:
+        error = "ours: the secret cannot be read with our keys"
+        return Outcome("unknown" if call.asks else "failed", reason=error)
+    known = call.of.look_up(processor, attempt, clock()) if call.asks else None
+    if known and known.kind == "absent":
+        known = None if call.sends else Outcome("failed", reason=known.reason)
+    if known or not call.sends:
+        return known or Outcome("unknown", reason=attempt.error)
+    at = clock()
+    if at >= attempt.due_at:  # somebody else may be at it by now
+        return Outcome("unknown", reason="ours: it took longer than its lease")
+    outcome = call.of.send(processor, attempt, at)
+    if outcome.kind == "failed" and call.asks:
+        return Outcome("unknown", reason=outcome.reason)
+    return outcome
+
+
+def record_outcome(*, call: Call[A], outcome: Outcome, now: datetime) -> None:
+    """Keep what came of a call, unless it is late, says no success, and others call."""
+    try:
+        with transaction.atomic(durable=True):
+            record(call.of, call.attempt, outcome, now=now, of_call=True)
+    except Refusal as refusal:
+        logger.error("%s: %s %s", call.attempt, outcome.kind, refusal.message)
+        _keep_open(call, refusal, now)
+
+
+def _claim(of: Calls[A], attempt: A, now: datetime) -> Call[A]:
+    """Count a call of a locked attempt."""
+    asks = attempt.state != "created"
+    if attempt.state in {"created", "sent"}:
+        attempt.changed_at = now
+        attempt.state = "unknown" if asks else "sent"
+        attempt.error = "crashed: the call ended without a result" if asks else ""
+    first = attempt.first_sent_at or now
+    window = settings.CHARGES["RESEND_WITHIN"]
+    sends = attempt.state != "pending" and now < first + window
+    attempt.first_sent_at = first
+    attempt.lookups += asks
+    attempt.sends += sends
+    attempt.due_at = now + settings.CHARGES["LEASE"]
+    attempt.save(
+        update_fields=[
+            "state", "error", "changed_at", "first_sent_at", "lookups", "sends",
+            "due_at",
+        ]
+    )  # fmt: skip
+    return Call(of, attempt, asks, sends)
+
+
+def _give_up(of: Calls[A], attempt: A, reason: str, now: datetime) -> None:
+    """Nothing was sent, and nothing will be."""
+    attempt.state, attempt.error, attempt.changed_at = "failed", reason, now
+    attempt.save(update_fields=["state", "error", "changed_at"])
+    of.failed(attempt, now)
+
+
+def _keep_open(call: Call[A], refusal: Refusal, now: datetime) -> None:
+    """People see what does not fit; an open attempt is asked about again."""
+    fields = {"error": f"does not fit: {refusal.message}"[:200], "changed_at": now}
+    if not isinstance(refusal, Contradiction):
+        fields["due_at"] = pause_of(call.attempt, now=now)
+    call.of.rows().filter(pk=call.attempt.pk).update(**fields)

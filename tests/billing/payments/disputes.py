@@ -1,0 +1,27 @@
+"""Disputes to begin with."""
+
+from decimal import Decimal
+from typing import Literal
+
+from billing.payments.processors.port import DisputeTold
+from billing.payments.services.disputing import take_dispute
+from billing.payments.services.receiving import receive_payment
+from billing.payments.services.requesting import add_processor
+from seats.models import Agency
+from tests.build import MAY_2
+
+STATES: dict[str, Literal["open", "lost"]] = {"dp_1": "open", "dp_2": "lost"}
+
+
+def make_disputes(payer: Agency) -> None:
+    """A payment of which one part is disputed, and another lost."""
+    acme = add_processor(
+        code="acme", url="https://pay.example.com", actor="test", now=MAY_2
+    )[0]
+    receive_payment(
+        payer=payer, amount=Decimal(50), currency="USD", processor="acme",
+        reference="ch_1", now=MAY_2,
+    )  # fmt: skip
+    for reference, state in STATES.items():
+        fact = DisputeTold("ch_1", reference, Decimal(15), "USD", state)
+        take_dispute(processor=acme, told=fact, now=MAY_2)

@@ -1,0 +1,125 @@
+"""Attempts that nobody ever says the end of are closed by people."""
+
+from decimal import Decimal
+
+import pytest
+
+from billing.payments.models import Payment, Refund
+from billing.payments.returns import RefundAttempt
+from billing.payments.services.calling import call_due
+from billing.payments.services.charging import CHARGES
+from billing.payments.services.closing import (
+    NotStuck,
+    ReferenceUnasked,
+    close_attempt,
+)
+from billing.payments.services.receiving import BadReference
+from billing.payments.services.returning import REFUNDS, request_refund
+from billing.payments.verification import verify_everything
+from seats.errors import ReasonMissing
+from tests.billing.payments.processors import FakeProcessor
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def close(clock):
+    """Close an attempt by hand, now."""
+
+    def closing(attempt, outcome="failed", reason="seen there", **changes):
+        told = {"actor": "staff", "now": clock(), **changes}
+        close_attempt(attempt=attempt, outcome=outcome, reason=reason, **told)
+        attempt.refresh_from_db()
+        return attempt
+
+    return closing
+
+
+@pytest.fixture
+def stuck(charge, clock):
+    """A charge that was sent a day ago, and of which nothing is known."""
+    attempt = charge()
+    lose(CHARGES, clock)
+    attempt.refresh_from_db()
+    return attempt
+
+
+def lose(calls, clock):
+    fake = FakeProcessor(faults=lambda: "lost")
+    call_due(calls, clock=clock, connect=lambda _: fake)
+    clock.forward(hours=24)
+
+
+class TestCloseAttempt:
+    def test_records_the_payment_of_a_success_and_who_said_so(
+        self, stuck, close, invoice
+    ):
+        close(stuck, "succeeded", reference="ch_1")
+
+        invoice.refresh_from_db()
+        assert (stuck.state, invoice.status) == ("succeeded", "paid")
+        assert Payment.objects.get().reference == "ch_1"
+        last = stuck.changes.last()
+        assert (last.state, last.error) == ("succeeded", "by staff: seen there")
+        assert verify_everything().findings == []
+
+    def test_lets_the_invoice_be_charged_again_after_a_failure(
+        self, stuck, close, charge
+    ):
+        assert close(stuck).error == "by staff: seen there"
+
+        assert charge().state == "created"
+
+    def test_gives_an_amount_back_that_was_set_aside(self, captured, close, clock):
+        attempt = ask_back(captured, clock)
+        lose(REFUNDS, clock)
+
+        assert close(attempt).state == "failed"
+
+        assert ask_back(captured, clock).state == "created"
+
+    def test_records_the_refund_of_a_success(self, captured, close, clock):
+        attempt = ask_back(captured, clock)
+        lose(REFUNDS, clock)
+
+        assert close(attempt, "succeeded", reference="re_1").state == "succeeded"
+
+        assert Refund.objects.get().reference == "re_1"
+        assert verify_everything().findings == []
+
+    def test_waits_a_day_for_the_processor(self, stuck, close, clock):
+        clock.forward(minutes=-1)
+
+        with pytest.raises(NotStuck):
+            close(stuck)
+
+    def test_leaves_alone_what_was_never_sent_or_has_ended(
+        self, charge, stuck, close, clock
+    ):
+        close(stuck)
+        with pytest.raises(NotStuck):
+            close(stuck, "succeeded", reference="ch_1")
+
+        new = charge()
+        clock.forward(days=2)
+        with pytest.raises(NotStuck):
+            close(new)
+
+    def test_refuses_a_success_without_and_a_failure_with_a_reference(
+        self, stuck, close
+    ):
+        with pytest.raises(BadReference):
+            close(stuck, "succeeded")
+        with pytest.raises(ReferenceUnasked):
+            close(stuck, reference="ch_1")
+        with pytest.raises(ReasonMissing):
+            close(stuck, reason="")
+        stuck.refresh_from_db()
+        assert stuck.state == "unknown"
+
+
+def ask_back(payment, clock) -> RefundAttempt:
+    return request_refund(
+        payment=payment, amount=Decimal(130), reason="test", actor="staff",
+        now=clock(),
+    )  # fmt: skip

@@ -1,0 +1,293 @@
+"""A processor's list against our rows and the ledger: each difference has its name."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from billing.management.commands.reconcile_payments import Command
+from billing.payments.models import PaymentProcessor
+from billing.payments.processors.port import DisputeTold, Moved, Unreachable
+from billing.payments.reconciliation import NoListing, reconcile_day, reconcile_due
+from billing.payments.services.disputing import take_dispute
+from billing.payments.services.receiving import receive_payment
+from billing.payments.services.refunding import refund_payment
+from billing.payments.services.requesting import add_processor
+from billing.webhooks.models import OutboxEvent
+from tests.billing.payments.processors import FakeProcessor
+from tests.build import APRIL_2, make_agency
+
+DAY = date(2026, 4, 30)
+NOON = datetime(2026, 4, 30, 12, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def fake():
+    return FakeProcessor()
+
+
+@pytest.fixture
+def compare(processor, fake):
+    def comparing(day=DAY):
+        found = reconcile_day(processor=processor, day=day, connect=lambda _: fake)
+        return [
+            (one.kind, one.what, one.reference, one.ours, one.theirs)
+            for one in found.differences
+        ]
+
+    return comparing
+
+
+@pytest.fixture
+def pay(processor):
+    payer = make_agency("PAYING")
+
+    def paying(reference="ch_1", amount=100, at=NOON, code="acme"):
+        return receive_payment(
+            payer=payer, amount=Decimal(amount), currency="USD", processor=code,
+            reference=reference, now=at,
+        )  # fmt: skip
+
+    return paying
+
+
+def give_back(payment, amount, reference="re_1", at=NOON):
+    return refund_payment(
+        payment=payment, amount=Decimal(amount), reference=reference, reason="test",
+        actor="test", now=at,
+    )  # fmt: skip
+
+
+def tell(processor, state, at=NOON):
+    told = DisputeTold("ch_1", "dp_1", Decimal(40), "USD", state)
+    take_dispute(processor=processor, told=told, now=at)
+
+
+def moved(kind, reference, amount, at=NOON, currency="USD"):
+    return Moved(kind, reference, Decimal(amount), currency, at)
+
+
+class TestReconcileDay:
+    def test_finds_nothing_where_all_is_equal(self, compare, pay, fake, processor):
+        payment = pay()
+        give_back(payment, 30)
+        tell(processor, "open")
+        tell(processor, "won")
+        pay("wire", code="manual")
+        fake.movements = [
+            moved("payment", "ch_1", 100), moved("refund", "re_1", -30),
+            moved("dispute", "dp_1", -40), moved("dispute", "dp_1", 40),
+        ]  # fmt: skip
+
+        assert compare() == []
+
+    def test_names_what_is_missing_here(self, compare, fake):
+        fake.movements = [moved("payment", "ch_1", 100), moved("refund", "re_1", -1)]
+
+        assert compare() == [
+            ("missing_here", "payment", "ch_1", "", "100 USD"),
+            ("missing_here", "refund", "re_1", "", "-1 USD"),
+        ]
+
+    def test_names_what_is_missing_there(self, compare, pay, processor):
+        give_back(pay(), 30)
+        tell(processor, "lost")
+
+        assert compare() == [
+            ("missing_there", "dispute", "dp_1", "-40 USD", ""),
+            ("missing_there", "payment", "ch_1", "100 USD", ""),
+            ("missing_there", "refund", "re_1", "-30 USD", ""),
+        ]
+
+    def test_names_other_amounts_and_currencies(self, compare, pay, fake):
+        pay()
+        pay("ch_2")
+        fake.movements = [
+            moved("payment", "ch_1", "99.99"),
+            moved("payment", "ch_2", 100, currency="EUR"),
+        ]
+
+        assert compare() == [
+            ("amount_differs", "payment", "ch_1", "100 USD", "99.99 USD"),
+            ("currency_differs", "payment", "ch_2", "100 USD", "100 EUR"),
+        ]
+
+    def test_names_a_refund_that_came_back(self, compare, pay, fake):
+        give_back(pay(), 30)
+        fake.movements = [
+            moved("payment", "ch_1", 100), moved("refund", "re_1", -30),
+            moved("refund", "re_1", 30),
+        ]  # fmt: skip
+
+        assert compare() == [("missing_here", "refund", "re_1", "", "30 USD")]
+
+    @pytest.mark.parametrize(
+        ("happened", "learned"),
+        [(-1, 1), (1, -1), (-60 * 24 * 6, 1), (-1, 60 * 24 * 30)],
+    )
+    def test_minds_no_midnight(self, compare, pay, fake, happened, learned):
+        pay(at=MIDNIGHT + timedelta(minutes=learned))
+        at = MIDNIGHT + timedelta(minutes=happened)
+        fake.movements = [moved("payment", "ch_1", 100, at)]
+
+        days = {at.date(), (MIDNIGHT + timedelta(minutes=learned)).date()}
+        if learned < 60 * 24:
+            assert [compare(day) for day in sorted(days)] == [[], []]
+        else:
+            assert compare(at.date()) == []
+
+    def test_takes_no_midnight_for_an_excuse(self, compare, pay, fake):
+        pay(at=MIDNIGHT)
+
+        assert compare(DAY) == []
+        (difference,) = compare(MIDNIGHT.date())
+        assert difference[0] == "missing_there"
+
+    def test_lets_a_dispute_come_and_go_that_was_told_when_it_was_over(
+        self, compare, pay, fake, processor
+    ):
+        pay(at=APRIL_2)
+        tell(processor, "won")
+        assert compare() == []
+
+        fake.movements = [moved("dispute", "dp_1", -40), moved("dispute", "dp_1", 40)]
+        assert compare() == []
+
+    def test_refuses_a_processor_that_lists_nothing(self, processor):
+        with pytest.raises(NoListing):
+            reconcile_day(processor=processor, day=DAY)
+
+    @pytest.mark.parametrize(
+        ("touch", "expected"),
+        [
+            ("UPDATE billing_ledgerentry SET amount = 99 WHERE account = 'cash'",
+             ("payment", "ch_1", "100", "99")),
+            ("UPDATE billing_ledgerentry SET processor = 'x' WHERE account = 'cash'",
+             ("payment", "ch_1", "100", "")),
+            ("UPDATE billing_ledgertransaction SET fact_id = 0",
+             ("payment", "0", "", "100")),
+        ],
+    )  # fmt: skip
+    def test_names_a_ledger_that_says_otherwise(self, owner_cursor, touch, expected):
+        processor = add_processor(
+            code="acme", url="https://pay.example.com", actor="t", now=APRIL_2
+        )[0]
+        receive_payment(
+            payer=make_agency(), amount=Decimal(100), currency="USD", processor="acme",
+            reference="ch_1", now=NOON,
+        )  # fmt: skip
+        table = touch.split()[1]
+        owner_cursor.execute(
+            f"ALTER TABLE {table} DISABLE TRIGGER USER; {touch};"
+            f" ALTER TABLE {table} ENABLE TRIGGER USER"
+        )
+        fake = FakeProcessor(movements=[moved("payment", "ch_1", 100)])
+
+        found = reconcile_day(processor=processor, day=DAY, connect=lambda _: fake)
+
+        told = [
+            (d.kind, d.what, d.reference, d.ours, d.theirs) for d in found.differences
+        ]
+        assert ("ledger_differs", *expected) in told
+
+    def test_takes_as_many_queries_for_many_rows_as_for_few(
+        self, compare, pay, fake, django_assert_max_num_queries
+    ):
+        for number in range(12):
+            payment = pay(f"ch_{number}")
+            give_back(payment, 1, f"re_{number}")
+            fake.movements += [
+                moved("payment", f"ch_{number}", 100),
+                moved("refund", f"re_{number}", -1),
+            ]
+
+        with django_assert_max_num_queries(4):
+            assert compare() == []
+
+
+class TestReconcileDue:
+    def told(self):
+        events = OutboxEvent.objects.filter(type__startswith="payments.")
+        return list(events.order_by("pk").values_list("type", "payload__differences"))
+
+    def due(self, fake, now=MIDNIGHT + timedelta(hours=5)):
+        reconcile_due(now=now, connect=lambda _: fake)
+
+    def test_tells_once_of_yesterday(self, processor, pay, fake):
+        pay()
+        for _ in range(2):
+            self.due(fake)
+
+        assert self.told() == [("payments.differ", 1)]
+        self.due(fake, MIDNIGHT + timedelta(hours=30))
+        assert self.told()[1:] == [("payments.reconciled", 0)]
+
+    def test_asks_again_who_could_not_be_asked(self, processor, fake):
+        fake.away = True
+        self.due(fake)
+        assert self.told() == []
+
+        fake.away = False
+        self.due(fake)
+        assert self.told() == [("payments.reconciled", 0)]
+
+    def test_passes_over_who_lists_nothing(self, processor):
+        reconcile_due(now=MIDNIGHT)
+
+        assert self.told() == []
+
+
+class TestCommand:
+    def run(self, *extra, code="acme", fake=None):
+        out, command = StringIO(), Command()
+        if fake:
+            command.connect = lambda _: fake
+        call_command(
+            command, f"--processor={code}", "--day=2026-04-30", *extra, stdout=out
+        )
+        return out.getvalue()
+
+    def test_ends_with_nothing_to_say(self, fake, pay):
+        pay()
+        fake.movements = [moved("payment", "ch_1", 100)]
+
+        assert "1 compared, 0 differences" in self.run(fake=fake)
+
+    def test_names_the_differences_and_exits_with_1(self, fake, pay):
+        pay()
+        with pytest.raises(SystemExit) as ended:
+            self.run(fake=fake)
+
+        assert ended.value.code == 1
+
+    def test_says_the_same_as_json(self, fake, processor):
+        told = json.loads(self.run("--json", fake=fake))
+
+        assert told == {
+            "processor": "acme", "day": "2026-04-30", "compared": 0, "differences": [],
+        }  # fmt: skip
+
+    def test_exits_with_2_where_it_cannot_ask(self, processor):
+        assert PaymentProcessor.objects.count() == 1
+        for code, says in (("acme", "no_listing"), ("nobody", "not_found")):
+            with pytest.raises(CommandError, match=says) as refused:
+                self.run(code=code)
+            assert refused.value.returncode == 2
+
+    def test_exits_with_2_where_nobody_answers(self, fake, processor):
+        fake.away = True
+
+        with pytest.raises(CommandError, match="unreachable") as refused:
+            self.run(fake=fake)
+        assert refused.value.returncode == 2
+
+
+def test_an_unreadable_secret_is_not_taken_for_no_difference(processor, settings):
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "SECRETS_KEYS": ["another"]}
+
+    with pytest.raises(Unreachable):
+        reconcile_day(processor=processor, day=DAY)
