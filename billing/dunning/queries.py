@@ -55,16 +55,17 @@ NOT_CHARGED = """
         WHERE invoice.payer_id = account.payer_id AND invoice.status = 'open'
           AND attempt.state IN ('created', 'sent', 'pending', 'unknown'))
 """
-# An invoice that was written off tells nobody.
+# Nobody tells of an invoice that was written off.
 NOT_CONCERNED = """
     NOT EXISTS (
         SELECT FROM billing_document AS invoice
-        WHERE invoice.payer_id = account.payer_id
-          AND invoice.kind = 'invoice' AND invoice.status = 'open'
-          AND (invoice.due_at <= %(now)s OR EXISTS (
-              SELECT FROM billing_paymentattempt
-              WHERE invoice_id = invoice.id
-                AND state IN ('declined_hard', 'declined_soft', 'failed'))))
+        WHERE invoice.payer_id = account.payer_id AND invoice.kind = 'invoice'
+          AND invoice.status = 'open'
+          AND (invoice.due_at <= %(now)s
+               OR dunning.state IN ('retrying', 'waiting') AND EXISTS (
+                   SELECT FROM billing_paymentattempt
+                   WHERE invoice_id = invoice.id
+                     AND state IN ('declined_hard', 'declined_soft', 'failed'))))
 """
 # Locking the account is locking the payer; who has it now is looked at next time.
 CLAIM = (

@@ -170,21 +170,17 @@ def when_due(course: Course, facts: Facts, rules: Rules) -> Move | None:
     """The step that is due now; none while it rests, or where none is."""
     if not facts.concerned:
         return ended()
+    if course.state not in EARLY and not facts.overdue:
+        return after_payment(course, facts, rules, paid=True)
     if facts.resting:
         return None
     if course.retry_at and course.retry_at <= facts.now:
         if not facts.usable:
             return _without_method(course, facts, rules)
         return Move(replace(course, retry_at=None), (RETRIED,), charges=True)
-    if course.escalate_at is None or course.escalate_at > facts.now:
-        return None
-    if not facts.overdue:
-        later = facts.concerned[0].due_at
-        return Move(replace(course, escalate_at=later))
-    if course.state in EARLY:
-        return _escalated(course, facts, rules)
-    stopped = replace(course, state=SUSPENDED, escalate_at=None)
-    return Move(stopped, (NOW_SUSPENDED,))
+    if course.escalate_at and course.escalate_at <= facts.now:
+        return _next_stage(course, facts, rules)
+    return None
 
 
 def held(course: Course, until: datetime) -> Move:
@@ -210,6 +206,16 @@ def _scheduled(course: Course, at: datetime) -> Move:
     state = RETRYING if course.state in EARLY else course.state
     course = replace(course, state=state, retries=course.retries + 1, retry_at=at)
     return Move(course, (RETRY_SCHEDULED,))
+
+
+def _next_stage(course: Course, facts: Facts, rules: Rules) -> Move:
+    """Overdue, then suspended; what is not past its due date is waited for."""
+    if not facts.overdue:
+        return Move(replace(course, escalate_at=facts.concerned[0].due_at))
+    if course.state in EARLY:
+        return _escalated(course, facts, rules)
+    stopped = replace(course, state=SUSPENDED, escalate_at=None)
+    return Move(stopped, (NOW_SUSPENDED,))
 
 
 def _escalated(course: Course, facts: Facts, rules: Rules) -> Move:

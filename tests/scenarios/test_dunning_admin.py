@@ -3,10 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from billing.dunning.models import DunningHold
+from billing.dunning.services import hold_dunning
 from billing.dunning.stepping import step_due
 from seats.models import User
 from tests.billing.dunning.conftest import DUE, make_payer, pay
@@ -73,6 +76,29 @@ class TestCases:
 
         assert page.status_code == 200
         assert not DunningHold.objects.exists()
+
+    def test_take_as_many_queries_for_many_as_for_few(self, staff, payer):
+        case = payer.dunning_cases.get()
+        one = reverse("admin:billing_dunningcase_change", args=[case.pk])
+        staff.get(CASES)
+        few = [queries_of(staff, path) for path in (CASES, one)]
+        for number in range(20):
+            make_payer(f"A{number}")
+        bill(MARCH)
+        step_due(now=DUE)
+        for day in range(1, 20):  # a case of many steps
+            hold_dunning(
+                payer=payer, until=(DUE + timedelta(days=day)).date(), reason="promised",
+                actor="test", now=DUE,
+            )  # fmt: skip
+
+        assert [queries_of(staff, path) for path in (CASES, one)] == few
+
+
+def queries_of(client, path):
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(path).status_code == 200
+    return len(queries)
 
 
 class TestHolds:

@@ -46,11 +46,11 @@ class Days:
         return self.now
 
     def sweep(self) -> None:
-        """Dunning, what it charges, and what comes of that."""
-        step_due(now=self.now)
-        charge_due(clock=self, connect=lambda _: self.fake)
-        step_due(now=self.now)
-        charge_due(clock=self, connect=lambda _: self.fake)
+        """Dunning, what it charges, and what comes of that, until nothing is due."""
+        while step_due(now=self.now) or charge_due(
+            clock=self, connect=lambda _: self.fake
+        ):
+            pass
 
     @property
     def charges(self) -> list[float]:

@@ -311,6 +311,25 @@ class TestEnds:
         assert kinds(payer)[-1] == ENDED
         assert allowed(payer, days.now) is True
 
+    def test_its_suspension_after_a_write_off_of_all_that_is_overdue(
+        self, payer, card, days
+    ):
+        bill(MARCH)
+        for number in (14, 21):
+            days.at(number)
+        card(day(29))
+        days.faults = ["hard", "hard"]
+        days.at(29)
+        bill(APRIL)  # charged in vain, due on day 44
+        march, _ = documents_of(payer)
+        days.at(31)
+        Document.objects.filter(pk=march.pk).update(status="uncollectible")
+
+        days.at(32)
+
+        assert allowed(payer, days.now) is True
+        assert (the_case().state, kinds(payer)[-2:]) == ("waiting", ["lifted", NEEDED])
+
     def test_with_a_credit_note_that_covers_all(self, payer, days):
         bill(MARCH)
         days.at(14)
