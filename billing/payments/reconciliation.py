@@ -98,9 +98,9 @@ def reconcile_due(*, now: datetime, connect: Connect = connect) -> None:
     """
     day = now.astimezone(UTC).date() - DAY
     for processor in PaymentProcessor.objects.order_by("code"):
-        if _lister(processor, connect) is None or _is_told(processor, day):
-            continue
         try:
+            if _lister(processor, connect) is None or _is_told(processor, day):
+                continue
             found = reconcile_day(processor=processor, day=day, connect=connect)
         except Unreachable as error:
             logger.warning("%s cannot be asked: %s", processor, error)

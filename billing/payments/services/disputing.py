@@ -38,8 +38,8 @@ def take_dispute(
     MoreThanCaptured where so much of the payment is not there.
     """
     check_reference(told.reference)
-    check_amount(told.amount, told.currency)
     payment = _payment_of(processor, told)
+    check_amount(told.amount, payment.currency)
     with transaction.atomic():
         lock_accounts([payment.payer_id])
         rows = Dispute.objects.select_for_update(no_key=True)

@@ -167,7 +167,8 @@ class TestTakeDispute:
         ("changes", "refusal"),
         [
             ({"amount": "130.01"}, MoreThanCaptured), ({"amount": "0"}, BadAmount),
-            ({"currency": "EUR"}, DoesNotFit), ({"payment": "ch_8"}, DoesNotFit),
+            ({"currency": "EUR"}, DoesNotFit), ({"currency": "???"}, DoesNotFit),
+            ({"payment": "ch_8"}, DoesNotFit),
             ({"reference": ""}, BadReference),
         ],
     )  # fmt: skip

@@ -7,8 +7,10 @@ import pytest
 
 from billing.invoicing.services.documents import void_document
 from billing.payments.models import Payment, Refund
+from billing.payments.processors.port import DisputeTold
 from billing.payments.queries.positions import customer_credit
-from billing.payments.returns import RefundAttempt
+from billing.payments.returns import Dispute, RefundAttempt
+from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import PaymentDiffers, receive_payment
 from billing.payments.services.refunding import MoreThanCaptured, refund_payment
 from billing.payments.services.requesting import add_processor
@@ -124,4 +126,25 @@ def test_parallel_refunds_of_both_kinds_set_aside_no_more_than_was_captured(
 
     assert RefundAttempt.objects.count() + Refund.objects.count() == 8
     assert {type(one) for one in results} <= {RefundAttempt, Refund, MoreThanCaptured}
+    assert verify_everything().findings == []
+
+
+def test_refunds_and_a_dispute_at_once_take_no_more_than_was_captured(
+    agency, run_in_threads
+):
+    acme = add_processor(
+        code="acme", url="https://pay.example.com", actor="t", now=APRIL_2
+    )[0]
+    payment = pay(agency, 80, processor="acme")
+    told = DisputeTold("P1", "dp_1", Decimal(50), "USD", "lost")
+    dispute = partial(take_dispute, processor=acme, told=told, now=MAY_2)
+
+    results = run_in_threads(
+        dispute, dispute, *(partial(refund, payment, 15, f"R{n}") for n in range(6))
+    )
+
+    back = 15 * Refund.objects.count() + 50 * Dispute.objects.count()
+    assert 65 < back <= 80
+    refused = {type(one) for one in results if isinstance(one, Exception)}
+    assert refused == {MoreThanCaptured}
     assert verify_everything().findings == []

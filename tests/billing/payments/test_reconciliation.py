@@ -116,6 +116,16 @@ class TestReconcileDay:
             ("currency_differs", "payment", "ch_2", "100 USD", "100 EUR"),
         ]
 
+    def test_adds_up_refunds_of_several_payments_under_one_reference(
+        self, compare, pay, fake
+    ):
+        for reference in ("ch_1", "ch_2"):
+            give_back(pay(reference), 30)
+            fake.movements.append(moved("payment", reference, 100))
+        fake.movements.append(moved("refund", "re_1", -60))
+
+        assert compare() == []
+
     def test_names_a_refund_that_came_back(self, compare, pay, fake):
         give_back(pay(), 30)
         fake.movements = [
@@ -235,7 +245,9 @@ class TestReconcileDue:
         self.due(fake)
         assert self.told() == [("payments.reconciled", 0)]
 
-    def test_passes_over_who_lists_nothing(self, processor):
+    def test_passes_over_who_lists_nothing_or_cannot_be_read(self, processor, settings):
+        reconcile_due(now=MIDNIGHT)
+        settings.WEBHOOKS = {**settings.WEBHOOKS, "SECRETS_KEYS": ["another"]}
         reconcile_due(now=MIDNIGHT)
 
         assert self.told() == []

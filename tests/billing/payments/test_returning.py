@@ -1,16 +1,18 @@
 """Refunds that processors are asked for: set aside, called once per key, taken in."""
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, ProgrammingError, transaction
 
 from billing.payments.models import ProcessorEvent, Refund
+from billing.payments.processors.port import Outcome
 from billing.payments.queries.positions import customer_credit
 from billing.payments.returns import RefundAttempt, RefundAttemptChange
 from billing.payments.services.answers import work_off_events
-from billing.payments.services.calling import claim_calls
+from billing.payments.services.calling import claim_calls, make_call, record_outcome
 from billing.payments.services.receiving import BadAmount
 from billing.payments.services.refunding import (
     MoreThanCaptured,
@@ -226,6 +228,67 @@ class TestRefundDue:
         attempt.refresh_from_db()
         assert (attempt.state, fake.calls) == ("failed", [])
 
+    def test_sends_again_what_certainly_never_arrived(self, ask, sweep, fake, clock):
+        fake.faults = faults("lost")
+        attempt = ask()
+        sweep()
+        clock.forward(minutes=6)
+        refund_due(clock=clock, connect=lambda _: Forgetful(fake))
+
+        attempt.refresh_from_db()
+        assert (attempt.state, len(fake.calls)) == ("succeeded", 2)
+
+    def test_has_failed_what_never_arrived_and_is_not_sent_again(
+        self, ask, sweep, fake, clock
+    ):
+        fake.faults = faults("lost")
+        attempt = ask()
+        sweep()
+        clock.forward(hours=24)
+        refund_due(clock=clock, connect=lambda _: Forgetful(fake))
+
+        attempt.refresh_from_db()
+        assert (attempt.state, len(fake.calls)) == ("failed", 1)
+
+    def test_leaves_open_a_success_that_does_not_fit(self, captured, ask, fake, clock):
+        attempt = ask(130)
+        (call,) = claim_calls(REFUNDS, now=clock(), limit=8)
+        outcome = make_call(call, lambda _: fake, clock)
+        refund_payment(
+            payment=captured, amount=Decimal(1), reference="re_0", reason="there",
+            actor="acme", now=MAY_2, done=True,
+        )  # fmt: skip
+
+        record_outcome(call=call, outcome=outcome, now=clock())
+
+        attempt.refresh_from_db()
+        assert attempt.state == "sent"
+        assert attempt.error.startswith("does not fit: 129 of acme ch_9 can go back")
+        assert attempt.due_at == clock() + timedelta(minutes=5)
+        assert verify_everything().findings == []
+
+    def test_believes_no_reference_of_another_attempt(self, ask, sweep, clock):
+        ask(50)
+        sweep()
+        attempt = ask(30)
+        (call,) = claim_calls(REFUNDS, now=clock(), limit=8)
+
+        record_outcome(call=call, outcome=Outcome("succeeded", "re_1"), now=clock())
+
+        attempt.refresh_from_db()
+        assert (attempt.state, Refund.objects.count()) == ("sent", 1)
+        assert "of another attempt" in attempt.error
+
+
+class Forgetful:
+    """Says for certain that it never got what it is asked about."""
+
+    def __init__(self, behind):
+        self.refund = behind.refund
+
+    def look_up_refund(self, request, *, at):
+        return Outcome("absent", reason="never arrived")
+
 
 class TestTakeRefundTold:
     @pytest.fixture
@@ -310,7 +373,8 @@ class TestTakeRefundTold:
     @pytest.mark.parametrize(
         "changes",
         [{"amount": "130.01"}, {"amount": "0.001"}, {"amount": "-1"},
-         {"currency": "EUR"}, {"payment": "ch_8"}, {"reference": ""}],
+         {"currency": "EUR"}, {"currency": "???"}, {"payment": "ch_8"},
+         {"reference": ""}],
     )  # fmt: skip
     def test_sets_apart_what_was_begun_there_and_does_not_fit(
         self, captured, tell, changes
