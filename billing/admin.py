@@ -20,6 +20,7 @@ from billing.payments.charging_admin import (
     PaymentProcessorAdmin,
     ProcessorEventAdmin,
 )
+from billing.payments.pages_admin import HostedPageAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.webhooks.admin import (
     DeliveryAdmin,
@@ -34,6 +35,7 @@ __all__ = [
     "BudgetAdmin",
     "DeliveryAdmin",
     "DocumentAdmin",
+    "HostedPageAdmin",
     "LedgerTransactionAdmin",
     "MailAdmin",
     "MeterAdmin",

@@ -27,6 +27,7 @@ from billing.metering.models import (
     UsageEvent,
     UsageImport,
 )
+from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import (
     Allocation,
     AttemptChange,
@@ -65,6 +66,7 @@ __all__ = [
     "DocumentLine",
     "EventKey",
     "FannedOut",
+    "HostedPage",
     "ImportPart",
     "LedgerEntry",
     "LedgerTransaction",
@@ -79,6 +81,7 @@ __all__ = [
     "PaymentMethod",
     "PaymentProcessor",
     "PriceList",
+    "ProcessorCustomer",
     "ProcessorEvent",
     "QuarantinedEvent",
     "Rate",

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from billing.invoicing.models import Document
@@ -18,7 +18,11 @@ from billing.payments.models import (
 )
 from billing.payments.services.answers import retry_events
 from billing.payments.services.methods import remove_method, save_method
-from billing.payments.services.requesting import add_processor, request_charge
+from billing.payments.services.requesting import (
+    add_processor,
+    exchange_secrets,
+    request_charge,
+)
 from seats.errors import Refusal
 from seats.readonly import (
     AddingAdmin,
@@ -26,16 +30,32 @@ from seats.readonly import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     acting,
+    ask_and_do,
     try_each,
 )
 
 
-class ProcessorForm(AddingForm):
-    """A new processor; the service makes its secrets."""
+class SecretsForm(forms.Form):
+    """What Stripe says its secrets are; they are never shown again."""
+
+    key = forms.CharField(
+        required=False,
+        widget=forms.PasswordInput,
+        help_text="Stripe's secret or restricted key: sk_... or rk_...",
+    )
+    endpoint_secret = forms.CharField(
+        required=False,
+        widget=forms.PasswordInput,
+        help_text="Stripe's signing secret of our endpoint: whsec_...",
+    )
+
+
+class ProcessorForm(AddingForm, SecretsForm):
+    """A new processor; the service makes its secrets, unless it is Stripe."""
 
     class Meta:
         model = PaymentProcessor
-        fields = ["code", "url"]
+        fields = ["code", "kind", "url"]
 
     def add(self, told: dict[str, Any]) -> PaymentProcessor:
         added, *self.secrets = add_processor(
@@ -66,17 +86,30 @@ class ChargeForm(AddingForm):
 class PaymentProcessorAdmin(AddingAdmin):
     """Adding one tells its two secrets, once."""
 
-    list_display = ["code", "url", "added_by", "added_at"]
-    fields = ["code", "url", "added_by", "added_at"]
+    list_display = ["code", "kind", "url", "added_by", "added_at"]
+    fields = ["code", "kind", "url", "added_by", "added_at"]
     adding_form = ProcessorForm
-    adding_fields = ["code", "url"]
+    adding_fields = ["code", "kind", "url", "key", "endpoint_secret"]
+    actions = ["exchange_secrets"]
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
-        """The form has saved it; its secrets are shown this once."""
+        """The form has saved it; secrets that we made are shown this once."""
+        if obj.kind == PaymentProcessor.Kind.STRIPE:
+            return
         said = "Shown this once. It checks ours with {}, and signs its own with {}."
         self.message_user(request, said.format(*form.secrets), messages.WARNING)
+
+    @admin.action(description="Exchange Stripe's secrets", permissions=["add"])
+    def exchange_secrets(
+        self, request: HttpRequest, rows: QuerySet[PaymentProcessor]
+    ) -> HttpResponse | None:
+        def work(chosen: list[PaymentProcessor], told: dict[str, Any]) -> None:
+            for processor in chosen:
+                exchange_secrets(processor=processor, **told)
+
+        return ask_and_do(self, request, rows, SecretsForm, work)
 
 
 class MethodForm(AddingForm):

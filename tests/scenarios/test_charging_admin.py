@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from billing.payments.models import PaymentAttempt, PaymentProcessor, ProcessorEvent
 from billing.payments.services.answers import work_off_events
+from billing.payments.services.connecting import connect_stripe
 from billing.payments.services.requesting import add_processor, request_charge
 from seats.models import User
 from tests.billing.payments.answering import post, signed, told_of
@@ -26,6 +27,7 @@ from tests.build import (
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 ADD_PROCESSOR = reverse("admin:billing_paymentprocessor_add")
 ADD_ATTEMPT = reverse("admin:billing_paymentattempt_add")
+PROCESSORS = reverse("admin:billing_paymentprocessor_changelist")
 ATTEMPTS = reverse("admin:billing_paymentattempt_changelist")
 EVENTS = reverse("admin:billing_processorevent_changelist")
 
@@ -56,7 +58,7 @@ def acme(db):
 
 class TestProcessors:
     def test_are_added_and_tell_their_secrets_this_once(self, staff, db):
-        told = {"code": "acme", "url": "https://pay.example.com"}
+        told = {"code": "acme", "kind": "webhook", "url": "https://pay.example.com"}
 
         page = staff.post(ADD_PROCESSOR, told, follow=True)
 
@@ -70,15 +72,68 @@ class TestProcessors:
         assert processor.sealed_sending not in again
 
     @pytest.mark.parametrize(
-        "changes", [{"url": "https://10.0.0.1"}, {"code": "manual"}, {"code": "a b"}]
-    )
+        "changes",
+        [{"url": "https://10.0.0.1"}, {"code": "manual"}, {"code": "a b"},
+         {"kind": ""}],
+    )  # fmt: skip
     def test_are_refused_with_what_is_wrong(self, staff, changes):
-        told = {"code": "acme", "url": "https://pay.example.com", **changes}
+        told = {
+            "code": "acme", "kind": "webhook", "url": "https://pay.example.com",
+            **changes,
+        }  # fmt: skip
 
         page = staff.post(ADD_PROCESSOR, told)
 
         assert page.context["adminform"].form.errors.keys() == changes.keys()
         assert not PaymentProcessor.objects.exists()
+
+
+class TestStripe:
+    TOLD = {
+        "code": "stripe", "kind": "stripe", "url": "https://api.stripe.com",
+        "key": "rk_test_abc", "endpoint_secret": "whsec_abc",
+    }  # fmt: skip
+
+    def test_is_added_with_its_own_secrets_which_nobody_sees_again(self, staff, db):
+        page = staff.post(ADD_PROCESSOR, self.TOLD, follow=True)
+
+        processor = PaymentProcessor.objects.get()
+        url = reverse("admin:billing_paymentprocessor_change", args=[processor.pk])
+        for shown in (page, staff.get(url), staff.get(ADD_PROCESSOR)):
+            text = shown.content.decode()
+            assert "rk_test_abc" not in text
+            assert "whsec_abc" not in text
+        assert processor.kind == "stripe"
+        assert connect_stripe(processor).theirs == ["whsec_abc"]
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"key": ""}, {"key": "pk_test_abc"}, {"key": "sk_\u00e9"},
+         {"endpoint_secret": ""}, {"endpoint_secret": "abc"},
+         {"endpoint_secret": "whsec_"}, {"url": "https://api.stripe.com/v1"}],
+    )  # fmt: skip
+    def test_is_refused_with_what_is_wrong_and_without_what_was_typed(
+        self, staff, db, changes
+    ):
+        page = staff.post(ADD_PROCESSOR, self.TOLD | changes)
+
+        assert page.context["adminform"].form.errors.keys() == changes.keys()
+        assert "rk_test_abc" not in page.content.decode()
+        assert not PaymentProcessor.objects.exists()
+
+    def test_gets_other_secrets(self, staff, acme):
+        staff.post(ADD_PROCESSOR, self.TOLD)
+        stripe = PaymentProcessor.objects.get(code="stripe")
+        told = {"key": "sk_test_new", "endpoint_secret": "whsec_new  whsec_abc"}
+        action = {"action": "exchange_secrets", "apply": "1", **told}
+
+        staff.post(PROCESSORS, {**action, "_selected_action": [stripe.pk]})
+        refused = staff.post(PROCESSORS, {**action, "_selected_action": [acme.pk]})
+
+        stripe.refresh_from_db()
+        assert connect_stripe(stripe).theirs == ["whsec_new", "whsec_abc"]
+        assert "stay" in refused.content.decode()
+        assert "sk_test_new" not in refused.content.decode()
 
 
 class TestAttempts:

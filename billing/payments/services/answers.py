@@ -17,10 +17,12 @@ from billing.payments.processors.port import (
     ChargeTold,
     DoesNotFit,
     Fact,
+    MethodTold,
     NotSigned,
     Unreachable,
 )
 from billing.payments.services.connecting import Connect, connect
+from billing.payments.services.methods import take_told_method
 from billing.payments.services.outcomes import take_outcome
 from seats.errors import Refusal
 
@@ -147,6 +149,8 @@ def _take(event: ProcessorEvent, fact: Fact, now: datetime) -> None:
     match fact:
         case ChargeTold():
             _take_charge(event, fact, now)
+        case MethodTold():
+            take_told_method(processor=event.processor, told=fact, now=now)
         case _:
             raise DoesNotFit("Nothing is done with it here.")
 

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from billing.invoicing.models import Document
+from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt, PaymentProcessor
 from billing.payments.processors.port import Charge, Charger, Outcome
 from billing.payments.services.connecting import connect
@@ -67,7 +68,7 @@ def claim_calls(*, now: datetime, limit: int) -> list[Call]:
             of=("self",), no_key=True, skip_locked=True
         )
         due = rows.filter(state__in=PaymentAttempt.OPEN, due_at__lte=now)
-        due = due.select_related("invoice__payer", "processor", "method")
+        due = due.select_related("invoice__payer", "processor", "method", "page")
         due = due.order_by("due_at", "pk")
         found = [_claim(attempt, now) for attempt in due[:limit]]
     return [call for call in found if call]
@@ -79,7 +80,7 @@ def make_call(call: Call, connect: Connect, clock: Clock) -> Outcome:
     A charge that failed for certain says nothing of those that were sent before it.
     """
     attempt = call.attempt
-    charge = _charge_of(attempt)
+    charge = charge_of(attempt)
     try:
         processor = connect(attempt.processor)
     except InvalidToken:
@@ -109,8 +110,12 @@ def record_outcome(*, call: Call, outcome: Outcome, now: datetime) -> None:
         _keep_open(call.attempt, refusal, now)
 
 
-def _charge_of(attempt: PaymentAttempt) -> Charge:
-    method = attempt.method
+def charge_of(attempt: PaymentAttempt) -> Charge:
+    """An attempt as processors are told of it; what goes with it must be at hand."""
+    method, page = attempt.method, page_of(attempt)
+    first = attempt.first_sent_at or attempt.requested_at
+    until = first + settings.CHARGES["RESEND_WITHIN"] + settings.CHARGES["LEASE"]
+    customer = method.customer if method else page.customer if page else ""
     return Charge(
         key=attempt.public_id,
         amount=attempt.amount,
@@ -119,9 +124,16 @@ def _charge_of(attempt: PaymentAttempt) -> Charge:
         invoice=attempt.invoice.label,
         requested_at=attempt.requested_at,
         asked=attempt.lookups,
-        customer=method.customer if method else "",
+        customer=customer,
         method=method.reference if method else "",
+        sent_until=page.sent_until if page else until,
+        page=page.reference if page else None,
     )
+
+
+def page_of(attempt: PaymentAttempt) -> HostedPage | None:
+    """The page that an attempt is paid on, if there is one."""
+    return getattr(attempt, "page", None)
 
 
 def _claim(attempt: PaymentAttempt, now: datetime) -> Call | None:
@@ -141,7 +153,9 @@ def _claim(attempt: PaymentAttempt, now: datetime) -> Call | None:
         attempt.error = "crashed: the call ended without a result" if asks else ""
     window = settings.CHARGES["RESEND_WITHIN"]
     first = attempt.first_sent_at or now
+    # A page is opened only for somebody who waits for it.
     charges = attempt.state != State.PENDING and now < first + window
+    charges = charges and page_of(attempt) is None
     attempt.first_sent_at = first
     attempt.lookups += asks
     attempt.sends += charges

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -21,6 +22,8 @@ from seats.errors import Refusal
 
 AUTOPAY = "autopay"  # who charges what is issued
 OPEN = Document.Status.OPEN
+Kind = PaymentProcessor.Kind
+KEYS = ("sk_", "rk_")
 
 
 class ChargeUnderWay(Refusal):
@@ -35,26 +38,39 @@ class ProcessorKnown(Refusal):
     code = "processor_known"
 
 
+class BadSecret(Refusal):
+    code = "bad_secret"
+
+
 def add_processor(
-    *, code: str, url: str, actor: str, now: datetime
+    *,
+    code: str,
+    url: str,
+    actor: str,
+    now: datetime,
+    kind: str = Kind.WEBHOOK,
+    key: str = "",
+    endpoint_secret: str = "",
 ) -> tuple[PaymentProcessor, str, str]:
     """A new processor, and two secrets, told this once.
 
-    The first signs what we tell it, the second what it answers. Raises BadUrl,
-    ProcessorKnown.
+    The first signs what we tell it, the second what it answers. Stripe's are its own: a
+    secret or restricted key, and what signs for our endpoint; of these there may be
+    several, with spaces. Raises BadUrl, BadSecret, ProcessorKnown.
     """
-    try:
-        check_url(url, rules())
-    except NotAllowed as error:
-        raise BadUrl(str(error), field="url") from error
+    _check_url(url, kind)
     if code == MANUAL:
         raise ProcessorKnown("That is what people record.", field="code")
     sending, receiving = new_secret(), new_secret()
+    if kind == Kind.STRIPE:
+        _check_secrets(key, endpoint_secret)
+        sending, receiving = key, " ".join(endpoint_secret.split())
     keys = settings.WEBHOOKS["SECRETS_KEYS"]
     try:
         with transaction.atomic():
             processor = PaymentProcessor.objects.create(
                 code=code,
+                kind=kind,
                 url=url,
                 sealed_sending=seal(sending, keys),
                 sealed_receiving=seal(receiving, keys),
@@ -64,6 +80,23 @@ def add_processor(
     except IntegrityError as error:
         raise ProcessorKnown(f"{code} is known.", field="code") from error
     return processor, sending, receiving
+
+
+def exchange_secrets(
+    *, processor: PaymentProcessor, key: str, endpoint_secret: str
+) -> None:
+    """Use another key and endpoint secret from now on; for Stripe alone.
+
+    Raises BadSecret.
+    """
+    if processor.kind != Kind.STRIPE:
+        raise BadSecret("Its secrets are made here, and stay.")
+    _check_secrets(key, endpoint_secret)
+    keys = settings.WEBHOOKS["SECRETS_KEYS"]
+    PaymentProcessor.objects.filter(pk=processor.pk).update(
+        sealed_sending=seal(key, keys),
+        sealed_receiving=seal(" ".join(endpoint_secret.split()), keys),
+    )
 
 
 def request_charge(
@@ -80,19 +113,24 @@ def request_charge(
     """
     with transaction.atomic():
         lock_accounts([invoice.payer_id])
-        owed = owed_on([invoice.pk])
-        if not owed:
-            raise NothingToCharge(f"Nothing is owed on {invoice}.", field="invoice")
-        if PaymentAttempt.objects.filter(
-            invoice=invoice, state__in=PaymentAttempt.OPEN
-        ).exists():
-            raise ChargeUnderWay(
-                f"A charge of {invoice} is under way.", field="invoice"
-            )
-        attempt = _attempt(owed[invoice.pk], actor, now)
+        attempt = new_attempt(what_to_charge(invoice), actor, now)
         attempt.method = _method_for(invoice, processor)
         attempt.processor = processor or attempt.method.processor  # type: ignore[union-attr]
-        return _begin([attempt], now)[0]
+        return begin_attempts([attempt], now)[0]
+
+
+def what_to_charge(invoice: Document) -> Owed:
+    """What is owed on an invoice of a locked payer.
+
+    Raises NothingToCharge, and ChargeUnderWay while an attempt is open.
+    """
+    owed = owed_on([invoice.pk])
+    if not owed:
+        raise NothingToCharge(f"Nothing is owed on {invoice}.", field="invoice")
+    attempts = PaymentAttempt.objects.filter(invoice=invoice)
+    if attempts.filter(state__in=PaymentAttempt.OPEN).exists():
+        raise ChargeUnderWay(f"A charge of {invoice} is under way.", field="invoice")
+    return owed[invoice.pk]
 
 
 def charge_issued(
@@ -109,11 +147,35 @@ def charge_issued(
     attempts = []
     for owed in owed_on(document_ids).values():
         if owed.document.payer_id in methods and owed.document.status == OPEN:
-            attempt = _attempt(owed, AUTOPAY, now)
+            attempt = new_attempt(owed, AUTOPAY, now)
             attempt.method = methods[owed.document.payer_id]
             attempt.processor = attempt.method.processor
             attempts.append(attempt)
-    _begin(attempts, now)
+    begin_attempts(attempts, now)
+
+
+def new_attempt(owed: Owed, actor: str, now: datetime) -> PaymentAttempt:
+    """One over what is owed, to be begun once it has a processor."""
+    return PaymentAttempt(
+        invoice=owed.document,
+        amount=owed.amount,
+        currency=owed.document.currency,
+        actor=actor,
+        requested_at=now,
+        changed_at=now,
+        due_at=now,
+    )
+
+
+def begin_attempts(
+    attempts: Sequence[PaymentAttempt], now: datetime
+) -> list[PaymentAttempt]:
+    """Store and announce them; as they are stored, with their ids."""
+    made = PaymentAttempt.objects.bulk_create(attempts)
+    rows = PaymentAttempt.objects.filter(pk__in=[one.pk for one in made])
+    stored = list(rows.select_related("invoice", "processor").order_by("pk"))
+    publish([attempt_event(one, "payment.attempted") for one in stored], now=now)
+    return stored
 
 
 def attempt_event(attempt: PaymentAttempt, kind: str, **more: str) -> NewEvent:
@@ -146,22 +208,21 @@ def _method_for(
     return method
 
 
-def _attempt(owed: Owed, actor: str, now: datetime) -> PaymentAttempt:
-    return PaymentAttempt(
-        invoice=owed.document,
-        amount=owed.amount,
-        currency=owed.document.currency,
-        actor=actor,
-        requested_at=now,
-        changed_at=now,
-        due_at=now,
-    )
+def _check_url(url: str, kind: str) -> None:
+    try:
+        check_url(url, rules())
+    except NotAllowed as error:
+        raise BadUrl(str(error), field="url") from error
+    parts = urlsplit(url)
+    if kind == Kind.STRIPE and (parts.path.strip("/") or parts.query):
+        raise BadUrl("The address of the API, without a path.", field="url")
 
 
-def _begin(attempts: Sequence[PaymentAttempt], now: datetime) -> list[PaymentAttempt]:
-    """Store and announce them; as they are stored, with their ids."""
-    made = PaymentAttempt.objects.bulk_create(attempts)
-    rows = PaymentAttempt.objects.filter(pk__in=[one.pk for one in made])
-    stored = list(rows.select_related("invoice", "processor").order_by("pk"))
-    publish([attempt_event(one, "payment.attempted") for one in stored], now=now)
-    return stored
+def _check_secrets(key: str, endpoint_secret: str) -> None:
+    if not (key.startswith(KEYS) and key.isascii() and key.isprintable()):
+        raise BadSecret("A key begins with sk_ or rk_.", field="key")
+    secrets = endpoint_secret.split()
+    if not secrets or not all(
+        one.startswith("whsec_") and len(one) > len("whsec_") for one in secrets
+    ):
+        raise BadSecret("It begins with whsec_.", field="endpoint_secret")

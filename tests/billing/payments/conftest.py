@@ -1,8 +1,13 @@
-"""Payers with invoices."""
+"""Payers with invoices, and processors that charge them."""
+
+from datetime import timedelta
 
 import pytest
 
+from billing.payments.services.connecting import connect_stripe
+from billing.payments.services.methods import save_method
 from billing.payments.services.requesting import add_processor, request_charge
+from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import (
     APRIL_2,
@@ -63,3 +68,54 @@ def other(db):
     return add_processor(
         code="other", url="https://other.example.com", actor="test", now=APRIL_2
     )[0]
+
+
+@pytest.fixture
+def loopback(settings):
+    """Processors of this machine are allowed, and not waited for long."""
+    settings.WEBHOOKS = {
+        **settings.WEBHOOKS,
+        "ALLOW_LOOPBACK": True,
+        "TIMEOUT": timedelta(seconds=1.5),
+    }
+
+
+@pytest.fixture
+def stripe(clock, loopback):
+    """Their API, on this machine."""
+    with fake_stripe(clock) as fake:
+        yield fake
+
+
+@pytest.fixture
+def at_stripe(db, stripe):
+    """The processor that is our account there."""
+    return add_processor(
+        code="stripe", url=stripe.url, kind="stripe", key=KEY, endpoint_secret=SECRET,
+        actor="test", now=APRIL_2,
+    )[0]  # fmt: skip
+
+
+@pytest.fixture
+def account(at_stripe):
+    """What is behind that processor, by their own library."""
+    return connect_stripe(at_stripe)
+
+
+@pytest.fixture
+def customer(stripe):
+    return stripe.account.create_customer({"metadata": {"payer": "SUNRISE"}})["id"]
+
+
+@pytest.fixture
+def save_card(stripe, at_stripe, payer, customer, clock):
+    """A card of the payer; the second word of its id says how its bank behaves."""
+
+    def save(reference="pm_visa"):
+        stripe.account.method(reference, customer)
+        return save_method(
+            payer=payer, processor=at_stripe, actor="test", now=clock(),
+            customer=customer, reference=reference, label="visa 4242",
+        )  # fmt: skip
+
+    return save
