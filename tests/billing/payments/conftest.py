@@ -3,10 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
+from billing.payments.services.answers import work_off_events
+from billing.payments.services.charging import charge_due
 from billing.payments.services.connecting import connect_stripe
 from billing.payments.services.methods import save_method
+from billing.payments.services.pages import open_payment_page
 from billing.payments.services.requesting import add_processor, request_charge
+from tests.billing.payments.answering import post_signed
+from tests.billing.payments.paging import ASKED
 from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import (
@@ -119,3 +125,33 @@ def save_card(stripe, at_stripe, payer, customer, clock):
         )  # fmt: skip
 
     return save
+
+
+@pytest.fixture
+def open_page(invoice, at_stripe, clock):
+    """Open, or get, the page of the invoice of 100.00."""
+    return lambda: open_payment_page(invoice=invoice, asked=ASKED, clock=clock)
+
+
+@pytest.fixture
+def tell(client, stripe, clock):
+    """Post every event there is, and take them in."""
+
+    def telling():
+        for event in stripe.account.events:
+            signed = stripe.signed(event, timezone.now())
+            assert post_signed(client, *signed).status_code == 204
+        work_off_events(now=clock.forward(minutes=1))
+
+    return telling
+
+
+@pytest.fixture
+def ask(clock):
+    """What became of everything, asked at the next time that is due."""
+
+    def asking(**told):
+        clock.forward(**(told or {"minutes": 6}))
+        charge_due(clock=clock)
+
+    return asking
