@@ -187,13 +187,14 @@ def _customer_of(
     payer: Agency, processor: PaymentProcessor, host: Hoster, clock: Clock
 ) -> str:
     """The payer as the processor knows it, made there if need be, once."""
-    known, _ = ProcessorCustomer.objects.get_or_create(payer=payer, processor=processor)
+    with transaction.atomic(durable=True):
+        rows = ProcessorCustomer.objects.filter(payer=payer, processor=processor)
+        rows.get_or_create(defaults={"payer": payer, "processor": processor})
+        known = rows.get()
+        rows.filter(sent_at=None).update(sent_at=clock())
     if known.reference:
         return known.reference
-    known.refresh_from_db()
     request = CustomerRequest(known.key, payer.code, known.sent_at)
-    rows = ProcessorCustomer.objects.filter(pk=known.pk)
-    rows.filter(sent_at=None).update(sent_at=clock())
     try:
         reference = host.open_customer(request)
     except NotDone as error:
@@ -201,7 +202,7 @@ def _customer_of(
     except Unreachable as error:
         raise ProcessorUnreachable(str(error)) from error
     rows.filter(reference="").update(reference=reference)
-    return ProcessorCustomer.objects.get(pk=known.pk).reference
+    return rows.get().reference
 
 
 def _open_one(invoice: Document, now: datetime) -> HostedPage | None:

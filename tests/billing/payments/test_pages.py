@@ -30,6 +30,18 @@ from tests.billing.payments.paging import ASKED, at, sessions
 pytestmark = pytest.mark.django_db
 
 
+class Host:
+    """The real one, of which a test overrides what it wants."""
+
+    def __init__(self, row):
+        self.host = connect_hoster(row)
+        self.open_customer = self.host.open_customer
+        self.close_page = self.host.close_page
+
+    def open_page(self, request):
+        return self.host.open_page(request)
+
+
 class TestOpenPaymentPage:
     def test_is_over_what_is_owed_and_is_a_pending_attempt(
         self, open_page, invoice, stripe, clock
@@ -147,11 +159,7 @@ class TestOpenPaymentPage:
     def test_is_opened_by_nobody_while_somebody_opens_it(
         self, invoice, at_stripe, clock, open_page
     ):
-        class Slow:
-            def __init__(self, row):
-                self.host = connect_hoster(row)
-                self.open_customer = self.host.open_customer
-
+        class Slow(Host):
             def open_page(self, request):
                 with pytest.raises(ChargeUnderWay):
                     open_page()
@@ -164,10 +172,7 @@ class TestOpenPaymentPage:
         assert open_page().url == page.url
 
     def test_has_failed_where_it_is_refused(self, invoice, at_stripe, clock):
-        class Refusing:
-            def __init__(self, row):
-                self.open_customer = connect_hoster(row).open_customer
-
+        class Refusing(Host):
             def open_page(self, request):
                 raise NotDone("answered 400")
 
@@ -183,10 +188,7 @@ class TestOpenPaymentPage:
     ):
         errors = [Unreachable("timeout"), NotDone("answered 400")]
 
-        class Erring:
-            def __init__(self, row):
-                self.open_customer = connect_hoster(row).open_customer
-
+        class Erring(Host):
             def open_page(self, request):
                 raise errors.pop(0)
 
@@ -204,11 +206,7 @@ class TestOpenPaymentPage:
         class Killed(Exception):
             pass
 
-        class Dying:
-            def __init__(self, row):
-                self.host = connect_hoster(row)
-                self.open_customer = self.host.open_customer
-
+        class Dying(Host):
             def open_page(self, request):
                 self.host.open_page(request)
                 raise Killed

@@ -1,5 +1,7 @@
 """What becomes of a page: paid, declined and paid, expired, or closed."""
 
+from decimal import Decimal
+
 import pytest
 
 from billing.payments.hosting import HostedPage
@@ -26,7 +28,7 @@ class TestPaying:
 
         invoice.refresh_from_db()
         payment = Payment.objects.get()
-        assert (invoice.status, payment.amount) == ("paid", 100)
+        assert (invoice.status, payment.amount) == ("paid", Decimal(100))
         assert payment.reference == stripe.account.journal[0].intent
         assert PaymentMethod.objects.get(payer=payer).reference == "pm_visa"
         assert verify_everything().findings == []

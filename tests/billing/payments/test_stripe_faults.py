@@ -210,7 +210,7 @@ def slow_line(settings):
 
 @pytest.mark.parametrize("first", [0, 5, 10, 15])
 def test_nobody_pays_twice_and_no_money_is_lost(first, monkeypatch, slow_line):
-    injected = Counter()
+    injected: Counter[str] = Counter()
     for seed in range(first, first + 5):
         clock = Clock()
         monkeypatch.setattr("django.utils.timezone.now", clock)
