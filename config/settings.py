@@ -239,6 +239,10 @@ SPECTACULAR_SETTINGS = {
         "config.http.schema.add_problems",
         "config.http.schema.add_webhooks",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "AttemptState": "billing.payments.models.PaymentAttempt.State",
+        "EndpointState": "billing.webhooks.models.WebhookEndpoint.State",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -37,11 +37,9 @@ SCOPES = {
     "POST": "payments:write",
     "DELETE": "payments:write",
 }
-PROBLEM = {"$ref": "#/components/schemas/Problem"}
 # The processor cannot be asked just now; to ask again is safe.
-NOT_NOW = {(503, "application/problem+json"): PROBLEM}
-# DELETE has no body, so the schema does not know that it may conflict.
-UNDER_WAY = {(409, "application/problem+json"): PROBLEM}
+NOT_NOW = {"x-problems": [503]}
+NOT_NOW_OR_UNDER_WAY = {"x-problems": [409, 503]}
 
 
 class ChargingView(KeyView):
@@ -90,7 +88,8 @@ class PaymentMethodsView(ChargingView):
         operation_id="open_setup_page",
         summary="Open a page of the processor on which a payer saves a method",
         request=SetupPageIn,
-        responses={201: PageOut, **NOT_NOW},
+        responses={201: PageOut},
+        extensions=NOT_NOW,
     )
     def post(self, request: Request) -> Response:
         told = self.checked(SetupPageIn, request.data)
@@ -131,7 +130,8 @@ class PaymentPageView(ChargingView):
         summary="Open a page of the processor on which an invoice is paid",
         description="While it is open, the same page is given out again.",
         request=PageIn,
-        responses={200: PageOut, **NOT_NOW},
+        responses={200: PageOut},
+        extensions=NOT_NOW,
     )
     def post(self, request: Request, public_id: UUID) -> Response:
         told = self.checked(PageIn, request.data)
@@ -146,7 +146,8 @@ class PaymentPageView(ChargingView):
         operation_id="close_payment_page",
         summary="Close the page that is open; what became of its attempt",
         request=None,
-        responses={200: AttemptOut, **UNDER_WAY, **NOT_NOW},
+        responses={200: AttemptOut},
+        extensions=NOT_NOW_OR_UNDER_WAY,
     )
     def delete(self, request: Request, public_id: UUID) -> Response:
         rows = HostedPage.objects.select_related("processor", "attempt__invoice__payer")

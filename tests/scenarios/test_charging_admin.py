@@ -108,7 +108,7 @@ class TestStripe:
 
     @pytest.mark.parametrize(
         "changes",
-        [{"key": ""}, {"key": "pk_test_abc"}, {"key": "sk_\u00e9"},
+        [{"key": ""}, {"key": "pk_test_abc"}, {"key": "sk_\u00e9"}, {"key": "sk_a b"},
          {"endpoint_secret": ""}, {"endpoint_secret": "abc"},
          {"endpoint_secret": "whsec_"}, {"url": "https://api.stripe.com/v1"}],
     )  # fmt: skip

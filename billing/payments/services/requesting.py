@@ -219,7 +219,8 @@ def _check_url(url: str, kind: str) -> None:
 
 
 def _check_secrets(key: str, endpoint_secret: str) -> None:
-    if not (key.startswith(KEYS) and key.isascii() and key.isprintable()):
+    plain_text = key.isascii() and key.isprintable() and " " not in key
+    if not (key.startswith(KEYS) and plain_text):
         raise BadSecret("A key begins with sk_ or rk_.", field="key")
     secrets = endpoint_secret.split()
     if not secrets or not all(

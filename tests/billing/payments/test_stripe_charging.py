@@ -131,6 +131,7 @@ class TestCharge:
         stripe.faults = only(fault)
 
         assert account.charge(charge(), at=clock()).kind == "unknown"
+        assert sum(stripe.injected.values()) == 1  # and it is not tried again here
 
     def test_does_not_know_what_another_request_under_its_key_did(
         self, account, charge, clock
@@ -157,6 +158,14 @@ class TestCharge:
 
         assert outcome.kind == "unknown"
         assert stripe.asked == []
+
+    def test_goes_through_no_proxy_of_the_environment(
+        self, account, charge, clock, monkeypatch
+    ):
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+        assert account.charge(charge(), at=clock()).kind == "succeeded"
 
     def test_does_not_call_dead_what_it_could_not_cancel(
         self, stripe, account, charge, clock
