@@ -239,9 +239,6 @@ class Migration(migrations.Migration):
                     "SELECT, INSERT, UPDATE (reference, sent_at)"
                 ),
                 "billing_paymentmethod": "SELECT, INSERT, UPDATE (removed_at, label)",
-                "billing_paymentprocessor": (
-                    "SELECT, INSERT, UPDATE (sealed_sending, sealed_receiving)"
-                ),
             }
         ),
     ]

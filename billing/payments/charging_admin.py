@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 
 from billing.invoicing.models import Document
@@ -20,7 +20,6 @@ from billing.payments.services.answers import retry_events
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.requesting import (
     add_processor,
-    exchange_secrets,
     request_charge,
 )
 from seats.errors import Refusal
@@ -30,13 +29,15 @@ from seats.readonly import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     acting,
-    ask_and_do,
     try_each,
 )
 
 
-class SecretsForm(forms.Form):
-    """What Stripe says its secrets are; they are never shown again."""
+class ProcessorForm(AddingForm):
+    """A new processor; the service makes its secrets, unless it is Stripe.
+
+    Stripe's own are never shown again.
+    """
 
     key = forms.CharField(
         required=False,
@@ -48,10 +49,6 @@ class SecretsForm(forms.Form):
         widget=forms.PasswordInput,
         help_text="Stripe's signing secret of our endpoint: whsec_...",
     )
-
-
-class ProcessorForm(AddingForm, SecretsForm):
-    """A new processor; the service makes its secrets, unless it is Stripe."""
 
     class Meta:
         model = PaymentProcessor
@@ -90,7 +87,6 @@ class PaymentProcessorAdmin(AddingAdmin):
     fields = ["code", "kind", "url", "added_by", "added_at"]
     adding_form = ProcessorForm
     adding_fields = ["code", "kind", "url", "key", "endpoint_secret"]
-    actions = ["exchange_secrets"]
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
@@ -100,16 +96,6 @@ class PaymentProcessorAdmin(AddingAdmin):
             return
         said = "Shown this once. It checks ours with {}, and signs its own with {}."
         self.message_user(request, said.format(*form.secrets), messages.WARNING)
-
-    @admin.action(description="Exchange Stripe's secrets", permissions=["add"])
-    def exchange_secrets(
-        self, request: HttpRequest, rows: QuerySet[PaymentProcessor]
-    ) -> HttpResponse | None:
-        def work(chosen: list[PaymentProcessor], told: dict[str, Any]) -> None:
-            for processor in chosen:
-                exchange_secrets(processor=processor, **told)
-
-        return ask_and_do(self, request, rows, SecretsForm, work)
 
 
 class MethodForm(AddingForm):

@@ -27,7 +27,6 @@ from tests.build import (
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 ADD_PROCESSOR = reverse("admin:billing_paymentprocessor_add")
 ADD_ATTEMPT = reverse("admin:billing_paymentattempt_add")
-PROCESSORS = reverse("admin:billing_paymentprocessor_changelist")
 ATTEMPTS = reverse("admin:billing_paymentattempt_changelist")
 EVENTS = reverse("admin:billing_processorevent_changelist")
 
@@ -106,6 +105,14 @@ class TestStripe:
         assert processor.kind == "stripe"
         assert connect_stripe(processor).theirs == ["whsec_abc"]
 
+    def test_may_have_several_signing_secrets(self, staff, db):
+        told = self.TOLD | {"endpoint_secret": "whsec_new  whsec_abc"}
+
+        staff.post(ADD_PROCESSOR, told)
+
+        account = connect_stripe(PaymentProcessor.objects.get())
+        assert account.theirs == ["whsec_new", "whsec_abc"]
+
     @pytest.mark.parametrize(
         "changes",
         [{"key": ""}, {"key": "pk_test_abc"}, {"key": "sk_\u00e9"}, {"key": "sk_a b"},
@@ -120,20 +127,6 @@ class TestStripe:
         assert page.context["adminform"].form.errors.keys() == changes.keys()
         assert "rk_test_abc" not in page.content.decode()
         assert not PaymentProcessor.objects.exists()
-
-    def test_gets_other_secrets(self, staff, acme):
-        staff.post(ADD_PROCESSOR, self.TOLD)
-        stripe = PaymentProcessor.objects.get(code="stripe")
-        told = {"key": "sk_test_new", "endpoint_secret": "whsec_new  whsec_abc"}
-        action = {"action": "exchange_secrets", "apply": "1", **told}
-
-        staff.post(PROCESSORS, {**action, "_selected_action": [stripe.pk]})
-        refused = staff.post(PROCESSORS, {**action, "_selected_action": [acme.pk]})
-
-        stripe.refresh_from_db()
-        assert connect_stripe(stripe).theirs == ["whsec_new", "whsec_abc"]
-        assert "stay" in refused.content.decode()
-        assert "sk_test_new" not in refused.content.decode()
 
 
 class TestAttempts:

@@ -82,23 +82,6 @@ def add_processor(
     return processor, sending, receiving
 
 
-def exchange_secrets(
-    *, processor: PaymentProcessor, key: str, endpoint_secret: str
-) -> None:
-    """Use another key and endpoint secret from now on; for Stripe alone.
-
-    Raises BadSecret.
-    """
-    if processor.kind != Kind.STRIPE:
-        raise BadSecret("Its secrets are made here, and stay.")
-    _check_secrets(key, endpoint_secret)
-    keys = settings.WEBHOOKS["SECRETS_KEYS"]
-    PaymentProcessor.objects.filter(pk=processor.pk).update(
-        sealed_sending=seal(key, keys),
-        sealed_receiving=seal(" ".join(endpoint_secret.split()), keys),
-    )
-
-
 def request_charge(
     *,
     invoice: Document,
