@@ -21,6 +21,7 @@ from billing.payments.charging_admin import (
     PaymentProcessorAdmin,
     ProcessorEventAdmin,
 )
+from billing.payments.pages_admin import HostedPageAdmin
 from billing.payments.returns_admin import DisputeAdmin, RefundAttemptAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.webhooks.admin import (
@@ -39,6 +40,7 @@ __all__ = [
     "DocumentAdmin",
     "DunningCaseAdmin",
     "DunningHoldAdmin",
+    "HostedPageAdmin",
     "LedgerTransactionAdmin",
     "MailAdmin",
     "MeterAdmin",

@@ -28,6 +28,7 @@ from billing.metering.models import (
     UsageEvent,
     UsageImport,
 )
+from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import (
     Allocation,
     AttemptChange,
@@ -77,6 +78,7 @@ __all__ = [
     "DunningStep",
     "EventKey",
     "FannedOut",
+    "HostedPage",
     "ImportPart",
     "LedgerEntry",
     "LedgerTransaction",
@@ -91,6 +93,7 @@ __all__ = [
     "PaymentMethod",
     "PaymentProcessor",
     "PriceList",
+    "ProcessorCustomer",
     "ProcessorEvent",
     "QuarantinedEvent",
     "Rate",

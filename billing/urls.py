@@ -18,6 +18,12 @@ from billing.invoicing.views import (
     NextInvoicesView,
 )
 from billing.metering.views import UsageEventsView, UsageView
+from billing.payments.charging_views import (
+    AttemptsView,
+    PaymentMethodsView,
+    PaymentMethodView,
+    PaymentPageView,
+)
 from billing.payments.views import (
     PaymentsView,
     ProcessorWebhookView,
@@ -52,8 +58,12 @@ urlpatterns = [
     path(
         "invoices/<uuid:public_id>/lines/<int:position>/seats", LineSeatsView.as_view()
     ),
+    path("invoices/<uuid:public_id>/payment-page", PaymentPageView.as_view()),
     path("payments", PaymentsView.as_view()),
     path("payments/<uuid:public_id>/refunds", RefundsView.as_view()),
+    path("payment-attempts", AttemptsView.as_view()),
+    path("payment-methods", PaymentMethodsView.as_view()),
+    path("payment-methods/<uuid:public_id>", PaymentMethodView.as_view()),
     path("processors/<slug:code>/webhook", ProcessorWebhookView.as_view()),
     path("statement", StatementView.as_view()),
     path("dunning", DunningView.as_view()),

@@ -204,6 +204,10 @@ CHARGES: dict[str, Any] = {
     # Processors keep keys for 24 hours; the rest is for clocks and slow lines.
     "RESEND_WITHIN": timedelta(hours=23),
     "EVENT_TRIES": 5,
+    # Pages of processors are open this long; they allow a day at most.
+    "PAGE_OPEN": timedelta(hours=23),
+    # Where payers go after one, if whoever opens it does not say.
+    "RETURN_URL": os.environ.get("PAYMENT_RETURN_URL", ""),
 }
 
 DUNNING: dict[str, Any] = {
@@ -248,6 +252,10 @@ SPECTACULAR_SETTINGS = {
         "config.http.schema.add_problems",
         "config.http.schema.add_webhooks",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "AttemptState": "billing.payments.models.PaymentAttempt.State",
+        "EndpointState": "billing.webhooks.models.WebhookEndpoint.State",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -261,5 +269,7 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line"},
     },
+    # Stripe's library tells of whole requests and answers.
+    "loggers": {"stripe": {"level": "WARNING"}},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
 }

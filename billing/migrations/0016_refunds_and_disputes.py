@@ -146,7 +146,7 @@ CHANGING = (
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0014_payment_methods"),
+        ("billing", "0015_hosted_pages"),
         ("seats", "0008_budgets_and_authorize"),
     ]
 

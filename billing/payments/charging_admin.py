@@ -18,9 +18,13 @@ from billing.payments.models import (
     ProcessorEvent,
 )
 from billing.payments.services.answers import retry_events
-from billing.payments.services.changing import change_processor, rotate_secrets
 from billing.payments.services.methods import remove_method, save_method
-from billing.payments.services.requesting import add_processor, request_charge
+from billing.payments.services.registering import (
+    add_processor,
+    change_processor,
+    rotate_secrets,
+)
+from billing.payments.services.requesting import request_charge
 from seats.errors import Refusal
 from seats.readonly import (
     AddingAdmin,
@@ -34,11 +38,25 @@ from seats.readonly import (
 
 
 class ProcessorForm(AddingForm):
-    """A new processor; the service makes its secrets."""
+    """A new processor; the service makes its secrets, unless it is Stripe.
+
+    Stripe's own are never shown again.
+    """
+
+    key = forms.CharField(
+        required=False,
+        widget=forms.PasswordInput,
+        help_text="Stripe's secret or restricted key: sk_... or rk_...",
+    )
+    endpoint_secret = forms.CharField(
+        required=False,
+        widget=forms.PasswordInput,
+        help_text="Stripe's signing secret of our endpoint: whsec_...",
+    )
 
     class Meta:
         model = PaymentProcessor
-        fields = ["code", "url"]
+        fields = ["code", "kind", "url"]
 
     def add(self, told: dict[str, Any]) -> PaymentProcessor:
         added, *self.secrets = add_processor(
@@ -91,19 +109,22 @@ class ChargeForm(AddingForm):
 class PaymentProcessorAdmin(AddingAdmin):
     """Adding one tells its two secrets, once, and so does rotating them."""
 
-    list_display = ["code", "url", "added_by", "added_at", "rotated_at"]
+    list_display = [
+        "code", "kind", "url", "added_by", "added_at", "rotated_at",
+    ]  # fmt: skip
     fields = [
         "code", "kind", "url", "added_by", "added_at", "rotated_at", "caught_up_to",
     ]  # fmt: skip
     adding_form = ProcessorForm
-    adding_fields = ["code", "url"]
+    adding_fields = ["code", "kind", "url", "key", "endpoint_secret"]
     actions = ["change_address_or_keys", "rotate_both_secrets"]
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
-        """The form has saved it; its secrets are shown this once."""
-        self._show(request, *form.secrets)
+        """The form has saved it; secrets that we made are shown this once."""
+        if obj.kind == PaymentProcessor.Kind.WEBHOOK:
+            self._show(request, *form.secrets)
 
     def has_alter_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_change_permission(self, request)

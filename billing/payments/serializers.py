@@ -5,7 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from billing.metering.serializers import Plain
-from billing.payments.models import Payment, Refund
+from billing.payments.hosting import HostedPage
+from billing.payments.models import Payment, PaymentAttempt, PaymentMethod, Refund
 from billing.payments.returns import RefundAttempt
 from seats.serializers import LocalDate, Told, printable
 
@@ -122,3 +123,79 @@ class RefundOut(serializers.Serializer[Any]):
         if isinstance(refund, RefundAttempt):
             return refund.asked_as
         return refund.reference
+
+
+class PaymentMethodOut(serializers.ModelSerializer[PaymentMethod]):
+    """What a payer is charged through; card numbers are at the processor alone."""
+
+    id = serializers.UUIDField(source="public_id")
+    payer = serializers.CharField(source="payer.code")
+    processor = serializers.CharField(source="processor.code")
+
+    class Meta:
+        model = PaymentMethod
+        fields = ["id", "payer", "processor", "label", "saved_at"]
+
+
+class PageIn(Told):
+    """Where the payer goes afterwards, and whose page it is."""
+
+    return_url = serializers.CharField(
+        max_length=500, required=False, help_text="Without, the operator's."
+    )
+    processor = serializers.CharField(
+        max_length=32, required=False, help_text="Without, the only one with pages."
+    )
+
+
+class SetupPageIn(PageIn):
+    agency = serializers.CharField(
+        max_length=64, required=False, help_text="The payer; the key's own."
+    )
+
+
+class PageOut(serializers.ModelSerializer[HostedPage]):
+    """A page of the processor: send the payer there."""
+
+    id = serializers.UUIDField(source="public_id")
+    payer = serializers.CharField(source="payer.code")
+    processor = serializers.CharField(source="processor.code")
+
+    class Meta:
+        model = HostedPage
+        fields = ["id", "payer", "processor", "url", "expires_at"]
+
+
+class AttemptOut(serializers.ModelSerializer[PaymentAttempt]):
+    """A try to charge an invoice, and what is known of it."""
+
+    id = serializers.UUIDField(source="public_id")
+    invoice = serializers.UUIDField(source="invoice.public_id")
+    payer = serializers.CharField(source="invoice.payer.code")
+    processor = serializers.CharField(source="processor.code")
+    amount = Plain()
+
+    class Meta:
+        model = PaymentAttempt
+        fields = [
+            "id", "invoice", "payer", "processor", "amount", "currency", "state",
+            "error", "reference", "requested_at", "changed_at",
+        ]  # fmt: skip
+
+
+class AttemptFilter(serializers.Serializer[Any]):
+    """What a list of attempts is narrowed to."""
+
+    invoice = serializers.UUIDField(required=False)
+    state = serializers.ChoiceField(
+        choices=PaymentAttempt.State.choices, required=False
+    )
+
+
+class AttemptIn(Told):
+    """Charge all that is owed on an invoice, by its payer's method."""
+
+    invoice = serializers.UUIDField()
+    processor = serializers.CharField(
+        max_length=32, required=False, help_text="Without, that of the payer's method."
+    )

@@ -159,7 +159,7 @@ class ProcessorWebhookView(APIView):
 
     @extend_schema(
         operation_id="tell_outcome",
-        summary="What became of a charge, as a signed Standard Webhook",
+        summary="What a processor tells, signed as it signs: a Standard Webhook, or Stripe's",
         request={"application/json": OpenApiTypes.OBJECT},
         responses={204: None},
         auth=[],

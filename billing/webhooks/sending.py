@@ -24,6 +24,7 @@ from billing.webhooks.addresses import NotAllowed, Resolver, Rules, address_of
 
 AGENT = "dialer-billing-webhooks/1"
 READ_MOST = 64 * 1024  # bytes of an answer
+TOO_LATE = "timeout: no whole answer in time"
 KEPT = 2_000  # characters of it
 
 
@@ -35,6 +36,11 @@ class Limits:
     rules: Rules = field(default_factory=Rules)
     ca_file: str | None = None
     resolver: Resolver = socket.getaddrinfo
+    read_most: int = READ_MOST
+
+
+class NoAnswer(Exception):
+    """The message says why in a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +61,40 @@ class Outcome:
 def send(url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Outcome:
     """Post a body and read what is answered, within `limits.seconds` all together."""
     started = time.perf_counter()
+    told = {
+        "Content-Type": "application/json", "Accept-Encoding": "identity", **headers
+    }  # fmt: skip
+    try:
+        status, answer, sent = exchange("POST", url, body, told, limits)
+    except NoAnswer as error:
+        return Outcome(error=str(error), latency_ms=_since(started))
+    text = answer.decode(errors="replace")[:KEPT].replace("\0", "\ufffd")
+    return Outcome(status, text, "", _since(started), sent)
+
+
+def exchange(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    limits: Limits,
+) -> tuple[int, bytes, Mapping[str, str]]:
+    """One request: status, the beginning of the answer, and its headers.
+
+    Over within `limits.seconds`. Raises NoAnswer, and nothing else.
+    """
+    started = time.perf_counter()
     watch = _Watch(limits.seconds)
     try:
-        status, answer, told = _post(url, body, headers, limits, watch)
+        answered = _request(method, url, body, headers, limits, watch)
     except (NotAllowed, OSError, HTTPError, ValueError) as error:
         late = watch.is_over or time.perf_counter() - started >= limits.seconds
-        return Outcome(
-            error="timeout: no whole answer in time" if late else _said(error),
-            latency_ms=_since(started),
-        )
+        raise NoAnswer(TOO_LATE if late else _said(error)) from error
     finally:
         watch.stop()
     if watch.is_over:
-        return Outcome(
-            error="timeout: no whole answer in time", latency_ms=_since(started)
-        )
-    return Outcome(status, answer, "", _since(started), told)
+        raise NoAnswer(TOO_LATE)
+    return answered
 
 
 class _Watch:
@@ -172,9 +196,14 @@ class _Pinned(IPFilterAdapter):  # type: ignore[misc]
         return pool
 
 
-def _post(
-    url: str, body: bytes, headers: Mapping[str, str], limits: Limits, watch: _Watch
-) -> tuple[int, str, Mapping[str, str]]:
+def _request(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    limits: Limits,
+    watch: _Watch,
+) -> tuple[int, bytes, Mapping[str, str]]:
     config = Config(
         ip_filter_enable=False,  # ours is mounted below, and has theirs inside
         ip_filter_allow_loopback_ips=limits.rules.allow_loopback,
@@ -188,23 +217,19 @@ def _post(
         for scheme in ("http", "https"):
             adapter = _Pinned(limits, watch, secure=scheme == "https")
             session.mount(f"{scheme}://", adapter)
-        sent = {
-            "Content-Type": "application/json", "Accept-Encoding": "identity", **headers
-        }  # fmt: skip
-        answer = session.post(url, data=body, headers=sent, stream=True)
-        told = _read(answer).decode(errors="replace")[:KEPT]
-        return answer.status_code, told.replace("\0", "\ufffd"), answer.headers
+        answer = session.request(method, url, data=body, headers=headers, stream=True)
+        return answer.status_code, _read(answer, limits.read_most), answer.headers
 
 
-def _read(answer: requests.Response) -> bytes:
+def _read(answer: requests.Response, most: int) -> bytes:
     """The beginning of a body, not unpacked; what comes after is not waited for."""
-    found = b""
-    while len(found) < READ_MOST:
-        piece = answer.raw.read1(READ_MOST - len(found), decode_content=False)
+    found = bytearray()
+    while len(found) < most:
+        piece = answer.raw.read1(most - len(found), decode_content=False)
         if not piece:
             break
         found += piece
-    return found
+    return bytes(found)
 
 
 def _since(started: float) -> int:
@@ -218,7 +243,7 @@ def _said(error: Exception) -> str:
     kinds = {
         requests.exceptions.SSLError: "tls: the certificate or handshake is not good",
         requests.exceptions.ConnectTimeout: "timeout: no connection in time",
-        requests.exceptions.Timeout: "timeout: no whole answer in time",
+        requests.exceptions.Timeout: TOO_LATE,
         socket.gaierror: "dns: the name has no address",
     }
     for kind, said in kinds.items():

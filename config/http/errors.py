@@ -20,6 +20,7 @@ STATUSES = dict.fromkeys(
         "agent_exists",
         "agent_has_a_seat",
         "budget_exists",
+        "charge_under_way",
         "code_taken",
         "payment_differs",
         "refund_differs",

@@ -13,6 +13,8 @@ from seats.described import schema_of
 KEYED = (401, 403)
 ALWAYS = (400, 404, 406, 422, 429)
 WITH_A_BODY = (409, 411, 413, 415)
+OTHERS = (503,)
+PROBLEMS = "x-problems"  # by which a route names more of them
 TEXT = {"type": "string"}
 PROBLEM = {
     "type": "object",
@@ -54,7 +56,8 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     parts = result["components"]
     parts["schemas"]["Problem"] = PROBLEM
     parts["responses"] = {
-        _name(status): _problem(status) for status in KEYED + ALWAYS + WITH_A_BODY
+        _name(status): _problem(status)
+        for status in KEYED + ALWAYS + WITH_A_BODY + OTHERS
     }
     for path in result["paths"].values():
         for operation in path.values():
@@ -95,7 +98,8 @@ def _webhook(name: str, kind: EventType) -> dict[str, Any]:
 def _problems_of(operation: dict[str, Any]) -> list[int]:
     keyed = KEYED if {} not in operation.get("security", [{}]) else ()
     body = WITH_A_BODY if "requestBody" in operation else ()
-    return sorted([*ALWAYS, *keyed, *body])
+    own = operation.pop(PROBLEMS, [])
+    return sorted({*ALWAYS, *keyed, *body, *own})
 
 
 def _name(status: int) -> str:

@@ -34,6 +34,8 @@ QUERIES = {
     "invoices/preview": ["month", "agency"],
     f"invoices/{NOWHERE}/lines": ["limit", "cursor"],
     "payments": ["limit", "cursor", "agency", "processor"],
+    "payment-attempts": ["limit", "cursor", "invoice", "state"],
+    "payment-methods": ["limit", "cursor"],
     "statement": ["agency", "from", "to"],
     "price-list": ["currency", "month"],
     "authorize": ["agency"],
@@ -174,7 +176,8 @@ def test_bodies_that_are_wrong_change_nothing(clients, body):
     before = SeatVersion.objects.count(), Agent.objects.count()
     paths = [
         "agents", "seats", *(f"seats/{seat}/{action}" for action in ACTIONS),
-        "payments", "budgets", "webhook-endpoints", "webhook-events/replay",
+        "payments", "payment-methods", "payment-attempts",
+        f"invoices/{NOWHERE}/payment-page", "budgets", "webhook-endpoints", "webhook-events/replay",
     ]  # fmt: skip
     for path in paths:
         for client in clients:

@@ -8,7 +8,7 @@ from billing.payments.models import Payment
 from billing.payments.returns import RefundAttempt
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
-from billing.payments.services.requesting import add_processor
+from billing.payments.services.registering import add_processor
 from seats.agencies.services import set_upline
 from tests.build import (
     APRIL_2,

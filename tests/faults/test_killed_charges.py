@@ -12,7 +12,8 @@ from django.utils import timezone
 from billing.invoicing.models import Document
 from billing.payments.models import Payment, PaymentAttempt
 from billing.payments.services.answers import work_off_events
-from billing.payments.services.requesting import add_processor, request_charge
+from billing.payments.services.registering import add_processor
+from billing.payments.services.requesting import request_charge
 from billing.payments.verification import verify_everything
 from tests.billing.payments.answering import post, signed, told_of
 from tests.build import (

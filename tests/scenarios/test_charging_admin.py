@@ -14,7 +14,9 @@ from billing.payments.models import PaymentAttempt, PaymentProcessor, ProcessorE
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES
-from billing.payments.services.requesting import add_processor, request_charge
+from billing.payments.services.connecting import connect_stripe
+from billing.payments.services.registering import add_processor
+from billing.payments.services.requesting import request_charge
 from seats.models import User
 from tests.billing.payments.answering import post, signed, told_of
 from tests.build import (
@@ -61,7 +63,7 @@ def acme(db):
 
 class TestProcessors:
     def test_are_added_and_tell_their_secrets_this_once(self, staff, db):
-        told = {"code": "acme", "url": "https://pay.example.com"}
+        told = {"code": "acme", "kind": "webhook", "url": "https://pay.example.com"}
 
         page = staff.post(ADD_PROCESSOR, told, follow=True)
 
@@ -75,10 +77,15 @@ class TestProcessors:
         assert processor.sealed_sending not in again
 
     @pytest.mark.parametrize(
-        "changes", [{"url": "https://10.0.0.1"}, {"code": "manual"}, {"code": "a b"}]
-    )
+        "changes",
+        [{"url": "https://10.0.0.1"}, {"code": "manual"}, {"code": "a b"},
+         {"kind": ""}],
+    )  # fmt: skip
     def test_are_refused_with_what_is_wrong(self, staff, changes):
-        told = {"code": "acme", "url": "https://pay.example.com", **changes}
+        told = {
+            "code": "acme", "kind": "webhook", "url": "https://pay.example.com",
+            **changes,
+        }  # fmt: skip
 
         page = staff.post(ADD_PROCESSOR, told)
 
@@ -126,6 +133,48 @@ class TestProcessors:
 
         assert "acme" in page
         assert "rotate_both_secrets" not in page
+
+
+class TestStripe:
+    TOLD = {
+        "code": "stripe", "kind": "stripe", "url": "https://api.stripe.com",
+        "key": "rk_test_abc", "endpoint_secret": "whsec_abc",
+    }  # fmt: skip
+
+    def test_is_added_with_its_own_secrets_which_nobody_sees_again(self, staff, db):
+        page = staff.post(ADD_PROCESSOR, self.TOLD, follow=True)
+
+        processor = PaymentProcessor.objects.get()
+        url = reverse("admin:billing_paymentprocessor_change", args=[processor.pk])
+        for shown in (page, staff.get(url), staff.get(ADD_PROCESSOR)):
+            text = shown.content.decode()
+            assert "rk_test_abc" not in text
+            assert "whsec_abc" not in text
+        assert processor.kind == "stripe"
+        assert connect_stripe(processor).theirs.current == "whsec_abc"
+
+    def test_may_have_several_signing_secrets(self, staff, db):
+        told = self.TOLD | {"endpoint_secret": "whsec_new  whsec_abc"}
+
+        staff.post(ADD_PROCESSOR, told)
+
+        account = connect_stripe(PaymentProcessor.objects.get())
+        assert account.theirs.current == "whsec_new whsec_abc"
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"key": ""}, {"key": "pk_test_abc"}, {"key": "sk_\u00e9"}, {"key": "sk_a b"},
+         {"endpoint_secret": ""}, {"endpoint_secret": "abc"},
+         {"endpoint_secret": "whsec_"}, {"url": "https://api.stripe.com/v1"}],
+    )  # fmt: skip
+    def test_is_refused_with_what_is_wrong_and_without_what_was_typed(
+        self, staff, db, changes
+    ):
+        page = staff.post(ADD_PROCESSOR, self.TOLD | changes)
+
+        assert page.context["adminform"].form.errors.keys() == changes.keys()
+        assert "rk_test_abc" not in page.content.decode()
+        assert not PaymentProcessor.objects.exists()
 
 
 class TestAttempts:

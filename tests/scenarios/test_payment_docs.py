@@ -13,7 +13,7 @@ from billing.payments.models import Payment, PaymentAttempt, ProcessorEvent
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.charging import charge_due
 from billing.payments.services.methods import save_method
-from billing.payments.services.requesting import add_processor
+from billing.payments.services.registering import add_processor
 from tests.build import MARCH, bill, documents_of, make_agency, make_prices, make_seats
 from tests.workers import _free_port, _listens, _wait_for, running_web
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from billing.payments.models import Payment, Refund
 from billing.payments.returns import Dispute
 from billing.payments.services.receiving import receive_payment
-from billing.payments.services.requesting import add_processor
+from billing.payments.services.registering import add_processor
 from billing.payments.services.returning import request_refund
 from seats.models import User
 from tests.billing.payments.disputes import make_disputes

@@ -18,7 +18,8 @@ from billing.payments.models import (
 )
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.charging import charge_due
-from billing.payments.services.requesting import add_processor, request_charge
+from billing.payments.services.registering import add_processor
+from billing.payments.services.requesting import request_charge
 from billing.payments.verification import verify_everything
 from tests.billing.payments.answering import post
 from tests.build import MARCH, bill, make_agency, make_prices, make_seats

@@ -34,14 +34,20 @@ class DoesNotFit(Refusal):
 
 
 class Unreachable(Exception):
-    """The processor could not be asked just now."""
+    """The processor could not be asked just now; what was asked may have happened."""
+
+
+class NotDone(Exception):
+    """The processor refused; what was asked has certainly not happened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
     """An amount to charge; `key` is the same for ever, `asked` counts the look-ups.
 
-    `customer` and `method` are the processor's ids of the payer and of how it pays.
+    `customer` and `method` are the processor's ids of the payer and of how it pays. No
+    call that may charge is begun after `sent_until`. Where the payer pays on a hosted
+    page, `page` is the processor's id of that, empty while it is not known.
     """
 
     key: UUID
@@ -53,11 +59,16 @@ class Charge:
     asked: int = 0
     customer: str = ""
     method: str = ""
+    sent_until: datetime | None = None
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """An amount of a payment (the processor's id of it) to give back, once per key."""
+    """An amount of a payment (the processor's id of it) to give back, once per key.
+
+    No call that may give it back is begun after `sent_until`.
+    """
 
     key: UUID
     payment: str
@@ -65,6 +76,7 @@ class RefundRequest:
     currency: str
     requested_at: datetime
     asked: int = 0
+    sent_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +132,19 @@ class DisputeTold:
 
 @dataclass(frozen=True, slots=True)
 class MethodTold:
-    """A method that a payer (by code) saved at the processor, or that is gone there."""
+    """A method that a payer (by code) saved at the processor, or that is gone there.
+
+    `at` is when it was saved there; without, now. `changed`: one that is not known
+    here is nothing new.
+    """
 
     payer: str
     customer: str
     reference: str
     label: str
     gone: bool = False
+    changed: bool = False
+    at: datetime | None = None
 
 
 Fact = ChargeTold | RefundTold | DisputeTold | MethodTold
@@ -144,6 +162,42 @@ class Moved:
     amount: Decimal
     currency: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRequest:
+    """A payer to be known at the processor, once per key.
+
+    `sent_at` is when that was asked for before: then it may be known already.
+    """
+
+    key: UUID
+    payer: str
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A page of the processor, once per key: to save a method, or to pay a `charge`.
+
+    Under a key everything else is the same for ever.
+    """
+
+    key: UUID
+    payer: str
+    customer: str
+    currency: str
+    return_url: str
+    expires_at: datetime
+    charge: Charge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where the payer goes, and the processor's id of it."""
+
+    url: str
+    reference: str
 
 
 class Charger(Protocol):
@@ -169,6 +223,22 @@ class Processor(Charger, Protocol):
 
         Raises DoesNotFit, Unreachable.
         """
+
+
+class Hoster(Protocol):
+    """A processor with pages, on which payers save a method or pay an invoice.
+
+    All raise Unreachable, and the first two NotDone.
+    """
+
+    def open_customer(self, request: CustomerRequest) -> str:
+        """The processor's id of a payer; one per key, however often it is called."""
+
+    def open_page(self, request: PageRequest) -> Page:
+        """One page per key, however often it is called."""
+
+    def close_page(self, reference: str) -> Outcome:
+        """See to it that nobody pays on a page any more; what became of its charge."""
 
 
 class Refunder(Protocol):

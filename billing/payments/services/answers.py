@@ -18,12 +18,14 @@ from billing.payments.processors.port import (
     DisputeTold,
     DoesNotFit,
     Fact,
+    MethodTold,
     NotSigned,
     RefundTold,
     Unreachable,
 )
 from billing.payments.services.connecting import Connect, connect
 from billing.payments.services.disputing import take_dispute
+from billing.payments.services.methods import take_told_method
 from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.returning import take_refund_told
 from seats.errors import Refusal
@@ -163,6 +165,8 @@ def _take(event: ProcessorEvent, fact: Fact, now: datetime) -> None:
             take_refund_told(processor=event.processor, told=fact, now=now)
         case DisputeTold():
             take_dispute(processor=event.processor, told=fact, now=now)
+        case MethodTold():
+            take_told_method(processor=event.processor, told=fact, now=now)
         case _:
             raise DoesNotFit("Nothing is done with it here.")
 

@@ -38,6 +38,9 @@ class Calls(Records[A], Protocol[A]):
     def pointless(self, attempts: Sequence[A]) -> Mapping[int, str]:
         """Which of those that were never sent are not to be, by id, and why."""
 
+    def may_send(self, attempt: A) -> bool:
+        """Whether it may be sent, and not only asked about."""
+
     def look_up(self, processor: Any, attempt: A, at: datetime) -> Outcome | None:
         """Ask a processor what became of it."""
 
@@ -123,6 +126,13 @@ def record_outcome(*, call: Call[A], outcome: Outcome, now: datetime) -> None:
         _keep_open(call, refusal, now)
 
 
+def sent_until(attempt: Attempt) -> datetime:
+    """After this no call is begun that may move money."""
+    first = attempt.first_sent_at or attempt.requested_at
+    chosen = settings.CHARGES
+    return first + chosen["RESEND_WITHIN"] + chosen["LEASE"]  # type: ignore[no-any-return]
+
+
 def _claim(of: Calls[A], attempt: A, now: datetime) -> Call[A]:
     """Count a call of a locked attempt."""
     asks = attempt.state != "created"
@@ -132,7 +142,7 @@ def _claim(of: Calls[A], attempt: A, now: datetime) -> Call[A]:
         attempt.error = "crashed: the call ended without a result" if asks else ""
     first = attempt.first_sent_at or now
     window = settings.CHARGES["RESEND_WITHIN"]
-    sends = attempt.state != "pending" and now < first + window
+    sends = attempt.state != "pending" and now < first + window and of.may_send(attempt)
     attempt.first_sent_at = first
     attempt.lookups += asks
     attempt.sends += sends

@@ -6,9 +6,10 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from billing.invoicing.models import Document
+from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import Charge, Charger, Outcome
-from billing.payments.services.calling import Clock, Connect, call_due
+from billing.payments.services.calling import Clock, Connect, call_due, sent_until
 from billing.payments.services.connecting import connect
 from billing.payments.services.outcomes import ChargeRecords
 
@@ -19,7 +20,7 @@ class ChargeCalls(ChargeRecords):
     """How processors are asked to charge."""
 
     def due(self) -> QuerySet[PaymentAttempt]:
-        return self.rows().select_related("method")
+        return self.rows().select_related("method", "page")
 
     def pointless(self, attempts: Sequence[PaymentAttempt]) -> Mapping[int, str]:
         return {
@@ -28,15 +29,19 @@ class ChargeCalls(ChargeRecords):
             if attempt.invoice.status not in OWED
         }
 
+    def may_send(self, attempt: PaymentAttempt) -> bool:
+        """A page is opened only for somebody who waits for it."""
+        return page_of(attempt) is None
+
     def look_up(
         self, processor: Charger, attempt: PaymentAttempt, at: datetime
     ) -> Outcome | None:
-        return processor.look_up(_charge_of(attempt), at=at)
+        return processor.look_up(charge_of(attempt), at=at)
 
     def send(
         self, processor: Charger, attempt: PaymentAttempt, at: datetime
     ) -> Outcome:
-        return processor.charge(_charge_of(attempt), at=at)
+        return processor.charge(charge_of(attempt), at=at)
 
 
 CHARGES = ChargeCalls()
@@ -50,8 +55,10 @@ def charge_due(*, clock: Clock, connect: Connect = connect) -> int:
     return call_due(CHARGES, clock=clock, connect=connect)
 
 
-def _charge_of(attempt: PaymentAttempt) -> Charge:
-    method = attempt.method
+def charge_of(attempt: PaymentAttempt) -> Charge:
+    """An attempt as processors are told of it; what goes with it must be at hand."""
+    method, page = attempt.method, page_of(attempt)
+    customer = method.customer if method else page.customer if page else ""
     return Charge(
         key=attempt.public_id,
         amount=attempt.amount,
@@ -60,6 +67,13 @@ def _charge_of(attempt: PaymentAttempt) -> Charge:
         invoice=attempt.invoice.label,
         requested_at=attempt.requested_at,
         asked=attempt.lookups,
-        customer=method.customer if method else "",
+        customer=customer,
         method=method.reference if method else "",
+        sent_until=page.sent_until if page else sent_until(attempt),
+        page=page.reference if page else None,
     )
+
+
+def page_of(attempt: PaymentAttempt) -> HostedPage | None:
+    """The page that an attempt is paid on, if there is one."""
+    return getattr(attempt, "page", None)

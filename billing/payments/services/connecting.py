@@ -1,33 +1,62 @@
 """From a row to the processor behind it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.conf import settings
 
 from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import Processor
+from billing.payments.processors.port import Hoster, Processor
 from billing.payments.processors.secrets import Secrets
+from billing.payments.processors.stripe.processor import (
+    StripeProcessor,
+    stripe_processor,
+)
 from billing.payments.processors.webhook import WebhookProcessor
 from billing.webhooks.endpoints import rules
 from billing.webhooks.sending import Limits
 from billing.webhooks.signing import unseal
+from seats.errors import Refusal
 
 Connect = Callable[[PaymentProcessor], Processor]
+ConnectHoster = Callable[[PaymentProcessor], Hoster]
+Kind = PaymentProcessor.Kind
+LARGEST_LIST = 32 * 1024 * 1024  # bytes; a hundred objects have far less
+
+
+class NoPages(Refusal):
+    code = "no_pages"
 
 
 def connect(processor: PaymentProcessor) -> Processor:
     """The processor behind a row. Raises cryptography.fernet.InvalidToken."""
-    chosen = settings.WEBHOOKS
-    limits = Limits(
-        seconds=chosen["TIMEOUT"].total_seconds(),
-        rules=rules(),
-        ca_file=chosen["CA_FILE"],
-    )
+    if processor.kind == Kind.STRIPE:
+        return connect_stripe(processor)
     return WebhookProcessor(
         processor.url,
         secrets_of(processor, "sending"),
         secrets_of(processor, "receiving"),
-        limits,
+        _limits(),
+    )
+
+
+def connect_hoster(processor: PaymentProcessor) -> Hoster:
+    """The processor behind a row, if it has pages.
+
+    Raises NoPages, cryptography.fernet.InvalidToken.
+    """
+    if processor.kind != Kind.STRIPE:
+        raise NoPages("This processor has no pages.", field="processor")
+    return connect_stripe(processor)
+
+
+def connect_stripe(processor: PaymentProcessor) -> StripeProcessor:
+    """The account behind a row. Raises cryptography.fernet.InvalidToken."""
+    return stripe_processor(
+        processor.url,
+        secrets_of(processor, "sending").current,
+        secrets_of(processor, "receiving"),
+        replace(_limits(), read_most=LARGEST_LIST),
     )
 
 
@@ -45,4 +74,13 @@ def secrets_of(processor: PaymentProcessor, which: str) -> Secrets:
         current,
         unseal(before, chosen["SECRETS_KEYS"]),
         processor.rotated_at + chosen["SECRET_OVERLAP"],
+    )
+
+
+def _limits() -> Limits:
+    chosen = settings.WEBHOOKS
+    return Limits(
+        seconds=chosen["TIMEOUT"].total_seconds(),
+        rules=rules(),
+        ca_file=chosen["CA_FILE"],
     )

@@ -3,9 +3,12 @@
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from billing.invoicing.services.issuing import lock_accounts
+from billing.payments.hosting import ProcessorCustomer
 from billing.payments.models import PaymentMethod, PaymentProcessor
+from billing.payments.processors.port import DoesNotFit, MethodTold
 from billing.payments.signals import method_saved
 from billing.webhooks.services import NewEvent, publish
 from seats.errors import Refusal
@@ -33,10 +36,12 @@ def save_method(
     customer: str = "",
     reference: str = "",
     label: str = "",
+    at: datetime | None = None,
 ) -> PaymentMethod:
     """From now on the payer is charged through this, and through nothing else.
 
-    The one that is current already is given back. Raises MethodNeedsReference where
+    The one that is current already is given back. `at` is when the payer saved it, if
+    that was before. Raises MethodNeedsReference where
     the processor does not know payers by their code, MethodTaken where another payer
     has it.
     """
@@ -56,7 +61,7 @@ def save_method(
             reference=reference,
             label=label[:100],
             actor=actor,
-            saved_at=now,
+            saved_at=at or now,
         )
         _insert(method)
         publish([_event(method, "payment_method.saved", actor)], now=now)
@@ -73,6 +78,41 @@ def remove_method(*, method: PaymentMethod, actor: str, now: datetime) -> None:
             _remove(method, actor, now)
 
 
+def take_told_method(
+    *, processor: PaymentProcessor, told: MethodTold, now: datetime
+) -> None:
+    """A method that a payer saved on a page, that changed there, or that is gone.
+
+    In any order: the one saved last is current, and what was taken away stays so. Raises
+    DoesNotFit for a payer that is not known, or is another customer; MethodTaken.
+    """
+    payer = _payer_of(processor, told)
+    with transaction.atomic():
+        lock_accounts([payer.pk])
+        rows = PaymentMethod.objects.filter(payer=payer).select_related(
+            "payer", "processor"
+        )
+        known = rows.filter(processor=processor, reference=told.reference).first()
+        actor = f"processor {processor.code}"
+        if known:
+            if told.gone and known.removed_at is None:
+                _remove(known, actor, now)
+            elif known.removed_at is None:
+                known.label = told.label[:100]
+                known.save(update_fields=["label"])
+        elif not (told.gone or told.changed or _is_older(told, rows)):
+            save_method(
+                payer=payer,
+                processor=processor,
+                actor=actor,
+                now=now,
+                customer=told.customer,
+                reference=told.reference,
+                label=told.label,
+                at=told.at,
+            )
+
+
 def method_of(payer_id: int) -> PaymentMethod:
     """What a payer is charged through. Raises NoMethod."""
     rows = PaymentMethod.objects.filter(payer=payer_id, removed_at=None)
@@ -80,6 +120,21 @@ def method_of(payer_id: int) -> PaymentMethod:
     if method is None:
         raise NoMethod("The payer has no payment method.", field="invoice")
     return method
+
+
+def _payer_of(processor: PaymentProcessor, told: MethodTold) -> Agency:
+    payer = Agency.objects.filter(code=told.payer).first()
+    if payer is None:
+        raise DoesNotFit("There is no such payer.")
+    customers = ProcessorCustomer.objects.filter(processor=processor, payer=payer)
+    if customers.exclude(reference__in=["", told.customer]).exists():
+        raise DoesNotFit("The payer is another customer there.")
+    return payer
+
+
+def _is_older(told: MethodTold, rows: QuerySet[PaymentMethod]) -> bool:
+    """Whether the payer has chosen another one since."""
+    return told.at is not None and rows.filter(saved_at__gt=told.at).exists()
 
 
 def _insert(method: PaymentMethod) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
@@ -12,11 +12,7 @@ from billing.money import plain
 from billing.payments.models import PaymentAttempt, PaymentMethod, PaymentProcessor
 from billing.payments.queries.positions import Owed, owed_on
 from billing.payments.services.methods import NoMethod, method_of
-from billing.payments.services.receiving import MANUAL
-from billing.webhooks.addresses import NotAllowed, check_url
-from billing.webhooks.endpoints import BadUrl, rules
 from billing.webhooks.services import NewEvent, publish
-from billing.webhooks.signing import new_secret, seal
 from seats.errors import Refusal
 
 AUTOPAY = "autopay"  # who charges what is issued
@@ -29,41 +25,6 @@ class ChargeUnderWay(Refusal):
 
 class NothingToCharge(Refusal):
     code = "nothing_to_charge"
-
-
-class ProcessorKnown(Refusal):
-    code = "processor_known"
-
-
-def add_processor(
-    *, code: str, url: str, actor: str, now: datetime
-) -> tuple[PaymentProcessor, str, str]:
-    """A new processor, and two secrets, told this once.
-
-    The first signs what we tell it, the second what it answers. Raises BadUrl,
-    ProcessorKnown.
-    """
-    try:
-        check_url(url, rules())
-    except NotAllowed as error:
-        raise BadUrl(str(error), field="url") from error
-    if code == MANUAL:
-        raise ProcessorKnown("That is what people record.", field="code")
-    sending, receiving = new_secret(), new_secret()
-    keys = settings.WEBHOOKS["SECRETS_KEYS"]
-    try:
-        with transaction.atomic():
-            processor = PaymentProcessor.objects.create(
-                code=code,
-                url=url,
-                sealed_sending=seal(sending, keys),
-                sealed_receiving=seal(receiving, keys),
-                added_by=actor,
-                added_at=now,
-            )
-    except IntegrityError as error:
-        raise ProcessorKnown(f"{code} is known.", field="code") from error
-    return processor, sending, receiving
 
 
 def request_charge(
@@ -80,19 +41,24 @@ def request_charge(
     """
     with transaction.atomic():
         lock_accounts([invoice.payer_id])
-        owed = owed_on([invoice.pk])
-        if not owed:
-            raise NothingToCharge(f"Nothing is owed on {invoice}.", field="invoice")
-        if PaymentAttempt.objects.filter(
-            invoice=invoice, state__in=PaymentAttempt.OPEN
-        ).exists():
-            raise ChargeUnderWay(
-                f"A charge of {invoice} is under way.", field="invoice"
-            )
-        attempt = _attempt(owed[invoice.pk], actor, now)
+        attempt = new_attempt(what_to_charge(invoice), actor, now)
         attempt.method = _method_for(invoice, processor)
         attempt.processor = processor or attempt.method.processor  # type: ignore[union-attr]
-        return _begin([attempt], now)[0]
+        return begin_attempts([attempt], now)[0]
+
+
+def what_to_charge(invoice: Document) -> Owed:
+    """What is owed on an invoice of a locked payer.
+
+    Raises NothingToCharge, and ChargeUnderWay while an attempt is open.
+    """
+    owed = owed_on([invoice.pk])
+    if not owed:
+        raise NothingToCharge(f"Nothing is owed on {invoice}.", field="invoice")
+    attempts = PaymentAttempt.objects.filter(invoice=invoice)
+    if attempts.filter(state__in=PaymentAttempt.OPEN).exists():
+        raise ChargeUnderWay(f"A charge of {invoice} is under way.", field="invoice")
+    return owed[invoice.pk]
 
 
 def charge_issued(
@@ -109,11 +75,35 @@ def charge_issued(
     attempts = []
     for owed in owed_on(document_ids).values():
         if owed.document.payer_id in methods and owed.document.status == OPEN:
-            attempt = _attempt(owed, AUTOPAY, now)
+            attempt = new_attempt(owed, AUTOPAY, now)
             attempt.method = methods[owed.document.payer_id]
             attempt.processor = attempt.method.processor
             attempts.append(attempt)
-    _begin(attempts, now)
+    begin_attempts(attempts, now)
+
+
+def new_attempt(owed: Owed, actor: str, now: datetime) -> PaymentAttempt:
+    """One over what is owed, to be begun once it has a processor."""
+    return PaymentAttempt(
+        invoice=owed.document,
+        amount=owed.amount,
+        currency=owed.document.currency,
+        actor=actor,
+        requested_at=now,
+        changed_at=now,
+        due_at=now,
+    )
+
+
+def begin_attempts(
+    attempts: Sequence[PaymentAttempt], now: datetime
+) -> list[PaymentAttempt]:
+    """Store and announce them; as they are stored, with their ids."""
+    made = PaymentAttempt.objects.bulk_create(attempts)
+    rows = PaymentAttempt.objects.filter(pk__in=[one.pk for one in made])
+    stored = list(rows.select_related("invoice", "processor").order_by("pk"))
+    publish([attempt_event(one, "payment.attempted") for one in stored], now=now)
+    return stored
 
 
 def attempt_event(attempt: PaymentAttempt, kind: str, **more: str) -> NewEvent:
@@ -144,24 +134,3 @@ def _method_for(
     if method is None and processor.kind != PaymentProcessor.Kind.WEBHOOK:
         raise NoMethod("The payer has no method there.", field="processor")
     return method
-
-
-def _attempt(owed: Owed, actor: str, now: datetime) -> PaymentAttempt:
-    return PaymentAttempt(
-        invoice=owed.document,
-        amount=owed.amount,
-        currency=owed.document.currency,
-        actor=actor,
-        requested_at=now,
-        changed_at=now,
-        due_at=now,
-    )
-
-
-def _begin(attempts: Sequence[PaymentAttempt], now: datetime) -> list[PaymentAttempt]:
-    """Store and announce them; as they are stored, with their ids."""
-    made = PaymentAttempt.objects.bulk_create(attempts)
-    rows = PaymentAttempt.objects.filter(pk__in=[one.pk for one in made])
-    stored = list(rows.select_related("invoice", "processor").order_by("pk"))
-    publish([attempt_event(one, "payment.attempted") for one in stored], now=now)
-    return stored

@@ -20,7 +20,7 @@ from billing.payments.processors.port import (
 )
 from billing.payments.queries.returnable import left_of
 from billing.payments.returns import RefundAttempt
-from billing.payments.services.calling import Clock, Connect, call_due
+from billing.payments.services.calling import Clock, Connect, call_due, sent_until
 from billing.payments.services.connecting import connect
 from billing.payments.services.receiving import MANUAL, check_amount, check_reference
 from billing.payments.services.recording import record
@@ -62,6 +62,9 @@ class RefundCalls:
             for attempt in attempts
             if attempt.amount > left[attempt.payment_id].there
         }
+
+    def may_send(self, attempt: RefundAttempt) -> bool:
+        return True
 
     def look_up(
         self, processor: Refunder, attempt: RefundAttempt, at: datetime
@@ -256,6 +259,7 @@ def _request_of(attempt: RefundAttempt) -> RefundRequest:
         currency=attempt.currency,
         requested_at=attempt.requested_at,
         asked=attempt.lookups,
+        sent_until=sent_until(attempt),
     )
 
 

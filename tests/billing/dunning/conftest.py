@@ -15,7 +15,7 @@ from billing.payments.models import PaymentAttempt, PaymentMethod
 from billing.payments.services.charging import charge_due
 from billing.payments.services.methods import save_method
 from billing.payments.services.receiving import receive_payment
-from billing.payments.services.requesting import add_processor
+from billing.payments.services.registering import add_processor
 from billing.webhooks.models import OutboxEvent
 from seats.keys.models import ApiKey
 from seats.keys.services import create_key

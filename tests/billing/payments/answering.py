@@ -55,3 +55,13 @@ def post(
         content_type="application/json",
         headers=headers,
     )
+
+
+def post_signed(client: Client, body: bytes, header: str | None) -> Any:
+    """An event of Stripe, at our door for it."""
+    return client.post(
+        "/api/v1/processors/stripe/webhook",
+        body,
+        content_type="application/json",
+        headers={} if header is None else {"Stripe-Signature": header},
+    )

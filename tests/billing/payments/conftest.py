@@ -1,11 +1,22 @@
-"""Payers with invoices."""
+"""Payers with invoices, and processors that charge them."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
+from billing.payments.services.answers import work_off_events
+from billing.payments.services.charging import charge_due
+from billing.payments.services.connecting import connect_stripe
+from billing.payments.services.methods import save_method
+from billing.payments.services.pages import open_payment_page
 from billing.payments.services.receiving import receive_payment
-from billing.payments.services.requesting import add_processor, request_charge
+from billing.payments.services.registering import add_processor
+from billing.payments.services.requesting import request_charge
+from tests.billing.payments.answering import post_signed
+from tests.billing.payments.paging import ASKED
+from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import (
     APRIL_2,
@@ -75,3 +86,84 @@ def other(db):
     return add_processor(
         code="other", url="https://other.example.com", actor="test", now=APRIL_2
     )[0]
+
+
+@pytest.fixture
+def loopback(settings):
+    """Processors of this machine are allowed, and not waited for long."""
+    settings.WEBHOOKS = {
+        **settings.WEBHOOKS,
+        "ALLOW_LOOPBACK": True,
+        "TIMEOUT": timedelta(seconds=1.5),
+    }
+
+
+@pytest.fixture
+def stripe(clock, loopback):
+    """Their API, on this machine."""
+    with fake_stripe(clock) as fake:
+        yield fake
+
+
+@pytest.fixture
+def at_stripe(db, stripe):
+    """The processor that is our account there."""
+    return add_processor(
+        code="stripe", url=stripe.url, kind="stripe", key=KEY, endpoint_secret=SECRET,
+        actor="test", now=APRIL_2,
+    )[0]  # fmt: skip
+
+
+@pytest.fixture
+def account(at_stripe):
+    """What is behind that processor, by their own library."""
+    return connect_stripe(at_stripe)
+
+
+@pytest.fixture
+def customer(stripe):
+    return stripe.account.create_customer({"metadata": {"payer": "SUNRISE"}})["id"]
+
+
+@pytest.fixture
+def save_card(stripe, at_stripe, payer, customer, clock):
+    """A card of the payer; the second word of its id says how its bank behaves."""
+
+    def save(reference="pm_visa"):
+        stripe.account.method(reference, customer)
+        return save_method(
+            payer=payer, processor=at_stripe, actor="test", now=clock(),
+            customer=customer, reference=reference, label="visa 4242",
+        )  # fmt: skip
+
+    return save
+
+
+@pytest.fixture
+def open_page(invoice, at_stripe, clock):
+    """Open, or get, the page of the invoice of 100.00."""
+    return lambda: open_payment_page(invoice=invoice, asked=ASKED, clock=clock)
+
+
+@pytest.fixture
+def tell(client, stripe, clock):
+    """Post every event there is, and take them in."""
+
+    def telling():
+        for event in stripe.account.events:
+            signed = stripe.signed(event, timezone.now())
+            assert post_signed(client, *signed).status_code == 204
+        work_off_events(now=clock.forward(minutes=1))
+
+    return telling
+
+
+@pytest.fixture
+def ask(clock):
+    """What became of everything, asked at the next time that is due."""
+
+    def asking(**told):
+        clock.forward(**(told or {"minutes": 6}))
+        charge_due(clock=clock)
+
+    return asking

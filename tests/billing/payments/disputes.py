@@ -6,7 +6,7 @@ from typing import Literal
 from billing.payments.processors.port import DisputeTold
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import receive_payment
-from billing.payments.services.requesting import add_processor
+from billing.payments.services.registering import add_processor
 from seats.models import Agency
 from tests.build import MAY_2
 

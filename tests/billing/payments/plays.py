@@ -15,7 +15,7 @@ from billing.payments.services.calling import (
     make_call,
     record_outcome,
 )
-from billing.payments.services.requesting import add_processor
+from billing.payments.services.registering import add_processor
 from tests.billing.payments.answering import post, signed
 from tests.billing.payments.processors import FakeProcessor, seeded
 from tests.billing.webhooks.conftest import Clock

@@ -14,12 +14,8 @@ from billing.payments.services.charging import CHARGES, charge_due
 from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.recording import Contradiction
-from billing.payments.services.requesting import (
-    ChargeUnderWay,
-    NothingToCharge,
-    ProcessorKnown,
-    add_processor,
-)
+from billing.payments.services.registering import ProcessorKnown, add_processor
+from billing.payments.services.requesting import ChargeUnderWay, NothingToCharge
 from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxEvent
 from tests.billing.payments.processors import FakeProcessor

@@ -19,7 +19,7 @@ from billing.payments.returns import Dispute
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
-from billing.payments.services.requesting import add_processor
+from billing.payments.services.registering import add_processor
 from billing.payments.verification import verify_everything
 from seats.errors import Refusal
 from seats.models import Agency

@@ -13,7 +13,7 @@ from billing.payments.returns import Dispute, RefundAttempt
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import PaymentDiffers, receive_payment
 from billing.payments.services.refunding import MoreThanCaptured, refund_payment
-from billing.payments.services.requesting import add_processor
+from billing.payments.services.registering import add_processor
 from billing.payments.services.returning import request_refund
 from billing.payments.verification import verify_everything
 from tests.build import (

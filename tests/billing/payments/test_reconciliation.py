@@ -15,7 +15,7 @@ from billing.payments.reconciliation import NoListing, reconcile_day, reconcile_
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
-from billing.payments.services.requesting import add_processor
+from billing.payments.services.registering import add_processor
 from billing.webhooks.models import OutboxEvent
 from tests.billing.payments.processors import FakeProcessor
 from tests.build import APRIL_2, make_agency

@@ -12,7 +12,8 @@ from billing.payments.processors.port import Charge, RefundRequest
 from billing.payments.processors.secrets import Secrets
 from billing.payments.processors.webhook import WebhookProcessor
 from billing.payments.services.charging import charge_due
-from billing.payments.services.requesting import add_processor, request_charge
+from billing.payments.services.registering import add_processor
+from billing.payments.services.requesting import request_charge
 from billing.webhooks.addresses import Rules
 from billing.webhooks.sending import Limits
 from billing.webhooks.signing import new_secret

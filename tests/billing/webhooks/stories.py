@@ -21,13 +21,13 @@ from billing.metering.models import ArchivedMonth
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import DisputeTold, Outcome
 from billing.payments.reconciliation import reconcile_due
-from billing.payments.services.changing import change_processor
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
-from billing.payments.services.requesting import add_processor, request_charge
+from billing.payments.services.registering import add_processor, change_processor
+from billing.payments.services.requesting import request_charge
 from billing.payments.services.returning import request_refund, take_refund_outcome
 from billing.pricing.models import Meter
 from billing.webhooks.services import PLATFORM, NewEvent, publish

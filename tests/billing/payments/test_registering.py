@@ -7,16 +7,16 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from billing.payments.models import PaymentProcessor, ProcessorEvent
-from billing.payments.services.changing import (
+from billing.payments.services.charging import charge_due
+from billing.payments.services.connecting import secrets_of
+from billing.payments.services.registering import (
     NothingToChange,
     SecretsAreOurs,
     SecretsAreTheirs,
+    add_processor,
     change_processor,
     rotate_secrets,
 )
-from billing.payments.services.charging import charge_due
-from billing.payments.services.connecting import secrets_of
-from billing.payments.services.requesting import add_processor
 from billing.webhooks.endpoints import BadUrl
 from billing.webhooks.models import OutboxEvent
 from billing.webhooks.signing import signed_headers

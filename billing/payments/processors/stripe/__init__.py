@@ -1,0 +1,1 @@
+"""Stripe: payers' cards are charged there, and saved on its pages. Pure."""

@@ -1,0 +1,320 @@
+"""Opening pages of processors: rows first, then the call, then what came of it.
+
+A page on which an invoice is paid is an attempt: it holds the invoice while it is open.
+Without an answer nobody has its URL; the same key opens the same page again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography.fernet import InvalidToken
+from django.conf import settings
+from django.db import transaction
+
+from billing.invoicing.models import Document
+from billing.invoicing.services.issuing import lock_accounts
+from billing.payments.hosting import HostedPage, ProcessorCustomer
+from billing.payments.models import PaymentAttempt, PaymentProcessor
+from billing.payments.processors.port import (
+    CustomerRequest,
+    Hoster,
+    NotDone,
+    Outcome,
+    PageRequest,
+    Unreachable,
+)
+from billing.payments.processors.port import Page as Opened
+from billing.payments.services.calling import Call, Clock, record_outcome
+from billing.payments.services.charging import CHARGES, charge_of
+from billing.payments.services.connecting import (
+    ConnectHoster,
+    NoPages,
+    connect_hoster,
+)
+from billing.payments.services.outcomes import take_outcome
+from billing.payments.services.requesting import (
+    ChargeUnderWay,
+    begin_attempts,
+    new_attempt,
+    what_to_charge,
+)
+from billing.webhooks.addresses import NotAllowed, check_url
+from billing.webhooks.endpoints import rules
+from seats.errors import Refusal
+from seats.models import Agency
+
+Kind = HostedPage.Kind
+State = PaymentAttempt.State
+LAST_HOUR = timedelta(hours=1)  # they refuse pages that are open less than half of one
+
+
+class BadReturnUrl(Refusal):
+    code = "bad_return_url"
+
+
+class PageNotOpened(Refusal):
+    code = "page_not_opened"
+
+
+class ProcessorUnreachable(Refusal):
+    code = "processor_unreachable"
+    status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who wants a page, where the payer goes afterwards, and by which processor."""
+
+    actor: str
+    return_url: str = ""
+    processor: PaymentProcessor | None = None
+
+
+def open_setup_page(
+    *,
+    payer: Agency,
+    asked: Asked,
+    clock: Clock,
+    connect: ConnectHoster = connect_hoster,
+) -> HostedPage:
+    """A page on which a payer saves a method; each time another one.
+
+    Raises BadReturnUrl, NoPages, PageNotOpened, ProcessorUnreachable.
+    """
+    processor, return_url, host = _prepared(asked, connect)
+    customer = _customer_of(payer, processor, host, clock)
+    now = clock()
+    page = HostedPage.objects.create(
+        kind=Kind.SETUP,
+        payer=payer,
+        processor=processor,
+        actor=asked.actor,
+        customer=customer,
+        return_url=return_url,
+        **_times(now),
+    )
+    page.refresh_from_db()
+    try:
+        opened = host.open_page(_request(page))
+    except NotDone as error:
+        raise PageNotOpened(str(error)) from error
+    except Unreachable as error:
+        raise ProcessorUnreachable(str(error)) from error
+    _keep(page, opened)
+    return page
+
+
+def open_payment_page(
+    *,
+    invoice: Document,
+    asked: Asked,
+    clock: Clock,
+    connect: ConnectHoster = connect_hoster,
+) -> HostedPage:
+    """A page on which all that is owed on an invoice is paid; the one that is open.
+
+    Raises BadReturnUrl, NoPages, NothingToCharge, PageNotOpened, ProcessorUnreachable,
+    and ChargeUnderWay while something else may charge it.
+    """
+    processor, return_url, host = _prepared(asked, connect)
+    customer = _customer_of(invoice.payer, processor, host, clock)
+    now = clock()
+    with transaction.atomic(durable=True):
+        lock_accounts([invoice.payer_id])
+        page = _open_one(invoice, now)
+        if page is None:
+            page = _begin(invoice, processor, asked.actor, now, customer, return_url)
+        if page.url:
+            return page
+        call = _claim(page, now)
+    if page.processor_id != processor.pk:
+        host = _connected(page.processor, connect)
+    return _opened(page, call, host, clock)
+
+
+def close_payment_page(
+    *, page: HostedPage, clock: Clock, connect: ConnectHoster = connect_hoster
+) -> PaymentAttempt:
+    """See to it that nobody pays on a page any more, and take in what became of it.
+
+    Its attempt has failed only if the processor says that the page is over. Again is
+    harmless. Raises ChargeUnderWay while it is not known whether the page is there,
+    ProcessorUnreachable.
+    """
+    attempt = page.attempt
+    assert attempt  # of a page that is paid on
+    if attempt.state not in PaymentAttempt.OPEN:
+        return attempt
+    if not page.reference:
+        raise ChargeUnderWay("It is not known yet whether the page is there.")
+    host = _connected(page.processor, connect)
+    try:
+        outcome = host.close_page(page.reference)
+    except Unreachable as error:
+        raise ProcessorUnreachable(str(error)) from error
+    return take_outcome(attempt=attempt, outcome=outcome, now=clock())
+
+
+def _prepared(
+    asked: Asked, connect: ConnectHoster
+) -> tuple[PaymentProcessor, str, Hoster]:
+    """The processor, the URL to return to, and what is behind the processor."""
+    processor = asked.processor or _only_one()
+    return_url = asked.return_url or settings.CHARGES["RETURN_URL"]
+    try:
+        check_url(return_url, rules())
+    except NotAllowed as error:
+        raise BadReturnUrl(str(error), field="return_url") from error
+    return processor, return_url, _connected(processor, connect)
+
+
+def _only_one() -> PaymentProcessor:
+    found = PaymentProcessor.objects.filter(kind=PaymentProcessor.Kind.STRIPE)[:2]
+    if len(found) != 1:
+        said = "Name a processor." if found else "No processor has pages."
+        raise NoPages(said, field="processor")
+    return found[0]
+
+
+def _connected(processor: PaymentProcessor, connect: ConnectHoster) -> Hoster:
+    try:
+        return connect(processor)
+    except InvalidToken as error:
+        said = "Its secret cannot be read with our keys."
+        raise PageNotOpened(said, field="processor") from error
+
+
+def _customer_of(
+    payer: Agency, processor: PaymentProcessor, host: Hoster, clock: Clock
+) -> str:
+    """The payer as the processor knows it, made there if need be, once."""
+    with transaction.atomic(durable=True):
+        rows = ProcessorCustomer.objects.filter(payer=payer, processor=processor)
+        rows.get_or_create(defaults={"payer": payer, "processor": processor})
+        known = rows.get()
+        rows.filter(sent_at=None).update(sent_at=clock())
+    if known.reference:
+        return known.reference
+    request = CustomerRequest(known.key, payer.code, known.sent_at)
+    try:
+        reference = host.open_customer(request)
+    except NotDone as error:
+        raise PageNotOpened(str(error)) from error
+    except Unreachable as error:
+        raise ProcessorUnreachable(str(error)) from error
+    rows.filter(reference="").update(reference=reference)
+    return rows.get().reference
+
+
+def _open_one(invoice: Document, now: datetime) -> HostedPage | None:
+    """The page of the attempt that is open, to be given out or opened once more.
+
+    Raises ChargeUnderWay where another call is at it, or nobody may begin one.
+    """
+    attempts = PaymentAttempt.objects.select_for_update(of=("self",), no_key=True)
+    attempt = attempts.filter(invoice=invoice, state__in=PaymentAttempt.OPEN).first()
+    if attempt is None:
+        return None
+    pages = HostedPage.objects.select_related(
+        "processor", "payer", "attempt__invoice__payer", "attempt__processor"
+    )
+    page = pages.filter(attempt=attempt).first()
+    at_work = attempt.state == State.SENT and now < attempt.due_at
+    over = page is not None and now >= page.expires_at - (not page.url) * LAST_HOUR
+    if page is None or at_work or over:
+        raise ChargeUnderWay(f"A charge of {invoice} is under way.", field="invoice")
+    return page
+
+
+def _begin(
+    invoice: Document,
+    processor: PaymentProcessor,
+    actor: str,
+    now: datetime,
+    customer: str,
+    return_url: str,
+) -> HostedPage:
+    attempt = new_attempt(what_to_charge(invoice), actor, now)
+    attempt.processor = processor
+    begun = begin_attempts([attempt], now)[0]
+    begun.invoice = invoice
+    page = HostedPage.objects.create(
+        kind=Kind.PAYMENT,
+        payer=invoice.payer,
+        processor=processor,
+        attempt=begun,
+        actor=actor,
+        customer=customer,
+        return_url=return_url,
+        **_times(now),
+    )
+    page.refresh_from_db(fields=["public_id"])
+    return page
+
+
+def _claim(page: HostedPage, now: datetime) -> Call[PaymentAttempt]:
+    """Count a call that opens a page, before it is made."""
+    attempt = page.attempt
+    assert attempt
+    asks = attempt.state != State.CREATED
+    if attempt.state in {State.CREATED, State.SENT}:
+        attempt.state = State.UNKNOWN if asks else State.SENT
+        attempt.changed_at = now
+    attempt.first_sent_at = attempt.first_sent_at or now
+    attempt.sends += 1
+    attempt.due_at = page.sent_until = now + settings.CHARGES["LEASE"]
+    attempt.save(
+        update_fields=["state", "changed_at", "first_sent_at", "sends", "due_at"]
+    )
+    page.save(update_fields=["sent_until"])
+    return Call(CHARGES, attempt, asks, sends=True)
+
+
+def _opened(
+    page: HostedPage, call: Call[PaymentAttempt], host: Hoster, clock: Clock
+) -> HostedPage:
+    try:
+        if clock() >= page.sent_until:
+            raise Unreachable("ours: it took longer than its lease")
+        opened = host.open_page(_request(page))
+    except NotDone as error:
+        # A refusal proves nothing about the calls before it.
+        kind = "unknown" if call.asks else "failed"
+        outcome = Outcome(kind, reason=str(error))  # type: ignore[arg-type]
+        record_outcome(call=call, outcome=outcome, now=clock())
+        raise PageNotOpened(str(error)) from error
+    except Unreachable as error:
+        outcome = Outcome("unknown", reason=str(error))
+        record_outcome(call=call, outcome=outcome, now=clock())
+        raise ProcessorUnreachable(str(error)) from error
+    _keep(page, opened)
+    outcome = Outcome("pending", reason="the page is open")
+    record_outcome(call=call, outcome=outcome, now=clock())
+    return page
+
+
+def _request(page: HostedPage) -> PageRequest:
+    attempt = page.attempt
+    return PageRequest(
+        key=attempt.public_id if attempt else page.public_id,
+        payer=page.payer.code,
+        customer=page.customer,
+        currency=page.payer.currency,
+        return_url=page.return_url,
+        expires_at=page.expires_at,
+        charge=charge_of(attempt) if attempt else None,
+    )
+
+
+def _keep(page: HostedPage, opened: Opened) -> None:
+    page.url, page.reference = opened.url, opened.reference
+    page.save(update_fields=["url", "reference"])
+
+
+def _times(now: datetime) -> dict[str, datetime]:
+    chosen = settings.CHARGES
+    return {
+        "opened_at": now,
+        "expires_at": now + chosen["PAGE_OPEN"],
+        "sent_until": now + chosen["LEASE"],
+    }

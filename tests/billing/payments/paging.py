@@ -1,0 +1,22 @@
+"""What tests of a processor's pages have in common."""
+
+from billing.payments.services.pages import Asked
+
+ASKED = Asked("test", "https://agency.example.com/paid")
+
+
+def sessions(stripe):
+    return stripe.account.of("checkout.session")
+
+
+def at(fault, *paths):
+    """This fault, once at each of these calls."""
+    left = list(paths)
+
+    def choose(method, path):
+        if method == "POST" and path in left:
+            left.remove(path)
+            return fault
+        return "ok"
+
+    return choose
