@@ -44,7 +44,10 @@ class MovementOut(serializers.Serializer[Any]):
 
 
 class StatementOut(serializers.Serializer[Any]):
-    """The movements of the dates from `from` up to, without, `to`."""
+    """The movements of the dates from `from` up to, without, `to`.
+
+    `from` is null where all are listed.
+    """
 
     agency = serializers.CharField(source="payer.code")
     currency = serializers.CharField(source="payer.currency")
@@ -55,7 +58,7 @@ class StatementOut(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         return {
-            "from": serializers.DateField(source="starts_on"),
+            "from": serializers.DateField(source="starts_on", allow_null=True),
             **super().get_fields(),
         }
 

@@ -1,6 +1,6 @@
 """Payments, and statements of account, over the API."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -144,7 +144,7 @@ class StatementView(KeyView):
         payer = self.agency(told.get("agency", ""))
         statement = account_statement(
             payer=payer,
-            starts_on=told.get("from", date.min),
+            starts_on=told.get("from"),
             ends_on=told.get("to") or self.today(payer) + timedelta(days=1),
         )
         return Response(StatementOut(statement).data)

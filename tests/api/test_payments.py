@@ -197,6 +197,7 @@ class TestStatement:
             ("refund", "5", "-15"),
         ]
         assert (told["opening"], told["closing"]) == ("0", "-15")
+        assert (told["from"], told["to"]) == (None, "2026-05-01")
 
     def test_begins_with_what_was_owed_before(self, platform):
         url = "/api/v1/statement?agency=BELOW&from=2026-04-03"
@@ -204,6 +205,7 @@ class TestStatement:
         told = platform.get(url).json()
 
         assert (told["opening"], told["closing"], told["movements"]) == ("0", "0", [])
+        assert told["from"] == "2026-04-03"
         later = platform.get(f"{url}&to=2026-04-04").json()
         assert (later["opening"], later["closing"]) == ("50", "50")
 

@@ -65,18 +65,23 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The movements of dates `[starts_on, ends_on)`, and what was owed around them."""
+    """The movements of dates `[starts_on, ends_on)`, and what was owed around them.
+
+    Without `starts_on`: all before `ends_on`.
+    """
 
     payer: Agency
-    starts_on: date
+    starts_on: date | None
     ends_on: date
     opening: Decimal
     closing: Decimal
     movements: Sequence[Movement]
 
 
-def account_statement(*, payer: Agency, starts_on: date, ends_on: date) -> Statement:
-    """One query for all movements; a negative balance is the payer's credit."""
+def account_statement(
+    *, payer: Agency, starts_on: date | None, ends_on: date
+) -> Statement:
+    """Local dates of the payer; a negative balance is its credit. One query."""
     zones = zones_of([payer.pk])[payer.pk]
     opening = balance = ZERO
     movements = []
@@ -85,7 +90,7 @@ def account_statement(*, payer: Agency, starts_on: date, ends_on: date) -> State
         if on >= ends_on:
             continue
         balance += amount
-        if on < starts_on:
+        if starts_on and on < starts_on:
             opening = balance
         else:
             movements.append(Movement(on, at, kind, public_id, label, amount, balance))

@@ -62,7 +62,7 @@ def receive_payment(
     if document and (
         document.payer_id != payer.pk or document.kind != Document.Kind.INVOICE
     ):
-        raise NotTheirInvoice("That is no invoice of this payer.", field="document")
+        raise NotTheirInvoice("That is no invoice of this payer.", field="invoice")
     payment = Payment(
         payer=payer,
         amount=amount,

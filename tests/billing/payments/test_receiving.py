@@ -176,8 +176,10 @@ class TestReceivePayment:
             pay(invoice.payer, 1, currency="EUR")
 
     def test_refuses_the_invoice_of_somebody_else(self, invoice):
-        with pytest.raises(NotTheirInvoice):
+        with pytest.raises(NotTheirInvoice) as refused:
             pay(make_agency("OTHER"), 1, document=invoice)
+
+        assert refused.value.field == "invoice"
 
 
 class TestVoid:
