@@ -125,6 +125,9 @@ class ShareInline(ReadOnlyInline):
     model = PayerShare
     fields = ["payer", "percent"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PayerShare]:
+        return super().get_queryset(request).select_related("payer")
+
 
 @admin.register(PayerShareSet)
 class PayerShareSetAdmin(AddingAdmin):

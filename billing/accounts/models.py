@@ -30,7 +30,7 @@ class Account(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Account of {self.payer_id}"
+        return f"Account of {self.payer.code}"
 
 
 class AccountStanding(models.Model):
@@ -61,7 +61,7 @@ class AccountStanding(models.Model):
         indexes = [models.Index(fields=["agency", "-id"], name="newest_standing")]
 
     def __str__(self) -> str:
-        return f"{self.agency_id} {self.standing} since {self.since:%Y-%m-%d}"
+        return f"{self.agency.code} {self.standing} since {self.since:%Y-%m-%d}"
 
 
 class PayerShareSet(models.Model):
@@ -84,7 +84,7 @@ class PayerShareSet(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Shares of {self.agency_id} from {self.starts_on}"
+        return f"Shares of {self.agency.code} from {self.starts_on}"
 
 
 class PayerShare(models.Model):
@@ -107,7 +107,7 @@ class PayerShare(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.percent} % by {self.payer_id}"
+        return f"{self.percent} % by {self.payer.code}"
 
 
 class Watermark(models.Model):

@@ -95,7 +95,7 @@ class Budget(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Budget {self.pk} of {self.agency_id}"
+        return f"Budget of {self.agency.code} from {self.since:%Y-%m} on"
 
     @property
     def limit(self) -> Decimal:
@@ -134,7 +134,7 @@ class BudgetMonth(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.budget_id} in {self.month:%Y-%m}: {self.used}"
+        return f"{self.month:%Y-%m}: {self.used}"
 
 
 class BudgetAlert(models.Model):
@@ -173,4 +173,4 @@ class BudgetAlert(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.threshold} % of {self.budget_id}"
+        return f"{self.kind} {self.threshold} % in {self.month:%Y-%m}"

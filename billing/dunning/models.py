@@ -80,7 +80,7 @@ class DunningCase(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Dunning of {self.payer_id} since {self.opened_at:%Y-%m-%d}"
+        return f"Dunning of {self.payer.code} since {self.opened_at:%Y-%m-%d}"
 
 
 class DunningStep(models.Model):
@@ -130,4 +130,4 @@ class DunningHold(models.Model):
         ordering = ["-pk"]
 
     def __str__(self) -> str:
-        return f"{self.payer_id} held until {self.until:%Y-%m-%d %H:%M} UTC"
+        return f"{self.payer.code} held until {self.until:%Y-%m-%d %H:%M} UTC"

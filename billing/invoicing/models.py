@@ -99,7 +99,7 @@ class RunItem(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.payer_id} in run {self.run_id}: {self.state}"
+        return f"{self.payer.code} in {self.run}: {self.state}"
 
 
 class Document(models.Model):
@@ -297,4 +297,4 @@ class Void(models.Model):
         indexes = [models.Index(fields=["agency", "cutoff"], name="void_by_cutoff")]
 
     def __str__(self) -> str:
-        return f"Void of {self.document_id}"
+        return f"Void of {self.document}"

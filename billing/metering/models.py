@@ -127,7 +127,7 @@ class UsageDay(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.agency_id} {self.meter_id} {self.used_on}"
+        return f"{self.agency.code} {self.meter.code} {self.used_on}"
 
 
 class ArchivedMonth(models.Model):

@@ -16,7 +16,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from billing.invoicing.models import Document
-from billing.money import minor_digits
+from billing.money import minor_digits, money_text
+from billing.payments.amounts_admin import WithMoney
 from billing.payments.models import (
     Allocation,
     LedgerEntry,
@@ -105,17 +106,17 @@ class RefundInline(ReadOnlyInline):
 
 
 @admin.register(Payment)
-class PaymentAdmin(AddingAdmin):
+class PaymentAdmin(WithMoney, AddingAdmin):
     """Money received; adding one records a bank transfer or a cheque."""
 
     list_display = [
-        "__str__", "payer", "sum", "currency", "method", "received_at", "statement",
+        "__str__", "payer", "money", "means", "received_at", "statement",
     ]  # fmt: skip
     fields = [
-        "payer", "sum", "currency", "processor", "reference", "method", "actor",
-        "received_at", "statement",
+        "payer", "money", "processor", "reference", "means", "actor", "received_at",
+        "statement",
     ]  # fmt: skip
-    readonly_fields = ["sum", "statement"]
+    readonly_fields = ["money", "means", "statement"]
     list_select_related = ["payer"]
     list_filter = ["processor", "currency"]
     search_fields = ["payer__code", "reference"]
@@ -139,7 +140,7 @@ class PaymentAdmin(AddingAdmin):
         payer = get_object_or_404(Agency, code=code)
         today = local_date(timezone.now(), zones_of([payer.pk])[payer.pk])
         statement = account_statement(
-            payer=payer, starts_on=today.min, ends_on=today + timedelta(days=1)
+            payer=payer, starts_on=None, ends_on=today + timedelta(days=1)
         )
         context = {
             **self.admin_site.each_context(request),
@@ -149,9 +150,9 @@ class PaymentAdmin(AddingAdmin):
         }
         return TemplateResponse(request, "admin/billing/account.html", context)
 
-    @admin.display(description="amount", ordering="amount")
-    def sum(self, payment: Payment) -> str:
-        return f"{payment.amount:.{minor_digits(payment.currency)}f}"
+    @admin.display(description="method", ordering="method")
+    def means(self, payment: Payment) -> str:
+        return payment.method.replace("_", " ")
 
     @admin.display(description="account")
     def statement(self, payment: Payment) -> str:
@@ -180,13 +181,16 @@ class EntryInline(ReadOnlyInline):
     readonly_fields = ["debit", "credit"]
     fields = ("account", "processor", *readonly_fields)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerEntry]:
+        return super().get_queryset(request).select_related("transaction")
+
     @admin.display(description="debit")
     def debit(self, entry: LedgerEntry) -> str:
-        return _side(entry.amount)
+        return _side(entry.amount, entry)
 
     @admin.display(description="credit")
     def credit(self, entry: LedgerEntry) -> str:
-        return _side(-entry.amount)
+        return _side(-entry.amount, entry)
 
 
 @admin.register(LedgerTransaction)
@@ -198,5 +202,5 @@ class LedgerTransactionAdmin(ReadOnlyAdmin):
     inlines = [EntryInline]
 
 
-def _side(amount: Decimal) -> str:
-    return f"{amount:.3f}" if amount > 0 else ""
+def _side(amount: Decimal, entry: LedgerEntry) -> str:
+    return money_text(amount, entry.transaction.currency) if amount > 0 else ""

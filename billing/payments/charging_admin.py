@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from billing.invoicing.models import Document
+from billing.payments.amounts_admin import WithMoney
 from billing.payments.closing_admin import ClosingAdmin
 from billing.payments.models import (
     AttemptChange,
@@ -199,12 +200,11 @@ class ChangeInline(ReadOnlyInline):
 
 
 @admin.register(PaymentAttempt)
-class PaymentAttemptAdmin(ClosingAdmin, AddingAdmin):
+class PaymentAttemptAdmin(WithMoney, ClosingAdmin, AddingAdmin):
     """Adding one asks a processor to charge an invoice."""
 
     list_display = [
-        "public_id", "invoice", "processor", "amount", "currency", "state", "error",
-        "changed_at",
+        "invoice", "processor", "money", "state", "error", "changed_at",
     ]  # fmt: skip
     list_select_related = ["invoice", "processor"]
     list_filter = ["state", "processor"]

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.invoicing.models import Document
+from billing.money import plain
 from billing.payments.attempts import Attempt, Change
 from seats.columns import BELOW, UUID7
 from seats.models import Agency
@@ -64,7 +65,7 @@ class Refund(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.reference} of {self.payment_id}"
+        return self.reference
 
 
 class Allocation(models.Model):
@@ -98,7 +99,7 @@ class Allocation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} to {self.document_id}"
+        return f"{plain(self.amount)} to {self.document}"
 
 
 class LedgerTransaction(models.Model):
@@ -360,4 +361,4 @@ class ProcessorEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.processor_id} {self.event_id}"
+        return f"{self.processor.code} {self.event_id}"

@@ -62,7 +62,7 @@ class HostedPageAdmin(AddingAdmin):
     """Adding one opens it; its URL is for the payer alone."""
 
     list_display = [
-        "public_id", "kind", "payer", "processor", "state", "opened_at", "expires_at",
+        "payer", "kind", "processor", "state", "opened_at", "expires_at",
     ]  # fmt: skip
     list_select_related = ["payer", "processor", "attempt"]
     list_filter = ["kind", "processor"]
@@ -90,7 +90,7 @@ class HostedPageAdmin(AddingAdmin):
 
     @admin.display(description="state of the charge")
     def state(self, page: HostedPage) -> str:
-        return page.attempt.state if page.attempt else "-"
+        return page.attempt.get_state_display() if page.attempt else "-"
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any

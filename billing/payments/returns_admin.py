@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 
+from billing.payments.amounts_admin import WithMoney
 from billing.payments.closing_admin import ClosingAdmin
 from billing.payments.returns import (
     Dispute,
@@ -18,14 +19,13 @@ class RefundChangeInline(ReadOnlyInline):
 
 
 @admin.register(RefundAttempt)
-class RefundAttemptAdmin(ClosingAdmin):
+class RefundAttemptAdmin(WithMoney, ClosingAdmin):
     """What became of refunds; one is asked for at its payment."""
 
     list_display = [
-        "public_id", "payment", "processor", "amount", "currency", "state", "error",
-        "changed_at",
+        "payment", "payment__payer", "money", "state", "reason", "error", "changed_at",
     ]  # fmt: skip
-    list_select_related = ["payment", "processor"]
+    list_select_related = ["payment__payer"]
     list_filter = ["state", "processor"]
     search_fields = ["payment__payer__code", "public_id", "reference"]
     readonly_fields = ["public_id"]
@@ -38,14 +38,13 @@ class DisputeChangeInline(ReadOnlyInline):
 
 
 @admin.register(Dispute)
-class DisputeAdmin(ReadOnlyAdmin):
+class DisputeAdmin(WithMoney, ReadOnlyAdmin):
     """What payers' banks took back, or may; answered at the processor."""
 
     list_display = [
-        "reference", "payment", "processor", "amount", "currency", "state", "reason",
-        "told_at",
+        "payment", "payment__payer", "money", "state", "reason", "reference", "told_at",
     ]  # fmt: skip
-    list_select_related = ["payment", "processor"]
+    list_select_related = ["payment__payer"]
     list_filter = ["state", "processor"]
     search_fields = ["payment__payer__code", "payment__reference", "reference"]
     inlines = [DisputeChangeInline]

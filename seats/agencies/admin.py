@@ -75,6 +75,9 @@ class UplineInline(ReadOnlyInline):
     fk_name = "agency"
     fields = ["upline", "starts_on", "ends_on"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Upline]:
+        return super().get_queryset(request).select_related("upline")
+
 
 @admin.register(Agency)
 class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

@@ -86,4 +86,4 @@ class Upline(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.agency_id} below {self.upline_id} from {self.starts_on}"
+        return f"below {self.upline} from {self.starts_on}"

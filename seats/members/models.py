@@ -114,4 +114,4 @@ class Member(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id}: {self.role} of {self.agency_id}"
+        return f"{self.user}: {self.role} of {self.agency.code}"

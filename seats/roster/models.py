@@ -105,7 +105,7 @@ class SeatHolding(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.agent_id} holds {self.seat_id} from {self.starts_on}"
+        return f"{self.agent.external_id} from {self.starts_on}"
 
 
 class SeatVersion(models.Model):
@@ -160,4 +160,4 @@ class SeatVersion(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Seat {self.seat_id}, version {self.number}: {self.action}"
+        return f"Version {self.number}: {self.action}"

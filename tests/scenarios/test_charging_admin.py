@@ -228,10 +228,11 @@ class TestAttempts:
                     invoice=invoice, processor=acme, actor="test", now=APRIL_2
                 )
             with CaptureQueriesContext(connection) as queries:
-                staff.get(ATTEMPTS)
+                page = staff.get(ATTEMPTS)
             counts.append(len(queries))
 
         assert counts[0] == counts[1]
+        assert page.content.decode().count("50.00 USD") == len(invoices)
 
 
 class TestProcessorEvents:

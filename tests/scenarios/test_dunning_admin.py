@@ -52,6 +52,7 @@ class TestCases:
         page = staff.get(reverse("admin:billing_dunningcase_change", args=[case.pk]))
         told = page.content.decode()
 
+        assert "Dunning of SUNRISE since" in told
         assert "overdue" in told
         assert "SUNRISE-00001" in told
 
