@@ -6,7 +6,7 @@ learned in that day somewhere in theirs, some days around.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,12 +18,12 @@ from billing.money import plain
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import Lister, Moved, Unreachable
 from billing.payments.queries.cash import Booked, Key, booked_of, cash_of
+from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
 from billing.webhooks.models import OutboxEvent
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.errors import Refusal
 
-Connect = Callable[[PaymentProcessor], object]
 BEFORE, AFTER = timedelta(days=7), timedelta(days=1)  # around a day, in their list
 DAY = timedelta(days=1)
 EQUAL, DIFFER = "payments.reconciled", "payments.differ"

@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import Unreachable
-from billing.payments.reconciliation import Comparison, Connect, reconcile_day
+from billing.payments.reconciliation import Comparison, reconcile_day
+from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
 from seats.errors import Refusal
 

@@ -1,7 +1,6 @@
 """Asking processors what they told while nobody listened here."""
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -12,9 +11,9 @@ from django.db.models import Q
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import Lister, Unreachable
 from billing.payments.services.answers import keep_events
+from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
 
-Connect = Callable[[PaymentProcessor], object]
 OVERLAP = timedelta(hours=1)  # for events that are listed late
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,11 @@ from billing.payments.queries.returnable import left_of
 from billing.payments.returns import Dispute
 from billing.payments.services.posting import post_disputes
 from billing.payments.services.receiving import check_amount, check_reference
-from billing.payments.services.refunding import require_left, take_from_invoices
+from billing.payments.services.refunding import (
+    payment_told,
+    require_left,
+    take_from_invoices,
+)
 from billing.payments.services.settling import settle_accounts
 from billing.webhooks.services import NewEvent, publish
 
@@ -38,7 +42,9 @@ def take_dispute(
     MoreThanCaptured where so much of the payment is not there.
     """
     check_reference(told.reference)
-    payment = _payment_of(processor, told)
+    payment = payment_told(
+        processor=processor, reference=told.payment, currency=told.currency
+    )
     check_amount(told.amount, payment.currency)
     with transaction.atomic():
         lock_accounts([payment.payer_id])
@@ -54,16 +60,6 @@ def take_dispute(
             publish([_event(dispute, payment, what) for what in happened], now=now)
             settle_accounts([payment.payer_id], now=now)
     return dispute
-
-
-def _payment_of(processor: PaymentProcessor, told: DisputeTold) -> Payment:
-    rows = Payment.objects.filter(processor=processor.code, reference=told.payment)
-    payment = rows.select_related("payer").first()
-    if payment is None:
-        raise DoesNotFit("There is no such payment at this processor.")
-    if told.currency != payment.currency:
-        raise DoesNotFit(f"The payment is in {payment.currency}.")
-    return payment
 
 
 def _new(processor: PaymentProcessor, payment: Payment, told: DisputeTold) -> Dispute:

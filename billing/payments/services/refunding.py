@@ -8,7 +8,8 @@ from django.db import transaction
 from billing.invoicing.services.issuing import lock_accounts
 from billing.money import plain
 from billing.payments.allocation import Move, Source, take_back
-from billing.payments.models import Payment, Refund
+from billing.payments.models import Payment, PaymentProcessor, Refund
+from billing.payments.processors.port import DoesNotFit
 from billing.payments.queries.positions import covered_by_payments
 from billing.payments.queries.returnable import left_of
 from billing.payments.services.posting import post_refunds
@@ -72,6 +73,19 @@ def refund_payment(
         publish([_refunded(payment, refund)], now=now)
         settle_accounts([payment.payer_id], now=now)
     return refund
+
+
+def payment_told(
+    *, processor: PaymentProcessor, reference: str, currency: str
+) -> Payment:
+    """The payment that a processor tells of, by its id of it. Raises DoesNotFit."""
+    rows = Payment.objects.filter(processor=processor.code, reference=reference)
+    payment = rows.select_related("payer").first()
+    if payment is None:
+        raise DoesNotFit("There is no such payment at this processor.")
+    if currency != payment.currency:
+        raise DoesNotFit(f"The payment is in {payment.currency}.")
+    return payment
 
 
 def require_reason(reason: str) -> None:

@@ -26,6 +26,7 @@ from billing.payments.services.receiving import MANUAL, check_amount, check_refe
 from billing.payments.services.recording import record
 from billing.payments.services.refunding import (
     RefundDiffers,
+    payment_told,
     refund_payment,
     require_left,
     require_reason,
@@ -223,12 +224,9 @@ def take_refund_told(
 
 def _take_foreign(processor: PaymentProcessor, told: RefundTold, now: datetime) -> None:
     """A refund that nobody asked for here."""
-    rows = Payment.objects.filter(processor=processor.code, reference=told.payment)
-    payment = rows.select_related("payer").first()
-    if payment is None:
-        raise DoesNotFit("There is no such payment at this processor.")
-    if told.currency != payment.currency:
-        raise DoesNotFit(f"The payment is in {payment.currency}.")
+    payment = payment_told(
+        processor=processor, reference=told.payment, currency=told.currency
+    )
     if told.outcome.kind == "succeeded":
         refund_payment(
             payment=payment,
