@@ -240,6 +240,7 @@ API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", "600"))
 AUTHORIZE_REQUESTS_A_MINUTE = int(
     os.environ.get("AUTHORIZE_REQUESTS_A_MINUTE", "60000")
 )
+PROCESSOR_REQUESTS_A_MINUTE = int(os.environ.get("PROCESSOR_REQUESTS_A_MINUTE", "6000"))
 SPECTACULAR_SETTINGS = {
     "TITLE": "Billing for a per-seat dialer",
     "OAS_VERSION": "3.1.1",

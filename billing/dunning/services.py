@@ -42,7 +42,12 @@ def rules() -> Rules:
 
 
 def take_end(*, attempt: PaymentAttempt, now: datetime) -> None:
-    """A charge has an end: open a case of one in vain, and say what comes next."""
+    """A charge has an end: open a case of one in vain, and say what comes next.
+
+    A page that nobody paid on is no charge in vain.
+    """
+    if attempt.state != PaymentAttempt.State.SUCCEEDED and hasattr(attempt, "page"):
+        return
     payer_id = attempt.invoice.payer_id
     case = open_cases([payer_id]).get(payer_id)
     if attempt.state == PaymentAttempt.State.SUCCEEDED:

@@ -153,6 +153,8 @@ class StatementView(KeyView):
 class ProcessorWebhookView(APIView):
     """Where a processor answers; its signature is its key."""
 
+    rate = "PROCESSOR_REQUESTS_A_MINUTE"
+
     authentication_classes = ()
     permission_classes = ()
     parser_classes = ()

@@ -225,6 +225,7 @@ class Processor(Charger, Protocol):
         """
 
 
+@runtime_checkable
 class Hoster(Protocol):
     """A processor with pages, on which payers save a method or pay an invoice.
 

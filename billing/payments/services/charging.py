@@ -1,6 +1,6 @@
 """Charging what is due, and asking what became of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -8,7 +8,13 @@ from django.db.models import QuerySet
 from billing.invoicing.models import Document
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import Charge, Charger, Outcome
+from billing.payments.processors.port import (
+    Charge,
+    Charger,
+    Hoster,
+    Outcome,
+    Unreachable,
+)
 from billing.payments.services.calling import Clock, Connect, call_due, sent_until
 from billing.payments.services.connecting import connect
 from billing.payments.services.outcomes import ChargeRecords
@@ -36,6 +42,9 @@ class ChargeCalls(ChargeRecords):
     def look_up(
         self, processor: Charger, attempt: PaymentAttempt, at: datetime
     ) -> Outcome | None:
+        page = page_of(attempt)
+        if page and page.reference and attempt.invoice.status not in OWED:
+            return _closed(processor, page.reference)
         return processor.look_up(charge_of(attempt), at=at)
 
     def send(
@@ -74,6 +83,25 @@ def charge_of(attempt: PaymentAttempt) -> Charge:
     )
 
 
+def hasten_pages(*, document_ids: Collection[int], now: datetime) -> None:
+    """Look at the open pages of invoices that moved with the next sweep.
+
+    A page of what is paid is closed, so that nobody pays twice.
+    """
+    PaymentAttempt.objects.filter(
+        invoice__in=document_ids, page__isnull=False, state="pending"
+    ).update(due_at=now)
+
+
 def page_of(attempt: PaymentAttempt) -> HostedPage | None:
     """The page that an attempt is paid on, if there is one."""
     return getattr(attempt, "page", None)
+
+
+def _closed(processor: Charger, reference: str) -> Outcome | None:
+    """What became of a page that is closed, if the processor can say so now."""
+    assert isinstance(processor, Hoster)  # it has opened the page
+    try:
+        return processor.close_page(reference)
+    except Unreachable:
+        return None

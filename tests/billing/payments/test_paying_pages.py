@@ -4,12 +4,15 @@ from decimal import Decimal
 
 import pytest
 
+from billing.dunning.models import DunningCase
 from billing.payments.hosting import HostedPage
 from billing.payments.models import Payment, PaymentAttempt, PaymentMethod
+from billing.payments.queries.positions import customer_credit
 from billing.payments.services.pages import (
     ProcessorUnreachable,
     close_payment_page,
 )
+from billing.payments.services.receiving import receive_payment
 from billing.payments.services.requesting import ChargeUnderWay
 from billing.payments.verification import verify_everything
 from tests.billing.payments.paging import at, sessions
@@ -55,6 +58,35 @@ class TestPaying:
 
         assert PaymentAttempt.objects.get().state == "succeeded"
         assert len(stripe.account.journal) == 1
+
+    def test_is_closed_once_the_invoice_is_paid_by_other_means(
+        self, open_page, invoice, payer, stripe, clock, ask
+    ):
+        page = open_page()
+        receive_payment(
+            payer=payer, amount=Decimal(100), currency="USD", processor="manual",
+            reference="wire", now=clock(),
+        )  # fmt: skip
+
+        ask(seconds=1)
+
+        assert sessions(stripe)[0]["status"] == "expired"
+        attempt = PaymentAttempt.objects.get()
+        assert (attempt.state, page.reference) == ("failed", sessions(stripe)[0]["id"])
+        assert verify_everything().findings == []
+
+    def test_that_was_paid_too_is_not_lost(self, open_page, payer, stripe, clock, ask):
+        stripe.account.use_page(open_page().reference, "pm_visa")
+        receive_payment(
+            payer=payer, amount=Decimal(100), currency="USD", processor="manual",
+            reference="wire", now=clock(),
+        )  # fmt: skip
+
+        ask(seconds=1)
+
+        assert PaymentAttempt.objects.get().state == "succeeded"
+        assert customer_credit(payer.pk) == 100
+        assert verify_everything().findings == []
 
     def test_waits_for_a_bank_that_takes_its_time(self, open_page, stripe, tell):
         stripe.account.use_page(open_page().reference, "pm_slow")
@@ -113,6 +145,7 @@ class TestExpiry:
 
         attempt = PaymentAttempt.objects.get()
         assert (attempt.state, attempt.error) == ("failed", "page expired")
+        assert not DunningCase.objects.exists()  # nobody's card was declined
         assert open_page().pk != page.pk
 
     def test_is_waited_for_where_they_have_not_said_so(self, open_page, clock):
