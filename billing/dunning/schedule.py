@@ -153,13 +153,13 @@ def after_payment(course: Course, facts: Facts, rules: Rules, *, paid: bool) -> 
     if not facts.concerned:
         return ended()
     if course.state not in EARLY and not facts.overdue:
-        fresh = _anew(Course(), facts, rules)
+        fresh = _anew(facts, rules)
         steps = (LIFTED,) if course.state == SUSPENDED else ()
         return replace(fresh, steps=(*steps, *fresh.steps))
     if not paid:
         return Move(course)
     if course.state in EARLY:
-        return _anew(Course(), facts, rules)
+        return _anew(facts, rules)
     course = replace(course, retries=0, retry_at=None)
     if facts.usable:
         course = _scheduled(course, facts.now + rules.first).course
@@ -196,10 +196,11 @@ def ended() -> Move:
     return Move(Course(state=CLOSED), (ENDED,))
 
 
-def _anew(course: Course, facts: Facts, rules: Rules) -> Move:
+def _anew(facts: Facts, rules: Rules) -> Move:
+    """From the first retry on, whatever was before."""
     if facts.usable:
-        return _scheduled(course, facts.now + rules.first)
-    return _without_method(course, facts, rules)
+        return _scheduled(Course(), facts.now + rules.first)
+    return _without_method(Course(), facts, rules)
 
 
 def _scheduled(course: Course, at: datetime) -> Move:

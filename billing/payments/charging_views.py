@@ -17,6 +17,7 @@ from billing.payments.serializers import (
     AttemptFilter,
     AttemptIn,
     AttemptOut,
+    MethodFilter,
     PageIn,
     PageOut,
     PaymentMethodOut,
@@ -78,10 +79,14 @@ class PaymentMethodsView(ChargingView):
     @extend_schema(
         operation_id="list_payment_methods",
         summary="The methods that payers are charged through",
+        parameters=[MethodFilter],
         responses=PaymentMethodOut(many=True),
     )
     def get(self, request: Request) -> Response:
+        told = self.checked(MethodFilter, request.query_params)
         rows = self.within(PaymentMethod.objects.filter(removed_at=None), "payer")
+        if "agency" in told:
+            rows = rows.filter(payer=self.agency(told["agency"]))
         return self.page(rows.select_related("payer", "processor"), PaymentMethodOut)
 
     @extend_schema(
@@ -175,6 +180,8 @@ class AttemptsView(ChargingView):
         told = self.checked(AttemptFilter, request.query_params)
         rows = self.within(PaymentAttempt.objects.all(), "invoice__payer")
         rows = rows.select_related("invoice__payer", "processor")
+        if "agency" in told:
+            rows = rows.filter(invoice__payer=self.agency(told["agency"]))
         if "invoice" in told:
             rows = rows.filter(invoice__public_id=told["invoice"])
         if "state" in told:

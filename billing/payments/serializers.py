@@ -186,9 +186,16 @@ class AttemptOut(serializers.ModelSerializer[PaymentAttempt]):
         ]  # fmt: skip
 
 
+class MethodFilter(serializers.Serializer[Any]):
+    """What a list of methods is narrowed to."""
+
+    agency = serializers.CharField(required=False, help_text="The payer.")
+
+
 class AttemptFilter(serializers.Serializer[Any]):
     """What a list of attempts is narrowed to."""
 
+    agency = serializers.CharField(required=False, help_text="The payer.")
     invoice = serializers.UUIDField(required=False)
     state = serializers.ChoiceField(
         choices=PaymentAttempt.State.choices, required=False

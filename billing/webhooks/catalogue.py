@@ -240,6 +240,13 @@ CATALOGUE: Mapping[str, EventType] = {
         "A correction in the payer's favour has its number.", DocumentIssued
     ),
     "credit_note.voided": EventType("A credit note was taken back.", DocumentVoided),
+    "dispute.lost": EventType(
+        "Disputed money of a payment is gone, as if refunded.", DisputeMoved
+    ),
+    "dispute.opened": EventType(
+        "Money of a payment is withheld, as the payer disputes it.", DisputeMoved
+    ),
+    "dispute.won": EventType("Disputed money came back.", DisputeMoved),
     "dunning.ended": EventType("Nothing is owed late any more.", DunningChanged),
     "dunning.held": EventType("Nothing is done for a while.", DunningChanged),
     "dunning.lifted": EventType(
@@ -261,13 +268,6 @@ CATALOGUE: Mapping[str, EventType] = {
     "dunning.suspended": EventType(
         "Its calls are suspended until it pays.", DunningChanged
     ),
-    "dispute.lost": EventType(
-        "Disputed money of a payment is gone, as if refunded.", DisputeMoved
-    ),
-    "dispute.opened": EventType(
-        "Money of a payment is withheld, as the payer disputes it.", DisputeMoved
-    ),
-    "dispute.won": EventType("Disputed money came back.", DisputeMoved),
     "invoice.issued": EventType("An invoice has its number.", DocumentIssued),
     "invoice.paid": EventType("Nothing is left to pay of it.", DocumentIssued),
     "invoice.reopened": EventType(

@@ -149,6 +149,16 @@ class TestPaymentMethods:
         assert (session["mode"], session["url"]) == ("setup", answer.json()["url"])
         assert send(top, METHODS, BACK | {"agency": "OTHER"}).status_code == 404
 
+    def test_are_narrowed_to_a_payer_within_reach(self, top, agencies, row):
+        for agency in agencies:
+            save(agency, row)
+
+        (shown,) = top.get(f"{METHODS}?agency=BELOW").json()["results"]
+
+        assert shown["payer"] == "BELOW"
+        assert top.get(f"{METHODS}?agency=OTHER").status_code == 404
+        assert top.get(f"{METHODS}?agncy=BELOW").status_code == 400
+
     def test_are_those_within_reach_and_can_be_taken_away(self, top, agencies, row):
         mine, theirs = (save(agencies[n], row) for n in (1, 2))
 
@@ -192,7 +202,9 @@ class TestPaymentAttempts:
         assert found(platform) == ["TOP", "BELOW", "OTHER"]
         assert found(top, f"?invoice={invoice.public_id}") == ["BELOW"]
         assert found(top, "?state=created") == ["TOP"]
-        for query in ("?state=dancing", "?invoice=1"):
+        assert found(platform, "?agency=OTHER") == ["OTHER"]
+        assert top.get(f"{ATTEMPTS}?agency=OTHER").status_code == 404
+        for query in ("?state=dancing", "?invoice=1", "?agncy=TOP"):
             assert top.get(f"{ATTEMPTS}{query}").status_code == 400
 
 
