@@ -16,5 +16,3 @@ upline_changed = Signal()
 seats_leaving = Signal()
 # changes: list[seats.roster.changes.Change] just written, in order; now
 seats_changed = Signal()
-# member: Member, now
-member_added = Signal()
