@@ -176,7 +176,7 @@ class LedgerEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account} {self.amount}"
+        return f"{self.account} {plain(self.amount)}"
 
 
 class PaymentProcessor(models.Model):

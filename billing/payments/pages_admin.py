@@ -96,7 +96,9 @@ class HostedPageAdmin(AddingAdmin):
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
         """The form has opened it."""
-        said = f"Send the payer here, until {obj.expires_at:%d %B %H:%M} UTC: {obj.url}"
+        said = (
+            f"Send the payer here, until {obj.expires_at:%Y-%m-%d %H:%M} UTC: {obj.url}"
+        )
         self.message_user(request, said, messages.SUCCESS)
 
     @admin.action(description="Close, so that nobody pays on it", permissions=["add"])

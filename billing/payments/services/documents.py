@@ -7,6 +7,7 @@ from decimal import Decimal
 from django.db.models import Q, Sum
 
 from billing.invoicing.models import Document
+from billing.money import plain
 from billing.payments.models import Allocation, PaymentAttempt
 from billing.payments.services.posting import post_issued, post_voided
 from billing.payments.services.requesting import ChargeUnderWay, charge_issued
@@ -43,5 +44,7 @@ def take_voided(*, document: Document, now: datetime) -> None:
     involved = Allocation.objects.filter(Q(document=document) | Q(credit_note=document))
     covered = involved.aggregate(sum=Sum("amount"))["sum"] or Decimal(0)
     if covered:
-        raise MoneyInvolved(f"{covered} of {document} are covered.", field="status")
+        raise MoneyInvolved(
+            f"{plain(covered)} of {document} are covered.", field="status"
+        )
     post_voided([document.pk], now=now)

@@ -55,7 +55,7 @@ def refund_payment(
         known = Refund.objects.filter(payment=payment, reference=reference).first()
         if known:
             if known.amount != amount:
-                raise RefundDiffers(f"It was {known.amount}.", field="reference")
+                raise RefundDiffers(f"It was {plain(known.amount)}.", field="reference")
             return known
         left = left_of([payment.pk])[payment.pk]
         require_left(payment, amount, left.there if done else left.refundable)

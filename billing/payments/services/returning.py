@@ -216,7 +216,8 @@ def take_refund_told(
     if attempt is None:
         raise DoesNotFit("There is no such refund at this processor.")
     if (told.amount, told.currency) != (attempt.amount, attempt.currency):
-        raise DoesNotFit(f"The refund is over {attempt.amount} {attempt.currency}.")
+        amount = plain(attempt.amount)
+        raise DoesNotFit(f"The refund is over {amount} {attempt.currency}.")
     if told.payment not in {"", attempt.payment.reference}:
         raise DoesNotFit(f"The refund is of {attempt.payment.reference}.")
     take_refund_outcome(attempt=attempt, outcome=told.outcome, now=now)
