@@ -176,7 +176,7 @@ class LedgerEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account} {plain(self.amount)}"
+        return f"{self.get_account_display()} {plain(self.amount)}"
 
 
 class PaymentProcessor(models.Model):

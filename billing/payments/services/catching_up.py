@@ -19,11 +19,11 @@ logger = logging.getLogger(__name__)
 
 
 def catch_up(*, now: datetime, connect: Connect = connect) -> int:
-    """Keep what processors list since the last time, from when they were added; how
-    many events were listed.
+    """Keep what processors list since the last time; how many events were listed.
 
-    What is kept already stays as it is. Where one cannot be asked, all is asked again
-    the next time. Safe to run twice, and at once.
+    The first time, since they were added. What is kept already stays as it is. Where
+    one cannot be asked, all is asked again the next time. Safe to run twice, and at
+    once.
     """
     count = 0
     for processor in PaymentProcessor.objects.order_by("code"):

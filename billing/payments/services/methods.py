@@ -41,9 +41,8 @@ def save_method(
     """From now on the payer is charged through this, and through nothing else.
 
     The one that is current already is given back. `at` is when the payer saved it, if
-    that was before. Raises MethodNeedsReference where
-    the processor does not know payers by their code, MethodTaken where another payer
-    has it.
+    that was before. Raises MethodNeedsReference where the processor does not know
+    payers by their code, MethodTaken where another payer has it.
     """
     if processor.kind == PaymentProcessor.Kind.STRIPE and not (customer and reference):
         raise MethodNeedsReference("It is saved on the processor's page.")
