@@ -17,15 +17,21 @@ from seats.periods import ZonePeriod
 
 READERS = [Member.Role.OWNER, Member.Role.BILLING_VIEWER]
 
+# A page that nobody paid on is no charge in vain.
+A_CHARGE = """
+    NOT (attempt.state = 'failed' AND EXISTS (
+        SELECT FROM billing_hostedpage WHERE attempt_id = attempt.id))
+"""
 # An attempt that is open is always the newest of its invoice.
-DEBTS = """
+DEBTS = f"""
     SELECT document.payer_id, document.id,
            (document.parties->'payer'->>'code') || '-' || lpad(number::text, 5, '0'),
            document.due_at, document.total - coalesce((
                SELECT sum(amount) FROM billing_allocation
                WHERE document_id = document.id), 0),
-           (SELECT state FROM billing_paymentattempt
-            WHERE invoice_id = document.id ORDER BY id DESC LIMIT 1)
+           (SELECT state FROM billing_paymentattempt AS attempt
+            WHERE invoice_id = document.id AND {A_CHARGE}
+            ORDER BY id DESC LIMIT 1)
     FROM billing_document AS document
     WHERE document.payer_id = ANY(%(ids)s::bigint[])
       AND document.kind = 'invoice' AND document.status = 'open'
@@ -56,15 +62,15 @@ NOT_CHARGED = """
           AND attempt.state IN ('created', 'sent', 'pending', 'unknown'))
 """
 # Nobody tells of an invoice that was written off.
-NOT_CONCERNED = """
+NOT_CONCERNED = f"""
     NOT EXISTS (
         SELECT FROM billing_document AS invoice
         WHERE invoice.payer_id = account.payer_id AND invoice.kind = 'invoice'
           AND invoice.status = 'open'
           AND (invoice.due_at <= %(now)s
                OR dunning.state IN ('retrying', 'waiting') AND EXISTS (
-                   SELECT FROM billing_paymentattempt
-                   WHERE invoice_id = invoice.id
+                   SELECT FROM billing_paymentattempt AS attempt
+                   WHERE invoice_id = invoice.id AND {A_CHARGE}
                      AND state IN ('declined_hard', 'declined_soft', 'failed'))))
 """
 # Locking the account is locking the payer; who has it now is looked at next time.

@@ -25,6 +25,7 @@ from billing.dunning.schedule import (
 from billing.dunning.telling import Change
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
+from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt, PaymentMethod
 from seats.agencies.queries import zones_of
 from seats.errors import ReasonMissing, Refusal
@@ -44,10 +45,8 @@ def rules() -> Rules:
 def take_end(*, attempt: PaymentAttempt, now: datetime) -> None:
     """A charge has an end: open a case of one in vain, and say what comes next.
 
-    A page that nobody paid on is no charge in vain.
+    A page that nobody paid on asked no card: what was planned before it goes on.
     """
-    if attempt.state != PaymentAttempt.State.SUCCEEDED and hasattr(attempt, "page"):
-        return
     payer_id = attempt.invoice.payer_id
     case = open_cases([payer_id]).get(payer_id)
     if attempt.state == PaymentAttempt.State.SUCCEEDED:
@@ -58,7 +57,7 @@ def take_end(*, attempt: PaymentAttempt, now: datetime) -> None:
             move = after_success(course_of(case), facts)
             record_changes([Change(case, facts, move, attempt)], now=now)
         return
-    if attempt.invoice.status != Document.Status.OPEN:
+    if attempt.invoice.status != Document.Status.OPEN or _is_page_unpaid(attempt):
         return  # nothing was owed on it any more; who paid told us
     facts = facts_of([payer_id], now=now)[payer_id]
     if case is None:
@@ -127,3 +126,8 @@ def hold_dunning(
             change = Change(case, facts, move, note=reason, actor=actor)
             record_changes([change], now=now)
     return hold
+
+
+def _is_page_unpaid(attempt: PaymentAttempt) -> bool:
+    failed = attempt.state == PaymentAttempt.State.FAILED
+    return failed and HostedPage.objects.filter(attempt=attempt).exists()

@@ -3,8 +3,9 @@
 A processor may be asked again while an event is read; that is never in a transaction.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 
 from cryptography.fernet import InvalidToken
@@ -33,6 +34,7 @@ from seats.errors import Refusal
 
 State = ProcessorEvent.State
 Read = Callable[[], Sequence[Fact]]
+logger = logging.getLogger(__name__)
 
 
 class NotQuarantined(Refusal):
@@ -79,15 +81,17 @@ def keep_events(
 def work_off_events(*, now: datetime, connect: Connect = connect) -> int:
     """Take what was told into our books, in whatever order it came; how many events.
 
-    What does not fit is put into quarantine; where the processor cannot be asked, it
-    is tried again later. Safe to run twice, and at once.
+    What does not fit is put into quarantine; where the processor cannot be asked, or
+    an error of ours is in the way, it is tried again later, and the others go on. Safe
+    to run twice, and at once.
     """
     done = 0
     with ThreadPoolExecutor(settings.CHARGES["AT_ONCE"]) as pool:
         while claimed := _claim(now):
-            reads = pool.map(lambda event: _read(event, connect), claimed)
+            reads = [pool.submit(_read, event, connect) for event in claimed]
             for event, read in zip(claimed, reads, strict=True):
-                _work_off(event, read, now)
+                wait([read])  # here, so that nobody does in a transaction
+                _work_off_alone(event, read.result, now)
             done += len(claimed)
     return done
 
@@ -117,20 +121,22 @@ def _claim(now: datetime) -> list[ProcessorEvent]:
     return claimed
 
 
-def _read(event: ProcessorEvent, connect: Connect) -> Read:
-    """What an event says, or the error of reading it, to be raised later."""
+def _read(event: ProcessorEvent, connect: Connect) -> Sequence[Fact]:
+    """What an event says, unless reading it may be what every try ended with.
+
+    Raises DoesNotFit, Unreachable, InvalidToken.
+    """
+    if event.tries >= settings.CHARGES["EVENT_TRIES"]:  # before this one
+        raise DoesNotFit("crashed: every try ended without a result")
+    return connect(event.processor).read(bytes(event.body))
+
+
+def _work_off_alone(event: ProcessorEvent, read: Read, now: datetime) -> None:
+    """Work one off; where that fails it comes again, and holds up no other."""
     try:
-        facts = connect(event.processor).read(bytes(event.body))
-    except (InvalidToken, Unreachable, DoesNotFit) as error:
-        return _raising(error)
-    return lambda: facts
-
-
-def _raising(error: Exception) -> Read:
-    def read() -> Sequence[Fact]:
-        raise error
-
-    return read
+        _work_off(event, read, now)
+    except Exception:
+        logger.exception("event %s of %s", event.event_id, event.processor)
 
 
 def _work_off(claimed: ProcessorEvent, read: Read, now: datetime) -> None:
@@ -140,8 +146,6 @@ def _work_off(claimed: ProcessorEvent, read: Read, now: datetime) -> None:
             return
         event.processor = claimed.processor
         try:
-            if event.tries > settings.CHARGES["EVENT_TRIES"]:
-                raise DoesNotFit("crashed: every try ended without a result")
             with transaction.atomic():
                 for fact in read():
                     _take(event, fact, now)

@@ -78,17 +78,20 @@ def call_due(of: Calls[A], *, clock: Clock, connect: Connect) -> int:
 
 
 def claim_calls(of: Calls[A], *, now: datetime, limit: int) -> list[Call[A]]:
-    """Take attempts for a call, and count the call before it is made."""
-    with transaction.atomic(durable=True):
-        rows = of.due().select_for_update(of=("self",), no_key=True, skip_locked=True)
-        due = rows.filter(state__in=Attempt.OPEN, due_at__lte=now)
-        attempts = list(due.order_by("due_at", "pk")[:limit])
-        new = [attempt for attempt in attempts if attempt.state == "created"]
-        pointless = of.pointless(new)
-        for attempt in new:
-            if attempt.pk in pointless:
-                _give_up(of, attempt, pointless[attempt.pk], now)
-        return [_claim(of, one, now) for one in attempts if one.pk not in pointless]
+    """Take attempts for a call, and count the call before it is made; none: no more.
+
+    Those that are not to be made any more are ended, and others taken instead.
+    """
+    while True:
+        with transaction.atomic(durable=True):
+            rows = of.due().select_for_update(
+                of=("self",), no_key=True, skip_locked=True
+            )
+            due = rows.filter(state__in=Attempt.OPEN, due_at__lte=now)
+            attempts = list(due.order_by("due_at", "pk")[:limit])
+            calls = _claimed(of, attempts, now)
+        if calls or not attempts:
+            return calls
 
 
 def make_call(call: Call[A], connect: Connect, clock: Clock) -> Outcome:
@@ -131,6 +134,16 @@ def sent_until(attempt: Attempt) -> datetime:
     first = attempt.first_sent_at or attempt.requested_at
     chosen = settings.CHARGES
     return first + chosen["RESEND_WITHIN"] + chosen["LEASE"]  # type: ignore[no-any-return]
+
+
+def _claimed(of: Calls[A], attempts: Sequence[A], now: datetime) -> list[Call[A]]:
+    """The calls of locked attempts, without those that are not to be made."""
+    new = [attempt for attempt in attempts if attempt.state == "created"]
+    pointless = of.pointless(new)
+    for attempt in new:
+        if attempt.pk in pointless:
+            _give_up(of, attempt, pointless[attempt.pk], now)
+    return [_claim(of, one, now) for one in attempts if one.pk not in pointless]
 
 
 def _claim(of: Calls[A], attempt: A, now: datetime) -> Call[A]:

@@ -18,6 +18,7 @@ from billing.payments.processors.port import (
 from billing.payments.services.calling import Clock, Connect, call_due, sent_until
 from billing.payments.services.connecting import connect
 from billing.payments.services.outcomes import ChargeRecords
+from billing.payments.services.requesting import AUTOPAY
 
 OWED = {Document.Status.OPEN, Document.Status.UNCOLLECTIBLE}
 
@@ -29,7 +30,15 @@ class ChargeCalls(ChargeRecords):
         return self.rows().select_related("method", "page")
 
     def pointless(self, attempts: Sequence[PaymentAttempt]) -> Mapping[int, str]:
-        return {
+        """Nobody who looked at it asks for what is charged as it is issued."""
+        issued = [one for one in attempts if one.actor == AUTOPAY]
+        spent = _declined_for_good([one.method_id for one in issued])
+        reasons = {
+            one.pk: "its method was declined for good"
+            for one in issued
+            if one.method_id in spent
+        }
+        return reasons | {
             attempt.pk: "nothing is owed any more"
             for attempt in attempts
             if attempt.invoice.status not in OWED
@@ -96,6 +105,13 @@ def hasten_pages(*, document_ids: Collection[int], now: datetime) -> None:
 def page_of(attempt: PaymentAttempt) -> HostedPage | None:
     """The page that an attempt is paid on, if there is one."""
     return getattr(attempt, "page", None)
+
+
+def _declined_for_good(methods: Collection[int | None]) -> set[int | None]:
+    if not methods:
+        return set()
+    rows = PaymentAttempt.objects.filter(method__in=methods, state="declined_hard")
+    return set(rows.values_list("method", flat=True))
 
 
 def _closed(processor: Charger, reference: str) -> Outcome | None:

@@ -128,6 +128,7 @@ def _change(
     actor: str,
     now: datetime,
 ) -> PaymentProcessor:
+    """What one signs with ends a day after it changed, whatever else is changed then."""
     changed = [name for name, value in {"url": url, **keys}.items() if value]
     if not changed:
         raise NothingToChange("Say what is new.")
@@ -141,7 +142,8 @@ def _change(
                 setattr(locked, f"sealed_{name}_before", before)
                 sealed = seal(key, settings.WEBHOOKS["SECRETS_KEYS"])
                 setattr(locked, f"sealed_{name}", sealed)
-                locked.rotated_at = now
+        if keys["receiving"]:  # Stripe's own keys may change without each other
+            locked.rotated_at = now
         locked.save(
             update_fields=[
                 "url", "sealed_sending", "sealed_receiving", "sealed_sending_before",

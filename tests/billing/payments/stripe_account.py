@@ -141,6 +141,7 @@ class Account:
         charge = self.add(
             "ch", "charge", amount=intent["amount"], currency=intent["currency"],
             payment_intent=intent["id"], customer=intent["customer"],
+            metadata=dict(intent["metadata"]),
         )  # fmt: skip
         intent |= {"status": "succeeded", "latest_charge": charge["id"]}
         self.journal.append(

@@ -2,7 +2,9 @@
 
 import itertools
 import json
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from billing.payments.services.answers import (
 )
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES
+from billing.payments.services.connecting import connect
 from billing.payments.verification import verify_everything
 from tests.billing.payments.answering import post, signed, told_of
 
@@ -42,6 +45,21 @@ def tell(client, processor, attempt, clock):
 
 def states():
     return list(ProcessorEvent.objects.order_by("pk").values_list("state", flat=True))
+
+
+@dataclass
+class Breaking:
+    """A processor of which one event breaks whoever reads it."""
+
+    processor: Any
+    body: bytes
+    read_so_far: list[bytes]
+
+    def read(self, body):
+        self.read_so_far.append(body)
+        if body == self.body:
+            raise OverflowError("year 317098 is out of range")
+        return self.processor.read(body)
 
 
 class TestProcessorWebhookView:
@@ -212,6 +230,40 @@ class TestWorkOffEvents:
 
         assert states() == ["quarantined"]
         assert "crashed" in ProcessorEvent.objects.get().reason
+
+    @pytest.mark.parametrize("amount", ["1e-9999999", "1e5", "NaN", "-1", "\u0665"])
+    def test_calculates_with_no_amount_that_is_none(
+        self, client, processor, captured, clock, amount
+    ):
+        data = {
+            "payment": "ch_9", "reference": "dp_1", "amount": amount, "currency": "USD"
+        }  # fmt: skip
+        body = json.dumps({"type": "dispute.opened", "data": data}).encode()
+        post(client, processor, body, signed(processor, body, clock()))
+
+        work_off_events(now=clock.forward(minutes=1))
+
+        event = ProcessorEvent.objects.get()
+        assert (event.state, event.reason) == ("quarantined", "It is over no amount.")
+
+    def test_lets_nothing_hold_up_another(self, tell, clock, attempt):
+        tell("pending")
+        tell("succeeded", reference="ch_1")
+        first = ProcessorEvent.objects.order_by("pk")[0]
+        read = []
+
+        def connecting(processor):
+            return Breaking(connect(processor), bytes(first.body), read)
+
+        for _ in range(7):
+            work_off_events(now=clock.forward(minutes=3), connect=connecting)
+
+        attempt.refresh_from_db()
+        assert attempt.state == "succeeded"
+        assert states() == ["quarantined", "done"]
+        first.refresh_from_db()
+        assert "crashed" in first.reason
+        assert read.count(bytes(first.body)) == 5
 
 
 class TestRetryEvents:

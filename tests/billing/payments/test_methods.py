@@ -8,6 +8,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from billing.payments.models import PaymentAttempt, PaymentMethod
+from billing.payments.services.calling import claim_calls
+from billing.payments.services.charging import CHARGES, charge_due
 from billing.payments.services.methods import (
     MethodNeedsReference,
     MethodTaken,
@@ -18,7 +20,16 @@ from billing.payments.services.methods import (
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.requesting import request_charge
 from billing.webhooks.models import OutboxEvent
-from tests.build import APRIL_2, MARCH, bill, documents_of, make_agency, make_seats
+from tests.billing.payments.processors import FakeProcessor
+from tests.build import (
+    APRIL,
+    APRIL_2,
+    MARCH,
+    bill,
+    documents_of,
+    make_agency,
+    make_seats,
+)
 
 pytestmark = pytest.mark.django_db
 TOLD: dict[str, Any] = {"actor": "test", "now": APRIL_2}
@@ -147,6 +158,42 @@ class TestChargeIssued:
         bill(MARCH)
 
         assert not PaymentAttempt.objects.exists()
+
+    def test_asks_no_bank_again_that_declined_for_good(self, payer, processor, clock):
+        save_method(payer=payer, processor=processor, **TOLD)
+        fake = FakeProcessor(lambda: "hard")
+        for month in (MARCH, APRIL):
+            bill(month)
+            charge_due(clock=clock, connect=lambda _: fake)
+
+        last = PaymentAttempt.objects.latest("pk")
+        assert len(fake.calls) == 1
+        assert (last.state, last.sends) == ("failed", 0)
+        assert last.error == "its method was declined for good"
+
+        save_method(payer=payer, processor=processor, reference="new", **TOLD)
+        request_charge(invoice=last.invoice, actor="test", now=clock())
+        charge_due(clock=clock, connect=lambda _: fake)
+        assert len(fake.calls) == 2
+
+    def test_does_not_wait_for_those_that_are_not_to_be_charged(
+        self, payer, processor, clock
+    ):
+        other = make_agency("OTHER")
+        make_seats(other, "cyd")
+        for one in (payer, other):
+            save_method(payer=one, processor=processor, **TOLD)
+        bill(MARCH)
+        first, second = PaymentAttempt.objects.order_by("pk")
+        receive_payment(
+            payer=first.invoice.payer, amount=first.amount, currency="USD",
+            processor="manual", reference="w", now=APRIL_2,
+        )  # fmt: skip
+
+        (call,) = claim_calls(CHARGES, now=clock(), limit=1)
+
+        assert call.attempt == second
+        assert claim_calls(CHARGES, now=clock(), limit=1) == []
 
     def test_may_be_turned_off(self, payer, processor, settings):
         settings.CHARGES = {**settings.CHARGES, "ON_ISSUE": False}

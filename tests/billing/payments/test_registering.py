@@ -136,3 +136,12 @@ class TestChangeProcessor:
         assert secrets_of(changed, "sending").at(clock()) == [sending]
         believed = secrets_of(changed, "receiving").at(clock())
         assert believed == ["whsec_new", receiving]
+
+    def test_revives_no_secret_by_another_key(self, at_stripe, clock):
+        change(at_stripe, clock, receiving="whsec_new")
+        clock.forward(hours=25)
+
+        changed = change(at_stripe, clock, sending="sk_test_new")
+
+        assert secrets_of(changed, "sending").current == "sk_test_new"
+        assert secrets_of(changed, "receiving").at(clock()) == ["whsec_new"]

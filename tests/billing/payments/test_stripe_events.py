@@ -334,6 +334,24 @@ class TestMoved:
         ]
         assert list(account.moved(at + timedelta(seconds=1), at)) == []
 
+    def test_is_not_that_of_others_who_use_the_account(
+        self, account, stripe, clock, charged
+    ):
+        stripe.account.method("pm_visa_2", charged["customer"])
+        theirs = stripe.account.create_payment_intent(
+            {
+                "amount": "700", "currency": "usd", "customer": charged["customer"],
+                "payment_method": "pm_visa_2", "confirm": "true",
+            }
+        )  # fmt: skip
+        stripe.account.create_refund({"payment_intent": theirs["id"], "amount": "1"})
+        stripe.account.dispute(theirs, "needs_response")
+        at = clock() - timedelta(seconds=1)
+
+        found = list(account.moved(at, at + timedelta(seconds=2)))
+
+        assert [one.reference for one in found] == [charged["id"]]
+
     @pytest.mark.parametrize("fault", ["busy", "garbage"])
     def test_cannot_be_had_over_a_bad_line(self, account, stripe, clock, fault):
         stripe.faults = lambda method, path: fault

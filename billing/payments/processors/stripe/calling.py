@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import stripe
 
@@ -145,6 +146,19 @@ def ours(told: Any) -> dict[str, str]:
     """The metadata of an object."""
     found = told.get("metadata") if isinstance(told, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def is_ours(intent: Any) -> bool:
+    """Whether a payment is a charge of ours; others may use the account too."""
+    return uuid_of(ours(intent).get("attempt")) is not None
+
+
+def uuid_of(text: str | None) -> UUID | None:
+    """An id of ours that they keep for us."""
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
 
 
 def _places(currency: str) -> int:

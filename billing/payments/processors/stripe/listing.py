@@ -12,8 +12,10 @@ from billing.payments.processors.stripe.calling import (
     Told,
     amount_of,
     each,
+    fetch,
     id_of,
     instant,
+    is_ours,
     moment,
     why,
 )
@@ -70,7 +72,10 @@ def events_since(
 def moved(
     api: stripe.StripeClient, starts_at: datetime, ends_at: datetime
 ) -> Iterator[Moved]:
-    """What came in and went out, in whole amounts, without fees. Raises Unreachable."""
+    """What came in and went out, in whole amounts, without fees. Raises Unreachable.
+
+    Others may use the account too: only what is of charges of ours.
+    """
     params = {
         "created": {"gte": moment(starts_at), "lt": moment(ends_at)},
         "expand": ["data.source"],
@@ -78,18 +83,29 @@ def moved(
     try:
         for row in each(api.v1.balance_transactions.list, params):
             if row.get("reporting_category") in MOVES:
-                yield _moved(row)
+                kind, sign = MOVES[row["reporting_category"]]
+                source = row.get("source")
+                if not isinstance(source, dict):
+                    raise stripe.APIError("The answer has no source.")
+                if _is_of_ours(api, kind, source):
+                    yield _moved(row, kind, sign, source)
     except stripe.StripeError as error:
         raise Unreachable(why(error)) from None
     except UnknownCurrency as error:
         raise Unreachable(error.message) from error
 
 
-def _moved(row: Told) -> Moved:
-    kind, sign = MOVES[row["reporting_category"]]
-    source = row.get("source")
-    if not isinstance(source, dict):
-        raise stripe.APIError("The answer has no source.")
+def _is_of_ours(api: stripe.StripeClient, kind: str, source: Told) -> bool:
+    """They hand metadata on from a payment to its charge, and no further."""
+    if kind == "payment":
+        return is_ours(source)
+    intent = id_of(source.get("payment_intent"))
+    return bool(intent) and is_ours(
+        fetch(lambda: api.v1.payment_intents.retrieve(intent), intent)
+    )
+
+
+def _moved(row: Told, kind: str, sign: int, source: Told) -> Moved:
     amount, currency = amount_of(source.get("amount"), source.get("currency"))
     at = instant(row.get("created"))
     if at is None:

@@ -6,7 +6,6 @@ Events come twice and in any order, so only what they are about is believed of t
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import stripe
@@ -30,7 +29,9 @@ from billing.payments.processors.stripe.calling import (
     fetch,
     id_of,
     instant,
+    is_ours,
     ours,
+    uuid_of,
     why,
 )
 from billing.payments.processors.stripe.charging import settle
@@ -156,7 +157,7 @@ def label_of(method: Told) -> str:
 
 def _intent(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
     intent = fetch(lambda: api.v1.payment_intents.retrieve(reference), reference)
-    key = _uuid(ours(intent).get("attempt"))
+    key = uuid_of(ours(intent).get("attempt"))
     if key is None:
         return []
     amount, currency = amount_of(intent.get("amount"), intent.get("currency"))
@@ -183,7 +184,7 @@ def _session(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
             return []
         intent = session.get("setup_intent") or {}
         return method_told(payer, intent.get("payment_method"))
-    key = _uuid(ours(session).get("attempt"))
+    key = uuid_of(ours(session).get("attempt"))
     if key is None:
         return []
     amount, currency = amount_of(session.get("amount_total"), session.get("currency"))
@@ -226,14 +227,14 @@ def _method(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[
 def _refund(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
     whole = {"expand": ["payment_intent"]}
     refund = fetch(lambda: api.v1.refunds.retrieve(reference, whole), reference)  # type: ignore[arg-type]
-    return _refund_told(refund) if _is_ours(refund.get("payment_intent")) else []
+    return _refund_told(refund) if is_ours(refund.get("payment_intent")) else []
 
 
 def _refunds(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
     """Of a charge, of which an event says only that something went back."""
     whole = {"expand": ["payment_intent"]}
     charge = fetch(lambda: api.v1.charges.retrieve(reference, whole), reference)  # type: ignore[arg-type]
-    if not _is_ours(charge.get("payment_intent")):
+    if not is_ours(charge.get("payment_intent")):
         return []
     payment = id_of(charge["payment_intent"])
     rows = each(api.v1.refunds.list, {"payment_intent": payment})
@@ -243,7 +244,7 @@ def _refunds(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
 def _dispute(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
     whole = {"expand": ["payment_intent"]}
     dispute = fetch(lambda: api.v1.disputes.retrieve(reference, whole), reference)  # type: ignore[arg-type]
-    if not _is_ours(dispute.get("payment_intent")):
+    if not is_ours(dispute.get("payment_intent")):
         return []
     state = DISPUTES.get(str(dispute.get("status")))
     if state is None:
@@ -278,21 +279,9 @@ READERS: Sequence[tuple[str, Reader]] = [
 
 def _refund_told(refund: Told) -> list[Fact]:
     amount, currency = amount_of(refund.get("amount"), refund.get("currency"))
-    key = _uuid(ours(refund).get("refund"))
+    key = uuid_of(ours(refund).get("refund"))
     payment = id_of(refund.get("payment_intent"))
     return [RefundTold(key, payment, amount, currency, outcome_of_refund(refund))]
-
-
-def _is_ours(intent: Any) -> bool:
-    """Whether a payment is a charge of ours; others may use the account too."""
-    return _uuid(ours(intent).get("attempt")) is not None
-
-
-def _uuid(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None
 
 
 def _is_of_now(header: str, now: datetime) -> bool:
