@@ -1,6 +1,6 @@
 """Charging what is due, and asking what became of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -9,6 +9,7 @@ from billing.invoicing.models import Document
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import Charge, Charger, Outcome
+from billing.payments.queries.methods import spent_methods
 from billing.payments.services.calling import Clock, Connect, call_due, sent_until
 from billing.payments.services.connecting import connect
 from billing.payments.services.outcomes import ChargeRecords
@@ -26,9 +27,9 @@ class ChargeCalls(ChargeRecords):
     def pointless(self, attempts: Sequence[PaymentAttempt]) -> Mapping[int, str]:
         """Nobody who looked at it asks for what is charged as it is issued."""
         issued = [one for one in attempts if one.actor == AUTOPAY]
-        spent = _declined_for_good([one.method_id for one in issued])
+        spent = spent_methods([one.method_id for one in issued if one.method_id])
         reasons = {
-            one.pk: "its method was declined for good"
+            one.pk: "its method was declined for good, or disputed"
             for one in issued
             if one.method_id in spent
         }
@@ -86,10 +87,3 @@ def charge_of(attempt: PaymentAttempt) -> Charge:
 def page_of(attempt: PaymentAttempt) -> HostedPage | None:
     """The page that an attempt is paid on, if there is one."""
     return getattr(attempt, "page", None)
-
-
-def _declined_for_good(methods: Collection[int | None]) -> set[int | None]:
-    if not methods:
-        return set()
-    rows = PaymentAttempt.objects.filter(method__in=methods, state="declined_hard")
-    return set(rows.values_list("method", flat=True))
