@@ -10,6 +10,7 @@ from django.db import connection
 from billing.accounts.models import Account
 from billing.dunning.models import DunningCase
 from billing.dunning.schedule import Debt, Facts, owed
+from billing.payments.queries.methods import SPENT
 from seats.agencies.queries import zones_of
 from seats.arrays import array_text
 from seats.members.models import Member
@@ -37,10 +38,8 @@ DEBTS = f"""
       AND document.kind = 'invoice' AND document.status = 'open'
     ORDER BY document.payer_id, document.number
 """
-METHODS = """
-    SELECT method.payer_id, method.id, EXISTS (
-        SELECT FROM billing_paymentattempt
-        WHERE method_id = method.id AND state = 'declined_hard')
+METHODS = f"""
+    SELECT method.payer_id, method.id, {SPENT}
     FROM billing_paymentmethod AS method
     WHERE method.payer_id = ANY(%(ids)s::bigint[]) AND method.removed_at IS NULL
 """

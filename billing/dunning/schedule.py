@@ -55,7 +55,7 @@ def owed(debts: Iterable[Debt]) -> Decimal:
 class Facts:
     """What is known of a payer at a moment; its open invoices, the oldest first.
 
-    A method that was declined for good is `spent`.
+    A method that was declined for good, or whose bank took a payment back, is `spent`.
     """
 
     now: datetime

@@ -1,6 +1,6 @@
 """Charging what is due, and asking what became of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from billing.invoicing.models import Document
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
+<<<<<<< HEAD
 from billing.payments.processors.port import (
     Charge,
     Charger,
@@ -15,6 +16,10 @@ from billing.payments.processors.port import (
     Outcome,
     Unreachable,
 )
+=======
+from billing.payments.processors.port import Charge, Charger, Outcome
+from billing.payments.queries.methods import spent_methods
+>>>>>>> attack
 from billing.payments.services.calling import Clock, Connect, call_due, sent_until
 from billing.payments.services.connecting import connect
 from billing.payments.services.outcomes import ChargeRecords
@@ -32,9 +37,9 @@ class ChargeCalls(ChargeRecords):
     def pointless(self, attempts: Sequence[PaymentAttempt]) -> Mapping[int, str]:
         """Nobody who looked at it asks for what is charged as it is issued."""
         issued = [one for one in attempts if one.actor == AUTOPAY]
-        spent = _declined_for_good([one.method_id for one in issued])
+        spent = spent_methods([one.method_id for one in issued if one.method_id])
         reasons = {
-            one.pk: "its method was declined for good"
+            one.pk: "its method was declined for good, or disputed"
             for one in issued
             if one.method_id in spent
         }
@@ -105,6 +110,7 @@ def hasten_pages(*, document_ids: Collection[int], now: datetime) -> None:
 def page_of(attempt: PaymentAttempt) -> HostedPage | None:
     """The page that an attempt is paid on, if there is one."""
     return getattr(attempt, "page", None)
+<<<<<<< HEAD
 
 
 def _declined_for_good(methods: Collection[int | None]) -> set[int | None]:
@@ -121,3 +127,5 @@ def _closed(processor: Charger, reference: str) -> Outcome | None:
         return processor.close_page(reference)
     except Unreachable:
         return None
+=======
+>>>>>>> attack

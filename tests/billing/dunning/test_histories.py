@@ -8,6 +8,8 @@ from billing.dunning.models import DunningCase
 from billing.invoicing.models import Document
 from billing.invoicing.services.documents import void_document
 from billing.payments.models import PaymentAttempt
+from billing.payments.processors.port import DisputeTold
+from billing.payments.services.disputing import take_dispute
 from billing.payments.services.methods import remove_method
 from billing.payments.services.refunding import refund_payment
 from billing.payments.verification import verify_everything
@@ -157,6 +159,29 @@ class TestHardDeclines:
 
         assert days.charges == [0]
         assert the_case().state == OVERDUE
+
+
+class TestLostDisputes:
+    def test_are_not_charged_again_by_the_card_that_was_disputed(
+        self, payer, card, days, processor
+    ):
+        card()
+        bill(MARCH)
+        days.at(0)
+        (payment,) = payer.payments.all()
+        told = DisputeTold(payment.reference, "dp_1", Decimal(100), "USD", "lost")
+        take_dispute(processor=processor, told=told, now=day(20))
+        bill(APRIL)
+
+        for number in range(20, 42):
+            days.at(number)
+
+        assert days.charges == [0]
+        assert the_case().state == SUSPENDED
+        card(day(45))
+        days.at(45)
+        assert days.charges == [0, 45, 45]
+        assert allowed(payer, days.now) is True
 
 
 class TestWithoutMethod:

@@ -169,7 +169,7 @@ class TestChargeIssued:
         last = PaymentAttempt.objects.latest("pk")
         assert len(fake.calls) == 1
         assert (last.state, last.sends) == ("failed", 0)
-        assert last.error == "its method was declined for good"
+        assert last.error == "its method was declined for good, or disputed"
 
         save_method(payer=payer, processor=processor, reference="new", **TOLD)
         request_charge(invoice=last.invoice, actor="test", now=clock())
