@@ -250,7 +250,7 @@ class TestWorkOffEvents:
         tell("pending")
         tell("succeeded", reference="ch_1")
         first = ProcessorEvent.objects.order_by("pk")[0]
-        read = []
+        read: list[bytes] = []
 
         def connecting(processor):
             return Breaking(connect(processor), bytes(first.body), read)

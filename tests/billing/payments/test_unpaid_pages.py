@@ -57,7 +57,7 @@ class TestAPageThatNobodyPaidOn:
         declined.refresh_from_db()
         assert (declined.retry_at, steps()) == (planned, ["started", "retry_scheduled"])
         step_due(now=planned)
-        assert PaymentAttempt.objects.order_by("pk").last().actor == "dunning"
+        assert PaymentAttempt.objects.latest("pk").actor == "dunning"
 
     def test_asks_for_no_method_once_more(self, declined, unpaid, clock):
         """The retry finds that there is none any more, and tells of it once."""
