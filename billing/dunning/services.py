@@ -58,7 +58,7 @@ def take_end(*, attempt: PaymentAttempt, now: datetime) -> None:
             record_changes([Change(case, facts, move, attempt)], now=now)
         return
     if attempt.invoice.status != Document.Status.OPEN or _is_page_unpaid(attempt):
-        return  # nothing was owed on it any more; who paid told us
+        return  # who paid told us; or no card was asked
     facts = facts_of([payer_id], now=now)[payer_id]
     if case is None:
         case, move = new_case(payer_id, facts), begin_failed(facts, rules())

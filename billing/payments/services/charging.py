@@ -1,6 +1,6 @@
 """Charging what is due, and asking what became of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -8,7 +8,6 @@ from django.db.models import QuerySet
 from billing.invoicing.models import Document
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
-<<<<<<< HEAD
 from billing.payments.processors.port import (
     Charge,
     Charger,
@@ -16,10 +15,7 @@ from billing.payments.processors.port import (
     Outcome,
     Unreachable,
 )
-=======
-from billing.payments.processors.port import Charge, Charger, Outcome
 from billing.payments.queries.methods import spent_methods
->>>>>>> attack
 from billing.payments.services.calling import Clock, Connect, call_due, sent_until
 from billing.payments.services.connecting import connect
 from billing.payments.services.outcomes import ChargeRecords
@@ -110,7 +106,6 @@ def hasten_pages(*, document_ids: Collection[int], now: datetime) -> None:
 def page_of(attempt: PaymentAttempt) -> HostedPage | None:
     """The page that an attempt is paid on, if there is one."""
     return getattr(attempt, "page", None)
-<<<<<<< HEAD
 
 
 def _declined_for_good(methods: Collection[int | None]) -> set[int | None]:
@@ -127,5 +122,3 @@ def _closed(processor: Charger, reference: str) -> Outcome | None:
         return processor.close_page(reference)
     except Unreachable:
         return None
-=======
->>>>>>> attack

@@ -128,7 +128,7 @@ class TestReceivePayment:
         for month in (APRIL, MAY):
             bill(month)
 
-        with django_assert_max_num_queries(26):
+        with django_assert_max_num_queries(27):
             pay(invoice.payer, 300)
 
         assert statuses(invoice.payer) == ["paid"] * 3
