@@ -1,11 +1,12 @@
 """Who owes late, for staff."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -25,7 +26,8 @@ class HoldForm(forms.Form):
     """Until which local date nothing is done, and why."""
 
     until = forms.DateField(
-        widget=forms.SelectDateWidget, help_text="Of the payer; today ends a hold."
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="A date of the payer; today ends a hold.",
     )
     reason = forms.CharField(max_length=500)
 
@@ -44,17 +46,30 @@ class DunningCaseAdmin(ReadOnlyAdmin):
     """Cases with what was done; accounts have the actions that suspend and allow."""
 
     list_display = [
-        "payer", "state", "since", "invoice", "next_step_at", "opened_at", "closed_at",
+        "payer", "state", "invoice", "next_step_at", "held_until", "since", "opened_at",
+        "closed_at",
     ]  # fmt: skip
     list_select_related = ["payer", "invoice"]
     list_filter = ["state", ("closed_at", admin.EmptyFieldListFilter)]
     search_fields = ["payer__code"]
     fields = [
         "payer", "state", "since", "invoice", "retries", "retry_at", "escalate_at",
-        "next_step_at", "opened_at", "closed_at",
+        "next_step_at", "held_until", "opened_at", "closed_at",
     ]  # fmt: skip
+    readonly_fields = ["held_until"]
     inlines = [StepInline]
     actions = ["hold"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DunningCase]:
+        holds = DunningHold.objects.filter(payer=OuterRef("payer")).order_by("-pk")
+        rows: QuerySet[DunningCase] = super().get_queryset(request)
+        return rows.annotate(hold=Subquery(holds.values("until")[:1]))
+
+    @admin.display(description="held until", empty_value="")
+    def held_until(self, case: Any) -> datetime | None:
+        """Nothing is done about an open case before that."""
+        ahead = case.hold and case.hold > timezone.now() and case.closed_at is None
+        return case.hold if ahead else None
 
     @admin.action(description="Hold: wait for a promise", permissions=["view"])
     def hold(

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
@@ -91,14 +91,15 @@ class VoidForm(forms.Form):
 @admin.register(Document)
 class DocumentAdmin(ReadOnlyAdmin):
     list_display = [
-        "__str__", "payer", "kind", "period", "status", "amount", "issued_at", "due_at",
+        "__str__", "status", "amount", "left", "payer", "kind", "period", "due_at",
+        "issued_at",
     ]  # fmt: skip
     fields = [
-        "payer", "kind", "period", "status", "amount", "issued_at", "due_at",
+        "payer", "kind", "period", "status", "amount", "left", "issued_at", "due_at",
         "seat_statement", "price_list", "price_list_hash", "hash", "previous_hash",
         "parties", "cutoffs", "run", "created_at", "review_until",
     ]  # fmt: skip
-    readonly_fields = ["period", "amount", "seat_statement"]
+    readonly_fields = ["period", "amount", "left", "seat_statement"]
     list_select_related = ["payer"]
     list_filter = ["status", "kind", "currency", "month"]
     search_fields = ["payer__code", "payer__name", "=number"]
@@ -131,6 +132,17 @@ class DocumentAdmin(ReadOnlyAdmin):
     @admin.display(description="total", ordering="total")
     def amount(self, document: Document) -> str:
         return f"{money_text(document.total, document.currency)} {document.currency}"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
+        rows: QuerySet[Document] = super().get_queryset(request)
+        return rows.annotate(covered=Sum("covered_by__amount"))
+
+    @admin.display(description="left to pay")
+    def left(self, document: Any) -> str:
+        if document.kind != "invoice" or document.status in {"draft", "void"}:
+            return ""
+        left = document.total - (document.covered or 0)
+        return money_text(left, document.currency)
 
     @admin.display(description="seats")
     def seat_statement(self, document: Document) -> str:

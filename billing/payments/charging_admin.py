@@ -152,7 +152,10 @@ class PaymentProcessorAdmin(AddingAdmin):
         return ask_and_do(self, request, rows, forms.Form, work)
 
     def _show(self, request: HttpRequest, sending: str, receiving: str) -> None:
-        said = "Shown this once. It checks ours with {}, and signs its own with {}."
+        said = (
+            "Shown this once. CHECKS (it checks what we tell): {}. "
+            "SIGNS (it signs what it answers): {}."
+        )
         said = said.format(sending, receiving)
         self.message_user(request, said, messages.WARNING)
 

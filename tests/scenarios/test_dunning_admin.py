@@ -40,8 +40,8 @@ def payer(settings):
 @pytest.fixture
 def soon():
     """A date in two weeks, as the form wants it."""
-    day = timezone.now() + timedelta(days=14)
-    return {"until_year": day.year, "until_month": day.month, "until_day": day.day}
+    day = timezone.now().date() + timedelta(days=14)
+    return {"until": day.isoformat()}
 
 
 class TestCases:
@@ -71,7 +71,7 @@ class TestCases:
     def test_show_a_refusal_and_hold_nobody(self, staff, payer):
         case = payer.dunning_cases.get()
         told = {"action": "hold", "_selected_action": [case.pk], "apply": "1"}
-        late = {"until_year": 2036, "until_month": 1, "until_day": 1}
+        late = {"until": "2036-01-01"}
 
         page = staff.post(CASES, told | {"reason": "promised", **late})
 

@@ -4,16 +4,23 @@ import os
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
-from billing.payments.models import Payment, PaymentAttempt, ProcessorEvent
+from billing.payments.models import (
+    Payment,
+    PaymentAttempt,
+    ProcessorEvent,
+    Refund,
+)
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.charging import charge_due
 from billing.payments.services.methods import save_method
 from billing.payments.services.registering import add_processor
+from billing.payments.services.returning import refund_due, request_refund
 from tests.build import MARCH, bill, documents_of, make_agency, make_prices, make_seats
 from tests.workers import _free_port, _listens, _wait_for, running_web
 
@@ -43,7 +50,7 @@ def start_processor():
         one.wait()
 
 
-def test_the_processor_of_the_docs_charges_what_is_issued_once(
+def test_the_processor_of_the_docs_charges_once_and_gives_back(
     fresh_database, broker, tmp_path, settings, start_processor
 ):
     settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOW_LOOPBACK": True}
@@ -69,10 +76,20 @@ def test_the_processor_of_the_docs_charges_what_is_issued_once(
         charge_due(clock=timezone.now)  # asked once more, it says the same again
         _wait_for(lambda: ProcessorEvent.objects.count() == 2, "its second answer")
         work_off_events(now=timezone.now())
+        assert documents_of(payer)[0].status == "paid"
+
+        request_refund(
+            payment=Payment.objects.get(), amount=Decimal(15), reason="asked for",
+            actor="test", now=now,
+        )  # fmt: skip
+        refund_due(clock=timezone.now)
+        _wait_for(lambda: ProcessorEvent.objects.count() == 3, "its third answer")
+        work_off_events(now=timezone.now())
 
     payment = Payment.objects.get()
-    assert documents_of(payer)[0].status == "paid"
-    assert str(payment.amount) == "50.000"
-    assert payment.reference.startswith("ch_")
+    refund = Refund.objects.get()
+    assert (payment.amount, refund.amount) == (Decimal(50), Decimal(15))
+    assert payment.reference.startswith("payment_")
+    assert refund.reference.startswith("refund_")
     states = set(ProcessorEvent.objects.values_list("state", flat=True))
     assert states == {"done"}

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from zoneinfo import ZoneInfo
 
+from billing.accounts.models import Account
 from billing.management.demo.cast import (
     FIRST_NAMES,
     LAST_NAMES,
@@ -87,7 +88,7 @@ def begin(story: Story) -> None:
 
 def _join(story: Story, part: Part) -> Agency:
     now = datetime.combine(story.month, datetime.min.time(), UTC) + timedelta(days=1)
-    return add_agency(
+    agency = add_agency(
         code=part.code,
         name=part.name,
         zone=part.zone,
@@ -97,6 +98,9 @@ def _join(story: Story, part: Part) -> Agency:
         actor=ACTOR,
         now=now,
     )
+    email = f"billing@{part.code.lower()}.example"
+    Account.objects.filter(payer=agency).update(email=email)
+    return agency
 
 
 def first_month(story: Story) -> None:

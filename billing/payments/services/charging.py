@@ -108,13 +108,6 @@ def page_of(attempt: PaymentAttempt) -> HostedPage | None:
     return getattr(attempt, "page", None)
 
 
-def _declined_for_good(methods: Collection[int | None]) -> set[int | None]:
-    if not methods:
-        return set()
-    rows = PaymentAttempt.objects.filter(method__in=methods, state="declined_hard")
-    return set(rows.values_list("method", flat=True))
-
-
 def _closed(processor: Charger, reference: str) -> Outcome | None:
     """What became of a page that is closed, if the processor can say so now."""
     assert isinstance(processor, Hoster)  # it has opened the page

@@ -40,7 +40,7 @@ def save_method(
 ) -> PaymentMethod:
     """From now on the payer is charged through this, and through nothing else.
 
-    The one that is current already is given back. `at` is when the payer saved it, if
+    The one that is current already is given back; under another label it is another. `at` is when the payer saved it, if
     that was before. Raises MethodNeedsReference where the processor does not know
     payers by their code, MethodTaken where another payer has it.
     """
@@ -50,7 +50,8 @@ def save_method(
         lock_accounts([payer.pk])
         current = PaymentMethod.objects.filter(payer=payer, removed_at=None).first()
         if current:
-            if (current.processor_id, current.reference) == (processor.pk, reference):
+            known = (current.processor_id, current.reference, current.label)
+            if known == (processor.pk, reference, label[:100]):
                 return current
             _remove(current, actor, now)
         method = PaymentMethod(

@@ -161,6 +161,9 @@ def _prepared(
     """The processor, the URL to return to, and what is behind the processor."""
     processor = asked.processor or _only_one()
     return_url = asked.return_url or settings.CHARGES["RETURN_URL"]
+    if not return_url:
+        said = "Name the page to return to, or set PAYMENT_RETURN_URL."
+        raise BadReturnUrl(said, field="return_url")
     try:
         check_url(return_url, rules())
     except NotAllowed as error:
