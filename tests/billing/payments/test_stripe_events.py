@@ -9,15 +9,17 @@ from uuid import uuid4
 import pytest
 
 from billing.payments.hosting import ProcessorCustomer
-from billing.payments.models import Payment, PaymentMethod, ProcessorEvent
+from billing.payments.models import Payment, PaymentMethod, ProcessorEvent, Refund
 from billing.payments.processors.port import (
     DisputeTold,
     DoesNotFit,
     Moved,
+    Outcome,
     RefundTold,
     Unreachable,
 )
 from billing.payments.processors.stripe.listing import EVENT_TYPES
+from billing.payments.returns import Dispute
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.calling import claim_calls, make_call
 from billing.payments.services.charging import CHARGES, charge_due
@@ -140,11 +142,12 @@ class TestRead:
                  "metadata": metadata}
             )  # fmt: skip
         (whole,) = stripe.account.of("event", type="charge.refunded")[:1]
-        facts = told(account, stripe, whole)
+        charge, *facts = told(account, stripe, whole)
         events = stripe.account.of("event", type="refund.created")
         single = [fact for one in events for fact in told(account, stripe, one)]
 
-        assert facts == single
+        assert [charge, facts[0], charge, facts[1]] == single
+        assert charge.outcome == Outcome("succeeded", charged["id"])
         assert [fact.key for fact in facts] == [None, key]
         assert facts[0] == RefundTold(
             None, charged["id"], Decimal(20), "USD", facts[0].outcome
@@ -162,7 +165,7 @@ class TestRead:
         )
         refund["status"] = status
 
-        (fact,) = told(account, stripe, stripe.account.tell("refund.failed", refund))
+        _, fact = told(account, stripe, stripe.account.tell("refund.failed", refund))
 
         assert fact.outcome.kind == kind
 
@@ -176,7 +179,7 @@ class TestRead:
         dispute = stripe.account.dispute(charged, status)
         event = stripe.account.of("event", type="charge.dispute.created")[0]
 
-        assert told(account, stripe, event) == [
+        assert told(account, stripe, event)[1:] == [
             DisputeTold(
                 charged["id"], dispute["id"], Decimal(100), "USD", state, "fraudulent"
             )
@@ -389,3 +392,27 @@ def test_all_orders_of_the_events_of_a_charge_give_the_same_books(
             events_left = ProcessorEvent.objects.exclude(state="done")
             assert not events_left.exists()
             assert verify_everything().findings == []
+
+
+@pytest.mark.parametrize("first", ["refund.created", "charge.dispute.created"])
+def test_what_went_back_may_be_told_before_what_came_in(
+    client, stripe, attempt, invoice, clock, first
+):
+    (call,) = claim_calls(CHARGES, now=clock(), limit=1)
+    make_call(call, connect, clock)  # and nothing of it is recorded
+    intent = stripe.account.of("payment_intent")[0]
+    stripe.account.create_refund({"payment_intent": intent["id"], "amount": "2000"})
+    intent_of_less = intent | {"amount": 8000}
+    stripe.account.dispute(intent_of_less, "lost")
+
+    for name in (first, "payment_intent.succeeded"):
+        event = stripe.account.of("event", type=name)[0]
+        assert post(client, *stripe.signed(event, clock())).status_code == 204
+        work_off_events(now=clock.forward(minutes=1))
+
+    assert not ProcessorEvent.objects.exclude(state="done").exists()
+    attempt.refresh_from_db()
+    invoice.refresh_from_db()
+    assert (attempt.state, invoice.status) == ("succeeded", "open")
+    assert Refund.objects.count() + Dispute.objects.count() == 1
+    assert verify_everything().findings == []

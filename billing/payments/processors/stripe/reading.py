@@ -227,7 +227,8 @@ def _method(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[
 def _refund(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
     whole = {"expand": ["payment_intent"]}
     refund = fetch(lambda: api.v1.refunds.retrieve(reference, whole), reference)  # type: ignore[arg-type]
-    return _refund_told(refund) if is_ours(refund.get("payment_intent")) else []
+    intent = refund.get("payment_intent")
+    return [*_paid(intent), *_refund_told(refund)] if is_ours(intent) else []
 
 
 def _refunds(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
@@ -238,7 +239,8 @@ def _refunds(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
         return []
     payment = id_of(charge["payment_intent"])
     rows = each(api.v1.refunds.list, {"payment_intent": payment})
-    return [told for refund in rows for told in _refund_told(refund)]
+    told = [fact for refund in rows for fact in _refund_told(refund)]
+    return [*_paid(charge["payment_intent"]), *told]
 
 
 def _dispute(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
@@ -251,6 +253,7 @@ def _dispute(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
         raise DoesNotFit(f"A dispute is {dispute.get('status')!s:.50}.")
     amount, currency = amount_of(dispute.get("amount"), dispute.get("currency"))
     return [
+        *_paid(dispute["payment_intent"]),
         DisputeTold(
             payment=id_of(dispute["payment_intent"]),
             reference=reference,
@@ -258,7 +261,7 @@ def _dispute(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
             currency=currency,
             state=state,
             reason=str(dispute.get("reason") or ""),
-        )
+        ),
     ]
 
 
@@ -275,6 +278,16 @@ READERS: Sequence[tuple[str, Reader]] = [
     ("charge.refunded", _refunds),
     ("charge.dispute.", _dispute),
 ]
+
+
+def _paid(intent: Any) -> list[Fact]:
+    """The charge that something is about: of that nobody may have told yet."""
+    key = uuid_of(ours(intent).get("attempt"))
+    outcome = outcome_of_intent(intent) if key else None
+    if key is None or outcome is None or outcome.kind != "succeeded":
+        return []
+    amount, currency = amount_of(intent.get("amount"), intent.get("currency"))
+    return [ChargeTold(key, amount, currency, outcome)]
 
 
 def _refund_told(refund: Told) -> list[Fact]:
