@@ -18,7 +18,7 @@ from billing.payments.models import (
     PaymentProcessor,
     ProcessorEvent,
 )
-from billing.payments.services.answers import retry_events
+from billing.payments.services.answers import retry_events, set_events_aside
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.registering import (
     add_processor,
@@ -168,6 +168,8 @@ def _require_one(chosen: list[PaymentProcessor]) -> None:
 class MethodForm(AddingForm):
     """A processor that knows the payer by its code; others have pages of their own."""
 
+    processor = forms.ModelChoiceField(PaymentProcessor.objects.filter(kind="webhook"))
+
     class Meta:
         model = PaymentMethod
         fields = ["payer", "processor", "label"]
@@ -231,7 +233,7 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
         "text",
     ]  # fmt: skip
     readonly_fields = ["text"]
-    actions = ["work_off_again"]
+    actions = ["work_off_again", "set_aside"]
 
     @admin.display(description="what it told")
     def text(self, event: ProcessorEvent) -> str:
@@ -247,3 +249,12 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
             self.message_user(request, refusal.message, messages.WARNING)
         else:
             self.message_user(request, f"{count} will be worked off.")
+
+    @admin.action(description="Set aside: nothing is to be done", permissions=["view"])
+    def set_aside(
+        self, request: HttpRequest, rows: QuerySet[ProcessorEvent]
+    ) -> HttpResponse | None:
+        def work(chosen: list[ProcessorEvent], told: dict[str, Any]) -> None:
+            set_events_aside(events=chosen, **acting(request), **told)
+
+        return ask_and_do(self, request, rows, ReasonForm, work)

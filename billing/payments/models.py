@@ -330,6 +330,7 @@ class ProcessorEvent(models.Model):
         RECEIVED = "received"
         DONE = "done"
         QUARANTINED = "quarantined"
+        SET_ASIDE = "set_aside", "set aside: nothing is to be done"
 
     processor = models.ForeignKey(
         PaymentProcessor, models.PROTECT, related_name="+", db_index=False

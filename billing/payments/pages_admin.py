@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from billing.invoicing.models import Document
 from billing.payments.hosting import HostedPage
+from billing.payments.models import PaymentProcessor
 from billing.payments.services.pages import (
     Asked,
     close_payment_page,
@@ -33,6 +34,7 @@ class PageForm(AddingForm):
         required=False,
         help_text="Without an invoice: who saves a method.",
     )
+    processor = forms.ModelChoiceField(PaymentProcessor.objects.filter(kind="stripe"))
     return_url = forms.CharField(
         required=False, max_length=500, help_text="Where the payer goes afterwards."
     )

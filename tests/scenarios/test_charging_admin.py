@@ -257,3 +257,24 @@ class TestProcessorEvents:
         assert "None of them" in staff.post(
             EVENTS, action, follow=True
         ).content.decode()  # fmt: skip
+
+    def test_about_which_nothing_is_to_be_done_are_set_aside(
+        self, staff, acme, invoices
+    ):
+        body = b'{"type": "moon.risen"}'
+        post(staff, acme, body, signed(acme, body, timezone.now()))
+        work_off_events(now=timezone.now())
+        event = ProcessorEvent.objects.get()
+        action = {"action": "set_aside", "_selected_action": [event.pk]}
+
+        assert staff.post(EVENTS, action).status_code == 200  # it asks why
+        for reason, state in (("", "quarantined"), ("not ours", "set_aside")):
+            told = {**action, "apply": "1", "reason": reason}
+            staff.post(EVENTS, told, follow=True)
+            event.refresh_from_db()
+            assert event.state == state
+
+        assert event.reason.endswith(": not ours")
+        work_off_events(now=timezone.now() + timedelta(hours=1))
+        event.refresh_from_db()
+        assert event.state == "set_aside"

@@ -30,7 +30,7 @@ from billing.payments.services.disputing import take_dispute
 from billing.payments.services.methods import take_told_method
 from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.returning import take_refund_told
-from seats.errors import Refusal
+from seats.errors import ReasonMissing, Refusal
 
 State = ProcessorEvent.State
 Read = Callable[[], Sequence[Fact]]
@@ -101,6 +101,25 @@ def retry_events(*, events: list[ProcessorEvent], now: datetime) -> int:
     rows = ProcessorEvent.objects.filter(pk__in=[one.pk for one in events])
     count = rows.filter(state=State.QUARANTINED).update(
         state=State.RECEIVED, reason="", tries=0, due_at=now
+    )
+    if not count:
+        raise NotQuarantined("None of them is in quarantine.")
+    return count
+
+
+def set_events_aside(
+    *, events: Sequence[ProcessorEvent], reason: str, actor: str, now: datetime
+) -> int:
+    """Say that nothing is to be done about quarantined events; how many.
+
+    They stay as they came. Raises ReasonMissing, NotQuarantined.
+    """
+    if not reason.strip():
+        raise ReasonMissing("Say why.", field="reason")
+    rows = ProcessorEvent.objects.filter(pk__in=[one.pk for one in events])
+    said = f"{now:%Y-%m-%d} {actor}: {reason}"[:200]
+    count = rows.filter(state=State.QUARANTINED).update(
+        state=State.SET_ASIDE, reason=said
     )
     if not count:
         raise NotQuarantined("None of them is in quarantine.")
