@@ -1,0 +1,81 @@
+"""What Stripe tells in whatever order gives the same books."""
+
+import itertools
+from datetime import timedelta
+
+import pytest
+
+from billing.payments.models import Payment, ProcessorEvent, Refund
+from billing.payments.returns import Dispute
+from billing.payments.services.answers import work_off_events
+from billing.payments.services.calling import claim_calls, make_call
+from billing.payments.services.charging import CHARGES
+from billing.payments.services.connecting import connect
+from billing.payments.services.requesting import request_charge
+from billing.payments.verification import verify_everything
+from tests.billing.payments.answering import post_signed as post
+from tests.rollback import rolled_back
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def attempt(save_card, invoice, clock):
+    """Of 100.00 by the payer's card; not sent yet."""
+    save_card()
+    return request_charge(invoice=invoice, actor="test", now=clock())
+
+
+NAMES = [
+    "payment_intent.created", "payment_intent.processing", "charge.succeeded",
+    "payment_intent.succeeded", "payment_intent.succeeded",
+]  # fmt: skip
+
+
+def test_all_orders_of_the_events_of_a_charge_give_the_same_books(
+    client, stripe, attempt, invoice, clock
+):
+    (call,) = claim_calls(CHARGES, now=clock(), limit=1)
+    make_call(call, connect, clock)  # and nothing of it is recorded
+    intent = stripe.account.of("payment_intent")[0]
+    stripe.account.tell("payment_intent.processing", intent)
+    events = {one["type"]: one for one in stripe.account.of("event")}
+    for order in sorted(set(itertools.permutations(NAMES))):
+        with rolled_back():
+            for number, name in enumerate(order):
+                event = events[name] | {"id": f"evt_of_{number}"}
+                assert post(client, *stripe.signed(event, clock())).status_code == 204
+                if number in {2, 4}:
+                    work_off_events(now=clock() + timedelta(minutes=1))
+
+            attempt.refresh_from_db()
+            invoice.refresh_from_db()
+            assert (attempt.state, invoice.status) == ("succeeded", "paid")
+            assert Payment.objects.get().reference == intent["id"]
+            events_left = ProcessorEvent.objects.exclude(state="done")
+            assert not events_left.exists()
+            assert verify_everything().findings == []
+
+
+@pytest.mark.parametrize("first", ["refund.created", "charge.dispute.created"])
+def test_what_went_back_may_be_told_before_what_came_in(
+    client, stripe, attempt, invoice, clock, first
+):
+    (call,) = claim_calls(CHARGES, now=clock(), limit=1)
+    make_call(call, connect, clock)  # and nothing of it is recorded
+    intent = stripe.account.of("payment_intent")[0]
+    stripe.account.create_refund({"payment_intent": intent["id"], "amount": "2000"})
+    intent_of_less = intent | {"amount": 8000}
+    stripe.account.dispute(intent_of_less, "lost")
+
+    for name in (first, "payment_intent.succeeded"):
+        event = stripe.account.of("event", type=name)[0]
+        assert post(client, *stripe.signed(event, clock())).status_code == 204
+        work_off_events(now=clock.forward(minutes=1))
+
+    assert not ProcessorEvent.objects.exclude(state="done").exists()
+    attempt.refresh_from_db()
+    invoice.refresh_from_db()
+    assert (attempt.state, invoice.status) == ("succeeded", "open")
+    assert Refund.objects.count() + Dispute.objects.count() == 1
+    assert verify_everything().findings == []
