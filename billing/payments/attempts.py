@@ -4,6 +4,8 @@ from django.db import models
 
 from seats.columns import UUID7
 
+BY_HAND = "by "  # begins the error of what staff closed; who, and why, is theirs alone
+
 
 class Attempt(models.Model):
     """One try to have money moved; its id is the key under which it counts once."""

@@ -32,6 +32,7 @@ from seats.readonly import (
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
+    ReasonForm,
     acting,
     ask_and_do,
     try_each,

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from billing.metering.serializers import Plain
+from billing.payments.attempts import BY_HAND
 from billing.payments.hosting import HostedPage
 from billing.payments.models import Payment, PaymentAttempt, PaymentMethod, Refund
 from billing.payments.returns import RefundAttempt
@@ -177,6 +178,7 @@ class AttemptOut(serializers.ModelSerializer[PaymentAttempt]):
     payer = serializers.CharField(source="invoice.payer.code")
     processor = serializers.CharField(source="processor.code")
     amount = Plain()
+    error = serializers.SerializerMethodField()
 
     class Meta:
         model = PaymentAttempt
@@ -184,6 +186,9 @@ class AttemptOut(serializers.ModelSerializer[PaymentAttempt]):
             "id", "invoice", "payer", "processor", "amount", "currency", "state",
             "error", "reference", "requested_at", "changed_at",
         ]  # fmt: skip
+
+    def get_error(self, attempt: PaymentAttempt) -> str:
+        return "by hand" if attempt.error.startswith(BY_HAND) else attempt.error
 
 
 class MethodFilter(serializers.Serializer[Any]):

@@ -4,6 +4,7 @@ import pytest
 
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt, PaymentMethod
+from billing.payments.services.closing import close_attempt
 from billing.payments.services.methods import save_method
 from billing.payments.services.registering import add_processor
 from seats.agencies.services import set_upline
@@ -12,6 +13,7 @@ from tests.build import (
     APRIL_2,
     MARCH,
     MARCH_1,
+    MAY_2,
     bill,
     documents_of,
     make_agency,
@@ -206,6 +208,21 @@ class TestPaymentAttempts:
         assert top.get(f"{ATTEMPTS}?agency=OTHER").status_code == 404
         for query in ("?state=dancing", "?invoice=1", "?agncy=TOP"):
             assert top.get(f"{ATTEMPTS}{query}").status_code == 400
+
+    def test_tell_nobody_who_closed_them_and_why(self, top, platform, agencies, row):
+        save(agencies[0], row)
+        (invoice,) = documents_of(agencies[0])
+        send(platform, ATTEMPTS, {"invoice": str(invoice.public_id)})
+        PaymentAttempt.objects.update(state="sent", sends=1, first_sent_at=APRIL_2)
+        PaymentAttempt.objects.update(state="unknown")
+        close_attempt(
+            attempt=PaymentAttempt.objects.get(), outcome="failed", now=MAY_2,
+            reason="they owe us for a year", actor="somebody@example.com",
+        )  # fmt: skip
+
+        told = top.get(ATTEMPTS).json()["results"][0]
+
+        assert (told["state"], told["error"]) == ("failed", "by hand")
 
 
 def save(payer, row):

@@ -6,6 +6,7 @@ from typing import Literal
 from django.db import transaction
 
 from billing.invoicing.services.issuing import lock_accounts
+from billing.payments.attempts import BY_HAND
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import Outcome
 from billing.payments.returns import RefundAttempt
@@ -46,7 +47,7 @@ def close_attempt(
         raise ReasonMissing("Say how you know.", field="reason")
     if outcome == "failed" and reference:
         raise ReferenceUnasked("What failed has none.", field="reference")
-    said = Outcome(outcome, reference, f"by {actor}: {reason}")
+    said = Outcome(outcome, reference, f"{BY_HAND}{actor}: {reason}")
     if isinstance(attempt, RefundAttempt):
         _close(REFUNDS, attempt, said, now)
     else:
