@@ -15,13 +15,12 @@ from billing.metering.admin import (
     UsageImportAdmin,
 )
 from billing.payments.admin import LedgerTransactionAdmin, PaymentAdmin
-from billing.payments.charging_admin import (
-    PaymentAttemptAdmin,
-    PaymentMethodAdmin,
+from billing.payments.charging_admin import PaymentAttemptAdmin, PaymentMethodAdmin
+from billing.payments.pages_admin import HostedPageAdmin
+from billing.payments.processors_admin import (
     PaymentProcessorAdmin,
     ProcessorEventAdmin,
 )
-from billing.payments.pages_admin import HostedPageAdmin
 from billing.payments.returns_admin import DisputeAdmin, RefundAttemptAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.webhooks.admin import (

@@ -1,0 +1,217 @@
+"""Staff add processors, change them, and look at what did not fit."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.payments.models import PaymentProcessor, ProcessorEvent
+from billing.payments.services.answers import work_off_events
+from billing.payments.services.connecting import connect_stripe
+from billing.payments.services.registering import add_processor
+from billing.payments.services.requesting import request_charge
+from seats.models import User
+from tests.billing.payments.answering import post, signed, told_of
+from tests.build import (
+    APRIL_2,
+    MARCH,
+    bill,
+    documents_of,
+    make_agency,
+    make_prices,
+    make_seats,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+PROCESSORS = reverse("admin:billing_paymentprocessor_changelist")
+ADD_PROCESSOR = reverse("admin:billing_paymentprocessor_add")
+ADD_ATTEMPT = reverse("admin:billing_paymentattempt_add")
+ATTEMPTS = reverse("admin:billing_paymentattempt_changelist")
+EVENTS = reverse("admin:billing_processorevent_changelist")
+
+
+@pytest.fixture
+def staff(client):
+    client.force_login(User.objects.create_superuser("staff@example.com", "x" * 12))
+    return client
+
+
+@pytest.fixture
+def invoices(settings):
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    make_prices()
+    payers = [make_agency(f"A{n}") for n in range(4)]
+    for payer in payers:
+        make_seats(payer, "ana")
+    bill(MARCH)
+    return [documents_of(payer)[0] for payer in payers]
+
+
+@pytest.fixture
+def acme(db):
+    return add_processor(
+        code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
+    )[0]
+
+
+class TestProcessors:
+    def test_are_added_and_tell_their_secrets_this_once(self, staff, db):
+        told = {"code": "acme", "kind": "webhook", "url": "https://pay.example.com"}
+
+        page = staff.post(ADD_PROCESSOR, told, follow=True)
+
+        processor = PaymentProcessor.objects.get()
+        assert processor.added_by == "staff@example.com"
+        assert page.content.decode().count("whsec_") == 2
+        url = reverse("admin:billing_paymentprocessor_change", args=[processor.pk])
+        again = staff.get(url).content.decode()
+        assert "https://pay.example.com" in again
+        assert "whsec_" not in again
+        assert processor.sealed_sending not in again
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"url": "https://10.0.0.1"}, {"code": "manual"}, {"code": "a b"},
+         {"kind": ""}],
+    )  # fmt: skip
+    def test_are_refused_with_what_is_wrong(self, staff, changes):
+        told = {
+            "code": "acme", "kind": "webhook", "url": "https://pay.example.com",
+            **changes,
+        }  # fmt: skip
+
+        page = staff.post(ADD_PROCESSOR, told)
+
+        assert page.context["adminform"].form.errors.keys() == changes.keys()
+        assert not PaymentProcessor.objects.exists()
+
+    def test_get_another_address(self, staff, acme):
+        told = {"action": "change_address_or_keys", "_selected_action": [acme.pk]}
+        assert "our key there" in staff.post(PROCESSORS, told).content.decode().lower()
+
+        staff.post(PROCESSORS, {**told, "apply": "1", "url": "https://b.example.com"})
+
+        acme.refresh_from_db()
+        assert acme.url == "https://b.example.com"
+
+    def test_get_other_secrets_that_are_shown_this_once(self, staff, acme):
+        told = {"action": "rotate_both_secrets", "_selected_action": [acme.pk]}
+        assert "whsec_" not in staff.post(PROCESSORS, told).content.decode()
+
+        page = staff.post(PROCESSORS, {**told, "apply": "1"}, follow=True)
+
+        assert page.content.decode().count("whsec_") == 2
+        assert "whsec_" not in staff.get(PROCESSORS).content.decode()
+
+    def test_change_one_at_a_time(self, staff, acme):
+        other = add_processor(
+            code="other", url="https://pay.example.com", actor="test", now=APRIL_2
+        )[0]
+        for action in ("change_address_or_keys", "rotate_both_secrets"):
+            told = {"action": action, "_selected_action": [acme.pk, other.pk],
+                    "apply": "1", "url": "https://b.example.com"}  # fmt: skip
+
+            page = staff.post(PROCESSORS, told)
+
+            assert "One processor at a time" in page.content.decode()
+
+    def test_are_left_alone_by_who_may_only_look(self, client, acme):
+        user = User.objects.create_user("new@example.com", "x" * 12, is_staff=True)
+        user.user_permissions.add(
+            Permission.objects.get(codename="view_paymentprocessor")
+        )
+        client.force_login(user)
+
+        page = client.get(PROCESSORS).content.decode()
+
+        assert "acme" in page
+        assert "rotate_both_secrets" not in page
+
+
+class TestStripe:
+    TOLD = {
+        "code": "stripe", "kind": "stripe", "url": "https://api.stripe.com",
+        "key": "rk_test_abc", "endpoint_secret": "whsec_abc",
+    }  # fmt: skip
+
+    def test_is_added_with_its_own_secrets_which_nobody_sees_again(self, staff, db):
+        page = staff.post(ADD_PROCESSOR, self.TOLD, follow=True)
+
+        processor = PaymentProcessor.objects.get()
+        url = reverse("admin:billing_paymentprocessor_change", args=[processor.pk])
+        for shown in (page, staff.get(url), staff.get(ADD_PROCESSOR)):
+            text = shown.content.decode()
+            assert "rk_test_abc" not in text
+            assert "whsec_abc" not in text
+        assert processor.kind == "stripe"
+        assert connect_stripe(processor).theirs.current == "whsec_abc"
+
+    def test_may_have_several_signing_secrets(self, staff, db):
+        told = self.TOLD | {"endpoint_secret": "whsec_new  whsec_abc"}
+
+        staff.post(ADD_PROCESSOR, told)
+
+        account = connect_stripe(PaymentProcessor.objects.get())
+        assert account.theirs.current == "whsec_new whsec_abc"
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"key": ""}, {"key": "pk_test_abc"}, {"key": "sk_\u00e9"}, {"key": "sk_a b"},
+         {"endpoint_secret": ""}, {"endpoint_secret": "abc"},
+         {"endpoint_secret": "whsec_"}, {"url": "https://api.stripe.com/v1"}],
+    )  # fmt: skip
+    def test_is_refused_with_what_is_wrong_and_without_what_was_typed(
+        self, staff, db, changes
+    ):
+        page = staff.post(ADD_PROCESSOR, self.TOLD | changes)
+
+        assert page.context["adminform"].form.errors.keys() == changes.keys()
+        assert "rk_test_abc" not in page.content.decode()
+        assert not PaymentProcessor.objects.exists()
+
+
+class TestProcessorEvents:
+    def test_that_do_not_fit_are_shown_and_worked_off_again(
+        self, staff, acme, invoices
+    ):
+        attempt = request_charge(
+            invoice=invoices[0], processor=acme, actor="test", now=APRIL_2
+        )
+        body = told_of(attempt, "succeeded", amount="1.00", reference="ch_1")
+        post(staff, acme, body, signed(acme, body, timezone.now()))
+        work_off_events(now=timezone.now())
+        event = ProcessorEvent.objects.get()
+
+        assert "The attempt is over 50" in staff.get(EVENTS).content.decode()
+        url = reverse("admin:billing_processorevent_change", args=[event.pk])
+        assert "ch_1" in staff.get(url).content.decode()
+        action = {"action": "work_off_again", "_selected_action": [event.pk]}
+        assert "1 will be" in staff.post(EVENTS, action, follow=True).content.decode()
+        event.refresh_from_db()
+        assert event.state == "received"
+        assert "None of them" in staff.post(
+            EVENTS, action, follow=True
+        ).content.decode()  # fmt: skip
+
+    def test_about_which_nothing_is_to_be_done_are_set_aside(
+        self, staff, acme, invoices
+    ):
+        body = b'{"type": "moon.risen"}'
+        post(staff, acme, body, signed(acme, body, timezone.now()))
+        work_off_events(now=timezone.now())
+        event = ProcessorEvent.objects.get()
+        action = {"action": "set_aside", "_selected_action": [event.pk]}
+
+        assert staff.post(EVENTS, action).status_code == 200  # it asks why
+        for reason, state in (("", "quarantined"), ("not ours", "set_aside")):
+            told = {**action, "apply": "1", "reason": reason}
+            staff.post(EVENTS, told, follow=True)
+            event.refresh_from_db()
+            assert event.state == state
+
+        assert event.reason.endswith(": not ours")
+        work_off_events(now=timezone.now() + timedelta(hours=1))
+        event.refresh_from_db()
+        assert event.state == "set_aside"
