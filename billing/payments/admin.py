@@ -25,6 +25,7 @@ from billing.payments.models import (
     Payment,
     Refund,
 )
+from billing.payments.queries.balances import balances_of
 from billing.payments.queries.statements import account_statement
 from billing.payments.services.receiving import MANUAL, receive_payment
 from billing.payments.services.returning import give_back, processor_of
@@ -147,6 +148,7 @@ class PaymentAdmin(WithMoney, AddingAdmin):
             "title": f"Statement of {payer.code}",
             "statement": statement,
             "digits": minor_digits(payer.currency),
+            "balances": balances_of(payer),
         }
         return TemplateResponse(request, "admin/billing/account.html", context)
 

@@ -151,15 +151,8 @@ class _Plain(HTTPConnection):
         return connected
 
 
-class _Secure(HTTPSConnection):
-    def __init__(self, *args: Any, watch: _Watch, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._watch = watch
-
-    def _new_conn(self) -> socket.socket:
-        connected = super()._new_conn()
-        self._watch.over(connected)
-        return connected
+class _Secure(_Plain, HTTPSConnection):
+    """The same over TLS: what is plain goes on to that."""
 
 
 class _Pinned(IPFilterAdapter):  # type: ignore[misc]

@@ -22,12 +22,6 @@ ADD_HOLD = reverse("admin:billing_dunninghold_add")
 
 
 @pytest.fixture
-def staff(client):
-    client.force_login(User.objects.create_superuser("staff@example.com", "x" * 12))
-    return client
-
-
-@pytest.fixture
 def payer(settings):
     settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
     make_prices()

@@ -8,7 +8,6 @@ from django.urls import reverse
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
 from billing.payments.services.registering import add_processor
-from seats.models import User
 from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import (
@@ -25,12 +24,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 ADD = reverse("admin:billing_hostedpage_add")
 PAGES = reverse("admin:billing_hostedpage_changelist")
 BACK = "https://agency.example.com/paid"
-
-
-@pytest.fixture
-def staff(client):
-    client.force_login(User.objects.create_superuser("staff@example.com", "x" * 12))
-    return client
 
 
 @pytest.fixture

@@ -29,12 +29,6 @@ ADD = reverse("admin:billing_payment_add")
 
 
 @pytest.fixture
-def staff(client):
-    client.force_login(User.objects.create_superuser("staff@example.com", "x" * 12))
-    return client
-
-
-@pytest.fixture
 def agency(settings):
     """With a March invoice of 50.00."""
     settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
@@ -137,6 +131,7 @@ class TestPages:
         page = staff.get(url).content.decode()
 
         assert "Balance -10.00" in page
+        assert "<td>customer_credit</td><td>-10.00</td>" in page
         assert staff.get(url.replace("SUNRISE", "NOBODY")).status_code == 404
 
     def test_keep_the_statement_from_who_may_not_see_payments(self, client, payment):

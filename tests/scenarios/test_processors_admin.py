@@ -16,12 +16,6 @@ from seats.models import User
 from tests.billing.payments.answering import post, signed, told_of
 from tests.build import (
     APRIL_2,
-    MARCH,
-    bill,
-    documents_of,
-    make_agency,
-    make_prices,
-    make_seats,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
@@ -30,30 +24,6 @@ ADD_PROCESSOR = reverse("admin:billing_paymentprocessor_add")
 ADD_ATTEMPT = reverse("admin:billing_paymentattempt_add")
 ATTEMPTS = reverse("admin:billing_paymentattempt_changelist")
 EVENTS = reverse("admin:billing_processorevent_changelist")
-
-
-@pytest.fixture
-def staff(client):
-    client.force_login(User.objects.create_superuser("staff@example.com", "x" * 12))
-    return client
-
-
-@pytest.fixture
-def invoices(settings):
-    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
-    make_prices()
-    payers = [make_agency(f"A{n}") for n in range(4)]
-    for payer in payers:
-        make_seats(payer, "ana")
-    bill(MARCH)
-    return [documents_of(payer)[0] for payer in payers]
-
-
-@pytest.fixture
-def acme(db):
-    return add_processor(
-        code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
-    )[0]
 
 
 class TestProcessors:

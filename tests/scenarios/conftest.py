@@ -1,0 +1,39 @@
+"""Who works in the admin, and what there is to charge."""
+
+import pytest
+
+from billing.payments.services.registering import add_processor
+from seats.models import User
+from tests.build import (
+    APRIL_2,
+    MARCH,
+    bill,
+    documents_of,
+    make_agency,
+    make_prices,
+    make_seats,
+)
+
+
+@pytest.fixture
+def staff(client):
+    client.force_login(User.objects.create_superuser("staff@example.com", "x" * 12))
+    return client
+
+
+@pytest.fixture
+def invoices(settings):
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    make_prices()
+    payers = [make_agency(f"A{n}") for n in range(4)]
+    for payer in payers:
+        make_seats(payer, "ana")
+    bill(MARCH)
+    return [documents_of(payer)[0] for payer in payers]
+
+
+@pytest.fixture
+def acme(db):
+    return add_processor(
+        code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
+    )[0]
