@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from io import BufferedReader, RawIOBase
 from itertools import islice
@@ -17,6 +17,7 @@ from billing.metering.formats.catalogue import feed_of, rows_of
 from billing.metering.formats.rows import Row, buffered
 from billing.metering.models import ImportPart, RefusedRow, UsageImport
 from billing.metering.services import ingest_events
+from seats.access import reached_by
 from seats.agencies.queries import zones_of
 from seats.agencies.services import require_zone
 from seats.errors import Refusal
@@ -119,14 +120,16 @@ def take_in(
 
     Goes on after the rows that the record counts already. The record is up to date
     after each chunk, and done after the last. Importing a file again changes nothing.
-    Raises TakenOver, and what the format refuses of the file as a whole.
+    Events of agencies that the import's agency does not reach at `now` are refused as
+    those of unknown agencies. Raises TakenOver, and what the format refuses of the file as a whole.
     """
     code = record.agency.code
+    within = reached_by(record.agency_id, now=now)
     try:
         rows = rows_of(file, record.format, agency=code, zone=record.zone)
         rows = islice(rows, record.rows, None)
         while chunk := list(islice(rows, CHUNK)):
-            yield _take_in_chunk(record, chunk, now)
+            yield _take_in_chunk(record, chunk, within, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
@@ -134,12 +137,15 @@ def take_in(
 
 
 def _take_in_chunk(
-    record: UsageImport, chunk: Sequence[Row], now: datetime
+    record: UsageImport, chunk: Sequence[Row], within: Collection[int], now: datetime
 ) -> list[RefusedRow]:
     with transaction.atomic():
         told = [row for row in chunk if row.event]
         verdicts = ingest_events(
-            [row.event for row in told if row.event], owner=record.agency_id, now=now
+            [row.event for row in told if row.event],
+            owner=record.agency_id,
+            now=now,
+            within=within,
         )
         refused = _refused_rows(
             record, chunk, dict(zip(map(id, told), verdicts, strict=False))
