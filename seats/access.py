@@ -6,7 +6,7 @@ of the agency that it places. What one agency set up for another (a webhook endp
 budget, a payment page) asks here whenever it is used.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 
 from seats.agencies.queries import zones_of
-from seats.periods import DAY, ZonePeriod, local_date
+from seats.periods import DAY, local_date
 
 # The local date of an agency is at most one day from that of UTC. Edges that may hold on
 # one of these dates are walked; those that begin or end around now are looked at again.
@@ -55,10 +55,10 @@ class Edge:
     starts_on: date
     ends_on: date | None
 
-    def holds(self, now: datetime, zones: Sequence[ZonePeriod]) -> bool:
-        """Whether it holds at an instant; `zones` are those of the lower agency."""
-        today = local_date(now, zones)
-        return self.starts_on <= today and (self.ends_on is None or self.ends_on > today)
+
+def holds_on(day: date, starts_on: date, ends_on: date | None) -> bool:
+    """Whether an edge with these dates holds on a local date of its lower agency."""
+    return starts_on <= day and (ends_on is None or ends_on > day)
 
 
 def reached_by(owner_id: int, *, now: datetime) -> set[int]:
@@ -85,10 +85,15 @@ def out_of_reach(
     return foreign - {(upper, origin) for *_, upper, origin in rows}
 
 
-def edges_not_in_force(edges: Collection[Edge], *, now: datetime) -> set[int]:
-    """The ids of those edges that do not hold at an instant."""
+def _not_in_force(edges: Collection[Edge], *, now: datetime) -> set[int]:
     zones = zones_of({edge.lower_id for edge in edges}) if edges else {}
-    return {edge.id for edge in edges if not edge.holds(now, zones[edge.lower_id])}
+    return {
+        edge.id
+        for edge in edges
+        if not holds_on(
+            local_date(now, zones[edge.lower_id]), edge.starts_on, edge.ends_on
+        )
+    }
 
 
 def _walk(sql: str, params: Mapping[str, Any], now: datetime) -> list[Any]:
@@ -101,11 +106,12 @@ def _walk(sql: str, params: Mapping[str, Any], now: datetime) -> list[Any]:
         for row in rows
         if row[0] and (row[2] >= utc or (row[3] is not None and row[3] <= utc + DAY))
     }
-    dead = edges_not_in_force(edges, now=now)
+    dead = _not_in_force(edges, now=now)
     return _rows(sql, {**bounds, "not_in_force": list(dead)}) if dead else rows
 
 
 def _rows(sql: str, params: Mapping[str, Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+        return rows
