@@ -9,7 +9,7 @@ from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from billing.metering.events import Verdict
@@ -21,6 +21,7 @@ from seats.access import reached_by
 from seats.agencies.queries import zones_of
 from seats.agencies.services import require_zone
 from seats.errors import Refusal
+from seats.locks import lock_name
 from seats.models import Agency
 
 CHUNK = 5_000
@@ -29,8 +30,16 @@ PART_BYTES = 1_048_576
 LEASE = timedelta(minutes=2)
 MOST_ATTEMPTS = 5
 LONGEST_CELL = 4_000
+CLAIMING = "metering.imports"  # or two who count at the same time take too many
 State = UsageImport.State
 log = logging.getLogger(__name__)
+
+
+_LAST_TURN = (
+    UsageImport.objects.filter(agency=OuterRef("agency"), last_turn_at__isnull=False)
+    .order_by("-last_turn_at")
+    .values("last_turn_at")[:1]
+)
 
 
 class FileTooLarge(Refusal):
@@ -234,21 +243,40 @@ def work_off_imports(*, now: datetime) -> int:
 
 
 def _claim() -> UsageImport | None:
-    """The next file that waits or whose reader is gone; tried so often, no more."""
+    """The next file that waits or whose reader is gone; tried so often, no more.
+
+    Of the agency that waited longest for a turn, and not of one of which as many files
+    are being read as it may have at once: large files of one do not stop those of others.
+    """
     with transaction.atomic():
+        lock_name(CLAIMING)
         record = (
             UsageImport.objects.select_for_update(skip_locked=True, of=("self",))
             .select_related("agency")
             .filter(_is_due(), uploaded=True)
-            .order_by("pk")
+            .exclude(agency__in=_busy_agencies())
+            .annotate(agencys_turn=Subquery(_LAST_TURN))
+            .order_by(F("agencys_turn").asc(nulls_first=True), "pk")
             .first()
         )
         if record is not None:
             record.state = State.RUNNING
             record.attempts += 1
-            record.lease_until = Now() + LEASE
-            record.save(update_fields=["state", "attempts", "lease_until"])
+            record.lease_until, record.last_turn_at = Now() + LEASE, Now()
+            record.save(
+                update_fields=["state", "attempts", "lease_until", "last_turn_at"]
+            )
     return record
+
+
+def _busy_agencies() -> list[int]:
+    """Those of which as many files are being read as they may have at once."""
+    read = UsageImport.objects.filter(
+        state=State.RUNNING, uploaded=True, lease_until__gte=Now()
+    )
+    counts = read.order_by().values("agency").annotate(files=Count("pk"))
+    busy = counts.filter(files__gte=settings.BILLING["IMPORTS_AT_ONCE"])
+    return list(busy.values_list("agency", flat=True))
 
 
 def _is_due() -> Q:
