@@ -13,11 +13,17 @@ from billing.metering.tasks import (
 from billing.payments.tasks import (
     catch_up_with_processors,
     charge_invoices,
+    close_lapsed_pages,
     give_back,
     reconcile_yesterday,
     work_off_answers,
 )
-from billing.webhooks.tasks import forget_attempts, hand_out_events, send_deliveries
+from billing.webhooks.tasks import (
+    end_lapsed_endpoints,
+    forget_attempts,
+    hand_out_events,
+    send_deliveries,
+)
 
 __all__ = [
     "archive_old_months",
@@ -25,7 +31,9 @@ __all__ = [
     "charge_invoices",
     "check_all_budgets",
     "close_due_items",
+    "close_lapsed_pages",
     "create_partitions",
+    "end_lapsed_endpoints",
     "forget_attempts",
     "forget_old_refusals",
     "give_back",

@@ -26,11 +26,17 @@ accept_content = ["json"]
 task_time_limit = 300
 task_soft_time_limit = 240
 task_default_queue = "money"
+# What waits for somebody else has a queue and processes of its own: receivers of
+# webhooks, processors, mail servers and large files. Handing out events waits for nobody.
 task_routes = {
+    "webhooks.fan_out_due": {"queue": "fanout"},
+    "webhooks.end_due": {"queue": "fanout"},
     "webhooks.*": {"queue": "webhooks"},
+    "payments.*": {"queue": "charges"},
+    "metering.*": {"queue": "imports"},
+    "mail.*": {"queue": "mail"},
     "documents.*": {"queue": "documents"},
     "budgets.*": {"queue": "documents"},
-    "mail.*": {"queue": "documents"},
 }
 worker_prefetch_multiplier = 1
 worker_cancel_long_running_tasks_on_connection_loss = True
@@ -46,11 +52,13 @@ beat_schedule = {
     "invoicing.issue_due": {"task": "invoicing.issue_due", "schedule": 60.0},
     "payments.charge_due": {"task": "payments.charge_due", "schedule": 10.0},
     "payments.refund_due": {"task": "payments.refund_due", "schedule": 10.0},
+    "payments.end_pages_due": {"task": "payments.end_pages_due", "schedule": 60.0},
     "payments.answers_due": {"task": "payments.answers_due", "schedule": 5.0},
     "payments.catch_up_due": {"task": "payments.catch_up_due", "schedule": 900.0},
     "payments.reconcile_due": {"task": "payments.reconcile_due", "schedule": 3600.0},
     "webhooks.fan_out_due": {"task": "webhooks.fan_out_due", "schedule": 5.0},
     "webhooks.deliver_due": {"task": "webhooks.deliver_due", "schedule": 5.0},
+    "webhooks.end_due": {"task": "webhooks.end_due", "schedule": 60.0},
     "webhooks.forget_due": {"task": "webhooks.forget_due", "schedule": 86_400.0},
     "metering.imports_due": {"task": "metering.imports_due", "schedule": 5.0},
     "metering.refused_rows_due": {

@@ -6,14 +6,22 @@ import subprocess
 import sys
 import time
 
+# Queues, processes and a name for each worker. What waits for others has a worker of its
+# own, so that receivers, processors and mail servers that hang hold up nobody's bill.
+WORKERS = [
+    ("money,documents", 2, "billing"),
+    ("charges", 2, "charges"),
+    ("imports", 2, "imports"),
+    ("mail", 1, "mail"),
+    ("webhooks", 2, "webhooks"),
+    ("fanout", 1, "fanout"),
+]
 COMMANDS = [
     ["gunicorn", "config.wsgi", "-b", f"127.0.0.1:{os.environ.get('PORT', '8000')}",
      "--workers", "2", "--access-logfile", "-"],
-    ["celery", "-A", "config", "worker", "-c", "2", "-Q", "money,documents",
-     "--loglevel", "INFO"],
-    # Receivers that hang hold up nobody's bill.
-    ["celery", "-A", "config", "worker", "-c", "1", "-Q", "webhooks",
-     "-n", "webhooks@%h", "--loglevel", "INFO"],
+    *(["celery", "-A", "config", "worker", "-Q", queues, "-c", str(processes),
+       "-n", f"{name}@%h", "--loglevel", "INFO"]
+      for queues, processes, name in WORKERS),
     ["celery", "-A", "config", "beat", "--loglevel", "INFO",
      "-s", ".local/beat-schedule"],
 ]  # fmt: skip

@@ -164,6 +164,8 @@ BILLING: dict[str, Any] = {
     "DIALING_METERS": ["voice.out", "voice.out.intl"],
     # What a dialer is told while the database cannot be asked.
     "AUTHORIZE_FAIL_OPEN": os.environ.get("AUTHORIZE_FAIL_OPEN", "1") == "1",
+    # Files of one agency that are read at the same time, by all workers.
+    "IMPORTS_AT_ONCE": int(os.environ.get("BILLING_IMPORTS_AT_ONCE", "1")),
     "LARGEST_UPLOAD": 256 * 1024 * 1024,
 }
 
@@ -182,6 +184,8 @@ WEBHOOKS: dict[str, Any] = {
     "LEASE": seconds("WEBHOOKS_LEASE_SECONDS", 60),
     # At once in a worker; to one endpoint; to one endpoint that fails.
     "THREADS": int(os.environ.get("WEBHOOKS_THREADS", "64")),
+    # To all endpoints that one agency owns, by all workers.
+    "AT_ONCE_AGENCY": int(os.environ.get("WEBHOOKS_AT_ONCE_AGENCY", "16")),
     "AT_ONCE": 16,
     "AT_ONCE_FAILING": 1,
     # How long a sweep takes new deliveries; the next one goes on.
@@ -194,7 +198,7 @@ WEBHOOKS: dict[str, Any] = {
 CHARGES: dict[str, Any] = {
     # Longer than a look-up and a charge together, each of a webhook's timeout.
     "LEASE": seconds("CHARGES_LEASE_SECONDS", 120),
-    "AT_ONCE": 8,
+    "AT_ONCE": 8,  # calls in a sweep; processors have equal shares of them
     "EVENTS": 100,  # read at once
     "SWEEP": timedelta(seconds=45),
     # Invoices of payers with a payment method are charged when they are issued.

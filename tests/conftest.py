@@ -17,7 +17,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from tests import databases
 from tests.billing.invoicing.worlds import World
-from tests.workers import Worker, running_broker, start_worker
+from tests.workers import ALL_QUEUES, Worker, running_broker, start_worker
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,9 @@ def worker(
     """Start real workers on the test's database and broker."""
     started: list[Worker] = []
 
-    def start(app: str = "config", **environment: str) -> Worker:
+    def start(
+        app: str = "config", queues: str = ALL_QUEUES, **environment: str
+    ) -> Worker:
         log = tmp_path / f"worker-{len(started)}.log"
         settings = {
             **fresh_database.environment,
@@ -119,7 +121,7 @@ def worker(
             "BILLING_REVIEW_SECONDS": "0",
             **environment,
         }
-        started.append(start_worker(settings, log, app=app))
+        started.append(start_worker(settings, log, app=app, queues=queues))
         return started[-1]
 
     yield start

@@ -17,6 +17,7 @@ from config.services import places
 from config.services.valkey import _binary
 
 READY_SECONDS = 30
+ALL_QUEUES = "money,documents,charges,imports,mail,webhooks,fanout"
 
 
 @contextmanager
@@ -68,12 +69,16 @@ class Worker:
 
 
 def start_worker(
-    environment: dict[str, str], log: Path, *, app: str = "config"
+    environment: dict[str, str],
+    log: Path,
+    *,
+    app: str = "config",
+    queues: str = ALL_QUEUES,
 ) -> Worker:
     """A worker in a process group of its own; it says when it is ready."""
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", "money,webhooks",
+            [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", queues,
              "-c", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
             stdout=output,
             stderr=output,

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from billing.authorize.verdicts import Exceeded, Held, Known, Verdict, judge
+from seats.access import holds_on
 from seats.arrays import text_array
 from seats.keys.models import ApiKey
 from seats.periods import ZonePeriod, local_date
@@ -26,16 +27,34 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeAbove:
+    """An edge that may hold now, on the way up; with the zones of its lower agency where
+    it begins or ends around now."""
+
+    upper: int
+    lower: int
+    starts_on: date
+    ends_on: date | None
+    zones: list[ZonePeriod] | None
+
+    def holds(self, now: datetime) -> bool:
+        return not self.zones or holds_on(
+            local_date(now, self.zones), self.starts_on, self.ends_on
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """What the function tells. Who asks about another agency than the key's own needs
-    to reach it on a date, that of the owner; no zones: no such agency. On the dates of
-    `carried_on` a payer that dunning suspended carries all of its charges."""
+    """What the function tells. No zones: no such agency. `edges` lead up from the agency,
+    where somebody above it matters: the owner of the key, or of a budget that was passed.
+    On the dates of `carried_on` a payer that dunning suspended carries all charges."""
 
     key: int
     scopes: list[str]
     used_at: datetime | None
-    owner_zones: list[ZonePeriod] | None
-    reached_on: list[date]
+    owner: int | None
+    agency: int | None
+    edges: list[EdgeAbove] | None
     zones: list[ZonePeriod] | None
     agent: bool
     suspended: bool
@@ -63,19 +82,30 @@ def may_dial(*, digest: str, code: str, agent: str, now: datetime) -> Answer | N
 
 
 def _verdict(facts: Facts, now: datetime) -> Verdict | None:
-    owner = facts.owner_zones
-    if owner and local_date(now, owner) not in facts.reached_on:
+    if facts.zones is None or facts.agency is None:
         return None
-    if facts.zones is None:
+    reaching = {None, *_above(facts.agency, facts.edges or [], now)}
+    if facts.owner not in reaching:
         return None
     today = local_date(now, facts.zones)
     known = Known(
         agent=facts.agent,
         suspended=facts.suspended or today in facts.carried_on,
         held=facts.held or [],
-        exceeded=facts.exceeded or [],
+        exceeded=[one for one in facts.exceeded or [] if one.owner in reaching],
     )
     return judge(known, today=today)
+
+
+def _above(agency: int, edges: Sequence[EdgeAbove], now: datetime) -> set[int]:
+    """An agency and all above it, along the edges that hold now."""
+    holding = [one for one in edges if one.holds(now)]
+    found: set[int] = set()
+    reached = {agency}
+    while reached:
+        found |= reached
+        reached = {one.upper for one in holding if one.lower in reached} - found
+    return found
 
 
 def _ask(*told: str | datetime) -> str | None:

@@ -25,10 +25,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """A hard budget that was passed in a month."""
+    """A hard budget that was passed in a month, and which agency set it."""
 
     budget: str
     month: date
+    owner: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,12 @@ class AlertInline(ReadOnlyInline):
 
 @admin.register(Budget)
 class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["agency", "agent", "meter", *CHANGES, "since", "changed_by"]
-    list_select_related = ["agency", "agent", "meter"]
-    list_filter = ["hard", "meter"]
+    list_display = [
+        "agency", "agent", "meter", *CHANGES, "since", "changed_by", "owner",
+        "ended_at",
+    ]  # fmt: skip
+    list_select_related = ["agency", "owner", "agent", "meter"]
+    list_filter = ["hard", "meter", ("ended_at", admin.EmptyFieldListFilter)]
     search_fields = ["agency__code", "agent__external_id"]
     autocomplete_fields = ["agency", "agent", "meter"]
     inlines = [MonthInline, AlertInline]

@@ -9,6 +9,7 @@ from billing.accounts.models import Account
 from billing.budgets.levels import FULL, Level, reached
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.queries import AgencyMonth, levels_of, months_of
+from billing.budgets.services import end_budgets
 from billing.mail.services import queue_mail
 from billing.money import plain
 from billing.webhooks.services import NewEvent, publish
@@ -24,11 +25,17 @@ EVENTS = {
 def check_budgets(*, now: datetime) -> int:
     """Hold this month and the last of every budget against its usage; how many alerts.
 
+    Budgets whose owner does not reach their agency now are ended first.
     From usage days, so it costs the same however many events there are. Safe to run
     any number of times at once: who looks at a budget holds it, and an alert exists
     once. Usage that is taken back takes no alert back.
     """
-    found = Budget.objects.order_by("agency").values_list("agency", flat=True)
+    end_budgets(now=now)
+    found = (
+        Budget.objects.filter(ended_at=None)
+        .order_by("agency")
+        .values_list("agency", flat=True)
+    )
     ids = list(found.distinct())
     chunks = [ids[n : n + CHUNK] for n in range(0, len(ids), CHUNK)]
     return sum(_check(chunk, now) for chunk in chunks)
@@ -39,7 +46,7 @@ def _check(agency_ids: Sequence[int], now: datetime) -> int:
         budgets = list(
             Budget.objects.select_for_update(of=("self",), skip_locked=True)
             .select_related("agency", "agent", "meter")
-            .filter(agency__in=agency_ids)
+            .filter(agency__in=agency_ids, ended_at=None)
             .order_by("pk")
         )
         levels = levels_of(budgets, months_of(budgets, now=now))

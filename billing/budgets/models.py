@@ -28,6 +28,19 @@ class Budget(models.Model):
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="budgets")
+    owner = models.ForeignKey(
+        Agency,
+        models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="+",
+        help_text="Who set it last, and has to reach the agency. None: the platform.",
+    )
+    ended_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Since then it counts no more: its owner did not reach the agency.",
+    )
     agent = models.ForeignKey(
         Agent, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
     )
@@ -65,6 +78,7 @@ class Budget(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["agency", "agent", "meter", "hard"],
+                condition=Q(ended_at=None),
                 name="one_budget_per_thing",
                 nulls_distinct=False,
             ),

@@ -33,6 +33,7 @@ class BudgetOut(serializers.ModelSerializer[Budget]):
 
     id = serializers.UUIDField(source="public_id")
     agency = serializers.CharField(source="agency.code")
+    owner = serializers.CharField(source="owner.code", default=None, allow_null=True)
     agent = serializers.CharField(
         source="agent.external_id", default=None, allow_null=True
     )
@@ -45,8 +46,8 @@ class BudgetOut(serializers.ModelSerializer[Budget]):
     class Meta:
         model = Budget
         fields = [
-            "id", "agency", "agent", "meter", "amount", "quantity", "unit", "hard",
-            "thresholds", "newest",
+            "id", "agency", "owner", "agent", "meter", "amount", "quantity", "unit",
+            "hard", "thresholds", "ended_at", "newest",
         ]  # fmt: skip
 
     def get_unit(self, budget: Budget) -> str:
@@ -54,6 +55,9 @@ class BudgetOut(serializers.ModelSerializer[Budget]):
 
     @extend_schema_field(BudgetMonthOut(allow_null=True))
     def get_newest(self, budget: Budget) -> Any:
+        reached = self.context.get("reached")
+        if reached is not None and budget.agency_id not in reached:
+            return None  # its former upline sees that it ended, and no usage
         months = list(budget.months.all())  # prefetched, newest first
         return BudgetMonthOut(months[0]).data if months else None
 

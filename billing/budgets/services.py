@@ -1,15 +1,19 @@
 """Setting, changing and removing budgets."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from billing.budgets.models import MOST_THRESHOLDS, Budget, usual_thresholds
 from billing.money import round_money, round_places
 from billing.pricing.models import Meter
+from billing.webhooks.ending import access_ended
+from billing.webhooks.services import NewEvent, publish
+from seats.access import out_of_reach
 from seats.agencies.queries import zones_of
 from seats.columns import BELOW
 from seats.errors import Refusal
@@ -37,6 +41,7 @@ def add_budget(
     agency: Agency,
     actor: str,
     now: datetime,
+    owner: Agency | None = None,
     agent: Agent | None = None,
     meter: Meter | None = None,
     amount: Decimal | None = None,
@@ -47,10 +52,13 @@ def add_budget(
     """What an agency wants to use in a month at most, from this month on.
 
     An amount is for all its usage, a quantity in billed units for a meter, of one agent
-    or of all. Raises BadBudget, BudgetExists.
+    or of all. It ends once the `owner`, the agency that sets it, does not reach the
+    agency any more; without an owner it does not. Raises BadBudget, BudgetExists.
     """
+    end_budgets(now=now, agency_ids=[agency.pk])
     budget = Budget(
         agency=agency,
+        owner=owner,
         agent=agent,
         meter=meter,
         amount=amount,
@@ -70,11 +78,13 @@ def add_budget(
     return budget
 
 
-def change_budget(*, budget: Budget, actor: str, **changes: Any) -> Budget:
+def change_budget(
+    *, budget: Budget, actor: str, owner: Agency | None = None, **changes: Any
+) -> Budget:
     """Another amount or quantity, hard or not, other thresholds; the thing stays.
 
-    What was told of the month is not told again. Raises BadBudget, BudgetExists,
-    BudgetGone.
+    From then on it rests on the reach of the `owner`, the agency that changes it. What
+    was told of the month is not told again. Raises BadBudget, BudgetExists, BudgetGone.
     """
     try:
         with transaction.atomic():
@@ -84,11 +94,11 @@ def change_budget(*, budget: Budget, actor: str, **changes: Any) -> Budget:
                 .filter(pk=budget.pk)
                 .first()
             )
-            if changed is None:
-                raise BudgetGone("The budget was removed meanwhile.")
+            if changed is None or changed.ended_at:
+                raise BudgetGone("The budget was removed or has ended.")
             for name in ("amount", "quantity", "hard", "thresholds"):
                 setattr(changed, name, changes.get(name, getattr(changed, name)))
-            changed.changed_by = actor
+            changed.changed_by, changed.owner = actor, owner
             _require_whole(changed)
             changed.save()
     except IntegrityError as error:
@@ -99,6 +109,40 @@ def change_budget(*, budget: Budget, actor: str, **changes: Any) -> Budget:
 def remove_budget(*, budget: Budget) -> None:
     """End a budget, with what was noted of its months. Repeating is harmless."""
     Budget.objects.filter(pk=budget.pk).delete()
+
+
+def end_budgets(
+    *, now: datetime, agency_ids: Collection[int] | None = None
+) -> list[int]:
+    """End budgets whose owner does not reach their agency now; their ids.
+
+    Of these agencies, or of all. An ended budget stops nobody and alerts nobody, and
+    does not come back if the agency does. Both agencies are told. Safe to repeat.
+    """
+    rows = Budget.objects.filter(ended_at=None, owner__isnull=False)
+    rows = rows.exclude(owner=F("agency"))
+    if agency_ids is not None:
+        rows = rows.filter(agency__in=agency_ids)
+    lapsed = out_of_reach(rows.values_list("owner", "agency").distinct(), now=now)
+    if not lapsed:
+        return []
+    with transaction.atomic():
+        locked = rows.select_for_update(of=("self",), no_key=True).order_by("pk")
+        found = locked.select_related("agency", "owner").filter(
+            agency__in={agency for _, agency in lapsed}
+        )
+        ended = [one for one in found if (one.owner_id, one.agency_id) in lapsed]
+        ids = [budget.pk for budget in ended]
+        Budget.objects.filter(pk__in=ids).update(ended_at=now)
+        publish([event for one in ended for event in _ended_events(one)], now=now)
+    return ids
+
+
+def _ended_events(budget: Budget) -> list[NewEvent]:
+    assert budget.owner
+    return access_ended(
+        "budget", budget.public_id, agency=budget.agency, owner=budget.owner
+    )
 
 
 def _exists(agency: Agency) -> BudgetExists:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -43,10 +43,10 @@ class BudgetsView(KeyView):
     )
     def get(self, request: Request) -> Response:
         told = self.checked(BudgetFilter, request.query_params)
-        rows = self.within(_budgets(), "agency")
+        rows = _seen(self)
         if "agency" in told:
             rows = rows.filter(agency=self.agency(told["agency"]))
-        return self.page(rows, BudgetOut)
+        return self.page(rows, BudgetOut, reached=self.reached)
 
     @extend_schema(
         operation_id="add_budget",
@@ -60,6 +60,7 @@ class BudgetsView(KeyView):
         budget = add_budget(
             **{**told, **_things(agency, told)},
             agency=agency,
+            owner=self.key.agency,
             actor=self.actor,
             now=self.now,
         )
@@ -75,7 +76,8 @@ class BudgetView(KeyView):
 
     @extend_schema(operation_id="get_budget", summary="A budget", responses=BudgetOut)
     def get(self, request: Request, public_id: UUID) -> Response:
-        return Response(BudgetOut(self._budget(public_id)).data)
+        budget = _one_of(_seen(self), public_id)
+        return Response(BudgetOut(budget, context={"reached": self.reached}).data)
 
     @extend_schema(
         operation_id="change_budget",
@@ -86,7 +88,10 @@ class BudgetView(KeyView):
     def patch(self, request: Request, public_id: UUID) -> Response:
         told = self.checked(BudgetChangeIn, request.data)
         budget = self._budget(public_id)
-        return Response(_shown(change_budget(budget=budget, actor=self.actor, **told)))
+        changed = change_budget(
+            budget=budget, actor=self.actor, owner=self.key.agency, **told
+        )
+        return Response(_shown(changed))
 
     @extend_schema(
         operation_id="remove_budget", summary="Remove a budget", responses={204: None}
@@ -96,15 +101,25 @@ class BudgetView(KeyView):
         return Response(status=204)
 
     def _budget(self, public_id: UUID) -> Budget:
-        rows = self.within(_budgets(), "agency")
-        budget = rows.filter(public_id=public_id).first()
-        if budget is None:
-            raise NotFound
-        return budget
+        return _one_of(self.within(_budgets(), "agency"), public_id)
+
+
+def _one_of(rows: QuerySet[Budget], public_id: UUID) -> Budget:
+    budget = rows.filter(public_id=public_id).first()
+    if budget is None:
+        raise NotFound
+    return budget
+
+
+def _seen(view: KeyView) -> QuerySet[Budget]:
+    """Budgets of agencies within reach, and those that agencies within reach set."""
+    if view.reached is None:
+        return _budgets()
+    return _budgets().filter(Q(agency__in=view.reached) | Q(owner__in=view.reached))
 
 
 def _budgets() -> QuerySet[Budget]:
-    rows = Budget.objects.select_related("agency", "agent", "meter")
+    rows = Budget.objects.select_related("agency", "owner", "agent", "meter")
     return rows.prefetch_related("months")
 
 

@@ -1,6 +1,8 @@
 """The sweep that sends mails. No transaction is open while it talks to the server."""
 
+import json
 import logging
+from collections import Counter
 from datetime import datetime
 
 from django.conf import settings
@@ -15,7 +17,8 @@ State = Mail.State
 LONGEST_ERROR = 500
 CRASHED = "Every attempt ended without a result."
 
-# The lease runs by the database's clock, which all workers share.
+# Of the agency that was served least in this sweep: who has much to say says the second
+# after all others have said the first. The lease runs by the database's clock, which all workers share.
 CLAIM = """
     UPDATE billing_mail SET
         state = CASE WHEN attempts < %(most)s THEN 'sending' ELSE 'failed' END,
@@ -28,7 +31,9 @@ CLAIM = """
         SELECT id FROM billing_mail
         WHERE state = 'queued' AND next_attempt_at <= %(now)s
            OR state = 'sending' AND lease_until <= clock_timestamp()
-        ORDER BY next_attempt_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+        ORDER BY coalesce((%(served)s::jsonb ->> coalesce(agency_id, 0)::text)::int, 0),
+                 next_attempt_at, id
+        LIMIT 1 FOR UPDATE SKIP LOCKED
     )
     RETURNING id
 """
@@ -37,7 +42,7 @@ CLAIM = """
 def send_due(*, now: datetime) -> int:
     """Send mails that are due, one after the other, up to a number; how many were tried.
 
-    Safe to run anywhere, any number of times at once. Where no mail server is set,
+    The agencies take turns, so nobody waits for all mails of another. Safe to run anywhere, any number of times at once. Where no mail server is set,
     they are held.
     """
     if not has_server():
@@ -45,16 +50,18 @@ def send_due(*, now: datetime) -> int:
             state=State.HELD
         )
         return 0
+    served: Counter[str] = Counter()
     for tried in range(settings.BILLING["MAIL_CHUNK"]):
-        mail = _claim(now)
+        mail = _claim(now, served)
         if mail is None:
             return tried
+        served[str(mail.agency_id or 0)] += 1
         if mail.state == State.SENDING:
             _try(mail, now)
     return int(settings.BILLING["MAIL_CHUNK"])
 
 
-def _claim(now: datetime) -> Mail | None:
+def _claim(now: datetime, served: Counter[str]) -> Mail | None:
     """The next one, its attempt counted in a commit of its own; failed after too many."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(
@@ -64,6 +71,7 @@ def _claim(now: datetime) -> Mail | None:
                 "most": len(settings.BILLING["MAIL_RETRIES"]) + 1,
                 "lease": settings.BILLING["MAIL_LEASE"],
                 "crashed": CRASHED,
+                "served": json.dumps(served),
             },
         )
         row = cursor.fetchone()

@@ -2,14 +2,14 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from io import BufferedReader, RawIOBase
 from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from billing.metering.events import Verdict
@@ -17,9 +17,11 @@ from billing.metering.formats.catalogue import feed_of, rows_of
 from billing.metering.formats.rows import Row, buffered
 from billing.metering.models import ImportPart, RefusedRow, UsageImport
 from billing.metering.services import ingest_events
+from seats.access import reached_by
 from seats.agencies.queries import zones_of
 from seats.agencies.services import require_zone
 from seats.errors import Refusal
+from seats.locks import lock_name
 from seats.models import Agency
 
 CHUNK = 5_000
@@ -28,8 +30,16 @@ PART_BYTES = 1_048_576
 LEASE = timedelta(minutes=2)
 MOST_ATTEMPTS = 5
 LONGEST_CELL = 4_000
+CLAIMING = "metering.imports"  # or two who count at the same time take too many
 State = UsageImport.State
 log = logging.getLogger(__name__)
+
+
+_LAST_TURN = (
+    UsageImport.objects.filter(agency=OuterRef("agency"), last_turn_at__isnull=False)
+    .order_by("-last_turn_at")
+    .values("last_turn_at")[:1]
+)
 
 
 class FileTooLarge(Refusal):
@@ -119,14 +129,16 @@ def take_in(
 
     Goes on after the rows that the record counts already. The record is up to date
     after each chunk, and done after the last. Importing a file again changes nothing.
-    Raises TakenOver, and what the format refuses of the file as a whole.
+    Events of agencies that the import's agency does not reach at `now` are refused as
+    those of unknown agencies. Raises TakenOver, and what the format refuses of the file as a whole.
     """
     code = record.agency.code
+    within = reached_by(record.agency_id, now=now)
     try:
         rows = rows_of(file, record.format, agency=code, zone=record.zone)
         rows = islice(rows, record.rows, None)
         while chunk := list(islice(rows, CHUNK)):
-            yield _take_in_chunk(record, chunk, now)
+            yield _take_in_chunk(record, chunk, within, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
@@ -134,12 +146,15 @@ def take_in(
 
 
 def _take_in_chunk(
-    record: UsageImport, chunk: Sequence[Row], now: datetime
+    record: UsageImport, chunk: Sequence[Row], within: Collection[int], now: datetime
 ) -> list[RefusedRow]:
     with transaction.atomic():
         told = [row for row in chunk if row.event]
         verdicts = ingest_events(
-            [row.event for row in told if row.event], owner=record.agency_id, now=now
+            [row.event for row in told if row.event],
+            owner=record.agency_id,
+            now=now,
+            within=within,
         )
         refused = _refused_rows(
             record, chunk, dict(zip(map(id, told), verdicts, strict=False))
@@ -228,21 +243,40 @@ def work_off_imports(*, now: datetime) -> int:
 
 
 def _claim() -> UsageImport | None:
-    """The next file that waits or whose reader is gone; tried so often, no more."""
+    """The next file that waits or whose reader is gone; tried so often, no more.
+
+    Of the agency that waited longest for a turn, and not of one of which as many files
+    are being read as it may have at once: large files of one do not stop those of others.
+    """
     with transaction.atomic():
+        lock_name(CLAIMING)
         record = (
             UsageImport.objects.select_for_update(skip_locked=True, of=("self",))
             .select_related("agency")
             .filter(_is_due(), uploaded=True)
-            .order_by("pk")
+            .exclude(agency__in=_busy_agencies())
+            .annotate(agencys_turn=Subquery(_LAST_TURN))
+            .order_by(F("agencys_turn").asc(nulls_first=True), "pk")
             .first()
         )
         if record is not None:
             record.state = State.RUNNING
             record.attempts += 1
-            record.lease_until = Now() + LEASE
-            record.save(update_fields=["state", "attempts", "lease_until"])
+            record.lease_until, record.last_turn_at = Now() + LEASE, Now()
+            record.save(
+                update_fields=["state", "attempts", "lease_until", "last_turn_at"]
+            )
     return record
+
+
+def _busy_agencies() -> list[int]:
+    """Those of which as many files are being read as they may have at once."""
+    read = UsageImport.objects.filter(
+        state=State.RUNNING, uploaded=True, lease_until__gte=Now()
+    )
+    counts = read.order_by().values("agency").annotate(files=Count("pk"))
+    busy = counts.filter(files__gte=settings.BILLING["IMPORTS_AT_ONCE"])
+    return list(busy.values_list("agency", flat=True))
 
 
 def _is_due() -> Q:

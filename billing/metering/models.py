@@ -232,6 +232,9 @@ class UsageImport(models.Model):
     state = models.CharField(max_length=8, choices=State)
     uploaded = models.BooleanField(help_text="A worker reads it, not a command.")
     lease_until = models.DateTimeField(null=True)
+    last_turn_at = models.DateTimeField(
+        null=True, help_text="When a worker last began to read a part of it."
+    )
     attempts = models.PositiveSmallIntegerField(default=0)
     rows = models.BigIntegerField(default=0)
     accepted = models.BigIntegerField(default=0)

@@ -28,7 +28,7 @@ from billing.metering.serializers import (
     decode_events,
 )
 from billing.metering.services import ingest_events
-from seats.agencies.queries import downline_of
+from seats.access import reached_by
 from seats.described import schema_of
 from seats.errors import Refusal
 from seats.keys.views import KeyView
@@ -171,7 +171,7 @@ class UsageView(KeyView):
             return None
         if not downline:
             return {agency.pk}
-        below = downline_of(agency.pk, on=self.today(agency))
+        below = reached_by(agency.pk, now=self.now)
         return below if self.reached is None else below & self.reached
 
 

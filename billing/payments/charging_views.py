@@ -24,9 +24,9 @@ from billing.payments.serializers import (
     SetupPageIn,
 )
 from billing.payments.services.methods import remove_method
+from billing.payments.services.page_closing import close_payment_page
 from billing.payments.services.pages import (
     Asked,
-    close_payment_page,
     open_payment_page,
     open_setup_page,
 )
@@ -68,7 +68,12 @@ class ChargingView(KeyView):
 
     def asked(self, told: dict[str, Any]) -> Asked:
         """A page that is wanted. Raises NotFound."""
-        return Asked(self.actor, told.get("return_url", ""), self.processor(told))
+        return Asked(
+            self.actor,
+            told.get("return_url", ""),
+            self.processor(told),
+            self.key.agency,
+        )
 
 
 class PaymentMethodsView(ChargingView):

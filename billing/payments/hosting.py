@@ -55,6 +55,16 @@ class HostedPage(models.Model):
     )
     kind = models.CharField(max_length=8, choices=Kind)
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
+    owner = models.ForeignKey(
+        Agency,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="Who opened it, and has to reach the payer. None: the platform.",
+    )
+    closed_at = models.DateTimeField(
+        null=True, help_text="When the processor was told to close it."
+    )
     processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")
     attempt = models.OneToOneField(
         PaymentAttempt, models.PROTECT, null=True, related_name="page"

@@ -11,9 +11,9 @@ from django.utils import timezone
 from billing.invoicing.models import Document
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentProcessor
+from billing.payments.services.page_closing import close_payment_page
 from billing.payments.services.pages import (
     Asked,
-    close_payment_page,
     open_payment_page,
     open_setup_page,
 )
@@ -64,14 +64,15 @@ class HostedPageAdmin(AddingAdmin):
     """Adding one opens it; its URL is for the payer alone."""
 
     list_display = [
-        "payer", "kind", "processor", "state", "opened_at", "expires_at",
+        "payer", "kind", "processor", "state", "opened_at", "expires_at", "owner",
+        "closed_at",
     ]  # fmt: skip
-    list_select_related = ["payer", "processor", "attempt"]
+    list_select_related = ["payer", "owner", "processor", "attempt"]
     list_filter = ["kind", "processor"]
     search_fields = ["payer__code", "reference"]
     fields = [
         "kind", "payer", "processor", "attempt", "state", "url", "return_url",
-        "reference", "actor", "opened_at", "expires_at",
+        "reference", "owner", "actor", "opened_at", "expires_at", "closed_at",
     ]  # fmt: skip
     readonly_fields = ["state"]
     adding_form = PageForm

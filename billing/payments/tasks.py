@@ -9,6 +9,7 @@ from billing.payments.reconciliation import reconcile_due
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.catching_up import catch_up
 from billing.payments.services.charging import charge_due
+from billing.payments.services.page_closing import end_pages
 from billing.payments.services.returning import refund_due
 
 
@@ -22,6 +23,12 @@ def charge_invoices(**_newer: Any) -> None:
 def give_back(**_newer: Any) -> None:
     """Beat, every few seconds: refunds that are due, and what became of others."""
     refund_due(clock=timezone.now)
+
+
+@shared_task(name="payments.end_pages_due")
+def close_lapsed_pages(**_newer: Any) -> None:
+    """Beat, every minute: pages whose owner does not reach the payer any more."""
+    end_pages(clock=timezone.now)
 
 
 @shared_task(name="payments.answers_due")

@@ -14,15 +14,27 @@ from urllib.parse import SplitResult, urlsplit
 Address = IPv4Address | IPv6Address
 Resolver = Callable[..., list[Any]]
 LONGEST_URL = 500
-# What `is_global` lets through on some versions of Python, or means another network.
+# The special-purpose registries of IANA for IPv4 and IPv6, in full, also where they say
+# that a network can be reached: nobody's receiver is there. `is_global` knows only some,
+# differently by version of Python. Networks in which an IPv4 address hides (translated,
+# compatible, 6to4, Teredo, NAT64) are denied as a whole; a mapped one is looked at as what
+# it is. Then multicast, what is reserved, and where clouds keep their own services.
 DENIED = [
     ip_network(net)
     for net in (
-        "0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "224.0.0.0/3",
-        "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2002::/16",
-        "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24",
+        "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+        "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+        "168.63.129.16/32",
+        "::/128", "::1/128", "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96",
+        "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23",
+        "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20", "5f00::/16",
+        "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
     )
 ]  # fmt: skip
+# All that is given out to the internet of version 6.
+GIVEN_OUT = ip_network("2000::/3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,7 @@ def is_allowed(address: Address, rules: Rules) -> bool:
         return rules.allow_loopback
     if any(address in net for net in DENIED if net.version == address.version):
         return False
-    return address.is_global
+    return address.is_global and (address.version == 4 or address in GIVEN_OUT)
 
 
 def _unmapped(address: Address) -> Address:

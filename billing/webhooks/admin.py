@@ -95,7 +95,15 @@ class ReplayForm(forms.Form):
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(AddingAdmin):
-    list_display = ["url", "agency", "state", "reason", "failing_since", "deleted_at"]
+    list_display = [
+        "url",
+        "agency",
+        "owner",
+        "state",
+        "reason",
+        "failing_since",
+        "deleted_at",
+    ]
     list_select_related = ["agency"]
     list_filter = ["state", ("deleted_at", admin.EmptyFieldListFilter), "agency"]
     search_fields = ["url", "description", "agency__code"]

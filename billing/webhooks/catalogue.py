@@ -17,6 +17,7 @@ LARGEST_BODY = 20_000  # bytes
 Month = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}$")]  # 2026-10
 TEST = "webhook_endpoint.test"
 PAUSED = "webhook_endpoint.paused"
+ENDED = "access.ended"
 
 
 class AgencyAdded(msgspec.Struct):
@@ -210,6 +211,15 @@ class EndpointTested(msgspec.Struct):
     endpoint: UUID
 
 
+class AccessEnded(msgspec.Struct):
+    """`object` is a webhook_endpoint, budget or payment_page that `owner` had set up."""
+
+    object: str
+    id: UUID
+    agency: str
+    owner: str
+
+
 class EndpointPaused(msgspec.Struct):
     endpoint: UUID
     state: str
@@ -323,6 +333,10 @@ CATALOGUE: Mapping[str, EventType] = {
     ),
     "usage_month.archived": EventType(
         "The events of a month left the database for a file.", MonthArchived
+    ),
+    ENDED: EventType(
+        "What an upline had set up for an agency ended: it no longer reaches it.",
+        AccessEnded,
     ),
     PAUSED: EventType("An endpoint failed too long, or is gone.", EndpointPaused),
     TEST: EventType("Somebody asked for a test of this endpoint.", EndpointTested),

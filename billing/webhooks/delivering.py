@@ -16,23 +16,30 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from billing.webhooks.catalogue import body_of
+from billing.webhooks.ending import end_endpoints
 from billing.webhooks.endpoints import announce_pauses, rules, secrets_of
 from billing.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from billing.webhooks.retries import PAUSES, pause_after, wished_pause
 from billing.webhooks.sending import Limits, Outcome, send
 from billing.webhooks.signing import signed_headers
+from seats.access import out_of_reach
 from seats.arrays import columns
+from seats.locks import lock_name
 
 Clock = Callable[[], datetime]
 Result = tuple[Delivery, Outcome, datetime]
 MOST_TRIES = len(PAUSES) + 1
 LOOK_AGAIN = 0.5  # seconds until what came due meanwhile is taken up
+CLAIMING = "webhooks.claim"  # or two who count at the same time exceed a share
 GATHER = 0.01  # seconds in which results come together, to be kept in one commit
 # Of each endpoint as many as it may have at once, and of each object the oldest; one of
-# every endpoint before the second of any.
+# every endpoint of an agency before the second of any. Whoever has fewest in flight comes
+# first, and nobody holds more than a share, so slow receivers of one agency leave room
+# for all others. An agency answers for the endpoints that it owns, wherever they are.
 CLAIM = """
     WITH room AS (
-        SELECT endpoint.id,
+        SELECT endpoint.id, coalesce(endpoint.owner_id, endpoint.agency_id, 0) AS tenant,
+               sent.now AS flying,
                CASE WHEN endpoint.failing_since IS NULL THEN %(at_once)s
                     ELSE %(at_once_failing)s END - sent.now AS free
         FROM billing_webhookendpoint AS endpoint
@@ -43,8 +50,11 @@ CLAIM = """
         ) AS sent
         WHERE endpoint.state = 'enabled' AND endpoint.deleted_at IS NULL
           AND (endpoint.quiet_until IS NULL OR endpoint.quiet_until <= %(now)s)
-    ), due AS (
-        SELECT picked.id
+    ), flying AS (
+        SELECT tenant, sum(flying) AS now FROM room GROUP BY tenant
+    ), picked AS (
+        SELECT one.id, one.due_at, room.tenant, row_number() OVER (
+                   PARTITION BY room.id ORDER BY one.due_at, one.event_id) AS turn
         FROM room CROSS JOIN LATERAL (
             SELECT delivery.id, delivery.due_at, delivery.event_id
             FROM billing_delivery AS delivery
@@ -58,11 +68,14 @@ CLAIM = """
                   AND same.state IN ('pending', 'sending'))
             ORDER BY delivery.due_at, delivery.event_id
             LIMIT greatest(room.free, 0) FOR UPDATE SKIP LOCKED
-        ) AS picked
-        ORDER BY row_number() OVER (
-            PARTITION BY room.id ORDER BY picked.due_at, picked.event_id
-        ), picked.due_at
-        LIMIT %(limit)s
+        ) AS one
+    ), placed AS (
+        SELECT picked.id, picked.due_at, flying.now + row_number() OVER (
+                   PARTITION BY tenant ORDER BY picked.turn, picked.due_at) AS place
+        FROM picked JOIN flying USING (tenant)
+    ), due AS (
+        SELECT id FROM placed WHERE place <= %(share)s
+        ORDER BY place, due_at LIMIT %(limit)s
     )
     UPDATE billing_delivery AS delivery
     SET state = 'sending', attempts = attempts + 1, tries = tries + 1,
@@ -113,23 +126,44 @@ def deliver_due(*, clock: Clock) -> int:
 
 
 def claim_due(*, now: datetime, limit: int) -> list[Delivery]:
-    """Take deliveries for an attempt, with all that it takes to make it."""
+    """Take deliveries for an attempt, with all that it takes to make it.
+
+    Those of endpoints whose owner does not reach the agency now are not taken: their
+    endpoints are ended, and others taken instead.
+    """
+    while True:
+        claimed = _claim(now, limit)
+        if isinstance(claimed, list):
+            return claimed
+        end_endpoints(now=now, agency_ids=claimed)
+
+
+def _claim(now: datetime, limit: int) -> list[Delivery] | set[int]:
+    """Deliveries; or the agencies of which some are not to be sent, and none is taken."""
     chosen = settings.WEBHOOKS
-    told = {
+    params = {
         "now": now,
         "limit": limit,
+        "share": chosen["AT_ONCE_AGENCY"],
         "at_once": chosen["AT_ONCE"],
         "at_once_failing": chosen["AT_ONCE_FAILING"],
         "lease_until": now + chosen["LEASE"],
     }
     with transaction.atomic(durable=True):
+        lock_name(CLAIMING)
         with connection.cursor() as cursor:
-            cursor.execute(CLAIM, told)
+            cursor.execute(CLAIM, params)
             ids = [row[0] for row in cursor.fetchall()]
         if not ids:
             return []
         rows = Delivery.objects.filter(pk__in=ids).order_by("event")
-        return list(rows.select_related("endpoint", "event__stream__agency"))
+        claimed = list(rows.select_related("endpoint", "event__stream__agency"))
+        grants = {(one.endpoint.owner_id, one.endpoint.agency_id) for one in claimed}
+        lapsed = {agency for _, agency in out_of_reach(grants, now=now) if agency}
+        if lapsed:
+            transaction.set_rollback(True)
+            return lapsed
+    return claimed
 
 
 def make_attempt(delivery: Delivery, limits: Limits, clock: Clock) -> Result:

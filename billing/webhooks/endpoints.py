@@ -13,6 +13,7 @@ from billing.webhooks.models import Delivery, WebhookEndpoint
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from billing.webhooks.signing import new_secret, seal, unseal
 from seats.errors import Refusal
+from seats.locks import lock_name
 from seats.models import Agency
 
 State = WebhookEndpoint.State
@@ -46,6 +47,10 @@ class EndpointDeleted(Refusal):
     code = "endpoint_deleted"
 
 
+class EndpointEnded(Refusal):
+    code = "endpoint_ended"
+
+
 def rules() -> Rules:
     """Where endpoints may be, as the operator set it."""
     chosen = settings.WEBHOOKS
@@ -58,12 +63,14 @@ def add_endpoint(
     url: str,
     actor: str,
     now: datetime,
+    owner: Agency | None = None,
     event_types: Collection[str] = (),
     description: str = "",
 ) -> tuple[WebhookEndpoint, str]:
     """A new endpoint of an agency, or of the platform, and its secret, told this once.
 
-    It gets what is handed out from now on. Raises BadUrl, UnknownEventType,
+    It gets what is handed out from now on. It ends once the `owner`, the agency that
+    adds it, does not reach the agency any more; without an owner it does not. Raises BadUrl, UnknownEventType,
     TooManyEndpoints.
     """
     _require_url(url)
@@ -72,6 +79,7 @@ def add_endpoint(
         _require_room(agency)
         endpoint = WebhookEndpoint.objects.create(
             agency=agency,
+            owner=owner,
             url=url,
             description=description,
             event_types=_known(event_types),
@@ -210,6 +218,8 @@ def _lock(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     locked = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     if locked.deleted_at:
         raise EndpointDeleted("The endpoint is deleted.")
+    if locked.state == State.ENDED:
+        raise EndpointEnded(f"The endpoint has ended. {locked.reason}")
     return locked
 
 
@@ -221,8 +231,14 @@ def _require_url(url: str) -> None:
 
 
 def _require_room(agency: Agency | None) -> None:
-    """Each endpoint costs a row and a request per event, so there is an end."""
-    rows = WebhookEndpoint.objects.filter(agency=agency, deleted_at=None)
+    """Each endpoint costs a row and a request per event, so there is an end.
+
+    The lock makes those who add one at the same time count one after another.
+    """
+    lock_name(f"webhook_endpoints:{agency.pk if agency else 'platform'}")
+    rows = WebhookEndpoint.objects.filter(agency=agency, deleted_at=None).exclude(
+        state=State.ENDED
+    )
     if rows.count() >= MOST_ENDPOINTS:
         raise TooManyEndpoints(f"At most {MOST_ENDPOINTS} endpoints.")
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from billing.webhooks.ending import end_endpoints
 from billing.webhooks.endpoints import WANTS
 
 BATCH = 1_000  # events of a stream in one transaction
@@ -16,7 +17,7 @@ ENSURE = """
     ORDER BY stream.id ON CONFLICT DO NOTHING
 """
 WAITING = """
-    SELECT stream.id FROM billing_outboxstream AS stream
+    SELECT stream.id, stream.agency_id FROM billing_outboxstream AS stream
     JOIN billing_fannedout AS fanned ON fanned.stream_id = stream.id
     WHERE stream.last_sequence > fanned.through ORDER BY stream.id
 """
@@ -38,7 +39,7 @@ HAND_OUT = f"""
     SELECT endpoint.id, event.id, event.subject, 'pending', 0, 0, %(now)s
     FROM events AS event
     JOIN billing_webhookendpoint AS endpoint
-      ON endpoint.deleted_at IS NULL
+      ON endpoint.deleted_at IS NULL AND endpoint.state <> 'ended'
      AND (endpoint.agency_id IS NULL OR endpoint.agency_id = event.agency_id)
      AND {WANTS}
     ORDER BY event.id, endpoint.id
@@ -51,14 +52,18 @@ LAST = "SELECT last_sequence FROM billing_outboxstream WHERE id = %s"
 def fan_out_due(*, now: datetime) -> int:
     """Make the deliveries of events that are new in any stream; how many.
 
+    Endpoints whose owner does not reach an agency of these streams now are ended first.
     Safe to run twice, and at once: a stream is handed out by one at a time.
     """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(ENSURE)
     with connection.cursor() as cursor:
         cursor.execute(WAITING)
-        streams = [row[0] for row in cursor.fetchall()]
-    return sum(_fan_out(stream_id, now) for stream_id in streams)
+        streams = cursor.fetchall()
+    agency_ids = [agency_id for _, agency_id in streams if agency_id]
+    if agency_ids:
+        end_endpoints(now=now, agency_ids=agency_ids)
+    return sum(_fan_out(stream_id, now) for stream_id, _ in streams)
 
 
 def _fan_out(stream_id: int, now: datetime) -> int:

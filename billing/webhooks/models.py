@@ -2,7 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from seats.columns import UUID7
 from seats.models import Agency
@@ -73,6 +73,7 @@ class WebhookEndpoint(models.Model):
         ENABLED = "enabled"
         PAUSED = "paused", "paused: holds its events"
         DISABLED = "disabled", "disabled: holds its events"
+        ENDED = "ended", "ended: its owner no longer reaches the agency"
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(
@@ -82,6 +83,15 @@ class WebhookEndpoint(models.Model):
         blank=True,
         related_name="webhook_endpoints",
         help_text="Its own events, not its downline's. None: everybody's.",
+    )
+    owner = models.ForeignKey(
+        Agency,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        editable=False,
+        help_text="Who added it, and has to reach the agency. None: the platform.",
     )
     url = models.CharField(max_length=500)
     description = models.CharField(max_length=200, blank=True)
@@ -103,7 +113,7 @@ class WebhookEndpoint(models.Model):
         ordering = ["pk"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state__in=["enabled", "paused", "disabled"]),
+                condition=Q(state__in=["enabled", "paused", "disabled", "ended"]),
                 name="endpoint_state_is_known",
             ),
             models.CheckConstraint(
@@ -112,10 +122,23 @@ class WebhookEndpoint(models.Model):
                 name="a_deleted_endpoint_has_no_secrets",
             ),
             models.CheckConstraint(
+                condition=~Q(state="ended") | Q(sealed_secret="", sealed_previous=""),
+                name="an_ended_endpoint_has_no_secrets",
+            ),
+            models.CheckConstraint(
                 condition=Q(sealed_previous="", previous_until=None)
                 | ~Q(sealed_previous="") & Q(previous_until__isnull=False),
                 name="a_previous_secret_has_an_end",
             ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["agency", "owner"],
+                condition=Q(owner__isnull=False, deleted_at=None)
+                & ~Q(owner=F("agency"))
+                & ~Q(state="ended"),
+                name="endpoint_of_an_upline",
+            )
         ]
 
     def __str__(self) -> str:

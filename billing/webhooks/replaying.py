@@ -25,6 +25,7 @@ REPLAY = f"""
     FROM billing_outboxevent AS event
     JOIN billing_webhookendpoint AS endpoint ON endpoint.id = %(endpoint)s
                                               AND endpoint.deleted_at IS NULL
+                                              AND endpoint.state <> 'ended'
     WHERE event.stream_id = %(stream)s
       AND event.sequence BETWEEN %(first)s AND %(last)s
       AND {WANTS}

@@ -1,6 +1,7 @@
 """Endpoints and events as the API tells and takes them."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from drf_spectacular.utils import extend_schema_field
@@ -14,18 +15,29 @@ LARGEST_SEQUENCE = 2**53
 
 
 class EndpointOut(serializers.ModelSerializer[WebhookEndpoint]):
-    """An endpoint without its secret. No `agency`: the platform's."""
+    """An endpoint without its secret. No `agency`: the platform's; no `owner`: it added
+    it. Whoever does not reach the owner sees only the host of the URL.
+    """
 
     id = serializers.UUIDField(source="public_id")
     agency = serializers.CharField(source="agency.code", default=None, allow_null=True)
+    owner = serializers.CharField(source="owner.code", default=None, allow_null=True)
+    url = serializers.SerializerMethodField()
     event_types = serializers.ListField(child=serializers.CharField())
 
     class Meta:
         model = WebhookEndpoint
         fields = [
-            "id", "agency", "url", "description", "event_types", "state", "reason",
-            "failing_since", "previous_until", "created_at",
+            "id", "agency", "owner", "url", "description", "event_types", "state",
+            "reason", "failing_since", "previous_until", "created_at",
         ]  # fmt: skip
+
+    def get_url(self, endpoint: WebhookEndpoint) -> str:
+        reached = self.context["reached"]
+        if endpoint.owner_id is None or reached is None or endpoint.owner_id in reached:
+            return endpoint.url
+        parts = urlsplit(endpoint.url)
+        return f"{parts.scheme}://{parts.hostname}/..."
 
 
 class EndpointWithSecret(EndpointOut):

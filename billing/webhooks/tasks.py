@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing.webhooks.delivering import deliver_due
+from billing.webhooks.ending import end_endpoints
 from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.replaying import forget_old_attempts
 
@@ -21,6 +22,12 @@ def hand_out_events(**_newer: Any) -> None:
 def send_deliveries(**_newer: Any) -> None:
     """Beat, every few seconds, and whoever hands out events."""
     deliver_due(clock=timezone.now)
+
+
+@shared_task(name="webhooks.end_due")
+def end_lapsed_endpoints(**_newer: Any) -> None:
+    """Beat, every minute: endpoints whose owner does not reach their agency any more."""
+    end_endpoints(now=timezone.now())
 
 
 @shared_task(name="webhooks.forget_due")

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -55,7 +55,7 @@ class EndpointsView(KeyView):
     )
     def get(self, request: Request) -> Response:
         self.checked(Unfiltered, request.query_params)
-        return self.page(endpoints_within(self), EndpointOut)
+        return self.page(endpoints_seen(self), EndpointOut, reached=self.reached)
 
     @extend_schema(
         operation_id="add_webhook_endpoint",
@@ -67,9 +67,13 @@ class EndpointsView(KeyView):
         told = self.checked(EndpointIn, request.data)
         agency = owner_of(self, told.pop("agency", ""))
         endpoint, secret = add_endpoint(
-            agency=agency, actor=self.actor, now=self.now, **told
+            agency=agency,
+            owner=self.key.agency,
+            actor=self.actor,
+            now=self.now,
+            **told,
         )
-        shown = EndpointWithSecret(endpoint, context={"secret": secret})
+        shown = EndpointWithSecret(endpoint, context=context_of(self, secret))
         return Response(shown.data, status=201)
 
 
@@ -81,7 +85,8 @@ class EndpointView(KeyView):
 
     @extend_schema(operation_id="get_webhook_endpoint", summary="One endpoint")
     def get(self, request: Request, public_id: UUID) -> Response:
-        return Response(EndpointOut(endpoint_of(self, public_id)).data)
+        endpoint = one_of(endpoints_seen(self), public_id)
+        return Response(EndpointOut(endpoint, context=context_of(self)).data)
 
     @extend_schema(
         operation_id="change_webhook_endpoint",
@@ -92,7 +97,7 @@ class EndpointView(KeyView):
     def patch(self, request: Request, public_id: UUID) -> Response:
         told = self.checked(EndpointChange, request.data)
         endpoint = change_endpoint(endpoint=endpoint_of(self, public_id), **told)
-        return Response(EndpointOut(endpoint).data)
+        return Response(EndpointOut(endpoint, context=context_of(self)).data)
 
     @extend_schema(
         operation_id="delete_webhook_endpoint",
@@ -100,7 +105,8 @@ class EndpointView(KeyView):
         responses={204: None},
     )
     def delete(self, request: Request, public_id: UUID) -> Response:
-        delete_endpoint(endpoint=endpoint_of(self, public_id), now=self.now)
+        endpoint = one_of(endpoints_seen(self), public_id)
+        delete_endpoint(endpoint=endpoint, now=self.now)
         return Response(status=204)
 
 
@@ -120,7 +126,7 @@ class RotateSecretView(KeyView):
         endpoint, secret = rotate_secret(
             endpoint=endpoint_of(self, public_id), now=self.now
         )
-        shown = EndpointWithSecret(endpoint, context={"secret": secret})
+        shown = EndpointWithSecret(endpoint, context=context_of(self, secret))
         return Response(shown.data)
 
 
@@ -139,7 +145,9 @@ class SendTestView(KeyView):
     def post(self, request: Request, public_id: UUID) -> Response:
         endpoint = endpoint_of(self, public_id)
         send_test_event(endpoint=endpoint, actor=self.actor, now=self.now)
-        return Response(EndpointOut(endpoint).data, status=202)
+        return Response(
+            EndpointOut(endpoint, context=context_of(self)).data, status=202
+        )
 
 
 class PauseView(KeyView):
@@ -158,7 +166,7 @@ class PauseView(KeyView):
         endpoint = pause_endpoint(
             endpoint=endpoint_of(self, public_id), reason=f"by {self.actor}"
         )
-        return Response(EndpointOut(endpoint).data)
+        return Response(EndpointOut(endpoint, context=context_of(self)).data)
 
 
 class ResumeView(KeyView):
@@ -175,7 +183,7 @@ class ResumeView(KeyView):
     )
     def post(self, request: Request, public_id: UUID) -> Response:
         endpoint = resume_endpoint(endpoint=endpoint_of(self, public_id), now=self.now)
-        return Response(EndpointOut(endpoint).data)
+        return Response(EndpointOut(endpoint, context=context_of(self)).data)
 
 
 class WebhookEventsView(KeyView):
@@ -232,18 +240,41 @@ class ReplayView(KeyView):
         return Response({"count": count}, status=202)
 
 
-def endpoints_within(view: KeyView) -> QuerySet[WebhookEndpoint]:
-    """Endpoints that are there, within reach; the platform's only for its keys."""
+def endpoints_seen(view: KeyView) -> QuerySet[WebhookEndpoint]:
+    """Endpoints of agencies within reach, and those that agencies within reach added.
+
+    The latter stay visible to their owner when they have ended. The platform's are for
+    its keys only.
+    """
     rows = WebhookEndpoint.objects.filter(deleted_at=None)
-    return view.within(rows, "agency").select_related("agency")
+    rows = rows.select_related("agency", "owner")
+    if view.reached is None:
+        return rows
+    return rows.filter(Q(agency__in=view.reached) | Q(owner__in=view.reached))
 
 
 def endpoint_of(view: KeyView, public_id: UUID) -> WebhookEndpoint:
-    """One of them. Raises NotFound."""
-    endpoint = endpoints_within(view).filter(public_id=public_id).first()
+    """One to change or to use: its agency and its owner are within reach.
+
+    Raises NotFound.
+    """
+    rows = view.within(endpoints_seen(view), "agency")
+    if view.reached is not None:
+        rows = rows.filter(Q(owner=None) | Q(owner__in=view.reached))
+    return one_of(rows, public_id)
+
+
+def one_of(rows: QuerySet[WebhookEndpoint], public_id: UUID) -> WebhookEndpoint:
+    """The one with this id. Raises NotFound."""
+    endpoint = rows.filter(public_id=public_id).first()
     if endpoint is None:
         raise NotFound
     return endpoint
+
+
+def context_of(view: KeyView, secret: str = "") -> dict[str, Any]:
+    """What decides how an endpoint is shown."""
+    return {"reached": view.reached, "secret": secret}
 
 
 def owner_of(view: KeyView, code: str) -> Agency | None:

@@ -23,6 +23,7 @@ RESULTS = {
 _SEAT = "Seat of {agent}"
 
 WORDS: Mapping[str, str] = {
+    "access.ended": "A {object} that {owner} had set up for {agency} ended.",
     "account.outbound_suspended": "Outbound calls suspended: {reason}",
     "account.suspension_lifted": "Outbound calls allowed again: {reason}",
     "agency.added": "{name} became a customer, in {currency}, zone {timezone}.",

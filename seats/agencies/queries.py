@@ -3,21 +3,8 @@
 from collections.abc import Collection, Mapping
 from datetime import date
 
-from django.db import connection
-
 from seats.agencies.models import AgencyZone, Upline
 from seats.periods import ZonePeriod
-
-DOWNLINE = """
-    WITH RECURSIVE below(agency_id) AS (
-        SELECT %(root)s::bigint
-        UNION
-        SELECT edge.agency_id FROM seats_upline AS edge
-        JOIN below ON edge.upline_id = below.agency_id
-        WHERE edge.starts_on <= %(on)s AND (edge.ends_on IS NULL OR edge.ends_on > %(on)s)
-    )
-    SELECT agency_id FROM below
-"""
 
 
 def zones_of(agency_ids: Collection[int]) -> dict[int, list[ZonePeriod]]:
@@ -38,10 +25,3 @@ def uplines_of(dates: Mapping[int, date]) -> dict[int, str]:
         if edge.starts_on <= dates[edge.agency_id]
         and (edge.ends_on is None or edge.ends_on > dates[edge.agency_id])
     }
-
-
-def downline_of(agency_id: int, *, on: date) -> set[int]:
-    """The ids of an agency and everybody below it on a date."""
-    with connection.cursor() as cursor:
-        cursor.execute(DOWNLINE, {"root": agency_id, "on": on})
-        return {row[0] for row in cursor.fetchall()}

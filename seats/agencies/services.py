@@ -9,8 +9,11 @@ from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.queries import zones_of
 from seats.cutoffs.models import Books
 from seats.errors import Refusal
+from seats.locks import lock_name
 from seats.periods import local_date, month_of, next_month
 from seats.signals import agency_added, upline_changed, zone_changed
+
+TREE = "seats_upline"  # the trigger against cycles takes the same lock
 
 
 class CodeTaken(Refusal):
@@ -56,6 +59,8 @@ def add_agency(
     today = now.astimezone(ZoneInfo(zone)).date()
     try:
         with transaction.atomic():
+            if upline:
+                lock_name(TREE)
             agency = Agency.objects.create(
                 code=code, name=name, currency=currency, created_at=now
             )
@@ -78,10 +83,12 @@ def set_upline(
 ) -> None:
     """From a date on, an agency stands below another, or below nobody.
 
-    Raises UplineCycle, and UplineOverlap where a later edge is recorded already.
+    The tree is locked until the commit, so moves at the same time wait for one another,
+    whatever their order. Raises UplineCycle, and UplineOverlap where a later edge is recorded already.
     """
     try:
         with transaction.atomic():
+            lock_name(TREE)
             current = Upline.objects.select_for_update().filter(
                 agency=agency, ends_on__isnull=True
             )

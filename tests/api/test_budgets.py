@@ -51,7 +51,8 @@ class TestBudgets:
         assert added.status_code == 201
         told = added.json()
         assert told == {
-            "id": told["id"], "agency": "TOP", "agent": "ana", "meter": "voice.out",
+            "id": told["id"], "agency": "TOP", "owner": "TOP", "agent": "ana",
+            "meter": "voice.out", "ended_at": None,
             "amount": None, "quantity": "100", "unit": "minute", "hard": True,
             "thresholds": [90, 100], "newest": None,
         }  # fmt: skip

@@ -71,6 +71,17 @@ def small_chunks(monkeypatch):
 
 @pytest.mark.usefixtures("small_chunks")
 class TestUploads:
+    def test_of_several_agencies_take_turns(self, sunrise):
+        other = make_agency("OTHER")
+        make_seats(other, "ana")
+        files = [upload(sunrise, content(45)) for _ in range(2)]
+        last = upload(other, content(5))
+
+        assert work_off_imports(now=NOW) == work_off_imports(now=NOW) == 1
+
+        assert counts(last)[0] == "done"
+        assert [counts(one)[:2] for one in files] == [("waiting", 20), ("waiting", 0)]
+
     def test_are_taken_in_turn_by_turn_and_their_parts_dropped(self, sunrise):
         record = upload(sunrise, content(45, refused=3))
         assert record.parts.count() == 1
@@ -206,7 +217,10 @@ class TestAdmin:
 
 @pytest.mark.usefixtures("fresh_database")
 class TestAtOnce:
-    def test_two_imports_of_one_file_count_every_row_once(self, run_in_threads):
+    def test_two_imports_of_one_file_count_every_row_once(
+        self, run_in_threads, settings
+    ):
+        settings.BILLING = {**settings.BILLING, "IMPORTS_AT_ONCE": 2}
         make_prices()
         agency = make_agency()
         make_seats(agency, "ana")
@@ -221,6 +235,23 @@ class TestAtOnce:
         assert sum(duplicate for *_, duplicate, _ in found) == 400
         assert sum(UsageDay.objects.values_list("events", flat=True)) == 400
         assert verify_books().findings == []
+
+    def test_a_file_of_one_agency_is_read_while_another_is_worked_on(
+        self, run_in_threads
+    ):
+        """One agency has one file read at a time, so there is a worker for the others."""
+        make_prices()
+        many, other = make_agency("MANY"), make_agency("OTHER")
+        for agency in (many, other):
+            make_seats(agency, "ana")
+        files = [upload(many, content(400)) for _ in range(3)]
+        late = upload(other, content(5))
+
+        results = run_in_threads(*[lambda: work_off_imports(now=NOW)] * 3)
+
+        assert sorted(results) == [0, 1, 1]
+        assert counts(late)[0] == "done"
+        assert [counts(one)[0] for one in files] == ["done", "waiting", "waiting"]
 
     def test_two_workers_never_count_the_rows_of_one_file_twice(
         self, run_in_threads, small_chunks

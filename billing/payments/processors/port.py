@@ -135,7 +135,7 @@ class MethodTold:
     """A method that a payer (by code) saved at the processor, or that is gone there.
 
     `at` is when it was saved there; without, now. `changed`: one that is not known
-    here is nothing new.
+    here is nothing new. `key`, if it was saved on a page: the one the page was opened by.
     """
 
     payer: str
@@ -145,6 +145,7 @@ class MethodTold:
     gone: bool = False
     changed: bool = False
     at: datetime | None = None
+    key: UUID | None = None
 
 
 Fact = ChargeTold | RefundTold | DisputeTold | MethodTold

@@ -6,16 +6,18 @@ whether money was moved, and that is looked up before it is sent again.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from billing.payments.attempts import Attempt
 from billing.payments.models import PaymentProcessor
@@ -26,11 +28,14 @@ from seats.errors import Refusal
 A = TypeVar("A", bound=Attempt)
 Clock = Callable[[], datetime]
 Connect = Callable[[PaymentProcessor], Any]
+LOOK_AGAIN = 0.5  # seconds until what came due meanwhile is taken up
 logger = logging.getLogger(__name__)
 
 
 class Calls(Records[A], Protocol[A]):
     """What differs between the calls of charges and of refunds."""
+
+    payer_path: ClassVar[str]  # from an attempt to its payer, for queries
 
     def due(self) -> QuerySet[A]:
         """The attempts, with all at hand that a call needs."""
@@ -61,37 +66,71 @@ class Call(Generic[A]):
 def call_due(of: Calls[A], *, clock: Clock, connect: Connect) -> int:
     """Make the calls that are due until none is, or the sweep's time is over; how many.
 
-    Safe to run twice, and at once.
+    Of the calls at once each processor has an equal share, so one that hangs leaves room
+    for the others. Safe to run twice, and at once.
     """
     chosen = settings.CHARGES
     stop, made = clock() + chosen["SWEEP"], 0
+    flying: dict[Future[Outcome], Call[A]] = {}
     with ThreadPoolExecutor(chosen["AT_ONCE"]) as pool:
-        while clock() < stop:
-            calls = claim_calls(of, now=clock(), limit=chosen["AT_ONCE"])
-            if not calls:
-                break
-            outcomes = pool.map(lambda call: make_call(call, connect, clock), calls)
-            for call, outcome in zip(calls, outcomes, strict=True):
-                record_outcome(call=call, outcome=outcome, now=clock())
-            made += len(calls)
-    return made
+        while True:
+            free = chosen["AT_ONCE"] - len(flying)
+            if free and clock() < stop:
+                busy = Counter(call.attempt.processor_id for call in flying.values())
+                for call in claim_calls(of, now=clock(), limit=free, busy=busy):
+                    flying[pool.submit(make_call, call, connect, clock)] = call
+            if not flying:
+                return made
+            ended, _ = wait(flying, LOOK_AGAIN, FIRST_COMPLETED)
+            for one in ended:
+                call = flying.pop(one)
+                record_outcome(call=call, outcome=one.result(), now=clock())
+                made += 1
 
 
-def claim_calls(of: Calls[A], *, now: datetime, limit: int) -> list[Call[A]]:
+def claim_calls(
+    of: Calls[A], *, now: datetime, limit: int, busy: Mapping[int, int] | None = None
+) -> list[Call[A]]:
     """Take attempts for a call, and count the call before it is made; none: no more.
 
-    Those that are not to be made any more are ended, and others taken instead.
+    `busy` says how many calls each processor (by id) has under way in this sweep. Those
+    that are not to be made any more are ended, and others taken instead.
     """
     while True:
         with transaction.atomic(durable=True):
+            ids = _in_turn(of, now, limit, busy or {})
             rows = of.due().select_for_update(
                 of=("self",), no_key=True, skip_locked=True
             )
-            due = rows.filter(state__in=Attempt.OPEN, due_at__lte=now)
-            attempts = list(due.order_by("due_at", "pk")[:limit])
+            due = rows.filter(pk__in=ids, state__in=Attempt.OPEN, due_at__lte=now)
+            attempts = list(due.order_by("due_at", "pk"))
             calls = _claimed(of, attempts, now)
         if calls or not attempts:
             return calls
+
+
+def _in_turn(
+    of: Calls[A], now: datetime, limit: int, busy: Mapping[int, int]
+) -> list[int]:
+    """The attempts that are next: at most its share of each processor, those with the
+    fewest calls under way first; and of each payer one before the second of any."""
+    processors = list(PaymentProcessor.objects.values_list("pk", flat=True))
+    share = max(1, settings.CHARGES["AT_ONCE"] // max(1, len(processors)))
+    due = of.rows().select_related(None).filter(state__in=Attempt.OPEN, due_at__lte=now)
+    places: list[tuple[int, datetime, int]] = []
+    for processor_id in processors:
+        under_way = busy.get(processor_id, 0)
+        room = min(limit, share - under_way)
+        if room <= 0:
+            continue
+        turn = Window(
+            RowNumber(), partition_by=of.payer_path, order_by=["due_at", "pk"]
+        )
+        rows = due.filter(processor=processor_id).annotate(turn=turn)
+        next_ones = rows.order_by("turn", "due_at", "pk")[:room]
+        for place, one in enumerate(next_ones, start=under_way):
+            places.append((place, one.due_at, one.pk))
+    return [pk for _, _, pk in sorted(places)[:limit]]
 
 
 def make_call(call: Call[A], connect: Connect, clock: Clock) -> Outcome:

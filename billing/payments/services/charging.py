@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from django.db.models import QuerySet
 
@@ -26,6 +27,8 @@ OWED = {Document.Status.OPEN, Document.Status.UNCOLLECTIBLE}
 
 class ChargeCalls(ChargeRecords):
     """How processors are asked to charge."""
+
+    payer_path: ClassVar[str] = "invoice__payer"
 
     def due(self) -> QuerySet[PaymentAttempt]:
         return self.rows().select_related("method", "page")

@@ -3,14 +3,15 @@
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.payments.hosting import ProcessorCustomer
+from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import PaymentMethod, PaymentProcessor
 from billing.payments.processors.port import DoesNotFit, MethodTold
 from billing.payments.signals import method_saved
 from billing.webhooks.services import NewEvent, publish
+from seats.access import out_of_reach
 from seats.errors import Refusal
 from seats.models import Agency
 
@@ -83,8 +84,9 @@ def take_told_method(
 ) -> None:
     """A method that a payer saved on a page, that changed there, or that is gone.
 
-    In any order: the one saved last is current, and what was taken away stays so. Raises
-    DoesNotFit for a payer that is not known, or is another customer; MethodTaken.
+    In any order: the one saved last is current, and what was taken away stays so. One
+    saved on a page is left out where the page's owner does not reach the payer now.
+    Raises DoesNotFit for a payer that is not known, or is another customer; MethodTaken.
     """
     payer = _payer_of(processor, told)
     with transaction.atomic():
@@ -100,7 +102,12 @@ def take_told_method(
             elif known.removed_at is None:
                 known.label = told.label[:100]
                 known.save(update_fields=["label"])
-        elif not (told.gone or told.changed or _is_older(told, rows)):
+        elif not (
+            told.gone
+            or told.changed
+            or _is_older(told, rows)
+            or _is_out_of_reach(told, now)
+        ):
             save_method(
                 payer=payer,
                 processor=processor,
@@ -135,6 +142,16 @@ def _payer_of(processor: PaymentProcessor, told: MethodTold) -> Agency:
 def _is_older(told: MethodTold, rows: QuerySet[PaymentMethod]) -> bool:
     """Whether the payer has chosen another one since."""
     return told.at is not None and rows.filter(saved_at__gt=told.at).exists()
+
+
+def _is_out_of_reach(told: MethodTold, now: datetime) -> bool:
+    """Whether it was saved on a page of an agency that does not reach the payer now."""
+    if told.key is None:
+        return False
+    pages = HostedPage.objects.filter(
+        Q(attempt=None, public_id=told.key) | Q(attempt__public_id=told.key)
+    )
+    return bool(out_of_reach(pages.values_list("owner", "payer"), now=now))
 
 
 def _insert(method: PaymentMethod) -> None:

@@ -7,7 +7,6 @@ Without an answer nobody has its URL; the same key opens the same page again.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import transaction
 
@@ -31,7 +30,12 @@ from billing.payments.services.connecting import (
     NoPages,
     connect_hoster,
 )
-from billing.payments.services.outcomes import take_outcome
+from billing.payments.services.page_closing import (
+    PageNotOpened,
+    ProcessorUnreachable,
+    close_out_of_reach,
+    connected,
+)
 from billing.payments.services.requesting import (
     ChargeUnderWay,
     begin_attempts,
@@ -52,22 +56,17 @@ class BadReturnUrl(Refusal):
     code = "bad_return_url"
 
 
-class PageNotOpened(Refusal):
-    code = "page_not_opened"
-
-
-class ProcessorUnreachable(Refusal):
-    code = "processor_unreachable"
-    status = 503
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who wants a page, where the payer goes afterwards, and by which processor."""
+    """Who wants a page, where the payer goes afterwards, and by which processor.
+
+    The page ends once the `owner`, the agency that opens it, does not reach the payer.
+    """
 
     actor: str
     return_url: str = ""
     processor: PaymentProcessor | None = None
+    owner: Agency | None = None
 
 
 def open_setup_page(
@@ -87,6 +86,7 @@ def open_setup_page(
     page = HostedPage.objects.create(
         kind=Kind.SETUP,
         payer=payer,
+        owner=asked.owner,
         processor=processor,
         actor=asked.actor,
         customer=customer,
@@ -113,46 +113,25 @@ def open_payment_page(
 ) -> HostedPage:
     """A page on which all that is owed on an invoice is paid; the one that is open.
 
+    One that an agency opened which does not reach the payer any more is closed first.
     Raises BadReturnUrl, NoPages, NothingToCharge, PageNotOpened, ProcessorUnreachable,
     and ChargeUnderWay while something else may charge it.
     """
     processor, return_url, host = _prepared(asked, connect)
     customer = _customer_of(invoice.payer, processor, host, clock)
+    close_out_of_reach(invoice=invoice, clock=clock, connect=connect)
     now = clock()
     with transaction.atomic(durable=True):
         lock_accounts([invoice.payer_id])
         page = _open_one(invoice, now)
         if page is None:
-            page = _begin(invoice, processor, asked.actor, now, customer, return_url)
+            page = _begin(invoice, processor, asked, now, customer, return_url)
         if page.url:
             return page
         call = _claim(page, now)
     if page.processor_id != processor.pk:
-        host = _connected(page.processor, connect)
+        host = connected(page.processor, connect)
     return _opened(page, call, host, clock)
-
-
-def close_payment_page(
-    *, page: HostedPage, clock: Clock, connect: ConnectHoster = connect_hoster
-) -> PaymentAttempt:
-    """See to it that nobody pays on a page any more, and take in what became of it.
-
-    Its attempt has failed only if the processor says that the page is over. Again is
-    harmless. Raises ChargeUnderWay while it is not known whether the page is there,
-    ProcessorUnreachable.
-    """
-    attempt = page.attempt
-    assert attempt  # of a page that is paid on
-    if attempt.state not in PaymentAttempt.OPEN:
-        return attempt
-    if not page.reference:
-        raise ChargeUnderWay("It is not known yet whether the page is there.")
-    host = _connected(page.processor, connect)
-    try:
-        outcome = host.close_page(page.reference)
-    except Unreachable as error:
-        raise ProcessorUnreachable(str(error)) from error
-    return take_outcome(attempt=attempt, outcome=outcome, now=clock())
 
 
 def _prepared(
@@ -168,7 +147,7 @@ def _prepared(
         check_url(return_url, rules())
     except NotAllowed as error:
         raise BadReturnUrl(str(error), field="return_url") from error
-    return processor, return_url, _connected(processor, connect)
+    return processor, return_url, connected(processor, connect)
 
 
 def _only_one() -> PaymentProcessor:
@@ -177,14 +156,6 @@ def _only_one() -> PaymentProcessor:
         said = "Name a processor." if found else "No processor has pages."
         raise NoPages(said, field="processor")
     return found[0]
-
-
-def _connected(processor: PaymentProcessor, connect: ConnectHoster) -> Hoster:
-    try:
-        return connect(processor)
-    except InvalidToken as error:
-        said = "Its secret cannot be read with our keys."
-        raise PageNotOpened(said, field="processor") from error
 
 
 def _customer_of(
@@ -224,7 +195,7 @@ def _open_one(invoice: Document, now: datetime) -> HostedPage | None:
     page = pages.filter(attempt=attempt).first()
     at_work = attempt.state == State.SENT and now < attempt.due_at
     over = page is not None and now >= page.expires_at - (not page.url) * LAST_HOUR
-    if page is None or at_work or over:
+    if page is None or page.closed_at or at_work or over:
         raise ChargeUnderWay(f"A charge of {invoice} is under way.", field="invoice")
     return page
 
@@ -232,12 +203,12 @@ def _open_one(invoice: Document, now: datetime) -> HostedPage | None:
 def _begin(
     invoice: Document,
     processor: PaymentProcessor,
-    actor: str,
+    asked: Asked,
     now: datetime,
     customer: str,
     return_url: str,
 ) -> HostedPage:
-    attempt = new_attempt(what_to_charge(invoice), actor, now)
+    attempt = new_attempt(what_to_charge(invoice), asked.actor, now)
     attempt.processor = processor
     begun = begin_attempts([attempt], now)[0]
     begun.invoice = invoice
@@ -246,7 +217,8 @@ def _begin(
         payer=invoice.payer,
         processor=processor,
         attempt=begun,
-        actor=actor,
+        owner=asked.owner,
+        actor=asked.actor,
         customer=customer,
         return_url=return_url,
         **_times(now),

@@ -42,6 +42,7 @@ class RefundByHand(Refusal):
 class RefundCalls:
     """How processors are asked for refunds, and how those are taken into the books."""
 
+    payer_path: ClassVar[str] = "payment__payer"
     ends: ClassVar[Mapping[str, str]] = {
         kind: "failed" for kind in ("declined_hard", "declined_soft", "failed")
     }

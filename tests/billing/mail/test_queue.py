@@ -155,3 +155,22 @@ class TestAdmin:
 
         assert "1 queued." in self.send_again(staff)
         assert Mail.objects.get().state == "queued"
+
+
+class TestTurns:
+    def test_an_agency_with_many_mails_does_not_stop_the_others(
+        self, mailbox, settings
+    ):
+        settings.BILLING = {**settings.BILLING, "MAIL_CHUNK": 4}
+        many, one, two = (make_agency(code) for code in ("MANY", "ONE", "TWO"))
+        for n in range(10):
+            write(subject_key=f"greeting:{n}", agency_id=many.pk)
+        later = NOW + timedelta(seconds=1)
+        for agency in (one, two):
+            write(subject_key=f"to:{agency.code}", agency_id=agency.pk, now=later)
+        write(subject_key="to:staff", now=later)
+
+        assert send_due(now=later) == 4
+
+        sent = Mail.objects.filter(state="sent").values_list("agency__code", flat=True)
+        assert sorted(sent, key=str) == ["MANY", None, "ONE", "TWO"]

@@ -11,11 +11,10 @@ from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import PaymentAttempt, PaymentMethod
 from billing.payments.processors.port import NotDone, Unreachable
 from billing.payments.services.connecting import NoPages, connect_hoster
+from billing.payments.services.page_closing import PageNotOpened, ProcessorUnreachable
 from billing.payments.services.pages import (
     Asked,
     BadReturnUrl,
-    PageNotOpened,
-    ProcessorUnreachable,
     open_payment_page,
     open_setup_page,
 )

@@ -8,7 +8,7 @@ from billing.dunning.models import DunningCase
 from billing.payments.hosting import HostedPage
 from billing.payments.models import Payment, PaymentAttempt, PaymentMethod
 from billing.payments.queries.positions import customer_credit
-from billing.payments.services.pages import (
+from billing.payments.services.page_closing import (
     ProcessorUnreachable,
     close_payment_page,
 )

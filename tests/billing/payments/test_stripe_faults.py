@@ -20,12 +20,12 @@ from billing.payments.services.calling import claim_calls, make_call, record_out
 from billing.payments.services.charging import CHARGES, charge_due
 from billing.payments.services.connecting import connect
 from billing.payments.services.methods import save_method
-from billing.payments.services.pages import (
+from billing.payments.services.page_closing import (
     PageNotOpened,
     ProcessorUnreachable,
     close_payment_page,
-    open_payment_page,
 )
+from billing.payments.services.pages import open_payment_page
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import (
     ChargeUnderWay,

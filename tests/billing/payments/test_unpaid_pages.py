@@ -9,7 +9,7 @@ from billing.dunning.stepping import step_due
 from billing.payments.models import PaymentAttempt
 from billing.payments.services.charging import charge_due
 from billing.payments.services.methods import remove_method
-from billing.payments.services.pages import close_payment_page
+from billing.payments.services.page_closing import close_payment_page
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.requesting import request_charge
 

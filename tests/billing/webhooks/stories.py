@@ -30,6 +30,8 @@ from billing.payments.services.registering import add_processor, change_processo
 from billing.payments.services.requesting import request_charge
 from billing.payments.services.returning import request_refund, take_refund_outcome
 from billing.pricing.models import Meter
+from billing.webhooks.ending import end_endpoints
+from billing.webhooks.endpoints import add_endpoint
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.agencies.services import change_zone, set_upline
 from seats.models import Agency, Seat
@@ -76,6 +78,8 @@ def play_everything() -> None:
         make_seats(agency, "hal")
     set_upline(agency=pacific, upline=sunrise, on=MARCH, **WHO)
     change_zone(agency=pacific, zone="America/Denver", starts_on=APRIL, **WHO)
+    add_endpoint(agency=quiet, owner=sunrise, url="https://example.com/", **WHO)
+    end_endpoints(now=WHO["now"])
     change_seats(sunrise, pacific)
     set_payer_shares(
         agency=pacific, shares={sunrise: Decimal(100)}, starts_on=MAY,

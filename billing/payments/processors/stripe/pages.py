@@ -159,7 +159,7 @@ def _session_of(request: PageRequest) -> Told:
     }
     charge = request.charge
     if charge is None:
-        metadata = {"payer": request.payer}
+        metadata = {"payer": request.payer, "page": str(request.key)}
         return told | {
             "mode": "setup",
             "currency": request.currency.lower(),

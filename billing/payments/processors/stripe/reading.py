@@ -6,6 +6,7 @@ Events come twice and in any order, so only what they are about is believed of t
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import stripe
@@ -128,8 +129,11 @@ def _event_of(body: bytes, *, live: bool) -> Event:
     return event
 
 
-def method_told(payer: str, method: Any) -> list[Fact]:
-    """A method that is a customer's, of a payer of ours; otherwise nothing."""
+def method_told(payer: str, method: Any, key: UUID | None) -> list[Fact]:
+    """A method that is a customer's, of a payer of ours; otherwise nothing.
+
+    `key` is that of the page on which it was saved.
+    """
     customer = id_of(method.get("customer")) if isinstance(method, dict) else ""
     if not (payer and customer):
         return []
@@ -139,6 +143,7 @@ def method_told(payer: str, method: Any) -> list[Fact]:
         id_of(method),
         label_of(method),
         at=instant(method.get("created")),
+        key=key,
     )
     return [told]
 
@@ -183,7 +188,8 @@ def _session(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
         if session.get("status") != "complete":
             return []
         intent = session.get("setup_intent") or {}
-        return method_told(payer, intent.get("payment_method"))
+        page = uuid_of(ours(session).get("page"))
+        return method_told(payer, intent.get("payment_method"), page)
     key = uuid_of(ours(session).get("attempt"))
     if key is None:
         return []
@@ -192,7 +198,7 @@ def _session(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
     told: list[Fact] = [ChargeTold(key, amount, currency, outcome)]
     if outcome.kind == "succeeded":
         intent = session.get("payment_intent") or {}
-        told += method_told(payer, intent.get("payment_method"))
+        told += method_told(payer, intent.get("payment_method"), key)
     return told
 
 
@@ -201,7 +207,10 @@ def _setup(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[F
     intent = fetch(lambda: api.v1.setup_intents.retrieve(reference, whole), reference)  # type: ignore[arg-type]
     if intent.get("status") != "succeeded":
         return []
-    return method_told(ours(intent).get("payer", ""), intent.get("payment_method"))
+    page = uuid_of(ours(intent).get("page"))
+    return method_told(
+        ours(intent).get("payer", ""), intent.get("payment_method"), page
+    )
 
 
 def _method(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
