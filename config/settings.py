@@ -137,6 +137,8 @@ BILLING: dict[str, Any] = {
     "PAYMENT_TERMS": timedelta(days=14),
     "LATE_DAYS": 90,
     "BACKDATE_DAYS": 90,
+    # Dates of seats, uplines, zones and payers further ahead are typing errors.
+    "AHEAD_DAYS": int(os.environ.get("BILLING_AHEAD_DAYS", "400")),
     "PRICE_NOTICE_DAYS": 30,
     # A document above this many times the payer's largest so far is parked.
     "OUTLIER_FACTOR": int(os.environ.get("BILLING_OUTLIER_FACTOR", "10")),

@@ -18,3 +18,9 @@ class ReasonMissing(Refusal):
     """What is done must say why. One class, because every room asks for reasons."""
 
     code = "reason_missing"
+
+
+class TooFarAhead(Refusal):
+    """A date that can only be a typing error. One class, because every room has dates."""
+
+    code = "too_far_ahead"

@@ -55,39 +55,82 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=500)
 
 
-class AddingForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A form whose `add` calls a service; what that refuses shows at its field.
+class NotSaved(Exception):
+    """The service behind a form refused what was entered."""
 
-    `elsewhere` is the field for refusals that name none of the form's; none: above.
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class AddingForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form that a service saves, once, after everything in it was validated.
+
+    Validation writes nothing. What the service refuses shows at its field when the page
+    comes back. `elsewhere` is the field for refusals that name none of the form's;
+    none: above the form.
     """
 
     actor = ""
     elsewhere: str | None = None
+    refusal: Refusal | None = None  # of an attempt to save what is entered
 
     def add(self, told: dict[str, Any]) -> Model:
-        """Add what was told, by a service. May raise any refusal."""
+        """Call the service with the cleaned data. May raise any refusal."""
         raise NotImplementedError
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if not self.errors:
-            try:
-                self.added = self.add(cleaned)
-            except Refusal as refusal:
-                known = refusal.field in self.fields
-                self.add_error(
-                    refusal.field if known else self.elsewhere, refusal.message
-                )
+        if self.refusal:
+            known = self.refusal.field in self.fields
+            field = self.refusal.field if known else self.elsewhere
+            self.add_error(field, self.refusal.message)
         return cleaned
 
+    def _post_clean(self) -> None:
+        """The service checks uniqueness and constraints, and its refusals say more."""
+
     def save(self, commit: bool = True) -> Any:  # noqa: FBT001, FBT002
-        return self.added
+        """What the service saved. Raises NotSaved."""
+        try:
+            return self.add(self.cleaned_data)
+        except Refusal as refusal:
+            raise NotSaved(refusal) from refusal
 
     def save_m2m(self) -> None:
         """The service has written whatever goes with it."""
 
 
-class AddingAdmin(ReadOnlyAdmin):
+class SavedByServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Pages of AddingForms: a refusal undoes everything and brings the form back."""
+
+    saves_in_transaction = True  # False where the service speaks to the network
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        view = (
+            super().changeform_view
+            if self.saves_in_transaction
+            else self._changeform_view  # type: ignore[attr-defined]
+        )
+        try:
+            return view(request, object_id, form_url, extra_context)
+        except NotSaved as error:
+            request.refusal = error.refusal  # type: ignore[attr-defined]
+            return view(request, object_id, form_url, extra_context)
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: Any
+    ) -> None:
+        """The form has saved it."""
+
+
+class AddingAdmin(SavedByServiceAdmin, ReadOnlyAdmin):
     """Rows that are added through a form of fields of its own, and then only read."""
 
     adding_form: type[AddingForm]
@@ -115,17 +158,14 @@ class AddingAdmin(ReadOnlyAdmin):
             return adding_form_for(request, self.adding_form)
         return super().get_form(request, obj, change, **kwargs)
 
-    def save_model(
-        self, request: HttpRequest, obj: Any, form: Any, change: Any
-    ) -> None:
-        """The form has saved it."""
-
 
 def adding_form_for(
     request: HttpRequest, form_class: type[AddingForm]
 ) -> type[AddingForm]:
-    """The form as whoever is logged in fills it in."""
-    return type(form_class.__name__, (form_class,), {"actor": str(request.user)})
+    """The form as whoever is logged in fills it in, with what was refused before."""
+    refusal = getattr(request, "refusal", None)
+    own = {"actor": str(request.user), "refusal": refusal}
+    return type(form_class.__name__, (form_class,), own)
 
 
 def acting(request: HttpRequest) -> dict[str, Any]:

@@ -11,8 +11,8 @@ agency_added = Signal()
 zone_changed = Signal()
 # agency: Agency, upline: Agency | None, on: date, now
 upline_changed = Signal()
-# removals: list[seats.roster.changes.Removal], before any is written;
-# staff: bool, now
+# losses: list[seats.roster.changes.Loss], before any is written. A receiver answers
+# with seats.roster.changes.Use by seat id; seats that were not used are left out.
 seats_leaving = Signal()
 # changes: list[seats.roster.changes.Change] just written, in order; now
 seats_changed = Signal()

@@ -22,6 +22,7 @@ from billing.accounts.services import (
     set_payer_shares,
     suspend_outbound,
 )
+from seats.datefields import DateField
 from seats.errors import Refusal
 from seats.models import Agency
 from seats.readonly import (
@@ -100,6 +101,7 @@ class BadLine(Refusal):
 class ShareSetForm(AddingForm):
     """Who pays from a date on."""
 
+    starts_on = DateField(help_text="A date of the agency.")
     shares = forms.CharField(
         widget=forms.Textarea,
         help_text="One payer a line, in percent that sum to 100: PAYER 62.5",

@@ -13,6 +13,7 @@ from billing.accounts.models import (
     PayerShareSet,
 )
 from billing.webhooks.services import NewEvent, publish
+from seats.agencies.limits import require_near
 from seats.cutoffs.models import Books
 from seats.cutoffs.services import stamp_facts
 from seats.errors import ReasonMissing, Refusal
@@ -46,9 +47,10 @@ def set_payer_shares(
 ) -> PayerShareSet:
     """From a local date on, these payers carry an agency's charges, in percent.
 
-    Holds until the next set. Raises SharesNotWhole, OtherCurrency, MonthCutOff.
-    Repeating appends the same set again and changes nothing.
+    Holds until the next set. Raises SharesNotWhole, OtherCurrency, MonthCutOff,
+    TooFarAhead. Repeating appends the same set again and changes nothing.
     """
+    require_near(starts_on, agency_ids=[agency.pk], now=now, field="starts_on")
     for percent in shares.values():
         fits = percent.is_finite() and 0 < percent <= 100
         if not fits or percent % SMALLEST_SHARE:

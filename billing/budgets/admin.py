@@ -8,7 +8,12 @@ from django.utils import timezone
 
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.services import add_budget, change_budget, remove_budget
-from seats.readonly import AddingForm, ReadOnlyInline
+from seats.readonly import (
+    AddingForm,
+    ReadOnlyInline,
+    SavedByServiceAdmin,
+    adding_form_for,
+)
 
 CHANGES = ["amount", "quantity", "hard", "thresholds"]
 
@@ -26,9 +31,6 @@ class BudgetForm(AddingForm):
         changes = {name: told[name] for name in CHANGES}
         return change_budget(budget=self.instance, actor=self.actor, **changes)
 
-    def _post_clean(self) -> None:
-        """The service has checked it; that it is there now is no fault."""
-
 
 class MonthInline(ReadOnlyInline):
     model = BudgetMonth
@@ -43,7 +45,7 @@ class AlertInline(ReadOnlyInline):
 
 
 @admin.register(Budget)
-class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class BudgetAdmin(SavedByServiceAdmin):
     list_display = [
         "agency", "agent", "meter", *CHANGES, "since", "changed_by", "owner",
         "ended_at",
@@ -68,13 +70,8 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         change: bool = False,  # noqa: FBT001, FBT002
         **kwargs: Any,
     ) -> Any:
-        form = super().get_form(request, obj, change, **kwargs)
-        return type("SavingForm", (form,), {"actor": request.user.get_username()})
-
-    def save_model(
-        self, request: HttpRequest, obj: Any, form: Any, change: Any
-    ) -> None:
-        """The form has saved it."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        return adding_form_for(request, form)
 
     def delete_model(self, request: HttpRequest, obj: Budget) -> None:
         remove_budget(budget=obj)

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from billing.dunning.models import DunningCase, DunningHold, DunningStep
 from billing.dunning.services import hold_dunning
+from seats.datefields import DateField
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
@@ -25,10 +26,7 @@ from seats.readonly import (
 class HoldForm(forms.Form):
     """Until which local date nothing is done, and why."""
 
-    until = forms.DateField(
-        widget=forms.DateInput(attrs={"type": "date"}),
-        help_text="A date of the payer; today ends a hold.",
-    )
+    until = DateField(help_text="A date of the payer; today ends a hold.")
     reason = forms.CharField(max_length=500)
 
 

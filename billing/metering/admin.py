@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
@@ -18,6 +18,7 @@ from billing.metering.imports import upload_file
 from billing.metering.models import QuarantinedEvent, RefusedRow, UsageDay, UsageImport
 from billing.metering.refusals import refused_csv
 from billing.metering.settling import drop_events, release_events, replace_counted
+from seats.models import SeatHolding
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
@@ -125,6 +126,26 @@ class UsageImportAdmin(AddingAdmin):
         )
 
 
+class SeatFilter(admin.SimpleListFilter):
+    """Whether the agent holds a seat on the date, as the roster stands now."""
+
+    title = "seat"
+    parameter_name = "seat"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("none", "Agent without a seat on that date")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() != "none":
+            return queryset
+        held = SeatHolding.objects.filter(
+            Q(ends_on=None) | Q(ends_on__gt=OuterRef("used_on")),
+            agent=OuterRef("agent"),
+            starts_on__lte=OuterRef("used_on"),
+        )
+        return queryset.filter(~Exists(held), agent__isnull=False, billable__gt=0)
+
+
 @admin.register(UsageDay)
 class UsageDayAdmin(ReadOnlyAdmin):
     list_display = [
@@ -132,7 +153,7 @@ class UsageDayAdmin(ReadOnlyAdmin):
         "events", "raw", "billable", "cutoff",
     ]  # fmt: skip
     list_select_related = ["agency", "agent", "meter"]
-    list_filter = ["meter", "agency"]
+    list_filter = [SeatFilter, "meter", "agency"]
     search_fields = ["agency__code", "agent__external_id"]
     date_hierarchy = "used_on"
 

@@ -22,6 +22,8 @@ from billing.pricing.queries import price_lists_for
 from seats.arrays import array_text
 from seats.errors import Refusal
 from seats.periods import DateRange, month_range
+from seats.roster.changes import Loss, Use
+from seats.roster.versions import Claim
 
 PLACES = 6
 MOST_TOTALS = 10_000
@@ -245,42 +247,55 @@ def stepped_usage(
 
 
 # A call that was taken back leaves rows that cancel out over the cut-offs.
-LAST_USES = """
-    SELECT told.seat_id, max(used.used_on)
-    FROM unnest(%(seats)s::bigint[], %(dates)s::date[]) AS told(seat_id, after)
-    JOIN seats_seatholding AS holding ON holding.seat_id = told.seat_id
+USED_DAYS = """
+    SELECT claim.seat_id, count(DISTINCT used.used_on), max(used.used_on)
+    FROM unnest(%(seats)s::bigint[], %(agents)s::bigint[], %(starts)s::date[],
+                %(ends)s::date[]) AS claim(seat_id, agent_id, starts_on, ends_on)
     JOIN (
-        SELECT agency_id, agent_id, used_on
+        SELECT agent_id, used_on
         FROM billing_usageday
-        WHERE agency_id = ANY(%(agencies)s::bigint[]) AND used_on > %(first)s
-        GROUP BY agency_id, agent_id, used_on
+        WHERE agency_id = ANY(ARRAY(
+                  SELECT agency_id FROM seats_agent
+                  WHERE id = ANY(%(agents)s::bigint[])))
+          AND used_on >= %(first)s AND agent_id = ANY(%(agents)s::bigint[])
+        GROUP BY agent_id, used_on
         HAVING sum(billable) > 0
     ) AS used
-        ON used.agency_id = holding.agency_id AND used.agent_id = holding.agent_id
-       AND used.used_on > told.after AND used.used_on >= holding.starts_on
-       AND (holding.ends_on IS NULL OR used.used_on < holding.ends_on)
-    GROUP BY told.seat_id
+        ON used.agent_id = claim.agent_id
+       AND used.used_on >= claim.starts_on AND used.used_on < claim.ends_on
+    GROUP BY claim.seat_id
 """
 
 
-def last_usage_dates(
-    after: Mapping[int, date], *, agency_ids: Collection[int]
-) -> dict[int, date]:
-    """The last local date, after a date given for each seat, with a counted call.
+def used_days(losses: Sequence[Loss]) -> dict[int, Use]:
+    """On how many of the dates they lose seats were used, and the last such date.
 
-    A call counts for the seat that its agent held then. By seat id, in one query over
-    the days of these agencies, which are those of the seats; unused seats: absent.
+    A seat was used on a date by every agent who was on record as its holder and has a
+    counted call then. By seat id, in one query; unused seats: absent.
     """
-    if not after:
+    claims = [
+        (loss.seat_id, claim.agent_id, *_overlap(claim, loss.dates))
+        for loss in losses
+        for claim in loss.claims
+    ]
+    claims = [claim for claim in claims if claim[3] is None or claim[2] < claim[3]]
+    if not claims:
         return {}
+    seats, agents, starts, ends = zip(*claims, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
-            LAST_USES,
+            USED_DAYS,
             {
-                "seats": array_text(after),
-                "dates": array_text(after.values()),
-                "agencies": array_text(agency_ids),
-                "first": min(after.values()),
+                "seats": array_text(seats),
+                "agents": array_text(agents),
+                "starts": array_text(starts),
+                "ends": array_text(end or "infinity" for end in ends),
+                "first": min(starts),
             },
         )
-        return dict(cursor.fetchall())
+        return {seat_id: Use(days, last) for seat_id, days, last in cursor.fetchall()}
+
+
+def _overlap(claim: Claim, dates: DateRange) -> tuple[date, date | None]:
+    ends = [end for end in (claim.ends_on, dates.end) if end is not None]
+    return max(claim.starts_on, dates.start), min(ends, default=None)

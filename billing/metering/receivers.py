@@ -1,28 +1,16 @@
 """What the metering room has to say about seats that leave."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.dispatch import receiver
 
-from billing.metering.queries import last_usage_dates
-from seats.errors import Refusal
-from seats.roster.changes import Removal
+from billing.metering.queries import used_days
+from seats.roster.changes import Loss, Use
 from seats.signals import seats_leaving
 
 
-class UsedLater(Refusal):
-    code = "seat_used_later"
-
-
 @receiver(seats_leaving)
-def keep_used_days(*, removals: list[Removal], staff: bool, **_: Any) -> None:
-    """An agency cannot take a seat back to before its last use; staff may."""
-    if staff:
-        return
-    used = last_usage_dates(
-        {removal.seat.pk: removal.removed_on for removal in removals},
-        agency_ids={removal.seat.agency_id for removal in removals},
-    )
-    for removal in removals:
-        if last := used.get(removal.seat.pk):
-            raise UsedLater(f"{removal.seat} was used on {last}.", field="on")
+def tell_used_days(*, losses: Sequence[Loss], **_: Any) -> dict[int, Use]:
+    """On how many of the dates that seats are about to lose they were used."""
+    return used_days(losses)

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 
 from billing.invoicing.models import Document
@@ -75,21 +75,10 @@ class HostedPageAdmin(AddingAdmin):
         "reference", "owner", "actor", "opened_at", "expires_at", "closed_at",
     ]  # fmt: skip
     readonly_fields = ["state"]
+    saves_in_transaction = False  # to open a page asks the processor
     adding_form = PageForm
     adding_fields = ["invoice", "payer", "processor", "return_url"]
     actions = ["close"]
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """In no transaction, as Django's is: to add one asks the processor."""
-        form = self._changeform_view  # type: ignore[attr-defined]
-        shown: HttpResponse = form(request, object_id, form_url, extra_context)
-        return shown
 
     @admin.display(description="state of the charge")
     def state(self, page: HostedPage) -> str:

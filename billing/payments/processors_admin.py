@@ -56,9 +56,6 @@ class ProcessorForm(AddingForm):
         )
         return added
 
-    def _post_clean(self) -> None:
-        """The service has checked and stored it; by now its code is taken."""
-
 
 class SeveralProcessors(Refusal):
     """An address and keys are of one processor."""

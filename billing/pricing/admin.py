@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.pricing.services import publish_price_list
+from seats.datefields import DateInput
 from seats.readonly import ReadOnlyAdmin, try_each
 
 
@@ -53,6 +55,7 @@ class PriceListAdmin(OfADraft):
     list_filter = ["currency", "status"]
     search_fields = ["code"]
     readonly_fields = ["status", "published_at", "content_hash"]
+    formfield_overrides = {models.DateField: {"widget": DateInput}}
     inlines = [RateInline]
     actions = ["publish"]
 

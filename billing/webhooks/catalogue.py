@@ -39,7 +39,11 @@ class UplineChanged(msgspec.Struct):
 
 
 class SeatChanged(msgspec.Struct):
-    """`agent` is the dialer's own code of the holder; `version` counts the changes."""
+    """`agent` is the dialer's own code of the holder; `version` counts the changes.
+
+    `waived_days` are dates on which the seat was used and that this change takes off
+    the bill.
+    """
 
     seat: UUID
     version: int
@@ -48,6 +52,7 @@ class SeatChanged(msgspec.Struct):
     added_on: date
     removed_on: date | None
     cancelled: bool
+    waived_days: int
 
 
 class PayersChanged(msgspec.Struct):

@@ -93,6 +93,7 @@ def _seat_event(change: Change) -> NewEvent:
             "added_on": version.added_on.isoformat(),
             "removed_on": version.removed_on and version.removed_on.isoformat(),
             "cancelled": version.cancelled,
+            "waived_days": version.waived_days,
             "actor": version.actor,
             "reason": version.reason,
             "cutoff": version.cutoff,

@@ -1,5 +1,6 @@
 """Agencies, for staff."""
 
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 from zoneinfo import available_timezones
@@ -12,11 +13,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from seats.agencies.models import Agency, AgencyZone, Upline
+from seats.agencies.queries import local_dates
 from seats.agencies.services import add_agency, change_zone, set_upline
+from seats.datefields import DateField, proposing
 from seats.periods import next_month
 from seats.readonly import (
     AddingForm,
     ReadOnlyInline,
+    SavedByServiceAdmin,
     acting,
     adding_form_for,
     ask_and_do,
@@ -28,7 +32,7 @@ ZONES = [(zone, zone) for zone in sorted(available_timezones())]
 class UplineForm(forms.Form):
     """Above whom, and from when on."""
 
-    on = forms.DateField(widget=forms.SelectDateWidget, initial=timezone.now)
+    on = DateField()
     upline = forms.ModelChoiceField(
         Agency.objects.all(), required=False, empty_label="Nobody"
     )
@@ -37,9 +41,7 @@ class UplineForm(forms.Form):
 class ZoneForm(forms.Form):
     """Which zone, from the first of which month on."""
 
-    starts_on = forms.DateField(
-        widget=forms.SelectDateWidget, initial=lambda: next_month(timezone.now().date())
-    )
+    starts_on = DateField(help_text="The first of a coming month.")
     zone = forms.ChoiceField(choices=ZONES, initial="America/New_York")
 
 
@@ -80,7 +82,7 @@ class UplineInline(ReadOnlyInline):
 
 
 @admin.register(Agency)
-class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AgencyAdmin(SavedByServiceAdmin):
     list_display = [
         "code",
         "name",
@@ -105,7 +107,8 @@ class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 for agency in chosen:
                     set_upline(agency=agency, **acting(request), **told)
 
-        return ask_and_do(self, request, agencies, UplineForm, work)
+        form = proposing(UplineForm, on=min(_days_at(agencies)))
+        return ask_and_do(self, request, agencies, form, work)
 
     @admin.action(description="Change the time zone", permissions=["change"])
     def change_zone(
@@ -116,7 +119,8 @@ class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 for agency in chosen:
                     change_zone(agency=agency, **acting(request), **told)
 
-        return ask_and_do(self, request, agencies, ZoneForm, work)
+        form = proposing(ZoneForm, starts_on=next_month(max(_days_at(agencies))))
+        return ask_and_do(self, request, agencies, form, work)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agency]:
         today = timezone.now().date()
@@ -165,6 +169,13 @@ class AgencyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def closed_through(self, agency: Agency) -> str:
         closed = agency.books.closed_through
         return f"{closed:%Y-%m}" if closed else "-"
+
+
+def _days_at(agencies: QuerySet[Agency]) -> Collection[date]:
+    """The dates it is at these agencies now; in UTC where none was chosen."""
+    now = timezone.now()
+    ids = set(agencies.values_list("pk", flat=True))
+    return local_dates(ids, now=now).values() or [now.date()]
 
 
 def _seated_on(today: date) -> Q:

@@ -1,10 +1,10 @@
 """Reading agencies."""
 
 from collections.abc import Collection, Mapping
-from datetime import date
+from datetime import date, datetime
 
 from seats.agencies.models import AgencyZone, Upline
-from seats.periods import ZonePeriod
+from seats.periods import ZonePeriod, local_date
 
 
 def zones_of(agency_ids: Collection[int]) -> dict[int, list[ZonePeriod]]:
@@ -14,6 +14,11 @@ def zones_of(agency_ids: Collection[int]) -> dict[int, list[ZonePeriod]]:
     for agency_id, starts_on, zone in rows.values_list("agency", "starts_on", "zone"):
         zones.setdefault(agency_id, []).append(ZonePeriod(starts_on, zone))
     return zones
+
+
+def local_dates(agency_ids: Collection[int], *, now: datetime) -> dict[int, date]:
+    """The date it is at each agency, in one query."""
+    return {pk: local_date(now, zones) for pk, zones in zones_of(agency_ids).items()}
 
 
 def uplines_of(dates: Mapping[int, date]) -> dict[int, str]:

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import IntegrityError, transaction
 
+from seats.agencies.limits import require_near
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.queries import zones_of
 from seats.cutoffs.models import Books
@@ -53,7 +54,8 @@ def add_agency(
 ) -> Agency:
     """A new customer with its zone and its books, below an upline from `on` on.
 
-    `on` is a local date, today without it. Raises CodeTaken, BadAgency, UnknownZone.
+    `on` is a local date, today without it. Raises CodeTaken, BadAgency, UnknownZone,
+    TooFarAhead.
     """
     require_zone(zone)
     today = now.astimezone(ZoneInfo(zone)).date()
@@ -84,8 +86,10 @@ def set_upline(
     """From a date on, an agency stands below another, or below nobody.
 
     The tree is locked until the commit, so moves at the same time wait for one another,
-    whatever their order. Raises UplineCycle, and UplineOverlap where a later edge is recorded already.
+    whatever their order. `on` is a local date of the agency. Raises UplineCycle,
+    TooFarAhead, and UplineOverlap where a later edge is recorded already.
     """
+    require_near(on, agency_ids=[agency.pk], now=now, field="on")
     try:
         with transaction.atomic():
             lock_name(TREE)
@@ -112,9 +116,10 @@ def change_zone(
 ) -> None:
     """From a coming first of a month on, an agency's dates follow another zone.
 
-    Raises UnknownZone, ZoneChangesWithAMonth.
+    Raises UnknownZone, ZoneChangesWithAMonth, TooFarAhead.
     """
     require_zone(zone)
+    require_near(starts_on, agency_ids=[agency.pk], now=now, field="starts_on")
     with transaction.atomic():
         zones = zones_of([agency.pk])[agency.pk]
         earliest = next_month(month_of(local_date(now, zones)))

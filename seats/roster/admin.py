@@ -1,5 +1,6 @@
 """Agents and seats, for staff."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -8,6 +9,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from seats.agencies.queries import local_dates
+from seats.datefields import DateField, proposing
 from seats.errors import Refusal
 from seats.readonly import (
     ReadOnlyAdmin,
@@ -17,6 +20,7 @@ from seats.readonly import (
     ask_and_do,
 )
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
+from seats.roster.queries import waived_days
 from seats.roster.services import (
     Move,
     add_seats,
@@ -45,7 +49,7 @@ class VersionInline(ReadOnlyInline):
     verbose_name_plural = "history"
     fields = [
         "number", "action", "agent", "held_from", "added_on", "removed_on",
-        "cancelled", "actor", "reason", "cutoff", "recorded_at",
+        "cancelled", "waived_days", "actor", "reason", "cutoff", "recorded_at",
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SeatVersion]:
@@ -55,7 +59,7 @@ class VersionInline(ReadOnlyInline):
 class ChangeForm(forms.Form):
     """From when, and why."""
 
-    on = forms.DateField(widget=forms.SelectDateWidget, initial=timezone.now)
+    on = DateField(label="Date")
     reason = forms.CharField(max_length=500)
 
 
@@ -96,7 +100,7 @@ class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         def add(chosen: list[Agent], told: dict[str, Any]) -> None:
             add_seats(agents=chosen, **_by_staff(request), **told)
 
-        return ask_and_do(self, request, agents, ChangeForm, add)
+        return ask_and_do(self, request, agents, _dated(ChangeForm, agents), add)
 
 
 @admin.register(Seat)
@@ -113,10 +117,10 @@ class SeatAdmin(ReadOnlyAdmin):
     def remove(
         self, request: HttpRequest, seats: QuerySet[Seat]
     ) -> HttpResponse | None:
-        def work(chosen: list[Seat], told: dict[str, Any]) -> None:
-            remove_seats(seats=chosen, **_by_staff(request), **told)
+        def work(chosen: list[Seat], told: dict[str, Any]) -> str:
+            return _done(remove_seats(seats=chosen, **_by_staff(request), **told))
 
-        return ask_and_do(self, request, seats, ChangeForm, work)
+        return ask_and_do(self, request, seats, _dated(ChangeForm, seats), work)
 
     @admin.action(description="Hand over within the agency", permissions=["view"])
     def hand_over(
@@ -126,17 +130,18 @@ class SeatAdmin(ReadOnlyAdmin):
             moves = _moves(chosen, told.pop("agents"))
             hand_over_seats(moves=moves, **_by_staff(request), **told)
 
-        return ask_and_do(self, request, seats, MoveForm, work)
+        return ask_and_do(self, request, seats, _dated(MoveForm, seats), work)
 
     @admin.action(description="Transfer to another agency", permissions=["view"])
     def transfer(
         self, request: HttpRequest, seats: QuerySet[Seat]
     ) -> HttpResponse | None:
-        def work(chosen: list[Seat], told: dict[str, Any]) -> None:
+        def work(chosen: list[Seat], told: dict[str, Any]) -> str:
             moves = _moves(chosen, told.pop("agents"))
             transfer_seats(moves=moves, **_by_staff(request), **told)
+            return _done(chosen)
 
-        return ask_and_do(self, request, seats, MoveForm, work)
+        return ask_and_do(self, request, seats, _dated(MoveForm, seats), work)
 
     @admin.action(description="Re-open: take back the removal", permissions=["view"])
     def reopen(
@@ -151,14 +156,30 @@ class SeatAdmin(ReadOnlyAdmin):
     def cancel(
         self, request: HttpRequest, seats: QuerySet[Seat]
     ) -> HttpResponse | None:
-        def work(chosen: list[Seat], told: dict[str, Any]) -> None:
-            cancel_seats(seats=chosen, **_by_staff(request), **told)
+        def work(chosen: list[Seat], told: dict[str, Any]) -> str:
+            return _done(cancel_seats(seats=chosen, **_by_staff(request), **told))
 
         return ask_and_do(self, request, seats, ReasonForm, work)
 
 
 def _by_staff(request: HttpRequest) -> dict[str, Any]:
     return {**acting(request), "staff": True}
+
+
+def _dated(form_class: type[ChangeForm], rows: QuerySet[Any]) -> type[forms.Form]:
+    """The form with the day it is at the agencies of these rows, the earliest one."""
+    now = timezone.now()
+    ids = set(rows.order_by().values_list("agency", flat=True))
+    days = local_dates(ids, now=now).values() or [now.date()]
+    return proposing(form_class, on=min(days))
+
+
+def _done(seats: Sequence[Seat]) -> str:
+    """What is said of changed seats; what was given away is said too."""
+    days = waived_days(seats)
+    if not days:
+        return "Done."
+    return f"Done. Not billed although the seats were used: {days} seat days."
 
 
 def _moves(seats: list[Seat], text: str) -> list[Move]:

@@ -1,17 +1,29 @@
 """Values that describe changes of seats, for services and those who listen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from seats.roster.models import Seat, SeatVersion
+from seats.periods import DateRange
+from seats.roster.models import SeatVersion
+from seats.roster.versions import Claim
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """A seat about to end on a date."""
+class Loss:
+    """Dates a seat is about to lose, and everybody who was its holder on record."""
 
-    seat: Seat
-    removed_on: date
+    seat_id: int
+    dates: DateRange
+    claims: Sequence[Claim]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The use of a seat on dates it is about to lose: how many, and the last one."""
+
+    days: int
+    last: date
 
 
 @dataclass(frozen=True, slots=True)

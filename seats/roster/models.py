@@ -53,6 +53,14 @@ class Seat(models.Model):
     removed_on = models.DateField(null=True, blank=True)
     cancelled = models.BooleanField(default=False)
     version = models.PositiveIntegerField(default=1)
+    transferred_from = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The seat of another agency that this one continues.",
+    )
 
     class Meta:
         ordering = ["agency", "added_on", "id"]
@@ -135,6 +143,11 @@ class SeatVersion(models.Model):
     added_on = models.DateField()
     removed_on = models.DateField(null=True, blank=True)
     cancelled = models.BooleanField(default=False)
+    waived_days = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Dates taken off the bill although the seat was used on them.",
+    )
     actor = models.CharField(max_length=200)
     reason = models.CharField(max_length=500, blank=True)
     cutoff = models.BigIntegerField()

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from seats.errors import Refusal
 from seats.roster.changes import Change
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
+from seats.roster.queries import version_of
 from seats.roster.versions import Version, holdings_of
 from seats.signals import seats_changed
 
@@ -25,12 +26,16 @@ class SeatHasAHolder(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A version to be written after those a seat has."""
+    """A version to be written after those a seat has.
+
+    `waived_days` counts the dates that it takes off the bill although the seat was used.
+    """
 
     seat: Seat
     before: list[Version]
     version: Version
     action: str
+    waived_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +45,12 @@ class SeatsLocked:
     seats: list[Seat]
     versions: dict[int, list[Version]]
 
-    def entry(self, seat: Seat, action: str, **changes: Any) -> Entry:
+    def entry(
+        self, seat: Seat, action: str, *, waived_days: int = 0, **changes: Any
+    ) -> Entry:
         """The next version of a seat: the newest one with these changes."""
         before = self.versions[seat.pk]
-        return Entry(seat, before, replace(before[-1], **changes), action)
+        return Entry(seat, before, replace(before[-1], **changes), action, waived_days)
 
 
 def lock_seats(seat_ids: Sequence[int]) -> SeatsLocked:
@@ -60,11 +67,7 @@ def read_versions(rows: QuerySet[SeatVersion]) -> dict[int, list[Version]]:
     """These versions by seat id, those of each seat in order."""
     versions: dict[int, list[Version]] = {}
     for row in rows.order_by("seat", "number"):
-        versions.setdefault(row.seat_id, []).append(
-            Version(
-                row.agent_id, row.held_from, row.added_on, row.removed_on, row.cancelled
-            )
-        )
+        versions.setdefault(row.seat_id, []).append(version_of(row))
     return versions
 
 
@@ -91,6 +94,7 @@ def record(
             added_on=entry.version.added_on,
             removed_on=entry.version.removed_on,
             cancelled=entry.version.cancelled,
+            waived_days=entry.waived_days,
             actor=actor,
             reason=reason,
             cutoff=stamps[entry.seat.agency_id],
@@ -143,14 +147,45 @@ def _project(entries: Sequence[Entry]) -> None:
     )
     SeatHolding.objects.filter(seat__in=seats).delete()
     try:
-        SeatHolding.objects.bulk_create(holdings)
+        with transaction.atomic():
+            SeatHolding.objects.bulk_create(holdings)
     except IntegrityError as error:
         if "one_seat_per_agent_and_date" in str(error):
-            raise AgentHasASeat(
-                "The agent holds a seat on such a date.", field="agent"
-            ) from error
+            raise AgentHasASeat(_seat_in_the_way(holdings), field="agent") from error
         if "one_holder_per_seat_and_date" in str(error):
             raise SeatHasAHolder(
                 "The seat has a holder on such a date.", field="seat"
             ) from error
         raise
+
+
+def _seat_in_the_way(wanted: Sequence[SeatHolding]) -> str:
+    """Which seat an agent already holds, and what to do about it."""
+    held: dict[int, list[SeatHolding]] = {}
+    rows = SeatHolding.objects.filter(agent__in={one.agent_id for one in wanted})
+    for row in rows.select_related("agent", "seat").order_by("starts_on"):
+        held.setdefault(row.agent_id, []).append(row)
+    for one in wanted:
+        for holding in held.get(one.agent_id, []):
+            if _overlap(one, holding):
+                return _already_held(holding)
+    return "An agent would hold two seats on one date."
+
+
+def _overlap(one: SeatHolding, other: SeatHolding) -> bool:
+    return (other.ends_on is None or one.starts_on < other.ends_on) and (
+        one.ends_on is None or other.starts_on < one.ends_on
+    )
+
+
+def _already_held(holding: SeatHolding) -> str:
+    seat, name = holding.seat, holding.agent.external_id
+    if seat.removed_on == seat.added_on:
+        return (
+            f"{name} has a seat that was added and removed on {seat.added_on}. Re-open"
+            f" it instead: POST /api/v1/seats/{seat.public_id}/reopen"
+        )
+    until = f" until {holding.ends_on}" if holding.ends_on else ""
+    return (
+        f"{name} already holds seat {seat.public_id} from {holding.starts_on}{until}."
+    )

@@ -3,32 +3,27 @@
 Every service works on many seats at once in a constant number of statements, dates
 are local dates of the agency, and repeating one is refused, never doubled. What
 `actor` and `reason` say is kept with the version. Only `staff` may backdate more
-than BACKDATE_DAYS, and says why.
+than BACKDATE_DAYS or take dates off the bill on which a seat was used, and says why.
+Nobody may name a date more than AHEAD_DAYS ahead.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from seats.agencies.limits import require_near
 from seats.agencies.models import Agency
-from seats.agencies.queries import zones_of
 from seats.cutoffs.services import stamp_facts
 from seats.errors import ReasonMissing, Refusal
-from seats.periods import local_date
-from seats.roster.changes import Removal
+from seats.periods import DAY
+from seats.roster.limits import require_recent, uses_lost, waived_or_refused
 from seats.roster.models import Agent, Seat, SeatVersion
 from seats.roster.recording import Entry, SeatsLocked, lock_seats, record
 from seats.roster.versions import Version
-from seats.signals import seats_leaving
 
 Action = SeatVersion.Action
 Move = tuple[Seat, Agent]  # a seat, and who holds it from a date on
-
-
-class TooFarBack(Refusal):
-    code = "too_far_back"
 
 
 class SeatNotHeld(Refusal):
@@ -70,12 +65,13 @@ def add_seats(
 ) -> list[Seat]:
     """One seat for each agent from a date on, at the agent's agency.
 
-    Raises AgentHasASeat, TooFarBack, ReasonMissing.
+    Raises AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing.
     """
     agency_ids = {agent.agency_id for agent in agents}
     with transaction.atomic():
         stamps = stamp_facts(agency_ids)
-        _require_recent(agency_ids, on, now, reason, staff=staff)
+        require_near(on, agency_ids=agency_ids, now=now, field="on")
+        require_recent(agency_ids, on, now, reason, staff=staff)
         seats = Seat.objects.bulk_create(
             Seat(agency_id=agent.agency_id, agent=agent, added_on=on, version=0)
             for agent in agents
@@ -99,20 +95,30 @@ def remove_seats(
 ) -> list[Seat]:
     """End seats on a date, which is the first one not billed (but one day is).
 
-    A removed seat gets another date. Raises SeatNotHeld for a date before it was
-    added, SeatCancelled, TooFarBack, ReasonMissing, or what a listener refuses.
+    A removed seat gets another date. Where a seat was used on the date itself, that
+    date is billed and the seat ends with it: `removed_on` is the next date, unless
+    staff give a reason. Raises SeatNotHeld for a date before it was added,
+    SeatUsedLater, SeatCancelled, TooFarBack, TooFarAhead, ReasonMissing.
     """
     with transaction.atomic():
         locked, stamps = _open(seats, on, now, reason, staff=staff)
         for seat in locked.seats:
             if on < seat.added_on:
                 raise SeatNotHeld(f"{seat} begins after {on}.", field="on")
-        _announce_leaving(locked, dict.fromkeys(locked.versions, on), staff=staff)
+        uses = uses_lost(locked, dict.fromkeys(locked.versions, on))
+        ends = dict.fromkeys(locked.versions, on)
+        if not (staff and reason):
+            used_then = [pk for pk, use in uses.items() if use.last == on]
+            for pk in used_then:
+                ends[pk] = on + DAY
+                del uses[pk]
+        waived = waived_or_refused(locked, uses, reason=reason, staff=staff)
         entries = [
             locked.entry(
                 seat,
                 Action.REDATE if seat.removed_on else Action.REMOVE,
-                removed_on=on,
+                removed_on=ends[seat.pk],
+                waived_days=waived.get(seat.pk, 0),
             )
             for seat in locked.seats
         ]
@@ -132,7 +138,7 @@ def hand_over_seats(
     """From a date on each seat is held by another agent of its agency, at no charge.
 
     Chains in one call are fine: the seat of one for the holder of another. Raises
-    OtherAgency, SeatNamedTwice, SeatNotHeld, AgentHasASeat, TooFarBack,
+    OtherAgency, SeatNamedTwice, SeatNotHeld, AgentHasASeat, TooFarBack, TooFarAhead,
     ReasonMissing.
     """
     for seat, to in moves:
@@ -145,8 +151,8 @@ def hand_over_seats(
         entries = []
         for seat, to in _by_seat(moves, locked):
             _require_held(seat, on)
-            changes = {"agent_id": to.pk, "held_from": on}
-            entries.append(locked.entry(seat, Action.HAND_OVER, **changes))
+            entry = locked.entry(seat, Action.HAND_OVER, agent_id=to.pk, held_from=on)
+            entries.append(entry)
         record(entries, stamps, actor=actor, reason=reason, now=now)
     return locked.seats
 
@@ -162,9 +168,10 @@ def transfer_seats(
 ) -> list[Seat]:
     """End seats here and open one each for agents of other agencies on one date.
 
-    A removal that was planned holds for the new seat. Raises SameAgency,
-    SeatNamedTwice, SeatNotHeld, AgentHasASeat, TooFarBack, ReasonMissing, or what a
-    listener refuses. Gives the new seats, in the order of the old ones' ids.
+    A removal that was planned holds for the new seat, and so does the use of the old
+    one from that date on. Raises SameAgency, SeatNamedTwice, SeatNotHeld,
+    SeatUsedLater, AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing. Gives the new
+    seats, in the order of the old ones' ids.
     """
     for seat, to in moves:
         if to.agency_id == seat.agency_id:
@@ -172,27 +179,19 @@ def transfer_seats(
                 f"{to} is of the same agency; hand it over.", field="agent"
             )
     with transaction.atomic():
-        stamps = stamp_facts({a.agency_id for move in moves for a in move})
-        _require_recent({to.agency_id for _, to in moves}, on, now, reason, staff=staff)
+        agency_ids = {one.agency_id for move in moves for one in move}
+        stamps = stamp_facts(agency_ids)
+        require_near(on, agency_ids=agency_ids, now=now, field="on")
+        require_recent({to.agency_id for _, to in moves}, on, now, reason, staff=staff)
         locked, _ = _open([seat for seat, _ in moves], on, now, reason, staff=staff)
         pairs = _by_seat(moves, locked)
         for old, _ in pairs:
             if on == old.added_on:
                 raise SeatNotHeld(f"{old} begins on {on}: cancel it.", field="on")
             _require_held(old, on)
-        _announce_leaving(locked, dict.fromkeys(locked.versions, on), staff=staff)
-        ends = [old.removed_on for old, _ in pairs]
-        new = Seat.objects.bulk_create(
-            Seat(agency_id=to.agency_id, agent=to, added_on=on, version=0)
-            for _, to in pairs
-        )
-        entries = [
-            locked.entry(old, Action.TRANSFER, removed_on=on) for old, _ in pairs
-        ]
-        entries += [
-            Entry(seat, [], Version(seat.agent_id, on, on, end), Action.TRANSFER)
-            for seat, end in zip(new, ends, strict=True)
-        ]
+        uses = uses_lost(locked, dict.fromkeys(locked.versions, on))
+        waived = waived_or_refused(locked, uses, reason=reason, staff=staff)
+        new, entries = _continued_elsewhere(locked, pairs, on, waived)
         record(entries, stamps, actor=actor, reason=reason, now=now)
     return new
 
@@ -207,17 +206,24 @@ def cancel_seats(
 ) -> list[Seat]:
     """Take back seats entered by mistake: no date is billed, the history stays.
 
-    Raises SeatCancelled, TooFarBack, ReasonMissing, or what a listener refuses.
+    A seat that was used was not entered by mistake: only staff can cancel it. Raises
+    SeatUsedLater, SeatCancelled, TooFarBack, ReasonMissing.
     """
     if not reason:
         raise ReasonMissing("Say why the seat is cancelled.", field="reason")
     with transaction.atomic():
         first = min(seat.added_on for seat in seats)
-        locked, stamps = _open(seats, first, now, reason, staff=staff)
-        dates = {seat.pk: seat.added_on for seat in locked.seats}
-        _announce_leaving(locked, dates, staff=staff)
+        locked, stamps = _lock(seats, first, now, reason, staff=staff)
+        uses = uses_lost(locked, dict.fromkeys(locked.versions))
+        waived = waived_or_refused(locked, uses, reason=reason, staff=staff)
         entries = [
-            locked.entry(seat, Action.CANCEL, cancelled=True) for seat in locked.seats
+            locked.entry(
+                seat,
+                Action.CANCEL,
+                cancelled=True,
+                waived_days=waived.get(seat.pk, 0),
+            )
+            for seat in locked.seats
         ]
         record(entries, stamps, actor=actor, reason=reason, now=now)
     return locked.seats
@@ -238,7 +244,7 @@ def reopen_seats(
     with transaction.atomic():
         dates = [seat.removed_on for seat in seats if seat.removed_on]
         first = min(dates, default=seats[0].added_on)
-        locked, stamps = _open(seats, first, now, reason, staff=staff)
+        locked, stamps = _lock(seats, first, now, reason, staff=staff)
         for seat in locked.seats:
             if seat.removed_on is None:
                 raise SeatNotRemoved(f"{seat} is not removed.", field="seat")
@@ -252,10 +258,19 @@ def reopen_seats(
 def _open(
     seats: Sequence[Seat], on: date, now: datetime, reason: str, *, staff: bool
 ) -> tuple[SeatsLocked, dict[int, int]]:
-    """Stamp, lock and read seats that may change on a date."""
+    """Stamp, lock and read seats that change on a date somebody chose."""
+    agency_ids = {seat.agency_id for seat in seats}
+    require_near(on, agency_ids=agency_ids, now=now, field="on")
+    return _lock(seats, on, now, reason, staff=staff)
+
+
+def _lock(
+    seats: Sequence[Seat], on: date, now: datetime, reason: str, *, staff: bool
+) -> tuple[SeatsLocked, dict[int, int]]:
+    """Stamp, lock and read seats that change from a date of their own on."""
     agency_ids = {seat.agency_id for seat in seats}
     stamps = stamp_facts(agency_ids)
-    _require_recent(agency_ids, on, now, reason, staff=staff)
+    require_recent(agency_ids, on, now, reason, staff=staff)
     locked = lock_seats([seat.pk for seat in seats])
     for seat in locked.seats:
         if seat.cancelled:
@@ -271,34 +286,39 @@ def _by_seat(moves: Sequence[Move], locked: SeatsLocked) -> list[tuple[Seat, Age
     return [(seat, to[seat.pk]) for seat in locked.seats]
 
 
-def _announce_leaving(
-    locked: SeatsLocked, dates: Mapping[int, date], *, staff: bool
-) -> None:
-    removals = [Removal(seat, dates[seat.pk]) for seat in locked.seats]
-    seats_leaving.send(Seat, removals=removals, staff=staff)
+def _continued_elsewhere(
+    locked: SeatsLocked,
+    pairs: Sequence[tuple[Seat, Agent]],
+    on: date,
+    waived: Mapping[int, int],
+) -> tuple[list[Seat], list[Entry]]:
+    """The seats that continue old ones, and the versions of all of them."""
+    new = Seat.objects.bulk_create(
+        Seat(
+            agency_id=to.agency_id,
+            agent=to,
+            added_on=on,
+            version=0,
+            transferred_from=old,
+        )
+        for old, to in pairs
+    )
+    entries = [
+        locked.entry(
+            old, Action.TRANSFER, removed_on=on, waived_days=waived.get(old.pk, 0)
+        )
+        for old, _ in pairs
+    ]
+    entries += [
+        Entry(seat, [], Version(seat.agent_id, on, on, old.removed_on), Action.TRANSFER)
+        for seat, (old, _) in zip(new, pairs, strict=True)
+    ]
+    return new, entries
 
 
 def _require_held(seat: Seat, on: date) -> None:
     if on < seat.added_on or (seat.removed_on is not None and on >= seat.removed_on):
         raise SeatNotHeld(f"{seat} is not held on {on}.", field="on")
-
-
-def _require_recent(
-    agency_ids: Sequence[int] | set[int],
-    on: date,
-    now: datetime,
-    reason: str,
-    *,
-    staff: bool,
-) -> None:
-    days = settings.BILLING["BACKDATE_DAYS"]
-    for zones in zones_of(list(agency_ids)).values():
-        if on >= local_date(now, zones) - timedelta(days=days):
-            continue
-        if not staff:
-            raise TooFarBack(f"{on} is more than {days} days back.", field="on")
-        if not reason:
-            raise ReasonMissing(f"Say why, for a date as old as {on}.", field="reason")
 
 
 def add_agents(

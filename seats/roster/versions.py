@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from seats.periods import billed_range
+from seats.periods import DAY, DateRange, billed_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +60,59 @@ def holder_on(versions: Sequence[Version], day: date) -> int:
         if version.held_from <= day:
             return version.agent_id
     return versions[0].agent_id
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Dates on which an agent was on record as the holder of a seat; half-open.
+
+    A call of that agent on such a date used the seat, whoever holds it on that date
+    now. Without end: for ever.
+    """
+
+    agent_id: int
+    starts_on: date
+    ends_on: date | None
+
+
+def claims_of(
+    versions: Sequence[Version], superseded_on: Sequence[date]
+) -> list[Claim]:
+    """Every holder a seat ever had on record, by its versions in order.
+
+    `superseded_on` has the local date on which each version but the newest gave way
+    to the next. A version that gave way says nothing about later dates, as nobody
+    could use the seat by it then; about that date and earlier ones it counts for ever.
+    """
+    claims: dict[Claim, None] = {}
+    held: list[tuple[date, int]] = []
+    for n, version in enumerate(versions):
+        while held and held[-1][0] >= version.held_from:
+            held.pop()
+        held.append((version.held_from, version.agent_id))
+        if version.cancelled:
+            continue
+        limits = [billed_range(version.added_on, version.removed_on).end]
+        if n < len(superseded_on):
+            limits.append(superseded_on[n] + DAY)
+        following = [start for start, _ in held[1:]]
+        for (start, agent_id), next_start in zip(held, [*following, None], strict=True):
+            ends = [end for end in (*limits, next_start) if end is not None]
+            end = min(ends, default=None)
+            if end is None or start < end:
+                claims[Claim(agent_id, start, end)] = None
+    return list(claims)
+
+
+def dates_lost(before: DateRange, after: DateRange | None) -> DateRange | None:
+    """The dates of `before` that `after`, which starts with it, no longer has.
+
+    `after` None: a seat that is cancelled loses them all. None where none is lost.
+    """
+    if after is None:
+        return before
+    if after.end is None:
+        return None
+    if before.end is not None and before.end <= after.end:
+        return None
+    return DateRange(after.end, before.end)

@@ -273,7 +273,7 @@ class TestActions:
 
     def test_a_seat_is_removed_on_a_date(self, staff):
         (seat,) = make_seats(make_agency(), "ana")
-        on = {"on_year": "2026", "on_month": "3", "on_day": "9"}
+        on = {"on": "2026-03-09"}
 
         self.act(staff, "seats_seat", "remove", seat, apply="x", reason="Left", **on)
 
@@ -281,7 +281,7 @@ class TestActions:
 
     def test_a_refused_removal_says_why_and_changes_nothing(self, staff):
         (seat,) = make_seats(make_agency(), "ana")
-        on = {"on_year": "2026", "on_month": "2", "on_day": "9"}
+        on = {"on": "2026-02-09"}
 
         answer = self.act(
             staff, "seats_seat", "remove", seat, apply="x", reason="Left", **on
@@ -295,7 +295,7 @@ class TestActions:
         (seat,) = make_seats(agency, "ana")
         make_agents(agency, "ben")
         make_agents(other, "ben")
-        on = {"on_year": "2026", "on_month": "3", "on_day": "9"}
+        on = {"on": "2026-03-09"}
         told = {"apply": "x", "reason": "Moved", **on}
 
         self.act(staff, "seats_seat", "hand_over", seat, agents="SUNRISE ben", **told)
@@ -311,7 +311,7 @@ class TestActions:
     @pytest.mark.parametrize("agents", ["", "SUNRISE", "SUNRISE zoe", "A b\nC d"])
     def test_an_unknown_agent_is_named_and_nothing_changes(self, staff, agents):
         (seat,) = make_seats(make_agency(), "ana")
-        on = {"on_year": "2026", "on_month": "3", "on_day": "9"}
+        on = {"on": "2026-03-09"}
 
         answer = self.act(
             staff, "seats_seat", "hand_over", seat, apply="x", reason="x",
@@ -323,10 +323,9 @@ class TestActions:
 
     def test_an_agency_gets_another_upline_and_zone(self, staff):
         top, agency = make_agency("TOP"), make_agency()
-        on = {"on_year": "2026", "on_month": "3", "on_day": "9"}
+        on = {"on": "2026-03-09"}
         this_year = timezone.now().year
-        starts = {"starts_on_year": this_year + 1, "starts_on_month": "2",
-                  "starts_on_day": "1"}  # fmt: skip
+        starts = {"starts_on": f"{this_year + 1}-02-01"}
 
         self.act(staff, "seats_agency", "move", agency, apply="x", upline=top.pk, **on)
         self.act(staff, "seats_agency", "change_zone", agency, apply="x",

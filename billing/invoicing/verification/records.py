@@ -86,6 +86,7 @@ def _check_seat_events() -> Iterator[Finding]:
             yield Finding("not_announced", str(version), "no event tells of it")
         elif (
             event.type != SEAT_EVENTS[SeatVersion.Action(version.action)]
+            or event.payload.get("waived_days", 0) != version.waived_days
             or event.occurred_at != version.recorded_at
             or any(event.payload.get(name) != value for name, value in said.items())
         ):

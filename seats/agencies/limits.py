@@ -1,0 +1,27 @@
+"""How far ahead a date may be."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+
+from django.conf import settings
+
+from seats.agencies.queries import local_dates
+from seats.errors import TooFarAhead
+
+
+def require_near(
+    on: date, *, agency_ids: Iterable[int], now: datetime, field: str
+) -> None:
+    """Refuse a local date more than `BILLING["AHEAD_DAYS"]` after today.
+
+    Today is that of each of the agencies. Raises TooFarAhead, which names the last
+    date that is taken.
+    """
+    days = settings.BILLING["AHEAD_DAYS"]
+    for today in local_dates(set(agency_ids), now=now).values():
+        last = today + timedelta(days=days)
+        if on > last:
+            raise TooFarAhead(
+                f"{on} is more than {days} days ahead; choose a date up to {last}.",
+                field=field,
+            )

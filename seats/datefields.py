@@ -1,0 +1,31 @@
+"""Dates in forms: the browser's own calendar, and the day it is at the agency."""
+
+import copy
+from datetime import date
+
+from django import forms
+
+
+class DateInput(forms.DateInput):
+    """`<input type="date">`; browsers send and want dates as 2026-03-09."""
+
+    input_type = "date"
+
+    def __init__(self, attrs: dict[str, str] | None = None) -> None:
+        super().__init__(attrs, format="%Y-%m-%d")
+
+
+class DateField(forms.DateField):
+    """A local date of an agency; `proposing` says which one stands there at first."""
+
+    widget = DateInput
+    input_formats = ["%Y-%m-%d"]
+
+
+def proposing(form_class: type[forms.Form], **dates: date) -> type[forms.Form]:
+    """The form with dates that stand in its fields when it is opened."""
+    fields: dict[str, forms.Field] = {}
+    for name, day in dates.items():
+        fields[name] = copy.deepcopy(form_class.base_fields[name])
+        fields[name].initial = day
+    return type(form_class.__name__, (form_class,), fields)
