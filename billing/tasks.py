@@ -15,6 +15,7 @@ from billing.payments.tasks import (
     charge_invoices,
     give_back,
     reconcile_yesterday,
+    verify_books,
     work_off_answers,
 )
 from billing.webhooks.tasks import forget_attempts, hand_out_events, send_deliveries
@@ -36,6 +37,7 @@ __all__ = [
     "send_due_mails",
     "start_due_months",
     "step_all_cases",
+    "verify_books",
     "work_off_answers",
     "work_off_uploads",
 ]

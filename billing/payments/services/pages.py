@@ -13,6 +13,7 @@ from django.db import transaction
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
+from billing.invoicing.verification.holds import require_collectable
 from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import PaymentAttempt, PaymentProcessor
 from billing.payments.processors.port import (
@@ -114,8 +115,10 @@ def open_payment_page(
     """A page on which all that is owed on an invoice is paid; the one that is open.
 
     Raises BadReturnUrl, NoPages, NothingToCharge, PageNotOpened, ProcessorUnreachable,
-    and ChargeUnderWay while something else may charge it.
+    ChargeUnderWay while something else may charge it, and CollectionOnHold, also where
+    a page is open already.
     """
+    require_collectable(invoice, now=clock())
     processor, return_url, host = _prepared(asked, connect)
     customer = _customer_of(invoice.payer, processor, host, clock)
     now = clock()
@@ -237,7 +240,7 @@ def _begin(
     customer: str,
     return_url: str,
 ) -> HostedPage:
-    attempt = new_attempt(what_to_charge(invoice), actor, now)
+    attempt = new_attempt(what_to_charge(invoice, now=now), actor, now)
     attempt.processor = processor
     begun = begin_attempts([attempt], now)[0]
     begun.invoice = invoice
