@@ -22,7 +22,6 @@ from billing.payments.models import Allocation
 from billing.payments.verification import check_covering, verify_everything
 from seats.errors import Refusal
 
-
 Kind = VerificationRun.Kind
 logger = logging.getLogger(__name__)
 
