@@ -215,7 +215,9 @@ class BooksDiffer(msgspec.Struct):
 
 
 class BooksAgree(msgspec.Struct):
-    """Nothing to say but that it is so."""
+    """`resolved` are the findings that the last pass saw no more."""
+
+    resolved: int
 
 
 class EndpointTested(msgspec.Struct):

@@ -42,7 +42,10 @@ def tell_changes(
         publish([NewEvent(PLATFORM, DIFFER, "books", payload)], now=now)
         _mail_staff("books_differ", f"finding:{opened[0].pk}", _context(opened), now)
     elif resolved and not still_open.exists():
-        payload = {"run": str(run.public_id) if run else None}
+        payload = {
+            "run": str(run.public_id) if run else None,
+            "resolved": len(resolved),
+        }
         publish([NewEvent(PLATFORM, AGREE, "books", payload)], now=now)
 
 
