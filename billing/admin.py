@@ -8,6 +8,10 @@ from billing.accounts.admin import (
 from billing.budgets.admin import BudgetAdmin
 from billing.dunning.admin import DunningCaseAdmin, DunningHoldAdmin
 from billing.invoicing.admin import BillingRunAdmin, DocumentAdmin, RunItemAdmin
+from billing.invoicing.verification_admin import (
+    VerificationFindingAdmin,
+    VerificationRunAdmin,
+)
 from billing.mail.admin import MailAdmin
 from billing.metering.admin import (
     QuarantinedEventAdmin,
@@ -57,5 +61,7 @@ __all__ = [
     "RunItemAdmin",
     "UsageDayAdmin",
     "UsageImportAdmin",
+    "VerificationFindingAdmin",
+    "VerificationRunAdmin",
     "WebhookEndpointAdmin",
 ]

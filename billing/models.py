@@ -9,6 +9,7 @@ from billing.accounts.models import (
 )
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.dunning.models import DunningCase, DunningHold, DunningStep
+from billing.invoicing.integrity import VerificationFinding, VerificationRun
 from billing.invoicing.models import (
     BillingRun,
     Document,
@@ -107,6 +108,8 @@ __all__ = [
     "UsageDay",
     "UsageEvent",
     "UsageImport",
+    "VerificationFinding",
+    "VerificationRun",
     "Void",
     "Watermark",
     "WebhookEndpoint",

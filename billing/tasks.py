@@ -16,6 +16,7 @@ from billing.payments.tasks import (
     close_lapsed_pages,
     give_back,
     reconcile_yesterday,
+    verify_books,
     work_off_answers,
 )
 from billing.webhooks.tasks import (
@@ -44,6 +45,7 @@ __all__ = [
     "send_due_mails",
     "start_due_months",
     "step_all_cases",
+    "verify_books",
     "work_off_answers",
     "work_off_uploads",
 ]

@@ -12,6 +12,7 @@ from billing.invoicing.usage_views import (
     RoundingView,
 )
 from billing.invoicing.views import (
+    InvoiceContentView,
     InvoiceLinesView,
     InvoicesView,
     InvoiceView,
@@ -51,6 +52,7 @@ urlpatterns = [
     path("invoices", InvoicesView.as_view()),
     path("invoices/preview", NextInvoicesView.as_view()),
     path("invoices/<uuid:public_id>", InvoiceView.as_view()),
+    path("invoices/<uuid:public_id>/content", InvoiceContentView.as_view()),
     path("invoices/<uuid:public_id>/lines", InvoiceLinesView.as_view()),
     path(
         "invoices/<uuid:public_id>/lines/<int:position>/calls", LineCallsView.as_view()

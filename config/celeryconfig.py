@@ -37,6 +37,7 @@ task_routes = {
     "mail.*": {"queue": "mail"},
     "documents.*": {"queue": "documents"},
     "budgets.*": {"queue": "documents"},
+    "verification.*": {"queue": "documents"},
 }
 worker_prefetch_multiplier = 1
 worker_cancel_long_running_tasks_on_connection_loss = True
@@ -56,6 +57,7 @@ beat_schedule = {
     "payments.answers_due": {"task": "payments.answers_due", "schedule": 5.0},
     "payments.catch_up_due": {"task": "payments.catch_up_due", "schedule": 900.0},
     "payments.reconcile_due": {"task": "payments.reconcile_due", "schedule": 3600.0},
+    "verification.verify_due": {"task": "verification.verify_due", "schedule": 60.0},
     "webhooks.fan_out_due": {"task": "webhooks.fan_out_due", "schedule": 5.0},
     "webhooks.deliver_due": {"task": "webhooks.deliver_due", "schedule": 5.0},
     "webhooks.end_due": {"task": "webhooks.end_due", "schedule": 60.0},

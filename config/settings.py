@@ -210,10 +210,24 @@ CHARGES: dict[str, Any] = {
     # Processors keep keys for 24 hours; the rest is for clocks and slow lines.
     "RESEND_WITHIN": timedelta(hours=23),
     "EVENT_TRIES": 5,
+    # A charge of a document on hold looks again after this whether it still is.
+    "HOLD_PAUSE": timedelta(minutes=5),
     # Pages of processors are open this long; they allow a day at most.
     "PAGE_OPEN": timedelta(hours=23),
     # Where payers go after one, if whoever opens it does not say.
     "RETURN_URL": os.environ.get("PAYMENT_RETURN_URL", ""),
+}
+
+VERIFICATION: dict[str, Any] = {
+    # How long after the start of a pass the next of its kind is due.
+    "EVERY": {
+        "full": seconds("VERIFY_FULL_SECONDS", 86_400),
+        "incremental": seconds("VERIFY_INCREMENTAL_SECONDS", 3600),
+    },
+    # After a pass that failed, or whose worker was lost.
+    "RETRY": seconds("VERIFY_RETRY_SECONDS", 600),
+    # Renewed while a pass runs, however long that is.
+    "LEASE": seconds("VERIFY_LEASE_SECONDS", 60),
 }
 
 DUNNING: dict[str, Any] = {

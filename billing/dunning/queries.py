@@ -10,6 +10,7 @@ from django.db import connection
 from billing.accounts.models import Account
 from billing.dunning.models import DunningCase
 from billing.dunning.schedule import Debt, Facts, owed
+from billing.invoicing.queries.holds import ON_HOLD
 from billing.payments.queries.methods import SPENT
 from seats.agencies.queries import zones_of
 from seats.arrays import array_text
@@ -60,6 +61,13 @@ NOT_CHARGED = """
         WHERE invoice.payer_id = account.payer_id AND invoice.status = 'open'
           AND attempt.state IN ('created', 'sent', 'pending', 'unknown'))
 """
+# Nobody is pressed for what is checked, nor for anything else meanwhile.
+NOT_CHECKED = f"""
+    NOT EXISTS (
+        SELECT FROM billing_document AS invoice
+        WHERE invoice.payer_id = account.payer_id AND invoice.kind = 'invoice'
+          AND invoice.status = 'open' AND {ON_HOLD.format(document="invoice")})
+"""
 # Nobody tells of an invoice that was written off.
 NOT_CONCERNED = f"""
     NOT EXISTS (
@@ -85,7 +93,7 @@ CLAIM_PAST_DUE = f"""
       AND NOT EXISTS (SELECT FROM billing_dunningcase AS dunning
                       WHERE dunning.payer_id = account.payer_id
                         AND dunning.closed_at IS NULL)
-      AND {NOT_HELD} AND {NOT_CHARGED} {CLAIM}
+      AND {NOT_HELD} AND {NOT_CHARGED} AND {NOT_CHECKED} {CLAIM}
 """
 CLAIM_DUE = f"""
     SELECT account.payer_id FROM billing_account AS account
@@ -93,6 +101,7 @@ CLAIM_DUE = f"""
         AND dunning.closed_at IS NULL
     WHERE account.payer_id > %(after)s
       AND (dunning.next_step_at <= %(now)s AND {NOT_HELD} AND {NOT_CHARGED}
+           AND {NOT_CHECKED}
            OR {NOT_CONCERNED}) {CLAIM}
 """
 

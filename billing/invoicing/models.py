@@ -200,8 +200,15 @@ class Document(models.Model):
     @property
     def label(self) -> str:
         """The number as printed; empty for a draft."""
-        code = self.parties["payer"]["code"]
-        return f"{code}-{self.number:05d}" if self.number else ""
+        return f"{self._code}-{self.number:05d}" if self.number else ""
+
+    @property
+    def _code(self) -> str:
+        """The payer's, as frozen; "?" where somebody took it out of the row."""
+        try:
+            return str(self.parties["payer"]["code"])
+        except (KeyError, TypeError):
+            return "?"
 
 
 class DocumentLine(models.Model):

@@ -9,9 +9,10 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.invoicing.content import Line
+from billing.invoicing.content import Line, content_of
 from billing.invoicing.lines import ZERO
 from billing.invoicing.models import Document, DocumentLine
+from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.serializers import DocumentFilter, DocumentOut, LineOut
 from billing.invoicing.services.drafting import NewDocument
 from billing.invoicing.services.previews import preview_documents
@@ -41,6 +42,22 @@ DOCUMENT = {
         },
     },
 }
+CONTENT = {
+    "type": "object",
+    "properties": {
+        **{
+            name: {"type": "string"}
+            for name in (
+                "id", "kind", "month", "currency", "price_list", "price_list_hash",
+                "subtotal", "tax", "total", "issued_at", "due_at", "previous_hash",
+            )
+        },
+        "number": {"type": "integer"},
+        "parties": {"type": "object"},
+        "cutoffs": {"type": "object"},
+        "lines": {"type": "array", "items": {"type": "object"}},
+    },
+}  # fmt: skip
 
 
 class InvoicesView(KeyView):
@@ -77,6 +94,26 @@ class InvoiceView(KeyView):
     @extend_schema(operation_id="get_invoice", summary="One document")
     def get(self, request: Request, public_id: UUID) -> Response:
         return Response(DocumentOut(document_of(self, public_id)).data)
+
+
+class InvoiceContentView(KeyView):
+    """All that the hash of an issued document is taken over."""
+
+    required_scope = "invoices:read"
+    pagination_class = None
+
+    @extend_schema(
+        operation_id="get_invoice_content",
+        summary="The content that its hash is taken over",
+        description="The hash is SHA-256 over this as JSON with sorted keys, without"
+        " spaces, in UTF-8. `previous_hash` is the hash of the payer's document before.",
+        responses={(200, "application/json"): CONTENT},
+    )
+    def get(self, request: Request, public_id: UUID) -> Response:
+        document = document_of(self, public_id)
+        lines = lines_of([document.pk]).get(document.pk, [])
+        content = content_of(header_of(document), lines, issue_of(document))
+        return Response(content)
 
 
 class InvoiceLinesView(KeyView):

@@ -5,12 +5,15 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from billing.payments.checking import verify_due
 from billing.payments.reconciliation import reconcile_due
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.catching_up import catch_up
 from billing.payments.services.charging import charge_due
 from billing.payments.services.page_closing import end_pages
 from billing.payments.services.returning import refund_due
+
+LONGEST_PASS = 12 * 3600  # seconds; a pass renews its lease, and reads everything
 
 
 @shared_task(name="payments.charge_due")
@@ -47,3 +50,13 @@ def catch_up_with_processors(**_newer: Any) -> None:
 def reconcile_yesterday(**_newer: Any) -> None:
     """Beat, every hour, until yesterday is compared with each processor's list."""
     reconcile_due(now=timezone.now())
+
+
+@shared_task(
+    name="verification.verify_due",
+    time_limit=LONGEST_PASS + 60,
+    soft_time_limit=LONGEST_PASS,
+)
+def verify_books(**_newer: Any) -> None:
+    """Beat, every minute: the hourly and the daily pass over the books, when due."""
+    verify_due(clock=timezone.now)

@@ -4,12 +4,19 @@ It computes fact by fact in Python what the ledger must say, and shares no state
 with the posting.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
+
+from django.db.models import Q
 
 from billing.invoicing.models import Document, DocumentLine, Void
-from billing.invoicing.verification.findings import Finding
+from billing.invoicing.verification.findings import (
+    Finding,
+    about_document,
+    about_payer,
+)
 from billing.invoicing.verification.services import Report, verify_books
 from billing.money import plain
 from billing.payments.models import Allocation, LedgerEntry, Payment, Refund
@@ -52,20 +59,33 @@ def check_ledger() -> Iterator[Finding]:
         wanted = {k: v for k, v in owed.get(fact, {}).items() if v}
         found = posted.get(fact, {})
         subject = f"{fact[0]} {fact[1]}"
-        if sum(found.values(), ZERO):
-            yield Finding("ledger_unbalanced", subject, "does not sum to zero")
+        payers = {key[0] for key in (*wanted, *found)}
+        if total := sum(found.values(), ZERO):
+            message = f"does not sum to zero, but to {plain(total)}"
+            for payer_id in sorted(payers):
+                about = about_payer(payer_id)
+                yield Finding("ledger_unbalanced", subject, message, about)
         if wanted != found:
-            yield Finding(
-                "ledger_differs", subject, f"says {_said(found)}, facts {_said(wanted)}"
-            )
+            message = f"says {_said(found)}, facts {_said(wanted)}"
+            for payer_id in sorted(payers):
+                about = about_payer(payer_id)
+                yield Finding("ledger_differs", subject, message, about)
 
 
-def check_covering() -> Iterator[Finding]:
-    """No invoice takes and no note gives too much; the status says what is covered."""
-    parts = list(Allocation.objects.all())
+def check_covering(among: Collection[int] | None = None) -> Iterator[Finding]:
+    """No invoice takes and no note gives too much; the status says what is covered.
+
+    Of all issued documents, or only of those among these ids.
+    """
+    allocations, documents = Allocation.objects.all(), Document.objects.all()
+    if among is not None:
+        concerned = Q(document__in=among) | Q(credit_note__in=among)
+        allocations = allocations.filter(concerned)
+        documents = documents.filter(pk__in=among)
+    parts = list(allocations)
     covered = _sums((one.document_id, one.amount) for one in parts)
     given = _sums((one.credit_note_id, one.amount) for one in parts)
-    for document in Document.objects.exclude(status="draft").iterator():
+    for document in documents.exclude(status="draft").iterator():
         sums = given if document.kind == Document.Kind.CORRECTION else covered
         yield from _check_document(document, sums.get(document.pk, ZERO))
 
@@ -82,9 +102,9 @@ def check_spending() -> Iterator[Finding]:
         covers, withheld = (sums.get(payment.pk, ZERO) for sums in (used, held))
         gone = back.get(payment.pk, ZERO) + lost.get(payment.pk, ZERO)
         if covers < 0 or gone + max(covers, withheld) > payment.amount:
-            yield Finding(
-                "overspent", str(payment), f"covers {covers}, of more than all"
-            )
+            message = f"covers {covers}, of more than all"
+            about = about_payer(payment.payer_id)
+            yield Finding("overspent", str(payment), message, about)
 
 
 def _sums(parts: Iterable[tuple[int | None, Decimal]]) -> dict[int | None, Decimal]:
@@ -95,15 +115,17 @@ def _sums(parts: Iterable[tuple[int | None, Decimal]]) -> dict[int | None, Decim
 
 
 def _check_document(document: Document, covered: Decimal) -> Iterator[Finding]:
-    total = abs(document.total)
-    if not 0 <= covered <= total:
-        yield Finding("overcovered", str(document), f"{covered} of {total}")
-    if document.status == Document.Status.PAID and covered != total:
-        yield Finding("paid_without_payment", str(document), f"{covered} of {total}")
-    if document.status == Document.Status.OPEN and covered == total:
-        yield Finding("paid_but_open", str(document), f"{covered} are covered")
-    if document.status == Document.Status.VOID and covered:
-        yield Finding("void_with_money", str(document), f"{covered} are covered")
+    total, status = abs(document.total), document.status
+    differs = {
+        "overcovered": not 0 <= covered <= total,
+        "paid_without_payment": status == Document.Status.PAID and covered != total,
+        "paid_but_open": status == Document.Status.OPEN and covered == total,
+        "void_with_money": status == Document.Status.VOID and bool(covered),
+    }
+    message = f"{covered} of {total} are covered"
+    about = about_document(document.pk, document.payer_id)
+    for code in (name for name, is_other in differs.items() if is_other):
+        yield Finding(code, str(document), message, about)
 
 
 def check_announced() -> Iterator[Finding]:
@@ -124,15 +146,19 @@ def check_announced() -> Iterator[Finding]:
     ):
         told = {**event.payload, "payer": event.stream.agency_id}
         fact = facts.pop((event.type, told["id"]), None)
+        about = about_payer(event.stream.agency_id)
         if fact is None:
-            yield Finding("fact_missing", f"{event.type} {told['id']}", "was announced")
+            subject = f"{event.type} {told['id']}"
+            yield Finding("fact_missing", subject, "was announced", about)
         elif fact != told:
-            yield Finding("announced_otherwise", event.subject, "its event differs")
-    for kind, public_id in facts:
-        yield Finding("not_announced", f"{kind} {public_id}", "no event tells of it")
+            message = "its event differs"
+            yield Finding("announced_otherwise", event.subject, message, about)
+    for (kind, public_id), fact in facts.items():
+        message, about = "no event tells of it", about_payer(fact["payer"])
+        yield Finding("not_announced", f"{kind} {public_id}", message, about)
 
 
-def _payment_facts(payment: Payment) -> dict[str, object]:
+def _payment_facts(payment: Payment) -> dict[str, Any]:
     return {
         "id": str(payment.public_id),
         "payer": payment.payer_id,
@@ -146,7 +172,7 @@ def _payment_facts(payment: Payment) -> dict[str, object]:
     }
 
 
-def _refund_facts(refund: Refund) -> dict[str, object]:
+def _refund_facts(refund: Refund) -> dict[str, Any]:
     return {
         "id": str(refund.public_id),
         "payer": refund.payment.payer_id,
@@ -160,7 +186,7 @@ def _refund_facts(refund: Refund) -> dict[str, object]:
     }
 
 
-def _dispute_facts(dispute: Dispute, at: datetime) -> dict[str, object]:
+def _dispute_facts(dispute: Dispute, at: datetime) -> dict[str, Any]:
     return {
         "id": str(dispute.public_id),
         "payer": dispute.payment.payer_id,

@@ -212,6 +212,20 @@ class MonthArchived(msgspec.Struct):
     rows: int
 
 
+class BooksDiffer(msgspec.Struct):
+    """`findings` are new, `open` all that hold documents; the agencies of the new."""
+
+    findings: int
+    open: int
+    agencies: list[str]
+
+
+class BooksAgree(msgspec.Struct):
+    """`resolved` are the findings that the last pass saw no more."""
+
+    resolved: int
+
+
 class EndpointTested(msgspec.Struct):
     endpoint: UUID
 
@@ -251,6 +265,11 @@ CATALOGUE: Mapping[str, EventType] = {
     "agency.added": EventType("A new customer.", AgencyAdded),
     "agency.upline_changed": EventType("Its upline from a date on.", UplineChanged),
     "agency.zone_changed": EventType("Its time zone from a month on.", ZoneChanged),
+    "books.agree": EventType("No difference is open any more.", BooksAgree),
+    "books.differ": EventType(
+        "A verification found differences; what they concern is not charged.",
+        BooksDiffer,
+    ),
     "credit_note.issued": EventType(
         "A correction in the payer's favour has its number.", DocumentIssued
     ),

@@ -22,6 +22,7 @@ STATUSES = dict.fromkeys(
         "budget_exists",
         "charge_under_way",
         "code_taken",
+        "collection_on_hold",
         "method_taken",
         "payment_differs",
         "processor_known",

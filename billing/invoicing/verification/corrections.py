@@ -4,13 +4,19 @@ from collections.abc import Iterator
 
 from django.db import connection
 
-from billing.invoicing.verification.findings import Finding
+from billing.invoicing.verification.findings import (
+    PLATFORM,
+    About,
+    Finding,
+    about_agency,
+)
 from billing.metering.events import EventRow, event_key
 from billing.metering.models import EventKey
+from seats.periods import month_of
 
 # A reversal says the same as its event, with quantities below zero.
 UNLIKE = """
-    SELECT back.source, back.external_id
+    SELECT back.source, back.external_id, back.agency_id, back.used_on
     FROM billing_usageevent AS back
     LEFT JOIN billing_usageevent AS event
         ON event.id = back.reverses AND event.used_on = back.used_on
@@ -33,13 +39,15 @@ class Corrections:
     def __init__(self) -> None:
         self._asked: dict[str, str] = {}
         self._reversed: set[str] = set()
+        self._about: dict[str, About] = {}
 
     def add(self, event: EventRow) -> None:
         """Take note of an event or reversal."""
         if event.reverses is not None:
-            self._reversed.add(_key(event, event.external_id))
+            self._reversed.add(self._known(event, event.external_id))
         elif event.supersedes is not None:
-            self._asked[_key(event, event.supersedes)] = _key(event, event.external_id)
+            key = self._known(event, event.supersedes)
+            self._asked[key] = _key(event, event.external_id)
 
     def findings(self) -> Iterator[Finding]:
         """What does not fit, once every event was added."""
@@ -51,16 +59,29 @@ class Corrections:
             waited = waiting.pop(key, by if key in self._reversed else None)
             self._reversed.discard(key)
             if waited != by:
-                yield Finding("not_superseded", f"key {key}", "counts all the same")
+                message = "counts all the same"
+                yield Finding("not_superseded", f"key {key}", message, self._of(key))
         for key in sorted(self._reversed):
-            yield Finding("reversal_unasked", f"key {key}", "nothing supersedes it")
+            message = "nothing supersedes it"
+            yield Finding("reversal_unasked", f"key {key}", message, self._of(key))
         for key in sorted(waiting):
             yield Finding("key_unasked", f"key {key}", "nothing supersedes it")
         with connection.cursor() as cursor:
             cursor.execute(UNLIKE)
-            for source, name in cursor.fetchall():
+            for source, name, agency_id, used_on in cursor.fetchall():
                 message = "is not what it takes back"
-                yield Finding("reversal_differs", f"event {source} {name}", message)
+                about = about_agency(agency_id, month_of(used_on))
+                subject = f"event {source} {name}"
+                yield Finding("reversal_differs", subject, message, about)
+
+    def _known(self, event: EventRow, external_id: str) -> str:
+        """The key of an id; remembers whose agency and month it is about."""
+        key = _key(event, external_id)
+        self._about[key] = about_agency(event.agency_id, month_of(event.used_on))
+        return key
+
+    def _of(self, key: str) -> About:
+        return self._about.get(key, PLATFORM)
 
 
 def _key(event: EventRow, external_id: str) -> str:

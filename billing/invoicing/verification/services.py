@@ -1,14 +1,18 @@
 """Checking the books, and saying what is pending."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 from django.db import connection, transaction
 
-from billing.invoicing.verification.archives import look_at_archives
+from billing.invoicing.verification.archives import Archives, look_at_archives
 from billing.invoicing.verification.documents import check_documents
 from billing.invoicing.verification.facts import Books
-from billing.invoicing.verification.findings import Finding
+from billing.invoicing.verification.findings import Finding, about_agency
 from billing.invoicing.verification.records import (
     check_agencies,
     check_outbox,
@@ -22,7 +26,7 @@ SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Before the snapshot is taken, so that no month leaves after it.
 HOLD_MONTHS = "LOCK TABLE billing_usageevent IN ACCESS SHARE MODE"
 FUTURE_STAMPS = """
-    SELECT fact.kind, agency.code FROM (
+    SELECT fact.kind, agency.code, agency.id FROM (
         SELECT 'seat version' AS kind, agency_id, cutoff FROM seats_seatversion
         UNION ALL SELECT 'usage day', agency_id, cutoff FROM billing_usageday
         UNION ALL SELECT 'payer shares', agency_id, cutoff FROM billing_payershareset
@@ -34,7 +38,7 @@ FUTURE_STAMPS = """
     JOIN seats_agency AS agency ON agency.id = fact.agency_id
     LEFT JOIN seats_books AS books ON books.agency_id = fact.agency_id
     WHERE books.cutoff IS NULL OR fact.cutoff > books.cutoff
-    GROUP BY fact.kind, agency.code ORDER BY 1, 2
+    GROUP BY fact.kind, agency.id ORDER BY 1, 2
 """
 PENDING = """
     SELECT count(*) FROM (
@@ -48,6 +52,8 @@ PENDING = """
 """
 
 Check = Callable[[], Iterator[Finding]]
+FAILED = "check_failed"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,41 +61,70 @@ class Report:
     """What was found, and how many facts wait for their next document."""
 
     findings: list[Finding]
-    pending_facts: int
+    pending_facts: int | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every check came to its end."""
+        return all(finding.code != FAILED for finding in self.findings)
 
 
 def verify_books(also: Sequence[Check] = ()) -> Report:
     """Check every fact and document, in one snapshot; changes nothing.
 
     Facts that are not billed yet are pending, and no error. `also` are checks of the
-    rooms above.
+    rooms above. A check that stops with an error is a finding, and the others go on.
     """
-    nested = connection.in_atomic_block  # then the caller's snapshot is the one
-    with transaction.atomic(), connection.cursor() as cursor:
-        if not nested:
-            cursor.execute(SNAPSHOT)
-            cursor.execute(HOLD_MONTHS)
-        findings = [*_findings(), *(found for check in also for found in check())]
+    with snapshot(HOLD_MONTHS), connection.cursor() as cursor:
+        checks = chain(_checks(), also)  # each is made when the one before is done
+        findings = [found for check in checks for found in safely(check)]
         cursor.execute(PENDING)
         return Report(findings, cursor.fetchone()[0])
 
 
-def _findings() -> Iterator[Finding]:
-    archives = look_at_archives()
+@contextmanager
+def snapshot(first: str = "") -> Iterator[None]:
+    """Read everything as of one moment; within a caller's transaction, as of its own."""
+    nested = connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not nested:
+            cursor.execute(SNAPSHOT)
+            if first:
+                cursor.execute(first)
+        yield
+
+
+def _checks() -> Iterator[Check]:
+    """In order; what later ones need of earlier ones is read between them."""
+    archives = Archives([], [], [])
+
+    def check_archives() -> Iterator[Finding]:
+        nonlocal archives
+        archives = look_at_archives()
+        yield from archives.findings
+
+    yield check_archives
     books = Books(archives.readable)
-    yield from archives.findings
-    yield from _check_stamps()
-    yield from check_agencies()
-    yield from check_seats()
-    yield from check_shares()
-    yield from check_prices()
-    yield from check_usage(books, archives)
-    yield from check_documents(books)
-    yield from check_outbox()
+    yield from (_check_stamps, check_agencies, check_seats, check_shares, check_prices)
+    yield partial(check_usage, books, archives)
+    yield partial(check_documents, books)
+    yield check_outbox
+
+
+def safely(check: Check) -> Iterator[Finding]:
+    """What a check finds; a finding in place of an error that stops it."""
+    try:
+        with transaction.atomic():
+            yield from check()
+    except Exception as error:
+        name = getattr(check, "func", check).__name__
+        logger.exception("%s stopped", name)
+        yield Finding(FAILED, name, f"stopped with {type(error).__name__}: {error}")
 
 
 def _check_stamps() -> Iterator[Finding]:
     with connection.cursor() as cursor:
         cursor.execute(FUTURE_STAMPS)
-        for kind, code in cursor.fetchall():
-            yield Finding("stamp_ahead", code, f"a {kind} is ahead of the books")
+        for kind, code, agency_id in cursor.fetchall():
+            message = f"a {kind} is ahead of the books"
+            yield Finding("stamp_ahead", code, message, about_agency(agency_id))

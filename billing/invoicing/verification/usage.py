@@ -10,7 +10,12 @@ from django.db import connection
 from billing.invoicing.verification.archives import Archives
 from billing.invoicing.verification.corrections import Corrections
 from billing.invoicing.verification.facts import Books
-from billing.invoicing.verification.findings import Finding
+from billing.invoicing.verification.findings import (
+    PLATFORM,
+    About,
+    Finding,
+    about_agency,
+)
 from billing.metering.events import (
     EventRow,
     IncomingEvent,
@@ -31,7 +36,7 @@ from seats.models import Agency, Agent
 from seats.periods import local_date, month_of, next_month
 
 CHUNK = 5_000
-Totals = dict[tuple[object, ...], list[Decimal]]
+Totals = dict[tuple[int, int | None, int, str, date, int], list[Decimal]]
 
 ORPHANS = """
     SELECT key.key FROM billing_eventkey AS key
@@ -46,8 +51,12 @@ KEYS_BY_MONTH = """
     FROM billing_eventkey WHERE used_on IS NOT NULL GROUP BY 1
 """
 TWINS = """
-    SELECT event_id FROM billing_eventkey WHERE event_id IS NOT NULL
-    GROUP BY event_id HAVING count(*) > 1 ORDER BY event_id
+    SELECT key.event_id, min(event.agency_id), min(key.used_on)
+    FROM billing_eventkey AS key
+    LEFT JOIN billing_usageevent AS event
+        ON event.id = key.event_id AND event.used_on = key.used_on
+    WHERE key.event_id IS NOT NULL
+    GROUP BY key.event_id HAVING count(*) > 1 ORDER BY key.event_id
 """
 KEYS_OF_MONTH = """
     SELECT key, event_id FROM billing_eventkey
@@ -63,6 +72,12 @@ class Names:
         self.agents = dict(Agent.objects.values_list("pk", "external_id"))
         self.meters = dict(Meter.objects.values_list("pk", "code"))
         self.zones = zones_of(self.agencies)
+
+    def about(self, event: EventRow) -> About:
+        """The agency and month of an event; the platform where it is of no agency."""
+        if event.agency_id not in self.agencies:
+            return PLATFORM
+        return about_agency(event.agency_id, month_of(event.used_on))
 
 
 def check_usage(books: Books, archives: Archives) -> Iterator[Finding]:
@@ -93,7 +108,7 @@ def check_usage(books: Books, archives: Archives) -> Iterator[Finding]:
     if not archives.unreadable:
         yield from corrections.findings()
     lost = {record.month for record in archives.unreadable}
-    yield from _check_days(totals, books, lost)
+    yield from _check_days(totals, books, names, lost)
 
 
 def _check_events(
@@ -119,15 +134,18 @@ def _check_events(
 def _check_event(event: EventRow, books: Books, names: Names) -> Iterator[Finding]:
     subject = f"event {event.source} {event.external_id}"
     if event.agency_id not in names.agencies or event.meter_id not in names.meters:
-        yield Finding("event_unknown", subject, "is of no agency or meter of ours")
+        message = "is of no agency or meter of ours"
+        yield Finding("event_unknown", subject, message, names.about(event))
         return
     prices = books.prices(event.agency_id, month_of(event.used_on))
     meter = names.meters[event.meter_id]
     terms = prices.rates_by_meter.get(meter) if prices else None
     if local_date(event.occurred_at, names.zones[event.agency_id]) != event.used_on:
-        yield Finding("date_differs", subject, f"stands under {event.used_on}")
+        message = f"stands under {event.used_on}"
+        yield Finding("date_differs", subject, message, names.about(event))
     if terms is None or _billable(event.raw, terms) != event.billable:
-        yield Finding("billable_differs", subject, f"says {event.billable}")
+        message = f"says {event.billable}"
+        yield Finding("billable_differs", subject, message, names.about(event))
 
 
 def _billable(raw: Decimal, terms: RateTerms) -> Decimal:
@@ -152,8 +170,10 @@ def _name_twins() -> Iterator[Finding]:
     """The events that have more keys than one, so that some id is taken for nothing."""
     with connection.cursor() as cursor:
         cursor.execute(TWINS)
-        for (event_id,) in cursor.fetchall():
-            yield Finding("key_twice", f"event {event_id}", "was counted as two ids")
+        for event_id, agency_id, used_on in cursor.fetchall():
+            about = about_agency(agency_id, month_of(used_on))
+            message = "was counted as two ids"
+            yield Finding("key_twice", f"event {event_id}", message, about)
 
 
 def _add(totals: Totals, event: EventRow) -> None:
@@ -186,11 +206,13 @@ def _check_keys(
             row = arrived.get(arrival_key(key))
         subject = f"event {event.source} {event.external_id}"
         if row is None or row.event_id != event.id:
-            yield Finding("key_missing", subject, "its id was never counted")
+            message = "its id was never counted"
+            yield Finding("key_missing", subject, message, names.about(event))
             continue
         matched += 1
         if row.content.hex != content or row.used_on != event.used_on:
-            yield Finding("content_differs", subject, "is not what was counted")
+            message = "is not what was counted"
+            yield Finding("content_differs", subject, message, names.about(event))
     return matched
 
 
@@ -220,7 +242,9 @@ def _digests(event: EventRow, names: Names) -> tuple[str, str]:
     return key, content
 
 
-def _check_days(totals: Totals, books: Books, lost: set[date]) -> Iterator[Finding]:
+def _check_days(
+    totals: Totals, books: Books, names: Names, lost: set[date]
+) -> Iterator[Finding]:
     """The day totals; not of months whose events cannot be read."""
     for day in UsageDay.objects.order_by("pk").iterator():
         key = (
@@ -239,7 +263,10 @@ def _check_days(totals: Totals, books: Books, lost: set[date]) -> Iterator[Findi
                 "day_differs",
                 f"{books.code(day.agency_id)} {day.used_on}",
                 f"says {day.events} events, {day.billable}; counted {sums[0]}, {sums[2]}",
+                about_agency(day.agency_id, month_of(day.used_on)),
             )
-    for missing in totals:
-        subject = f"agency {missing[0]}, {missing[4]}"
-        yield Finding("day_missing", subject, "has no total")
+    for agency_id, _, _, _, used_on, _ in totals:
+        known = agency_id in names.agencies
+        about = about_agency(agency_id, month_of(used_on)) if known else PLATFORM
+        message = "has no total"
+        yield Finding("day_missing", f"agency {agency_id}, {used_on}", message, about)

@@ -8,6 +8,7 @@ whether money was moved, and that is looked up before it is sent again.
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,7 @@ A = TypeVar("A", bound=Attempt)
 Clock = Callable[[], datetime]
 Connect = Callable[[PaymentProcessor], Any]
 LOOK_AGAIN = 0.5  # seconds until what came due meanwhile is taken up
+ON_HOLD = "on hold: the document is being checked"
 logger = logging.getLogger(__name__)
 
 
@@ -43,6 +45,9 @@ class Calls(Records[A], Protocol[A]):
     def pointless(self, attempts: Sequence[A]) -> Mapping[int, str]:
         """Which of those that were never sent are not to be, by id, and why."""
 
+    def on_hold(self, attempts: Sequence[A], now: datetime) -> AbstractSet[int]:
+        """The ids of those that wait: asked about if sent before, but not sent."""
+
     def may_send(self, attempt: A) -> bool:
         """Whether it may be sent, and not only asked about."""
 
@@ -55,12 +60,16 @@ class Calls(Records[A], Protocol[A]):
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[A]):
-    """What was claimed: to ask first, to send, or both."""
+    """What was claimed: to ask first, to send, or both.
+
+    One on hold is only asked about; what the processor has not got is sent later.
+    """
 
     of: Calls[A]
     attempt: A
     asks: bool
     sends: bool
+    on_hold: bool = False
 
 
 def call_due(of: Calls[A], *, clock: Clock, connect: Connect) -> int:
@@ -145,6 +154,8 @@ def make_call(call: Call[A], connect: Connect, clock: Clock) -> Outcome:
         error = "ours: the secret cannot be read with our keys"
         return Outcome("unknown" if call.asks else "failed", reason=error)
     known = call.of.look_up(processor, attempt, clock()) if call.asks else None
+    if known and known.kind == "absent" and call.on_hold:
+        return Outcome("unknown", reason=ON_HOLD)
     if known and known.kind == "absent":
         known = None if call.sends else Outcome("failed", reason=known.reason)
     if known or not call.sends:
@@ -177,15 +188,27 @@ def sent_until(attempt: Attempt) -> datetime:
 
 def _claimed(of: Calls[A], attempts: Sequence[A], now: datetime) -> list[Call[A]]:
     """The calls of locked attempts, without those that are not to be made."""
+    held = of.on_hold(attempts, now)
     new = [attempt for attempt in attempts if attempt.state == "created"]
     pointless = of.pointless(new)
     for attempt in new:
         if attempt.pk in pointless:
             _give_up(of, attempt, pointless[attempt.pk], now)
-    return [_claim(of, one, now) for one in attempts if one.pk not in pointless]
+        elif attempt.pk in held:
+            attempt.due_at, attempt.error = (
+                now + settings.CHARGES["HOLD_PAUSE"],
+                ON_HOLD,
+            )
+            attempt.save(update_fields=["due_at", "error"])
+    unsent = {one.pk for one in new if one.pk in pointless or one.pk in held}
+    return [
+        _claim(of, one, now, on_hold=one.pk in held)
+        for one in attempts
+        if one.pk not in unsent
+    ]
 
 
-def _claim(of: Calls[A], attempt: A, now: datetime) -> Call[A]:
+def _claim(of: Calls[A], attempt: A, now: datetime, *, on_hold: bool) -> Call[A]:
     """Count a call of a locked attempt."""
     asks = attempt.state != "created"
     if attempt.state in {"created", "sent"}:
@@ -194,7 +217,8 @@ def _claim(of: Calls[A], attempt: A, now: datetime) -> Call[A]:
         attempt.error = "crashed: the call ended without a result" if asks else ""
     first = attempt.first_sent_at or now
     window = settings.CHARGES["RESEND_WITHIN"]
-    sends = attempt.state != "pending" and now < first + window and of.may_send(attempt)
+    may = not on_hold and of.may_send(attempt)
+    sends = may and attempt.state != "pending" and now < first + window
     attempt.first_sent_at = first
     attempt.lookups += asks
     attempt.sends += sends
@@ -205,7 +229,7 @@ def _claim(of: Calls[A], attempt: A, now: datetime) -> Call[A]:
             "due_at",
         ]
     )  # fmt: skip
-    return Call(of, attempt, asks, sends)
+    return Call(of, attempt, asks, sends, on_hold)
 
 
 def _give_up(of: Calls[A], attempt: A, reason: str, now: datetime) -> None:

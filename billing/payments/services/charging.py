@@ -1,12 +1,14 @@
 """Charging what is due, and asking what became of it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import ClassVar
 
 from django.db.models import QuerySet
 
 from billing.invoicing.models import Document
+from billing.invoicing.verification.holds import find_on_hold
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import (
@@ -47,6 +49,14 @@ class ChargeCalls(ChargeRecords):
             for attempt in attempts
             if attempt.invoice.status not in OWED
         }
+
+    def on_hold(
+        self, attempts: Sequence[PaymentAttempt], now: datetime
+    ) -> AbstractSet[int]:
+        """Those whose invoice may not be collected now; a page sends nothing here."""
+        calls = [one for one in attempts if page_of(one) is None]
+        held = find_on_hold({one.invoice_id for one in calls}, now=now)
+        return {one.pk for one in calls if one.invoice_id in held}
 
     def may_send(self, attempt: PaymentAttempt) -> bool:
         """A page is opened only for somebody who waits for it."""

@@ -7,11 +7,17 @@ from decimal import Decimal
 from django.db.models import Q, Sum
 
 from billing.invoicing.models import Document
+from billing.invoicing.queries.holds import documents_on_hold
 from billing.money import plain
 from billing.payments.models import Allocation, PaymentAttempt
 from billing.payments.services.posting import post_issued, post_voided
-from billing.payments.services.requesting import ChargeUnderWay, charge_issued
+from billing.payments.services.requesting import (
+    ChargeUnderWay,
+    attempt_event,
+    charge_issued,
+)
 from billing.payments.services.settling import settle_accounts
+from billing.webhooks.services import publish
 from seats.errors import Refusal
 
 
@@ -34,8 +40,11 @@ def take_issued(
 def take_voided(*, document: Document, now: datetime) -> None:
     """Post the void of a locked document, in its transaction.
 
-    Raises MoneyInvolved, and ChargeUnderWay while it may be charged.
+    A charge that waits because the document is on hold ends unsent. Raises
+    MoneyInvolved, and ChargeUnderWay while it may be charged.
     """
+    if documents_on_hold([document.pk]):
+        _end_waiting(document, now)
     open_ones = PaymentAttempt.objects.filter(
         invoice=document, state__in=PaymentAttempt.OPEN
     )
@@ -48,3 +57,15 @@ def take_voided(*, document: Document, now: datetime) -> None:
             f"{plain(covered)} of {document} are covered.", field="status"
         )
     post_voided([document.pk], now=now)
+
+
+def _end_waiting(document: Document, now: datetime) -> None:
+    """End what was never sent; who sends it just now has the row, and is waited for."""
+    rows = PaymentAttempt.objects.select_for_update(of=("self",), no_key=True)
+    waiting = rows.filter(invoice=document, state=PaymentAttempt.State.CREATED)
+    for attempt in waiting.select_related("invoice", "processor"):
+        attempt.state, attempt.changed_at = PaymentAttempt.State.FAILED, now
+        attempt.error = "never sent: the document was voided"
+        attempt.save(update_fields=["state", "error", "changed_at"])
+        told = {"result": "failed", "reason": attempt.error}
+        publish([attempt_event(attempt, "payment.failed", **told)], now=now)

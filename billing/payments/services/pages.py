@@ -12,6 +12,7 @@ from django.db import transaction
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
+from billing.invoicing.verification.holds import require_collectable
 from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import PaymentAttempt, PaymentProcessor
 from billing.payments.processors.port import (
@@ -115,8 +116,10 @@ def open_payment_page(
 
     One that an agency opened which does not reach the payer any more is closed first.
     Raises BadReturnUrl, NoPages, NothingToCharge, PageNotOpened, ProcessorUnreachable,
-    and ChargeUnderWay while something else may charge it.
+    ChargeUnderWay while something else may charge it, and CollectionOnHold, also where
+    a page is open already.
     """
+    require_collectable(invoice, now=clock())
     processor, return_url, host = _prepared(asked, connect)
     customer = _customer_of(invoice.payer, processor, host, clock)
     close_out_of_reach(invoice=invoice, clock=clock, connect=connect)
@@ -208,7 +211,7 @@ def _begin(
     customer: str,
     return_url: str,
 ) -> HostedPage:
-    attempt = new_attempt(what_to_charge(invoice), asked.actor, now)
+    attempt = new_attempt(what_to_charge(invoice, now=now), asked.actor, now)
     attempt.processor = processor
     begun = begin_attempts([attempt], now)[0]
     begun.invoice = invoice

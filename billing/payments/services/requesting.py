@@ -8,6 +8,7 @@ from django.db import transaction
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
+from billing.invoicing.verification.holds import require_collectable
 from billing.money import plain
 from billing.payments.models import PaymentAttempt, PaymentMethod, PaymentProcessor
 from billing.payments.queries.positions import Owed, owed_on
@@ -37,20 +38,22 @@ def request_charge(
     """An attempt over all that is owed on an invoice; a sweep sends it.
 
     By the payer's method; a `processor` that knows payers by their code needs none.
-    Raises NoMethod, NothingToCharge, and ChargeUnderWay while another attempt is open.
+    Raises NoMethod, NothingToCharge, ChargeUnderWay while another attempt is open, and
+    CollectionOnHold, whose finding is kept.
     """
+    require_collectable(invoice, now=now)
     with transaction.atomic():
         lock_accounts([invoice.payer_id])
-        attempt = new_attempt(what_to_charge(invoice), actor, now)
+        attempt = new_attempt(what_to_charge(invoice, now=now), actor, now)
         attempt.method = _method_for(invoice, processor)
         attempt.processor = processor or attempt.method.processor  # type: ignore[union-attr]
         return begin_attempts([attempt], now)[0]
 
 
-def what_to_charge(invoice: Document) -> Owed:
-    """What is owed on an invoice of a locked payer.
+def what_to_charge(invoice: Document, *, now: datetime) -> Owed:
+    """What is owed on an invoice of a locked payer, read before it is checked.
 
-    Raises NothingToCharge, and ChargeUnderWay while an attempt is open.
+    Raises NothingToCharge, ChargeUnderWay while an attempt is open, CollectionOnHold.
     """
     owed = owed_on([invoice.pk])
     if not owed:
@@ -58,6 +61,7 @@ def what_to_charge(invoice: Document) -> Owed:
     attempts = PaymentAttempt.objects.filter(invoice=invoice)
     if attempts.filter(state__in=PaymentAttempt.OPEN).exists():
         raise ChargeUnderWay(f"A charge of {invoice} is under way.", field="invoice")
+    require_collectable(invoice, now=now)
     return owed[invoice.pk]
 
 

@@ -1,6 +1,7 @@
 """Having processors give money back: asking for it, the calls, and what they tell."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
@@ -64,6 +65,11 @@ class RefundCalls:
             for attempt in attempts
             if attempt.amount > left[attempt.payment_id].there
         }
+
+    def on_hold(
+        self, attempts: Sequence[RefundAttempt], now: datetime
+    ) -> AbstractSet[int]:
+        return frozenset()  # giving back collects nothing
 
     def may_send(self, attempt: RefundAttempt) -> bool:
         return True

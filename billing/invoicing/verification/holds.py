@@ -1,0 +1,46 @@
+"""The one question every charge asks: may this document be collected now?"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from billing.invoicing.integrity import VerificationFinding
+from billing.invoicing.models import Document
+from billing.invoicing.queries.holds import documents_on_hold
+from billing.invoicing.verification.contents import check_contents
+from billing.invoicing.verification.recording import record_findings
+from seats.errors import Refusal
+
+
+class CollectionOnHold(Refusal):
+    code = "collection_on_hold"
+
+
+def find_on_hold(document_ids: Collection[int], *, now: datetime) -> set[int]:
+    """The documents among these that nobody may be charged for now.
+
+    Those that an open finding concerns, and those whose stored content is not what was
+    issued: each is read and hashed again, and a difference becomes a finding at once,
+    in the caller's transaction if there is one. Repeating is harmless.
+    """
+    if not document_ids:
+        return set()
+    held = documents_on_hold(document_ids)
+    altered = list(check_contents(set(document_ids) - held))
+    if altered:
+        recorded = record_findings(altered, covers=_nothing, run=None, now=now)
+        held |= {row.document_id for row in recorded.holding if row.document_id}
+    return held
+
+
+def require_collectable(document: Document, *, now: datetime) -> None:
+    """Raises CollectionOnHold where `find_on_hold` names the document."""
+    if find_on_hold([document.pk], now=now):
+        raise CollectionOnHold(
+            f"Collection of {document} is on hold while its content is checked."
+            " Our staff have been told.",
+            field="invoice",
+        )
+
+
+def _nothing(row: VerificationFinding) -> bool:
+    return False

@@ -1,0 +1,124 @@
+"""Passes as rows: when one is due, who makes it, and what came of it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connections, transaction
+
+from billing.invoicing.integrity import VerificationRun
+from billing.invoicing.verification.incremental import since_last_pass
+from billing.invoicing.verification.recording import Covers, record_findings
+from billing.invoicing.verification.services import Report
+from billing.invoicing.verification.telling import tell_failure
+
+Kind, State = VerificationRun.Kind, VerificationRun.State
+Clock = Callable[[], datetime]
+Check = Callable[[VerificationRun], tuple[Report, Covers]]
+LOST = "The worker was lost before the pass finished."
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('verification_runs', 0))"
+SCHEDULE = "schedule"
+
+
+def claim_pass(
+    *, kind: str, actor: str, now: datetime, is_asked_for: bool = False
+) -> VerificationRun | None:
+    """Begin a pass that is due, or asked for; None while another of its kind runs.
+
+    One whose lease is over died with its worker: it has failed, and staff are told.
+    """
+    with transaction.atomic(durable=True):
+        with connections["default"].cursor() as cursor:
+            cursor.execute(LOCK)
+        runs = VerificationRun.objects.filter(kind=kind)
+        for lost in runs.filter(state=State.RUNNING, lease_until__lte=now):
+            _fail(lost, LOST, now)
+        last = runs.order_by("-started_at").first()
+        if last and (
+            last.state == State.RUNNING or not (is_asked_for or _due(last, now))
+        ):
+            return None
+        return VerificationRun.objects.create(
+            kind=kind,
+            actor=actor,
+            started_at=now,
+            lease_until=now + settings.VERIFICATION["LEASE"],
+            since=since_last_pass() if kind == Kind.INCREMENTAL else None,
+        )
+
+
+def make_pass(run: VerificationRun, *, check: Check, clock: Clock) -> Report:
+    """Check the books and record what was found. Raises what the check raises."""
+    try:
+        with _renewed(run, clock):
+            report, covers = check(run)
+        finish_pass(run, report, covers, now=clock())
+    except Exception as error:
+        with transaction.atomic():
+            _fail(run, f"{type(error).__name__}: {error}", clock())
+        raise
+    return report
+
+
+def finish_pass(
+    run: VerificationRun, report: Report, covers: Covers, *, now: datetime
+) -> None:
+    """Store what a pass found, unless it lost its lease and another one began."""
+    with transaction.atomic():
+        rows = VerificationRun.objects.select_for_update(no_key=True)
+        if rows.get(pk=run.pk).state != State.RUNNING:
+            return
+        recorded = record_findings(report.findings, covers=covers, run=run, now=now)
+        VerificationRun.objects.filter(pk=run.pk).update(
+            state=State.FINISHED,
+            finished_at=now,
+            lease_until=None,
+            findings=len(report.findings),
+            opened=len(recorded.opened),
+            resolved=recorded.resolved,
+            pending_facts=report.pending_facts,
+        )
+
+
+def _due(last: VerificationRun, now: datetime) -> bool:
+    chosen = settings.VERIFICATION
+    pause = (
+        chosen["RETRY"] if last.state == State.FAILED else chosen["EVERY"][last.kind]
+    )
+    return bool(now >= last.started_at + pause)
+
+
+def _fail(run: VerificationRun, error: str, now: datetime) -> None:
+    running = VerificationRun.objects.filter(pk=run.pk, state=State.RUNNING)
+    failed = running.update(
+        state=State.FAILED, finished_at=now, lease_until=None, error=error
+    )
+    if failed:
+        run.error = error
+        tell_failure(run, now=now)
+
+
+@contextmanager
+def _renewed(run: VerificationRun, clock: Clock) -> Iterator[None]:
+    """Renew the lease from a thread of its own while the pass reads its snapshot."""
+    lease: timedelta = settings.VERIFICATION["LEASE"]
+    over = threading.Event()
+
+    def renew() -> None:
+        try:
+            while not over.wait(lease.total_seconds() / 3):
+                VerificationRun.objects.filter(pk=run.pk, state=State.RUNNING).update(
+                    lease_until=clock() + lease
+                )
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=renew, name="verification-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,167 @@
+"""Findings as rows: opened when first seen, resolved when a pass sees them no more."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from billing.invoicing.integrity import VerificationFinding, VerificationRun
+from billing.invoicing.verification.findings import PLATFORM, About, Finding
+from billing.invoicing.verification.telling import tell_changes
+from seats.errors import ReasonMissing, Refusal
+from seats.models import Agency
+
+SHOWN = 20  # single differences that a row keeps in words
+LONGEST = 500  # characters of each
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('verification_findings', 0))"
+SEEN = ["count", "details", "digest", "last_seen_at"]
+Key = tuple[str, About]
+Covers = Callable[[VerificationFinding], bool]
+
+
+class NotOpen(Refusal):
+    code = "finding_not_open"
+
+
+@dataclass(slots=True)
+class Group:
+    """The differences of one code about one object."""
+
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """The same for the same differences, in whatever order they were found."""
+        return hashlib.sha256("\n".join(sorted(self.texts)).encode()).hexdigest()
+
+    @property
+    def details(self) -> list[str]:
+        return [text[:LONGEST] for text in self.texts[:SHOWN]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recording changed, and every finding seen that holds documents now."""
+
+    opened: Sequence[VerificationFinding]
+    resolved: int
+    holding: Sequence[VerificationFinding]
+
+
+def record_findings(
+    findings: Iterable[Finding],
+    *,
+    covers: Covers,
+    run: VerificationRun | None,
+    now: datetime,
+) -> Recorded:
+    """Store findings, one row for each code and object, and tell staff what changed.
+
+    Rows that `covers` says were looked at, and were not seen again, are resolved. An
+    accepted row stays accepted while it says the same. Repeating changes nothing but
+    the time last seen. Opens a transaction, or joins the caller's.
+    """
+    groups = _grouped(findings)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK)
+        known = {
+            _key_of(row): row
+            for row in VerificationFinding.objects.filter(resolved_at=None)
+        }
+        gone = [
+            row
+            for key, row in known.items()
+            if (key not in groups and covers(row)) or _says_more(row, groups.get(key))
+        ]
+        seen = [
+            _seen(row, groups.pop(key), now)
+            for key, row in known.items()
+            if key in groups and row not in gone
+        ]
+        VerificationFinding.objects.bulk_update(seen, SEEN)
+        rows = VerificationFinding.objects.filter(pk__in=[row.pk for row in gone])
+        rows.update(resolved_at=now)
+        opened = _open(groups, run, now)
+        tell_changes(opened, gone, run=run, now=now)
+    holding = [row for row in seen if row.state == "open"]
+    return Recorded(opened, len(gone), [*opened, *holding])
+
+
+def accept_finding(
+    *, finding: VerificationFinding, reason: str, actor: str, now: datetime
+) -> VerificationFinding:
+    """Say that a difference is known and right, so that it holds nothing any more.
+
+    It covers what the finding says now: another difference of the same object opens
+    a new one. Raises ReasonMissing, and NotOpen for one that is settled already.
+    """
+    if not reason.strip():
+        raise ReasonMissing("Give the reason for accepting it.", field="reason")
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK)
+        row = VerificationFinding.objects.get(pk=finding.pk)
+        if row.state != "open":
+            raise NotOpen(f"Finding {row.pk} is {row.state} already.")
+        row.accepted_at, row.accepted_by, row.accepted_reason = now, actor, reason
+        row.save(update_fields=["accepted_at", "accepted_by", "accepted_reason"])
+    return row
+
+
+def _grouped(findings: Iterable[Finding]) -> dict[Key, Group]:
+    """By code and object; what names an agency that does not exist names none."""
+    agencies = set(Agency.objects.values_list("pk", flat=True))
+    groups: dict[Key, Group] = {}
+    for finding in findings:
+        about = finding.about
+        if about.agency is not None and about.agency not in agencies:
+            about = PLATFORM
+        group = groups.setdefault((finding.code, about), Group())
+        group.texts.append(f"{finding.subject}: {finding.message}")
+    return groups
+
+
+def _key_of(row: VerificationFinding) -> Key:
+    about = About(
+        row.scope, row.agency_id, row.month, row.document_id, row.price_list_id
+    )
+    return row.code, about
+
+
+def _says_more(row: VerificationFinding, group: Group | None) -> bool:
+    """Whether it was accepted, and now says something else."""
+    return bool(row.accepted_at and group and group.digest != row.digest)
+
+
+def _seen(row: VerificationFinding, group: Group, now: datetime) -> VerificationFinding:
+    row.count, row.details, row.digest = len(group.texts), group.details, group.digest
+    row.last_seen_at = now
+    return row
+
+
+def _open(
+    groups: Mapping[Key, Group], run: VerificationRun | None, now: datetime
+) -> list[VerificationFinding]:
+    made = VerificationFinding.objects.bulk_create(
+        VerificationFinding(
+            code=code,
+            scope=about.scope,
+            agency_id=about.agency,
+            month=about.month,
+            document_id=about.document,
+            price_list_id=about.price_list,
+            count=len(group.texts),
+            details=group.details,
+            digest=group.digest,
+            first_run=run,
+            first_seen_at=now,
+            last_seen_at=now,
+        )
+        for (code, about), group in groups.items()
+    )
+    rows = VerificationFinding.objects.filter(pk__in=[one.pk for one in made])
+    rows = rows.select_related("agency", "document", "price_list")
+    return list(rows.order_by("pk"))

@@ -1,0 +1,85 @@
+"""Staff are told of new findings, of their end, and of passes that failed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from billing.invoicing.integrity import VerificationFinding, VerificationRun
+from billing.invoicing.models import Document
+from billing.invoicing.queries.holds import invoices_on_hold
+from billing.mail.services import queue_mail
+from billing.webhooks.services import PLATFORM, NewEvent, publish
+from seats.models import User
+
+LISTED = 20  # findings and invoices by name in a mail
+NAMED = 50  # agencies and findings in an event
+DIFFER, AGREE = "books.differ", "books.agree"
+
+
+def tell_changes(
+    opened: Sequence[VerificationFinding],
+    resolved: Sequence[VerificationFinding],
+    *,
+    run: VerificationRun | None,
+    now: datetime,
+) -> None:
+    """One event and one mail for all that is new; one event when nothing is left.
+
+    Must be called in the transaction that stores the findings.
+    """
+    still_open = VerificationFinding.objects.filter(resolved_at=None, accepted_at=None)
+    if opened:
+        payload = {
+            "run": str(run.public_id) if run else None,
+            "findings": len(opened),
+            "open": still_open.count(),
+            "agencies": sorted({one.agency.code for one in opened if one.agency})[
+                :NAMED
+            ],
+            "codes": sorted({one.code for one in opened}),
+            "ids": [str(one.public_id) for one in opened[:NAMED]],
+        }
+        publish([NewEvent(PLATFORM, DIFFER, "books", payload)], now=now)
+        _mail_staff("books_differ", f"finding:{opened[0].pk}", _context(opened), now)
+    elif resolved and not still_open.exists():
+        payload = {
+            "run": str(run.public_id) if run else None,
+            "resolved": len(resolved),
+        }
+        publish([NewEvent(PLATFORM, AGREE, "books", payload)], now=now)
+
+
+def tell_failure(run: VerificationRun, *, now: datetime) -> None:
+    """One mail a day and kind of pass, while passes fail.
+
+    Must be called in the transaction that stores the failure.
+    """
+    key = f"verification:{run.kind}:{now:%Y-%m-%d}"
+    _mail_staff("verification_failed", key, {"run": run}, now)
+
+
+def _mail_staff(
+    template: str, subject_key: str, context: dict[str, Any], now: datetime
+) -> None:
+    staff = User.objects.filter(is_staff=True, is_active=True)
+    for address in staff.values_list("email", flat=True):
+        queue_mail(
+            to=[address],
+            template=template,
+            context=context,
+            subject_key=subject_key,
+            agency_id=None,
+            now=now,
+        )
+
+
+def _context(opened: Sequence[VerificationFinding]) -> dict[str, Any]:
+    held = invoices_on_hold()
+    return {
+        "count": len(opened),
+        "findings": opened[:LISTED],
+        "more": max(len(opened) - LISTED, 0),
+        "held": len(held),
+        "invoices": Document.objects.filter(pk__in=held[:LISTED]).order_by("pk"),
+        "more_invoices": max(len(held) - LISTED, 0),
+    }

@@ -1,0 +1,85 @@
+"""Passes over the books by schedule or by hand: what each looks at."""
+
+import logging
+from functools import partial
+
+from billing.invoicing.integrity import VerificationFinding, VerificationRun
+from billing.invoicing.verification.incremental import (
+    check_lately,
+    covers,
+    documents_to_check,
+)
+from billing.invoicing.verification.passes import (
+    SCHEDULE,
+    Check,
+    Clock,
+    claim_pass,
+    make_pass,
+)
+from billing.invoicing.verification.recording import Covers
+from billing.invoicing.verification.services import Report, safely, snapshot
+from billing.payments.models import Allocation
+from billing.payments.verification import check_covering, verify_everything
+from seats.errors import Refusal
+
+Kind = VerificationRun.Kind
+logger = logging.getLogger(__name__)
+
+
+class VerificationRunning(Refusal):
+    code = "verification_running"
+
+
+def verify_due(*, clock: Clock) -> int:
+    """Make the passes that are due, the short one first; how many.
+
+    Safe to run twice, and at once: a pass is one row, and one of a kind runs at a time.
+    One that fails is logged, and staff are told; the other kind does not wait for it.
+    """
+    made = 0
+    for kind, check in CHECKS.items():
+        run = claim_pass(kind=kind, actor=SCHEDULE, now=clock())
+        made += run is not None
+        try:
+            if run:
+                make_pass(run, check=check, clock=clock)
+        except Exception:
+            logger.exception("the %s verification failed", kind)
+    return made
+
+
+def verify_now(*, actor: str, clock: Clock) -> Report:
+    """Make a full pass at once and record it. Raises VerificationRunning."""
+    run = claim_pass(kind=Kind.FULL, actor=actor, now=clock(), is_asked_for=True)
+    if run is None:
+        raise VerificationRunning("A full verification is running; wait until it ends.")
+    return make_pass(run, check=CHECKS[Kind.FULL], clock=clock)
+
+
+def _check_lately(run: VerificationRun) -> tuple[Report, Covers]:
+    """What may be charged, and what was issued, voided or covered since a moment."""
+    with snapshot():
+        moved = Allocation.objects.none()
+        if run.since is not None:
+            moved = Allocation.objects.filter(recorded_at__gte=run.since)
+        ids = documents_to_check(
+            run.since, set(moved.values_list("document", flat=True))
+        )
+        checks = (partial(check_lately, ids), partial(check_covering, ids))
+        report = Report([one for check in checks for one in safely(check)], None)
+
+    def covered(row: VerificationFinding) -> bool:
+        return report.is_complete and covers(row, ids)
+
+    return report, covered
+
+
+def _check_everything(run: VerificationRun) -> tuple[Report, Covers]:
+    report = verify_everything()
+    return report, lambda row: report.is_complete
+
+
+CHECKS: dict[str, Check] = {
+    Kind.INCREMENTAL: _check_lately,
+    Kind.FULL: _check_everything,
+}

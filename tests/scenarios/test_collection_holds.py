@@ -1,0 +1,448 @@
+"""A document that was altered is never charged, whichever way the charge would go."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from celery import Celery
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.db import connections
+from django.urls import reverse
+
+from billing.dunning.models import DunningCase
+from billing.dunning.stepping import step_due
+from billing.invoicing.integrity import VerificationFinding, VerificationRun
+from billing.invoicing.services.documents import void_document
+from billing.invoicing.verification.passes import LOST, claim_pass
+from billing.mail.models import Mail
+from billing.payments.checking import verify_due
+from billing.payments.models import PaymentAttempt
+from billing.payments.services.charging import charge_due
+from billing.payments.services.methods import save_method
+from billing.payments.services.receiving import receive_payment
+from billing.payments.services.registering import add_processor
+from billing.webhooks.models import OutboxEvent
+from config.celery import app
+from seats.keys.services import create_key
+from seats.models import User
+from tests.billing.payments.processors import FakeProcessor
+from tests.billing.webhooks.conftest import Clock
+from tests.build import (
+    APRIL_2,
+    MARCH,
+    bill,
+    documents_of,
+    make_agency,
+    make_prices,
+    make_seats,
+)
+from tests.workers import _wait_for
+
+ALTER = (
+    "ALTER TABLE {table} DISABLE TRIGGER USER; UPDATE {table} SET {change};"
+    "SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE {table} ENABLE TRIGGER USER"
+)
+RAISED = "total = total + 900, subtotal = subtotal + 900"
+LOWERED = "total = total - 900, subtotal = subtotal - 900"
+# What is altered of the one invoice, or of what it was made from.
+CHANGES = {
+    "its total": ("billing_document", RAISED),
+    "its lines": (
+        "billing_documentline",
+        "amount_now = amount_now + 1, amount = amount + 1",
+    ),
+    "its hash": ("billing_document", "hash = repeat('0', 64)"),
+    "its address": ("billing_document", "parties = '{{}}'"),
+    "the head of its chain": ("billing_account", "last_hash = repeat('0', 64)"),
+}
+
+
+def alter(change, table="billing_document"):
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(ALTER.format(table=table, change=change))
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def acme(fresh_database):
+    return add_processor(
+        code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
+    )[0]
+
+
+@pytest.fixture
+def payer(acme, settings):
+    """An agency with a card on file and two seats, before its invoice."""
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    make_prices()
+    agency = make_agency()
+    make_seats(agency, "ana", "ben")
+    save_method(payer=agency, processor=acme, label="card", actor="test", now=APRIL_2)
+    return agency
+
+
+@pytest.fixture
+def invoice(payer):
+    """March, 100.00, issued: its autopay is queued and not sent."""
+    bill(MARCH)
+    assert PaymentAttempt.objects.get().state == "created"
+    return documents_of(payer)[0]
+
+
+@pytest.fixture
+def unpaid(payer, settings):
+    """March, 100.00, issued: nobody has asked for a charge."""
+    settings.CHARGES = {**settings.CHARGES, "ON_ISSUE": False}
+    bill(MARCH)
+    return documents_of(payer)[0]
+
+
+@pytest.fixture
+def fake():
+    return FakeProcessor()
+
+
+@pytest.fixture
+def sweep(fake, clock):
+    """What `payments.charge_due` does, some time later."""
+
+    def run(**later):
+        clock.forward(**later)
+        return charge_due(clock=clock, connect=lambda _: fake)
+
+    return run
+
+
+@pytest.fixture
+def boss(db_unblocked):
+    return User.objects.create_superuser("boss@example.com", "x" * 12)
+
+
+@pytest.fixture
+def db_unblocked(fresh_database):
+    return fresh_database
+
+
+class TestAutopay:
+    @pytest.mark.parametrize("name", CHANGES)
+    def test_what_was_altered_a_second_before_is_not_charged(
+        self, boss, invoice, fake, sweep, name
+    ):
+        table, change = CHANGES[name]
+        alter(change.format(), table)
+
+        sweep()
+
+        assert fake.journal == []
+        finding = VerificationFinding.objects.order_by("pk").first()
+        assert (finding.agency, finding.document) == (invoice.payer, invoice)
+        mail = Mail.objects.get(template="books_differ")
+        assert mail.to == [boss.email]
+        assert "SUNRISE" in mail.text
+        event = OutboxEvent.objects.get(type="books.differ")
+        assert event.payload["agencies"] == ["SUNRISE"]
+
+    def test_what_is_as_it_was_issued_is_charged(self, invoice, fake, sweep):
+        sweep()
+
+        assert [charged.amount for charged in fake.journal] == [100]
+        assert not VerificationFinding.objects.exists()
+
+    def test_goes_on_when_it_is_restored_and_a_pass_is_clean(
+        self, invoice, fake, sweep, clock
+    ):
+        alter(RAISED)
+        sweep()
+        alter(LOWERED)
+        sweep(minutes=6)
+        assert fake.journal == []  # nobody has looked since
+
+        verify_due(clock=clock)
+        sweep(minutes=6)
+
+        assert [charged.amount for charged in fake.journal] == [100]
+        findings = VerificationFinding.objects.all()
+        assert {finding.state for finding in findings} == {"resolved"}
+        assert OutboxEvent.objects.filter(type="books.agree").count() == 1
+
+    def test_a_charge_that_nobody_knows_the_end_of_is_not_sent_again(
+        self, invoice, fake, sweep
+    ):
+        faults = iter(["lost"])
+        fake.faults = lambda: next(faults, "ok")
+        sweep()
+        alter(RAISED)
+
+        sweep(minutes=6)
+        sweep(minutes=66)
+
+        assert fake.journal == []
+        assert PaymentAttempt.objects.get().state == "unknown"
+
+    def test_a_document_on_hold_can_be_voided(self, invoice, fake, sweep):
+        alter("due_at = due_at + interval '1 day'")
+        sweep()
+
+        void_document(document_id=invoice.pk, actor="boss", reason="wrong", now=APRIL_2)
+        sweep(minutes=6)
+
+        assert PaymentAttempt.objects.get().state == "failed"
+        assert fake.journal == []
+
+
+class TestAccepting:
+    @pytest.fixture
+    def finding(self, invoice, sweep):
+        alter(RAISED)
+        sweep()
+        return VerificationFinding.objects.get(code="hash_differs")
+
+    @pytest.fixture
+    def accept(self, client, invoice, db_unblocked):
+        """As staff with these rights, in the admin: accept every finding."""
+
+        def go(*rights, reason="Checked with the customer."):
+            user = User.objects.create_user(
+                f"s{len(rights)}@example.com", "x" * 12, is_staff=True
+            )
+            user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+            client.force_login(user)
+            ids = list(VerificationFinding.objects.values_list("pk", flat=True))
+            return client.post(
+                reverse("admin:billing_verificationfinding_changelist"),
+                {"action": "accept", "_selected_action": ids, "reason": reason,
+                 "apply": "1"},
+            )  # fmt: skip
+
+        return go
+
+    def test_staff_with_the_right_let_it_be_charged(self, finding, accept, fake, sweep):
+        accept("view_verificationfinding", "accept_verificationfinding")
+
+        sweep(minutes=6)
+
+        assert len(fake.journal) == 1
+        finding.refresh_from_db()
+        assert (finding.state, finding.accepted_by, finding.accepted_reason) == (
+            "accepted", "s2@example.com", "Checked with the customer.",
+        )  # fmt: skip
+
+    def test_staff_who_may_only_look_cannot(self, finding, accept, fake, sweep):
+        accept("view_verificationfinding")
+
+        sweep(minutes=6)
+
+        assert fake.journal == []
+        finding.refresh_from_db()
+        assert finding.state == "open"
+
+    def test_needs_a_reason(self, finding, accept):
+        answer = accept(
+            "view_verificationfinding", "accept_verificationfinding", reason=""
+        )
+
+        assert b"This field is required" in answer.content
+        finding.refresh_from_db()
+        assert finding.state == "open"
+
+    def test_covers_no_later_change(self, finding, accept, fake, sweep, clock):
+        accept("view_verificationfinding", "accept_verificationfinding")
+        alter(RAISED)
+
+        sweep(minutes=6)
+
+        assert fake.journal == []
+        newest = VerificationFinding.objects.filter(code="hash_differs").first()
+        assert (newest.state, newest.pk != finding.pk) == ("open", True)
+
+    def test_holds_through_the_passes_that_follow(
+        self, finding, accept, fake, sweep, clock
+    ):
+        accept("view_verificationfinding", "accept_verificationfinding")
+        clock.forward(hours=25)
+        verify_due(clock=clock)
+
+        finding.refresh_from_db()
+        assert finding.state == "accepted"
+
+
+class TestEveryOtherWay:
+    def test_the_api_refuses_a_charge_and_keeps_the_finding(self, client, unpaid):
+        _, secret = create_key(
+            agency=None, scopes=["payments:write"], actor="test", now=APRIL_2
+        )
+        alter(RAISED)
+
+        answer = client.post(
+            "/api/v1/payment-attempts",
+            {"invoice": str(unpaid.public_id), "processor": "acme"},
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+
+        assert (answer.status_code, answer.json()["code"]) == (
+            409, "collection_on_hold",
+        )  # fmt: skip
+        assert not PaymentAttempt.objects.exists()
+        assert VerificationFinding.objects.filter(document=unpaid).exists()
+
+    def test_the_admin_refuses_a_charge(self, client, boss, unpaid, acme):
+        client.force_login(boss)
+        alter(RAISED)
+
+        answer = client.post(
+            reverse("admin:billing_paymentattempt_add"),
+            {"invoice": unpaid.pk, "processor": acme.pk},
+        )
+
+        assert b"on hold while its content is checked" in answer.content
+        assert not PaymentAttempt.objects.exists()
+
+    def test_dunning_rests_and_goes_on_afterwards(self, unpaid, fake, sweep, clock):
+        clock.now = unpaid.due_at + timedelta(days=1)
+        step_due(now=clock())
+        assert DunningCase.objects.get().state == "retrying"
+        alter(RAISED)
+
+        for _ in range(3):
+            step_due(now=clock.forward(days=10))
+
+        assert not PaymentAttempt.objects.exists()
+        assert DunningCase.objects.get().state == "retrying"
+        assert VerificationFinding.objects.filter(document=unpaid).exists()
+        alter(LOWERED)
+        verify_due(clock=clock)
+        step_due(now=clock())
+        sweep()
+        assert [charged.amount for charged in fake.journal] == [100]
+
+    def test_money_that_comes_in_anyway_is_recorded(self, unpaid, sweep, clock):
+        alter(RAISED)
+        verify_due(clock=clock)
+
+        receive_payment(
+            payer=unpaid.payer, amount=Decimal(100), currency="USD",
+            processor="manual", reference="wire", now=clock(),
+        )  # fmt: skip
+
+        assert unpaid.covered_by.get().amount == 100
+
+
+class TestTheSchedule:
+    def test_rings_every_minute_and_makes_what_is_due(self, invoice, clock):
+        entry = app.conf.beat_schedule["verification.verify_due"]
+        assert entry["schedule"] <= 60
+
+        assert verify_due(clock=clock) == 2  # there was none
+        clock.forward(minutes=59)
+        assert verify_due(clock=clock) == 0
+        clock.forward(minutes=2)
+        assert verify_due(clock=clock) == 1
+        clock.forward(hours=24)
+        assert verify_due(clock=clock) == 2
+        kinds = [run.kind for run in VerificationRun.objects.order_by("pk")]
+        assert kinds == ["incremental", "full", "incremental", "incremental", "full"]
+        assert set(VerificationRun.objects.values_list("state", flat=True)) == {
+            "finished"
+        }
+
+    def test_the_hourly_pass_finds_what_is_altered_of_what_is_owed(
+        self, invoice, clock
+    ):
+        verify_due(clock=clock)
+        alter(RAISED)
+        clock.forward(minutes=61)
+
+        verify_due(clock=clock)
+
+        run = VerificationRun.objects.first()
+        assert (run.kind, run.opened) == ("incremental", 2)  # the hash, and the sum
+        assert {row.document for row in VerificationFinding.objects.all()} == {invoice}
+
+    def test_a_pass_whose_worker_died_is_made_again_and_told_of(self, boss, clock):
+        lost = claim_pass(kind="full", actor="schedule", now=clock())
+        assert claim_pass(kind="full", actor="schedule", now=clock()) is None
+
+        clock.forward(minutes=11)
+        again = claim_pass(kind="full", actor="schedule", now=clock())
+
+        lost.refresh_from_db()
+        assert (lost.state, lost.error) == ("failed", LOST)
+        assert again is not None
+        assert Mail.objects.get(template="verification_failed").to == [boss.email]
+
+    def test_a_check_that_stops_is_a_finding_and_resolves_nothing(self, invoice, clock):
+        alter(RAISED)
+        verify_due(clock=clock)
+        before = set(VerificationFinding.objects.values_list("pk", flat=True))
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("ALTER TABLE billing_payershareset RENAME TO gone")
+        clock.forward(hours=25)
+
+        verify_due(clock=clock)
+
+        rows = VerificationFinding.objects.filter(resolved_at=None)
+        assert "check_failed" in {row.code for row in rows}
+        assert before <= {row.pk for row in rows}
+
+    def test_a_pass_that_fails_is_told_of_and_made_again(self, boss, invoice, clock):
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("ALTER TABLE billing_void RENAME TO gone")
+        verify_due(clock=clock)
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("ALTER TABLE gone RENAME TO billing_void")
+
+        clock.forward(minutes=9)
+        verify_due(clock=clock)
+        full = VerificationRun.objects.filter(kind="full")
+        assert [run.state for run in full] == ["failed"]
+        clock.forward(minutes=2)
+        verify_due(clock=clock)
+
+        assert [run.state for run in full.all()] == ["finished", "failed"]
+        mail = Mail.objects.get(template="verification_failed")
+        assert mail.subject == "Verification: the full pass failed"
+
+    @pytest.mark.faults
+    def test_a_worker_makes_the_passes(self, invoice, worker, broker):
+        alter(RAISED)
+        worker()
+        with Celery(broker=broker) as bell:
+            bell.send_task("verification.verify_due", queue="money", ignore_result=True)
+
+        _wait_for(
+            lambda: VerificationRun.objects.filter(state="finished").count() == 2,
+            "the passes",
+        )
+        assert VerificationFinding.objects.filter(document=invoice).exists()
+
+
+class TestTheCommand:
+    def verify(self, capsys, *options):
+        with pytest.raises(SystemExit) as ended:
+            call_command("verify", *options)
+        return ended.value.code, capsys.readouterr().out
+
+    def test_stores_nothing_by_itself(self, invoice, capsys):
+        alter(RAISED)
+
+        code, said = self.verify(capsys)
+
+        assert (code, "hash_differs SUNRISE-00001" in said) == (1, True)
+        assert not VerificationRun.objects.exists()
+        assert not VerificationFinding.objects.exists()
+
+    def test_records_when_asked_to(self, invoice, capsys):
+        alter(RAISED)
+
+        code, said = self.verify(capsys, "--record", "--json")
+
+        assert code == 1
+        assert '"agency": "SUNRISE"' in said
+        assert VerificationRun.objects.get().actor == "manage.py verify"
+        assert VerificationFinding.objects.filter(document=invoice).exists()
