@@ -187,7 +187,7 @@ WEBHOOKS: dict[str, Any] = {
     # At once in a worker; to one endpoint; to one endpoint that fails.
     "THREADS": int(os.environ.get("WEBHOOKS_THREADS", "64")),
     # To all endpoints that one agency owns, by all workers.
-    "AT_ONCE_AGENCY": int(os.environ.get("WEBHOOKS_AT_ONCE_AGENCY", "16")),
+    "AT_ONCE_AGENCY": int(os.environ.get("WEBHOOKS_AT_ONCE_AGENCY", "24")),
     "AT_ONCE": 16,
     "AT_ONCE_FAILING": 1,
     # How long a sweep takes new deliveries; the next one goes on.

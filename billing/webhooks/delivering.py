@@ -32,10 +32,10 @@ MOST_TRIES = len(PAUSES) + 1
 LOOK_AGAIN = 0.5  # seconds until what came due meanwhile is taken up
 CLAIMING = "webhooks.claim"  # or two who count at the same time exceed a share
 GATHER = 0.01  # seconds in which results come together, to be kept in one commit
-# Of each endpoint as many as it may have at once, and of each object the oldest; one of
-# every endpoint of an agency before the second of any. Whoever has fewest in flight comes
-# first, and nobody holds more than a share, so slow receivers of one agency leave room
-# for all others. An agency answers for the endpoints that it owns, wherever they are.
+# Of each endpoint as many as it may have at once, and of each object the oldest. The agency
+# that has fewest in flight comes first, and of an agency the endpoint that has; nobody
+# holds more than a share, so slow receivers of one agency leave room for all others. An
+# agency answers for the endpoints that it owns, wherever they are.
 CLAIM = """
     WITH room AS (
         SELECT endpoint.id, coalesce(endpoint.owner_id, endpoint.agency_id, 0) AS tenant,
@@ -53,7 +53,7 @@ CLAIM = """
     ), flying AS (
         SELECT tenant, sum(flying) AS now FROM room GROUP BY tenant
     ), picked AS (
-        SELECT one.id, one.due_at, room.tenant, row_number() OVER (
+        SELECT one.id, one.due_at, room.tenant, room.flying + row_number() OVER (
                    PARTITION BY room.id ORDER BY one.due_at, one.event_id) AS turn
         FROM room CROSS JOIN LATERAL (
             SELECT delivery.id, delivery.due_at, delivery.event_id
