@@ -17,6 +17,7 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "") or services.local_secret_key()
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
 
 INSTALLED_APPS = [
+    "config",
     "seats",
     "billing",
     "django.contrib.admin",

@@ -5,7 +5,6 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerView
 
-from config import checks  # noqa: F401  registers itself
 from config.http import schema  # noqa: F401  registers itself
 from config.http.views import SchemaView
 
