@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.console import Console
 
+from billing.doorbell import ring
 from billing.invoicing.queries.plans import progress_of
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.tasks import close_due_items
@@ -54,7 +55,7 @@ class Command(BaseCommand):
     def bill(self, month: date) -> None:
         """Start the run, ring, and wait for the worker to do it."""
         run = start_run(month=month, actor="demo", now=timezone.now())
-        close_due_items.delay()
+        ring(close_due_items)
         deadline = time.monotonic() + BILLING_SECONDS
         while True:
             counts = progress_of(run.pk)
