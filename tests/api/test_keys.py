@@ -159,3 +159,38 @@ class TestReach:
         assert client.get(f"{PREVIEW}&agency=OTHER").status_code == 200
         answer = client.get(PREVIEW)  # a platform has no bill
         assert (answer.status_code, answer.json()["field"]) == (400, "agency")
+
+
+class TestRefusals:
+    """Refusals before a request is counted are counted themselves."""
+
+    @pytest.fixture(params=["with the broker", "without the broker"])
+    def most(self, request, caller, settings):
+        if request.param == "with the broker":
+            settings.REDIS_URL = request.getfixturevalue("broker")
+        settings.API_REFUSALS_A_MINUTE = 5
+        return 5
+
+    def test_wrong_keys_are_told_so_only_so_often(self, most, caller):
+        make_prices()
+        here = {"REMOTE_ADDR": f"192.0.2.{most}"}
+        wrong = [
+            Client(headers={"authorization": f"Bearer dk_{n}"}, **here).get(PREVIEW)
+            for n in range(20)
+        ]
+        good = caller(make_agency()).get(PREVIEW, **here)
+        elsewhere = Client(REMOTE_ADDR="198.51.100.1").get(PREVIEW)
+
+        assert [one.status_code for one in wrong] == [401] * most + [429] * 15
+        assert wrong[-1].json()["code"] == "throttled"
+        assert int(wrong[-1]["Retry-After"]) > 0
+        assert good.status_code == 200
+        assert elsewhere.status_code == 401
+
+    @pytest.mark.parametrize("path", [PREVIEW, "/api/v1/authorize?agent=ana"])
+    def test_so_is_a_key_without_the_scope(self, most, caller, path):
+        program = caller(make_agency(), ["seats:read"])
+
+        answers = [program.get(path).status_code for _ in range(10)]
+
+        assert answers == [403] * most + [429] * 5

@@ -28,6 +28,7 @@ def run_check(*options: str, **environment: str) -> "subprocess.CompletedProcess
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
     )
 
 
@@ -90,6 +91,7 @@ class TestRegistration:
             capture_output=True,
             text=True,
             timeout=60,
+            check=False,
         )
         names = [name for name in dir(checks) if name.startswith("check_")]
 
