@@ -286,6 +286,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
+LOG_LEVEL = os.environ.get("LOG_LEVEL", "WARNING")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -301,6 +302,11 @@ LOGGING = {
         },
     },
     # Stripe's library tells of whole requests and answers.
-    "loggers": {"stripe": {"level": "WARNING"}},
-    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
+    "loggers": {
+        "django": {"level": LOG_LEVEL},
+        "stripe": {"level": "WARNING"},
+        # Each request that waits for a thread would be a line.
+        "waitress.queue": {"level": "ERROR"},
+    },
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
