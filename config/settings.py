@@ -261,6 +261,7 @@ REST_FRAMEWORK = {
 # How many proxies in front write X-Forwarded-For; 0: the header is not believed.
 TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES", "0"))
 API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", "600"))
+QUOTE_REQUESTS_A_MINUTE = int(os.environ.get("QUOTE_REQUESTS_A_MINUTE", "60"))
 API_REFUSALS_A_MINUTE = int(os.environ.get("API_REFUSALS_A_MINUTE", "60"))
 AUTHORIZE_REQUESTS_A_MINUTE = int(
     os.environ.get("AUTHORIZE_REQUESTS_A_MINUTE", "60000")

@@ -12,7 +12,7 @@ from gunicorn.workers.base import Worker
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
@@ -33,13 +33,17 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     """Only staff send files; everybody else's bodies are small."""
 
     adj: Adjustments
+    path = ""  # until the headers say otherwise
 
     def __init__(self, adj: Adjustments) -> None:
         super().__init__(adj)
         self.began_at = time.monotonic()
 
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of urllib, for a bad address in the first line
+            raise ParsingError(str(error)) from error
         if not self.path.startswith(UPLOADS):
             self.adj = copy(self.adj)
             self.adj.max_request_body_size = MOST_BODY

@@ -58,9 +58,10 @@ def owner_cursor(fresh_database: FreshDatabase) -> Iterator[CursorWrapper]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def many_refusals() -> None:
-    """All tests share an address, and provoke more refusals than a caller may."""
-    django_settings.API_REFUSALS_A_MINUTE = 1_000_000
+def high_limits() -> None:
+    """All tests share an address, and ask for more than one caller may."""
+    for name in ("API_REFUSALS", "API_REQUESTS", "QUOTE_REQUESTS"):
+        setattr(django_settings, f"{name}_A_MINUTE", 1_000_000)
     django_settings.LOGIN = dict.fromkeys(django_settings.LOGIN, 1_000_000)
 
 

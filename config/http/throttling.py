@@ -21,18 +21,20 @@ SHARES = 500
 
 
 class KeyThrottle(BaseThrottle):
-    """A fixed window for each key, or address. Without the broker nobody waits.
+    """A fixed window for each key, or address of a caller without one.
+
+    Without the broker no key waits; addresses are then counted by each process.
 
     A view may name the setting that says how many requests of its kind a window has.
     """
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         name = getattr(view, "rate", "API_REQUESTS_A_MINUTE")
-        window = int(time.time()) // WINDOW
+        limit, caller = getattr(settings, name), f"{name}:{caller_of(request)}"
+        if not isinstance(request.auth, ApiKey):
+            return _strangers.take(caller, limit)
         try:
-            return _grants.take(
-                f"{name}:{caller_of(request)}", window, getattr(settings, name)
-            )
+            return _grants.take(caller, int(time.time()) // WINDOW, limit)
         except redis.RedisError:
             return True
 
@@ -85,3 +87,4 @@ def may_be_refused_again(request: Request) -> bool:
 
 _grants = Grants()
 _refusals = Limit("refused", WINDOW)
+_strangers = Limit("without-key", WINDOW)

@@ -136,6 +136,7 @@ ODD = [
     (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 70_000, b" 431 "),
     (b"GET\r\n\r\n", b" 400 "),
     (b"\0\xff\r\n\r\n", b" 400 "),
+    (b"GET http://[::1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b" 400 "),
     (b"GET /api/v1/price-list HTTP/1.1\r\nHost: evil.example\r\n\r\n", b" 400 "),
     (b"GET /admin/ HTTP/1.1\r\nHost: a b\r\n\r\n", b" 400 "),
     (BODY.replace(b"1000", b"99999999"), b" 413 "),
