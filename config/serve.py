@@ -5,18 +5,28 @@ import signal
 import subprocess
 import sys
 import time
+from urllib.request import urlopen
 
+PORT = os.environ.get("PORT", "8000")
+URL = f"http://127.0.0.1:{PORT}"
+CELERY = ["celery", "--quiet", "-A", "config"]
+QUIET = ["--loglevel", "WARNING"]
 COMMANDS = [
-    ["gunicorn", "config.wsgi", "-b", f"127.0.0.1:{os.environ.get('PORT', '8000')}",
-     "--workers", "2", "--access-logfile", "-"],
-    ["celery", "-A", "config", "worker", "-c", "2", "-Q", "money,documents",
-     "--loglevel", "INFO"],
+    ["gunicorn", "config.wsgi", "-b", f"127.0.0.1:{PORT}", "--workers", "2",
+     "--log-level", "warning"],
+    [*CELERY, "worker", "-c", "2", "-Q", "money,documents",
+     *QUIET],
     # Receivers that hang hold up nobody's bill.
-    ["celery", "-A", "config", "worker", "-c", "1", "-Q", "webhooks",
-     "-n", "webhooks@%h", "--loglevel", "INFO"],
-    ["celery", "-A", "config", "beat", "--loglevel", "INFO",
-     "-s", ".local/beat-schedule"],
+    [*CELERY, "worker", "-c", "1", "-Q", "webhooks",
+     "-n", "webhooks@%h", *QUIET],
+    [*CELERY, "beat", "-s", ".local/beat-schedule", *QUIET],
 ]  # fmt: skip
+HELLO = f"""Serving until Ctrl-C:
+  admin      {URL}/admin/
+  API docs   {URL}/api/docs/
+  API        {URL}/api/v1/
+"""
+START_SECONDS = 60
 STOP_SECONDS = 10
 
 
@@ -26,6 +36,9 @@ def main() -> None:
     ]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        if _is_up(processes[0]):
+            sys.stdout.write(HELLO)
+            sys.stdout.flush()
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)
     except KeyboardInterrupt:
@@ -38,6 +51,19 @@ def main() -> None:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _is_up(web: "subprocess.Popen[bytes]") -> bool:
+    """Whether the web server answers, once it does or has ended."""
+    deadline = time.monotonic() + START_SECONDS
+    while web.poll() is None and time.monotonic() < deadline:
+        try:
+            urlopen(f"{URL}/api/docs/", timeout=START_SECONDS).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return True
+    return False
 
 
 if __name__ == "__main__":

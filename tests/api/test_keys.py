@@ -91,6 +91,41 @@ class TestCommand:
         with pytest.raises(CommandError, match="NOBODY"):
             call_command("create_key", "--agency", "NOBODY", "--scope", "usage:write")
 
+    @pytest.mark.parametrize(
+        ("whose", "text", "expires_at"),
+        [
+            (["--agency", "SUNRISE"], "2099-01-31", "2099-01-31T05:00:00+00:00"),
+            (["--platform"], "2099-01-31", "2099-01-31T00:00:00+00:00"),
+            (["--platform"], "2099-01-31T18:00:00-05:00", "2099-01-31T23:00:00+00:00"),
+        ],
+    )
+    def test_makes_a_key_that_expires(self, whose, text, expires_at):
+        make_agency()
+        call_command(
+            "create_key", *whose, "--scope", "usage:write", "--expires", text,
+            stdout=StringIO(),
+        )  # fmt: skip
+
+        assert ApiKey.objects.get().expires_at.isoformat() == expires_at
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("soon", "bad_time"),
+            ("2099-13-01", "bad_time"),
+            ("2099-01-31T18:00:00", "bad_time"),
+            ("0001-01-01T00:00:00+14:00", "bad_time"),
+            ("2020-01-31", "expires_in_the_past"),
+        ],
+    )
+    def test_refuses_an_expiry_that_means_nothing(self, text, code):
+        with pytest.raises(CommandError, match=code):
+            call_command(
+                "create_key", "--platform", "--scope", "usage:write", "--expires", text
+            )
+
+        assert not ApiKey.objects.exists()
+
 
 class TestDoors:
     @pytest.mark.parametrize(
