@@ -75,8 +75,10 @@ class Command(BaseCommand):
     def next_steps(self, password: str) -> None:
         self.stdout.write(
             "\nNext:\n"
-            "  make run      then open http://127.0.0.1:8000/admin/\n"
-            f"                and log in as {STAFF_EMAIL}, password {password}\n"
+            "  make run      then open http://127.0.0.1:8000/admin/ and log in as\n"
+            f"                {STAFF_EMAIL}\n"
+            f"                {password}\n"
+            "                (PORT=9000 make run for another port)\n"
             "  docs/billing-rules.md   how each amount comes about\n"
             f"  {self.folder}   the call records that were imported\n"
             "  make stop     ends the database and the broker"
