@@ -61,14 +61,15 @@ class Server:
 
     def run(self, tool: str, *arguments: str) -> str:
         """Run one of the server's own tools, such as pg_dump; what it printed."""
-        return subprocess.run(
+        answer = subprocess.run(
             [str(self.binaries / tool), *arguments],
             check=True,
             capture_output=True,
             text=True,
             env={**os.environ, "PGCONNECT_TIMEOUT": "10"},
             **places.as_server_user(),
-        ).stdout
+        )
+        return str(answer.stdout)
 
 
 @contextmanager

@@ -39,6 +39,14 @@ class TestCheckCommand:
         assert (answer.returncode, answer.stderr) == (0, "")
         assert "no issues" in answer.stdout
 
+    def test_has_nothing_to_say_behind_tls(self, fresh_database):
+        answer = run_check(
+            "--deploy", "--fail-level", "WARNING",
+            **fresh_database.environment, **SECRETS, HTTPS="1",
+        )  # fmt: skip
+
+        assert (answer.returncode, answer.stderr) == (0, "")
+
     @pytest.mark.parametrize("role", ["postgres", "dialer_owner"])
     def test_refuses_a_role_that_could_tamper(self, fresh_database, role):
         environment = dict(fresh_database.environment)

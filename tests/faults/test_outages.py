@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psycopg
 import pytest
 import redis
 
-from tests.faults.operations import attempt, manage, sql_of
+from config.services import places
+from tests.faults.operations import attempt, block_of, manage, sql_of
 from tests.postgres import Server, running_postgres
 from tests.web import Visitor
 from tests.workers import running_broker, running_web
@@ -152,6 +155,46 @@ def test_no_door_waits_for_a_frozen_broker(service, web):
     assert max(took) < SOON
     assert "Traceback" not in log.read_text()
     assert "pending" in staff.get("/admin/billing/runitem/").text.lower()
+
+
+def test_a_backup_is_restored_as_the_documentation_says(service, tmp_path):
+    server = service.server
+    with TemporaryDirectory(prefix="dialer-") as folder:
+        dump = f"{places.make_private(Path(folder))}/billing.dump"
+        run_tool(
+            server,
+            "backup",
+            "DATABASE_OWNER_URL",
+            server.url("dialer_owner", "dialer"),
+            dump,
+        )
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE restored OWNER dialer_owner")
+        run_tool(
+            server,
+            "restore",
+            "DATABASE_OWNER_URL",
+            server.url("dialer_owner", "restored"),
+            dump,
+        )
+    restored = {
+        **service.environment,
+        "DATABASE_URL": server.url("dialer_app", "restored"),
+        "DATABASE_OWNER_URL": server.url("dialer_owner", "restored"),
+    }
+
+    assert "no issues" in manage(restored, "check", "--database", "default")
+    assert "0 differences" in manage(restored, "verify")
+
+
+def run_tool(server: Server, block: str, name: str, url: str, dump: str) -> None:
+    """The first command of a block, which is one of the server's own tools."""
+    command = block_of(block).splitlines()[0]
+    words = [
+        word.replace(f"${name}", url).replace("billing.dump", dump)
+        for word in shlex.split(command)
+    ]
+    server.run(*words)
 
 
 def make_parked_item(service: Service) -> None:
