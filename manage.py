@@ -5,9 +5,10 @@ import os
 import sys
 
 from django.core.management import execute_from_command_line
-from django.db import ProgrammingError
+from django.db import InterfaceError, OperationalError, ProgrammingError
 from psycopg.errors import UndefinedTable
 
+from config.http.outages import is_outage
 from config.services import ServiceUnavailable
 
 
@@ -20,6 +21,11 @@ def main() -> None:
     except ProgrammingError as error:
         if isinstance(error.__cause__, UndefinedTable):
             sys.exit("The tables are missing: run `make setup` first.")
+        raise
+    except (OperationalError, InterfaceError) as error:
+        if is_outage(error):
+            first = str(error).strip().partition("\n")[0]
+            sys.exit(f"The database cannot be reached: {first}")
         raise
 
 

@@ -27,7 +27,9 @@ def problems_of(alias: str) -> list[CheckMessage]:
     with connections[alias].cursor() as cursor:
         cursor.execute(
             "SELECT current_setting('server_version_num')::int / 10000, rolsuper,"
-            " EXISTS (SELECT FROM pg_tables WHERE tableowner = current_user)"
+            " EXISTS (SELECT FROM pg_tables"
+            "         WHERE schemaname = current_schema()"
+            "           AND pg_has_role(current_user, tableowner, 'MEMBER'))"
             " FROM pg_roles WHERE rolname = current_user"
         )
         version, is_super, is_owner = cursor.fetchone()
@@ -73,11 +75,30 @@ def check_webhook_key(
     """Several machines share one database, so they must share the key as well."""
     embedded = settings.DATABASES["default"]["OPTIONS"]["embedded"]
     asked = "default" in (databases or ())
-    if not asked or embedded or "WEBHOOK_SECRETS_KEY" in os.environ:
+    if not asked or embedded or os.environ.get("WEBHOOK_SECRETS_KEY"):
         return []
     return [
         Error(
             "Set WEBHOOK_SECRETS_KEY, and keep it apart from the database's backups.",
             id="config.E004",
+        )
+    ]
+
+
+@register(Tags.database)
+def check_secret_key(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Sessions signed on one machine must be valid on every other."""
+    embedded = settings.DATABASES["default"]["OPTIONS"]["embedded"]
+    selected = "default" in (databases or ())
+    if not selected or embedded or os.environ.get("SECRET_KEY"):
+        return []
+    return [
+        Error(
+            "Set SECRET_KEY to the same long random text on every machine.",
+            id="config.E005",
         )
     ]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from urllib.request import urlopen
 
 # Queues, processes and a name for each worker. What waits for others has a worker of its
 # own, so that receivers, processors and mail servers that hang hold up nobody's bill.
@@ -16,15 +17,23 @@ WORKERS = [
     ("webhooks", 2, "webhooks"),
     ("fanout", 1, "fanout"),
 ]
+PORT = os.environ.get("PORT", "8000")
+URL = f"http://127.0.0.1:{PORT}"
+CELERY = ["celery", "--quiet", "-A", "config"]
+QUIET = ["--loglevel", "WARNING"]
 COMMANDS = [
-    ["gunicorn", "config.wsgi", "-b", f"127.0.0.1:{os.environ.get('PORT', '8000')}",
-     "--workers", "2", "--access-logfile", "-"],
-    *(["celery", "-A", "config", "worker", "-Q", queues, "-c", str(processes),
-       "-n", f"{name}@%h", "--loglevel", "INFO"]
+    ["gunicorn", "config.wsgi", "-b", f"127.0.0.1:{PORT}", "--workers", "2",
+     "--log-level", "warning"],
+    *([*CELERY, "worker", "-Q", queues, "-c", str(processes), "-n", f"{name}@%h", *QUIET]
       for queues, processes, name in WORKERS),
-    ["celery", "-A", "config", "beat", "--loglevel", "INFO",
-     "-s", ".local/beat-schedule"],
+    [*CELERY, "beat", "-s", ".local/beat-schedule", *QUIET],
 ]  # fmt: skip
+HELLO = f"""Serving until Ctrl-C:
+  admin      {URL}/admin/
+  API docs   {URL}/api/docs/
+  API        {URL}/api/v1/
+"""
+START_SECONDS = 60
 STOP_SECONDS = 10
 
 
@@ -34,6 +43,9 @@ def main() -> None:
     ]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        if _is_up(processes[0]):
+            sys.stdout.write(HELLO)
+            sys.stdout.flush()
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)
     except KeyboardInterrupt:
@@ -46,6 +58,19 @@ def main() -> None:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _is_up(web: "subprocess.Popen[bytes]") -> bool:
+    """Whether the web server answers, once it does or has ended."""
+    deadline = time.monotonic() + START_SECONDS
+    while web.poll() is None and time.monotonic() < deadline:
+        try:
+            urlopen(f"{URL}/api/docs/", timeout=START_SECONDS).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return True
+    return False
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "") or services.local_secret_key()
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
 
 INSTALLED_APPS = [
+    "config",
     "seats",
     "billing",
     "django.contrib.admin",
@@ -32,6 +33,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.http.middleware.Answers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -98,6 +100,14 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+AUTHENTICATION_BACKENDS = ["config.http.login.ThrottledBackend"]
+# Wrong passwords in 15 minutes: for an account from one address, for it from all
+# addresses together, and for all accounts from one address.
+LOGIN = {
+    "ACCOUNT_AT_ADDRESS": int(os.environ.get("LOGIN_ACCOUNT_AT_ADDRESS", "10")),
+    "ACCOUNT": int(os.environ.get("LOGIN_ACCOUNT", "50")),
+    "ADDRESS": int(os.environ.get("LOGIN_ADDRESS", "30")),
+}
 
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -109,8 +119,22 @@ WHITENOISE_USE_FINDERS = True
 
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_SAVE_EVERY_REQUEST = True
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("HTTPS", "") == "1"
-SECURE_HSTS_SECONDS = 31_536_000 if SESSION_COOKIE_SECURE else 0
+HTTPS = os.environ.get("HTTPS", "") == "1"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# The whole domain, and browsers' own lists, only where its owner wants that.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = (
+    HTTPS and os.environ.get("HSTS_SUBDOMAINS", "1") == "1"
+)
+# The header by which the proxy in front says that it was reached by TLS. The service
+# speaks no TLS itself, so with HTTPS=1 there is one.
+_PROXY_HEADER = os.environ.get("SECURE_PROXY_SSL_HEADER") or "X-Forwarded-Proto"
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_" + _PROXY_HEADER.upper().replace("-", "_"), "https") if HTTPS else None
+)
+CSRF_TRUSTED_ORIGINS = [
+    origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin
+]
 X_FRAME_OPTIONS = "DENY"
 
 
@@ -251,12 +275,14 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["config.http.parsing.StrictJson"],
     "DEFAULT_PAGINATION_CLASS": "config.http.pagination.ByCursor",
     "DEFAULT_SCHEMA_CLASS": "config.http.schema.Described",
-    # Who calls without a key is known by address; a header says it only if we trust it.
-    "NUM_PROXIES": int(os.environ.get("TRUSTED_PROXIES", "0")),
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS: the schema describes everything
     "EXCEPTION_HANDLER": "config.http.errors.as_problem",
 }
+# How many proxies in front write X-Forwarded-For; 0: the header is not believed.
+TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES", "0"))
 API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", "600"))
+QUOTE_REQUESTS_A_MINUTE = int(os.environ.get("QUOTE_REQUESTS_A_MINUTE", "60"))
+API_REFUSALS_A_MINUTE = int(os.environ.get("API_REFUSALS_A_MINUTE", "60"))
 AUTHORIZE_REQUESTS_A_MINUTE = int(
     os.environ.get("AUTHORIZE_REQUESTS_A_MINUTE", "60000")
 )
@@ -281,16 +307,27 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
+LOG_LEVEL = os.environ.get("LOG_LEVEL", "WARNING")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
+    "filters": {"refusals": {"()": "config.http.logs.OneLineForRefusals"}},
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["refusals"],
+        },
     },
     # Stripe's library tells of whole requests and answers.
-    "loggers": {"stripe": {"level": "WARNING"}},
-    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
+    "loggers": {
+        "django": {"level": LOG_LEVEL},
+        "stripe": {"level": "WARNING"},
+        # Each request that waits for a thread would be a line.
+        "waitress.queue": {"level": "ERROR"},
+    },
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }

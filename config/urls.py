@@ -3,11 +3,8 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularSwaggerView
 
-from config import checks  # noqa: F401  registers itself
-from config.http import schema  # noqa: F401  registers itself
-from config.http.views import SchemaView
+from config.http.views import docs_view, schema_view
 
 handler400 = "config.http.errors.bad_request"
 handler404 = "config.http.errors.not_found"
@@ -18,6 +15,6 @@ urlpatterns = [
     path("api/v1/", include("billing.urls")),
     path("api/v1/", include("seats.urls")),
     path("admin/", admin.site.urls),
-    path("api/schema/", SchemaView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),
+    path("api/schema/", schema_view, name="schema"),
+    path("api/docs/", docs_view, name="docs"),
 ]

@@ -93,17 +93,18 @@ def start_worker(
 
 
 @contextmanager
-def running_web(environment: dict[str, str], log: Path) -> Iterator[int]:
+def running_web(environment: dict[str, str], log: Path, *options: str) -> Iterator[int]:
     """The web server on a free port of loopback, and which."""
     port = _free_port()
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "config.wsgi", f"-b127.0.0.1:{port}"],
+            [sys.executable, "-m", "gunicorn", "config.wsgi", f"-b127.0.0.1:{port}",
+             *options],
             stdout=output,
             stderr=output,
             env={**os.environ, **environment},
             start_new_session=True,
-        )
+        )  # fmt: skip
     try:
         _wait_for(lambda: _listens(port) or process.poll() is not None, f"web ({log})")
         yield port

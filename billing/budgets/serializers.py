@@ -10,7 +10,8 @@ from billing.budgets.alerting import unit_of
 from billing.budgets.models import MOST_THRESHOLDS, Budget, BudgetMonth
 from billing.budgets.services import HIGHEST
 from billing.invoicing.serializers import Month
-from billing.metering.serializers import Plain
+from billing.metering.serializers import Money, Plain
+from billing.money import money_text, plain, round_money
 from seats.serializers import Told, printable
 
 SMALLEST = Decimal("0.000001")
@@ -20,12 +21,18 @@ class BudgetMonthOut(serializers.ModelSerializer[BudgetMonth]):
     """How far a budget had come when it was last looked at."""
 
     month = Month()
-    used = Plain()
-    expected = Plain()
+    used = serializers.SerializerMethodField()
+    expected = serializers.SerializerMethodField()
 
     class Meta:
         model = BudgetMonth
         fields = ["month", "used", "expected", "evaluated_at"]
+
+    def get_used(self, month: BudgetMonth) -> str:
+        return _in_unit_of(month.budget, month.used)
+
+    def get_expected(self, month: BudgetMonth) -> str:
+        return _in_unit_of(month.budget, month.expected)
 
 
 class BudgetOut(serializers.ModelSerializer[Budget]):
@@ -38,7 +45,7 @@ class BudgetOut(serializers.ModelSerializer[Budget]):
         source="agent.external_id", default=None, allow_null=True
     )
     meter = serializers.CharField(source="meter.code", default=None, allow_null=True)
-    amount = Plain(allow_null=True)
+    amount = Money(allow_null=True, currency="agency.currency")
     quantity = Plain(allow_null=True)
     unit = serializers.SerializerMethodField()
     newest = serializers.SerializerMethodField()
@@ -88,3 +95,11 @@ class BudgetFilter(serializers.Serializer[Any]):
     """Whose budgets; those of everybody within reach without."""
 
     agency = serializers.CharField(required=False)
+
+
+def _in_unit_of(budget: Budget, number: Decimal) -> str:
+    """An amount in the agency's currency, or a quantity of the meter."""
+    if budget.meter:
+        return plain(number)
+    currency = budget.agency.currency
+    return money_text(round_money(number, currency), currency)

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from billing.dunning.models import DunningCase
-from billing.metering.serializers import Plain
+from billing.metering.serializers import Money
 
 OPEN_STATES = [
     DunningCase.State.RETRYING,
@@ -28,8 +28,8 @@ class DunningOut(serializers.ModelSerializer[DunningCase]):
     invoice = serializers.UUIDField(source="invoice.public_id")
     number = serializers.CharField(source="invoice.label")
     currency = serializers.CharField(source="payer.currency")
-    owed = Plain()
-    overdue = Plain()
+    owed = Money(currency="payer.currency")
+    overdue = Money(currency="payer.currency")
     next_step_at = serializers.DateTimeField(source="put_off_to", allow_null=True)
     held_until = serializers.DateTimeField(allow_null=True)
 

@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 
+from billing.doorbell import ring
 from billing.invoicing.downloads import DOWNLOADS
 from billing.invoicing.models import BillingRun, Document, DocumentLine, RunItem
 from billing.invoicing.queries.statements import seats_behind
@@ -181,7 +182,7 @@ class DocumentAdmin(ReadOnlyAdmin):
             lambda one: discard_draft(document_id=one.pk, **told),
             "discarded",
         )
-        close_due_items.delay()
+        ring(close_due_items)
 
     @admin.action(description="Void", permissions=["view"])
     def void(
@@ -256,4 +257,4 @@ class RunItemAdmin(ReadOnlyAdmin):
             lambda one: release_item(item=one, accept_outliers=accept_outliers, **told),
             "released",
         )
-        close_due_items.delay()
+        ring(close_due_items)

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from billing.invoicing.models import Document, DocumentLine
-from billing.metering.serializers import Plain
+from billing.metering.serializers import Money, Plain
 
 
 @extend_schema_field({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"})
@@ -24,9 +24,9 @@ class DocumentOut(serializers.ModelSerializer[Document]):
     payer = serializers.CharField(source="payer.code")
     month = Month()
     price_list = serializers.CharField(source="price_list.code", default="")
-    subtotal = Plain()
-    tax = Plain()
-    total = Plain()
+    subtotal = Money()
+    tax = Money()
+    total = Money()
 
     class Meta:
         model = Document
@@ -49,11 +49,11 @@ class LineOut(serializers.ModelSerializer[DocumentLine]):
     quantity = Plain()
     included = Plain()
     unit_price = Plain(allow_null=True)
-    charge = Plain()
-    amount_before = Plain()
-    amount_now = Plain()
-    amount = Plain()
-    tax = Plain()
+    charge = Money(currency="document.currency")
+    amount_before = Money(currency="document.currency")
+    amount_now = Money(currency="document.currency")
+    amount = Money(currency="document.currency")
+    tax = Money(currency="document.currency")
 
     class Meta:
         model = DocumentLine
@@ -81,7 +81,7 @@ class SeatPartOut(serializers.Serializer[Any]):
     seat = serializers.UUIDField()
     agent = serializers.CharField()
     days = serializers.IntegerField()
-    amount = Plain()
+    amount = Money(currency="/currency")
 
 
 @extend_schema_serializer(many=False)
@@ -90,7 +90,8 @@ class SeatsOut(serializers.Serializer[Any]):
 
     agency = serializers.CharField()
     month = serializers.CharField(help_text="2026-10")
-    charge = Plain()
+    currency = serializers.CharField()
+    charge = Money(currency="/currency")
     includes = serializers.ListField(child=serializers.CharField())
     seats = SeatPartOut(many=True)
 
@@ -111,8 +112,8 @@ class SteppedCostOut(serializers.Serializer[Any]):
     increment = Plain()
     billed = Plain()
     quantity = Plain()
-    amount = Plain()
-    difference = Plain()
+    amount = Money(currency="/currency")
+    difference = Money(currency="/currency")
 
 
 class MeterRoundingOut(serializers.Serializer[Any]):
@@ -142,9 +143,9 @@ class MeterForecastOut(serializers.Serializer[Any]):
     unit = serializers.CharField()
     billable = Plain()
     quantity = Plain()
-    amount = Plain()
+    amount = Money(currency="/forecast.currency")
     forecast_quantity = Plain()
-    forecast_amount = Plain()
+    forecast_amount = Money(currency="/forecast.currency")
 
 
 @extend_schema_serializer(many=False)
@@ -161,7 +162,9 @@ class ForecastOut(serializers.Serializer[Any]):
     elapsed_days = serializers.IntegerField(source="forecast.elapsed_days")
     days = serializers.IntegerField(source="forecast.days")
     seat_days = serializers.IntegerField(source="forecast.seat_days")
-    seat_amount = Plain(source="forecast.seat_amount")
+    seat_amount = Money(source="forecast.seat_amount", currency="forecast.currency")
     meters = MeterForecastOut(source="forecast.meters", many=True)
-    total = Plain(source="forecast.total")
-    forecast_total = Plain(source="forecast.forecast_total")
+    total = Money(source="forecast.total", currency="forecast.currency")
+    forecast_total = Money(
+        source="forecast.forecast_total", currency="forecast.currency"
+    )

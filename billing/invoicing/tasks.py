@@ -5,6 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from billing.doorbell import ring
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.documents import issue_due
 from billing.invoicing.services.months import start_due
@@ -14,18 +15,18 @@ from billing.invoicing.services.months import start_due
 def start_due_months(**_newer: Any) -> None:
     """Beat, hourly: start the run of a month that is over."""
     if start_due(now=timezone.now()):
-        close_due_items.delay()
+        ring(close_due_items)
 
 
 @shared_task(name="invoicing.close_due")
 def close_due_items(**_newer: Any) -> None:
     """Beat, and whoever starts a run: close a chunk, and ring again for the next."""
     if close_due(now=timezone.now()):
-        close_due_items.delay()
+        ring(close_due_items)
 
 
 @shared_task(name="invoicing.issue_due")
 def issue_due_drafts(**_newer: Any) -> None:
     """Beat, every minute: issue the drafts whose review is over."""
     if issue_due(now=timezone.now()):
-        close_due_items.delay()
+        ring(close_due_items)

@@ -96,6 +96,7 @@ class LineSeatsView(KeyView):
         answer = {
             "agency": line.agency.code,
             "month": f"{line.month:%Y-%m}",
+            "currency": line.document.currency,
             "charge": line.charge,
             "includes": line.price_list.seat_includes,
             "seats": seats_behind(line),

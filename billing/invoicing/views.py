@@ -16,7 +16,7 @@ from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.serializers import DocumentFilter, DocumentOut, LineOut
 from billing.invoicing.services.drafting import NewDocument
 from billing.invoicing.services.previews import preview_documents
-from billing.money import plain
+from billing.money import money_text, plain
 from seats.keys.views import KeyView
 from seats.models import Agency
 
@@ -130,7 +130,7 @@ class InvoiceLinesView(KeyView):
     def get(self, request: Request, public_id: UUID) -> Response:
         document = document_of(self, public_id)
         rows = DocumentLine.objects.filter(document=document)
-        rows = rows.select_related("agency", "meter", "price_list")
+        rows = rows.select_related("document", "agency", "meter", "price_list")
         return self.page(rows, LineOut)
 
 
@@ -172,27 +172,31 @@ def document_of(view: KeyView, public_id: UUID) -> Document:
 
 def _preview(payer: Agency, document: NewDocument) -> dict[str, Any]:
     names = document.parties["agencies"]
+    total = sum((line.amount for line in document.lines), start=ZERO)
     return {
         "payer": payer.code,
         "month": f"{document.month:%Y-%m}",
         "currency": document.currency,
         "price_list": document.price_list,
-        "total": plain(sum((line.amount for line in document.lines), start=ZERO)),
+        "total": money_text(total, document.currency),
         "lines": [
-            {**_line(line), "agency": names[str(line.agency_id)]["code"]}
+            {
+                **_line(line, document.currency),
+                "agency": names[str(line.agency_id)]["code"],
+            }
             for line in document.lines
         ],
     }
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: Line, currency: str) -> dict[str, Any]:
     return {
         "month": f"{line.month:%Y-%m}",
         "late": line.late,
         "meter": line.meter,
         "description": line.description,
         "quantity": plain(line.quantity),
-        "amount_before": plain(line.amount_before),
-        "amount_now": plain(line.amount_now),
-        "amount": plain(line.amount),
+        "amount_before": money_text(line.amount_before, currency),
+        "amount_now": money_text(line.amount_now, currency),
+        "amount": money_text(line.amount, currency),
     }

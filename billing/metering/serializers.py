@@ -13,11 +13,12 @@ import msgspec
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.fields import get_attribute
 
 from billing.metering.events import IncomingEvent, Verdict, rejected
 from billing.metering.formats.cloudevents import CloudEvent, Instant, event_of
 from billing.metering.models import UsageEvent
-from billing.money import plain
+from billing.money import money_text, plain
 from seats.errors import Refusal
 from seats.serializers import LocalDate
 
@@ -159,6 +160,28 @@ class Plain(serializers.Field):  # type: ignore[type-arg]
 
     def to_representation(self, value: Decimal) -> str:
         return plain(value)
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class Money(serializers.Field):  # type: ignore[type-arg]
+    """An amount with all places of its currency: 50.00 USD, 50 JPY, 50.000 KWD.
+
+    `currency` is where the currency stands: at the object itself, or after a slash at
+    the outermost one.
+    """
+
+    def __init__(self, *, currency: str = "currency", **options: Any) -> None:
+        super().__init__(**options)
+        self.currency = currency
+
+    def get_attribute(self, instance: Any) -> tuple[Decimal | None, str]:
+        holder = self.root.instance if self.currency.startswith("/") else instance
+        path = self.currency.strip("/").split(".")
+        return super().get_attribute(instance), get_attribute(holder, path)
+
+    def to_representation(self, value: tuple[Decimal | None, str]) -> str | None:
+        amount, currency = value
+        return None if amount is None else money_text(amount, currency)
 
 
 class EventFilter(serializers.Serializer[Any]):

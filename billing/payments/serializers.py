@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from billing.metering.serializers import Plain
+from billing.metering.serializers import Money
 from billing.payments.attempts import BY_HAND
 from billing.payments.hosting import HostedPage
 from billing.payments.models import Payment, PaymentAttempt, PaymentMethod, Refund
@@ -17,8 +17,8 @@ class PaymentOut(serializers.ModelSerializer[Payment]):
 
     id = serializers.UUIDField(source="public_id")
     payer = serializers.CharField(source="payer.code")
-    amount = Plain()
-    refunded = Plain()
+    amount = Money()
+    refunded = Money()
 
     class Meta:
         model = Payment
@@ -40,8 +40,8 @@ class MovementOut(serializers.Serializer[Any]):
     )  # fmt: skip
     id = serializers.UUIDField()
     label = serializers.CharField()  # type: ignore[assignment]
-    amount = Plain()
-    balance = Plain()
+    amount = Money(currency="/payer.currency")
+    balance = Money(currency="/payer.currency")
 
 
 class StatementOut(serializers.Serializer[Any]):
@@ -53,8 +53,8 @@ class StatementOut(serializers.Serializer[Any]):
     agency = serializers.CharField(source="payer.code")
     currency = serializers.CharField(source="payer.currency")
     to = serializers.DateField(source="ends_on")
-    opening = Plain()
-    closing = Plain()
+    opening = Money(currency="payer.currency")
+    closing = Money(currency="payer.currency")
     movements = MovementOut(many=True)
 
     def get_fields(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class RefundOut(serializers.Serializer[Any]):
 
     id = serializers.UUIDField(source="public_id")
     payment = serializers.UUIDField(source="payment.public_id")
-    amount = Plain()
+    amount = Money(currency="payment.currency")
     currency = serializers.CharField(source="payment.currency")
     state = serializers.SerializerMethodField()
     reference = serializers.SerializerMethodField(help_text="As it was told.")
@@ -177,7 +177,7 @@ class AttemptOut(serializers.ModelSerializer[PaymentAttempt]):
     invoice = serializers.UUIDField(source="invoice.public_id")
     payer = serializers.CharField(source="invoice.payer.code")
     processor = serializers.CharField(source="processor.code")
-    amount = Plain()
+    amount = Money()
     error = serializers.SerializerMethodField()
 
     class Meta:

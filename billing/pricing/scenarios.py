@@ -20,6 +20,15 @@ from seats.errors import Refusal
 
 LONGEST_LINE = 8 * 2**20
 MOST_DIGITS = 30
+# What a quote over HTTP may have, in all; it takes a tenth of a second at most.
+MOST_BYTES = 256 * 1024
+MOST = {
+    "seats": 1_000,
+    "usage": 1_000,
+    "usage.raw": 10_000,
+    "price_list.rates": 100,
+    "price_list.rates.tiers": 1_000,
+}
 
 
 class BadScenario(Refusal):
@@ -88,6 +97,29 @@ def decode_scenario(line: bytes) -> Scenario:
         raise BadScenario("bad_field", f"{message}.", field=field) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadScenario("bad_json", f"Not JSON: {error}.") from error
+
+
+def check_size(scenario: Scenario) -> None:
+    """Refuse what would take long to price for somebody without a key.
+
+    The `quote` command has no such limits. Raises BadScenario with the field.
+    """
+    rates = scenario.price_list.rates if scenario.price_list else []
+    counts = {
+        "seats": len(scenario.seats),
+        "usage": len(scenario.usage),
+        "usage.raw": sum(len(use.raw or ()) for use in scenario.usage),
+        "price_list.rates": len(rates),
+        "price_list.rates.tiers": sum(len(rate.tiers or ()) for rate in rates),
+    }
+    for field, count in counts.items():
+        if count > MOST[field]:
+            raise BadScenario(
+                "too_large",
+                f"A quote over HTTP takes at most {MOST[field]} entries here, not"
+                f" {count}. Use the `quote` command for more.",
+                field=field,
+            )
 
 
 def parse_terms(told: PriceListIn) -> PriceListTerms:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.utils import timezone
+from django.utils.cache import patch_cache_control
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -15,8 +16,10 @@ from billing.pricing.models import PriceList
 from billing.pricing.queries import published_price_list, published_terms
 from billing.pricing.quoting import quote
 from billing.pricing.scenarios import (
+    MOST_BYTES,
     BadScenario,
     Scenario,
+    check_size,
     decode_scenario,
     parse_month,
 )
@@ -93,11 +96,15 @@ class PriceListView(PublicView):
         content = list_content(
             published_terms(row.pk), row.starts_on, row.seat_includes
         )
-        return Response({**content, "hash": row.content_hash})
+        response = Response({**content, "hash": row.content_hash})
+        patch_cache_control(response, public=True, max_age=60)
+        return response
 
 
 class QuoteView(PublicView):
     """One bill from a scenario, as the `quote` command gives it; nothing is kept."""
+
+    rate = "QUOTE_REQUESTS_A_MINUTE"
 
     @extend_schema(
         operation_id="quote",
@@ -113,4 +120,10 @@ class QuoteView(PublicView):
             raise BadScenario("too_large", "The scenario is too large.") from error
         except ValueError as error:
             raise BadScenario("bad_json", "The Content-Length is no number.") from error
-        return Response(quote(decode_scenario(body), published_price_list))
+        if len(body) > MOST_BYTES:
+            raise BadScenario(
+                "too_large", f"A scenario has {MOST_BYTES} bytes at most."
+            )
+        scenario = decode_scenario(body)
+        check_size(scenario)
+        return Response(quote(scenario, published_price_list))

@@ -5,6 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from billing.doorbell import ring
 from billing.webhooks.delivering import deliver_due
 from billing.webhooks.ending import end_endpoints
 from billing.webhooks.fanning import fan_out_due
@@ -15,7 +16,7 @@ from billing.webhooks.replaying import forget_old_attempts
 def hand_out_events(**_newer: Any) -> None:
     """Beat, every few seconds: events that are new; then ring for those who send."""
     if fan_out_due(now=timezone.now()):
-        send_deliveries.delay()
+        ring(send_deliveries)
 
 
 @shared_task(name="webhooks.deliver_due")

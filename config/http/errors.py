@@ -1,15 +1,24 @@
 """Errors as RFC 9457 problem details with a stable code."""
 
+import sys
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+)
 from django.views import defaults
-from rest_framework.exceptions import APIException, NotFound
+from rest_framework.exceptions import APIException, NotFound, Throttled
 from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.views import set_rollback
 
+from config.http import outages
+from config.http.throttling import WINDOW, may_be_refused_again
 from seats.errors import Refusal
 
 CONTENT_TYPE = "application/problem+json"
@@ -31,6 +40,8 @@ STATUSES = dict.fromkeys(
     ],
     409,
 )
+# A view refuses with these before it asks how many requests the caller has left.
+BEFORE_THROTTLES = {401, 403, 406}
 
 
 def problem(
@@ -51,8 +62,9 @@ def problem(
     )
 
 
-def as_problem(error: Exception, context: dict[str, Any]) -> JsonResponse | None:
+def as_problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """What went wrong as a problem; None for what is our own fault."""
+    request = context["request"]
     if isinstance(error, Refusal):
         set_rollback()
         status = getattr(error, "status", STATUSES.get(error.code, 422))
@@ -61,9 +73,19 @@ def as_problem(error: Exception, context: dict[str, Any]) -> JsonResponse | None
         error = NotFound()
     elif isinstance(error, PermissionDenied):
         error = Forbidden()
+    if outages.is_outage(error):
+        set_rollback()
+        return _unavailable(error, request.path)
     if not isinstance(error, APIException):
         return None
     set_rollback()
+    early = error.status_code in BEFORE_THROTTLES
+    if early and not may_be_refused_again(request):
+        error = Throttled(WINDOW)
+    return _problem_of(error)
+
+
+def _problem_of(error: APIException) -> JsonResponse:
     headers = {}
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
@@ -95,10 +117,30 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Our own fault: a problem for programs, a page for people."""
+    """Our own fault or an outage: a problem for programs, a page for people.
+
+    Whatever nobody caught comes here, from the middlewares as well.
+    """
+    error = sys.exc_info()[1]
+    if error is not None and outages.is_outage(error):
+        return _unavailable(error, request.path)
     if not request.path.startswith(API):
         return defaults.server_error(request)
     return problem(500, "server_error", "This is our fault; try again later.")
+
+
+def _unavailable(error: BaseException, path: str) -> HttpResponse:
+    """503, with one line in the log instead of Django's traceback."""
+    outages.note_outage(error, path)
+    headers = {"Retry-After": str(outages.RETRY_AFTER)}
+    if path.startswith(API):
+        answer: HttpResponse = problem(
+            503, "database_unavailable", outages.MESSAGE, **headers
+        )
+    else:
+        answer = HttpResponse(outages.PAGE, status=503, headers=headers)
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
 
 
 def _first_of(path: str, detail: Any) -> tuple[str, Any]:

@@ -1,7 +1,6 @@
 """How many requests a key has in a minute: granted by the broker, in small shares."""
 
 import time
-from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -10,38 +9,32 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from config.http.limits import GRANT, Limit, broker, client_address
 from seats.keys.models import ApiKey
 
 if TYPE_CHECKING:  # views import what the settings name, and that is this
     from rest_framework.views import APIView
 
 WINDOW = 60  # seconds
-PATIENCE = 0.5
 # A process asks for one request in so many of a window, but for one at least.
 SHARES = 500
-# What is granted in a window never exceeds its limit, whoever asks for it.
-GRANT = """
-local used = tonumber(redis.call('GET', KEYS[1]) or 0)
-local granted = math.max(math.min(tonumber(ARGV[1]), tonumber(ARGV[2]) - used), 0)
-redis.call('INCRBY', KEYS[1], granted)
-if used == 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
-return granted
-"""
 
 
 class KeyThrottle(BaseThrottle):
-    """A fixed window for each key, or address. Without the broker nobody waits.
+    """A fixed window for each key, or address of a caller without one.
+
+    Without the broker no key waits; addresses are then counted by each process.
 
     A view may name the setting that says how many requests of its kind a window has.
     """
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         name = getattr(view, "rate", "API_REQUESTS_A_MINUTE")
-        key = request.auth
-        who = key.pk if isinstance(key, ApiKey) else self.get_ident(request)
-        window = int(time.time()) // WINDOW
+        limit, caller = getattr(settings, name), f"{name}:{caller_of(request)}"
+        if not isinstance(request.auth, ApiKey):
+            return _strangers.take(caller, limit)
         try:
-            return _grants.take(f"{name}:{who}", window, getattr(settings, name))
+            return _grants.take(caller, int(time.time()) // WINDOW, limit)
         except redis.RedisError:
             return True
 
@@ -61,7 +54,8 @@ class Grants:
         """Use one request, granted before or now. Raises redis.RedisError."""
         if self._add(who, window, -1):
             return True
-        granted = _grant(f"api-rate:{who}:{window}", max(limit // SHARES, 1), limit)
+        slot = f"api-rate:{who}:{window}"
+        granted = broker.run(GRANT, slot, max(limit // SHARES, 1), limit, 2 * WINDOW)
         if granted > 1:
             self._add(who, window, granted - 1)
         return granted > 0
@@ -77,22 +71,20 @@ class Grants:
             return left >= 0
 
 
-_grants = Grants()
+def caller_of(request: Request) -> str:
+    """The id of the key, or the address of a caller without one."""
+    key = request.auth
+    return str(key.pk) if isinstance(key, ApiKey) else client_address(request)
 
 
-def _grant(slot: str, wanted: int, limit: int) -> int:
-    client = _client(settings.REDIS_URL)
-    return int(client.eval(GRANT, 1, slot, wanted, limit, 2 * WINDOW))
+def may_be_refused_again(request: Request) -> bool:
+    """Whether a caller still gets to know why; requests refused early count here.
 
-
-@lru_cache(maxsize=8)
-def _client(url: str) -> redis.Redis:
-    """A client whose connections are kept; it may be shared by threads.
-
-    The URL is the broker's; only Celery spells a socket with this scheme.
+    A good key at the same address is never counted and never affected.
     """
-    return redis.Redis.from_url(
-        url.replace("redis+socket://", "unix://").partition("?")[0],
-        socket_timeout=PATIENCE,
-        socket_connect_timeout=PATIENCE,
-    )
+    return _refusals.take(caller_of(request), settings.API_REFUSALS_A_MINUTE)
+
+
+_grants = Grants()
+_refusals = Limit("refused", WINDOW)
+_strangers = Limit("without-key", WINDOW)

@@ -1,22 +1,83 @@
-"""Routes about the API itself."""
+"""The description of the API and its page: made once a process, then sent as bytes."""
 
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from threading import Lock
 
-from drf_spectacular.views import SpectacularAPIView
-from rest_framework.request import Request
-from rest_framework.response import Response
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response, patch_cache_control
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+from drf_spectacular.views import SpectacularSwaggerView
+
+from config.http import schema  # noqa: F401  registers its extension
+
+RENDERERS = {"yaml": OpenApiYamlRenderer, "json": OpenApiJsonRenderer}
+MAX_AGE = 300  # seconds
+# The library finds its extensions while it writes; two threads trip over each other.
+_one_at_a_time = Lock()
 
 
-class SchemaView(SpectacularAPIView):
-    """The description, written by one thread at a time.
+@dataclass(frozen=True)
+class Content:
+    """Bytes that are the same for everybody, until the next version is installed."""
 
-    Its library finds its extensions while it writes, and two threads that do so at once
-    trip over each other.
-    """
+    body: bytes
+    media_type: str
 
-    _one_at_a_time = Lock()
+    @property
+    def etag(self) -> str:
+        return f'"{sha256(self.body).hexdigest()[:32]}"'
 
-    def _get_schema_response(self, request: Request) -> Response:
-        with self._one_at_a_time:
-            answer: Response = super()._get_schema_response(request)  # type: ignore[no-untyped-call]
-            return answer
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
+        """The bytes, or 304 for who has them."""
+        response = HttpResponse(self.body, self.media_type, headers={"ETag": self.etag})
+        patch_cache_control(response, public=True, max_age=MAX_AGE)
+        known = get_conditional_response(request, etag=self.etag, response=response)
+        return known or response
+
+
+@require_safe
+def schema_view(request: HttpRequest) -> HttpResponseBase:
+    """The description as YAML, or as JSON where `format` or `Accept` ask for it."""
+    accepted = "json" if "json" in request.headers.get("Accept", "") else "yaml"
+    wanted = request.GET.get("format", accepted)
+    contents = prepare()
+    response = contents.get(wanted, contents["yaml"]).answer(request)
+    response["Vary"] = "Accept"
+    return response
+
+
+@require_safe
+def docs_view(request: HttpRequest) -> HttpResponseBase:
+    """The page that shows the description."""
+    return prepare()["page"].answer(request)
+
+
+def prepare() -> dict[str, Content]:
+    """Make everything that these routes send. Repeating costs nothing."""
+    with _one_at_a_time:
+        return _contents()
+
+
+@cache
+def _contents() -> dict[str, Content]:
+    description = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    contents = {
+        name: Content(
+            _bytes(kind().render(description, renderer_context={})), kind.media_type
+        )
+        for name, kind in RENDERERS.items()
+    }
+    nobody = HttpRequest()
+    nobody.method = "GET"
+    view = SpectacularSwaggerView.as_view(url="../schema/", throttle_classes=[])
+    page = view(nobody).render()
+    return contents | {"page": Content(_bytes(page.content), page["Content-Type"])}
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content

@@ -45,7 +45,7 @@ class TestDunning:
                 "id": str(case.public_id), "payer": "BELOW", "state": "overdue",
                 "since": "2026-04-16T12:00:00Z",
                 "invoice": str(documents_of(below)[0].public_id),
-                "number": "BELOW-00001", "owed": "100", "overdue": "100",
+                "number": "BELOW-00001", "owed": "100.00", "overdue": "100.00",
                 "currency": "USD", "next_step_at": "2026-04-23T12:00:00Z",
                 "held_until": None, "opened_at": "2026-04-16T12:00:00Z",
             }

@@ -48,7 +48,7 @@ class TestInvoices:
         assert top.get(path).json() == document
         lines = top.get(f"{path}/lines").json()["results"]
         assert [(line["meter"], line["amount"]) for line in lines] == [
-            (None, "50"), ("voice.out", "0.05"),
+            (None, "50.00"), ("voice.out", "0.05"),
         ]  # fmt: skip
         assert lines[1]["quantity"] == "3"
 

@@ -1,6 +1,6 @@
 """Keys: who gets in, how far, and what is said to everybody else."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -91,6 +91,41 @@ class TestCommand:
         with pytest.raises(CommandError, match="NOBODY"):
             call_command("create_key", "--agency", "NOBODY", "--scope", "usage:write")
 
+    @pytest.mark.parametrize(
+        ("whose", "text", "expires_at"),
+        [
+            (["--agency", "SUNRISE"], "2099-01-31", "2099-01-31T05:00:00+00:00"),
+            (["--platform"], "2099-01-31", "2099-01-31T00:00:00+00:00"),
+            (["--platform"], "2099-01-31T18:00:00-05:00", "2099-01-31T23:00:00+00:00"),
+        ],
+    )
+    def test_makes_a_key_that_expires(self, whose, text, expires_at):
+        make_agency()
+        call_command(
+            "create_key", *whose, "--scope", "usage:write", "--expires", text,
+            stdout=StringIO(),
+        )  # fmt: skip
+
+        assert ApiKey.objects.get().expires_at == datetime.fromisoformat(expires_at)
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("soon", "bad_time"),
+            ("2099-13-01", "bad_time"),
+            ("2099-01-31T18:00:00", "bad_time"),
+            ("0001-01-01T00:00:00+14:00", "bad_time"),
+            ("2020-01-31", "expires_in_the_past"),
+        ],
+    )
+    def test_refuses_an_expiry_that_means_nothing(self, text, code):
+        with pytest.raises(CommandError, match=code):
+            call_command(
+                "create_key", "--platform", "--scope", "usage:write", "--expires", text
+            )
+
+        assert not ApiKey.objects.exists()
+
 
 class TestDoors:
     @pytest.mark.parametrize(
@@ -159,3 +194,40 @@ class TestReach:
         assert client.get(f"{PREVIEW}&agency=OTHER").status_code == 200
         answer = client.get(PREVIEW)  # a platform has no bill
         assert (answer.status_code, answer.json()["field"]) == (400, "agency")
+
+
+class TestRefusals:
+    """Refusals before a request is counted are counted themselves."""
+
+    @pytest.fixture(params=["with the broker", "without the broker"])
+    def most(self, request, caller, settings):
+        if request.param == "with the broker":
+            settings.REDIS_URL = request.getfixturevalue("broker")
+        settings.API_REFUSALS_A_MINUTE = 5
+        return 5
+
+    def test_wrong_keys_are_told_so_only_so_often(self, most, caller):
+        make_prices()
+        here = f"192.0.2.{most}"
+        wrong = [
+            Client(headers={"authorization": f"Bearer dk_{n}"}, REMOTE_ADDR=here).get(
+                PREVIEW
+            )
+            for n in range(20)
+        ]
+        good = caller(make_agency()).get(PREVIEW, REMOTE_ADDR=here)
+        elsewhere = Client(REMOTE_ADDR="198.51.100.1").get(PREVIEW)
+
+        assert [one.status_code for one in wrong] == [401] * most + [429] * 15
+        assert wrong[-1].json()["code"] == "throttled"
+        assert int(wrong[-1]["Retry-After"]) > 0
+        assert good.status_code == 200
+        assert elsewhere.status_code == 401
+
+    @pytest.mark.parametrize("path", [PREVIEW, "/api/v1/authorize?agent=ana"])
+    def test_so_is_a_key_without_the_scope(self, most, caller, path):
+        program = caller(make_agency(), ["seats:read"])
+
+        answers = [program.get(path).status_code for _ in range(10)]
+
+        assert answers == [403] * most + [429] * 5

@@ -73,8 +73,8 @@ class TestPayments:
 
         assert (shown["payer"], shown["amount"], shown["refunded"]) == (
             "TOP",
-            "70",
-            "5",
+            "70.00",
+            "5.00",
         )
         assert len(platform.get("/api/v1/payments").json()["results"]) == 2
         assert top.get("/api/v1/payments?agency=OTHER").status_code == 404
@@ -154,7 +154,7 @@ class TestRefunding:
         told = first.json()
         assert told == again.json()
         assert (told["state"], told["reference"]) == ("succeeded", "R1")
-        assert (told["payment"], told["amount"]) == (str(by_hand), "10")
+        assert (told["payment"], told["amount"]) == (str(by_hand), "10.00")
 
     def test_asks_the_processor_that_holds_the_money_once(self, platform, captured):
         first, again = refund(platform, captured), refund(platform, captured)
@@ -192,22 +192,42 @@ class TestStatement:
 
         rows = [(m["kind"], m["amount"], m["balance"]) for m in told["movements"]]
         assert rows == [
-            ("invoice", "50", "50"),
-            ("payment", "-70", "-20"),
-            ("refund", "5", "-15"),
+            ("invoice", "50.00", "50.00"),
+            ("payment", "-70.00", "-20.00"),
+            ("refund", "5.00", "-15.00"),
         ]
-        assert (told["opening"], told["closing"]) == ("0", "-15")
+        assert (told["opening"], told["closing"]) == ("0.00", "-15.00")
         assert (told["from"], told["to"]) == (None, "2026-05-01")
+
+    @pytest.mark.parametrize(
+        ("currency", "nothing"), [("JPY", "0"), ("USD", "0.00"), ("KWD", "0.000")]
+    )
+    def test_writes_amounts_with_the_places_of_the_currency(
+        self, platform, currency, nothing
+    ):
+        make_agency("ABROAD", currency=currency)
+
+        told = platform.get("/api/v1/statement?agency=ABROAD").json()
+
+        assert (told["currency"], told["opening"], told["closing"]) == (
+            currency,
+            nothing,
+            nothing,
+        )
 
     def test_begins_with_what_was_owed_before(self, platform):
         url = "/api/v1/statement?agency=BELOW&from=2026-04-03"
 
         told = platform.get(url).json()
 
-        assert (told["opening"], told["closing"], told["movements"]) == ("0", "0", [])
+        assert (told["opening"], told["closing"], told["movements"]) == (
+            "0.00",
+            "0.00",
+            [],
+        )
         assert told["from"] == "2026-04-03"
         later = platform.get(f"{url}&to=2026-04-04").json()
-        assert (later["opening"], later["closing"]) == ("50", "50")
+        assert (later["opening"], later["closing"]) == ("50.00", "50.00")
 
     def test_takes_dates_local_to_the_agency_without_the_last(self, platform):
         url = "/api/v1/statement?agency=BELOW&from=2026-04-01"

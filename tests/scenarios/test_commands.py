@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.core.management import CommandError, call_command
+from django.core.management import (
+    CommandError,
+    call_command,
+    load_command_class,
+)
 
 from billing.invoicing.models import Document
 from billing.metering.models import QuarantinedEvent, UsageDay, UsageEvent
@@ -245,3 +249,21 @@ class TestQuote:
         ]
         assert answers[-1]["total"] == "0.00"
         assert b"Traceback" not in err
+
+
+class TestHelp:
+    @pytest.mark.parametrize(
+        "path",
+        sorted((ROOT / "billing/management/commands").glob("[!_]*.py")),
+        ids=lambda path: path.stem,
+    )
+    def test_explains_every_command_and_option(self, path):
+        command = load_command_class("billing", path.stem)
+        parser = command.create_parser("manage.py", path.stem)
+
+        assert command.help
+        assert [
+            action.dest
+            for action in parser._actions
+            if not action.help and action.dest != "help"
+        ] == []

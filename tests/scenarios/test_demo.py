@@ -8,10 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import time_machine
+from django.db.models import Max, Min
 
 from billing.invoicing.models import Document
 from billing.invoicing.verification.services import verify_books
 from billing.management.demo.play import steps
+from billing.metering.models import UsageDay
 from tests.build import bill, make_prices
 
 RULES = Path(__file__).resolve().parents[2] / "docs" / "billing-rules.md"
@@ -28,8 +31,9 @@ class TestDemo:
         def close(month: date) -> None:
             bill(month, now=NOW)
 
-        for _, work in steps(date(2026, 9, 1), tmp_path, close, NOW, out):
-            work()
+        with time_machine.travel(NOW):
+            for _, work in steps(date(2026, 9, 1), tmp_path, close, NOW, out):
+                work()
         (told,) = re.findall(r"```invoice\n(.+?)\n```", RULES.read_text())
         expected = json.loads(told)
         documents = {str(document): document for document in Document.objects.all()}
@@ -45,4 +49,8 @@ class TestDemo:
         assert len(documents) == 14
         assert [d.kind for d in documents.values()].count("correction") == 1
         assert any(line.late for d in documents.values() for line in d.lines.all())
+        dates = UsageDay.objects.filter(used_on__gte=date(2026, 11, 1)).aggregate(
+            first=Min("used_on"), last=Max("used_on")
+        )
+        assert dates == {"first": date(2026, 11, 2), "last": date(2026, 11, 21)}
         assert verify_books().findings == []

@@ -21,8 +21,17 @@ class Command(BaseCommand):
     help = "Move the events of old months to files; safe to repeat."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--month", type=parse_month, help="only this one")
-        parser.add_argument("--dry-run", action="store_true")
+        parser.add_argument(
+            "--month",
+            type=parse_month,
+            metavar="YYYY-MM",
+            help="archive only this month, such as 2025-01",
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="print what would be archived, and change nothing",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()

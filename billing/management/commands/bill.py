@@ -24,9 +24,21 @@ class Command(BaseCommand):
     help = "Bill a month for every payer, or one; safe to repeat."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--month", required=True, type=parse_month)
-        parser.add_argument("--agency", metavar="CODE", help="the payer")
-        parser.add_argument("--dry-run", action="store_true")
+        parser.add_argument(
+            "--month",
+            required=True,
+            type=parse_month,
+            metavar="YYYY-MM",
+            help="the month to bill, such as 2026-10",
+        )
+        parser.add_argument(
+            "--agency", metavar="CODE", help="bill only this payer; all without it"
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="print what each document would come to, and change nothing",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

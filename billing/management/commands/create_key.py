@@ -1,14 +1,19 @@
 """Make an API key and print it, this once."""
 
+from datetime import UTC, date, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from billing.management.agencies import find_agency
+from seats.agencies.queries import zones_of
 from seats.errors import Refusal
 from seats.keys.models import ApiKey
 from seats.keys.services import create_key
+from seats.models import Agency
+from seats.periods import zone_on
 
 
 class Command(BaseCommand):
@@ -16,22 +21,72 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         whose = parser.add_mutually_exclusive_group(required=True)
-        whose.add_argument("--agency", metavar="CODE", help="and its downline")
-        whose.add_argument("--platform", action="store_true", help="every agency")
+        whose.add_argument(
+            "--agency",
+            metavar="CODE",
+            help="the key reaches this agency and its downline",
+        )
+        whose.add_argument(
+            "--platform", action="store_true", help="the key reaches every agency"
+        )
         scopes = [str(scope) for scope in ApiKey.Scope]
-        parser.add_argument("--scope", nargs="+", required=True, choices=scopes)
-        parser.add_argument("--label", default="")
+        parser.add_argument(
+            "--scope",
+            nargs="+",
+            required=True,
+            choices=scopes,
+            help="what the key may do; one or more",
+        )
+        parser.add_argument(
+            "--label", default="", help="a name for the list of keys in the admin"
+        )
+        parser.add_argument(
+            "--expires",
+            metavar="WHEN",
+            help=(
+                "when the key stops working: a date, such as 2027-01-31, means the"
+                " start of that day in the agency's time zone (UTC with --platform);"
+                " an instant has an offset, such as 2027-01-31T18:00:00-05:00;"
+                " without it the key works until it is revoked"
+            ),
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        code = options["agency"]
+        now, code = timezone.now(), options["agency"]
+        agency = find_agency(code) if code else None
         try:
             _, token = create_key(
-                agency=find_agency(code) if code else None,
+                agency=agency,
                 scopes=options["scope"],
                 label=options["label"],
                 actor="command create_key",
-                now=timezone.now(),
+                now=now,
+                expires_at=_expiry(options["expires"], agency),
             )
         except Refusal as refusal:
             raise CommandError(f"{refusal.code}: {refusal.message}") from refusal
         self.stdout.write(token)
+
+
+def _expiry(text: str | None, agency: Agency | None) -> datetime | None:
+    """The instant that is meant. Raises CommandError."""
+    if text is None:
+        return None
+    try:
+        if len(text) == len("2027-01-31"):
+            return _start_of(date.fromisoformat(text), agency)
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # said below, as for an instant without an offset
+    raise CommandError(
+        f"bad_time: --expires is {text!r}; write a date, such as 2027-01-31, or an"
+        " instant with its offset, such as 2027-01-31T18:00:00-05:00."
+    )
+
+
+def _start_of(day: date, agency: Agency | None) -> datetime:
+    """The first instant of a date where the agency is; of UTC for the platform."""
+    zone = zone_on(zones_of([agency.pk])[agency.pk], day) if agency else "UTC"
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.console import Console
 
+from billing.doorbell import ring
 from billing.invoicing.queries.plans import progress_of
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.tasks import close_due_items
@@ -54,7 +55,7 @@ class Command(BaseCommand):
     def bill(self, month: date) -> None:
         """Start the run, ring, and wait for the worker to do it."""
         run = start_run(month=month, actor="demo", now=timezone.now())
-        close_due_items.delay()
+        ring(close_due_items)
         deadline = time.monotonic() + BILLING_SECONDS
         while True:
             counts = progress_of(run.pk)
@@ -74,8 +75,10 @@ class Command(BaseCommand):
     def next_steps(self, password: str) -> None:
         self.stdout.write(
             "\nNext:\n"
-            "  make run      then open http://127.0.0.1:8000/admin/\n"
-            f"                and log in as {STAFF_EMAIL}, password {password}\n"
+            "  make run      then open http://127.0.0.1:8000/admin/ and log in as\n"
+            f"                {STAFF_EMAIL}\n"
+            f"                {password}\n"
+            "                (PORT=9000 make run for another port)\n"
             "  docs/billing-rules.md   how each amount comes about\n"
             f"  {self.folder}   the call records that were imported\n"
             "  make stop     ends the database and the broker"

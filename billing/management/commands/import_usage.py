@@ -25,11 +25,13 @@ class Command(BaseCommand):
     help = "Import call records; importing a file again changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path)
+        parser.add_argument("file", type=Path, help="the file to read")
         parser.add_argument(
             "--format", choices=sorted(FORMATS), help="told by the file if left out"
         )
-        parser.add_argument("--agency", required=True, metavar="CODE")
+        parser.add_argument(
+            "--agency", required=True, metavar="CODE", help="whose calls these are"
+        )
         parser.add_argument("--timezone", metavar="ZONE", help="of its local times")
         parser.add_argument(
             "--rejects", type=Path, help="where refused rows are listed"

@@ -27,12 +27,20 @@ class Command(BaseCommand):
     help = "Compare a carrier's file with our events; exit 1 if anything differs."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path)
+        parser.add_argument("file", type=Path, help="the file to read")
         parser.add_argument(
             "--format", choices=sorted(FORMATS), help="told by the file if left out"
         )
-        parser.add_argument("--month", required=True, type=parse_month)
-        parser.add_argument("--agency", required=True, metavar="CODE")
+        parser.add_argument(
+            "--month",
+            required=True,
+            type=parse_month,
+            metavar="YYYY-MM",
+            help="the month to compare, such as 2026-10",
+        )
+        parser.add_argument(
+            "--agency", required=True, metavar="CODE", help="whose calls to compare"
+        )
         parser.add_argument("--timezone", metavar="ZONE", help="of its local times")
         parser.add_argument("--source", default="", help="only our events from there")
         parser.add_argument(

@@ -29,7 +29,9 @@ class Command(BaseCommand):
     connect: Connect = staticmethod(connect)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--processor", required=True, metavar="CODE")
+        parser.add_argument(
+            "--processor", required=True, metavar="CODE", help="the processor's code"
+        )
         parser.add_argument("--day", required=True, type=day, help="2026-10-31, of UTC")
         parser.add_argument("--json", action="store_true", help="one JSON object")
 

@@ -17,16 +17,25 @@ OUTCOMES = ["ANSWERED"] * 45 + ["NO ANSWER"] * 45 + ["BUSY"] * 6 + ["FAILED"] * 
 
 
 def write_month(
-    folder: Path, part: Part, month: date, dice: random.Random, *, late: bool = False
+    folder: Path,
+    part: Part,
+    month: date,
+    dice: random.Random,
+    *,
+    late: bool = False,
+    before: date | None = None,
 ) -> tuple[Path, int]:
-    """One agency's file for a month; how many calls. `late` is a short forgotten one."""
+    """One agency's file for a month; how many calls. `late` is a short forgotten one.
+
+    With `before` the file ends with the local date before that one.
+    """
     suffix = "-late" if late else ""
     path = folder / f"{part.code.lower()}-{month:%Y-%m}{suffix}.csv"
     order = CUSTOM if part.layout == "custom" else STOCK
     calls = 0
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        for call in _calls(part, month, dice, late=late):
+        for call in _calls(part, month, dice, late=late, before=before):
             cells = [call[name] for name in order]
             writer.writerow(cells[:16] if part.layout == "anonymous" else cells)
             calls += 1
@@ -34,9 +43,14 @@ def write_month(
 
 
 def _calls(
-    part: Part, month: date, dice: random.Random, *, late: bool
+    part: Part,
+    month: date,
+    dice: random.Random,
+    *,
+    late: bool,
+    before: date | None,
 ) -> Iterator[dict[str, str]]:
-    end = next_month(month)
+    end = min(next_month(month), before or date.max)
     holdings = SeatHolding.objects.filter(
         agency__code=part.code, starts_on__lt=end
     ).select_related("agent")

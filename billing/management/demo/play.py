@@ -1,10 +1,11 @@
-"""The demo step by step: two months of seats and calls, each billed."""
+"""The demo step by step: two months, each billed, and the running one."""
 
 import random
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.management import call_command
 
@@ -23,15 +24,20 @@ def steps(
     """What the demo does, in order: a title and the doing of it.
 
     `first` is the first of the two months, `bill` bills one, `now` is when the late
-    things are told, `out` takes what the imports print.
+    things are told, `out` takes what the imports print. Calls of the running month end
+    with yesterday, each agency's own.
     """
     second = next_month(first)
+    running = next_month(second)
     dice = random.Random(SEED)
     told = story.Story(first, random.Random(SEED))
 
     def import_calls(month: date, *, late: bool = False) -> None:
         for part in PARTS[1:3] if late else PARTS:
-            path, calls = write_month(folder, part, month, dice, late=late)
+            before = now.astimezone(ZoneInfo(part.zone)).date()
+            path, calls = write_month(
+                folder, part, month, dice, late=late, before=before
+            )
             if calls:
                 call_command(
                     "import_usage", str(path), format="asterisk", agency=part.code,
@@ -50,3 +56,4 @@ def steps(
     yield f"Churn in {second:%B}", lambda: story.second_month(told)
     yield f"Calls of {second:%B}", lambda: import_calls(second)
     yield f"Billing {second:%B}", lambda: bill(second)
+    yield f"Calls of {running:%B}, up to yesterday", lambda: import_calls(running)

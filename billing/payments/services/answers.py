@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from billing.money import plain
+from billing.money import money_text
 from billing.payments.models import PaymentAttempt, PaymentProcessor, ProcessorEvent
 from billing.payments.processors.port import (
     ChargeTold,
@@ -205,6 +205,6 @@ def _take_charge(event: ProcessorEvent, told: ChargeTold, now: datetime) -> None
         raise DoesNotFit("There is no such attempt at this processor.")
     event.attempt = attempt
     if (told.amount, told.currency) != (attempt.amount, attempt.currency):
-        amount = plain(attempt.amount)
+        amount = money_text(attempt.amount, attempt.currency)
         raise DoesNotFit(f"The attempt is over {amount} {attempt.currency}.")
     take_outcome(attempt=attempt, outcome=told.outcome, now=now)

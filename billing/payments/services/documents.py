@@ -8,7 +8,7 @@ from django.db.models import Q, Sum
 
 from billing.invoicing.models import Document
 from billing.invoicing.queries.holds import documents_on_hold
-from billing.money import plain
+from billing.money import money_text
 from billing.payments.models import Allocation, PaymentAttempt
 from billing.payments.services.posting import post_issued, post_voided
 from billing.payments.services.requesting import (
@@ -54,7 +54,8 @@ def take_voided(*, document: Document, now: datetime) -> None:
     covered = involved.aggregate(sum=Sum("amount"))["sum"] or Decimal(0)
     if covered:
         raise MoneyInvolved(
-            f"{plain(covered)} of {document} are covered.", field="status"
+            f"{money_text(covered, document.currency)} of {document} are covered.",
+            field="status",
         )
     post_voided([document.pk], now=now)
 

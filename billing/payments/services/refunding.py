@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.money import plain
+from billing.money import money_text, plain
 from billing.payments.allocation import Move, Source, take_back
 from billing.payments.models import Payment, PaymentProcessor, Refund
 from billing.payments.processors.port import DoesNotFit
@@ -55,7 +55,8 @@ def refund_payment(
         known = Refund.objects.filter(payment=payment, reference=reference).first()
         if known:
             if known.amount != amount:
-                raise RefundDiffers(f"It was {plain(known.amount)}.", field="reference")
+                amount_then = money_text(known.amount, payment.currency)
+                raise RefundDiffers(f"It was {amount_then}.", field="reference")
             return known
         left = left_of([payment.pk])[payment.pk]
         require_left(payment, amount, left.there if done else left.refundable)
@@ -98,7 +99,8 @@ def require_left(payment: Payment, amount: Decimal, left: Decimal) -> None:
     """Raises MoreThanCaptured."""
     if amount > left:
         raise MoreThanCaptured(
-            f"{plain(left)} of {payment} can go back.", field="amount"
+            f"{money_text(left, payment.currency)} of {payment} can go back.",
+            field="amount",
         )
 
 

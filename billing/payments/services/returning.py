@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.money import plain
+from billing.money import money_text, plain
 from billing.payments.models import Payment, PaymentProcessor, Refund
 from billing.payments.processors.port import (
     DoesNotFit,
@@ -223,7 +223,7 @@ def take_refund_told(
     if attempt is None:
         raise DoesNotFit("There is no such refund at this processor.")
     if (told.amount, told.currency) != (attempt.amount, attempt.currency):
-        amount = plain(attempt.amount)
+        amount = money_text(attempt.amount, attempt.currency)
         raise DoesNotFit(f"The refund is over {amount} {attempt.currency}.")
     if told.payment not in {"", attempt.payment.reference}:
         raise DoesNotFit(f"The refund is of {attempt.payment.reference}.")
@@ -253,7 +253,9 @@ def _take_foreign(processor: PaymentProcessor, told: RefundTold, now: datetime) 
 
 def _same(known: RefundAttempt, amount: Decimal) -> RefundAttempt:
     if known.amount != amount:
-        raise RefundDiffers(f"It was {plain(known.amount)}.", field="reference")
+        raise RefundDiffers(
+            f"It was {money_text(known.amount, known.currency)}.", field="reference"
+        )
     return known
 
 

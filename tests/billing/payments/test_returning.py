@@ -263,7 +263,7 @@ class TestRefundDue:
 
         attempt.refresh_from_db()
         assert attempt.state == "sent"
-        assert attempt.error.startswith("does not fit: 129 of acme ch_9 can go back")
+        assert attempt.error.startswith("does not fit: 129.00 of acme ch_9 can go back")
         assert attempt.due_at == clock() + timedelta(minutes=5)
         assert verify_everything().findings == []
 

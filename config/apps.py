@@ -1,0 +1,12 @@
+"""The project as a Django app: what every process registers when it starts."""
+
+from django.apps import AppConfig
+
+
+class ConfigConfig(AppConfig):
+    name = "config"
+    verbose_name = "Configuration"
+
+    def ready(self) -> None:
+        # Importing the checks registers them; commands load no URLs.
+        from config import checks  # noqa: F401

@@ -1,0 +1,147 @@
+"""How often something may happen in a window of time, counted by the broker."""
+
+import hashlib
+import time
+from collections import Counter
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from threading import Lock
+
+import redis
+from django.conf import settings
+from django.http import HttpRequest
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+PATIENCE = 0.25  # seconds
+# A broker that did not answer is left alone this long, so that nobody waits for it.
+PAUSE = 5.0
+# Grants at most what is left of a window, whoever asks for it at the same time.
+GRANT = """
+local used = tonumber(redis.call('GET', KEYS[1]) or 0)
+local granted = math.max(math.min(tonumber(ARGV[1]), tonumber(ARGV[2]) - used), 0)
+redis.call('INCRBY', KEYS[1], granted)
+if used == 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+return granted
+"""
+RETURN = """
+local used = tonumber(redis.call('GET', KEYS[1]) or 0)
+if used > 0 then redis.call('DECR', KEYS[1]) end
+return used
+"""
+
+
+class Broker:
+    """Scripts at the broker, with short waits, and pauses after it failed."""
+
+    def __init__(self) -> None:
+        self._resumes_at: dict[str, float] = {}
+
+    def run(self, script: str, slot: str, *arguments: int) -> int:
+        """Raises redis.RedisError, at once while the broker is known to be away."""
+        url = settings.REDIS_URL
+        if time.monotonic() < self._resumes_at.get(url, 0):
+            raise redis.ConnectionError("The broker did not answer a moment ago.")
+        try:
+            return int(_client(url).eval(script, 1, slot, *arguments))
+        except redis.RedisError:
+            self._resumes_at[url] = time.monotonic() + PAUSE
+            raise
+
+
+broker = Broker()
+
+
+class Limit:
+    """At most so many uses in a fixed window, for each of those who use something.
+
+    Atomic across processes. While the broker is away, each process counts by itself.
+    """
+
+    MOST_LOCAL = 100_000
+
+    def __init__(self, name: str, seconds: int) -> None:
+        self.name = name
+        self.seconds = seconds
+        self._lock = Lock()
+        self._window = 0
+        self._local: Counter[str] = Counter()
+
+    def take(self, who: str, limit: int) -> bool:
+        """Use one of the window, if there is one left."""
+        window = self._current()
+        try:
+            taken = broker.run(GRANT, self._slot(who, window), 1, limit, self.seconds)
+        except redis.RedisError:
+            return self._take_locally(who, limit, window)
+        return taken > 0
+
+    def give_back(self, who: str) -> None:
+        """What was taken is not to count after all."""
+        window = self._current()
+        try:
+            broker.run(RETURN, self._slot(who, window))
+        except redis.RedisError:
+            with self._lock:
+                self._local[who] = max(self._local[who] - 1, 0)
+
+    def wait(self) -> int:
+        """Seconds until the next window begins."""
+        return self.seconds - int(time.time()) % self.seconds + 1
+
+    def _current(self) -> int:
+        return int(time.time()) // self.seconds
+
+    def _slot(self, who: str, window: int) -> str:
+        """E-mail addresses are not for the broker: a digest stands for them."""
+        digest = hashlib.sha256(who.encode(errors="replace")).hexdigest()[:32]
+        return f"limit:{self.name}:{digest}:{window}"
+
+    def _take_locally(self, who: str, limit: int, window: int) -> bool:
+        with self._lock:
+            if window != self._window or len(self._local) > self.MOST_LOCAL:
+                self._window, self._local = window, Counter()
+            if self._local[who] >= limit:
+                return False
+            self._local[who] += 1
+            return True
+
+
+def client_address(request: HttpRequest) -> str:
+    """Whose request it is: an IPv4 address, or the /64 that an IPv6 host can choose from.
+
+    `X-Forwarded-For` counts only as far as TRUSTED_PROXIES have written it.
+    """
+    address = request.META.get("REMOTE_ADDR", "")
+    proxies = settings.TRUSTED_PROXIES
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    if proxies and forwarded:
+        hops = [hop.strip() for hop in forwarded.split(",")]
+        address = hops[-min(proxies, len(hops))]
+    return _network(address)
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ip_address(address.strip("[]"))
+    except ValueError:
+        return address[:64]
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+
+
+@lru_cache(maxsize=8)
+def _client(url: str) -> redis.Redis:
+    """A client whose connections are kept; it may be shared by threads.
+
+    The URL is the broker's; only Celery spells a socket with this scheme.
+    """
+    return redis.Redis.from_url(
+        url.replace("redis+socket://", "unix://").partition("?")[0],
+        socket_timeout=PATIENCE,
+        socket_connect_timeout=PATIENCE,
+        retry=Retry(NoBackoff(), 0),
+    )

@@ -1,0 +1,35 @@
+"""What holds for every answer, whichever view made it."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_cache_control
+
+from config.http.login import TooManyAttempts
+
+
+class Answers:
+    """Keeps answers out of caches, and says when logging in was tried too often."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        # Most answers show money or people; what is public says so itself.
+        if not response.has_header("Cache-Control"):
+            patch_cache_control(response, no_store=True)
+        return response
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        if not isinstance(exception, TooManyAttempts):
+            return None
+        return HttpResponse(
+            '<!doctype html><html lang="en"><title>Too many attempts</title>'
+            f"<h1>Too many attempts</h1><p>{exception}",
+            status=429,
+            headers={"Retry-After": str(exception.wait)},
+        )

@@ -1,0 +1,164 @@
+"""The web server: gunicorn's processes, and in each waitress, which reads for its threads.
+
+A request reaches a thread once all of it has come, so slow clients hold none of them.
+"""
+
+import os
+import time
+from copy import copy
+from typing import Any
+
+from gunicorn.workers.base import Worker
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer, UnixWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+URGENT = "/api/v1/authorize"
+URGENT_THREADS = 2
+UPLOADS = "/admin/"
+HEADER_SECONDS = 10  # for all of the headers
+BODY_SECONDS = 30  # for the first bytes of a body, and after that
+SLOWEST = 20_000  # bytes a second
+MOST_HEADERS = 65_536  # bytes
+MOST_BODY = 16 * 2**20
+MOST_UPLOAD = 260 * 2**20
+CONNECTIONS = 1_000
+LOOP_SECONDS = 1.0
+
+
+class Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Only staff send files; everybody else's bodies are small."""
+
+    adj: Adjustments
+    path = ""  # until the headers say otherwise
+
+    def __init__(self, adj: Adjustments) -> None:
+        super().__init__(adj)
+        self.began_at = time.monotonic()
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of urllib, for a bad address in the first line
+            raise ParsingError(str(error)) from error
+        if not self.path.startswith(UPLOADS):
+            self.adj = copy(self.adj)
+            self.adj.max_request_body_size = MOST_BODY
+
+    def is_late(self, now: float) -> bool:
+        """Whether it takes longer to come than anybody's line explains."""
+        allowed = HEADER_SECONDS
+        if self.headers_finished:
+            allowed = BODY_SECONDS + self.body_bytes_received / SLOWEST
+        return now - self.began_at > allowed
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """One connection."""
+
+    parser_class = Parser
+
+    def is_late(self, now: float) -> bool:
+        """Whether a request is not coming, or an answer is not being taken."""
+        if self.request is not None:
+            return bool(self.request.is_late(now))
+        idle: float = time.time() - self.last_activity
+        if self.last_activity == self.creation_time:  # not a byte so far
+            return idle > HEADER_SECONDS
+        return bool(self.total_outbufs_len) and idle > BODY_SECONDS
+
+
+class Dispatcher:
+    """Threads for most requests, and some for those that a dialer waits for."""
+
+    def __init__(self, threads: int) -> None:
+        self.urgent, self.others = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
+        self.urgent.set_thread_count(URGENT_THREADS)
+        self.others.set_thread_count(threads)
+
+    def add_task(self, channel: Channel) -> None:
+        urgent = channel.requests[0].path == URGENT
+        (self.urgent if urgent else self.others).add_task(channel)
+
+    def shutdown(self, *, seconds: float) -> None:
+        for pool in (self.urgent, self.others):
+            pool.shutdown(timeout=seconds)
+
+
+class _Deadlines:
+    channel_class = Channel
+
+    def maintenance(self, now: float) -> None:
+        """Close what idles, and what is too slow to be meant well."""
+        super().maintenance(now)  # type: ignore[misc]
+        passed = time.monotonic()
+        for channel in self.active_channels.values():  # type: ignore[attr-defined]
+            if channel.is_late(passed):
+                channel.will_close = True
+
+
+class TcpServer(_Deadlines, TcpWSGIServer):  # type: ignore[misc]
+    pass
+
+
+class UnixServer(_Deadlines, UnixWSGIServer):  # type: ignore[misc]
+    pass
+
+
+class BufferedWorker(Worker):  # type: ignore[misc]
+    """A process of gunicorn that serves with waitress."""
+
+    def run(self) -> None:
+        sockets: dict[int, Any] = {}
+        dispatcher = Dispatcher(self.cfg.threads)
+        servers = [self._listen(one.sock, sockets, dispatcher) for one in self.sockets]
+        while self.alive and self.ppid == os.getppid():
+            self._turn(sockets)
+        for server in servers:
+            server.accepting = False
+            server.del_channel()
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while self._is_busy(servers) and time.monotonic() < deadline:
+            self._turn(sockets)
+        dispatcher.shutdown(seconds=max(deadline - time.monotonic(), 0))
+        wasyncore.close_all(sockets)
+
+    def _turn(self, sockets: dict[int, Any]) -> None:
+        self.notify()
+        wasyncore.loop(timeout=LOOP_SECONDS, use_poll=True, map=sockets, count=1)
+
+    def _listen(
+        self, sock: Any, sockets: dict[int, Any], dispatcher: Dispatcher
+    ) -> Any:
+        settings = Adjustments(
+            sockets=[sock],
+            ident="",
+            channel_timeout=self.cfg.keepalive,
+            cleanup_interval=1,
+            connection_limit=CONNECTIONS,
+            max_request_header_size=MOST_HEADERS,
+            max_request_body_size=MOST_UPLOAD,
+            # Which proxies to believe is said by Django's settings alone.
+            clear_untrusted_proxy_headers=False,
+        )
+        kind = TcpServer if sock.family.name.startswith("AF_INET") else UnixServer
+        return kind(
+            self.wsgi,
+            map=sockets,
+            _sock=sock,
+            dispatcher=dispatcher,
+            adj=settings,
+            bind_socket=False,
+            sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
+        )
+
+    @staticmethod
+    def _is_busy(servers: list[Any]) -> bool:
+        return any(
+            channel.requests or channel.total_outbufs_len
+            for server in servers
+            for channel in server.active_channels.values()
+        )
