@@ -7,10 +7,11 @@ import tracemalloc
 from decimal import Decimal
 
 import pytest
+from django.db.models import Sum
 
 import billing.urls
 import seats.urls
-from billing.metering.models import UsageEvent
+from billing.metering.models import UsageDay, UsageEvent
 from billing.metering.views import MOST_BYTES
 from seats.agencies.services import set_upline
 from tests.api.conftest import NOW
@@ -120,6 +121,23 @@ class TestShapes:
 
     def test_an_empty_list_is_fine(self, sunrise):
         assert post(sunrise, []).json()["results"] == []
+
+
+class TestCorrections:
+    @pytest.mark.parametrize("together", [True, False])
+    def test_that_name_an_event_beside_them_come_to_the_same(self, sunrise, together):
+        told = [
+            event(id="b", quantity=900, supersedes="a"),
+            event(id="rival", quantity=600, supersedes="a"),
+            event(id="a", quantity=999),
+        ]
+        post(sunrise, event(id="c", quantity=180, supersedes="b"))  # waits for b
+
+        bodies = [told] if together else [[one] for one in told]
+        verdicts = [code for body in bodies for code in codes(post(sunrise, body))]
+
+        assert verdicts == ["accepted", "superseded_already", "accepted"]
+        assert UsageDay.objects.aggregate(sum=Sum("billable"))["sum"] == 180
 
 
 class TestReach:
