@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from seats.errors import Refusal
+from seats.fields import PlainForm, plain_form
 
 LISTED = 100  # rows by name before an action
 
@@ -35,6 +36,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
+class PlainModelForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
+    """For admin pages that change rows by Django's own forms."""
+
+
 class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
     """Rows that belong to the page, as they are."""
 
@@ -55,7 +60,7 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=500)
 
 
-class AddingForm(forms.ModelForm):  # type: ignore[type-arg]
+class AddingForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
     """A form whose `add` calls a service; what that refuses shows at its field.
 
     `elsewhere` is the field for refusals that name none of the form's; none: above.
@@ -166,7 +171,7 @@ def ask_and_do(
 
     What the work gives as text is said when it is done.
     """
-    form = form_class(request.POST if "apply" in request.POST else None)
+    form = plain_form(form_class)(request.POST if "apply" in request.POST else None)
     if form.is_valid():
         try:
             said = work(list(chosen), form.cleaned_data)

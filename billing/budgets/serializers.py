@@ -11,6 +11,7 @@ from billing.budgets.models import MOST_THRESHOLDS, Budget, BudgetMonth
 from billing.budgets.services import HIGHEST
 from billing.invoicing.serializers import Month
 from billing.metering.serializers import Plain
+from seats.fields import PlainDecimal, PlainInteger
 from seats.serializers import Told, printable
 
 SMALLEST = Decimal("0.000001")
@@ -61,11 +62,11 @@ class BudgetOut(serializers.ModelSerializer[Budget]):
 class BudgetChangeIn(Told):
     """What may change; numbers as text or as numbers."""
 
-    amount = serializers.DecimalField(18, 3, required=False, min_value=SMALLEST)
-    quantity = serializers.DecimalField(24, 6, required=False, min_value=SMALLEST)
+    amount = PlainDecimal(18, 3, required=False, min_value=SMALLEST)
+    quantity = PlainDecimal(24, 6, required=False, min_value=SMALLEST)
     hard = serializers.BooleanField(required=False)
     thresholds = serializers.ListField(
-        child=serializers.IntegerField(min_value=1, max_value=HIGHEST),
+        child=PlainInteger(min_value=1, max_value=HIGHEST),
         required=False,
         min_length=1,
         max_length=MOST_THRESHOLDS,

@@ -13,11 +13,11 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from billing.metering.events import Verdict
-from billing.metering.formats.catalogue import feed_of, rows_of
+from billing.metering.formats.catalogue import chunks_of, feed_of, rows_of
 from billing.metering.formats.rows import Row, buffered
 from billing.metering.models import ImportPart, RefusedRow, UsageImport
 from billing.metering.services import ingest_events
-from seats.agencies.queries import zones_of
+from seats.agencies.queries import downline_today, zones_of
 from seats.agencies.services import require_zone
 from seats.errors import Refusal
 from seats.models import Agency
@@ -117,6 +117,7 @@ def take_in(
 ) -> Iterator[list[RefusedRow]]:
     """Ingest chunk by chunk, each in a commit of its own; what was refused in each.
 
+    Rows may name the import's agency and its downline of today; others are unknown.
     Goes on after the rows that the record counts already. The record is up to date
     after each chunk, and done after the last. Importing a file again changes nothing.
     Raises TakenOver, and what the format refuses of the file as a whole.
@@ -124,8 +125,7 @@ def take_in(
     code = record.agency.code
     try:
         rows = rows_of(file, record.format, agency=code, zone=record.zone)
-        rows = islice(rows, record.rows, None)
-        while chunk := list(islice(rows, CHUNK)):
+        for chunk in chunks_of(islice(rows, record.rows, None), most=CHUNK):
             yield _take_in_chunk(record, chunk, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
@@ -139,7 +139,10 @@ def _take_in_chunk(
     with transaction.atomic():
         told = [row for row in chunk if row.event]
         verdicts = ingest_events(
-            [row.event for row in told if row.event], owner=record.agency_id, now=now
+            [row.event for row in told if row.event],
+            owner=record.agency_id,
+            within=downline_today(record.agency_id, now=now),
+            now=now,
         )
         refused = _refused_rows(
             record, chunk, dict(zip(map(id, told), verdicts, strict=False))

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.pricing.services import publish_price_list
-from seats.readonly import ReadOnlyAdmin, try_each
+from seats.readonly import PlainModelForm, ReadOnlyAdmin, try_each
 
 
 @admin.register(Meter)
@@ -20,6 +20,8 @@ class MeterAdmin(ReadOnlyAdmin):
 
 class OfADraft(admin.ModelAdmin):  # type: ignore[type-arg]
     """What belongs to a price list changes only while that is a draft."""
+
+    form = PlainModelForm
 
     def is_draft(self, obj: Any) -> bool:
         raise NotImplementedError
@@ -35,6 +37,7 @@ class OfADraft(admin.ModelAdmin):  # type: ignore[type-arg]
 
 class RateInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Rate
+    form = PlainModelForm
     extra = 0
     show_change_link = True
 
@@ -44,6 +47,7 @@ class RateInline(admin.TabularInline):  # type: ignore[type-arg]
 
 class TierInline(admin.TabularInline):  # type: ignore[type-arg]
     model = RateTier
+    form = PlainModelForm
     extra = 0
 
 

@@ -1,11 +1,13 @@
-"""Bodies in JSON: strict, compiled, and of a bounded size."""
+"""Bodies in JSON: strict, compiled, and of a bounded size and depth."""
 
 from decimal import Decimal
 from typing import Any
 
 import msgspec
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import APIException
 from rest_framework.parsers import BaseParser
+
+from seats.parsing.strict_json import decode_json
 
 MOST_BYTES = 1_048_576
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -18,7 +20,7 @@ class BodyTooLarge(APIException):
 
 
 class StrictJson(BaseParser):
-    """JSON as the standard has it; what is deeper or odder than that is refused."""
+    """JSON as the standard has it; what is deep, or says a key twice, is refused."""
 
     media_type = "application/json"
 
@@ -26,7 +28,4 @@ class StrictJson(BaseParser):
         body = stream.read(MOST_BYTES + 1)
         if len(body) > MOST_BYTES:
             raise BodyTooLarge
-        try:
-            return _decode(body)
-        except (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError) as e:
-            raise ParseError(f"Not JSON: {e}", "bad_json") from e
+        return decode_json(body, _decode)

@@ -1,12 +1,12 @@
 """Reading agencies."""
 
 from collections.abc import Collection, Mapping
-from datetime import date
+from datetime import date, datetime
 
 from django.db import connection
 
 from seats.agencies.models import AgencyZone, Upline
-from seats.periods import ZonePeriod
+from seats.periods import ZonePeriod, local_date
 
 DOWNLINE = """
     WITH RECURSIVE below(agency_id) AS (
@@ -45,3 +45,9 @@ def downline_of(agency_id: int, *, on: date) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(DOWNLINE, {"root": agency_id, "on": on})
         return {row[0] for row in cursor.fetchall()}
+
+
+def downline_today(agency_id: int, *, now: datetime) -> set[int]:
+    """The ids of an agency and everybody below it, on the date it is there."""
+    today = local_date(now, zones_of([agency_id])[agency_id])
+    return downline_of(agency_id, on=today)
