@@ -76,7 +76,7 @@ def _is_odd(data: Any) -> bool:
 
 def _is_spelled(parse: Any, text: str) -> bool:
     try:
-        parse(text.strip())
+        parse(text)
     except ValueError:
         return False
     return True

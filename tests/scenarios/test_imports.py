@@ -228,7 +228,7 @@ class TestReach:
     @pytest.fixture
     def tree(self, sunrise):
         top, below, left = (make_agency(code) for code in ("TOP", "BELOW", "LEFT"))
-        told = {"now": MARCH_1, "actor": "test"}
+        told: dict[str, Any] = {"now": MARCH_1, "actor": "test"}
         set_upline(agency=sunrise, upline=top, on=MARCH, **told)
         set_upline(agency=below, upline=sunrise, on=MARCH, **told)
         set_upline(agency=left, upline=sunrise, on=MARCH, **told)

@@ -150,7 +150,7 @@ class TestRecords:
         self, told: list[Any], spelling: dict[str, Any], chunk: int, data: st.DataObject
     ) -> None:
         objects = [{"r": one} for one in told]
-        shapes = [
+        shapes: list[tuple[str, dict[str, Any], list[Any]]] = [
             (json.dumps(told, **spelling), {"container": b"["}, told),
             (json.dumps({"n": told, "calls": told, "x": 1}, **spelling),
              {"container": b"{", "key": "calls"}, told),

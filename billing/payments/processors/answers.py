@@ -72,7 +72,7 @@ def read_answer(body: bytes) -> Sequence[Fact]:
         if read is None:
             raise DoesNotFit("Nothing is known of this type.")
         return [read(bytes(answer.data))]
-    except (msgspec.DecodeError, UnicodeDecodeError, JsonRefused) as error:
+    except (msgspec.DecodeError, JsonRefused) as error:
         raise DoesNotFit("It cannot be read.") from error
 
 

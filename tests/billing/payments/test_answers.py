@@ -206,8 +206,7 @@ class TestWorkOffEvents:
     @pytest.mark.parametrize(
         "body",
         [
-            b"[" * 100_000, b"null", b"{", b'{"type": 1}', b'{"type": "\xff"}',
-            b'{"type": "payment.succeeded", "data": {"currency": "\xff"}}',
+            b"[" * 100_000, b"null", b"{", b'{"type": 1}',
             b'{"type": "payment.succeeded", "data": {}, "data": {}}',
             b'{"type": "payment.succeeded", "data": ' + b"[" * 99 + b"]" * 99 + b"}",
         ],
