@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 
 from seats.parsing.strict_json import decode_json
@@ -28,4 +28,7 @@ class StrictJson(BaseParser):
         body = stream.read(MOST_BYTES + 1)
         if len(body) > MOST_BYTES:
             raise BodyTooLarge
-        return decode_json(body, _decode)
+        try:
+            return decode_json(body, _decode)
+        except msgspec.ValidationError as error:  # a number of thousands of digits
+            raise ParseError(f"Not JSON: {error}", "bad_json") from error
