@@ -1,5 +1,6 @@
 """Tables to download: CSV for spreadsheets, Parquet for programs. Pure.
 
+Every CSV of the house is written here, so that what others wrote is a formula in none.
 Both are made in constant memory, piece by piece as the rows come. Arrow is imported
 at the top, although few requests write such a file: reading events needs it too, so
 every process has it loaded.
@@ -8,28 +9,70 @@ every process has it loaded.
 import csv
 import io
 import itertools
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from billing.money import plain
+
+FORMULA = frozenset("=+-@")
+LINE_STARTS = frozenset("\t\r\n")
+INVISIBLE = frozenset(["Cc", "Cf", "Zs", "Zl", "Zp"])  # categories of characters
 ROWS_A_PIECE = 1_000
 ROWS_A_GROUP = 10_000
 
 
 def safe_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    """A cell that no spreadsheet takes for a formula: with an apostrophe before it.
+
+    Spreadsheets pass over blanks, and take full-width signs for the usual ones.
+    """
+    return f"'{text}" if _is_formula(text) else text
 
 
-def csv_pieces(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The header and the rows as text, many lines at once."""
-    lines = itertools.chain([header], rows)
+def _is_formula(text: str) -> bool:
+    for character in text:
+        if character in LINE_STARTS:
+            return True
+        if unicodedata.category(character) not in INVISIBLE:
+            return unicodedata.normalize("NFKC", character)[0] in FORMULA
+    return False
+
+
+def cell(value: object) -> str:
+    """A value as it stands in a CSV: numbers and times as they are, texts made safe."""
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, int) else safe_cell(str(value))
+
+
+class CsvWriter:
+    """Rows of values into an open file, every cell made safe."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._writer = csv.writer(file)
+
+    def write(self, *rows: Iterable[object]) -> None:
+        self._writer.writerows(map(cell, row) for row in rows)
+
+
+def csv_pieces(
+    header: Sequence[str], rows: Iterable[Iterable[object]]
+) -> Iterator[str]:
+    """The header and the rows of values as text, many lines at once."""
+    lines: Iterator[Iterable[object]] = itertools.chain([header], rows)
     while piece := list(itertools.islice(lines, ROWS_A_PIECE)):
         text = io.StringIO()
-        csv.writer(text).writerows(piece)
+        CsvWriter(text).write(*piece)
         yield text.getvalue()
 
 

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from seats.errors import Refusal
+from seats.fields import PlainForm, plain_form
 
 LISTED = 100  # rows by name before an action
 
@@ -33,6 +34,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
         return False
+
+
+class PlainModelForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
+    """For admin pages that change rows by Django's own forms."""
 
 
 class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -63,7 +68,7 @@ class NotSaved(Exception):
         self.refusal = refusal
 
 
-class AddingForm(forms.ModelForm):  # type: ignore[type-arg]
+class AddingForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
     """A form that a service saves, once, after everything in it was validated.
 
     Validation writes nothing. What the service refuses shows at its field when the page
@@ -206,7 +211,7 @@ def ask_and_do(
 
     What the work gives as text is said when it is done.
     """
-    form = form_class(request.POST if "apply" in request.POST else None)
+    form = plain_form(form_class)(request.POST if "apply" in request.POST else None)
     if form.is_valid():
         try:
             said = work(list(chosen), form.cleaned_data)

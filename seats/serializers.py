@@ -1,24 +1,13 @@
 """Agencies, agents and seats as the API tells and takes them."""
 
-import re
-from datetime import date
 from typing import Any
 
 from rest_framework import serializers
 
+from seats.fields import LocalDate
 from seats.models import Agency, Agent, Seat, SeatHolding
 
 MOST = 1_000
-DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-class LocalDate(serializers.DateField):
-    """A date written 2026-03-09, and in no other way that a parser may know."""
-
-    def to_internal_value(self, value: Any) -> date:
-        if not isinstance(value, str) or not DATE.fullmatch(value):
-            self.fail("invalid", format="YYYY-MM-DD")
-        return super().to_internal_value(value)
 
 
 class Told(serializers.Serializer[Any]):

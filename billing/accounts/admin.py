@@ -1,6 +1,6 @@
 """Who pays, for staff."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -25,6 +25,7 @@ from billing.accounts.services import (
 from seats.datefields import DateField
 from seats.errors import Refusal
 from seats.models import Agency
+from seats.parsing.values import parse_decimal
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
@@ -158,8 +159,8 @@ def _shares(text: str) -> dict[Agency, Decimal]:
         if payer in shares:
             raise BadLine(f"{code} has two lines.")
         try:
-            (number,) = map(Decimal, percent)
-        except (InvalidOperation, ValueError) as error:
+            (number,) = map(parse_decimal, percent)
+        except ValueError as error:
             raise BadLine(f"Write {code} and one number.") from error
         shares[payer] = number
     return shares

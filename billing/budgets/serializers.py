@@ -12,6 +12,7 @@ from billing.budgets.services import HIGHEST
 from billing.invoicing.serializers import Month
 from billing.metering.serializers import Money, Plain
 from billing.money import money_text, plain, round_money
+from seats.fields import PlainDecimal, PlainInteger
 from seats.serializers import Told, printable
 
 SMALLEST = Decimal("0.000001")
@@ -72,11 +73,11 @@ class BudgetOut(serializers.ModelSerializer[Budget]):
 class BudgetChangeIn(Told):
     """What may change; numbers as text or as numbers."""
 
-    amount = serializers.DecimalField(18, 3, required=False, min_value=SMALLEST)
-    quantity = serializers.DecimalField(24, 6, required=False, min_value=SMALLEST)
+    amount = PlainDecimal(18, 3, required=False, min_value=SMALLEST)
+    quantity = PlainDecimal(24, 6, required=False, min_value=SMALLEST)
     hard = serializers.BooleanField(required=False)
     thresholds = serializers.ListField(
-        child=serializers.IntegerField(min_value=1, max_value=HIGHEST),
+        child=PlainInteger(min_value=1, max_value=HIGHEST),
         required=False,
         min_length=1,
         max_length=MOST_THRESHOLDS,

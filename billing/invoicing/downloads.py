@@ -1,15 +1,12 @@
 """The calls behind a line as files to download, in constant memory. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from billing.invoicing.itemised import Call
-from billing.money import plain
-from billing.tables import csv_pieces, parquet_pieces, safe_cell
+from billing.tables import csv_pieces, parquet_pieces
 
 
 class Download(NamedTuple):
@@ -20,18 +17,7 @@ class Download(NamedTuple):
 
 
 def _csv(calls: Iterable[Call]) -> Iterator[str]:
-    return csv_pieces(Call._fields, (list(map(_cell, call)) for call in calls))
-
-
-def _cell(value: object) -> str:
-    """A value as text; what others have written is no formula."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return plain(value)
-    return safe_cell(str(value))
+    return csv_pieces(Call._fields, calls)
 
 
 def _parquet(calls: Iterable[Call]) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from billing.metering.events import CountedEvent
 from billing.money import round_places
 from billing.pricing.rating import RateTerms, rate_usage
+from seats.parsing.values import parse_instant
 
 PLACES = 18  # more than prices, quantities and sixtieths of them together need
 MICROSECONDS = 10**6
@@ -150,7 +151,7 @@ def _end(event: CountedEvent) -> datetime:
 def _instant(text: str | None) -> datetime | None:
     """What was sent as a time, if it is one and has an offset."""
     try:
-        moment = datetime.fromisoformat(text or "")
+        moment = parse_instant(text or "")
         return moment if moment.utcoffset() is not None else None
     except ValueError:
         return None

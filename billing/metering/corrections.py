@@ -1,197 +1,188 @@
-"""Events that supersede others: what they take back, found before anything is written.
+"""What a batch of events comes to, decided event by event in the order they were sent.
 
-An event is superseded once. One that has not come yet is remembered by its key; when it
-comes, it is counted and taken back at once, and so is what it supersedes itself. So
-the days are the same in whatever order events come.
+Sending events in one request comes to the same as sending them one by one: each is
+decided by what is in the database and by what the events before it in the batch come
+to. Nothing is written here.
+
+An event is superseded once. If it has not come yet, its key waits for it; when it comes
+it is counted under another key (`arrival_key`) and taken back at once, and so is what it
+supersedes itself. So the days are the same in whatever order events come.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from django.db import connection
-
-from billing.metering.events import Verdict, arrival_key, event_key, rejected
-from billing.metering.known import Known, KnownAgency
+from billing.metering.events import (
+    ACCEPTED,
+    DUPLICATE,
+    Verdict,
+    arrival_key,
+    event_key,
+    rejected,
+)
+from billing.metering.keys import CountedEvent, read_counted, read_keys
+from billing.metering.known import Known
 from billing.metering.storing import Reversal
 from billing.metering.validation import Checked
-from seats.arrays import array_text
 
-REMEMBERED = """
-    SELECT replace(key.key::text, '-', ''), event.id, event.used_on, event.agency_id,
-           event.agent_id, event.meter_id, event.breakdown, event.owner, event.source,
-           event.external_id, event.occurred_at, event.raw, event.billable,
-           key.event_id IS NULL, back.id IS NOT NULL, books.closed_through, (
-               SELECT string_agg(starts_on || ' ' || zone, ',' ORDER BY starts_on)
-               FROM seats_agencyzone WHERE agency_id = event.agency_id)
-    FROM unnest(%s::uuid[]) AS wanted(key)
-    JOIN billing_eventkey AS key USING (key)
-    LEFT JOIN billing_usageevent AS event
-        ON event.id = key.event_id AND event.used_on = key.used_on
-    LEFT JOIN billing_usageevent AS back
-        ON back.reverses = key.event_id AND back.used_on = key.used_on
-    LEFT JOIN seats_books AS books ON books.agency_id = event.agency_id
-"""
 GONE = rejected("superseded_already", "supersedes", "It was superseded already.")
 FAR = rejected("too_old", "supersedes", "It is of a month that is closed for good.")
 UNKNOWN = rejected("unknown_event", "supersedes", "No such event.")
+CONFLICT = rejected("conflict", "id", "This id was counted with another content.")
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """What a key says: its event, unless that is archived or has not come yet.
+class Teller:
+    """Who sends the events of a batch, what is known, and which agencies it reaches."""
 
-    `waits`: it has not come. `reversed`: it was taken back.
+    owner: int
+    known: Known
+    within: Collection[int] | None
+
+
+@dataclass(slots=True)
+class Decided:
+    """What is to be written, and the verdict of each event by its position.
+
+    `fresh` are the events to be counted by their new ids; `waiting` the keys that wait
+    for their event, each with the key of the event that superseded it.
     """
 
-    event: Reversal | None
-    waits: bool
-    reversed: bool
-    agency: KnownAgency
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What the corrections of a batch come to; `refused` and so on by event id.
-
-    All holds only if the keys in `own` are nobody else's.
-    """
-
-    refused: dict[int, Verdict] = field(default_factory=dict)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    fresh: dict[int, Checked] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
     reversals: list[Reversal] = field(default_factory=list)
-    own: set[str] = field(default_factory=set)
-
-    def take_back(
-        self, victim: str, by: str, counted: Remembered | None, beside: Reversal | None
-    ) -> None:
-        """Take back the event of a key, superseded by that of another key: counted
-        before, told beside it in the batch, or not come yet.
-        """
-        if counted:
-            assert counted.event
-            self.reversals.append(counted.event)
-            return
-        self.own.add(victim)
-        if beside:
-            self.reversals.append(beside)
-        else:
-            self.waiting[victim] = by
 
 
-def resolve_corrections(
-    fresh: Mapping[int, Checked],
+def decide_batch(
+    checked: Mapping[int, Checked],
+    teller: Teller,
+    ids: Iterator[int],
     *,
-    owner: int,
-    known: Known,
-    within: Collection[int] | None,
-    arrivals: bool = False,
-) -> Resolved:
-    """Of events by their new ids: what those that supersede others take back.
+    everything: bool,
+) -> Decided:
+    """Decide events by position, in order; the new ones take their ids from `ids`.
 
-    `arrivals`: the events were superseded before they came. Agencies that are not
-    `within` these ids have no events; None: all have. Goes in the order of the events;
-    changes nothing.
+    Unless `everything` is looked up, keys of plain events are taken for new: writing
+    them fails if they are not, and the batch is decided once more.
     """
-    resolved = Resolved()
-    victims = {
-        n: event_key(owner, one.event.source, one.event.supersedes)
-        for n, one in fresh.items()
-        if one.event.supersedes is not None
-    }
-    concerned = fresh if arrivals else victims
-    if not concerned:
-        return resolved
-    own = {
-        n: arrival_key(fresh[n].key) if arrivals else fresh[n].key for n in concerned
-    }
-    remembered = _remembered({*victims.values(), *own.values()})
-    # What was told before is a duplicate or a conflict, whatever it supersedes.
-    new = {n: key for n, key in own.items() if key not in remembered}
-    asked = {n: victims[n] for n in new if n in victims}
-    resolved.refused.update(_refuse(asked, remembered, known, within))
-    superseded = set(asked.values())
-    in_batch = {
-        one.key: _reversal_of(n, one, owner)
-        for n, one in fresh.items()
-        if one.key in superseded and n not in resolved.refused
-    }
-    for n in new.keys() - resolved.refused.keys():
-        if victim := asked.get(n):
-            before = remembered.get(victim)
-            resolved.take_back(victim, fresh[n].key, before, in_batch.get(victim))
-        resolved.own.add(new[n])
-        if arrivals:
-            resolved.reversals.append(_reversal_of(n, fresh[n], owner))
-    return resolved
+    batch = _Batch(checked, teller, ids, everything=everything)
+    for n, one in checked.items():
+        batch.decided.verdicts[n] = batch.decide(n, one)
+    return batch.decided
 
 
-def _refuse(
-    asked: Mapping[int, str],
-    remembered: Mapping[str, Remembered],
-    known: Known,
-    within: Collection[int] | None,
-) -> dict[int, Verdict]:
-    """Which events may not supersede what they ask for; the first to ask gets it."""
-    refused: dict[int, Verdict] = {}
-    taken: set[str] = set()
-    for n, victim in asked.items():
-        before = remembered.get(victim)
-        problem = GONE if victim in taken else _problem(before, known, within)
-        if problem:
-            refused[n] = problem
+class _Batch:
+    """The keys as they stand after each event of the batch."""
+
+    def __init__(
+        self,
+        checked: Mapping[int, Checked],
+        teller: Teller,
+        ids: Iterator[int],
+        *,
+        everything: bool,
+    ) -> None:
+        self.decided = Decided()
+        self._teller = teller
+        self._ids = ids
+        self._contents: dict[str, str] = {}  # of the counted events, by key
+        self._waiting: set[str] = set()
+        self._ids_by_key: dict[str, int] = {}  # of this batch's events
+        self._superseded: set[str] = set()  # by this batch's events
+        self._victims = {
+            n: event_key(teller.owner, one.event.source, one.event.supersedes)
+            for n, one in checked.items()
+            if one.event.supersedes is not None
+        }
+        own = {
+            one.key
+            for n, one in checked.items()
+            if everything or one.too_old or n in self._victims
+        }
+        self._read(own)
+        # An event that is waited for is counted under another key.
+        self._read({arrival_key(key) for key in self._waiting & own})
+        self._counted: dict[str, CountedEvent] = read_counted(
+            self._contents.keys() & set(self._victims.values())
+        )
+
+    def _read(self, keys: set[str]) -> None:
+        for kept in read_keys(keys | set(self._victims.values())):
+            if kept.waiting:
+                self._waiting.add(kept.key)
+            else:
+                self._contents[kept.key] = kept.content
+
+    def decide(self, n: int, one: Checked) -> Verdict:
+        """What becomes of the next event."""
+        key, is_awaited = one.key, one.key in self._waiting
+        if is_awaited:
+            key = arrival_key(key)
+        content = self._contents.get(key)
+        if content is not None:
+            return DUPLICATE if content == one.content else CONFLICT
+        if one.too_old:
+            message = f"{one.used_on} is closed for good."
+            return rejected("too_old", "occurred_at", message)
+        victim = self._victims.get(n)
+        if victim and (problem := self._problem(victim)):
+            return problem
+        event_id = next(self._ids)
+        self._contents[key] = one.content
+        if victim:
+            self._take_back(victim, by=one.key)
+        if is_awaited:
+            self.decided.fresh[event_id] = replace(one, key=key)
+            self.decided.reversals.append(self._reversal_of(event_id, one))
         else:
-            taken.add(victim)
-    return refused
+            self.decided.fresh[event_id] = one
+            self._ids_by_key[key] = event_id
+        return ACCEPTED
 
-
-def _problem(
-    before: Remembered | None, known: Known, within: Collection[int] | None
-) -> Verdict | None:
-    """Why an event cannot be superseded, if so."""
-    if before is None:
+    def _problem(self, victim: str) -> Verdict | None:
+        """Why an event cannot be superseded, if so."""
+        if victim in self._waiting or victim in self._superseded:
+            return GONE
+        counted = self._counted.get(victim)
+        if counted is None:
+            return None
+        event, within = counted.event, self._teller.within
+        if event and within is not None and event.agency_id not in within:
+            return UNKNOWN
+        if counted.reversed:
+            return GONE
+        if event is None or self._teller.known.too_old(counted.agency, event.used_on):
+            return FAR
         return None
-    event = before.event
-    if event and within is not None and event.agency_id not in within:
-        return UNKNOWN
-    if before.waits or before.reversed:
-        return GONE
-    if event is None:
-        return FAR
-    if known.too_old(before.agency, event.used_on):
-        return FAR
-    return None
 
+    def _take_back(self, victim: str, *, by: str) -> None:
+        """Take back a counted event, or have its key wait for it."""
+        self._superseded.add(victim)
+        event_id = self._ids_by_key.get(victim)
+        if event_id is not None:
+            taken_back = self._reversal_of(event_id, self.decided.fresh[event_id])
+            self.decided.reversals.append(taken_back)
+        elif counted := self._counted.get(victim):
+            assert counted.event
+            self.decided.reversals.append(counted.event)
+        else:
+            self._waiting.add(victim)
+            self.decided.waiting[victim] = by
 
-def _remembered(keys: Collection[str]) -> dict[str, Remembered]:
-    with connection.cursor() as cursor:
-        cursor.execute(REMEMBERED, [array_text(sorted(keys))])
-        return {row[0]: _read(*row[1:]) for row in cursor.fetchall()}
-
-
-def _read(*row: Any) -> Remembered:
-    *event, waits, is_reversed, closed_through, zones = row
-    told = None
-    if event[0] is not None:
-        event[9] = str(event[9])
-        told = Reversal(*event)
-    agency = KnownAgency(told.agency_id if told else 0, "", closed_through, zones)
-    return Remembered(told, waits, is_reversed, agency)
-
-
-def _reversal_of(event_id: int, one: Checked, owner: int) -> Reversal:
-    """An event of the same batch, as it is about to be counted."""
-    return Reversal(
-        event_id=event_id,
-        used_on=one.used_on,
-        agency_id=one.place.agency.id,
-        agent_id=one.place.agent_id,
-        meter_id=one.place.meter_id,
-        breakdown=one.breakdown,
-        owner=owner,
-        source=one.event.source,
-        external_id=one.event.id,
-        occurred_at=one.occurred_at,
-        raw=one.event.quantity,
-        billable=one.billable,
-    )
+    def _reversal_of(self, event_id: int, one: Checked) -> Reversal:
+        """An event of this batch, as it is about to be counted."""
+        return Reversal(
+            event_id=event_id,
+            used_on=one.used_on,
+            agency_id=one.place.agency.id,
+            agent_id=one.place.agent_id,
+            meter_id=one.place.meter_id,
+            breakdown=one.breakdown,
+            owner=self._teller.owner,
+            source=one.event.source,
+            external_id=one.event.id,
+            occurred_at=one.occurred_at,
+            raw=one.event.quantity,
+            billable=one.billable,
+        )

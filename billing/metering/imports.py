@@ -13,7 +13,7 @@ from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from billing.metering.events import Verdict
-from billing.metering.formats.catalogue import feed_of, rows_of
+from billing.metering.formats.catalogue import chunks_of, feed_of, rows_of
 from billing.metering.formats.rows import Row, buffered
 from billing.metering.models import ImportPart, RefusedRow, UsageImport
 from billing.metering.services import ingest_events
@@ -127,6 +127,7 @@ def take_in(
 ) -> Iterator[list[RefusedRow]]:
     """Ingest chunk by chunk, each in a commit of its own; what was refused in each.
 
+    Rows may name the import's agency and its downline of today; others are unknown.
     Goes on after the rows that the record counts already. The record is up to date
     after each chunk, and done after the last. Importing a file again changes nothing.
     Events of agencies that the import's agency does not reach at `now` are refused as
@@ -136,8 +137,7 @@ def take_in(
     within = reached_by(record.agency_id, now=now)
     try:
         rows = rows_of(file, record.format, agency=code, zone=record.zone)
-        rows = islice(rows, record.rows, None)
-        while chunk := list(islice(rows, CHUNK)):
+        for chunk in chunks_of(islice(rows, record.rows, None), most=CHUNK):
             yield _take_in_chunk(record, chunk, within, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")

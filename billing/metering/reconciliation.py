@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BufferedReader
-from itertools import count, islice
+from itertools import count
 
 from django.db import connection, transaction
 
 from billing.metering.events import IncomingEvent
-from billing.metering.formats.catalogue import feed_of, rows_of
+from billing.metering.formats.catalogue import chunks_of, feed_of, rows_of
 from billing.metering.formats.rows import Row
 from billing.metering.known import EARLIEST
 from billing.money import plain
@@ -213,7 +213,7 @@ def _copy_theirs(
     """Put the file beside ours; how many rows are no usage, and of other agencies."""
     left_out = elsewhere = 0
     numbers = count(1)  # a record may be two events
-    while chunk := list(islice(rows, CHUNK)):
+    for chunk in chunks_of(rows, most=CHUNK):
         told, unreadable = [], []
         for row in chunk:
             if row.left_out:

@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 
 from billing.metering.models import RefusedRow, UsageImport
-from billing.tables import csv_pieces, safe_cell
+from billing.tables import csv_pieces
 
 REFUSED_HEADER = ["row", "code", "field", "message", "as it stood in the file"]
 
 
-def refused_cells(row: RefusedRow) -> list[str]:
-    """A refused row as safe cells."""
-    cells = [str(row.row), row.code, row.field, row.message, *row.cells]
-    return [safe_cell(cell) for cell in cells]
+def refused_cells(row: RefusedRow) -> list[object]:
+    """A refused row as cells."""
+    return [row.row, row.code, row.field, row.message, *row.cells]
 
 
 def refused_csv(record: UsageImport) -> Iterator[str]:

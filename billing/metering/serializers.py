@@ -5,8 +5,10 @@ costs a good one.
 """
 
 import re
-from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from io import BytesIO
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -18,19 +20,19 @@ from rest_framework.fields import get_attribute
 from billing.metering.events import IncomingEvent, Verdict, rejected
 from billing.metering.formats.cloudevents import CloudEvent, Instant, event_of
 from billing.metering.models import UsageEvent
+from billing.metering.quantities import BadQuantity, Quantity, quantity_of
 from billing.money import money_text, plain
 from seats.errors import Refusal
-from seats.serializers import LocalDate
+from seats.fields import LocalDate
+from seats.parsing.records import Unreadable, split_records
+from seats.parsing.strict_json import BadJson, JsonRefused, decode_json
 
 MOST_EVENTS = 10_000
+LONGEST_EVENT = 65_536
+NEEDED = 5  # keys of an event
 JSON = "application/json"
 CLOUD_EVENT = "application/cloudevents+json"
 CLOUD_EVENTS = "application/cloudevents-batch+json"
-
-
-class BadBody(Refusal):
-    code = "bad_json"
-    status = 400
 
 
 class TooManyEvents(Refusal):
@@ -48,7 +50,7 @@ class Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     source: str
     id: str
     meter: str
-    quantity: Decimal
+    quantity: Quantity
     occurred_at: Instant
     agency: str | None = None
     agent: str | None = None
@@ -75,11 +77,10 @@ class Answer(msgspec.Struct):
     results: list[Result]
 
 
-_item = msgspec.json.Decoder(msgspec.Raw)
-_items = msgspec.json.Decoder(list[msgspec.Raw])
-_event = msgspec.json.Decoder(Event)
-_cloud = msgspec.json.Decoder(CloudEvent)
-_NOT_DECODED = (msgspec.DecodeError, ArithmeticError, RecursionError, ValueError)
+_item = msgspec.json.Decoder(msgspec.Raw).decode
+_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_event = msgspec.json.Decoder(Event).decode
+_cloud = msgspec.json.Decoder(CloudEvent).decode
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 
 
@@ -88,14 +89,14 @@ def decode_events(
 ) -> list[IncomingEvent | Verdict]:
     """The events of a request, and why others are none, in the order of the request.
 
-    `agency` is the code that events without one are for. Raises BadBody,
-    TooManyEvents.
+    `agency` is the code that events without one are for. Raises BadJson where the body
+    as a whole, or the only event in it, is no JSON; TooManyEvents.
     """
     items = _split(body)
     if len(items) > MOST_EVENTS:
         raise TooManyEvents(f"At most {MOST_EVENTS} events a request.")
     read = _read_event if content_type == JSON else _read_cloud_event
-    return [read(item, agency) for item in items]
+    return [_read(read, item, agency) for item in items]
 
 
 def answer_of(verdicts: Sequence[Verdict]) -> bytes:
@@ -108,50 +109,80 @@ def answer_of(verdicts: Sequence[Verdict]) -> bytes:
     return msgspec.json.encode(Answer(**counts, results=results))
 
 
-def _split(body: bytes) -> list[msgspec.Raw]:
+def _split(body: bytes) -> list[bytes]:
+    """The events of a body, each as it stands there.
+
+    A bad byte in one of them costs that one: what is broken as a whole is cut apart by
+    its strings and brackets. Raises BadJson.
+    """
+    if body.lstrip()[:1] != b"[":
+        return [_whole(body)]
     try:
-        if body.lstrip()[:1] != b"[":
-            return [_item.decode(body)]
-        return _items.decode(body)
-    except _NOT_DECODED as error:
-        raise BadBody(f"Not JSON: {error}") from error
+        return [bytes(item) for item in _items(body)]
+    except (msgspec.DecodeError, RecursionError):
+        return _cut(body)
 
 
-def _read_event(item: msgspec.Raw, agency: str) -> IncomingEvent | Verdict:
+def _whole(body: bytes) -> bytes:
+    """A body that is one event. Raises BadJson."""
     try:
-        told = _event.decode(item)
-    except _NOT_DECODED as error:
-        return _refused(error)
+        _item(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadJson(f"Not JSON: {error}") from error
+    return body
+
+
+def _cut(body: bytes) -> list[bytes]:
+    records = split_records(BytesIO(body), container=b"[", longest=LONGEST_EVENT)
+    try:
+        return list(islice(records, MOST_EVENTS + 1))
+    except Unreadable as reason:
+        raise BadJson(f"Not JSON: {reason}") from reason
+
+
+def _read_event(item: bytes, agency: str) -> IncomingEvent:
+    told = decode_json(item, _event, members=_members_of_event)
     return IncomingEvent(
         source=told.source,
         id=told.id,
         agency=told.agency or agency,
         agent=told.agent,
         meter=told.meter,
-        quantity=told.quantity,
+        quantity=quantity_of(told.quantity),
         occurred_at=told.occurred_at,
         properties=told.properties,
         supersedes=told.supersedes,
     )
 
 
-def _read_cloud_event(item: msgspec.Raw, agency: str) -> IncomingEvent | Verdict:
+def _members_of_event(told: Event) -> int:
+    """How many keys it has, or fewer, where some are empty or nested."""
+    optional = (told.agency, told.agent, told.supersedes)
+    keys = NEEDED + len(optional) - optional.count(None)
+    return keys + len(told.properties) + bool(told.properties)
+
+
+def _read_cloud_event(item: bytes, agency: str) -> IncomingEvent:
+    return event_of(decode_json(item, _cloud), agency=agency)
+
+
+def _read(
+    read: Callable[[bytes, str], IncomingEvent], item: bytes, agency: str
+) -> IncomingEvent | Verdict:
+    """An event by itself, or why it is none."""
+    if len(item) > LONGEST_EVENT:
+        message = f"An event has at most {LONGEST_EVENT} bytes."
+        return rejected("event_too_large", "", message)
     try:
-        return event_of(_cloud.decode(item), agency=agency)
-    except _NOT_DECODED as error:
-        return _refused(error)
-
-
-def _refused(error: Exception) -> Verdict:
-    if isinstance(error, InvalidOperation):
-        return rejected("bad_quantity", "quantity", "Not a number we can hold.")
-    if isinstance(error, RecursionError):
-        return rejected("too_deep", "", "Nested too deep.")
-    text = str(error)
-    found = _WHERE.search(text)
-    return rejected(
-        "bad_event", found[1] if found else "", _WHERE.sub("", text) or "Not an event."
-    )
+        return read(item, agency)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        found = _WHERE.search(text)
+        return rejected("bad_event", found[1] if found else "", _WHERE.sub("", text))
+    except BadQuantity as error:
+        return rejected("bad_event", "quantity", str(error))
+    except JsonRefused as refusal:
+        return rejected(refusal.code, refusal.field or "", refusal.message)
 
 
 @extend_schema_field(OpenApiTypes.STR)

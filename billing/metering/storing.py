@@ -1,13 +1,11 @@
-"""Writing checked events, their keys and their days: by COPY, as long as nobody else
-has counted one of them.
+"""Writing checked events, their keys and their days: by COPY, all or, where
+somebody else counted one of them, nothing.
 
 While the database works on what it was sent, the text that comes next is made.
 """
 
 from collections.abc import (
     Callable,
-    Collection,
-    Iterable,
     Iterator,
     Mapping,
     Sequence,
@@ -38,14 +36,6 @@ NEW_IDS = "SELECT nextval('billing_usageevent_id_seq') FROM generate_series(1, %
 # Keys and days are written in one order by everybody, so writers never deadlock.
 COPY_KEYS = """
     COPY billing_eventkey (key, content, event_id, used_on) FROM STDIN
-"""
-CLAIM_KEYS = """
-    INSERT INTO billing_eventkey (key, content, event_id, used_on)
-    SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::date[])
-        AS told(key, content, event_id, used_on)
-    ORDER BY key
-    ON CONFLICT (key) DO NOTHING
-    RETURNING replace(key::text, '-', '')
 """
 COPY_EVENTS = """
     COPY billing_usageevent (
@@ -95,7 +85,7 @@ class Batch:
 
     `fresh` are the events by their new ids, `waiting` the keys of events that were
     superseded before they came, each with the key of what superseded it. All holds
-    only if the keys in `own` are nobody else's.
+    only if the keys are nobody else's.
     """
 
     owner: int
@@ -103,7 +93,6 @@ class Batch:
     fresh: Mapping[int, Checked]
     waiting: Mapping[str, str] = field(default_factory=dict)
     reversals: Sequence[Reversal] = ()
-    own: frozenset[str] = frozenset()
 
     def agency_ids(self) -> set[int]:
         """The agencies whose facts are written."""
@@ -121,36 +110,24 @@ def new_ids(count: int) -> Iterator[int]:
                 yield from range(block, block + ID_BLOCK)
 
 
-def store_batch(
-    batch: Batch, stamps: Mapping[int, int], ids: Iterator[int]
-) -> Collection[int]:
-    """Write what was never counted before; the ids of those events.
+def store_batch(batch: Batch, stamps: Mapping[int, int], ids: Iterator[int]) -> None:
+    """Write the events, their keys, what they take back, and the days.
 
     Facts carry the stamps of their agencies; reversals take their ids from `ids`.
-    Raises Raced.
+    Raises Raced where a key is taken or an event was taken back already.
     """
-    rows: list[str]
     try:
         with transaction.atomic():
             rows = _copying(
                 COPY_KEYS,
                 "".join(sorted(_key_rows(batch))),
-                lambda: [*_event_rows(batch, batch.fresh, stamps)],
+                lambda: [*_event_rows(batch, stamps)],
             )
-        counted: Mapping[int, Checked] = batch.fresh
-    except UniqueViolation:
-        counted = _claim_others(batch)
-        rows = [*_event_rows(batch, counted, stamps)]
-    rows += _reversal_rows(batch, stamps, ids)
-    if rows:
-        try:
-            totals = _copying(
-                COPY_EVENTS, "".join(rows), lambda: _totals(counted, batch.reversals)
-            )
-        except UniqueViolation as error:  # reversed by somebody else
-            raise Raced from error
-        _add_to_days(totals, stamps)
-    return counted.keys()
+            rows += _reversal_rows(batch, stamps, ids)
+            totals = _copying(COPY_EVENTS, "".join(rows), lambda: _totals(batch))
+    except UniqueViolation as error:
+        raise Raced from error
+    _add_to_days(totals, stamps)
 
 
 def _copying(statement: str, text: str, meanwhile: Callable[[], Made]) -> Made:
@@ -167,25 +144,10 @@ def _key_rows(batch: Batch) -> Iterator[str]:
         yield f"{key}\t{by}\t\\N\t\\N\n"
 
 
-def _claim_others(batch: Batch) -> dict[int, Checked]:
-    """Take the keys that nobody took: the events that count, by id."""
-    keys = [(one.key, one.content, n, one.used_on) for n, one in batch.fresh.items()]
-    waiting = [(key, by, None, None) for key, by in batch.waiting.items()]
-    with connection.cursor() as cursor:
-        columns = zip(*keys, *waiting, strict=True)
-        cursor.execute(CLAIM_KEYS, [array_text(column) for column in columns])
-        claimed = {key for (key,) in cursor.fetchall()}
-    if not batch.own <= claimed:
-        raise Raced
-    return {n: one for n, one in batch.fresh.items() if one.key in claimed}
-
-
-def _event_rows(
-    batch: Batch, counted: Mapping[int, Checked], stamps: Mapping[int, int]
-) -> Iterator[str]:
+def _event_rows(batch: Batch, stamps: Mapping[int, int]) -> Iterator[str]:
     r"""COPY's text format; only backslashes need care, control characters are gone."""
     owner, received_at = batch.owner, str(batch.received_at)
-    for event_id, one in counted.items():
+    for event_id, one in batch.fresh.items():
         event, place = one.event, one.place
         agency_id = place.agency.id
         agent = r"\N" if place.agent_id is None else place.agent_id
@@ -217,19 +179,17 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\") if "\\" in text else text
 
 
-def _totals(
-    counted: Mapping[int, Checked], reversals: Iterable[Reversal]
-) -> dict[Day, tuple[int, Decimal, Decimal]]:
+def _totals(batch: Batch) -> dict[Day, tuple[int, Decimal, Decimal]]:
     """What each day gains: events, raw and billable."""
     totals: dict[Day, tuple[int, Decimal, Decimal]] = {}
     none = (0, Decimal(0), Decimal(0))
-    for one in counted.values():
+    for one in batch.fresh.values():
         place = one.place
         agency_id, meter_id = place.agency.id, place.meter_id
         day = (agency_id, one.used_on, meter_id, place.agent_id, one.breakdown)
         events, raw, billable = totals.get(day, none)
         totals[day] = events + 1, raw + one.event.quantity, billable + one.billable
-    for back in reversals:
+    for back in batch.reversals:
         day = (
             back.agency_id, back.used_on, back.meter_id, back.agent_id, back.breakdown
         )  # fmt: skip

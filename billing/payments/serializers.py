@@ -9,7 +9,8 @@ from billing.payments.attempts import BY_HAND
 from billing.payments.hosting import HostedPage
 from billing.payments.models import Payment, PaymentAttempt, PaymentMethod, Refund
 from billing.payments.returns import RefundAttempt
-from seats.serializers import LocalDate, Told, printable
+from seats.fields import LocalDate, PlainDecimal
+from seats.serializers import Told, printable
 
 
 class PaymentOut(serializers.ModelSerializer[Payment]):
@@ -86,7 +87,7 @@ class PaymentIn(Told):
     """Money that reached us outside any processor, by bank transfer or cheque."""
 
     agency = serializers.CharField(max_length=64, help_text="The payer.")
-    amount = serializers.DecimalField(max_digits=18, decimal_places=3)
+    amount = PlainDecimal(max_digits=18, decimal_places=3)
     currency = serializers.CharField(max_length=3)
     reference = serializers.CharField(
         max_length=200, help_text="Counts once; sending it again is safe."
@@ -102,7 +103,7 @@ class PaymentIn(Told):
 class RefundIn(Told):
     """Money of a payment that a processor gives back, or that people gave back."""
 
-    amount = serializers.DecimalField(max_digits=18, decimal_places=3)
+    amount = PlainDecimal(max_digits=18, decimal_places=3)
     reference = serializers.CharField(
         max_length=200,
         help_text="Yours, or the bank's. Counts once; sending it again is safe.",

@@ -11,7 +11,7 @@ from django.utils import timezone
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.pricing.services import publish_price_list
 from seats.datefields import DateInput
-from seats.readonly import ReadOnlyAdmin, try_each
+from seats.readonly import PlainModelForm, ReadOnlyAdmin, try_each
 
 
 @admin.register(Meter)
@@ -22,6 +22,8 @@ class MeterAdmin(ReadOnlyAdmin):
 
 class OfADraft(admin.ModelAdmin):  # type: ignore[type-arg]
     """What belongs to a price list changes only while that is a draft."""
+
+    form = PlainModelForm
 
     def is_draft(self, obj: Any) -> bool:
         raise NotImplementedError
@@ -37,6 +39,7 @@ class OfADraft(admin.ModelAdmin):  # type: ignore[type-arg]
 
 class RateInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Rate
+    form = PlainModelForm
     extra = 0
     show_change_link = True
 
@@ -46,6 +49,7 @@ class RateInline(admin.TabularInline):  # type: ignore[type-arg]
 
 class TierInline(admin.TabularInline):  # type: ignore[type-arg]
     model = RateTier
+    form = PlainModelForm
     extra = 0
 
 

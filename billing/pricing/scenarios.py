@@ -1,8 +1,8 @@
 """Scenarios for a quote: what they look like, and what is refused. Pure."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,6 +17,8 @@ from billing.pricing.rating import (
     validate_terms,
 )
 from seats.errors import Refusal
+from seats.parsing import values
+from seats.parsing.strict_json import JsonRefused, decode_json
 
 LONGEST_LINE = 8 * 2**20
 MOST_DIGITS = 30
@@ -85,18 +87,23 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     usage: list[UsageIn] = []
 
 
-def decode_scenario(line: bytes) -> Scenario:
-    """A scenario from one line of JSON. Raises BadScenario."""
-    if len(line) > LONGEST_LINE:
+_decode = msgspec.json.Decoder(Scenario).decode
+
+
+def decode_scenario(line: bytes | None) -> Scenario:
+    """A scenario from one line of JSON; None: a longer one. Raises BadScenario."""
+    if line is None or len(line) > LONGEST_LINE:
         raise BadScenario("too_large", "A scenario has 8 MiB at most.")
     try:
-        return msgspec.json.decode(line, type=Scenario)
+        return decode_json(line, _decode)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         field = path.rstrip("`").lstrip(".") or None
         raise BadScenario("bad_field", f"{message}.", field=field) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadScenario("bad_json", f"Not JSON: {error}.") from error
+    except JsonRefused as refusal:
+        raise BadScenario(
+            refusal.code, refusal.message, field=refusal.field
+        ) from refusal
 
 
 def check_size(scenario: Scenario) -> None:
@@ -185,11 +192,10 @@ def parse_number(told: str | int | None, field: str) -> Decimal:
     """A plain decimal, 0 or above, of a sane size."""
     text = str(told).strip() if told is None or len(str(told)) <= 80 else "x"
     try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or "_" in text:
-        raise BadScenario("bad_number", "Not a plain decimal number.", field=field)
+        number = values.parse_decimal(text)
+    except ValueError as error:
+        message = "Not a plain decimal number."
+        raise BadScenario("bad_number", message, field=field) from error
     if number < 0:
         raise BadScenario("bad_number", "Must not be negative.", field=field)
     exponent = int(number.as_tuple().exponent)
@@ -199,14 +205,14 @@ def parse_number(told: str | int | None, field: str) -> Decimal:
 
 
 def parse_month(text: str) -> date:
+    """The first of a month of the years 1970 to 9000. Raises BadScenario."""
     try:
-        month = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
+        month = values.parse_month(text)
     except ValueError as error:
-        raise BadScenario(
-            "bad_month", "Write the month as 2026-04.", field="month"
-        ) from error
-    if not 1970 <= month.year <= 9000 or len(text) != 7:
-        raise BadScenario("bad_month", "Write the month as 2026-04.", field="month")
+        raise BadScenario("bad_month", str(error), field="month") from error
+    if not 1970 <= month.year <= 9000:
+        message = "The month is not within 1970 and 9000."
+        raise BadScenario("bad_month", message, field="month")
     return month
 
 
@@ -222,7 +228,7 @@ def parse_zone(name: str) -> ZoneInfo:
 def parse_local_date(text: str, field: str, zone: ZoneInfo) -> date:
     """The local date of an instant; a time without offset is local already."""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = values.parse_instant(text)
         if moment.tzinfo is not None:
             moment = moment.astimezone(zone)
     except (ValueError, OverflowError) as error:

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from billing.webhooks.catalogue import CATALOGUE, data_of
 from billing.webhooks.models import OutboxEvent, WebhookEndpoint
+from seats.fields import PlainInteger
 from seats.serializers import Told, printable
 
 LARGEST_SEQUENCE = 2**53
@@ -99,7 +100,7 @@ class WebhookEventOut(serializers.ModelSerializer[OutboxEvent]):
         return msgspec.to_builtins(data_of(event.type, event.payload))
 
 
-class SequenceField(serializers.IntegerField):
+class SequenceField(PlainInteger):
     """A sequence number."""
 
     def __init__(self, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Bodies in JSON: strict, compiled, and of a bounded size."""
+"""Bodies in JSON: strict, compiled, and of a bounded size and depth."""
 
 from decimal import Decimal
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
+
+from seats.parsing.strict_json import decode_json
 
 MOST_BYTES = 1_048_576
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -18,7 +20,7 @@ class BodyTooLarge(APIException):
 
 
 class StrictJson(BaseParser):
-    """JSON as the standard has it; what is deeper or odder than that is refused."""
+    """JSON as the standard has it; what is deep, or says a key twice, is refused."""
 
     media_type = "application/json"
 
@@ -27,6 +29,6 @@ class StrictJson(BaseParser):
         if len(body) > MOST_BYTES:
             raise BodyTooLarge
         try:
-            return _decode(body)
-        except (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError) as e:
-            raise ParseError(f"Not JSON: {e}", "bad_json") from e
+            return decode_json(body, _decode)
+        except msgspec.ValidationError as error:  # a number of thousands of digits
+            raise ParseError(f"Not JSON: {error}", "bad_json") from error

@@ -82,15 +82,34 @@ def as_server_user() -> dict[str, Any]:
 
 
 def make_private(folder: Path) -> Path:
-    """A folder of the servers' user that nobody else can enter."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """A folder of the servers' user that nobody else can enter.
+
+    Raises ServiceUnavailable where a link, or something of another user, stands there.
+    """
+    with suppress(FileExistsError):  # whatever stands there is looked at below
+        folder.mkdir(mode=0o700, parents=True)
     owner = UNPRIVILEGED if is_root() else os.geteuid()
-    if is_root() and folder.stat().st_uid == 0:
-        os.chown(folder, owner, owner)
-    if folder.stat().st_uid != owner:
-        raise ServiceUnavailable(f"{folder} belongs to somebody else; remove it.")
-    folder.chmod(0o700)
+    with _opened(folder) as opened:
+        if is_root() and os.fstat(opened).st_uid == 0:
+            os.fchown(opened, owner, owner)
+        if os.fstat(opened).st_uid != owner:
+            raise ServiceUnavailable(f"{folder} belongs to somebody else; remove it.")
+        os.fchmod(opened, 0o700)
     return folder
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """The folder itself: what is done to it is done to nothing that a link names."""
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        message = f"{folder} cannot be opened as a folder of its own; remove it."
+        raise ServiceUnavailable(message) from error
+    try:
+        yield opened
+    finally:
+        os.close(opened)
 
 
 @contextmanager

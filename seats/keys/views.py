@@ -18,6 +18,7 @@ from seats.agencies.queries import zones_of
 from seats.errors import Refusal
 from seats.keys.models import ApiKey
 from seats.keys.queries import agencies_of
+from seats.parsing.values import parse_month
 from seats.periods import local_date, month_of, next_month
 
 Row = TypeVar("Row", bound=Model)
@@ -79,9 +80,9 @@ class KeyView(GenericAPIView):  # type: ignore[type-arg]
     def month(self, text: str) -> date:
         """The first of a month written 2026-10, up to the next one. Raises BadMonth."""
         try:
-            month = date.fromisoformat(f"{text}-01")
+            month = parse_month(text)
         except ValueError as error:
-            raise BadMonth("Write the month as 2026-10.", field="month") from error
+            raise BadMonth(str(error), field="month") from error
         if month > next_month(month_of(self.now.date())):
             raise BadMonth("The month lies too far ahead.", field="month")
         return month

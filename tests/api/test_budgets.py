@@ -104,12 +104,30 @@ class TestBudgets:
             ({"quantity": "1", "meter": "voice.out", "agent": "x"}, "invalid", "agent"),
             ({"amount": "1", "colour": "red"}, "invalid", "colour"),
             ({"amount": "NaN"}, "invalid", "amount"),
+            ({"amount": "1_0"}, "invalid", "amount"),
+            ({"amount": "\N{FULLWIDTH DIGIT ONE}0"}, "invalid", "amount"),
+            ({"amount": "1", "thresholds": ["5_0"]}, "invalid", "thresholds[0]"),
         ],
     )
     def test_that_make_no_sense_are_refused(self, top, told, code, field):
         problem = send(top, "POST", PATH, told).json()
 
         assert (problem["code"], problem["field"]) == (code, field)
+
+    def test_say_no_key_twice(self, top):
+        body = '{"amount": "1", "hard": true, "amount": "2"}'
+
+        answer = top.post(PATH, body, content_type="application/json")
+
+        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (
+            400, "duplicate_key", "amount",
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("body", ["[" * 500_000, '{"a":' * 100_000])
+    def test_are_no_deeper_than_any_json_of_ours(self, top, body):
+        answer = top.post(PATH, body, content_type="application/json")
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "too_deep")
 
     def test_need_their_scope(self, caller, world):
         reader = caller(world[0], ["budgets:read"])
@@ -148,3 +166,20 @@ class TestAdmin:
         ).content.decode()
 
         assert "Say an amount or a quantity." in page
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            {"amount": "1_000"},
+            {"amount": "\N{FULLWIDTH DIGIT ONE}"},
+            {"amount": "1", "thresholds": "5_0"},
+        ],
+    )
+    def test_takes_numbers_in_plain_digits(self, staff, world, told):
+        page = staff.post(
+            reverse("admin:billing_budget_add"),
+            {"agency": world[0].pk, "thresholds": "50", **told},
+        ).content.decode()
+
+        assert "plain ASCII digits" in page
+        assert not Budget.objects.exists()

@@ -110,7 +110,8 @@ class TestRecording:
     @pytest.mark.parametrize(
         ("changes", "status"),
         [
-            ({"amount": "0"}, 422), ({"amount": "NaN"}, 400), ({"amount": "1.001"}, 422),
+            ({"amount": "0"}, 422), ({"amount": "NaN"}, 400), ({"amount": "1_0"}, 400),
+            ({"amount": "\N{FULLWIDTH DIGIT ONE}"}, 400), ({"amount": "1.001"}, 422),
             ({"currency": "EUR"}, 422), ({"agency": "NOBODY"}, 404),
             ({"reference": "a\0"}, 400), ({"invoice": "x"}, 400),
             ({"invocie": "x"}, 400), ({"method": "a\u202eb"}, 400),

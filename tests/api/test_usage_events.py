@@ -7,10 +7,11 @@ import tracemalloc
 from decimal import Decimal
 
 import pytest
+from django.db.models import Sum
 
 import billing.urls
 import seats.urls
-from billing.metering.models import UsageEvent
+from billing.metering.models import UsageDay, UsageEvent
 from billing.metering.views import MOST_BYTES
 from seats.agencies.services import set_upline
 from tests.api.conftest import NOW
@@ -46,6 +47,9 @@ def cloud_event(**changes):
         "data": {"quantity": 135, "properties": {"dial_mode": "power"}},
     }
     return {**told, **changes}
+
+
+RAW = json.dumps(event())
 
 
 @pytest.fixture
@@ -122,6 +126,80 @@ class TestShapes:
         assert post(sunrise, []).json()["results"] == []
 
 
+class TestCorrections:
+    @pytest.mark.parametrize("together", [True, False])
+    def test_that_name_an_event_beside_them_come_to_the_same(self, sunrise, together):
+        told = [
+            event(id="b", quantity=900, supersedes="a"),
+            event(id="rival", quantity=600, supersedes="a"),
+            event(id="a", quantity=999),
+        ]
+        post(sunrise, event(id="c", quantity=180, supersedes="b"))  # waits for b
+
+        bodies = [told] if together else [[one] for one in told]
+        verdicts = [code for body in bodies for code in codes(post(sunrise, body))]
+
+        assert verdicts == ["accepted", "superseded_already", "accepted"]
+        assert UsageDay.objects.aggregate(sum=Sum("billable"))["sum"] == 180
+
+
+class TestOneBadEvent:
+    @pytest.mark.parametrize(
+        ("text", "code", "field"),
+        [
+            (RAW.replace('"id"', '"id": "x", "id"'), "duplicate_key", "id"),
+            (RAW.replace('"dial', '"dial_mode": "x", "dial'), "duplicate_key",
+             "dial_mode"),
+            (RAW.replace('"id"', '"\\u0069d": "x", "id"'), "duplicate_key", "id"),
+            (RAW.replace('"id":', '"id" : "x", "id" :'), "duplicate_key", "id"),
+            (RAW.replace("135", '"1_000"'), "bad_event", "quantity"),
+            (RAW.replace("135", '"\N{FULLWIDTH DIGIT ONE}"'), "bad_event", "quantity"),
+            (RAW.replace("135", '" 1"'), "bad_event", "quantity"),
+            (RAW.replace("135", "null"), "bad_event", "quantity"),
+            (RAW.replace("135", "[1]"), "bad_event", "quantity"),
+            (RAW.replace("ana", "\0"), "bad_json", ""),
+            (RAW.replace("ana", "\udcff"), "bad_json", ""),
+            (RAW.replace("135", "tru"), "bad_json", ""),
+            (RAW.replace("135", "\0 135"), "bad_json", ""),
+            (RAW.replace('"power"', "[" * 99 + "]" * 99), "too_deep", ""),
+            (RAW.replace('"power"', "[" * 9_000 + "]" * 9_000), "too_deep", ""),
+            (RAW.replace("power", "x" * 70_000), "event_too_large", ""),
+            ("7", "bad_event", ""),
+        ],
+    )  # fmt: skip
+    def test_of_thousands_costs_only_itself(self, sunrise, text, code, field):
+        good = [json.dumps(event(id=f"c{n}")).encode() for n in range(1_000)]
+        good[777] = text.encode(errors="surrogateescape")
+
+        answer = post(sunrise, b"[" + b",".join(good) + b"]")
+
+        refused = answer.json()["results"].pop(777)
+        assert answer.json()["accepted"] == 999
+        assert (refused["code"], refused.get("field", "")) == (code, field)
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("\0", "bad_json"),
+            ("\udcff", "bad_json"),
+            ('x", "subject": "y', "duplicate_key"),
+        ],
+    )
+    def test_costs_no_other_cloud_event(self, sunrise, text, code):
+        good = [json.dumps(cloud_event(id=f"c{n}")).encode() for n in range(3)]
+        good[1] = good[1].replace(b"ana", text.encode(errors="surrogateescape"))
+
+        answer = post(sunrise, b"[" + b",".join(good) + b"]", CLOUDS)
+
+        assert codes(answer) == ["accepted", code, "accepted"]
+
+    @pytest.mark.parametrize("body", [b"[,]", b"[1,,2]", b"[" + b"," * 10**6 + b"]"])
+    def test_is_something(self, sunrise, body):
+        answer = post(sunrise, body)
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_json")
+
+
 class TestReach:
     def test_out_of_reach_looks_as_if_it_were_not_there(self, caller):
         make_prices()
@@ -184,7 +262,6 @@ class TestLimits:
         assert answers[2].json()["code"] == "throttled"
 
 
-RAW = json.dumps(event())
 NASTY = {
     "not JSON": "nonsense",
     "nothing": "",

@@ -45,8 +45,12 @@ CUSTOM = (
 
 # line, code, field
 BAD_SCENARIOS = [
-    ("[" * 50_000, "bad_field", None),
+    ("[" * 50_000, "too_deep", None),
     ('{"month": "2026-13"}', "bad_month", "month"),
+    ('{"month": "2026-1\N{FULLWIDTH DIGIT TWO}"}', "bad_month", "month"),
+    ('{"month": "2026-04", "month": "2026-05"}', "duplicate_key", "month"),
+    (('{"month": "2026-04", "price_list": {"currency": "USD",'
+     ' "seat_price": "1_000"}}'), "bad_number", "price_list.seat_price"),
     ('{"month": "2026-04", "timezone": "Mars/Base"}', "unknown_zone", "timezone"),
     ('{"month": "2026-04", "extra": 1}', "bad_field", None),
     ('{"month": "2026-04"', "bad_json", None),

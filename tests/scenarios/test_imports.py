@@ -3,11 +3,13 @@
 import csv
 import io
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
+from io import BytesIO, StringIO
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.urls import reverse
 
 from billing.invoicing.verification.services import verify_books
@@ -21,9 +23,16 @@ from billing.metering.imports import (
     upload_file,
     work_off_imports,
 )
-from billing.metering.models import ImportPart, RefusedRow, UsageDay, UsageImport
+from billing.metering.models import (
+    ImportPart,
+    RefusedRow,
+    UsageDay,
+    UsageEvent,
+    UsageImport,
+)
+from seats.agencies.services import set_upline
 from seats.models import User
-from tests.build import make_agency, make_prices, make_seats
+from tests.build import MARCH, MARCH_1, make_agency, make_prices, make_seats
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 HEAD = "id,meter,quantity,occurred_at,agent\n"
@@ -213,6 +222,55 @@ class TestAdmin:
         url = reverse("admin:billing_usageimport_refused", args=[record.pk])
 
         assert client.get(url).status_code == 302
+
+
+class TestReach:
+    """An import is an agency's: it names that one, or one below it today."""
+
+    ROWS = (
+        "id,meter,quantity,occurred_at,agency,supersedes\n"
+        "a,voice.out,60,2026-03-10T12:00:00,SUNRISE,\n"
+        "b,voice.out,60,2026-03-10T12:00:00,BELOW,\n"
+        "c,voice.out,60,2026-03-10T12:00:00,TOP,\n"
+        "d,voice.out,60,2026-03-10T12:00:00,LEFT,\n"
+        "e,voice.out,60,2026-03-10T12:00:00,NOBODY,\n"
+    )
+
+    @pytest.fixture
+    def tree(self, sunrise):
+        top, below, left = (make_agency(code) for code in ("TOP", "BELOW", "LEFT"))
+        told: dict[str, Any] = {"now": MARCH_1, "actor": "test"}
+        set_upline(agency=sunrise, upline=top, on=MARCH, **told)
+        set_upline(agency=below, upline=sunrise, on=MARCH, **told)
+        set_upline(agency=left, upline=sunrise, on=MARCH, **told)
+        set_upline(agency=left, upline=None, on=NOW.date(), now=NOW, actor="test")
+        return sunrise
+
+    def test_of_a_command_is_its_agency_and_the_downline(self, tree, tmp_path):
+        path = tmp_path / "march.csv"
+        path.write_text(self.ROWS)
+
+        with time_machine.travel(NOW, tick=False), pytest.raises(SystemExit):
+            call_command("import_usage", str(path), agency="SUNRISE", stderr=StringIO())
+
+        self.check()
+
+    def test_of_an_upload_likewise(self, tree):
+        upload(tree, self.ROWS.encode())
+        work_off_all()
+
+        self.check()
+
+    def check(self):
+        used = UsageEvent.objects.values_list("agency__code", flat=True)
+        refused = RefusedRow.objects.order_by("row").values_list(
+            "row", "code", "message"
+        )
+        assert sorted(used) == ["BELOW", "SUNRISE"]
+        assert list(refused) == [
+            (row, "unknown_agency", f"Unknown agency {code}.")
+            for row, code in ((4, "TOP"), (5, "LEFT"), (6, "NOBODY"))
+        ]
 
 
 @pytest.mark.usefixtures("fresh_database")

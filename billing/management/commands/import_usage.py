@@ -1,6 +1,5 @@
 """Import a file of usage."""
 
-import csv
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from billing.metering.formats.rows import buffered
 from billing.metering.imports import start_import, take_in
 from billing.metering.models import UsageImport
 from billing.metering.refusals import REFUSED_HEADER, refused_cells
+from billing.tables import CsvWriter
 from seats.errors import Refusal
 from seats.models import Agency
 
@@ -30,7 +30,10 @@ class Command(BaseCommand):
             "--format", choices=sorted(FORMATS), help="told by the file if left out"
         )
         parser.add_argument(
-            "--agency", required=True, metavar="CODE", help="whose calls these are"
+            "--agency",
+            required=True,
+            metavar="CODE",
+            help="whose calls these are; rows may name it and its downline",
         )
         parser.add_argument("--timezone", metavar="ZONE", help="of its local times")
         parser.add_argument(
@@ -60,8 +63,8 @@ class Command(BaseCommand):
             rejects = None
             if options["rejects"]:
                 target = stack.enter_context(open(options["rejects"], "w", newline=""))
-                rejects = csv.writer(target)
-                rejects.writerow(REFUSED_HEADER)
+                rejects = CsvWriter(target)
+                rejects.write(REFUSED_HEADER)
             record = start_import(
                 file,
                 agency=agency,
@@ -76,7 +79,7 @@ class Command(BaseCommand):
                 progress.show(record.rows)
                 for row in refused:
                     if rejects:
-                        rejects.writerow(refused_cells(row))
+                        rejects.write(refused_cells(row))
                     shown += 1
                     if shown <= SHOWN:
                         self.stderr.write(f"row {row.row}: {row.code}: {row.message}")

@@ -8,8 +8,9 @@ from django.core.management.base import BaseCommand
 
 from billing.pricing.queries import published_price_list
 from billing.pricing.quoting import quote
-from billing.pricing.scenarios import decode_scenario, error_of
+from billing.pricing.scenarios import LONGEST_LINE, decode_scenario, error_of
 from seats.errors import Refusal
+from seats.parsing.lines import bounded_lines
 
 
 class Command(BaseCommand):
@@ -18,8 +19,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         refused = False
-        for line in sys.stdin.buffer:
-            if not line.strip():
+        for line in bounded_lines(sys.stdin.buffer, LONGEST_LINE):
+            if line is not None and not line.strip():
                 continue
             try:
                 answer: Any = quote(decode_scenario(line), published_price_list)

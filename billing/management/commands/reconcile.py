@@ -1,6 +1,5 @@
 """Hold a carrier's file against our events of a month."""
 
-import csv
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
 from billing.metering.reconciliation import Comparison, Difference, compare_file
 from billing.money import plain
-from billing.tables import safe_cell
+from billing.tables import CsvWriter
 from seats.errors import Refusal
 
 REFUSED = 2
@@ -73,12 +72,12 @@ class Command(BaseCommand):
             rows = None
             if options["differences"]:
                 target = options["differences"].open("w", newline="")
-                rows = csv.writer(stack.enter_context(target))
-                rows.writerow(HEADER)
+                rows = CsvWriter(stack.enter_context(target))
+                rows.write(HEADER)
 
             def tell(difference: Difference) -> None:
                 if rows:
-                    rows.writerow(cells_of(difference))
+                    rows.write(cells_of(difference))
 
             return compare_file(
                 file,
@@ -109,13 +108,16 @@ class Command(BaseCommand):
             self.stdout.write("No id is on both sides; try --match time.")
 
 
-def cells_of(difference: Difference) -> list[str]:
-    """A difference as a row that a spreadsheet shows and never runs."""
+def cells_of(difference: Difference) -> list[object]:
+    """A difference as a row of the CSV."""
     at = f"{difference.at:%Y-%m-%dT%H:%M:%S}Z" if difference.at else ""
-    ours, theirs = (
-        "" if quantity is None else plain(quantity)
-        for quantity in (difference.ours, difference.theirs)
-    )
-    texts = map(safe_cell, (difference.kind, difference.id, difference.agent))
-    why = safe_cell(difference.why)
-    return [*texts, at, ours, theirs, plain(difference.of_month), why]
+    return [
+        difference.kind,
+        difference.id,
+        difference.agent,
+        at,
+        difference.ours,
+        difference.theirs,
+        difference.of_month,
+        difference.why,
+    ]

@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import asdict
-from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from billing.management.months import parse_day
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import Unreachable
 from billing.payments.reconciliation import Comparison, reconcile_day
@@ -19,11 +19,6 @@ CANNOT = 2
 LINE = "{:<18}{:<9}{:<32}{:>16}{:>16}"
 
 
-def day(text: str) -> date:
-    """A date; argparse says so where it is none."""
-    return date.fromisoformat(text)
-
-
 class Command(BaseCommand):
     help = "Compare a day of a processor with ours; exit 1 if anything differs."
     connect: Connect = staticmethod(connect)
@@ -32,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--processor", required=True, metavar="CODE", help="the processor's code"
         )
-        parser.add_argument("--day", required=True, type=day, help="2026-10-31, of UTC")
+        parser.add_argument("--day", required=True, type=parse_day, help="2026-10-31, of UTC")
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:

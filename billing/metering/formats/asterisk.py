@@ -17,6 +17,7 @@ from functools import partial
 from io import BufferedReader
 
 from billing.metering.events import IncomingEvent
+from billing.metering.formats.csv_rows import csv_cells
 from billing.metering.formats.legs import is_inbound
 from billing.metering.formats.rows import (
     BadRow,
@@ -24,7 +25,6 @@ from billing.metering.formats.rows import (
     FileContext,
     Row,
     began_at,
-    csv_cells,
     parse_quantity,
     parse_time,
     row_of,

@@ -33,6 +33,25 @@ class UnknownFormat(Refusal):
     code = "unknown_format"
 
 
+class TooManyRows(Refusal):
+    code = "too_many_rows"
+
+
+MOST_ROWS = 10_000_000
+CHUNK_CHARACTERS = 8_388_608
+CELL = 50  # what a cell takes beside its text
+BINARY = {
+    b"\x1f\x8b": "compressed with gzip",
+    b"PK\x03\x04": "a ZIP archive or a workbook",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"PAR1": "Parquet",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """How a file begins: its first line, that line's cells, its first JSON record."""
@@ -73,10 +92,28 @@ def rows_of(
     file: BufferedReader, feed: str, *, agency: str, zone: str
 ) -> Iterator[Row]:
     """The rows of a file in a format, for an agency by code, whose zone holds for
-    times without offset. Raises what the format refuses of the file as a whole.
+    times without offset. Raises TooManyRows, and what the format refuses of the file
+    as a whole.
     """
     context = FileContext(agency, ZoneInfo(zone), f"import:{feed}:{agency}")
-    return FORMATS[feed].read_rows(file, context)
+    for count, row in enumerate(FORMATS[feed].read_rows(file, context), 1):
+        if count > MOST_ROWS:
+            raise TooManyRows(f"More than {MOST_ROWS} rows; import the file in parts.")
+        yield row
+
+
+def chunks_of(rows: Iterator[Row], *, most: int) -> Iterator[list[Row]]:
+    """The rows, at most so many at once, and no more than fit into memory."""
+    chunk: list[Row] = []
+    characters = 0
+    for row in rows:
+        chunk.append(row)
+        characters += sum(map(len, row.cells)) + CELL * len(row.cells)
+        if len(chunk) == most or characters > CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
 
 
 def feed_of(file: BufferedReader, named: str = "") -> str:
@@ -85,11 +122,19 @@ def feed_of(file: BufferedReader, named: str = "") -> str:
     Raises BadEncoding; UnknownFormat for an unknown name, or where none fits, or
     more than one.
     """
-    if b"\0" in file.peek(HEAD):
-        raise BadEncoding("The file is no UTF-8 text.")
+    _require_text(file.peek(HEAD))
     if named and named not in FORMATS:
         raise UnknownFormat(f"There is no format {named}.", field="format")
     return named or _recognised(file)
+
+
+def _require_text(head: bytes) -> None:
+    """Refuse a file that is none; a few bytes that are not, cost their rows only."""
+    for magic, what in BINARY.items():
+        if head.startswith(magic):
+            raise BadEncoding(f"The file is {what}, not UTF-8 text.", field="file")
+    if head.count(0) * 8 > len(head):
+        raise BadEncoding("The file is not UTF-8 text.", field="file")
 
 
 def _recognised(file: BufferedReader) -> str:
@@ -120,9 +165,7 @@ def _head_of(file: BufferedReader) -> Head:
 def _first_record(head: bytes) -> Record | None:
     """The first object, of a page the first of its list; None: it is none."""
     for page in ("calls", "data"):
-        _, _, record = next(
-            read_records(buffered(BytesIO(head)), page=page), (0, "", None)
-        )
-        if record is not None and not isinstance(record, BadRow):
-            return record
+        for _, _, record in read_records(buffered(BytesIO(head)), page=page):
+            if not isinstance(record, BadRow):
+                return record
     return None

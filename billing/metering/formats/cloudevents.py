@@ -7,7 +7,6 @@ this one replaces; `data` holds the quantity and the properties.
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from io import BufferedReader
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ import msgspec
 from billing.metering.events import IncomingEvent
 from billing.metering.formats.json_records import Record, read_records
 from billing.metering.formats.rows import BadRow, FileContext, Row, row_of
+from billing.metering.quantities import BadQuantity, Quantity, quantity_of
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -24,7 +24,7 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 class CloudData(msgspec.Struct, forbid_unknown_fields=True):
     """What a usage event says in a CloudEvent's `data`."""
 
-    quantity: Decimal
+    quantity: Quantity
     properties: dict[str, Any] = {}
 
 
@@ -42,15 +42,21 @@ class CloudEvent(msgspec.Struct):
     supersedes: str | None = None
 
 
+_decode = msgspec.json.Decoder(CloudEvent).decode
+
+
 def event_of(told: CloudEvent, *, agency: str) -> IncomingEvent:
-    """The usage event that a CloudEvent tells; `agency` is for those without one."""
+    """The usage event that a CloudEvent tells; `agency` is for those without one.
+
+    Raises BadQuantity.
+    """
     return IncomingEvent(
         source=told.source,
         id=told.id,
         agency=told.agency or agency,
         agent=told.subject,
         meter=told.type,
-        quantity=told.data.quantity,
+        quantity=quantity_of(told.data.quantity),
         occurred_at=told.time,
         properties=told.data.properties,
         supersedes=told.supersedes,
@@ -65,14 +71,15 @@ def recognises(record: Record | None) -> bool:
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     """Every event of the file."""
     for number, text, record in read_records(file):
-        yield row_of(number, [text], partial(_event, record, context))
+        yield row_of(number, [text], partial(_event, text, record, context))
 
 
-def _event(record: Record | BadRow, context: FileContext) -> IncomingEvent:
+def _event(text: str, record: Record | BadRow, context: FileContext) -> IncomingEvent:
     if isinstance(record, BadRow):
         raise record
     try:
-        told = msgspec.convert(record, CloudEvent)
-    except (msgspec.ValidationError, ArithmeticError) as error:
-        raise BadRow("bad_event", "", str(error) or "Not a number.") from error
-    return event_of(told, agency=context.agency)
+        return event_of(_decode(text.encode()), agency=context.agency)
+    except BadQuantity as error:
+        raise BadRow("bad_event", "data.quantity", str(error)) from error
+    except msgspec.ValidationError as error:
+        raise BadRow("bad_event", "", str(error)) from error

@@ -16,6 +16,7 @@ from functools import partial
 from io import BufferedReader
 
 from billing.metering.events import IncomingEvent
+from billing.metering.formats.csv_rows import csv_cells
 from billing.metering.formats.json_records import Record, read_records, text_at
 from billing.metering.formats.legs import Remembered, is_inbound
 from billing.metering.formats.rows import (
@@ -24,7 +25,6 @@ from billing.metering.formats.rows import (
     LeftOut,
     Row,
     began_at,
-    csv_cells,
     parse_epoch,
     parse_quantity,
     parse_time,

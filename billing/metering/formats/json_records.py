@@ -1,7 +1,8 @@
 """JSON in the shapes that feeds come in, one record at a time. Pure.
 
 Objects line by line, a list, objects one after another over many lines, or pages that
-hold a list. A file of any size is read in constant memory.
+hold a list. A file of any size is read in constant memory, and a record that cannot be
+read costs no other.
 """
 
 import codecs
@@ -9,24 +10,24 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from io import BufferedReader
+from itertools import count
 from typing import Any
 
-import ijson
 import msgspec
 
 from billing.metering.formats.rows import HEAD, BadRow
+from seats.parsing.lines import bounded_lines
+from seats.parsing.records import Unreadable, split_records
+from seats.parsing.strict_json import JsonRefused, decode_json
 
 LONGEST_RECORD = 1_048_576
 Record = dict[str, Any]
+Numbered = Iterator[tuple[int, str, Record | BadRow]]
 
 _decode = msgspec.json.Decoder(Record, float_hook=Decimal).decode
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-_NOT_JSON = (msgspec.DecodeError, ValueError, RecursionError, ArithmeticError)
 
 
-def read_records(
-    file: BufferedReader, *, page: str = ""
-) -> Iterator[tuple[int, str, Record | BadRow]]:
+def read_records(file: BufferedReader, *, page: str = "") -> Numbered:
     """Number, text and content of each record; what is no JSON object is a BadRow.
 
     `page` is the name under which a page of the feed holds its list.
@@ -36,12 +37,12 @@ def read_records(
         file.read(len(codecs.BOM_UTF8))
     head = head.removeprefix(codecs.BOM_UTF8)
     if head.lstrip()[:1] == b"[":
-        return _read_stream(file, "item")
+        return _read_stream(file, b"[")
     if page and re.search(rb'"%s"\s*:\s*\[' % page.encode(), head):
-        return _read_stream(file, f"{page}.item")
-    if _is_record(head.lstrip().partition(b"\n")[0]):
+        return _read_stream(file, b"{", page)
+    if isinstance(_record_of(head.lstrip().partition(b"\n")[0]), dict):
         return _read_lines(file)
-    return _read_stream(file, "")
+    return _read_stream(file)
 
 
 def text_at(record: Record, *names: str) -> str:
@@ -59,41 +60,35 @@ def text_at(record: Record, *names: str) -> str:
     raise BadRow("bad_row", ".".join(names), "Neither text nor number.")
 
 
-def _is_record(line: bytes) -> bool:
+def _record_of(data: bytes) -> Record | BadRow:
     try:
-        _decode(line)
-    except _NOT_JSON:
-        return False
-    return True
+        return decode_json(data, _decode)
+    except msgspec.ValidationError as error:
+        return BadRow("bad_json", "", f"Not a JSON object: {error}")
+    except JsonRefused as refusal:
+        return BadRow(refusal.code, refusal.field or "", refusal.message)
 
 
-def _read_lines(file: BufferedReader) -> Iterator[tuple[int, str, Record | BadRow]]:
-    for number, line in enumerate(iter(lambda: file.readline(LONGEST_RECORD), b""), 1):
-        if not line.strip():
-            continue
-        text = line.decode(errors="replace").strip()
-        try:
-            yield number, text, _decode(text)
-        except _NOT_JSON as error:
-            yield number, text, BadRow("bad_json", "", f"Not a JSON object: {error}")
+def _read_lines(file: BufferedReader) -> Numbered:
+    for number, line in enumerate(bounded_lines(file, LONGEST_RECORD), 1):
+        if line is None:
+            message = f"A record of more than {LONGEST_RECORD} bytes."
+            yield number, "", BadRow("record_too_long", "", message)
+        elif line.strip():
+            yield number, line.decode(errors="replace").strip(), _record_of(line)
 
 
 def _read_stream(
-    file: BufferedReader, prefix: str
-) -> Iterator[tuple[int, str, Record | BadRow]]:
-    number = 0
-    records = ijson.items(file, prefix, multiple_values=True)
-    while True:
-        number += 1
+    file: BufferedReader, container: bytes = b"", page: str = ""
+) -> Numbered:
+    records = split_records(file, container=container, key=page, longest=LONGEST_RECORD)
+    for number in count(1):
         try:
             record = next(records)
         except StopIteration:
             return
-        except (ijson.JSONError, UnicodeDecodeError) as error:
+        except Unreadable as reason:
             # What comes after cannot be told apart from what is broken.
-            yield number, "", BadRow("bad_json", "", f"Unreadable from here: {error}")
+            yield number, "", BadRow("bad_json", "", f"Unreadable from here: {reason}")
             return
-        if isinstance(record, dict):
-            yield number, _encode(record).decode(), record
-        else:
-            yield number, str(record), BadRow("bad_json", "", "Not a JSON object.")
+        yield number, record.decode(errors="replace"), _record_of(record)

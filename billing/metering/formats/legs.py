@@ -2,6 +2,7 @@
 
 import re
 from collections import OrderedDict
+from hashlib import sha256
 
 INBOUND = re.compile(
     r"inbound|incoming|from-(?:trunk|pstn|did)|queue|^public$", re.IGNORECASE
@@ -9,6 +10,7 @@ INBOUND = re.compile(
 TOLL_FREE = re.compile(r"^\+?1(?:800|833|844|855|866|877|888)\d{7}$")
 ABROAD = re.compile(r"^\+(?!1\d{10}$)\d")
 REMEMBERED = 100_000
+LONGEST_ID = 100
 
 
 def is_inbound(context: str) -> bool:
@@ -33,12 +35,19 @@ class Remembered:
         self._notes: OrderedDict[str, str] = OrderedDict()
 
     def __contains__(self, id_: str) -> bool:
-        return id_ in self._notes
+        return _short(id_) in self._notes
 
     def note_of(self, id_: str) -> str:
-        return self._notes.get(id_, "")
+        return self._notes.get(_short(id_), "")
 
     def add(self, id_: str, note: str = "") -> None:
-        self._notes[id_] = note
+        self._notes[_short(id_)] = note
         if len(self._notes) > REMEMBERED:
             self._notes.popitem(last=False)
+
+
+def _short(id_: str) -> str:
+    """An id that is longer than any real one takes no more memory than one."""
+    if len(id_) <= LONGEST_ID:
+        return id_
+    return sha256(id_.encode(errors="replace")).hexdigest()

@@ -10,11 +10,11 @@ from functools import partial
 from io import BufferedReader
 
 from billing.metering.events import IncomingEvent
+from billing.metering.formats.csv_rows import csv_cells
 from billing.metering.formats.rows import (
     BadRow,
     FileContext,
     Row,
-    csv_cells,
     parse_quantity,
     parse_time,
     require_columns,

@@ -1,23 +1,21 @@
 """What every format gives: numbered rows that are events, or say why not. Pure."""
 
-import csv
 import hashlib
-import io
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from io import BufferedReader
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from billing.metering.events import IncomingEvent, Verdict, rejected
 from seats.errors import Refusal
+from seats.parsing.values import parse_decimal, parse_instant, parse_integer, shown
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
-SHOWN = 40
+MOST_DIGITS = 30  # orders of magnitude of a quantity, up and down
 HEAD = 65_536  # bytes that are looked at to tell a file's format
 
 
@@ -47,6 +45,10 @@ class FileContext:
     agency: str
     zone: ZoneInfo
     source: str
+
+
+class UnreadableCells(list[str]):
+    """A row that could not be taken apart; its only cell says why."""
 
 
 class BadRow(Exception):
@@ -79,6 +81,8 @@ def buffered(raw: Any) -> BufferedReader:
 
 def row_of(number: int, cells: Sequence[str], read: Callable[[], IncomingEvent]) -> Row:
     """The row that reading a record gives, whatever comes of it."""
+    if isinstance(cells, UnreadableCells):
+        return Row(number, cells, verdict=rejected("bad_row", "", cells[0]))
     try:
         event = read()
     except BadRow as bad:
@@ -90,36 +94,6 @@ def row_of(number: int, cells: Sequence[str], read: Callable[[], IncomingEvent])
         verdict = rejected("bad_encoding", "", "Not UTF-8.")
         return Row(number, cells, verdict=verdict)
     return Row(number, cells, event)
-
-
-def csv_cells(
-    file: BufferedReader, *, delimiter: str = ","
-) -> Iterator[tuple[int, list[str]]]:
-    """The cells of every line that is not empty, counted from 1.
-
-    What is no UTF-8 becomes a replacement character: it often stands in a caller's
-    name, which nobody keeps. A line that cannot be read becomes a single cell, which
-    no format takes for a record.
-    """
-    text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
-    try:
-        reader = csv.reader(
-            text,
-            delimiter=delimiter,
-            quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL,
-        )
-        for number in itertools.count(1):
-            try:
-                cells = next(reader)
-            except csv.Error as error:
-                cells = [str(error)]
-            except StopIteration:
-                return
-            if cells:
-                yield number, cells
-    finally:
-        if not file.closed:
-            text.detach()
 
 
 def require_columns(header: Sequence[str], needed: Sequence[str]) -> None:
@@ -147,11 +121,11 @@ class ContentIds:
 def parse_quantity(text: str, field: str) -> Decimal:
     """A plain decimal number. Raises BadRow."""
     try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or abs(number.adjusted()) > 30:
-        raise BadRow("bad_quantity", field, f"{text[:SHOWN]!r} is no number.")
+        number = parse_decimal(text.strip())
+    except ValueError as error:
+        raise BadRow("bad_quantity", field, str(error)) from error
+    if abs(number.adjusted()) > MOST_DIGITS:
+        raise BadRow("bad_quantity", field, f"{shown(text)} is out of range.")
     return number
 
 
@@ -162,23 +136,23 @@ def parse_time(text: str, field: str, zone: ZoneInfo) -> datetime:
     is as far after the change as it says. Raises BadRow.
     """
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = parse_instant(text.strip())
     except ValueError as error:
-        raise BadRow("bad_time", field, f"{text[:SHOWN]!r} is no time.") from error
+        raise BadRow("bad_time", field, f"{shown(text)} is no time.") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     try:
         return moment.astimezone(UTC)
     except (OverflowError, ValueError) as error:
-        raise BadRow("bad_time", field, f"{text[:SHOWN]!r} is out of range.") from error
+        raise BadRow("bad_time", field, f"{shown(text)} is out of range.") from error
 
 
 def parse_epoch(text: str, field: str) -> datetime:
     """An instant from whole seconds since 1970. Raises BadRow."""
     try:
-        return datetime.fromtimestamp(int(text), UTC)
+        return datetime.fromtimestamp(parse_integer(text), UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise BadRow("bad_time", field, f"{text[:SHOWN]!r} is no time.") from error
+        raise BadRow("bad_time", field, f"{shown(text)} is no time.") from error
 
 
 def began_at(read: Callable[[], datetime]) -> str:

@@ -16,6 +16,7 @@ from functools import partial
 from io import BufferedReader
 
 from billing.metering.events import IncomingEvent
+from billing.metering.formats.csv_rows import csv_cells
 from billing.metering.formats.json_records import Record, read_records, text_at
 from billing.metering.formats.legs import Remembered, meter_of
 from billing.metering.formats.rows import (
@@ -23,8 +24,8 @@ from billing.metering.formats.rows import (
     FileContext,
     LeftOut,
     Row,
+    UnreadableCells,
     began_at,
-    csv_cells,
     parse_quantity,
     parse_time,
     require_columns,
@@ -35,8 +36,33 @@ from billing.metering.formats.rows import (
 NEEDED = ("sid", "status", "direction", "start_time", "duration")
 OURS = ("client:", "sip:")
 WAITING = 10_000  # children whose parent has not come yet; it stands near
+WAITING_CHARACTERS = 8_388_608  # of all of them
 ON_NET, PUBLIC = "on-net", "public"
-Waiting = dict[str, list[tuple[int, list[str], Record]]]
+
+
+class Waiting:
+    """Children whose parent has not come yet, as many as fit into memory."""
+
+    def __init__(self) -> None:
+        self._children: dict[str, list[tuple[int, list[str], Record]]] = {}
+        self._count = self._characters = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._children))
+
+    def add(self, parent: str, number: int, cells: list[str], record: Record) -> None:
+        self._children.setdefault(parent, []).append((number, cells, record))
+        self._count += 1
+        self._characters += sum(map(len, cells))
+
+    def pop(self, parent: str) -> list[tuple[int, list[str], Record]]:
+        children = self._children.pop(parent, [])
+        self._count -= len(children)
+        self._characters -= sum(len(cell) for _, cells, _ in children for cell in cells)
+        return children
+
+    def is_full(self) -> bool:
+        return self._count > WAITING or self._characters > WAITING_CHARACTERS
 
 
 def recognises(line: str, record: Record | None) -> bool:
@@ -48,15 +74,15 @@ def recognises(line: str, record: Record | None) -> bool:
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     """Every call; children wait for their parent, wherever it stands."""
     parents = Remembered()
-    waiting: Waiting = {}
+    waiting = Waiting()
     for number, cells, record in _records(file):
         if isinstance(record, BadRow):
             yield Row(number, cells, verdict=record.verdict)
             continue
         parent = str(record.get("parent_call_sid") or "")
         if parent and parent not in parents:
-            waiting.setdefault(parent, []).append((number, cells, record))
-            if len(waiting) > WAITING:
+            waiting.add(parent, number, cells, record)
+            if waiting.is_full():
                 yield from _children(waiting, next(iter(waiting)), ON_NET, context)
             continue
         if parent:
@@ -67,7 +93,7 @@ def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
         yield from _rows(number, cells, record, context)
         yield from _children(waiting, sid, parents.note_of(sid), context)
     # A parent that is not in the file was no call by the public network.
-    for sid in list(waiting):
+    for sid in waiting:
         yield from _children(waiting, sid, ON_NET, context)
 
 
@@ -83,7 +109,9 @@ def _records(
     names = [name.strip().lower() for name in header]
     require_columns(names, NEEDED)
     for number, cells in rows:
-        if len(cells) == len(names):
+        if isinstance(cells, UnreadableCells):
+            yield number, cells, BadRow("bad_row", "", cells[0])
+        elif len(cells) == len(names):
             yield number, cells, dict(zip(names, cells, strict=True))
         else:
             bad = BadRow("bad_row", "", "Not as many columns as the header.")
@@ -93,7 +121,7 @@ def _records(
 def _children(
     waiting: Waiting, parent: str, kind: str, context: FileContext
 ) -> Iterator[Row]:
-    for number, cells, record in waiting.pop(parent, ()):
+    for number, cells, record in waiting.pop(parent):
         yield from _rows(number, cells, record, context, kind)
 
 
@@ -155,6 +183,8 @@ def _answered_at(record: Record, seconds: Decimal, context: FileContext) -> date
 
 def _time(text: str, field: str, context: FileContext) -> datetime:
     """RFC 2822, as the API writes it, or ISO 8601."""
+    if not text.isascii() or "_" in text:
+        return parse_time(text, field, context.zone)
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
     except (ValueError, OverflowError):

@@ -18,13 +18,13 @@ from functools import partial
 from io import BufferedReader
 
 from billing.metering.events import IncomingEvent
+from billing.metering.formats.csv_rows import csv_cells
 from billing.metering.formats.rows import (
     BadRow,
     ContentIds,
     FileContext,
     Row,
     began_at,
-    csv_cells,
     parse_quantity,
     parse_time,
     require_columns,

@@ -15,6 +15,7 @@ from billing.payments.processors.port import (
     Outcome,
     RefundTold,
 )
+from seats.parsing.strict_json import JsonRefused, decode_json
 
 # Not 1e-9999999, with which nobody can calculate.
 AMOUNT = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
@@ -59,16 +60,19 @@ class Answer(msgspec.Struct):
     data: msgspec.Raw
 
 
+_decode = msgspec.json.Decoder(Answer).decode
+
+
 def read_answer(body: bytes) -> Sequence[Fact]:
     """The one fact of a body. Raises DoesNotFit for what cannot be read."""
     try:
-        answer = msgspec.json.decode(body, type=Answer)
+        answer = decode_json(body, _decode)
         kind, _, what = answer.type.partition(".")
         read = READERS.get(kind, {}).get(what)
         if read is None:
             raise DoesNotFit("Nothing is known of this type.")
         return [read(bytes(answer.data))]
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, JsonRefused) as error:
         raise DoesNotFit("It cannot be read.") from error
 
 

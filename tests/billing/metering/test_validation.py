@@ -96,7 +96,7 @@ class TestChecking:
         sunrise.books.save()
         told = call(id="a"), call(id="a", occurred_at=APRIL_2)
 
-        assert statuses(use(*told, now=APRIL_2)) == ["conflict", "accepted"]
+        assert statuses(use(*told, now=APRIL_2)) == ["too_old", "accepted"]
 
     @pytest.mark.parametrize(
         "value",

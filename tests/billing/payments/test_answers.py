@@ -203,7 +203,14 @@ class TestWorkOffEvents:
         assert attempt.state == "declined_hard"
         assert states() == ["done", "quarantined"]
 
-    @pytest.mark.parametrize("body", [b"[" * 100_000, b"null", b"{", b'{"type": 1}'])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"[" * 100_000, b"null", b"{", b'{"type": 1}',
+            b'{"type": "payment.succeeded", "data": {}, "data": {}}',
+            b'{"type": "payment.succeeded", "data": ' + b"[" * 99 + b"]" * 99 + b"}",
+        ],
+    )  # fmt: skip
     def test_sets_apart_what_cannot_be_read(self, client, processor, clock, body):
         headers = signed(processor, body, clock())
         assert post(client, processor, body, headers).status_code == 204

@@ -41,6 +41,7 @@ from billing.payments.processors.stripe.outcomes import (
     outcome_of_refund,
 )
 from billing.payments.processors.stripe.pages import outcome_of_session
+from seats.parsing.strict_json import JsonRefused, decode_json
 
 TOLERANCE = timedelta(minutes=5)  # on both sides of now; the library minds the past
 LONGEST_ID = 200
@@ -76,6 +77,10 @@ class EventId(msgspec.Struct):
     id: str
 
 
+_decode = msgspec.json.Decoder(Event).decode
+_decode_id = msgspec.json.Decoder(EventId).decode
+
+
 def verified_id(
     headers: Mapping[str, str], body: bytes, theirs: Sequence[str], now: datetime
 ) -> str:
@@ -89,8 +94,8 @@ def verified_id(
     ):
         raise NotSigned("No signature of the processor, or not of these minutes.")
     try:
-        event_id = msgspec.json.decode(body, type=EventId).id
-    except (msgspec.DecodeError, RecursionError) as error:
+        event_id = decode_json(body, _decode_id).id
+    except (msgspec.DecodeError, JsonRefused) as error:
         raise NotSigned("It is signed, and is no event.") from error
     if not (0 < len(event_id) <= LONGEST_ID and event_id.isprintable()):
         raise NotSigned("It is signed, and has no id.")
@@ -119,8 +124,8 @@ def facts_of(api: stripe.StripeClient, body: bytes, *, live: bool) -> Sequence[F
 def _event_of(body: bytes, *, live: bool) -> Event:
     """An event of our account and mode. Raises DoesNotFit."""
     try:
-        event = msgspec.json.decode(body, type=Event)
-    except (msgspec.DecodeError, RecursionError) as error:
+        event = decode_json(body, _decode)
+    except (msgspec.DecodeError, JsonRefused) as error:
         raise DoesNotFit("It cannot be read.") from error
     if event.livemode != live:
         raise DoesNotFit("It is of test mode and the key is not, or the other way.")

@@ -1,0 +1,82 @@
+"""Fields for numbers and dates that people and programs send: one spelling only.
+
+Django and DRF parse with `int` and `Decimal`, which also take `1_000`, full-width and
+other digits. What is taken here, `seats.parsing` takes too.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.forms.boundfield import BoundField
+from rest_framework import serializers
+
+from seats.parsing import values
+
+ASCII_ONLY = "Use plain ASCII digits, without underscores."
+
+
+class PlainDecimal(serializers.DecimalField):
+    """A decimal number, as a number or as a text."""
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if isinstance(data, str) and not _is_spelled(values.parse_decimal, data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class PlainInteger(serializers.IntegerField):
+    """A whole number, as a number or as a text."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and not _is_spelled(values.parse_integer, data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class LocalDate(serializers.DateField):
+    """A date written 2026-03-09."""
+
+    def to_internal_value(self, value: Any) -> date:
+        if not isinstance(value, str) or not _is_spelled(values.parse_date, value):
+            self.fail("invalid", format="YYYY-MM-DD")
+        return super().to_internal_value(value)
+
+
+class PlainForm(forms.BaseForm):
+    """A form whose numbers and dates are written in ASCII; for any form to inherit."""
+
+    def _clean_fields(self) -> None:
+        super()._clean_fields()  # type: ignore[misc]
+        for name in self.fields:
+            bound = self[name]
+            if name not in self.errors and _is_number(bound) and _is_odd(bound.data):
+                self.add_error(name, ASCII_ONLY)
+
+
+def plain_form(form_class: type[forms.BaseForm]) -> type[forms.BaseForm]:
+    """The same form, and its numbers and dates are written in ASCII."""
+    if issubclass(form_class, PlainForm):
+        return form_class
+    return type(form_class.__name__, (PlainForm, form_class), {})
+
+
+def _is_number(bound: BoundField) -> bool:
+    """Whether a field is of numbers or dates, or of a list of them."""
+    field = getattr(bound.field, "base_field", bound.field)
+    return isinstance(field, forms.IntegerField | forms.fields.BaseTemporalField)
+
+
+def _is_odd(data: Any) -> bool:
+    if isinstance(data, list | tuple):
+        return any(map(_is_odd, data))
+    return isinstance(data, str) and not (data.isascii() and "_" not in data)
+
+
+def _is_spelled(parse: Any, text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,160 @@
+"""JSON records of a stream, cut apart without parsing them, in constant memory. Pure.
+
+Only strings and brackets are looked at, so a record that is no JSON costs nobody else:
+whoever reads them decodes each by itself.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import IO
+
+CHUNK = 65_536
+TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]|"', re.DOTALL)
+# Inside a record only its brackets matter, and what lies before the next one.
+BRACKET = re.compile(
+    rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([\[\]{}])', re.DOTALL
+)
+# An object that holds at most one more level, which most are: found at once.
+_PLAIN = rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
+_LEVELS = rb"(\{%s(?:(?:\{%s\}|\[%s\])%s)*+\})" % ((_PLAIN,) * 4)
+OBJECT = re.compile(rb"\s*+" + _LEVELS, re.DOTALL)
+ELEMENT = re.compile(rb"\s*+" + _LEVELS + rb"\s*+,", re.DOTALL)
+CLOSES = {b"]": b"[", b"}": b"{"}
+OPENS = (b"[", b"{")
+
+
+class Unreadable(Exception):
+    """What comes after cannot be told apart; the message says why."""
+
+
+def split_records(
+    file: IO[bytes], *, container: bytes = b"", key: str = "", longest: int
+) -> Iterator[bytes]:
+    """The records of a file, as they stand there.
+
+    They are values one after another; with `container` `[` the elements of lists; with
+    `{` those of the lists that objects hold under `key`. Raises Unreadable where the
+    structure is broken, or a record has more than `longest` bytes.
+    """
+    return _Splitter(file, container, key, longest).records()
+
+
+class _Splitter:
+    def __init__(
+        self, file: IO[bytes], container: bytes, key: str, longest: int
+    ) -> None:
+        self._file = file
+        self._longest = longest
+        self._wanted = {b"": b"", b"[": b"[", b"{": b"{["}[container]
+        self._depth = len(self._wanted)  # at which records stand
+        self._key = b'"%s"' % key.encode()
+        self._stack = bytearray()  # the brackets that are open
+        self._buffer = b""
+        self._start = 0  # of the record, or of what lies between two
+        self._position = 0  # of the next token
+        self._last_string = b""
+        self._inside = not container
+
+    def records(self) -> Iterator[bytes]:
+        whole = ELEMENT if self._wanted else OBJECT
+        while self._read_more():
+            while True:
+                if self._inside and self._is_between():
+                    while found := whole.match(self._buffer, self._start):
+                        self._start = self._position = found.end()
+                        yield found[1]
+                token = self._next_token()
+                if not token:
+                    break
+                yield from self._take(token)
+        rest = self._buffer[self._start :].strip()
+        if self._stack or (rest and self._wanted):
+            raise Unreadable("The file ends inside a record.")
+        if rest:
+            yield rest
+
+    def _read_more(self) -> bool:
+        """Read on; what is done with is forgotten."""
+        if self._is_between():
+            blank = self._buffer[self._start : self._position]
+            if not blank.strip():
+                self._start = self._position
+        elif not self._inside:
+            self._start = self._position
+        self._buffer = self._buffer[self._start :]
+        self._position -= self._start
+        self._start = 0
+        if len(self._buffer) > self._longest:
+            raise Unreadable(f"A record of more than {self._longest} bytes.")
+        chunk = self._file.read(CHUNK)
+        self._buffer += chunk
+        return bool(chunk)
+
+    def _next_token(self) -> bytes:
+        """The next one that is whole; nothing: read more."""
+        if self._inside and not self._is_between():
+            found = BRACKET.match(self._buffer, self._position)
+            if found is None:
+                return b""
+            self._position = found.end()
+            return found[1]
+        found = TOKEN.search(self._buffer, self._position)
+        if found is None or found[0] == b'"':
+            self._position = found.start() if found else len(self._buffer)
+            return b""
+        self._position = found.end()
+        return found[0]
+
+    def _is_between(self) -> bool:
+        """Whether no record is open."""
+        return len(self._stack) == (self._depth if self._inside else 0)
+
+    def _take(self, token: bytes) -> Iterator[bytes]:
+        if token in OPENS:
+            self._open(token)
+        elif token in CLOSES:
+            yield from self._close(token)
+        elif token == b",":
+            if self._inside and self._wanted and self._is_between():
+                yield self._cut(self._position - 1)
+        else:
+            self._last_string = token
+
+    def _open(self, token: bytes) -> None:
+        if not self._inside and not self._stack:
+            self._require_blank()
+        self._stack += token
+        is_container = not self._inside and self._stack == self._wanted
+        if is_container and (token != b"[" or len(self._wanted) == 1
+                             or self._last_string == self._key):  # fmt: skip
+            self._inside, self._start = True, self._position
+
+    def _close(self, token: bytes) -> Iterator[bytes]:
+        if not self._stack or self._stack[-1:] != CLOSES[token]:
+            raise Unreadable(f"A {token.decode()} that closes nothing.")
+        if self._inside and self._wanted and self._is_between():
+            last = self._buffer[self._start : self._position - 1]
+            if last.strip():
+                yield self._cut(self._position - 1)
+            self._inside, self._start = False, self._position
+        self._stack.pop()
+        if not self._wanted and not self._stack:
+            yield self._cut(self._position)
+            self._start = self._position
+        elif not self._stack:
+            self._start = self._position
+
+    def _cut(self, end: int) -> bytes:
+        """The record that ends here; the next one starts after its comma."""
+        record = self._buffer[self._start : end].strip()
+        if not record:
+            raise Unreadable("A comma without a record.")
+        if len(record) > self._longest:
+            raise Unreadable(f"A record of more than {self._longest} bytes.")
+        self._start = self._position
+        return record
+
+    def _require_blank(self) -> None:
+        between = self._buffer[self._start : self._position - 1]
+        if between.strip():
+            raise Unreadable("Something that is no record stands between two.")
