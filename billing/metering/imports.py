@@ -130,8 +130,7 @@ def take_in(
     Rows may name the import's agency and its downline of today; others are unknown.
     Goes on after the rows that the record counts already. The record is up to date
     after each chunk, and done after the last. Importing a file again changes nothing.
-    Events of agencies that the import's agency does not reach at `now` are refused as
-    those of unknown agencies. Raises TakenOver, and what the format refuses of the file as a whole.
+    Raises TakenOver, and what the format refuses of the file as a whole.
     """
     code = record.agency.code
     within = reached_by(record.agency_id, now=now)

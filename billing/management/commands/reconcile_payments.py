@@ -27,7 +27,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--processor", required=True, metavar="CODE", help="the processor's code"
         )
-        parser.add_argument("--day", required=True, type=parse_day, help="2026-10-31, of UTC")
+        parser.add_argument(
+            "--day", required=True, type=parse_day, help="2026-10-31, of UTC"
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
