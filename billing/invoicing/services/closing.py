@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 
@@ -146,7 +147,7 @@ def _close_run_items(
     drafted = {draft.header.payer_id for draft in drafts} if review else set()
     raise_watermarks(
         [
-            (payer.payer_id, agency_id, cutoff, run.month)
+            (payer.payer_id, agency_id, cutoff, payer.through)
             for payer in closed
             if payer.payer_id not in drafted
             for agency_id, cutoff in payer.cutoffs.items()
@@ -187,7 +188,7 @@ def _next_documents(run: BillingRun, payer_ids: Sequence[int]) -> list[NextDocum
 
 
 def _first_only(payer: NextDocuments) -> NextDocuments:
-    return NextDocuments(payer.payer_id, payer.cutoffs, payer.documents[:1])
+    return replace(payer, documents=payer.documents[:1])
 
 
 def _unusual(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
