@@ -48,6 +48,7 @@ from billing.payments.returns import (
     RefundAttemptChange,
 )
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
+from billing.recurring.models import RecurringJob
 from billing.webhooks.models import (
     Delivery,
     DeliveryAttempt,
@@ -98,6 +99,7 @@ __all__ = [
     "QuarantinedEvent",
     "Rate",
     "RateTier",
+    "RecurringJob",
     "Refund",
     "RefundAttempt",
     "RefundAttemptChange",

@@ -141,9 +141,12 @@ BILLING: dict[str, Any] = {
     # A document above this many times the payer's largest so far is parked.
     "OUTLIER_FACTOR": int(os.environ.get("BILLING_OUTLIER_FACTOR", "10")),
     "OUTLIER_FLOOR": int(os.environ.get("BILLING_OUTLIER_FLOOR", "10000")),
-    "CLOSE_LEASE": seconds("BILLING_CLOSE_LEASE_SECONDS", 300),
+    # Renewed while the worker lives, so it only says how soon another takes over.
+    "CLOSE_LEASE": seconds("BILLING_CLOSE_LEASE_SECONDS", 15),
     "CLOSE_RETRY": seconds("BILLING_CLOSE_RETRY_SECONDS", 60),
     "CLOSE_ATTEMPTS": 5,
+    # `verify` names months, runs and drafts that are later than this.
+    "OVERDUE_AFTER": seconds("BILLING_OVERDUE_SECONDS", 3600),
     "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", "250")),
     # Rows of files that were refused may name people.
     "REFUSED_ROWS_KEPT": timedelta(days=30),

@@ -23,14 +23,8 @@ READY_SECONDS = 30
 def running_broker(folder: Path) -> Iterator[str]:
     """A Valkey of its own, on a free port of loopback; its URL."""
     folder = places.make_private(folder)
-    port = _free_port()
-    server = subprocess.Popen(
-        [str(_binary()), "--port", str(port), "--bind", "127.0.0.1",
-         "--dir", str(folder), "--save", ""],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        **places.as_server_user(),
-    )  # fmt: skip
+    port = free_port()
+    server = start_broker(port, folder)
     try:
         with redis.Redis(port=port) as client:
             _wait_for(lambda: _answers(client), "the broker")
@@ -38,6 +32,17 @@ def running_broker(folder: Path) -> Iterator[str]:
     finally:
         server.kill()
         server.wait()
+
+
+def start_broker(port: int, folder: Path) -> "subprocess.Popen[bytes]":
+    """A Valkey that keeps nothing."""
+    return subprocess.Popen(
+        [str(_binary()), "--port", str(port), "--bind", "127.0.0.1",
+         "--dir", str(folder), "--save", ""],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **places.as_server_user(),
+    )  # fmt: skip
 
 
 @dataclass
@@ -73,8 +78,8 @@ def start_worker(
     """A worker in a process group of its own; it says when it is ready."""
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", app, "worker", "-Q", "money,webhooks",
-             "-c", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
+            [sys.executable, "-m", "celery", "-A", app, "worker", "-Q",
+             "money,webhooks,documents", "-c", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
             stdout=output,
             stderr=output,
             env={**os.environ, **environment},
@@ -87,10 +92,28 @@ def start_worker(
     return worker
 
 
+def start_beat(environment: dict[str, str], log: Path) -> Worker:
+    """The scheduler with its real table; it keeps its times beside the log."""
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "config", "beat", "--loglevel",
+             "INFO", "-s", str(log.with_suffix(".times")), "--pidfile="],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )  # fmt: skip
+    beat = Worker(process, log)
+    _wait_for(
+        lambda: b"beat: Starting" in log.read_bytes() or beat.is_dead(), f"beat ({log})"
+    )
+    return beat
+
+
 @contextmanager
 def running_web(environment: dict[str, str], log: Path) -> Iterator[int]:
     """The web server on a free port of loopback, and which."""
-    port = _free_port()
+    port = free_port()
     with open(log, "wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "config.wsgi", f"-b127.0.0.1:{port}"],
@@ -128,7 +151,9 @@ def _wait_for(happened: object, what: str) -> None:
         time.sleep(0.05)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -50,7 +50,8 @@ def agency():
 
 def run_bill(month, *, now, **options):
     """The exit code of the command, and what it printed."""
-    out, code = io.StringIO(), 0
+    out = io.StringIO()
+    code: object = 0
     with time_machine.travel(now):
         try:
             call_command("bill", f"--month={month}", stdout=out, **options)

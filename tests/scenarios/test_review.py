@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from billing.invoicing.models import BillingRun, Document, RunItem
+from billing.invoicing.models import BillingRun, RunItem
 from billing.invoicing.services.documents import (
     NotADraft,
     NotVoidable,
@@ -14,7 +14,6 @@ from billing.invoicing.services.documents import (
     issue_due,
     void_document,
 )
-from billing.invoicing.services.months import start_due
 from billing.invoicing.services.previews import (
     PlannedRemoval,
     PlannedSeats,
@@ -183,13 +182,3 @@ class TestUnusualTotals:
         assert totals(agency) == [Decimal(50), Decimal(500)]
         item.refresh_from_db()
         assert item.state == "released"
-
-
-class TestStartDue:
-    def test_starts_last_month_once_it_is_over_everywhere(self, agency):
-        early = datetime(2026, 4, 1, 8, tzinfo=UTC)  # four in the morning, and grace
-
-        assert start_due(now=early) is None
-        assert start_due(now=APRIL_2) is not None
-        assert start_due(now=APRIL_2) is None
-        assert Document.objects.count() == 0

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import F, Max
 
 from billing.accounts.models import Account
+from billing.heartbeat import renewed
 from billing.invoicing.models import BillingRun, Document, RunCut, RunItem
 from billing.invoicing.queries.concerned import pairs_of
 from billing.invoicing.queries.next_documents import NextDocuments, next_documents
@@ -26,13 +27,14 @@ from billing.invoicing.services.issuing import (
     lock_accounts,
     raise_watermarks,
 )
-from billing.invoicing.services.runs import (
+from billing.invoicing.services.items import (
     claim_items,
-    finish_runs,
     park_exhausted,
     park_items,
+    renew_claim,
     retry_item,
 )
+from billing.invoicing.services.runs import finish_runs
 from billing.invoicing.signals import step_reached
 from seats.errors import Refusal
 from seats.models import Agency
@@ -51,12 +53,16 @@ def close_due(*, now: datetime, run: BillingRun | None = None) -> int:
     is parked or tried again later; the others go on.
     """
     claim = claim_items(now=now, limit=settings.BILLING["CLOSE_CHUNK"], run=run)
-    if claim.exhausted:
-        park_exhausted(item_ids=claim.exhausted)
-    if claim.item_ids:
-        _close_or_set_aside(claim.item_ids, now)
+    if claim.is_exhausted:
+        park_exhausted(item_ids=claim.item_ids)
+    elif claim.item_ids:
+        with renewed(
+            lambda elapsed: renew_claim(claim=claim, now=now + elapsed),
+            lease=settings.BILLING["CLOSE_LEASE"],
+        ):
+            _close_or_set_aside(claim.item_ids, now)
     finish_runs(now=now)
-    return len(claim.item_ids) + len(claim.exhausted)
+    return len(claim.item_ids)
 
 
 def _close_or_set_aside(item_ids: Sequence[int], now: datetime) -> None:
