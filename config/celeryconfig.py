@@ -65,8 +65,9 @@ beat_schedule = {
     task: {
         "task": task,
         "schedule": seconds / SPEED,
-        # A sweep that nobody ran in time is rung again; old rings only pile up.
-        "options": {"expires": seconds / SPEED},
+        # Old rings only pile up. But one that ended with its interval would starve the
+        # frequent sweeps where workers are busy for longer than that.
+        "options": {"expires": max(seconds, 60.0) / SPEED},
     }
     for task, seconds in SECONDS_BETWEEN_RINGS.items()
 }

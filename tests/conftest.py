@@ -127,7 +127,7 @@ def worker(
         one.kill()
 
 
-SCHEDULE_SPEED = 12  # a minute of the schedule is five seconds
+SCHEDULE_SPEED = 8  # a minute of the schedule is 7.5 seconds
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import redis
 from config.services import places
 from config.services.valkey import _binary
 
-READY_SECONDS = 30
+READY_SECONDS = 90
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def running_broker(folder: Path) -> Iterator[str]:
 
 
 def start_broker(port: int, folder: Path) -> "subprocess.Popen[bytes]":
-    """A Valkey that keeps nothing."""
+    """A Valkey that keeps nothing; the folder must be its user's own."""
     return subprocess.Popen(
         [str(_binary()), "--port", str(port), "--bind", "127.0.0.1",
          "--dir", str(folder), "--save", ""],

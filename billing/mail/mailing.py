@@ -1,11 +1,14 @@
 """The sweep that sends mails. No transaction is open while it talks to the server."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
+from billing.heartbeat import renewed
 from billing.mail.models import Mail
 from billing.mail.services import has_server
 from billing.mail.smtp import PermanentFailure, TemporaryFailure, send_by_smtp
@@ -50,7 +53,8 @@ def send_due(*, now: datetime) -> int:
         if mail is None:
             return tried
         if mail.state == State.SENDING:
-            _try(mail, now)
+            with renewed(partial(_renew, mail), lease=settings.BILLING["MAIL_LEASE"]):
+                _try(mail, now)
     return int(settings.BILLING["MAIL_CHUNK"])
 
 
@@ -68,6 +72,12 @@ def _claim(now: datetime) -> Mail | None:
         )
         row = cursor.fetchone()
     return Mail.objects.get(pk=row[0]) if row else None
+
+
+def _renew(mail: Mail, _: timedelta) -> None:
+    """Keep others off a mail that the server is slow to take."""
+    own = Mail.objects.filter(pk=mail.pk, state=State.SENDING, attempts=mail.attempts)
+    own.update(lease_until=Now() + settings.BILLING["MAIL_LEASE"])
 
 
 def _try(mail: Mail, now: datetime) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from io import BufferedReader, RawIOBase
 from itertools import islice
 
@@ -12,6 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from billing.heartbeat import renewed
 from billing.metering.events import Verdict
 from billing.metering.formats.catalogue import feed_of, rows_of
 from billing.metering.formats.rows import Row, buffered
@@ -25,7 +27,7 @@ from seats.models import Agency
 CHUNK = 5_000
 CHUNKS_A_TURN = 40
 PART_BYTES = 1_048_576
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(seconds=15)  # renewed while whoever reads the file lives
 MOST_ATTEMPTS = 5
 LONGEST_CELL = 4_000
 State = UsageImport.State
@@ -125,12 +127,21 @@ def take_in(
     try:
         rows = rows_of(file, record.format, agency=code, zone=record.zone)
         rows = islice(rows, record.rows, None)
-        while chunk := list(islice(rows, CHUNK)):
-            yield _take_in_chunk(record, chunk, now)
+        with renewed(partial(_renew, record.pk), lease=LEASE):
+            while chunk := list(islice(rows, CHUNK)):
+                yield _take_in_chunk(record, chunk, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
     _finish(record, State.DONE, now)
+
+
+def _renew(record_id: int, _: timedelta) -> None:
+    """Move the end of the lease, unless a chunk that is being counted does."""
+    with transaction.atomic():
+        rows = UsageImport.objects.select_for_update(skip_locked=True)
+        if rows.filter(pk=record_id, state=State.RUNNING).exists():
+            UsageImport.objects.filter(pk=record_id).update(lease_until=Now() + LEASE)
 
 
 def _take_in_chunk(

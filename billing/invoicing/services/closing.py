@@ -198,14 +198,19 @@ def _first_only(payer: NextDocuments) -> NextDocuments:
 
 
 def _unusual(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
-    """Totals far above a payer's largest so far; a first document has no measure."""
+    """Totals far above a payer's largest so far; a first document has no measure.
+
+    Small totals are never unusual; what is small is said in seats, so that it means
+    the same in every currency.
+    """
     factor = settings.BILLING["OUTLIER_FACTOR"]
-    floor = settings.BILLING["OUTLIER_FLOOR"]
+    seats = settings.BILLING["OUTLIER_FLOOR_SEATS"]
     totals = {
         document.payer_id: sum(line.amount for line in document.lines)
         for document in documents
     }
-    high = [payer for payer, total in totals.items() if abs(total) > floor]
+    floors = {document.payer_id: seats * document.seat_price for document in documents}
+    high = [payer for payer, total in totals.items() if abs(total) > floors[payer]]
     largest = dict(
         Document.objects.filter(payer__in=high)
         .values_list("payer")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,7 @@ class NewDocument:
     price_list_id: int | None
     price_list: str
     price_list_hash: str
+    seat_price: Decimal
     parties: dict[str, Any]
     cutoffs: dict[str, int]
     lines: list[Line]
@@ -120,6 +122,11 @@ def _new_document(
         price_list_id=own.list_id if own else None,
         price_list=own.code if own else "",
         price_list_hash=own.content_hash if own else "",
+        seat_price=max(
+            terms.seat_price
+            for (known, _), terms in prices.items()
+            if known == currency
+        ),
         parties={
             "payer": {
                 "code": agency.code,
