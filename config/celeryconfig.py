@@ -1,6 +1,7 @@
 """Celery settings that are known to hold; see docs/decisions/."""
 
 import os
+from typing import Any
 
 from django.conf import settings
 
@@ -61,7 +62,7 @@ SECONDS_BETWEEN_RINGS = {
 }
 # Tests run the same table faster.
 SPEED = float(os.environ.get("SCHEDULE_SPEED", "1"))
-beat_schedule = {
+beat_schedule: dict[str, dict[str, Any]] = {
     task: {
         "task": task,
         "schedule": seconds / SPEED,

@@ -23,7 +23,7 @@ READY_SECONDS = 90
 def running_broker(folder: Path) -> Iterator[str]:
     """A Valkey of its own, on a free port of loopback; its URL."""
     folder = places.make_private(folder)
-    port = free_port()
+    port = _free_port()
     server = start_broker(port, folder)
     try:
         with redis.Redis(port=port) as client:
@@ -113,7 +113,7 @@ def start_beat(environment: dict[str, str], log: Path) -> Worker:
 @contextmanager
 def running_web(environment: dict[str, str], log: Path) -> Iterator[int]:
     """The web server on a free port of loopback, and which."""
-    port = free_port()
+    port = _free_port()
     with open(log, "wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "config.wsgi", f"-b127.0.0.1:{port}"],
@@ -151,8 +151,7 @@ def _wait_for(happened: object, what: str) -> None:
         time.sleep(0.05)
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+def _free_port() -> int:
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
