@@ -27,6 +27,7 @@ from billing.payments.processors_admin import (
 )
 from billing.payments.returns_admin import DisputeAdmin, RefundAttemptAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
+from billing.recurring.admin import RecurringJobAdmin
 from billing.webhooks.admin import (
     DeliveryAdmin,
     OutboxEventAdmin,
@@ -57,6 +58,7 @@ __all__ = [
     "ProcessorEventAdmin",
     "QuarantinedEventAdmin",
     "RateAdmin",
+    "RecurringJobAdmin",
     "RefundAttemptAdmin",
     "RunItemAdmin",
     "UsageDayAdmin",

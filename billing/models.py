@@ -49,6 +49,7 @@ from billing.payments.returns import (
     RefundAttemptChange,
 )
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
+from billing.recurring.models import RecurringJob
 from billing.webhooks.models import (
     Delivery,
     DeliveryAttempt,
@@ -99,6 +100,7 @@ __all__ = [
     "QuarantinedEvent",
     "Rate",
     "RateTier",
+    "RecurringJob",
     "Refund",
     "RefundAttempt",
     "RefundAttemptChange",

@@ -166,10 +166,14 @@ BILLING: dict[str, Any] = {
     "PRICE_NOTICE_DAYS": 30,
     # A document above this many times the payer's largest so far is parked.
     "OUTLIER_FACTOR": int(os.environ.get("BILLING_OUTLIER_FACTOR", "10")),
-    "OUTLIER_FLOOR": int(os.environ.get("BILLING_OUTLIER_FLOOR", "10000")),
-    "CLOSE_LEASE": seconds("BILLING_CLOSE_LEASE_SECONDS", 300),
+    # Less than this many seats cost in a month is never parked, in any currency.
+    "OUTLIER_FLOOR_SEATS": int(os.environ.get("BILLING_OUTLIER_FLOOR_SEATS", "200")),
+    # Renewed while the worker lives, so it only says how soon another takes over.
+    "CLOSE_LEASE": seconds("BILLING_CLOSE_LEASE_SECONDS", 15),
     "CLOSE_RETRY": seconds("BILLING_CLOSE_RETRY_SECONDS", 60),
     "CLOSE_ATTEMPTS": 5,
+    # `verify` names months, runs and drafts that are later than this.
+    "OVERDUE_AFTER": seconds("BILLING_OVERDUE_SECONDS", 3600),
     "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", "250")),
     # Rows of files that were refused may name people.
     "REFUSED_ROWS_KEPT": timedelta(days=30),
@@ -184,7 +188,7 @@ BILLING: dict[str, Any] = {
     "MAIL_RETRIES": [
         timedelta(minutes=m) for m in (1, 5, 15, 60, 120, 240, 480, 480, 480, 960)
     ],
-    "MAIL_LEASE": seconds("MAIL_LEASE_SECONDS", 300),
+    "MAIL_LEASE": seconds("MAIL_LEASE_SECONDS", 15),  # renewed while the worker lives
     "MAIL_CHUNK": 10,
     # Usage of these meters is dialing: hard budgets of others stop nobody.
     "DIALING_METERS": ["voice.out", "voice.out.intl"],

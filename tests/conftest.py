@@ -18,7 +18,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from tests import databases
 from tests.billing.invoicing.worlds import World
-from tests.workers import ALL_QUEUES, Worker, running_broker, start_worker
+from tests.workers import ALL_QUEUES, Worker, running_broker, start_beat, start_worker
 
 
 @pytest.fixture(scope="session")
@@ -131,6 +131,30 @@ def worker(
             **environment,
         }
         started.append(start_worker(settings, log, app=app, queues=queues))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+SCHEDULE_SPEED = 8  # a minute of the schedule is 7.5 seconds
+
+
+@pytest.fixture
+def beat(
+    fresh_database: FreshDatabase, broker: str, tmp_path: Path
+) -> Iterator[Callable[..., Worker]]:
+    """Start the real scheduler on the test's broker, with the real table, only faster."""
+    started: list[Worker] = []
+
+    def start(speed: float = SCHEDULE_SPEED) -> Worker:
+        settings = {
+            **fresh_database.environment,
+            "REDIS_URL": broker,
+            "SCHEDULE_SPEED": str(speed),
+        }
+        started.append(start_beat(settings, tmp_path / f"beat-{len(started)}.log"))
         return started[-1]
 
     yield start

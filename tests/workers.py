@@ -16,7 +16,7 @@ import redis
 from config.services import places
 from config.services.valkey import _binary
 
-READY_SECONDS = 30
+READY_SECONDS = 90
 ALL_QUEUES = "money,documents,charges,imports,mail,webhooks,fanout"
 
 
@@ -25,13 +25,7 @@ def running_broker(folder: Path) -> Iterator[str]:
     """A Valkey of its own, on a free port of loopback; its URL."""
     folder = places.make_private(folder)
     port = _free_port()
-    server = subprocess.Popen(
-        [str(_binary()), "--port", str(port), "--bind", "127.0.0.1",
-         "--dir", str(folder), "--save", ""],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        **places.as_server_user(),
-    )  # fmt: skip
+    server = start_broker(port, folder)
     try:
         with redis.Redis(port=port) as client:
             _wait_for(lambda: _answers(client), "the broker")
@@ -39,6 +33,17 @@ def running_broker(folder: Path) -> Iterator[str]:
     finally:
         server.kill()
         server.wait()
+
+
+def start_broker(port: int, folder: Path) -> "subprocess.Popen[bytes]":
+    """A Valkey that keeps nothing; the folder must be its user's own."""
+    return subprocess.Popen(
+        [str(_binary()), "--port", str(port), "--bind", "127.0.0.1",
+         "--dir", str(folder), "--save", ""],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **places.as_server_user(),
+    )  # fmt: skip
 
 
 @dataclass
@@ -92,6 +97,24 @@ def start_worker(
     return worker
 
 
+def start_beat(environment: dict[str, str], log: Path) -> Worker:
+    """The scheduler with its real table; it keeps its times beside the log."""
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "config", "beat", "--loglevel",
+             "INFO", "-s", str(log.with_suffix(".times")), "--pidfile="],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )  # fmt: skip
+    beat = Worker(process, log)
+    _wait_for(
+        lambda: b"beat: Starting" in log.read_bytes() or beat.is_dead(), f"beat ({log})"
+    )
+    return beat
+
+
 @contextmanager
 def running_web(environment: dict[str, str], log: Path, *options: str) -> Iterator[int]:
     """The web server on a free port of loopback, and which."""
@@ -135,6 +158,7 @@ def _wait_for(happened: object, what: str) -> None:
 
 
 def _free_port() -> int:
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

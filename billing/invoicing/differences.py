@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 
 from billing.invoicing.charges import Charge, Key
 
@@ -23,6 +24,19 @@ class Difference:
     @property
     def amount(self) -> Decimal:
         return self.now - self.before
+
+
+@dataclass(frozen=True, slots=True)
+class MonthDocument:
+    """The lines of one document to be.
+
+    `deferred` are the ids of agencies whose late lines only fit on a later document:
+    this one says nothing of them, so issuing it must not move their watermarks.
+    """
+
+    month: date
+    lines: list[Difference]
+    deferred: frozenset[int] = frozenset()
 
 
 def differences(
@@ -50,29 +64,45 @@ def differences(
 
 def split_by_document(
     lines: Iterable[Difference], new_months: Mapping[int, set[date]], through: date
-) -> list[tuple[date, list[Difference]]]:
-    """One document per newly closed month, in order; late lines join the first.
+) -> list[MonthDocument]:
+    """One document per newly closed month, in order, with the late lines.
 
     `new_months` are, by agency id, the months never billed to this payer. A month
-    without a differing line makes no document.
+    without a differing line makes no document. All late lines of an agency join the
+    first document that is not for an earlier month than any of them; without such a
+    document they make one for `through`, which must not be before any line's month.
     """
     by_month: dict[date, list[Difference]] = {}
-    late: list[Difference] = []
+    late: dict[int, list[Difference]] = {}
     for line in lines:
         if line.key.month in new_months.get(line.key.agency_id, ()):
             by_month.setdefault(line.key.month, []).append(line)
         elif line.amount:
-            late.append(replace(line, late=True))
-    documents = [
-        (month, by_month[month])
+            late.setdefault(line.key.agency_id, []).append(replace(line, late=True))
+    documents = {
+        month: by_month[month]
         for month in sorted(by_month)
         if any(line.amount for line in by_month[month])
+    }
+    joins = {
+        agency_id: _first_from(max(line.key.month for line in own), documents, through)
+        for agency_id, own in late.items()
+    }
+    late_lines = sorted(chain(*late.values()), key=lambda line: _order(line.key))
+    for line in late_lines:
+        documents.setdefault(joins[line.key.agency_id], []).append(line)
+    return [
+        MonthDocument(
+            month,
+            documents[month],
+            frozenset(agency for agency, joined in joins.items() if joined > month),
+        )
+        for month in sorted(documents)
     ]
-    if late and documents:
-        documents[0][1].extend(late)
-    elif late:
-        documents = [(through, late)]
-    return documents
+
+
+def _first_from(month: date, documents: Iterable[date], through: date) -> date:
+    return min((known for known in documents if known >= month), default=through)
 
 
 def _order(key: Key) -> tuple[date, int, str]:

@@ -1,7 +1,8 @@
 """What invoicing says while it works.
 
 `step_reached` is sent after each commit, and before the last one of a closing, with
-`step` naming the point: planned, claimed, written, closed, parked, issued, finished.
+`step` naming the point: opened, cut, planned, claimed, written, closed, parked, issued,
+finished.
 
 `documents_issued` (`documents`: their ids, `payers`: their ids, `now`) and
 `document_voided` (`document`, `now`) are sent inside the transaction, once for all

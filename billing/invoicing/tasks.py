@@ -13,7 +13,7 @@ from billing.invoicing.services.months import start_due
 
 @shared_task(name="invoicing.start_due")
 def start_due_months(**_newer: Any) -> None:
-    """Beat, hourly: start the run of a month that is over."""
+    """Beat, every minute: start months that are over, resume runs that were left."""
     if start_due(now=timezone.now()):
         ring(close_due_items)
 

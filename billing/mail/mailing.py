@@ -3,11 +3,14 @@
 import json
 import logging
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
+from billing.heartbeat import renewed
 from billing.mail.models import Mail
 from billing.mail.services import has_server
 from billing.mail.smtp import PermanentFailure, TemporaryFailure, send_by_smtp
@@ -57,7 +60,8 @@ def send_due(*, now: datetime) -> int:
             return tried
         served[str(mail.agency_id or 0)] += 1
         if mail.state == State.SENDING:
-            _try(mail, now)
+            with renewed(partial(_renew, mail), lease=settings.BILLING["MAIL_LEASE"]):
+                _try(mail, now)
     return int(settings.BILLING["MAIL_CHUNK"])
 
 
@@ -76,6 +80,12 @@ def _claim(now: datetime, served: Counter[str]) -> Mail | None:
         )
         row = cursor.fetchone()
     return Mail.objects.get(pk=row[0]) if row else None
+
+
+def _renew(mail: Mail, _: timedelta) -> None:
+    """Keep others off a mail that the server is slow to take."""
+    own = Mail.objects.filter(pk=mail.pk, state=State.SENDING, attempts=mail.attempts)
+    own.update(lease_until=Now() + settings.BILLING["MAIL_LEASE"])
 
 
 def _try(mail: Mail, now: datetime) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from io import BufferedReader, RawIOBase
 from itertools import islice
 
@@ -12,6 +13,7 @@ from django.db import transaction
 from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
+from billing.heartbeat import renewed
 from billing.metering.events import Verdict
 from billing.metering.formats.catalogue import chunks_of, feed_of, rows_of
 from billing.metering.formats.rows import Row, buffered
@@ -27,7 +29,7 @@ from seats.models import Agency
 CHUNK = 5_000
 CHUNKS_A_TURN = 40
 PART_BYTES = 1_048_576
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(seconds=15)  # renewed while whoever reads the file lives
 MOST_ATTEMPTS = 5
 LONGEST_CELL = 4_000
 CLAIMING = "metering.imports"  # or two who count at the same time take too many
@@ -136,12 +138,22 @@ def take_in(
     within = reached_by(record.agency_id, now=now)
     try:
         rows = rows_of(file, record.format, agency=code, zone=record.zone)
-        for chunk in chunks_of(islice(rows, record.rows, None), most=CHUNK):
-            yield _take_in_chunk(record, chunk, within, now)
+        rows = islice(rows, record.rows, None)
+        with renewed(partial(_renew, record.pk), lease=LEASE):
+            for chunk in chunks_of(rows, most=CHUNK):
+                yield _take_in_chunk(record, chunk, within, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
     _finish(record, State.DONE, now)
+
+
+def _renew(record_id: int, _: timedelta) -> None:
+    """Move the end of the lease, unless a chunk that is being counted does."""
+    with transaction.atomic():
+        rows = UsageImport.objects.select_for_update(skip_locked=True)
+        if rows.filter(pk=record_id, state=State.RUNNING).exists():
+            UsageImport.objects.filter(pk=record_id).update(lease_until=Now() + LEASE)
 
 
 def _take_in_chunk(

@@ -1,5 +1,6 @@
 """Sweeps of the metering room."""
 
+from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
@@ -8,12 +9,22 @@ from django.utils import timezone
 from billing.metering.archiving import archive_due
 from billing.metering.imports import forget_refused_rows, work_off_imports
 from billing.metering.partitions import ensure_partitions_ahead
+from billing.recurring.services import Job, run_when_due
+
+DAY = timedelta(days=1)
+PARTITIONS = Job("metering.partitions", every=DAY)
+REFUSED_ROWS = Job("metering.refused_rows", every=DAY)
+ARCHIVE = Job("metering.archive", every=DAY, retry=timedelta(hours=1))
 
 
 @shared_task(name="metering.partitions_due")
 def create_partitions(**_newer: Any) -> None:
-    """Beat, daily: the partitions of the coming months."""
-    ensure_partitions_ahead(today=timezone.now().date())
+    """Beat, every minute; daily by its row: the partitions of the coming months."""
+    run_when_due(
+        PARTITIONS,
+        lambda: ensure_partitions_ahead(today=timezone.now().date()),
+        clock=timezone.now,
+    )
 
 
 @shared_task(name="metering.imports_due")
@@ -24,16 +35,24 @@ def work_off_uploads(**_newer: Any) -> None:
 
 @shared_task(name="metering.refused_rows_due")
 def forget_old_refusals(**_newer: Any) -> None:
-    """Beat, daily: forget refused rows that were kept long enough."""
-    forget_refused_rows(now=timezone.now())
+    """Beat, every minute; daily by its row: forget refused rows kept long enough."""
+    run_when_due(
+        REFUSED_ROWS,
+        lambda: forget_refused_rows(now=timezone.now()),
+        clock=timezone.now,
+    )
 
 
 @shared_task(
     name="metering.archive_due",
-    acks_late=False,  # may last longer than the broker waits; tomorrow is soon enough
+    acks_late=False,  # may last longer than the broker waits; its row rings again
     time_limit=6 * 3600,
     soft_time_limit=6 * 3600 - 60,
 )
 def archive_old_months(**_newer: Any) -> None:
-    """Beat, daily: move the events of old months to files."""
-    archive_due(actor="schedule", now=timezone.now())
+    """Beat, every minute; daily by its row: move the events of old months to files."""
+    run_when_due(
+        ARCHIVE,
+        lambda: archive_due(actor="schedule", now=timezone.now()),
+        clock=timezone.now,
+    )

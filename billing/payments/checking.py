@@ -75,7 +75,7 @@ def _check_lately(run: VerificationRun) -> tuple[Report, Covers]:
 
 
 def _check_everything(run: VerificationRun) -> tuple[Report, Covers]:
-    report = verify_everything()
+    report = verify_everything(now=run.started_at)
     return report, lambda row: report.is_complete
 
 

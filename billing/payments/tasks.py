@@ -1,5 +1,6 @@
 """Sweeps of payments. Each is safe to run twice, and at once."""
 
+from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
@@ -12,6 +13,10 @@ from billing.payments.services.catching_up import catch_up
 from billing.payments.services.charging import charge_due
 from billing.payments.services.page_closing import end_pages
 from billing.payments.services.returning import refund_due
+from billing.recurring.services import Job, run_when_due
+
+CATCH_UP = Job("payments.catch_up", every=timedelta(minutes=15))
+RECONCILE = Job("payments.reconcile", every=timedelta(hours=1))
 
 LONGEST_PASS = 12 * 3600  # seconds; a pass renews its lease, and reads everything
 
@@ -42,14 +47,18 @@ def work_off_answers(**_newer: Any) -> None:
 
 @shared_task(name="payments.catch_up_due")
 def catch_up_with_processors(**_newer: Any) -> None:
-    """Beat, every quarter of an hour: what processors told and we did not hear."""
-    catch_up(now=timezone.now())
+    """Beat, every minute; each quarter of an hour by its row: what processors told
+    and we did not hear."""
+    run_when_due(CATCH_UP, lambda: catch_up(now=timezone.now()), clock=timezone.now)
 
 
 @shared_task(name="payments.reconcile_due")
 def reconcile_yesterday(**_newer: Any) -> None:
-    """Beat, every hour, until yesterday is compared with each processor's list."""
-    reconcile_due(now=timezone.now())
+    """Beat, every minute; hourly by its row, until yesterday is compared with each
+    processor's list."""
+    run_when_due(
+        RECONCILE, lambda: reconcile_due(now=timezone.now()), clock=timezone.now
+    )
 
 
 @shared_task(

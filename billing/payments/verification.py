@@ -7,6 +7,7 @@ with the posting.
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.db.models import Q
@@ -17,7 +18,8 @@ from billing.invoicing.verification.findings import (
     about_document,
     about_payer,
 )
-from billing.invoicing.verification.services import Report, verify_books
+from billing.invoicing.verification.runs import check_runs
+from billing.invoicing.verification.services import Check, Report, verify_books
 from billing.money import plain
 from billing.payments.models import Allocation, LedgerEntry, Payment, Refund
 from billing.payments.returns import Dispute
@@ -39,11 +41,21 @@ Fact = tuple[str, int]
 Entries = dict[tuple[int, str, str, str], Decimal]
 
 
-def verify_everything() -> Report:
-    """Check every fact, document, payment and ledger entry; changes nothing."""
-    return verify_books(
-        also=(check_ledger, check_covering, check_spending, check_announced)
-    )
+def verify_everything(*, now: datetime | None = None) -> Report:
+    """Check every fact, document, payment and ledger entry; changes nothing.
+
+    With `now` also what should have happened by then: months that are over are billed,
+    runs have ended.
+    """
+    checks: list[Check] = [
+        check_ledger,
+        check_covering,
+        check_spending,
+        check_announced,
+    ]
+    if now:
+        checks.append(partial(check_runs, now=now))
+    return verify_books(also=checks)
 
 
 def check_ledger() -> Iterator[Finding]:

@@ -15,9 +15,13 @@ def test_every_task_is_rung_and_every_ring_is_answered():
     assert all(name == entry["task"] for name, entry in SCHEDULE.items())
 
 
-def test_a_ring_does_not_outlive_the_next_one():
-    for entry in SCHEDULE.values():
-        assert entry["options"] == {"expires": entry["schedule"]}
+def test_nothing_is_rung_more_rarely_than_once_a_minute():
+    assert max(entry["schedule"] for entry in SCHEDULE.values()) <= 60
+
+
+def test_a_ring_outlives_a_busy_minute_and_no_more():
+    """One that ended sooner would starve frequent sweeps while workers are busy."""
+    assert {entry["options"]["expires"] for entry in SCHEDULE.values()} == {60}
 
 
 def test_every_queue_has_a_worker():

@@ -3,7 +3,6 @@
 import time
 
 import pytest
-from celery import Celery
 from django.utils import timezone
 
 from billing.webhooks.endpoints import add_endpoint
@@ -22,11 +21,6 @@ QUICK = {
 }
 
 
-def ring(broker, task):
-    with Celery(broker=broker) as app:
-        app.send_task(task, queue="webhooks", ignore_result=True)
-
-
 def until(happened):
     deadline = time.monotonic() + SECONDS
     while not happened():
@@ -35,7 +29,7 @@ def until(happened):
 
 
 def test_what_a_killed_worker_sent_is_sent_again_under_its_id(
-    fresh_database, worker, broker, settings
+    fresh_database, worker, beat, settings
 ):
     settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOW_LOOPBACK": True}
     agency = make_agency()
@@ -44,18 +38,13 @@ def test_what_a_killed_worker_sent_is_sent_again_under_its_id(
         add_endpoint(agency=agency, url=receiver.url, actor="test", now=timezone.now())
         announce(agency, "a", "a", "b", clock=timezone.now)
         victim = worker(**QUICK)
-        ring(broker, "webhooks.fan_out_due")
+        beat()
         until(lambda: len(receiver.received) >= 2)
         victim.kill()
         sent = {one.id for one in receiver.received}
         receiver.behave = answers(204)
         worker(**QUICK)
-
-        def all_taken():
-            ring(broker, "webhooks.deliver_due")
-            return not Delivery.objects.exclude(state="delivered").exists()
-
-        until(all_taken)
+        until(lambda: not Delivery.objects.exclude(state="delivered").exists())
 
     assert DeliveryAttempt.objects.count() == 3
     ids = [one.id for one in receiver.received]

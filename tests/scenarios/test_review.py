@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from billing.invoicing.models import BillingRun, Document, RunItem
+from billing.invoicing.models import BillingRun, RunItem
 from billing.invoicing.services.documents import (
     NotADraft,
     NotVoidable,
@@ -14,7 +14,6 @@ from billing.invoicing.services.documents import (
     issue_due,
     void_document,
 )
-from billing.invoicing.services.months import start_due
 from billing.invoicing.services.previews import (
     PlannedRemoval,
     PlannedSeats,
@@ -23,12 +22,15 @@ from billing.invoicing.services.previews import (
 from billing.invoicing.services.runs import release_item
 from billing.invoicing.signals import documents_issued
 from billing.invoicing.verification.services import verify_books
+from billing.pricing.models import PriceList
+from billing.pricing.services import publish_price_list
 from seats.models import SeatVersion
 from seats.roster.services import remove_seats
 from tests.build import (
     APRIL,
     APRIL_2,
     MARCH,
+    MAY,
     MAY_2,
     bill,
     documents_of,
@@ -168,7 +170,7 @@ class TestUnusualTotals:
         settings.BILLING = {
             **settings.BILLING,
             "REVIEW_WINDOW": None,
-            "OUTLIER_FLOOR": 100,
+            "OUTLIER_FLOOR_SEATS": 2,
             "OUTLIER_FACTOR": 3,
         }
         bill(MARCH, now=APRIL_2)
@@ -184,12 +186,24 @@ class TestUnusualTotals:
         item.refresh_from_db()
         assert item.state == "released"
 
+    def test_begin_at_the_price_of_as_many_seats_in_every_currency(self, settings):
+        """Three seats for 22,500 yen are no more than three for 150 dollars."""
+        settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+        settings.BILLING = {**settings.BILLING, "OUTLIER_FACTOR": 2}
+        make_prices()
+        yen = PriceList.objects.create(
+            code="YEN", currency="JPY", starts_on=MARCH, seat_price=Decimal(7500),
+        )  # fmt: skip
+        publish_price_list(price_list=yen, now=datetime(2025, 12, 1, tzinfo=UTC))
+        agency = make_agency("TOKYO", zone="Asia/Tokyo", currency="JPY")
+        make_seats(agency, "aiko")
+        bill(MARCH)
+        make_seats(agency, "ben", "chie", on=APRIL, now=APRIL_2)
 
-class TestStartDue:
-    def test_starts_last_month_once_it_is_over_everywhere(self, agency):
-        early = datetime(2026, 4, 1, 8, tzinfo=UTC)  # four in the morning, and grace
+        bill(APRIL)
+        assert totals(agency) == [Decimal(7500), Decimal(22500)]
+        names = [f"agent{n}" for n in range(198)]
+        make_seats(agency, *names, on=MAY, now=MAY_2)
+        bill(MAY)
 
-        assert start_due(now=early) is None
-        assert start_due(now=APRIL_2) is not None
-        assert start_due(now=APRIL_2) is None
-        assert Document.objects.count() == 0
+        assert RunItem.objects.get(state="parked").code == "unusual_total"

@@ -117,13 +117,18 @@ def first_fact_months(agency_ids: Collection[int]) -> dict[int, date]:
         return {agency: month_of(first) for agency, first in cursor.fetchall() if first}
 
 
-def months_to_close(pairs: Sequence[Pair], *, through: date) -> list[list[date]]:
-    """Per pair: the months never billed to it, up to `through`, in order."""
+def months_to_close(
+    pairs: Sequence[Pair], *, through: Mapping[int, date]
+) -> list[list[date]]:
+    """Per pair: the months never billed to it, in order.
+
+    `through` is the last of them, by payer id.
+    """
     firsts = first_fact_months(
         {pair.agency_id for pair in pairs if pair.billed_through is None}
     )
     return [
-        months_between(start, through)
+        months_between(start, through[pair.payer_id])
         if (
             start := next_month(pair.billed_through)
             if pair.billed_through

@@ -10,7 +10,11 @@ from itertools import groupby
 from billing.accounts.queries import share_sets_of
 from billing.accounts.shares import month_segments
 from billing.invoicing.charges import Charge, Key, SpanFacts, charge_month
-from billing.invoicing.differences import Difference, differences, split_by_document
+from billing.invoicing.differences import (
+    MonthDocument,
+    differences,
+    split_by_document,
+)
 from billing.invoicing.queries.billed import billed_amounts
 from billing.invoicing.queries.concerned import (
     Pair,
@@ -27,11 +31,15 @@ Prices = Mapping[tuple[str, date], PriceListTerms]
 
 @dataclass(frozen=True, slots=True)
 class NextDocuments:
-    """A payer's next documents, by month in order, or why there are none."""
+    """A payer's next documents, by month in order, or why there are none.
+
+    `through` is the month up to which they bill the agencies in `cutoffs`.
+    """
 
     payer_id: int
     cutoffs: dict[int, int]
-    documents: list[tuple[date, list[Difference]]] = field(default_factory=list)
+    through: date
+    documents: list[MonthDocument] = field(default_factory=list)
     refusal: Refusal | None = None
 
 
@@ -55,10 +63,13 @@ def next_documents(
     """For each payer among the pairs (which come sorted by payer).
 
     `cutoffs` are by agency id, `currencies` by payer id; `through` is the month
-    that closes. Reads in a constant number of queries.
+    that closes. A payer that was billed for a later month before is billed through
+    that one again, so that facts of it that came late are not passed over. Reads in a
+    constant number of queries.
     """
     at = {pair: max(cutoffs[pair.agency_id], pair.billed_cutoff) for pair in pairs}
-    concerns = _concerns(pairs, at, through)
+    through_by_payer = _through(pairs, through)
+    concerns = _concerns(pairs, at, through_by_payer)
     spans = [span for concern in concerns for span in concern.spans]
     facts = iter(facts_of(spans))
     facts_by_concern = [[next(facts) for _ in concern.spans] for concern in concerns]
@@ -82,14 +93,23 @@ def next_documents(
                 for (currency, month), terms in prices.items()
                 if currency == currencies[payer_id]
             },
-            through,
+            through_by_payer[payer_id],
         )
         for payer_id, own in groupby(pairs, key=lambda pair: pair.payer_id)
     ]
 
 
+def _through(pairs: Sequence[Pair], month: date) -> dict[int, date]:
+    """By payer id, the month to bill through: watermarks never move back."""
+    through: dict[int, date] = {}
+    for pair in pairs:
+        billed = pair.billed_through or month
+        through[pair.payer_id] = max(through.get(pair.payer_id, month), billed)
+    return through
+
+
 def _concerns(
-    pairs: Sequence[Pair], at: Mapping[Pair, int], through: date
+    pairs: Sequence[Pair], at: Mapping[Pair, int], through: Mapping[int, date]
 ) -> list[_Concern]:
     """Every month to look at; a new month only where the payer has a share."""
     share_sets = share_sets_of({pair.agency_id for pair in pairs})
@@ -138,15 +158,14 @@ def _documents_of(
             for charge in _charges_of(concern, facts, prices)
         ]
     except Refusal as refusal:
-        return NextDocuments(payer_id, cutoffs, refusal=refusal)
+        return NextDocuments(payer_id, cutoffs, through, refusal=refusal)
     new_months: dict[int, set[date]] = {}
     for concern, _ in concerns:
         if concern.new:
             new_months.setdefault(concern.pair.agency_id, set()).add(concern.month)
     lines = differences(payer_id, charges, billed)
-    return NextDocuments(
-        payer_id, cutoffs, split_by_document(lines, new_months, through)
-    )
+    documents = split_by_document(lines, new_months, through)
+    return NextDocuments(payer_id, cutoffs, through, documents)
 
 
 def _charges_of(

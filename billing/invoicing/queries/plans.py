@@ -1,11 +1,14 @@
 """Which payers a run has to look at, and how far it has come."""
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import UTC, date, datetime, time, timedelta
 
+from django.conf import settings
 from django.db import connection
 
 from billing.invoicing.models import BillingRun, RunItem
-from seats.periods import next_month
+from seats.agencies.queries import zones_of
+from seats.periods import month_over_at, next_month
 
 # Every payer with a fact above its watermark, or with a seat day or usage in a
 # month after it. Any version of a seat counts: looking once too often writes nothing.
@@ -69,6 +72,13 @@ def agencies_paid_by(payer_id: int) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(AGENCIES_PAID_BY, {"payer": payer_id})
         return {row[0] for row in cursor.fetchall()}
+
+
+def billable_from(month: date, agency_ids: Collection[int]) -> datetime:
+    """When a month, and the grace after it, has ended for all of these agencies."""
+    grace: timedelta = settings.BILLING["GRACE"]
+    ends = [month_over_at(month, zones) for zones in zones_of(agency_ids).values()]
+    return max(ends, default=datetime.combine(next_month(month), time(), UTC)) + grace
 
 
 def insert_plan(run: BillingRun, now: datetime) -> int:

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 
@@ -11,6 +12,7 @@ from django.db import transaction
 from django.db.models import F, Max
 
 from billing.accounts.models import Account
+from billing.heartbeat import renewed
 from billing.invoicing.models import BillingRun, Document, RunCut, RunItem
 from billing.invoicing.queries.concerned import pairs_of
 from billing.invoicing.queries.next_documents import NextDocuments, next_documents
@@ -25,13 +27,14 @@ from billing.invoicing.services.issuing import (
     lock_accounts,
     raise_watermarks,
 )
-from billing.invoicing.services.runs import (
+from billing.invoicing.services.items import (
     claim_items,
-    finish_runs,
     park_exhausted,
     park_items,
+    renew_claim,
     retry_item,
 )
+from billing.invoicing.services.runs import finish_runs
 from billing.invoicing.signals import step_reached
 from seats.errors import Refusal
 from seats.models import Agency
@@ -50,12 +53,16 @@ def close_due(*, now: datetime, run: BillingRun | None = None) -> int:
     is parked or tried again later; the others go on.
     """
     claim = claim_items(now=now, limit=settings.BILLING["CLOSE_CHUNK"], run=run)
-    if claim.exhausted:
-        park_exhausted(item_ids=claim.exhausted)
-    if claim.item_ids:
-        _close_or_set_aside(claim.item_ids, now)
+    if claim.is_exhausted:
+        park_exhausted(item_ids=claim.item_ids)
+    elif claim.item_ids:
+        with renewed(
+            lambda elapsed: renew_claim(claim=claim, now=now + elapsed),
+            lease=settings.BILLING["CLOSE_LEASE"],
+        ):
+            _close_or_set_aside(claim.item_ids, now)
     finish_runs(now=now)
-    return len(claim.item_ids) + len(claim.exhausted)
+    return len(claim.item_ids)
 
 
 def _close_or_set_aside(item_ids: Sequence[int], now: datetime) -> None:
@@ -146,7 +153,7 @@ def _close_run_items(
     drafted = {draft.header.payer_id for draft in drafts} if review else set()
     raise_watermarks(
         [
-            (payer.payer_id, agency_id, cutoff, run.month)
+            (payer.payer_id, agency_id, cutoff, payer.through)
             for payer in closed
             if payer.payer_id not in drafted
             for agency_id, cutoff in payer.cutoffs.items()
@@ -187,18 +194,23 @@ def _next_documents(run: BillingRun, payer_ids: Sequence[int]) -> list[NextDocum
 
 
 def _first_only(payer: NextDocuments) -> NextDocuments:
-    return NextDocuments(payer.payer_id, payer.cutoffs, payer.documents[:1])
+    return replace(payer, documents=payer.documents[:1])
 
 
 def _unusual(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
-    """Totals far above a payer's largest so far; a first document has no measure."""
+    """Totals far above a payer's largest so far; a first document has no measure.
+
+    Small totals are never unusual; what is small is said in seats, so that it means
+    the same in every currency.
+    """
     factor = settings.BILLING["OUTLIER_FACTOR"]
-    floor = settings.BILLING["OUTLIER_FLOOR"]
+    seats = settings.BILLING["OUTLIER_FLOOR_SEATS"]
     totals = {
         document.payer_id: sum(line.amount for line in document.lines)
         for document in documents
     }
-    high = [payer for payer, total in totals.items() if abs(total) > floor]
+    floors = {document.payer_id: seats * document.seat_price for document in documents}
+    high = [payer for payer, total in totals.items() if abs(total) > floors[payer]]
     largest = dict(
         Document.objects.filter(payer__in=high)
         .values_list("payer")

@@ -13,7 +13,7 @@ from billing.invoicing.services.issuing import (
     lock_accounts,
     raise_watermarks,
 )
-from billing.invoicing.services.runs import finish_runs, start_run
+from billing.invoicing.services.runs import reopen_month, require_over, resume_run
 from billing.invoicing.signals import document_voided, step_reached
 from billing.money import plain
 from billing.webhooks.services import NewEvent, publish
@@ -82,21 +82,21 @@ def _issue_or_log(document_id: int, now: datetime) -> bool:
 def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
     """Throw a draft away and bill its month again at a new cut-off.
 
-    Raises NotADraft.
+    Raises NotADraft, MonthNotOver.
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
         if document.status != Status.DRAFT or document.run is None:
             raise NotADraft(f"{document} is {document.status}, not a draft.")
-        run, payer = document.run, document.payer
+        month, payer = document.run.month, document.payer
+        require_over(month=month, payer=payer, now=now)
         DocumentLine.objects.filter(document=document).delete()
         Document.objects.filter(pk=document.pk).delete()
-        RunItem.objects.filter(run=run, payer=payer).update(
-            state=RunItem.State.RELEASED, lease_until=None
-        )
+        run = reopen_month(month=month, payer=payer, actor=actor, now=now)
         _wake(payer.pk, now)
-    finish_runs(now=now)
-    return start_run(month=run.month, payer=payer, actor=actor, now=now)
+    step_reached.send(BillingRun, step="opened")
+    resume_run(run=run, now=now)
+    return run
 
 
 def void_document(

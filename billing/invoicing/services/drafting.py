@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from django.db import connection
 
 from billing.accounts.models import Account
 from billing.invoicing.content import Header, Line
-from billing.invoicing.differences import Difference
+from billing.invoicing.differences import MonthDocument
 from billing.invoicing.lines import ZERO, line_of
 from billing.invoicing.models import Document
 from billing.invoicing.queries.next_documents import NextDocuments
@@ -43,6 +44,7 @@ class NewDocument:
     price_list_id: int | None
     price_list: str
     price_list_hash: str
+    seat_price: Decimal
     parties: dict[str, Any]
     cutoffs: dict[str, int]
     lines: list[Line]
@@ -88,23 +90,22 @@ def build_documents(
     months = {
         month
         for payer in found
-        for document_month, lines in payer.documents
-        for month in (document_month, *(line.key.month for line in lines))
+        for document in payer.documents
+        for month in (document.month, *(line.key.month for line in document.lines))
     }
     prices = price_lists_for(
         currencies={agency.currency for agency in agencies.values()}, months=months
     )
     return [
-        _new_document(payer, month, lines, agencies, accounts, prices, units)
+        _new_document(payer, document, agencies, accounts, prices, units)
         for payer in found
-        for month, lines in payer.documents
+        for document in payer.documents
     ]
 
 
 def _new_document(
     payer: NextDocuments,
-    month: date,
-    differences: Sequence[Difference],
+    document: MonthDocument,
     agencies: Mapping[int, Agency],
     accounts: Mapping[int, Account],
     prices: Mapping[tuple[str, date], PriceListTerms],
@@ -112,15 +113,20 @@ def _new_document(
 ) -> NewDocument:
     agency, account = agencies[payer.payer_id], accounts[payer.payer_id]
     currency = agency.currency
-    own = prices.get((currency, month))
-    named = {difference.key.agency_id for difference in differences}
+    own = prices.get((currency, document.month))
+    named = {line.key.agency_id for line in document.lines}
     return NewDocument(
         payer_id=payer.payer_id,
-        month=month,
+        month=document.month,
         currency=currency,
         price_list_id=own.list_id if own else None,
         price_list=own.code if own else "",
         price_list_hash=own.content_hash if own else "",
+        seat_price=max(
+            terms.seat_price
+            for (known, _), terms in prices.items()
+            if known == currency
+        ),
         parties={
             "payer": {
                 "code": agency.code,
@@ -137,7 +143,11 @@ def _new_document(
                 for agency_id in sorted(named)
             },
         },
-        cutoffs={str(key): cutoff for key, cutoff in sorted(payer.cutoffs.items())},
+        cutoffs={
+            str(agency_id): cutoff
+            for agency_id, cutoff in sorted(payer.cutoffs.items())
+            if agency_id not in document.deferred
+        },
         lines=[
             line_of(
                 difference,
@@ -145,7 +155,7 @@ def _new_document(
                 prices=prices[currency, difference.key.month],
                 units=units,
             )
-            for difference in differences
+            for difference in document.lines
         ],
     )
 

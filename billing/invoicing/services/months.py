@@ -1,18 +1,39 @@
-"""Starting the month by itself, once it is over everywhere."""
+"""Starting months by themselves once they are over, and resuming what was begun."""
 
-from datetime import datetime
+import logging
+from datetime import date, datetime
 
 from billing.invoicing.models import BillingRun
-from billing.invoicing.services.runs import MonthNotOver, start_run
-from seats.periods import month_of, previous_month
+from billing.invoicing.queries.concerned import first_fact_months
+from billing.invoicing.services.runs import MonthNotOver, resume_runs, start_run
+from seats.models import Agency
+from seats.periods import month_of, months_between, next_month, previous_month
+
+log = logging.getLogger(__name__)
 
 
-def start_due(*, now: datetime) -> BillingRun | None:
-    """Start last month's run unless there is one or it is not over yet."""
-    month = previous_month(month_of(now.date()))
-    if BillingRun.objects.filter(month=month, payer=None).exists():
-        return None
-    try:
-        return start_run(month=month, actor="schedule", now=now)
-    except MonthNotOver:
-        return None
+def start_due(*, now: datetime) -> list[BillingRun]:
+    """Resume runs without a cut or a plan, then start the months that need a run.
+
+    Months are started in order, from the one after the newest that was run for all
+    payers, or from the first fact, up to the last that is over everywhere. Safe to
+    repeat, and at once; with nothing to do it costs two short queries. Returns the
+    runs that have items to close now.
+    """
+    runs = resume_runs(now=now)
+    for month in _months_to_start(now):
+        try:
+            runs.append(start_run(month=month, actor="schedule", now=now))
+        except MonthNotOver:
+            break
+    return runs
+
+
+def _months_to_start(now: datetime) -> list[date]:
+    last = previous_month(month_of(now.date()))
+    whole = BillingRun.objects.filter(payer=None).order_by("-month")
+    newest = whole.values_list("month", flat=True).first()
+    if newest:
+        return months_between(next_month(newest), last)
+    firsts = first_fact_months(set(Agency.objects.values_list("pk", flat=True)))
+    return months_between(min(firsts.values()), last) if firsts else []

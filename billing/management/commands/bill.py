@@ -18,10 +18,14 @@ from seats.errors import Refusal
 from seats.models import Agency
 
 WAITING = ("pending", "working")
+PARKED_EXIT = 3
 
 
 class Command(BaseCommand):
-    help = "Bill a month for every payer, or one; safe to repeat."
+    help = (
+        "Bill a month for every payer, or one; safe to repeat, for any month."
+        " Exits 3 where payers were parked."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -80,7 +84,10 @@ class Command(BaseCommand):
             f"{month:%Y-%m}: {counts['done']} payers done, {counts['review']} in"
             f" review, {counts['parked']} parked; {documents} documents"
         )
-        for item in run.items.filter(state="parked").select_related("payer"):
+        parked = run.items.filter(state="parked").select_related("payer")
+        for item in parked.order_by("payer__code"):
             self.stdout.write(
                 f"parked {item.payer.code}: {item.code} {item.last_error}"
             )
+        if counts["parked"]:
+            raise SystemExit(PARKED_EXIT)

@@ -182,7 +182,7 @@ class TestCallsBehind:
             "REVIEW_WINDOW": None,
             "BACKDATE_DAYS": 400,
             "LATE_DAYS": 400,
-            "OUTLIER_FLOOR": 10**9,
+            "OUTLIER_FLOOR_SEATS": 10**9,
         }
 
     @given(histories)

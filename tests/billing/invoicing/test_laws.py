@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from billing.invoicing.canonical import canonical_bytes
 from billing.invoicing.content import content_of
-from billing.invoicing.models import Document, DocumentLine
+from billing.invoicing.models import BillingRun, Document, DocumentLine
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.previews import preview_documents
 from billing.invoicing.verification.facts import Books
@@ -48,7 +48,7 @@ def no_review(settings):
         "REVIEW_WINDOW": None,
         "BACKDATE_DAYS": 400,
         "LATE_DAYS": 400,
-        "OUTLIER_FLOOR": 10**9,
+        "OUTLIER_FLOOR_SEATS": 10**9,
     }
 
 
@@ -63,6 +63,7 @@ class TestLaws:
             for step in steps:
                 world.play(step)
                 if step[0] == "close":
+                    assert not BillingRun.objects.filter(finished_at=None).exists()
                     assert verify_everything().findings == []
             bill(MONTHS[-1], now=worlds.LATEST)
             report = verify_everything()

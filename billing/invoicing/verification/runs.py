@@ -1,0 +1,142 @@
+"""Whether what should have happened has: months billed, runs ended, drafts issued."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+
+from django.conf import settings
+from django.db.models import Exists, Max, OuterRef, Q
+
+from billing.accounts.queries import share_sets_of
+from billing.accounts.shares import month_segments
+from billing.invoicing.models import BillingRun, Document, RunCut, RunItem
+from billing.invoicing.queries.concerned import Pair, months_to_close, pairs_of
+from billing.invoicing.queries.facts import Span, facts_of
+from billing.invoicing.queries.plans import billable_from
+from billing.invoicing.services.runs import UNSETTLED
+from billing.invoicing.verification.findings import Finding
+from seats.cutoffs.models import Books
+from seats.models import Agency
+from seats.periods import month_of, previous_month
+
+State = RunItem.State
+IN_HAND = [*UNSETTLED, State.PARKED]
+
+
+def check_runs(*, now: datetime) -> Iterator[Finding]:
+    """Months that are over and not billed; runs, payers of runs and drafts left lying.
+
+    Each is named once it is later than `OVERDUE_AFTER`, so that a run under way is no
+    finding. Payers that are parked or under review wait for a person and are none.
+    """
+    late = now - settings.BILLING["OVERDUE_AFTER"]
+    yield from _unbilled_months(late)
+    yield from _unfinished_runs(late)
+    yield from _drafts(late)
+
+
+def _unbilled_months(late: datetime) -> Iterator[Finding]:
+    agency_ids = set(Agency.objects.values_list("pk", flat=True))
+    month = previous_month(month_of(late.date()))
+    if late < billable_from(month, agency_ids):
+        month = previous_month(month)
+    pairs = pairs_of(agency_ids)
+    months = months_to_close(pairs, through=dict.fromkeys(agency_ids, month))
+    codes = dict(Agency.objects.values_list("pk", "code"))
+    wanted = [(pair, month) for pair, own in zip(pairs, months, strict=True)
+              for month in own]  # fmt: skip
+    found = [(pair, spans) for pair, spans in _spans(wanted) if _has_facts(spans)]
+    for pair, spans in found:
+        yield Finding(
+            "month_not_billed",
+            f"{codes[pair.payer_id]} {spans[0].month:%Y-%m}",
+            f"seats or usage of {codes[pair.agency_id]} are not billed, and no run"
+            " has them in hand",
+        )
+
+
+def _spans(wanted: list[tuple[Pair, date]]) -> Iterator[tuple[Pair, list[Span]]]:
+    """What the payers have to pay of months that no run has in hand.
+
+    What was recorded above the cut of a month's run is late: its next run bills it.
+    """
+    share_sets = share_sets_of({pair.agency_id for pair, _ in wanted})
+    items = RunItem.objects.filter(state__in=IN_HAND)
+    in_hand = _newest_months(items.values_list("payer", "run__month"))
+    runs = BillingRun.objects.values_list("payer", "month")
+    unplanned = _newest_months(runs.filter(planned_at=None))
+    last_run = _newest_months(runs.filter(payer=None)).get(None, date.min)
+    cutoffs = dict(Books.objects.values_list("agency", "cutoff"))
+    for pair, month in wanted:
+        busy = (
+            in_hand.get(pair.payer_id), unplanned.get(pair.payer_id), unplanned.get(None)
+        )  # fmt: skip
+        if any(through and through >= month for through in busy):
+            continue
+        cutoff = _last_cut(pair, month)
+        if cutoff is None and last_run < month:
+            cutoff = cutoffs[pair.agency_id]
+        if cutoff is None:  # the agency, or its payer, came after the cut
+            continue
+        segments = month_segments(
+            share_sets.get(pair.agency_id, ()),
+            agency_id=pair.agency_id,
+            month=month,
+            cutoff=cutoff,
+        )
+        spans = [
+            Span(pair.agency_id, month, s.starts_on, s.ends_on, cutoff, s.shares)
+            for s in segments
+            if pair.payer_id in s.shares
+        ]
+        if spans:
+            yield pair, spans
+
+
+def _newest_months(
+    rows: Iterable[tuple[int | None, date]],
+) -> Mapping[int | None, date]:
+    newest: dict[int | None, date] = {}
+    for payer_id, month in rows:
+        newest[payer_id] = max(newest.get(payer_id, month), month)
+    return newest
+
+
+def _last_cut(pair: Pair, month: date) -> int | None:
+    cuts = RunCut.objects.filter(agency=pair.agency_id, run__month__gte=month)
+    own = cuts.filter(Q(run__payer=None) | Q(run__payer=pair.payer_id))
+    cutoff: int | None = own.aggregate(last=Max("cutoff"))["last"]
+    return cutoff
+
+
+def _has_facts(spans: list[Span]) -> bool:
+    return any(facts.seat_days or facts.usage for facts in facts_of(spans))
+
+
+def _unfinished_runs(late: datetime) -> Iterator[Finding]:
+    runs = BillingRun.objects.filter(finished_at=None, started_at__lte=late)
+    items = RunItem.objects.filter(run=OuterRef("pk"))
+    busy = items.filter(state__in=[State.PENDING, State.WORKING])
+    stuck = runs.annotate(
+        overdue=Exists(busy.filter(next_attempt_at__lte=late)),
+        open=Exists(items.filter(state__in=UNSETTLED)),
+    ).filter(Q(planned_at=None) | Q(overdue=True) | Q(open=False))
+    for run in stuck.select_related("payer").order_by("pk"):
+        missing = "an end" if run.planned_at else "a plan"
+        of = f" for {run.payer.code}" if run.payer else ""
+        yield Finding(
+            "run_unfinished",
+            f"{run}{of}",
+            f"has been without {missing} since {run.started_at:%Y-%m-%d %H:%M} UTC",
+        )
+
+
+def _drafts(late: datetime) -> Iterator[Finding]:
+    drafts = Document.objects.filter(
+        status=Document.Status.DRAFT, review_until__lte=late
+    )
+    for draft in drafts.select_related("payer").order_by("pk"):
+        yield Finding(
+            "draft_not_issued",
+            f"{draft.payer.code} {draft.month:%Y-%m}",
+            f"its review was over at {draft.review_until:%Y-%m-%d %H:%M} UTC",
+        )

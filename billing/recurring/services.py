@@ -1,0 +1,91 @@
+"""Doing recurring work when its row says that it is due."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from billing.heartbeat import renewed
+from billing.recurring.models import RecurringJob
+
+LEASE = timedelta(seconds=30)
+LONGEST_ERROR = 500
+Clock = Callable[[], datetime]
+log = logging.getLogger(__name__)
+
+# A job that was never rung before is due at once.
+CLAIM = """
+    INSERT INTO billing_recurringjob (name, next_run_at, claims, last_error)
+    VALUES (%(name)s, %(lease_until)s, 1, '')
+    ON CONFLICT (name) DO UPDATE
+    SET next_run_at = %(lease_until)s, claims = billing_recurringjob.claims + 1
+    WHERE billing_recurringjob.next_run_at <= %(now)s
+    RETURNING claims
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is done every so often; after an error it is tried again sooner."""
+
+    name: str
+    every: timedelta
+    retry: timedelta = timedelta(minutes=5)
+
+
+def run_when_due(job: Job, work: Callable[[], object], *, clock: Clock) -> bool:
+    """Do the work if its row says that it is due; whether it was done.
+
+    Ring as often as you like: while nothing is due this is one query by primary key.
+    One process works at a time, under a lease that is renewed while it does; whoever
+    dies leaves the job due again half a minute later, so the work must be safe to
+    repeat. It is due next `every` after it began, `retry` after it raised; what it
+    raised is kept in the row and raised again.
+    """
+    now = clock()
+    if RecurringJob.objects.filter(pk=job.name, next_run_at__gt=now).exists():
+        return False
+    claim = _claim(job, now)
+    if claim is None:
+        return False
+    try:
+        with renewed(lambda _: _renew(job, claim, clock()), lease=LEASE):
+            work()
+    except Exception as error:
+        log.error("%s failed: %r", job.name, error)
+        _settle(
+            job,
+            claim,
+            next_run_at=clock() + job.retry,
+            last_error=repr(error)[:LONGEST_ERROR],
+        )
+        raise
+    finished_at = clock()
+    _settle(
+        job,
+        claim,
+        next_run_at=max(now + job.every, finished_at),
+        last_finished_at=finished_at,
+        last_error="",
+    )
+    return True
+
+
+def _claim(job: Job, now: datetime) -> int | None:
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(
+            CLAIM, {"name": job.name, "now": now, "lease_until": now + LEASE}
+        )
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _renew(job: Job, claim: int, now: datetime) -> None:
+    _settle(job, claim, next_run_at=now + LEASE)
+
+
+def _settle(job: Job, claim: int, **changes: object) -> None:
+    """Change the row, unless somebody else took the job over."""
+    RecurringJob.objects.filter(pk=job.name, claims=claim).update(**changes)
