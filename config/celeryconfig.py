@@ -47,6 +47,7 @@ beat_schedule = {
     "payments.charge_due": {"task": "payments.charge_due", "schedule": 10.0},
     "payments.refund_due": {"task": "payments.refund_due", "schedule": 10.0},
     "payments.answers_due": {"task": "payments.answers_due", "schedule": 5.0},
+    "payments.report_due": {"task": "payments.report_due", "schedule": 60.0},
     "payments.catch_up_due": {"task": "payments.catch_up_due", "schedule": 900.0},
     "payments.reconcile_due": {"task": "payments.reconcile_due", "schedule": 3600.0},
     "webhooks.fan_out_due": {"task": "webhooks.fan_out_due", "schedule": 5.0},

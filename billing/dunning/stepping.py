@@ -90,7 +90,7 @@ def _charge(payer_ids: Sequence[int], now: datetime) -> int:
     for one in changes:
         attempt = None
         if one.move.charges:
-            invoice = Document.objects.get(pk=one.facts.concerned[0].invoice)
+            invoice = Document.objects.get(pk=one.facts.chargeable[0].invoice)
             attempt = request_charge(invoice=invoice, actor=ACTOR, now=now)
         record_changes([replace(one, attempt=attempt)], now=now)
     return len(changes)

@@ -18,10 +18,9 @@ from django.utils.html import format_html
 from billing.invoicing.models import Document
 from billing.money import minor_digits, money_text
 from billing.payments.amounts_admin import WithMoney
+from billing.payments.ledger import LedgerEntry, LedgerTransaction
 from billing.payments.models import (
     Allocation,
-    LedgerEntry,
-    LedgerTransaction,
     Payment,
     Refund,
 )

@@ -102,83 +102,6 @@ class Allocation(models.Model):
         return f"{plain(self.amount)} to {self.document}"
 
 
-class LedgerTransaction(models.Model):
-    """What one fact did to the accounts; its entries sum to zero."""
-
-    class Kind(models.TextChoices):
-        ISSUED = "issued"
-        VOIDED = "voided"
-        PAYMENT = "payment"
-        ALLOCATION = "allocation"
-        REFUND = "refund"
-        DISPUTE_OPENED = "dispute_opened"
-        DISPUTE_WON = "dispute_won"
-        DISPUTE_LOST = "dispute_lost"
-
-    payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
-    kind = models.CharField(max_length=16, choices=Kind)
-    fact_id = models.BigIntegerField(
-        help_text="Of the document, payment, allocation, refund or dispute."
-    )
-    currency = models.CharField(max_length=3)
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["kind", "fact_id"], name="a_fact_is_posted_once"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.fact_id}"
-
-
-class LedgerEntry(models.Model):
-    """An amount on an account: debits are positive, credits negative."""
-
-    class Account(models.TextChoices):
-        RECEIVABLE = "receivable", "accounts receivable"
-        REVENUE_SEATS = "revenue_seats", "revenue, seats"
-        REVENUE_USAGE = "revenue_usage", "revenue, usage"
-        TAX_PAYABLE = "tax_payable"
-        CASH = "cash"
-        DISPUTED = "disputed", "withheld for disputes"
-        CUSTOMER_CREDIT = "customer_credit"
-
-    transaction = models.ForeignKey(
-        LedgerTransaction, models.PROTECT, related_name="entries", db_index=False
-    )
-    account = models.CharField(max_length=16, choices=Account)
-    processor = models.CharField(
-        max_length=32, blank=True, help_text="Where the cash lies."
-    )
-    amount = models.DecimalField(max_digits=18, decimal_places=3)
-
-    class Meta:
-        ordering = ["transaction", "account"]
-        verbose_name_plural = "ledger entries"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["transaction", "account"],
-                name="one_entry_per_account_and_transaction",
-            ),
-            models.CheckConstraint(
-                condition=~Q(amount=0) & Q(amount__lt=BELOW),
-                name="an_entry_is_an_amount",
-            ),
-            models.CheckConstraint(
-                condition=(Q(account="cash") & ~Q(processor=""))
-                | (~Q(account="cash") & Q(processor="")),
-                name="cash_lies_at_a_processor",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_account_display()} {plain(self.amount)}"
-
-
 class PaymentProcessor(models.Model):
     """Who charges payers for us, and tells us by webhook what became of it."""
 
@@ -326,8 +249,11 @@ class AttemptChange(Change):
 class ProcessorEvent(models.Model):
     """What a processor told us, as it came, once per event id; the row is the queue."""
 
+    PENDING = ["received", "waiting"]
+
     class State(models.TextChoices):
         RECEIVED = "received"
+        WAITING = "waiting", "waiting for its payment"
         DONE = "done"
         QUARANTINED = "quarantined"
         SET_ASIDE = "set_aside", "set aside: nothing is to be done"
@@ -345,6 +271,16 @@ class ProcessorEvent(models.Model):
     )
     tries = models.IntegerField(default=0, help_text="Begun.")
     due_at = models.DateTimeField(help_text="While it is worked off: end of the lease.")
+    payment_reference = models.CharField(
+        max_length=200, blank=True, help_text="The processor's id of what it waits for."
+    )
+    reported_at = models.DateTimeField(
+        null=True, help_text="When staff were told that it is not worked off."
+    )
+    conflicts = models.IntegerField(
+        default=0, help_text="Deliveries under this id with other content; refused."
+    )
+    conflict_body = models.BinaryField(null=True)
 
     class Meta:
         ordering = ["-pk"]
@@ -356,8 +292,20 @@ class ProcessorEvent(models.Model):
         indexes = [
             models.Index(
                 fields=["due_at"],
-                condition=Q(state="received"),
+                condition=Q(state__in=["received", "waiting"]),
                 name="processor_event_due",
+            ),
+            models.Index(
+                fields=["processor", "payment_reference"],
+                condition=Q(state="waiting"),
+                name="processor_event_waits_for",
+            ),
+            models.Index(
+                fields=["received_at"],
+                condition=Q(
+                    state__in=["received", "waiting", "quarantined"], reported_at=None
+                ),
+                name="processor_event_unreported",
             ),
         ]
 

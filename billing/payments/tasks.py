@@ -9,6 +9,7 @@ from billing.payments.reconciliation import reconcile_due
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.catching_up import catch_up
 from billing.payments.services.charging import charge_due
+from billing.payments.services.reporting import report_unresolved
 from billing.payments.services.returning import refund_due
 
 
@@ -28,6 +29,12 @@ def give_back(**_newer: Any) -> None:
 def work_off_answers(**_newer: Any) -> None:
     """Beat, every few seconds: what processors told us."""
     work_off_events(now=timezone.now())
+
+
+@shared_task(name="payments.report_due")
+def report_what_stays_open(**_newer: Any) -> None:
+    """Beat, every minute: tell staff of outcomes and events that stay open too long."""
+    report_unresolved(now=timezone.now())
 
 
 @shared_task(name="payments.catch_up_due")

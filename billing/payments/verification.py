@@ -12,7 +12,8 @@ from billing.invoicing.models import Document, DocumentLine, Void
 from billing.invoicing.verification.findings import Finding
 from billing.invoicing.verification.services import Report, verify_books
 from billing.money import plain
-from billing.payments.models import Allocation, LedgerEntry, Payment, Refund
+from billing.payments.ledger import LedgerEntry
+from billing.payments.models import Allocation, Payment, Refund
 from billing.payments.returns import Dispute
 from billing.webhooks.models import OutboxEvent
 

@@ -11,6 +11,7 @@ from billing.money import plain, round_money
 from billing.payments.models import Payment
 from billing.payments.services.posting import post_payments
 from billing.payments.services.settling import settle_accounts
+from billing.payments.services.waiting import release_events
 from billing.webhooks.services import NewEvent, publish
 from seats.columns import BELOW
 from seats.errors import Refusal
@@ -81,6 +82,7 @@ def receive_payment(
         post_payments([payment.pk], now=now)
         publish([_received(payment)], now=now)
         settle_accounts([payer.pk], now=now, first=document.pk if document else None)
+        release_events(processor=processor, payment=reference, now=now)
     return payment
 
 

@@ -373,8 +373,7 @@ class TestTakeRefundTold:
     @pytest.mark.parametrize(
         "changes",
         [{"amount": "130.01"}, {"amount": "0.001"}, {"amount": "-1"},
-         {"currency": "EUR"}, {"currency": "???"}, {"payment": "ch_8"},
-         {"reference": ""}],
+         {"currency": "EUR"}, {"currency": "???"}, {"reference": ""}],
     )  # fmt: skip
     def test_sets_apart_what_was_begun_there_and_does_not_fit(
         self, captured, tell, changes
