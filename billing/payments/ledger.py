@@ -20,6 +20,7 @@ class LedgerTransaction(models.Model):
         DISPUTE_OPENED = "dispute_opened"
         DISPUTE_WON = "dispute_won"
         DISPUTE_LOST = "dispute_lost"
+        REVERSAL = "reversal"
 
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
     kind = models.CharField(max_length=16, choices=Kind)

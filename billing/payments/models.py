@@ -11,7 +11,10 @@ from seats.models import Agency
 
 
 class Payment(models.Model):
-    """Money that came in; a fact, appended. A processor's reference counts once."""
+    """Money that came in; a fact, appended. A processor's reference counts once.
+
+    What people recorded by mistake is reversed: it stays, and counts no longer.
+    """
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="payments")
@@ -24,12 +27,27 @@ class Payment(models.Model):
     method = models.CharField(max_length=64, blank=True)
     actor = models.CharField(max_length=200, blank=True)
     received_at = models.DateTimeField()
+    reversed_at = models.DateTimeField(null=True)
+    reversed_by = models.CharField(max_length=200, blank=True)
+    reversal_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ["id"]
+        permissions = [("reverse_payment", "Can reverse what was recorded by mistake")]
         constraints = [
             models.UniqueConstraint(
-                fields=["processor", "reference"], name="a_payment_counts_once"
+                fields=["processor", "reference"],
+                condition=Q(reversed_at=None),
+                name="a_payment_counts_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(reversed_at=None, reversed_by="", reversal_reason="")
+                | (
+                    Q(reversed_at__isnull=False, processor="manual")
+                    & ~Q(reversed_by="")
+                    & ~Q(reversal_reason="")
+                ),
+                name="a_reversal_is_of_a_manual_payment_and_says_why",
             ),
             models.CheckConstraint(
                 condition=Q(amount__gt=0, amount__lt=BELOW),
