@@ -266,7 +266,7 @@ class TestAnswers:
                 "currency": "USD", **changes}  # fmt: skip
         body = json.dumps({"type": f"dispute.{kind}", "data": data}).encode()
         post(client, processor, body, signed(processor, body, clock()))
-        work_off_events(now=clock.forward(seconds=1))
+        work_off_events(now=clock.forward(minutes=1))
         return ProcessorEvent.objects.latest("pk").state
 
     def test_come_by_signed_webhook(self, client, captured, processor, clock):
