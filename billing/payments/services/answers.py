@@ -21,7 +21,6 @@ from billing.payments.processors.port import (
     DoesNotFit,
     Fact,
     MethodTold,
-    NotSigned,
     RefundTold,
     Unreachable,
 )
@@ -34,9 +33,15 @@ from billing.payments.services.waiting import NotYet, suspend_event
 from seats.errors import ReasonMissing, Refusal
 
 State = ProcessorEvent.State
+STUCK = [State.QUARANTINED, State.WAITING]  # people may decide about them
 WORKED_OFF = ["state", "reason", "attempt", "tries", "payment_reference", "due_at"]
 Read = Callable[[], Sequence[Fact]]
 logger = logging.getLogger(__name__)
+
+
+class SecretsUnreadable(Refusal):
+    code = "secrets_unreadable"
+    status = 503
 
 
 class WebhookIdReused(Refusal):
@@ -57,14 +62,17 @@ def store_event(
 ) -> None:
     """Keep what a processor told us; the same event again is the one that is kept.
 
-    `headers` by names in lower case. Raises NotSigned, and WebhookIdReused for an id that
-    is kept with other content: it is counted on the event that is kept, for staff.
+    `headers` by names in lower case. Raises NotSigned, SecretsUnreadable, and
+    WebhookIdReused for an id that is kept with other content: it is counted on the event
+    that is kept, for staff.
     """
     try:
         sender = connect(processor)
         event_id = sender.verified(headers, body, now=now)
     except InvalidToken as error:
-        raise NotSigned("The signature cannot be checked.") from error
+        raise SecretsUnreadable(
+            "The signature cannot be checked right now. Send the event again later."
+        ) from error
     keep_events(processor, [(event_id, body)], now=now)
     rows = ProcessorEvent.objects.filter(processor=processor, event_id=event_id)
     if sender.same_event(bytes(rows.get().body), body):
@@ -115,20 +123,23 @@ def work_off_events(*, now: datetime, connect: Connect = connect) -> int:
 
 
 def retry_events(*, events: list[ProcessorEvent], now: datetime) -> int:
-    """Work quarantined events off once more; how many. Raises NotQuarantined."""
+    """Work off once more what is in quarantine or waits; how many.
+
+    Raises NotQuarantined where none of them is.
+    """
     rows = ProcessorEvent.objects.filter(pk__in=[one.pk for one in events])
-    count = rows.filter(state=State.QUARANTINED).update(
+    count = rows.filter(state__in=STUCK).update(
         state=State.RECEIVED, reason="", tries=0, due_at=now
     )
     if not count:
-        raise NotQuarantined("None of them is in quarantine.")
+        raise NotQuarantined("None of them is in quarantine or waiting.")
     return count
 
 
 def set_events_aside(
     *, events: Sequence[ProcessorEvent], reason: str, actor: str, now: datetime
 ) -> int:
-    """Say that nothing is to be done about quarantined events; how many.
+    """Say that nothing is to be done about events in quarantine or waiting; how many.
 
     They stay as they came. Raises ReasonMissing, NotQuarantined.
     """
@@ -136,11 +147,9 @@ def set_events_aside(
         raise ReasonMissing("Say why.", field="reason")
     rows = ProcessorEvent.objects.filter(pk__in=[one.pk for one in events])
     said = f"{now:%Y-%m-%d} {actor}: {reason}"[:200]
-    count = rows.filter(state=State.QUARANTINED).update(
-        state=State.SET_ASIDE, reason=said
-    )
+    count = rows.filter(state__in=STUCK).update(state=State.SET_ASIDE, reason=said)
     if not count:
-        raise NotQuarantined("None of them is in quarantine.")
+        raise NotQuarantined("None of them is in quarantine or waiting.")
     return count
 
 

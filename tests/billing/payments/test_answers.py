@@ -98,6 +98,19 @@ class TestProcessorWebhookView:
 
         assert ProcessorEvent.objects.get().conflicts == 0
 
+    def test_asks_to_come_again_while_our_keys_are_not_there(
+        self, client, processor, attempt, clock, settings
+    ):
+        body = told_of(attempt, "succeeded", reference="ch_1")
+        headers = signed(processor, body, clock())
+        settings.WEBHOOKS = {**settings.WEBHOOKS, "SECRETS_KEYS": ["another"]}
+
+        answer = post(client, processor, body, headers)
+
+        assert (answer.status_code, answer.json()["code"]) == (
+            503, "secrets_unreadable",
+        )  # fmt: skip
+
     @pytest.mark.parametrize("minutes", [-6, 6])
     def test_refuses_what_was_not_signed_now(self, tell, clock, minutes):
         answer = tell("succeeded", at=clock() + timedelta(minutes=minutes))
