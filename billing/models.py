@@ -30,11 +30,10 @@ from billing.metering.models import (
     UsageImport,
 )
 from billing.payments.hosting import HostedPage, ProcessorCustomer
+from billing.payments.ledger import LedgerEntry, LedgerTransaction
 from billing.payments.models import (
     Allocation,
     AttemptChange,
-    LedgerEntry,
-    LedgerTransaction,
     Payment,
     PaymentAttempt,
     PaymentMethod,

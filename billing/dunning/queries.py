@@ -31,7 +31,10 @@ DEBTS = f"""
            document.due_at, document.total - coalesce((
                SELECT sum(amount) FROM billing_allocation
                WHERE document_id = document.id), 0),
-           (SELECT state FROM billing_paymentattempt AS attempt
+           (SELECT CASE WHEN state IN ('pending', 'unknown')
+                             AND reported_at IS NOT NULL
+                        THEN 'unresolved' ELSE state END
+            FROM billing_paymentattempt AS attempt
             WHERE invoice_id = document.id AND {A_CHARGE}
             ORDER BY id DESC LIMIT 1)
     FROM billing_document AS document
@@ -59,7 +62,8 @@ NOT_CHARGED = """
         SELECT FROM billing_paymentattempt AS attempt
         JOIN billing_document AS invoice ON invoice.id = attempt.invoice_id
         WHERE invoice.payer_id = account.payer_id AND invoice.status = 'open'
-          AND attempt.state IN ('created', 'sent', 'pending', 'unknown'))
+          AND attempt.state IN ('created', 'sent', 'pending', 'unknown')
+          AND attempt.reported_at IS NULL)
 """
 # Nobody is pressed for what is checked, nor for anything else meanwhile.
 NOT_CHECKED = f"""
@@ -78,7 +82,8 @@ NOT_CONCERNED = f"""
                OR dunning.state IN ('retrying', 'waiting') AND EXISTS (
                    SELECT FROM billing_paymentattempt AS attempt
                    WHERE invoice_id = invoice.id AND {A_CHARGE}
-                     AND state IN ('declined_hard', 'declined_soft', 'failed'))))
+                     AND (state IN ('declined_hard', 'declined_soft', 'failed')
+                          OR reported_at IS NOT NULL))))
 """
 # Locking the account is locking the payer; who has it now is looked at next time.
 CLAIM = (

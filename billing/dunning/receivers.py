@@ -6,16 +6,31 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from billing.dunning.services import take_end, take_method, take_moves
+from billing.dunning.services import (
+    take_end,
+    take_method,
+    take_moves,
+    take_unresolved,
+)
 from billing.invoicing.models import Document
 from billing.invoicing.signals import document_voided
 from billing.payments.models import PaymentAttempt, PaymentMethod
-from billing.payments.signals import attempt_ended, invoices_moved, method_saved
+from billing.payments.signals import (
+    attempt_ended,
+    attempt_unresolved,
+    invoices_moved,
+    method_saved,
+)
 
 
 @receiver(attempt_ended)
 def hear_of_end(*, attempt: PaymentAttempt, now: datetime, **_: Any) -> None:
     take_end(attempt=attempt, now=now)
+
+
+@receiver(attempt_unresolved)
+def hear_of_unresolved(*, attempt: PaymentAttempt, now: datetime, **_: Any) -> None:
+    take_unresolved(attempt=attempt, now=now)
 
 
 @receiver(method_saved)

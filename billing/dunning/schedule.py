@@ -19,6 +19,7 @@ METHOD_NEEDED, NOW_OVERDUE = "payment_method_needed", "overdue"
 NOW_SUSPENDED, LIFTED, HELD, ENDED = "suspended", "lifted", "held", "ended"
 
 UNDER_WAY = {"created", "sent", "pending", "unknown"}
+UNRESOLVED = "unresolved"  # still open; staff were told that nobody knows its outcome
 IN_VAIN = {"declined_hard", "declined_soft", "failed"}
 
 
@@ -66,12 +67,22 @@ class Facts:
 
     @property
     def concerned(self) -> list[Debt]:
-        """What could not be charged, or is past its due date."""
+        """What could not be charged as far as is known, or is past its due date."""
         return [
             debt
             for debt in self.debts
-            if debt.due_at <= self.now or debt.attempt in IN_VAIN
+            if debt.due_at <= self.now or debt.attempt in {*IN_VAIN, UNRESOLVED}
         ]
+
+    @property
+    def chargeable(self) -> list[Debt]:
+        """Those of them that nobody may have been charged for already."""
+        return [debt for debt in self.concerned if debt.attempt != UNRESOLVED]
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether nothing can be charged before the outcome of a charge is known."""
+        return bool(self.concerned) and not self.chargeable
 
     @property
     def overdue(self) -> list[Debt]:
@@ -85,7 +96,10 @@ class Facts:
 
     @property
     def resting(self) -> bool:
-        """Nothing is done while staff hold it, or a charge is under way."""
+        """Nothing is done while staff hold it, or a charge is under way.
+
+        One that staff were told of is waited for no longer.
+        """
         held = self.held_until is not None and self.held_until > self.now
         return held or any(debt.attempt in UNDER_WAY for debt in self.debts)
 
@@ -102,7 +116,10 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Where it goes, and which steps are told of it; `charges`: the oldest first."""
+    """Where it goes, and which steps are told of it.
+
+    `charges`: the oldest that is chargeable is charged.
+    """
 
     course: Course
     steps: tuple[str, ...] = ()
@@ -111,7 +128,7 @@ class Move:
 
 def begin_overdue(facts: Facts, rules: Rules) -> Move:
     """Something is past its due date and nobody tried to charge it in vain."""
-    if facts.usable:
+    if facts.usable and not facts.unresolved:
         move = _scheduled(Course(), facts.now + rules.first)
     else:
         move = _escalated(Course(), facts, rules)
@@ -144,8 +161,36 @@ def after_success(course: Course, facts: Facts) -> Move:
 
 def with_method(course: Course, facts: Facts) -> Move:
     """A new method is tried at once, from the first retry on; it moves no deadline."""
+    if facts.unresolved:
+        return Move(replace(course, retries=0))
     state = RETRYING if course.state in EARLY else course.state
     return Move(replace(course, state=state, retries=0, retry_at=facts.now))
+
+
+def after_unresolved(course: Course, facts: Facts, rules: Rules) -> Move:
+    """Staff were told that the outcome of a charge is not known: wait no longer.
+
+    The next oldest invoice is charged in its turn, if there is one.
+    """
+    if not facts.unresolved:
+        return after_failure(course, facts, rules)
+    if course.escalate_at:
+        return Move(course)
+    return while_unresolved(course, facts, rules)
+
+
+def while_unresolved(course: Course, facts: Facts, rules: Rules) -> Move:
+    """Go on without charging: the outcome of the charge that is open is not known.
+
+    What is overdue is told so, and what is not yet due is waited for. Deadlines stay.
+    """
+    course = replace(course, retry_at=None)
+    if course.state not in EARLY:
+        return Move(course)
+    if facts.overdue:
+        return _escalated(course, facts, rules)
+    escalate_at = course.escalate_at or facts.concerned[0].due_at
+    return Move(replace(course, state=WAITING, escalate_at=escalate_at))
 
 
 def after_payment(course: Course, facts: Facts, rules: Rules, *, paid: bool) -> Move:
@@ -161,7 +206,7 @@ def after_payment(course: Course, facts: Facts, rules: Rules, *, paid: bool) -> 
     if course.state in EARLY:
         return _anew(facts, rules)
     course = replace(course, retries=0, retry_at=None)
-    if facts.usable:
+    if facts.usable and not facts.unresolved:
         course = _scheduled(course, facts.now + rules.first).course
     return Move(course)
 
@@ -175,6 +220,8 @@ def when_due(course: Course, facts: Facts, rules: Rules) -> Move | None:
     if facts.resting:
         return None
     if course.retry_at and course.retry_at <= facts.now:
+        if facts.unresolved:
+            return while_unresolved(course, facts, rules)
         if not facts.usable:
             return _without_method(course, facts, rules)
         return Move(replace(course, retry_at=None), (RETRIED,), charges=True)
@@ -198,6 +245,8 @@ def ended() -> Move:
 
 def _anew(facts: Facts, rules: Rules) -> Move:
     """From the first retry on, whatever was before."""
+    if facts.unresolved:
+        return while_unresolved(Course(), facts, rules)
     if facts.usable:
         return _scheduled(Course(), facts.now + rules.first)
     return _without_method(Course(), facts, rules)

@@ -18,6 +18,7 @@ from billing.dunning.schedule import (
     after_failure,
     after_payment,
     after_success,
+    after_unresolved,
     begin_failed,
     held,
     with_method,
@@ -65,6 +66,21 @@ def take_end(*, attempt: PaymentAttempt, now: datetime) -> None:
     else:
         move = after_failure(course_of(case), facts, rules())
     record_changes([Change(case, facts, move, attempt, attempt.error)], now=now)
+
+
+def take_unresolved(*, attempt: PaymentAttempt, now: datetime) -> None:
+    """Staff were told that the outcome of a charge is not known: wait for it no longer.
+
+    A case goes on without charging the invoice. Without one, the sweep opens it when the
+    invoice is past due.
+    """
+    payer_id = attempt.invoice.payer_id
+    case = open_cases([payer_id]).get(payer_id)
+    if case is None or attempt.invoice.status != Document.Status.OPEN:
+        return
+    facts = facts_of([payer_id], now=now)[payer_id]
+    move = after_unresolved(course_of(case), facts, rules())
+    record_changes([Change(case, facts, move, attempt)], now=now)
 
 
 def take_method(*, method: PaymentMethod, now: datetime) -> None:

@@ -95,7 +95,7 @@ def _charge(payer_ids: Sequence[int], now: datetime) -> int:
         if one.move.charges and one.facts.concerned[0].invoice in held:
             continue  # the finding is kept, and the payer left alone from now on
         if one.move.charges:
-            invoice = Document.objects.get(pk=one.facts.concerned[0].invoice)
+            invoice = Document.objects.get(pk=one.facts.chargeable[0].invoice)
             attempt = request_charge(invoice=invoice, actor=ACTOR, now=now)
         record_changes([replace(one, attempt=attempt)], now=now)
     return len(changes)

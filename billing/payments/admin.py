@@ -18,17 +18,13 @@ from django.utils.html import format_html
 from billing.invoicing.models import Document
 from billing.money import minor_digits, money_text
 from billing.payments.amounts_admin import WithMoney
-from billing.payments.models import (
-    Allocation,
-    LedgerEntry,
-    LedgerTransaction,
-    Payment,
-    Refund,
-)
+from billing.payments.ledger import LedgerEntry, LedgerTransaction
+from billing.payments.models import Allocation, Payment, Refund
 from billing.payments.queries.balances import balances_of
 from billing.payments.queries.statements import account_statement
 from billing.payments.services.receiving import MANUAL, receive_payment
 from billing.payments.services.returning import give_back, processor_of
+from billing.payments.services.reversing import reverse_payment
 from seats.agencies.queries import zones_of
 from seats.errors import Refusal
 from seats.models import Agency
@@ -38,6 +34,7 @@ from seats.readonly import (
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
+    ReasonForm,
     acting,
     ask_and_do,
 )
@@ -74,7 +71,7 @@ class PaymentForm(AddingForm):
 
 
 class SeveralPayments(Refusal):
-    """An amount and a reference are of one refund; several would send several."""
+    """What is done to a payment is about its own amount, reference and reason."""
 
     code = "several_payments"
 
@@ -111,20 +108,23 @@ class PaymentAdmin(WithMoney, AddingAdmin):
     """Money received; adding one records a bank transfer or a cheque."""
 
     list_display = [
-        "__str__", "payer", "money", "means", "received_at", "statement",
+        "__str__", "payer", "money", "means", "received_at", "reversed_at",
+        "statement",
     ]  # fmt: skip
     fields = [
         "payer", "money", "processor", "reference", "means", "actor", "received_at",
-        "statement",
+        "reversed_at", "reversed_by", "reversal_reason", "statement",
     ]  # fmt: skip
     readonly_fields = ["money", "means", "statement"]
     list_select_related = ["payer"]
-    list_filter = ["processor", "currency"]
+    list_filter = [
+        "processor", "currency", ("reversed_at", admin.EmptyFieldListFilter),
+    ]  # fmt: skip
     search_fields = ["payer__code", "reference"]
     inlines = [AllocationInline, RefundInline]
     adding_form = PaymentForm
     adding_fields = ["payer", "amount", "reference", "method", "invoice"]
-    actions = ["refund"]
+    actions = ["refund", "reverse"]
 
     def get_urls(self) -> list[URLPattern]:
         statement = path(
@@ -176,6 +176,26 @@ class PaymentAdmin(WithMoney, AddingAdmin):
         by_processor = first is not None and processor_of(first)
         form = AskRefundForm if by_processor else RefundForm
         return ask_and_do(self, request, payments, form, work)
+
+    def has_reverse_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.reverse_payment")
+
+    @admin.action(
+        description="Reverse: it was recorded by mistake", permissions=["reverse"]
+    )
+    def reverse(
+        self, request: HttpRequest, payments: QuerySet[Payment]
+    ) -> HttpResponse | None:
+        """Takes back all of a bank transfer or cheque; nobody is told of a refund."""
+
+        def work(chosen: list[Payment], told: dict[str, Any]) -> str:
+            if len(chosen) > 1:
+                raise SeveralPayments("Reverse one payment at a time.")
+            payment = reverse_payment(payment=chosen[0], **acting(request), **told)
+            amount = money_text(payment.amount, payment.currency)
+            return f"{payment} over {amount} {payment.currency} is reversed."
+
+        return ask_and_do(self, request, payments, ReasonForm, work)
 
 
 class EntryInline(ReadOnlyInline):

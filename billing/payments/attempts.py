@@ -35,6 +35,9 @@ class Attempt(models.Model):
     lookups = models.IntegerField(default=0, help_text="Times asked what became of it.")
     first_sent_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(help_text="During a call: the end of the lease.")
+    reported_at = models.DateTimeField(
+        null=True, help_text="When staff were told that its outcome is not known."
+    )
 
     class Meta:
         abstract = True

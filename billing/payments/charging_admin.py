@@ -87,10 +87,12 @@ class PaymentAttemptAdmin(WithMoney, ClosingAdmin, AddingAdmin):
     """Adding one asks a processor to charge an invoice."""
 
     list_display = [
-        "invoice", "processor", "money", "state", "error", "changed_at",
+        "invoice", "processor", "money", "state", "error", "changed_at", "reported_at",
     ]  # fmt: skip
     list_select_related = ["invoice", "processor"]
-    list_filter = ["state", "processor"]
+    list_filter = [
+        "state", ("reported_at", admin.EmptyFieldListFilter), "processor",
+    ]  # fmt: skip
     search_fields = ["invoice__payer__code", "public_id", "reference"]
     readonly_fields = ["public_id"]
     adding_form = ChargeForm

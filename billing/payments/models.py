@@ -11,7 +11,10 @@ from seats.models import Agency
 
 
 class Payment(models.Model):
-    """Money that came in; a fact, appended. A processor's reference counts once."""
+    """Money that came in; a fact, appended. A processor's reference counts once.
+
+    What people recorded by mistake is reversed: it stays, and counts no longer.
+    """
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="payments")
@@ -24,12 +27,27 @@ class Payment(models.Model):
     method = models.CharField(max_length=64, blank=True)
     actor = models.CharField(max_length=200, blank=True)
     received_at = models.DateTimeField()
+    reversed_at = models.DateTimeField(null=True)
+    reversed_by = models.CharField(max_length=200, blank=True)
+    reversal_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ["id"]
+        permissions = [("reverse_payment", "Can reverse what was recorded by mistake")]
         constraints = [
             models.UniqueConstraint(
-                fields=["processor", "reference"], name="a_payment_counts_once"
+                fields=["processor", "reference"],
+                condition=Q(reversed_at=None),
+                name="a_payment_counts_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(reversed_at=None, reversed_by="", reversal_reason="")
+                | (
+                    Q(reversed_at__isnull=False, processor="manual")
+                    & ~Q(reversed_by="")
+                    & ~Q(reversal_reason="")
+                ),
+                name="a_reversal_is_of_a_manual_payment_and_says_why",
             ),
             models.CheckConstraint(
                 condition=Q(amount__gt=0, amount__lt=BELOW),
@@ -100,83 +118,6 @@ class Allocation(models.Model):
 
     def __str__(self) -> str:
         return f"{plain(self.amount)} to {self.document}"
-
-
-class LedgerTransaction(models.Model):
-    """What one fact did to the accounts; its entries sum to zero."""
-
-    class Kind(models.TextChoices):
-        ISSUED = "issued"
-        VOIDED = "voided"
-        PAYMENT = "payment"
-        ALLOCATION = "allocation"
-        REFUND = "refund"
-        DISPUTE_OPENED = "dispute_opened"
-        DISPUTE_WON = "dispute_won"
-        DISPUTE_LOST = "dispute_lost"
-
-    payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
-    kind = models.CharField(max_length=16, choices=Kind)
-    fact_id = models.BigIntegerField(
-        help_text="Of the document, payment, allocation, refund or dispute."
-    )
-    currency = models.CharField(max_length=3)
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["kind", "fact_id"], name="a_fact_is_posted_once"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.fact_id}"
-
-
-class LedgerEntry(models.Model):
-    """An amount on an account: debits are positive, credits negative."""
-
-    class Account(models.TextChoices):
-        RECEIVABLE = "receivable", "accounts receivable"
-        REVENUE_SEATS = "revenue_seats", "revenue, seats"
-        REVENUE_USAGE = "revenue_usage", "revenue, usage"
-        TAX_PAYABLE = "tax_payable"
-        CASH = "cash"
-        DISPUTED = "disputed", "withheld for disputes"
-        CUSTOMER_CREDIT = "customer_credit"
-
-    transaction = models.ForeignKey(
-        LedgerTransaction, models.PROTECT, related_name="entries", db_index=False
-    )
-    account = models.CharField(max_length=16, choices=Account)
-    processor = models.CharField(
-        max_length=32, blank=True, help_text="Where the cash lies."
-    )
-    amount = models.DecimalField(max_digits=18, decimal_places=3)
-
-    class Meta:
-        ordering = ["transaction", "account"]
-        verbose_name_plural = "ledger entries"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["transaction", "account"],
-                name="one_entry_per_account_and_transaction",
-            ),
-            models.CheckConstraint(
-                condition=~Q(amount=0) & Q(amount__lt=BELOW),
-                name="an_entry_is_an_amount",
-            ),
-            models.CheckConstraint(
-                condition=(Q(account="cash") & ~Q(processor=""))
-                | (~Q(account="cash") & Q(processor="")),
-                name="cash_lies_at_a_processor",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_account_display()} {plain(self.amount)}"
 
 
 class PaymentProcessor(models.Model):
@@ -326,8 +267,11 @@ class AttemptChange(Change):
 class ProcessorEvent(models.Model):
     """What a processor told us, as it came, once per event id; the row is the queue."""
 
+    PENDING = ["received", "waiting"]
+
     class State(models.TextChoices):
         RECEIVED = "received"
+        WAITING = "waiting", "waiting for its payment"
         DONE = "done"
         QUARANTINED = "quarantined"
         SET_ASIDE = "set_aside", "set aside: nothing is to be done"
@@ -345,6 +289,16 @@ class ProcessorEvent(models.Model):
     )
     tries = models.IntegerField(default=0, help_text="Begun.")
     due_at = models.DateTimeField(help_text="While it is worked off: end of the lease.")
+    payment_reference = models.CharField(
+        max_length=200, blank=True, help_text="The processor's id of what it waits for."
+    )
+    reported_at = models.DateTimeField(
+        null=True, help_text="When staff were told that it is not worked off."
+    )
+    conflicts = models.IntegerField(
+        default=0, help_text="Deliveries under this id with other content; refused."
+    )
+    conflict_body = models.BinaryField(null=True)
 
     class Meta:
         ordering = ["-pk"]
@@ -356,8 +310,20 @@ class ProcessorEvent(models.Model):
         indexes = [
             models.Index(
                 fields=["due_at"],
-                condition=Q(state="received"),
+                condition=Q(state__in=["received", "waiting"]),
                 name="processor_event_due",
+            ),
+            models.Index(
+                fields=["processor", "payment_reference"],
+                condition=Q(state="waiting"),
+                name="processor_event_waits_for",
+            ),
+            models.Index(
+                fields=["received_at"],
+                condition=Q(
+                    state__in=["received", "waiting", "quarantined"], reported_at=None
+                ),
+                name="processor_event_unreported",
             ),
         ]
 

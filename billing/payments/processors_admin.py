@@ -142,20 +142,30 @@ def _require_one(chosen: list[PaymentProcessor]) -> None:
 class ProcessorEventAdmin(ReadOnlyAdmin):
     """What does not fit waits here for somebody to look at it."""
 
-    list_display = ["event_id", "processor", "state", "reason", "received_at"]
-    list_select_related = ["processor"]
-    list_filter = ["state", "processor"]
-    search_fields = ["event_id"]
-    fields = [
-        "processor", "event_id", "state", "reason", "attempt", "tries", "received_at",
-        "text",
+    list_display = [
+        "event_id", "processor", "state", "reason", "received_at", "reported_at",
+        "conflicts",
     ]  # fmt: skip
-    readonly_fields = ["text"]
+    list_select_related = ["processor"]
+    list_filter = [
+        "state", ("reported_at", admin.EmptyFieldListFilter),
+        ("conflict_body", admin.EmptyFieldListFilter), "processor",
+    ]  # fmt: skip
+    search_fields = ["event_id", "payment_reference"]
+    fields = [
+        "processor", "event_id", "state", "reason", "payment_reference", "attempt",
+        "tries", "received_at", "reported_at", "text", "conflicts", "conflicting_text",
+    ]  # fmt: skip
+    readonly_fields = ["text", "conflicting_text"]
     actions = ["work_off_again", "set_aside"]
 
     @admin.display(description="what it told")
     def text(self, event: ProcessorEvent) -> str:
         return bytes(event.body).decode(errors="replace")
+
+    @admin.display(description="last refused content under this id")
+    def conflicting_text(self, event: ProcessorEvent) -> str:
+        return bytes(event.conflict_body or b"").decode(errors="replace")
 
     @admin.action(description="Work off once more", permissions=["view"])
     def work_off_again(

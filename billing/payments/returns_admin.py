@@ -24,9 +24,12 @@ class RefundAttemptAdmin(WithMoney, ClosingAdmin):
 
     list_display = [
         "payment", "payment__payer", "money", "state", "reason", "error", "changed_at",
+        "reported_at",
     ]  # fmt: skip
     list_select_related = ["payment__payer"]
-    list_filter = ["state", "processor"]
+    list_filter = [
+        "state", ("reported_at", admin.EmptyFieldListFilter), "processor",
+    ]  # fmt: skip
     search_fields = ["payment__payer__code", "public_id", "reference"]
     readonly_fields = ["public_id"]
     inlines = [RefundChangeInline]

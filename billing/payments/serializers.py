@@ -14,7 +14,10 @@ from seats.serializers import Told, printable
 
 
 class PaymentOut(serializers.ModelSerializer[Payment]):
-    """Money that came in; `refunded` of it went back."""
+    """Money that came in; `refunded` of it went back.
+
+    One with `reversed_at` was recorded by mistake and does not count.
+    """
 
     id = serializers.UUIDField(source="public_id")
     payer = serializers.CharField(source="payer.code")
@@ -25,7 +28,7 @@ class PaymentOut(serializers.ModelSerializer[Payment]):
         model = Payment
         fields = [
             "id", "payer", "amount", "currency", "refunded", "processor", "reference",
-            "method", "received_at",
+            "method", "received_at", "reversed_at",
         ]  # fmt: skip
 
 
@@ -36,7 +39,7 @@ class MovementOut(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     kind = serializers.ChoiceField(
         choices=[
-            "invoice", "credit_note", "void", "payment", "refund", "chargeback",
+            "invoice", "credit_note", "void", "payment", "reversal", "refund", "chargeback",
         ]
     )  # fmt: skip
     id = serializers.UUIDField()

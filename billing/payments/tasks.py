@@ -12,6 +12,7 @@ from billing.payments.services.answers import work_off_events
 from billing.payments.services.catching_up import catch_up
 from billing.payments.services.charging import charge_due
 from billing.payments.services.page_closing import end_pages
+from billing.payments.services.reporting import report_unresolved
 from billing.payments.services.returning import refund_due
 from billing.recurring.services import Job, run_when_due
 
@@ -43,6 +44,12 @@ def close_lapsed_pages(**_newer: Any) -> None:
 def work_off_answers(**_newer: Any) -> None:
     """Beat, every few seconds: what processors told us."""
     work_off_events(now=timezone.now())
+
+
+@shared_task(name="payments.report_due")
+def report_what_stays_open(**_newer: Any) -> None:
+    """Beat, every minute: tell staff of outcomes and events that stay open too long."""
+    report_unresolved(now=timezone.now())
 
 
 @shared_task(name="payments.catch_up_due")

@@ -21,14 +21,15 @@ from billing.invoicing.verification.findings import (
 from billing.invoicing.verification.runs import check_runs
 from billing.invoicing.verification.services import Check, Report, verify_books
 from billing.money import plain
-from billing.payments.models import Allocation, LedgerEntry, Payment, Refund
+from billing.payments.ledger import LedgerEntry
+from billing.payments.models import Allocation, Payment, Refund
 from billing.payments.returns import Dispute
 from billing.webhooks.models import OutboxEvent
 
 ZERO = Decimal(0)
 ANNOUNCED = [
-    "payment.received", "payment.refunded", "dispute.opened", "dispute.won",
-    "dispute.lost",
+    "payment.received", "payment.refunded", "payment.reversed", "dispute.opened",
+    "dispute.won", "dispute.lost",
 ]  # fmt: skip
 # What is debited, and what is credited.
 DISPUTED = {
@@ -113,7 +114,8 @@ def check_spending() -> Iterator[Finding]:
     for payment in Payment.objects.iterator():
         covers, withheld = (sums.get(payment.pk, ZERO) for sums in (used, held))
         gone = back.get(payment.pk, ZERO) + lost.get(payment.pk, ZERO)
-        if covers < 0 or gone + max(covers, withheld) > payment.amount:
+        captured = ZERO if payment.reversed_at else payment.amount
+        if covers < 0 or gone + max(covers, withheld) > captured:
             message = f"covers {covers}, of more than all"
             about = about_payer(payment.payer_id)
             yield Finding("overspent", str(payment), message, about)
@@ -149,6 +151,8 @@ def check_announced() -> Iterator[Finding]:
         ("payment.refunded", str(one.public_id)): _refund_facts(one)
         for one in Refund.objects.select_related("payment").iterator()
     }
+    for one in Payment.objects.exclude(reversed_at=None):
+        facts[("payment.reversed", str(one.public_id))] = _reversal_facts(one)
     for dispute in Dispute.objects.select_related("payment").iterator():
         for what, at in _happened(dispute).items():
             key = (f"dispute.{what}", str(dispute.public_id))
@@ -181,6 +185,21 @@ def _payment_facts(payment: Payment) -> dict[str, Any]:
         "method": payment.method,
         "actor": payment.actor,
         "received_at": payment.received_at.isoformat(),
+    }
+
+
+def _reversal_facts(payment: Payment) -> dict[str, Any]:
+    assert payment.reversed_at
+    return {
+        "id": str(payment.public_id),
+        "payer": payment.payer_id,
+        "amount": plain(payment.amount),
+        "currency": payment.currency,
+        "processor": payment.processor,
+        "reference": payment.reference,
+        "reason": payment.reversal_reason,
+        "actor": payment.reversed_by,
+        "reversed_at": payment.reversed_at.isoformat(),
     }
 
 
@@ -246,6 +265,9 @@ def _owed_entries() -> Iterator[tuple[Fact, Entries]]:
 def _owed_by_money() -> Iterator[tuple[Fact, Entries]]:
     for one in Payment.objects.iterator():
         yield ("payment", one.pk), _two(one, one.amount, "cash", "customer_credit")
+        if one.reversed_at:
+            entries = _two(one, one.amount, "customer_credit", "cash")
+            yield ("reversal", one.pk), entries
     for part in Allocation.objects.exclude(payment=None).select_related("payment"):
         assert part.payment
         entries = _two(part.payment, part.amount, "customer_credit", "receivable")

@@ -13,6 +13,22 @@ from uuid import UUID
 
 import msgspec
 
+from billing.webhooks.payment_data import (
+    DisputeMoved,
+    MethodChanged,
+    PaymentAttempted,
+    PaymentFailed,
+    PaymentReceived,
+    PaymentRefunded,
+    PaymentReversed,
+    PaymentsCompared,
+    PaymentUnresolved,
+    ProcessorChanged,
+    ProcessorEventUnresolved,
+    RefundAsked,
+    RefundUnresolved,
+)
+
 LARGEST_BODY = 20_000  # bytes
 Month = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}$")]  # 2026-10
 TEST = "webhook_endpoint.test"
@@ -82,91 +98,6 @@ class DocumentVoided(msgspec.Struct):
     id: UUID
     number: str
     total: str
-
-
-class PaymentReceived(msgspec.Struct):
-    id: UUID
-    amount: str
-    currency: str
-    processor: str
-    reference: str
-    received_at: datetime
-
-
-class PaymentRefunded(msgspec.Struct):
-    """`id` is the refund's."""
-
-    id: UUID
-    payment: UUID
-    amount: str
-    currency: str
-    reference: str
-    refunded_at: datetime
-
-
-class PaymentAttempted(msgspec.Struct):
-    """`id` is the attempt's."""
-
-    id: UUID
-    invoice: UUID
-    amount: str
-    currency: str
-    processor: str
-
-
-class PaymentFailed(msgspec.Struct):
-    """`result` is declined_hard, declined_soft, or failed; nothing was charged."""
-
-    id: UUID
-    invoice: UUID
-    amount: str
-    currency: str
-    processor: str
-    result: str
-
-
-class DisputeMoved(msgspec.Struct):
-    """`at` is when we learned of it."""
-
-    id: UUID
-    payment: UUID
-    amount: str
-    currency: str
-    processor: str
-    reference: str
-    at: datetime
-
-
-class ProcessorChanged(msgspec.Struct):
-    """`changed` names url, sending (our key there) or receiving (theirs here)."""
-
-    processor: str
-    changed: list[str]
-
-
-class PaymentsCompared(msgspec.Struct):
-    """A day of UTC; `compared` counts payments, refunds and disputes of either side."""
-
-    processor: str
-    day: date
-    compared: int
-    differences: int
-
-
-class RefundAsked(msgspec.Struct):
-    """`id` is the request's; the refund itself has another one."""
-
-    id: UUID
-    payment: UUID
-    amount: str
-    currency: str
-    processor: str
-
-
-class MethodChanged(msgspec.Struct):
-    id: UUID
-    agency: str
-    processor: str
 
 
 class StandingChanged(msgspec.Struct):
@@ -305,7 +236,7 @@ CATALOGUE: Mapping[str, EventType] = {
     "invoice.issued": EventType("An invoice has its number.", DocumentIssued),
     "invoice.paid": EventType("Nothing is left to pay of it.", DocumentIssued),
     "invoice.reopened": EventType(
-        "Money that covered it went back; it is owed again.", DocumentIssued
+        "What covered it was taken back; it is owed again.", DocumentIssued
     ),
     "invoice.voided": EventType("An invoice was taken back.", DocumentVoided),
     "payer_shares.changed": EventType(
@@ -317,6 +248,14 @@ CATALOGUE: Mapping[str, EventType] = {
     "payment.failed": EventType("An invoice could not be charged.", PaymentFailed),
     "payment.received": EventType("Money came in.", PaymentReceived),
     "payment.refunded": EventType("Money of a payment went back.", PaymentRefunded),
+    "payment.reversed": EventType(
+        "A bank transfer or cheque was recorded by mistake; it does not count.",
+        PaymentReversed,
+    ),
+    "payment.unresolved": EventType(
+        "A processor has not said what became of a charge; staff look it up.",
+        PaymentUnresolved,
+    ),
     "payment_method.removed": EventType(
         "The agency is not charged through it any more.", MethodChanged
     ),
@@ -335,11 +274,19 @@ CATALOGUE: Mapping[str, EventType] = {
     "processor.changed": EventType(
         "A processor has another address or other keys.", ProcessorChanged
     ),
+    "processor_event.unresolved": EventType(
+        "An event of a processor is not in the books; staff look at it.",
+        ProcessorEventUnresolved,
+    ),
     "refund.failed": EventType(
         "A processor did not give back what it was asked to.", RefundAsked
     ),
     "refund.requested": EventType(
         "A processor is going to be asked to give money back.", RefundAsked
+    ),
+    "refund.unresolved": EventType(
+        "A processor has not said what became of a refund; staff look it up.",
+        RefundUnresolved,
     ),
     "run.finished": EventType("A month is billed for all its payers.", RunFinished),
     "seat.added": EventType("A seat begins.", SeatChanged),

@@ -219,6 +219,9 @@ class Processor(Charger, Protocol):
     ) -> str:
         """The id of an event it signed; headers in lower case. Raises NotSigned."""
 
+    def same_event(self, kept: bytes, body: bytes) -> bool:
+        """Whether two bodies under one id say the same, however they are written."""
+
     def read(self, body: bytes) -> Sequence[Fact]:
         """What an event says, by asking again where that is possible; maybe nothing.
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from django.db.models import Sum
 
-from billing.payments.models import LedgerEntry
+from billing.payments.ledger import LedgerEntry
 from seats.models import Agency
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from django.db.models import Q
 
-from billing.payments.models import LedgerEntry, Payment, Refund
+from billing.payments.ledger import LedgerEntry
+from billing.payments.models import Payment, Refund
 from billing.payments.returns import Dispute
 
 Fact = tuple[str, int]  # as the ledger names it

@@ -46,6 +46,7 @@ FREE_PAYMENTS = """
                    WHERE payment_id = payment.id AND state = 'lost'), 0) AS free
         FROM billing_payment AS payment
         WHERE payment.payer_id = ANY(%(ids)s::bigint[])
+          AND payment.reversed_at IS NULL
     ) AS payment
     WHERE free > 0 ORDER BY id
 """

@@ -10,7 +10,7 @@ from seats.arrays import array_text
 
 # Sums by table first: joined, rows of one would multiply those of another.
 LEFT = """
-    SELECT payment.id, payment.amount,
+    SELECT payment.id, CASE WHEN reversed_at IS NULL THEN payment.amount ELSE 0 END,
            coalesce((SELECT sum(amount) FROM billing_refund
                      WHERE payment_id = payment.id), 0),
            coalesce((SELECT sum(amount) FROM billing_dispute
@@ -26,7 +26,9 @@ LEFT = """
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What became of a payment: `withheld` is disputed, `asked` is being given back."""
+    """What became of a payment; of a reversed one nothing was `captured`.
+
+    `withheld` is disputed, `asked` is being given back."""
 
     captured: Decimal
     refunded: Decimal

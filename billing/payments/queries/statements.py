@@ -31,6 +31,9 @@ MOVEMENTS = """
         SELECT received_at, 'payment', public_id, -amount, processor || ' ' || reference
         FROM billing_payment WHERE payer_id = %(payer)s
         UNION ALL
+        SELECT reversed_at, 'reversal', public_id, amount, processor || ' ' || reference
+        FROM billing_payment WHERE payer_id = %(payer)s AND reversed_at IS NOT NULL
+        UNION ALL
         SELECT refund.refunded_at, 'refund', refund.public_id, refund.amount,
                payment.processor || ' ' || refund.reference
         FROM billing_refund AS refund
@@ -49,9 +52,10 @@ MOVEMENTS = """
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One charge, payment, credit, refund, chargeback or void, on the payer's local date.
+    """One change of what a payer owes, on a local date of it.
 
-    Positive amounts are owed by the payer. `balance` is what is owed after it.
+    Positive amounts are owed by the payer. `balance` is what is owed after it. A
+    `reversal` takes back a payment that was recorded by mistake.
     """
 
     on: date

@@ -21,7 +21,6 @@ from billing.payments.processors.port import (
     DoesNotFit,
     Fact,
     MethodTold,
-    NotSigned,
     RefundTold,
     Unreachable,
 )
@@ -30,11 +29,24 @@ from billing.payments.services.disputing import take_dispute
 from billing.payments.services.methods import take_told_method
 from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.returning import take_refund_told
+from billing.payments.services.waiting import NotYet, suspend_event
 from seats.errors import ReasonMissing, Refusal
 
 State = ProcessorEvent.State
+STUCK = [State.QUARANTINED, State.WAITING]  # people may decide about them
+WORKED_OFF = ["state", "reason", "attempt", "tries", "payment_reference", "due_at"]
 Read = Callable[[], Sequence[Fact]]
 logger = logging.getLogger(__name__)
+
+
+class SecretsUnreadable(Refusal):
+    code = "secrets_unreadable"
+    status = 503
+
+
+class WebhookIdReused(Refusal):
+    code = "webhook_id_reused"
+    status = 409
 
 
 class NotQuarantined(Refusal):
@@ -50,13 +62,26 @@ def store_event(
 ) -> None:
     """Keep what a processor told us; the same event again is the one that is kept.
 
-    `headers` by names in lower case. Raises NotSigned.
+    `headers` by names in lower case. Raises NotSigned, SecretsUnreadable, and
+    WebhookIdReused for an id that is kept with other content: it is counted on the event
+    that is kept, for staff.
     """
     try:
-        event_id = connect(processor).verified(headers, body, now=now)
+        sender = connect(processor)
+        event_id = sender.verified(headers, body, now=now)
     except InvalidToken as error:
-        raise NotSigned("The signature cannot be checked.") from error
+        raise SecretsUnreadable(
+            "The signature cannot be checked right now. Send the event again later."
+        ) from error
     keep_events(processor, [(event_id, body)], now=now)
+    rows = ProcessorEvent.objects.filter(processor=processor, event_id=event_id)
+    if sender.same_event(bytes(rows.get().body), body):
+        return
+    rows.update(conflicts=F("conflicts") + 1, conflict_body=body)
+    raise WebhookIdReused(
+        f"Event {event_id} was received with other content. Send it under a new id.",
+        field="webhook-id",
+    )
 
 
 def keep_events(
@@ -81,9 +106,10 @@ def keep_events(
 def work_off_events(*, now: datetime, connect: Connect = connect) -> int:
     """Take what was told into our books, in whatever order it came; how many events.
 
-    What does not fit is put into quarantine; where the processor cannot be asked, or
-    an error of ours is in the way, it is tried again later, and the others go on. Safe
-    to run twice, and at once.
+    What does not fit is put into quarantine, and what is about a payment that is not
+    known yet waits for it. Where the processor cannot be asked, or an error of ours is in
+    the way, it is tried again later, and the others go on. Safe to run twice, and at
+    once.
     """
     done = 0
     with ThreadPoolExecutor(settings.CHARGES["AT_ONCE"]) as pool:
@@ -97,20 +123,23 @@ def work_off_events(*, now: datetime, connect: Connect = connect) -> int:
 
 
 def retry_events(*, events: list[ProcessorEvent], now: datetime) -> int:
-    """Work quarantined events off once more; how many. Raises NotQuarantined."""
+    """Work off once more what is in quarantine or waits; how many.
+
+    Raises NotQuarantined where none of them is.
+    """
     rows = ProcessorEvent.objects.filter(pk__in=[one.pk for one in events])
-    count = rows.filter(state=State.QUARANTINED).update(
+    count = rows.filter(state__in=STUCK).update(
         state=State.RECEIVED, reason="", tries=0, due_at=now
     )
     if not count:
-        raise NotQuarantined("None of them is in quarantine.")
+        raise NotQuarantined("None of them is in quarantine or waiting.")
     return count
 
 
 def set_events_aside(
     *, events: Sequence[ProcessorEvent], reason: str, actor: str, now: datetime
 ) -> int:
-    """Say that nothing is to be done about quarantined events; how many.
+    """Say that nothing is to be done about events in quarantine or waiting; how many.
 
     They stay as they came. Raises ReasonMissing, NotQuarantined.
     """
@@ -118,11 +147,9 @@ def set_events_aside(
         raise ReasonMissing("Say why.", field="reason")
     rows = ProcessorEvent.objects.filter(pk__in=[one.pk for one in events])
     said = f"{now:%Y-%m-%d} {actor}: {reason}"[:200]
-    count = rows.filter(state=State.QUARANTINED).update(
-        state=State.SET_ASIDE, reason=said
-    )
+    count = rows.filter(state__in=STUCK).update(state=State.SET_ASIDE, reason=said)
     if not count:
-        raise NotQuarantined("None of them is in quarantine.")
+        raise NotQuarantined("None of them is in quarantine or waiting.")
     return count
 
 
@@ -132,7 +159,8 @@ def _claim(now: datetime) -> list[ProcessorEvent]:
         rows = ProcessorEvent.objects.select_for_update(
             of=("self",), no_key=True, skip_locked=True
         )
-        due = rows.filter(state=State.RECEIVED, due_at__lte=now).order_by("pk")
+        due = rows.filter(state__in=ProcessorEvent.PENDING, due_at__lte=now)
+        due = due.order_by("pk")
         claimed = list(due.select_related("processor")[: settings.CHARGES["EVENTS"]])
         ProcessorEvent.objects.filter(pk__in=[one.pk for one in claimed]).update(
             tries=F("tries") + 1, due_at=now + settings.CHARGES["LEASE"]
@@ -161,7 +189,7 @@ def _work_off_alone(event: ProcessorEvent, read: Read, now: datetime) -> None:
 def _work_off(claimed: ProcessorEvent, read: Read, now: datetime) -> None:
     with transaction.atomic(durable=True):
         event = ProcessorEvent.objects.select_for_update(no_key=True).get(pk=claimed.pk)
-        if event.state != State.RECEIVED:
+        if event.state not in ProcessorEvent.PENDING:
             return
         event.processor = claimed.processor
         try:
@@ -169,15 +197,20 @@ def _work_off(claimed: ProcessorEvent, read: Read, now: datetime) -> None:
                 for fact in read():
                     _take(event, fact, now)
             event.state, event.reason = State.DONE, ""
+        except NotYet as cause:
+            suspend_event(event, cause, now=now)
         except Refusal as refusal:
             event.state, event.reason = State.QUARANTINED, refusal.message[:200]
-        except InvalidToken:
-            event.state = State.QUARANTINED
-            event.reason = "ours: the secret cannot be read with our keys"
-        except Unreachable as error:  # no try of ours: it comes again until it is told
+        except (InvalidToken, Unreachable) as error:  # comes again until it is read
             event.tries -= 1
-            event.reason = f"cannot be asked: {error}"[:200]
-        event.save(update_fields=["state", "reason", "attempt", "tries"])
+            event.reason = f"cannot be asked: {_why(error)}"[:200]
+        event.save(update_fields=WORKED_OFF)
+
+
+def _why(error: InvalidToken | Unreachable) -> str:
+    if isinstance(error, InvalidToken):
+        return "our secret of it cannot be read with WEBHOOK_SECRETS_KEY"
+    return str(error)
 
 
 def _take(event: ProcessorEvent, fact: Fact, now: datetime) -> None:

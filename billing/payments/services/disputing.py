@@ -20,10 +20,11 @@ from billing.payments.services.posting import post_disputes
 from billing.payments.services.receiving import check_amount, check_reference
 from billing.payments.services.refunding import (
     payment_told,
-    require_left,
+    require_there,
     take_from_invoices,
 )
 from billing.payments.services.settling import settle_accounts
+from billing.payments.services.waiting import release_events
 from billing.webhooks.services import NewEvent, publish
 
 State = Dispute.State
@@ -38,8 +39,9 @@ def take_dispute(
 
     Open, the money is withheld; won, it comes back; lost, it is gone as if refunded:
     what covers nothing first, then invoices that it covered are owed again. The same
-    again changes nothing. Raises DoesNotFit, BadAmount, BadReference, and
-    MoreThanCaptured where so much of the payment is not there.
+    again changes nothing. Raises DoesNotFit, BadAmount, BadReference, MoreThanCaptured
+    where so much of the payment went back, and NotYet while the payment is not known or
+    another dispute withholds it.
     """
     check_reference(told.reference)
     payment = payment_told(
@@ -59,6 +61,7 @@ def take_dispute(
                 post_disputes(what, [dispute.pk], now=now)
             publish([_event(dispute, payment, what) for what in happened], now=now)
             settle_accounts([payment.payer_id], now=now)
+            release_events(processor=processor.code, payment=payment.reference, now=now)
     return dispute
 
 
@@ -95,7 +98,9 @@ def _advance(
     if opens:
         if dispute.state != State.WON:
             left = left_of([payment.pk])[payment.pk]
-            require_left(payment, dispute.amount, left.there)
+            # One that is open may be won, and then has taken nothing.
+            most = left.captured if told.state == "open" else left.kept
+            require_there(payment, dispute.amount, left, may_return=most)
         dispute.opened_at = now
         happened.append("opened")
     if dispute.state in CLOSED:

@@ -21,6 +21,7 @@ class ChargeRecords:
     ends: ClassVar[Mapping[str, str]] = {
         kind: kind for kind in ("declined_hard", "declined_soft", "failed")
     }
+    success_is_final: ClassVar[bool] = True
 
     def rows(self) -> QuerySet[PaymentAttempt]:
         return PaymentAttempt.objects.select_related("invoice__payer", "processor")
@@ -53,8 +54,8 @@ def take_outcome(
 ) -> PaymentAttempt:
     """Move an attempt to where an outcome leads; a success records its payment too.
 
-    The same outcome again changes nothing, nor does one that comes late and says less
-    than is known. Raises Contradiction where a closed attempt is said to have ended
-    otherwise, and what receive_payment raises.
+    The same outcome again changes nothing, nor does one that says less than is known. A
+    success that is told after a failure is booked. Raises Contradiction, and what
+    receive_payment raises.
     """
     return record(ChargeRecords(), attempt, outcome, now=now, of_call=False)

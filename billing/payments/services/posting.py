@@ -119,6 +119,11 @@ def post_refunds(refund_ids: Sequence[int], *, now: datetime) -> None:
     _post(REFUNDS, "refund", refund_ids, now)
 
 
+def post_reversals(payment_ids: Sequence[int], *, now: datetime) -> None:
+    """Payments that were recorded by mistake: the same amounts the other way round."""
+    _post(PAYMENTS, "reversal", payment_ids, now, sign=-1)
+
+
 def post_disputes(what: str, dispute_ids: Sequence[int], *, now: datetime) -> None:
     """Money that is withheld (`opened`), comes back (`won`), or is gone (`lost`)."""
     statement = LOST if what == "lost" else WITHHELD

@@ -11,6 +11,7 @@ from billing.money import plain, round_money
 from billing.payments.models import Payment
 from billing.payments.services.posting import post_payments
 from billing.payments.services.settling import settle_accounts
+from billing.payments.services.waiting import release_events
 from billing.webhooks.services import NewEvent, publish
 from seats.columns import BELOW
 from seats.errors import Refusal
@@ -35,6 +36,11 @@ class PaymentDiffers(Refusal):
     code = "payment_differs"
 
 
+class PaymentWasReversed(Refusal):
+    code = "payment_was_reversed"
+    status = 409
+
+
 class NotTheirInvoice(Refusal):
     code = "not_their_invoice"
 
@@ -56,7 +62,8 @@ def receive_payment(
     It covers `document` first, then the payer's oldest open invoices; the rest is the
     payer's credit. One payment for ever per (processor, reference): repeating gives
     the first one back. Raises BadAmount, WrongCurrency, BadReference, NotTheirInvoice,
-    and PaymentDiffers for a known reference with another payer or amount.
+    PaymentDiffers for a known reference with another payer or amount, and
+    PaymentWasReversed for what was reversed as it is told.
     """
     _check(payer, amount, currency, processor, reference)
     if document and (
@@ -75,12 +82,14 @@ def receive_payment(
     )
     with transaction.atomic():
         lock_accounts([payer.pk])
+        _require_not_reversed(payment)
         known = _known(payment) or _insert(payment)
         if known:
             return known
         post_payments([payment.pk], now=now)
         publish([_received(payment)], now=now)
         settle_accounts([payer.pk], now=now, first=document.pk if document else None)
+        release_events(processor=processor, payment=reference, now=now)
     return payment
 
 
@@ -123,10 +132,24 @@ def _insert(payment: Payment) -> Payment | None:
     return None
 
 
+def _require_not_reversed(payment: Payment) -> None:
+    """A request that is repeated does not record anew what was reversed since."""
+    same = Payment.objects.filter(
+        processor=payment.processor, reference=payment.reference,
+        payer=payment.payer, amount=payment.amount, reversed_at__isnull=False,
+    )  # fmt: skip
+    if same.exists():
+        raise PaymentWasReversed(
+            f"{payment} over {plain(payment.amount)} was reversed. If it came in after"
+            " all, record it under another reference.",
+            field="reference",
+        )
+
+
 def _known(payment: Payment) -> Payment | None:
     """The payment of this reference. Raises PaymentDiffers if it says otherwise."""
     known = Payment.objects.filter(
-        processor=payment.processor, reference=payment.reference
+        processor=payment.processor, reference=payment.reference, reversed_at=None
     ).first()
     if known and (known.payer_id, known.amount, known.currency) != (
         payment.payer_id,

@@ -9,12 +9,16 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.payments.attempts import Attempt
+from billing.payments.attempts import BY_HAND, Attempt
 from billing.payments.processors.port import Outcome
 from billing.payments.services.receiving import check_reference
 from seats.errors import Refusal
 
 A = TypeVar("A", bound=Attempt)
+
+
+# Two ends may be told in either order: the one that says more counts.
+FINALITY = {"failed": 0, "declined_soft": 1, "declined_hard": 2, "succeeded": 3}
 
 
 class Contradiction(Refusal):
@@ -25,9 +29,11 @@ class Records(Protocol[A]):
     """What differs between charges and refunds in our books.
 
     `ends` are the outcomes without success, and the state that each leads to.
+    `success_is_final`: a failure that is told of a success is older than it.
     """
 
     ends: ClassVar[Mapping[str, str]]
+    success_is_final: ClassVar[bool]
 
     def rows(self) -> QuerySet[A]:
         """The attempts, with their payers."""
@@ -47,11 +53,12 @@ def record(
 ) -> A:
     """Move an attempt to where an outcome leads; a success moves its money too.
 
-    The same outcome again changes nothing, nor does one that comes late and says less
-    than is known. What came `of_call`, as `attempt` was claimed for it, says nothing
-    but a success once another call has begun. Raises Contradiction where a closed
-    attempt is said to have ended otherwise, BadReference, and what moving the money
-    raises.
+    The same outcome again changes nothing, nor does one that says less than is known; a
+    success also counts after a failure. What came `of_call`, as `attempt` was claimed for
+    it, says nothing but a success once another call has begun. Raises Contradiction for
+    an attempt that was never sent, for a success under another reference than before,
+    and for a failure of what only people or a refund call a success; BadReference; and
+    what moving the money raises.
     """
     with transaction.atomic():
         lock_accounts([of.payer_of(attempt)])
@@ -61,12 +68,12 @@ def record(
         late = of_call and calls != (attempt.sends, attempt.lookups)
         if late and outcome.kind != "succeeded":
             return locked
+        if not locked.sends and outcome.kind != "failed":
+            raise Contradiction(f"{locked} was never sent to the processor.")
         if locked.state not in Attempt.OPEN:
-            _require_agreement(of, locked, outcome)
+            _revise(of, locked, outcome, now)
         elif outcome.kind == "succeeded":
-            _require_new(of, locked, outcome)
-            _move(locked, "succeeded", outcome, now)
-            of.succeeded(locked, now)
+            _succeed(of, locked, outcome, now)
         elif outcome.kind in of.ends:
             _move(locked, of.ends[outcome.kind], outcome, now)
             of.failed(locked, now)
@@ -81,15 +88,30 @@ def pause_of(attempt: Attempt, *, now: datetime) -> datetime:
     return now + pauses[min(attempt.lookups, len(pauses) - 1)]  # type: ignore[no-any-return]
 
 
-def _require_agreement(of: Records[A], attempt: A, outcome: Outcome) -> None:
-    """Whatever says nothing final, or the same, is late and harmless."""
-    if outcome.kind in {"pending", "unknown"}:
+def _succeed(of: Records[A], attempt: A, outcome: Outcome, now: datetime) -> None:
+    _require_new(of, attempt, outcome)
+    _move(attempt, "succeeded", outcome, now)
+    of.succeeded(attempt, now)
+
+
+def _revise(of: Records[A], attempt: A, outcome: Outcome, now: datetime) -> None:
+    """Take in what is told of an attempt that has ended: the end that says more counts."""
+    state = of.ends.get(outcome.kind, outcome.kind)
+    if state not in FINALITY:
         return
-    told = of.ends.get(outcome.kind, outcome.kind)
-    if told != attempt.state or (
-        told == "succeeded" and outcome.reference != attempt.reference
-    ):
-        raise Contradiction(f"{attempt} is {attempt.state} already, not {told}.")
+    succeeded = attempt.state == "succeeded"
+    if state == "succeeded" and not succeeded:
+        _succeed(of, attempt, outcome, now)
+    elif state == "succeeded":
+        if outcome.reference != attempt.reference:
+            raise Contradiction(
+                f"{attempt} succeeded as {attempt.reference}, not {outcome.reference}."
+            )
+    elif succeeded:
+        if attempt.error.startswith(BY_HAND) or not of.success_is_final:
+            raise Contradiction(f"{attempt} is succeeded already, not {state}.")
+    elif FINALITY[state] > FINALITY[attempt.state]:
+        _move(attempt, state, outcome, now)
 
 
 def _require_new(of: Records[A], attempt: A, outcome: Outcome) -> None:

@@ -11,10 +11,11 @@ from billing.payments.allocation import Move, Source, take_back
 from billing.payments.models import Payment, PaymentProcessor, Refund
 from billing.payments.processors.port import DoesNotFit
 from billing.payments.queries.positions import covered_by_payments
-from billing.payments.queries.returnable import left_of
+from billing.payments.queries.returnable import Left, left_of
 from billing.payments.services.posting import post_refunds
 from billing.payments.services.receiving import check_amount, check_reference
 from billing.payments.services.settling import record_moves, settle_accounts
+from billing.payments.services.waiting import NotYet
 from billing.webhooks.services import NewEvent, publish
 from seats.errors import ReasonMissing, Refusal
 
@@ -45,7 +46,8 @@ def refund_payment(
     are owed again, the latest first. One refund for ever per payment and reference:
     repeating gives the first one back. `done` by a processor it is a fact, whatever
     else it is asked to give back; people leave that alone. Raises BadAmount,
-    BadReference, ReasonMissing, RefundDiffers, MoreThanCaptured.
+    BadReference, ReasonMissing, RefundDiffers, MoreThanCaptured, and NotYet for what is
+    `done` with money that a dispute still withholds in our books.
     """
     check_amount(amount, payment.currency)
     check_reference(reference)
@@ -59,7 +61,10 @@ def refund_payment(
                 raise RefundDiffers(f"It was {amount_then}.", field="reference")
             return known
         left = left_of([payment.pk])[payment.pk]
-        require_left(payment, amount, left.there if done else left.refundable)
+        if done:
+            require_there(payment, amount, left, may_return=left.kept)
+        else:
+            require_left(payment, amount, left.refundable)
         take_from_invoices(payment, amount, now=now)
         refund = Refund.objects.create(
             payment=payment,
@@ -79,11 +84,15 @@ def refund_payment(
 def payment_told(
     *, processor: PaymentProcessor, reference: str, currency: str
 ) -> Payment:
-    """The payment that a processor tells of, by its id of it. Raises DoesNotFit."""
+    """The payment that a processor tells of, by its id of it.
+
+    Raises NotYet while there is none, DoesNotFit for another currency, BadReference.
+    """
+    check_reference(reference)
     rows = Payment.objects.filter(processor=processor.code, reference=reference)
     payment = rows.select_related("payer").first()
     if payment is None:
-        raise DoesNotFit("There is no such payment at this processor.")
+        raise NotYet(f"Payment {reference} is not known yet.", payment=reference)
     if currency != payment.currency:
         raise DoesNotFit(f"The payment is in {payment.currency}.")
     return payment
@@ -102,6 +111,22 @@ def require_left(payment: Payment, amount: Decimal, left: Decimal) -> None:
             f"{money_text(left, payment.currency)} of {payment} can go back.",
             field="amount",
         )
+
+
+def require_there(
+    payment: Payment, amount: Decimal, left: Left, *, may_return: Decimal
+) -> None:
+    """Check that a processor can have taken so much of a payment.
+
+    Raises NotYet for more than is there, up to what `may_return`, as the end of a dispute
+    may not have been told, and MoreThanCaptured for more than that.
+    """
+    if left.there < amount <= may_return:
+        said = (
+            f"Only {plain(left.there)} of {payment} is there, unless a dispute is won."
+        )
+        raise NotYet(said, payment=payment.reference)
+    require_left(payment, amount, left.there)
 
 
 def take_from_invoices(payment: Payment, amount: Decimal, *, now: datetime) -> None:

@@ -47,6 +47,7 @@ class RefundCalls:
     ends: ClassVar[Mapping[str, str]] = {
         kind: "failed" for kind in ("declined_hard", "declined_soft", "failed")
     }
+    success_is_final: ClassVar[bool] = False  # banks reject refunds days later
 
     def rows(self) -> QuerySet[RefundAttempt]:
         return RefundAttempt.objects.select_related("payment__payer", "processor")

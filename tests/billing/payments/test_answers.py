@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from billing.payments.models import Payment, ProcessorEvent
+from billing.payments.models import Payment, PaymentAttempt, ProcessorEvent
 from billing.payments.services.answers import (
     NotQuarantined,
     retry_events,
@@ -16,6 +16,7 @@ from billing.payments.services.answers import (
 )
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES
+from billing.payments.services.closing import close_attempt
 from billing.payments.services.connecting import connect
 from billing.payments.verification import verify_everything
 from tests.billing.payments.answering import post, signed, told_of
@@ -71,6 +72,44 @@ class TestProcessorWebhookView:
         event = ProcessorEvent.objects.get()
         attempt.refresh_from_db()
         assert (event.state, attempt.state) == ("received", "sent")
+
+    def test_refuses_and_counts_another_body_under_the_same_id(self, tell, attempt):
+        tell("succeeded", "evt_1", reference="ch_1")
+
+        answer = tell("succeeded", "evt_1", reference="ch_2")
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "webhook_id_reused")
+        event = ProcessorEvent.objects.get()
+        assert json.loads(bytes(event.body))["data"]["reference"] == "ch_1"
+        assert (
+            json.loads(bytes(event.conflict_body or b""))["data"]["reference"] == "ch_2"
+        )
+        assert (event.conflicts, event.state) == (1, "received")
+
+    def test_takes_the_same_content_written_otherwise_for_the_same(
+        self, client, processor, attempt, clock
+    ):
+        told = json.loads(told_of(attempt, "succeeded", reference="ch_1"))
+        turned = dict(reversed(told.items()))
+        for body in (told, turned):
+            body = json.dumps(body, indent=len(body)).encode()
+            headers = signed(processor, body, clock(), "evt_1")
+            assert post(client, processor, body, headers).status_code == 204
+
+        assert ProcessorEvent.objects.get().conflicts == 0
+
+    def test_asks_to_come_again_while_our_keys_are_not_there(
+        self, client, processor, attempt, clock, settings
+    ):
+        body = told_of(attempt, "succeeded", reference="ch_1")
+        headers = signed(processor, body, clock())
+        settings.WEBHOOKS = {**settings.WEBHOOKS, "SECRETS_KEYS": ["another"]}
+
+        answer = post(client, processor, body, headers)
+
+        assert (answer.status_code, answer.json()["code"]) == (
+            503, "secrets_unreadable",
+        )  # fmt: skip
 
     @pytest.mark.parametrize("minutes", [-6, 6])
     def test_refuses_what_was_not_signed_now(self, tell, clock, minutes):
@@ -193,15 +232,48 @@ class TestWorkOffEvents:
         assert ProcessorEvent.objects.get().reason
         assert not Payment.objects.exists()
 
-    def test_sets_apart_an_end_that_contradicts(self, tell, attempt, clock):
-        tell("declined", hard=True)
-        tell("succeeded", reference="ch_1")
+    def test_sets_apart_a_second_reference_of_one_success(self, tell, attempt, clock):
+        for reference in ("ch_1", "ch_2"):
+            tell("succeeded", reference=reference)
 
         work_off_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
-        assert attempt.state == "declined_hard"
+        assert (attempt.state, attempt.reference) == ("succeeded", "ch_1")
         assert states() == ["done", "quarantined"]
+        assert (
+            "succeeded as ch_1, not ch_2" in ProcessorEvent.objects.latest("pk").reason
+        )
+
+    def test_sets_apart_a_failure_of_what_people_called_a_success(
+        self, tell, attempt, clock
+    ):
+        PaymentAttempt.objects.update(state="unknown")
+        close_attempt(
+            attempt=attempt, outcome="succeeded", reference="ch_1", reason="seen",
+            actor="staff", now=clock() + timedelta(days=2),
+        )  # fmt: skip
+        tell("failed")
+
+        work_off_events(now=clock.forward(minutes=1))
+
+        assert states() == ["quarantined"]
+
+    def test_tries_again_what_it_could_not_read_for_want_of_our_keys(
+        self, tell, attempt, clock, settings
+    ):
+        tell("succeeded", reference="ch_1")
+        ours = settings.WEBHOOKS
+        settings.WEBHOOKS = {**ours, "SECRETS_KEYS": ["another"]}
+        for _ in range(6):
+            work_off_events(now=clock.forward(minutes=3))
+        assert states() == ["received"]
+        assert "WEBHOOK_SECRETS_KEY" in ProcessorEvent.objects.get().reason
+        settings.WEBHOOKS = ours
+
+        work_off_events(now=clock.forward(minutes=3))
+
+        assert states() == ["done"]
 
     @pytest.mark.parametrize(
         "body",

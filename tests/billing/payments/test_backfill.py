@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 
 from billing.invoicing.services.documents import void_document
-from billing.payments.models import LedgerTransaction
+from billing.payments.ledger import LedgerTransaction
 from billing.payments.verification import verify_everything
 from tests.build import (
     APRIL,

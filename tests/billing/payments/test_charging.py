@@ -272,15 +272,18 @@ class TestRecordOutcome:
 
 
 class TestTakeOutcome:
-    def test_refuses_another_end_than_the_one_that_is_known(self, charge, sweep, clock):
+    def test_refuses_another_success_and_passes_over_an_older_failure(
+        self, charge, sweep, clock
+    ):
         attempt = charge()
         sweep()
 
         take_outcome(attempt=attempt, outcome=Outcome("succeeded", "ch_1"), now=clock())
-        for other in (Outcome("succeeded", "ch_2"), Outcome("failed")):
-            with pytest.raises(Contradiction):
-                take_outcome(attempt=attempt, outcome=other, now=clock())
-        assert Payment.objects.count() == 1
+        other = Outcome("succeeded", "ch_2")
+        with pytest.raises(Contradiction):
+            take_outcome(attempt=attempt, outcome=other, now=clock())
+        late = take_outcome(attempt=attempt, outcome=Outcome("failed"), now=clock())
+        assert (late.state, Payment.objects.count()) == ("succeeded", 1)
 
     def test_asks_at_wider_and_wider_pauses(self, charge, fake, sweep, clock):
         fake.faults = lambda: "lost"

@@ -1,4 +1,4 @@
-"""Random histories of seats, closings, voids, payments, refunds and disputes."""
+"""Random histories of seats, closings, voids, and money that comes, goes, is taken back."""
 
 import os
 from decimal import Decimal
@@ -20,6 +20,7 @@ from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
 from billing.payments.services.registering import add_processor
+from billing.payments.services.reversing import reverse_payment
 from billing.payments.verification import verify_everything
 from seats.errors import Refusal
 from seats.models import Agency
@@ -36,6 +37,8 @@ EXAMPLES = settings(
 )
 cents = st.sampled_from([1, 5_000, 10_000, 30_000]) | st.integers(1, 40_000)
 pays = st.tuples(st.just("pay"), st.integers(0, 2), cents, st.integers(0, 9))
+deposits = st.tuples(st.just("deposit"), st.integers(0, 2), cents, st.integers(0, 9))
+reversals = st.tuples(st.just("reverse"), st.integers(0, 9))
 refunds = st.tuples(st.just("refund"), st.integers(0, 9), cents)
 states = st.sampled_from(["inquiry", "open", "won", "lost"])
 disputes = st.tuples(
@@ -45,7 +48,7 @@ disputes = st.tuples(
 histories = st.lists(
     st.one_of(
         worlds.seat_facts, worlds.uses, worlds.shares, worlds.closes, worlds.closes,
-        worlds.voids, pays, pays, refunds, disputes, disputes,
+        worlds.voids, pays, deposits, deposits, reversals, refunds, disputes, disputes,
     ),
     min_size=5,
     max_size=30,
@@ -66,12 +69,25 @@ class PayingWorld(World):
     def again(self) -> "PayingWorld":
         return PayingWorld(agencies=[*self.agencies], seats=[*self.seats])
 
-    def _pay(self, agency: int, cents: int, meant: int) -> None:
+    def _deposit(self, agency: int, cents: int, meant: int) -> None:
+        self._pay(agency, cents, meant, processor="manual")
+
+    def _reverse(self, n: int) -> None:
+        payments = list(Payment.objects.filter(processor="manual").order_by("pk"))
+        if payments:
+            reverse_payment(
+                payment=payments[n % len(payments)], reason="law", actor="law",
+                now=LATEST,
+            )  # fmt: skip
+
+    def _pay(
+        self, agency: int, cents: int, meant: int, processor: str = "acme"
+    ) -> None:
         payer = self.agencies[agency]
         own = list(Document.objects.filter(payer=payer, kind="invoice").order_by("pk"))
         receive_payment(
             payer=payer, amount=Decimal(cents) / 100, currency="USD",
-            processor="acme", reference=f"P{next(_references)}", now=LATEST,
+            processor=processor, reference=f"P{next(_references)}", now=LATEST,
             document=own[meant] if meant < len(own) else None,
         )  # fmt: skip
 
@@ -131,8 +147,9 @@ class TestLaws:
 
 
 def collected(payer: Agency) -> Decimal:
-    """What came in and did not go back."""
-    came = Payment.objects.filter(payer=payer).aggregate(sum=Sum("amount"))["sum"]
+    """What came in, was not recorded by mistake, and did not go back."""
+    rows = Payment.objects.filter(payer=payer, reversed_at=None)
+    came = rows.aggregate(sum=Sum("amount"))["sum"]
     went = Refund.objects.filter(payment__payer=payer).aggregate(sum=Sum("amount"))
     kept = (came or Decimal(0)) - (went["sum"] or Decimal(0))
     return kept - disputed(payer, "lost")

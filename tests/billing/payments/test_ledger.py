@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.documents import void_document
-from billing.payments.models import LedgerEntry, LedgerTransaction
+from billing.payments.ledger import LedgerEntry, LedgerTransaction
 from billing.payments.queries.balances import balances_of
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment

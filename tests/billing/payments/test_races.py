@@ -15,6 +15,7 @@ from billing.payments.services.receiving import PaymentDiffers, receive_payment
 from billing.payments.services.refunding import MoreThanCaptured, refund_payment
 from billing.payments.services.registering import add_processor
 from billing.payments.services.returning import request_refund
+from billing.payments.services.reversing import reverse_payment
 from billing.payments.verification import verify_everything
 from tests.build import (
     APRIL,
@@ -53,6 +54,23 @@ def refund(payment, amount, reference):
         payment=payment, amount=Decimal(amount), reference=reference, reason="test",
         actor="staff", now=MAY_2,
     )  # fmt: skip
+
+
+def test_a_payment_is_reversed_once_or_refunded(agency, run_in_threads):
+    payment = pay(agency, 50)
+    back = partial(
+        reverse_payment, payment=payment, reason="test", actor="staff", now=MAY_2
+    )
+
+    results = run_in_threads(back, partial(refund, payment, 20, "R1"), back)
+
+    kinds = sorted(type(one).__name__ for one in results)
+    payment.refresh_from_db()
+    if payment.reversed_at:
+        assert kinds == ["MoreThanCaptured", "Payment", "PaymentReversed"]
+    else:
+        assert kinds == ["PaymentHasReturns", "PaymentHasReturns", "Refund"]
+    assert verify_everything().findings == []
 
 
 def test_payments_of_one_reference_are_one(agency, run_in_threads):

@@ -88,7 +88,7 @@ def tell(client, processor, clock):
     def telling(body):
         answer = post(client, processor, body, signed(processor, body, clock()))
         assert answer.status_code == 204
-        work_off_events(now=clock.forward(seconds=1))
+        work_off_events(now=clock.forward(minutes=1))
 
     return telling
 
@@ -339,7 +339,7 @@ class TestTakeRefundTold:
         body = told_of_refund(sent, "succeeded", reference="re_1")
         post(client, other, body, signed(other, body, clock()))
 
-        work_off_events(now=clock.forward(seconds=1))
+        work_off_events(now=clock.forward(minutes=1))
 
         assert len(quarantined()) == 1
 
@@ -373,8 +373,7 @@ class TestTakeRefundTold:
     @pytest.mark.parametrize(
         "changes",
         [{"amount": "130.01"}, {"amount": "0.001"}, {"amount": "-1"},
-         {"currency": "EUR"}, {"currency": "???"}, {"payment": "ch_8"},
-         {"reference": ""}],
+         {"currency": "EUR"}, {"currency": "???"}, {"reference": ""}],
     )  # fmt: skip
     def test_sets_apart_what_was_begun_there_and_does_not_fit(
         self, captured, tell, changes

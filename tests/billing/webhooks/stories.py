@@ -46,6 +46,7 @@ from seats.roster.services import (
 )
 from tests.billing.dunning.conftest import Days, make_payer, pay, save_card
 from tests.billing.payments.processors import FakeProcessor
+from tests.billing.webhooks.open_ends import leave_open
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -96,6 +97,7 @@ def play_everything() -> None:
     compare_with_the_processor()
     spend_and_be_stopped(paying)
     be_dunned()
+    leave_open(paying, reason=WHY["reason"])
     archive()
     find_and_settle(sunrise)
 

@@ -67,6 +67,10 @@ class StripeProcessor:
         theirs = " ".join(self.theirs.at(now)).split()
         return reading.verified_id(headers, body, theirs, now)
 
+    def same_event(self, kept: bytes, body: bytes) -> bool:
+        """Whether both are about the same object; the rest is read again anyway."""
+        return kept == body or reading.subject_of(kept) == reading.subject_of(body)
+
     def read(self, body: bytes) -> Sequence[Fact]:
         """What an event is about, as it is now. Raises DoesNotFit, Unreachable."""
         return reading.facts_of(self.api, body, live=self.live)

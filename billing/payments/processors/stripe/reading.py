@@ -121,6 +121,15 @@ def facts_of(api: stripe.StripeClient, body: bytes, *, live: bool) -> Sequence[F
         raise Unreachable(why(error)) from None
 
 
+def subject_of(body: bytes) -> tuple[str, str] | bytes:
+    """The type of an event and the id of its object; an unreadable body is itself."""
+    try:
+        event = msgspec.json.decode(body, type=Event)
+    except (msgspec.DecodeError, RecursionError):
+        return body
+    return event.type, id_of(event.data.object)
+
+
 def _event_of(body: bytes, *, live: bool) -> Event:
     """An event of our account and mode. Raises DoesNotFit."""
     try:

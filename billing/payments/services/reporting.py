@@ -1,0 +1,180 @@
+"""Telling staff what does not end by itself: outcomes that stay unknown, and events.
+
+Each row is reported once, by an event and a mail, and stays in the admin's lists until
+somebody or the processor ends it. A reported charge no longer keeps dunning waiting.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from billing.invoicing.services.issuing import lock_accounts
+from billing.mail.services import queue_mail
+from billing.money import money_text, plain
+from billing.payments.models import PaymentAttempt, ProcessorEvent
+from billing.payments.returns import RefundAttempt
+from billing.payments.signals import attempt_unresolved
+from billing.webhooks.services import PLATFORM, NewEvent, publish
+from seats.members.queries import staff_addresses
+
+AT_ONCE = 100  # of each kind, in one mail
+State = ProcessorEvent.State
+
+
+def report_unresolved(*, now: datetime) -> int:
+    """Tell staff, once, of what has been open for too long; how many rows.
+
+    Charges and refunds that are unknown or pending since CHARGES["UNKNOWN_LIMIT"] or
+    CHARGES["PENDING_LIMIT"]; events not worked off within CHARGES["EVENT_LIMIT"], and
+    those in quarantine. Dunning hears of the charges in the same transaction. Safe to
+    run twice, and at once.
+    """
+    count = 0
+    while reported := _report_some(now):
+        count += reported
+    return count
+
+
+def _report_some(now: datetime) -> int:
+    charge_ids = _ids(_overdue(PaymentAttempt.objects.all(), now))
+    refund_ids = _ids(_overdue(RefundAttempt.objects.all(), now))
+    with transaction.atomic(durable=True):
+        charges, refunds = _locked(charge_ids, refund_ids, now)
+        events = _locked_events(now)
+        if not (charges or refunds or events):
+            return 0
+        for rows in (charges, refunds, events):
+            for row in rows:
+                row.reported_at = now
+                row.save(update_fields=["reported_at"])
+        publish(_announcements(charges, refunds, events), now=now)
+        queue_mail(
+            to=staff_addresses(),
+            template="payments_unresolved",
+            context=_context(charges, refunds, events),
+            subject_key=f"unresolved:{now.isoformat()}",
+            agency_id=None,
+            now=now,
+        )
+        for charge in charges:
+            attempt_unresolved.send(PaymentAttempt, attempt=charge, now=now)
+    return len(charges) + len(refunds) + len(events)
+
+
+def _overdue(rows: QuerySet[Any], now: datetime) -> QuerySet[Any]:
+    limits = settings.CHARGES
+    unknown = Q(state="unknown", first_sent_at__lte=now - limits["UNKNOWN_LIMIT"])
+    pending = Q(state="pending", first_sent_at__lte=now - limits["PENDING_LIMIT"])
+    return rows.filter(unknown | pending, reported_at=None)
+
+
+def _ids(rows: QuerySet[Any]) -> list[int]:
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
+
+
+def _locked(
+    charge_ids: Sequence[int], refund_ids: Sequence[int], now: datetime
+) -> tuple[list[PaymentAttempt], list[RefundAttempt]]:
+    """The attempts that are still to be reported, with their payers locked."""
+    charges = PaymentAttempt.objects.select_related("invoice__payer", "processor")
+    refunds = RefundAttempt.objects.select_related("payment__payer", "processor")
+    charges, refunds = (
+        charges.filter(pk__in=charge_ids),
+        refunds.filter(pk__in=refund_ids),
+    )
+    payers = {one.invoice.payer_id for one in charges} | {
+        one.payment.payer_id for one in refunds
+    }
+    lock_accounts(sorted(payers))
+    found = [
+        list(_overdue(rows, now).select_for_update(of=("self",), no_key=True))
+        for rows in (charges.all(), refunds.all())
+    ]
+    return found[0], found[1]
+
+
+def _locked_events(now: datetime) -> list[ProcessorEvent]:
+    limit = now - settings.CHARGES["EVENT_LIMIT"]
+    late = Q(state__in=ProcessorEvent.PENDING, received_at__lte=limit)
+    rows = ProcessorEvent.objects.filter(
+        late | Q(state=State.QUARANTINED), reported_at=None
+    )
+    locked = rows.select_for_update(of=("self",), no_key=True, skip_locked=True)
+    return list(locked.select_related("processor").order_by("pk")[:AT_ONCE])
+
+
+def _announcements(
+    charges: Iterable[PaymentAttempt],
+    refunds: Iterable[RefundAttempt],
+    events: Iterable[ProcessorEvent],
+) -> list[NewEvent]:
+    told = [
+        _announcement(one, "payment", {"invoice": str(one.invoice.public_id)})
+        for one in charges
+    ]
+    told += [
+        _announcement(one, "refund", {"payment": str(one.payment.public_id)})
+        for one in refunds
+    ]
+    for event in events:
+        payload = {
+            "processor": event.processor.code,
+            "event": event.event_id,
+            "state": event.state,
+            "payment": event.payment_reference or None,
+            "received_at": event.received_at.isoformat(),
+            "reason": event.reason,
+        }
+        subject = f"processor_event:{event.pk}"
+        kind = "processor_event.unresolved"
+        told.append(NewEvent(PLATFORM, kind, subject, payload))
+    return told
+
+
+def _announcement(
+    attempt: PaymentAttempt | RefundAttempt, kind: str, about: Mapping[str, str]
+) -> NewEvent:
+    assert attempt.first_sent_at
+    payload = {
+        "id": str(attempt.public_id),
+        **about,
+        "amount": plain(attempt.amount),
+        "currency": attempt.currency,
+        "processor": attempt.processor.code,
+        "state": str(attempt.state),
+        "sent_at": attempt.first_sent_at.isoformat(),
+    }
+    prefix = "payment_attempt" if kind == "payment" else kind
+    subject = f"{prefix}:{attempt.public_id}"
+    return NewEvent(PLATFORM, f"{kind}.unresolved", subject, payload)
+
+
+def _context(
+    charges: Iterable[PaymentAttempt],
+    refunds: Iterable[RefundAttempt],
+    events: Sequence[ProcessorEvent],
+) -> dict[str, Any]:
+    attempts = [
+        *(("charge", one, one.invoice.label) for one in charges),
+        *(("refund", one, str(one.payment)) for one in refunds),
+    ]
+    return {
+        "attempts": [
+            {
+                "kind": kind,
+                "about": about,
+                "amount": money_text(one.amount, one.currency),
+                "currency": one.currency,
+                "processor": one.processor.code,
+                "state": one.state,
+                "sent_at": one.first_sent_at,
+            }
+            for kind, one, about in attempts
+        ],
+        "events": events,
+        "count": len(attempts) + len(events),
+    }

@@ -1,0 +1,89 @@
+"""Taking back a payment that people recorded wrongly; nothing is paid out."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from billing.invoicing.services.issuing import lock_accounts
+from billing.money import plain
+from billing.payments.models import Payment
+from billing.payments.queries.returnable import left_of
+from billing.payments.services.posting import post_reversals
+from billing.payments.services.receiving import MANUAL
+from billing.payments.services.refunding import take_from_invoices
+from billing.payments.services.settling import settle_accounts
+from billing.webhooks.services import NewEvent, publish
+from seats.errors import ReasonMissing, Refusal
+
+
+class PaymentNotManual(Refusal):
+    code = "payment_not_manual"
+
+
+class PaymentReversed(Refusal):
+    code = "payment_reversed"
+
+
+class PaymentHasReturns(Refusal):
+    code = "payment_has_returns"
+
+
+def reverse_payment(
+    *, payment: Payment, reason: str, actor: str, now: datetime
+) -> Payment:
+    """Take back all of a bank transfer or cheque that was recorded by mistake.
+
+    Invoices that it covered are owed again, unless other money of the payer covers them.
+    The payer is told of no refund; `payment.reversed` is published. Its reference may be
+    recorded again with another amount or payer. Raises ReasonMissing, PaymentNotManual
+    for money of a processor, PaymentHasReturns once any of it was refunded or disputed,
+    and PaymentReversed for one that is reversed already.
+    """
+    if not reason.strip():
+        raise ReasonMissing("Say why the payment is reversed.", field="reason")
+    if payment.processor != MANUAL:
+        raise PaymentNotManual(
+            f"{payment} came in through {payment.processor}. Refund it there instead."
+        )
+    with transaction.atomic():
+        lock_accounts([payment.payer_id])
+        locked = Payment.objects.select_related("payer").get(pk=payment.pk)
+        _require_whole(locked)
+        take_from_invoices(locked, locked.amount, now=now)
+        locked.reversed_at, locked.reversed_by = now, actor
+        locked.reversal_reason = reason.strip()
+        locked.save(update_fields=["reversed_at", "reversed_by", "reversal_reason"])
+        post_reversals([locked.pk], now=now)
+        publish([_event(locked)], now=now)
+        settle_accounts([locked.payer_id], now=now)
+    return locked
+
+
+def _require_whole(payment: Payment) -> None:
+    if payment.reversed_at:
+        raise PaymentReversed(
+            f"{payment} was reversed on {payment.reversed_at:%Y-%m-%d}"
+            f" by {payment.reversed_by}."
+        )
+    left = left_of([payment.pk])[payment.pk]
+    if left.refundable != payment.amount or payment.disputes.exists():
+        raise PaymentHasReturns(
+            f"{plain(payment.amount - left.refundable)} of {payment} were refunded or"
+            " disputed. Refund the rest instead."
+        )
+
+
+def _event(payment: Payment) -> NewEvent:
+    assert payment.reversed_at
+    payload = {
+        "id": str(payment.public_id),
+        "amount": plain(payment.amount),
+        "currency": payment.currency,
+        "processor": payment.processor,
+        "reference": payment.reference,
+        "reason": payment.reversal_reason,
+        "actor": payment.reversed_by,
+        "reversed_at": payment.reversed_at.isoformat(),
+    }
+    subject = f"payment:{payment.public_id}"
+    return NewEvent(payment.payer_id, "payment.reversed", subject, payload)

@@ -1,0 +1,60 @@
+"""Events about a payment that is not in the books yet, or whose money is withheld.
+
+Such an event waits on its row. Recording the payment, or a change of one of its disputes,
+makes it due in the same transaction; without that it is tried again at growing intervals.
+"""
+
+from datetime import datetime, timedelta
+
+from billing.payments.models import ProcessorEvent
+from seats.errors import Refusal
+
+SHORTEST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(hours=1)
+
+
+class NotYet(Refusal):
+    """What was told may fit once more is known about a payment.
+
+    `payment` is the processor's id of that payment.
+    """
+
+    code = "not_known_yet"
+
+    def __init__(self, message: str, *, payment: str) -> None:
+        super().__init__(message)
+        self.payment = payment
+
+
+def suspend_event(event: ProcessorEvent, cause: NotYet, *, now: datetime) -> None:
+    """Let a locked event wait for a payment; the caller saves it.
+
+    The older the event, the longer the pause before it is tried again: from a minute up
+    to an hour.
+    """
+    event.state = ProcessorEvent.State.WAITING
+    event.reason = cause.message[:200]
+    event.payment_reference = cause.payment
+    event.tries = 0
+    age = now - event.received_at
+    event.due_at = now + min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE)
+
+
+def release_events(*, processor: str, payment: str, now: datetime) -> None:
+    """Make the events due that wait for a payment of a processor.
+
+    Must be called in the transaction that changes what is known of the payment. An event
+    that is being worked off right now is left out: it may hold locks that this
+    transaction needs, and comes back by itself within a minute.
+    """
+    rows = ProcessorEvent.objects.select_for_update(
+        of=("self",), no_key=True, skip_locked=True
+    )
+    waiting = rows.filter(
+        processor__code=processor,
+        payment_reference=payment,
+        state=ProcessorEvent.State.WAITING,
+    )
+    ids = list(waiting.values_list("pk", flat=True))
+    if ids:
+        ProcessorEvent.objects.filter(pk__in=ids).update(due_at=now)

@@ -1,0 +1,42 @@
+"""What no processor ends, told to staff."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from billing.payments.models import PaymentProcessor
+from billing.payments.services.answers import keep_events, work_off_events
+from billing.payments.services.calling import claim_calls
+from billing.payments.services.charging import CHARGES
+from billing.payments.services.receiving import receive_payment
+from billing.payments.services.reporting import report_unresolved
+from billing.payments.services.requesting import request_charge
+from billing.payments.services.returning import REFUNDS, request_refund
+from billing.payments.services.reversing import reverse_payment
+from seats.models import Agency
+from tests.build import documents_of
+
+
+def leave_open(agency: Agency, *, reason: str) -> None:
+    """What no processor ends, and a transfer that was recorded by mistake."""
+    at = datetime(2026, 7, 1, tzinfo=UTC)
+    told: dict[str, Any] = {"actor": "somebody@example.com", "now": at}
+    acme = PaymentProcessor.objects.get(code="acme")
+    payment = receive_payment(
+        payer=agency, amount=Decimal(5), currency="USD", processor="acme",
+        reference="ch_2", **told,
+    )  # fmt: skip
+    request_charge(invoice=documents_of(agency)[0], processor=acme, **told)
+    request_refund(payment=payment, amount=Decimal(5), reason=reason, **told)
+    keep_events(acme, [("evt_1", b"{}")], now=at)
+    for minutes in (0, 5):  # the first call dies
+        work_off_events(now=at)
+        later = at + timedelta(minutes=minutes)
+        claim_calls(CHARGES, now=later, limit=8)
+        claim_calls(REFUNDS, now=later, limit=8)
+    report_unresolved(now=at + timedelta(days=2))
+    wrong = receive_payment(
+        payer=agency, amount=Decimal(500), currency="USD", processor="manual",
+        reference="wire 3", **told,
+    )  # fmt: skip
+    reverse_payment(payment=wrong, reason=reason, **told)

@@ -1,0 +1,63 @@
+"""A worker killed with -9 while it books a payment that another event waits for."""
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from billing.payments.models import Payment, ProcessorEvent, Refund
+from billing.payments.services.calling import claim_calls
+from billing.payments.services.charging import CHARGES
+from billing.payments.services.registering import add_processor
+from billing.payments.verification import verify_everything
+from billing.webhooks.models import OutboxStream
+from tests.billing.payments.stories import Teller, charge, refund
+from tests.billing.webhooks.conftest import Clock
+from tests.build import MARCH, bill, documents_of, make_agency, make_prices, make_seats
+from tests.faults.test_killed_charges import QUICK, ring, until
+from tests.faults.test_killed_dunning import is_claimed
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+
+
+def test_what_waits_is_booked_by_the_sweep_after_a_kill(
+    fresh_database, worker, broker, settings
+):
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    make_prices()
+    payer = make_agency()
+    make_seats(payer, "ana")
+    bill(MARCH)
+    told: dict[str, Any] = {"actor": "test", "now": timezone.now()}
+    processor = add_processor(code="acme", url="https://pay.example.com", **told)[0]
+    teller = Teller(documents_of(payer)[0], processor, Clock(), client=Client())
+    teller.request_unsent()
+    claim_calls(CHARGES, now=timezone.now(), limit=8)
+    waiting = ProcessorEvent.objects.filter(state="waiting")
+    victim = worker(**QUICK)
+
+    def sweep_until(happened):
+        def rung():
+            ring(broker, "payments.answers_due")
+            return happened()
+
+        until(rung)
+
+    teller.tell(refund("succeeded", "re_1", 20))
+    sweep_until(waiting.exists)
+    teller.tell(charge("succeeded"))  # read once it is rung
+    with transaction.atomic():
+        # Whoever books the payment stands here, with all of it but the events.
+        list(OutboxStream.objects.select_for_update().filter(agency=payer))
+        sweep_until(lambda: is_claimed(payer))
+        victim.kill()
+    assert (Payment.objects.count(), waiting.count()) == (0, 1)
+
+    worker(**QUICK)
+    sweep_until(Refund.objects.exists)
+
+    assert not ProcessorEvent.objects.exclude(state="done").exists()
+    assert (Payment.objects.count(), Refund.objects.count()) == (1, 1)
+    assert verify_everything().findings == []
