@@ -16,12 +16,13 @@ from tests.scenarios.altering import (
     alter,
     boss,
     clock,
+    db_unblocked,
     invoice,
     payer,
 )
 from tests.workers import _wait_for
 
-__all__ = ["acme", "boss", "clock", "invoice", "payer"]
+__all__ = ["acme", "boss", "clock", "db_unblocked", "invoice", "payer"]
 
 
 class TestTheSchedule:
