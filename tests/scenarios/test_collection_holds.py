@@ -4,47 +4,50 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from celery import Celery
 from django.contrib.auth.models import Permission
-from django.core.management import call_command
-from django.db import connections
 from django.urls import reverse
 
 from billing.dunning.models import DunningCase
 from billing.dunning.stepping import step_due
-from billing.invoicing.integrity import VerificationFinding, VerificationRun
+from billing.invoicing.integrity import VerificationFinding
 from billing.invoicing.services.documents import void_document
-from billing.invoicing.verification.passes import LOST, claim_pass
 from billing.mail.models import Mail
 from billing.payments.checking import verify_due
 from billing.payments.models import PaymentAttempt
-from billing.payments.services.charging import charge_due
-from billing.payments.services.methods import save_method
 from billing.payments.services.receiving import receive_payment
-from billing.payments.services.registering import add_processor
 from billing.webhooks.models import OutboxEvent
-from config.celery import app
 from seats.keys.services import create_key
 from seats.models import User
-from tests.billing.payments.processors import FakeProcessor
-from tests.billing.webhooks.conftest import Clock
 from tests.build import (
     APRIL_2,
-    MARCH,
-    bill,
-    documents_of,
-    make_agency,
-    make_prices,
-    make_seats,
 )
-from tests.workers import _wait_for
+from tests.scenarios.altering import (
+    LOWERED,
+    RAISED,
+    acme,
+    alter,
+    boss,
+    clock,
+    db_unblocked,
+    fake,
+    invoice,
+    payer,
+    sweep,
+    unpaid,
+)
 
-ALTER = (
-    "ALTER TABLE {table} DISABLE TRIGGER USER; UPDATE {table} SET {change};"
-    "SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE {table} ENABLE TRIGGER USER"
-)
-RAISED = "total = total + 900, subtotal = subtotal + 900"
-LOWERED = "total = total - 900, subtotal = subtotal - 900"
+__all__ = [
+    "acme",
+    "boss",
+    "clock",
+    "db_unblocked",
+    "fake",
+    "invoice",
+    "payer",
+    "sweep",
+    "unpaid",
+]
+
 # What is altered of the one invoice, or of what it was made from.
 CHANGES = {
     "its total": ("billing_document", RAISED),
@@ -58,76 +61,6 @@ CHANGES = {
 }
 
 
-def alter(change, table="billing_document"):
-    with connections["owner"].cursor() as cursor:
-        cursor.execute(ALTER.format(table=table, change=change))
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def acme(fresh_database):
-    return add_processor(
-        code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
-    )[0]
-
-
-@pytest.fixture
-def payer(acme, settings):
-    """An agency with a card on file and two seats, before its invoice."""
-    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
-    make_prices()
-    agency = make_agency()
-    make_seats(agency, "ana", "ben")
-    save_method(payer=agency, processor=acme, label="card", actor="test", now=APRIL_2)
-    return agency
-
-
-@pytest.fixture
-def invoice(payer):
-    """March, 100.00, issued: its autopay is queued and not sent."""
-    bill(MARCH)
-    assert PaymentAttempt.objects.get().state == "created"
-    return documents_of(payer)[0]
-
-
-@pytest.fixture
-def unpaid(payer, settings):
-    """March, 100.00, issued: nobody has asked for a charge."""
-    settings.CHARGES = {**settings.CHARGES, "ON_ISSUE": False}
-    bill(MARCH)
-    return documents_of(payer)[0]
-
-
-@pytest.fixture
-def fake():
-    return FakeProcessor()
-
-
-@pytest.fixture
-def sweep(fake, clock):
-    """What `payments.charge_due` does, some time later."""
-
-    def run(**later):
-        clock.forward(**later)
-        return charge_due(clock=clock, connect=lambda _: fake)
-
-    return run
-
-
-@pytest.fixture
-def boss(db_unblocked):
-    return User.objects.create_superuser("boss@example.com", "x" * 12)
-
-
-@pytest.fixture
-def db_unblocked(fresh_database):
-    return fresh_database
-
-
 class TestAutopay:
     @pytest.mark.parametrize("name", CHANGES)
     def test_what_was_altered_a_second_before_is_not_charged(
@@ -139,7 +72,7 @@ class TestAutopay:
         sweep()
 
         assert fake.journal == []
-        finding = VerificationFinding.objects.order_by("pk").first()
+        finding = VerificationFinding.objects.earliest("pk")
         assert (finding.agency, finding.document) == (invoice.payer, invoice)
         mail = Mail.objects.get(template="books_differ")
         assert mail.to == [boss.email]
@@ -257,7 +190,7 @@ class TestAccepting:
         sweep(minutes=6)
 
         assert fake.journal == []
-        newest = VerificationFinding.objects.filter(code="hash_differs").first()
+        newest = VerificationFinding.objects.filter(code="hash_differs").latest("pk")
         assert (newest.state, newest.pk != finding.pk) == ("open", True)
 
     def test_holds_through_the_passes_that_follow(
@@ -331,118 +264,3 @@ class TestEveryOtherWay:
         )  # fmt: skip
 
         assert unpaid.covered_by.get().amount == 100
-
-
-class TestTheSchedule:
-    def test_rings_every_minute_and_makes_what_is_due(self, invoice, clock):
-        entry = app.conf.beat_schedule["verification.verify_due"]
-        assert entry["schedule"] <= 60
-
-        assert verify_due(clock=clock) == 2  # there was none
-        clock.forward(minutes=59)
-        assert verify_due(clock=clock) == 0
-        clock.forward(minutes=2)
-        assert verify_due(clock=clock) == 1
-        clock.forward(hours=24)
-        assert verify_due(clock=clock) == 2
-        kinds = [run.kind for run in VerificationRun.objects.order_by("pk")]
-        assert kinds == ["incremental", "full", "incremental", "incremental", "full"]
-        assert set(VerificationRun.objects.values_list("state", flat=True)) == {
-            "finished"
-        }
-
-    def test_the_hourly_pass_finds_what_is_altered_of_what_is_owed(
-        self, invoice, clock
-    ):
-        verify_due(clock=clock)
-        alter(RAISED)
-        clock.forward(minutes=61)
-
-        verify_due(clock=clock)
-
-        run = VerificationRun.objects.first()
-        assert (run.kind, run.opened) == ("incremental", 2)  # the hash, and the sum
-        assert {row.document for row in VerificationFinding.objects.all()} == {invoice}
-
-    def test_a_pass_whose_worker_died_is_made_again_and_told_of(self, boss, clock):
-        lost = claim_pass(kind="full", actor="schedule", now=clock())
-        assert claim_pass(kind="full", actor="schedule", now=clock()) is None
-
-        clock.forward(minutes=11)
-        again = claim_pass(kind="full", actor="schedule", now=clock())
-
-        lost.refresh_from_db()
-        assert (lost.state, lost.error) == ("failed", LOST)
-        assert again is not None
-        assert Mail.objects.get(template="verification_failed").to == [boss.email]
-
-    def test_a_check_that_stops_is_a_finding_and_resolves_nothing(self, invoice, clock):
-        alter(RAISED)
-        verify_due(clock=clock)
-        before = set(VerificationFinding.objects.values_list("pk", flat=True))
-        with connections["owner"].cursor() as cursor:
-            cursor.execute("ALTER TABLE billing_payershareset RENAME TO gone")
-        clock.forward(hours=25)
-
-        verify_due(clock=clock)
-
-        rows = VerificationFinding.objects.filter(resolved_at=None)
-        assert "check_failed" in {row.code for row in rows}
-        assert before <= {row.pk for row in rows}
-
-    def test_a_pass_that_fails_is_told_of_and_made_again(self, boss, invoice, clock):
-        with connections["owner"].cursor() as cursor:
-            cursor.execute("ALTER TABLE billing_void RENAME TO gone")
-        verify_due(clock=clock)
-        with connections["owner"].cursor() as cursor:
-            cursor.execute("ALTER TABLE gone RENAME TO billing_void")
-
-        clock.forward(minutes=9)
-        verify_due(clock=clock)
-        full = VerificationRun.objects.filter(kind="full")
-        assert [run.state for run in full] == ["failed"]
-        clock.forward(minutes=2)
-        verify_due(clock=clock)
-
-        assert [run.state for run in full.all()] == ["finished", "failed"]
-        mail = Mail.objects.get(template="verification_failed")
-        assert mail.subject == "Verification: the full pass failed"
-
-    @pytest.mark.faults
-    def test_a_worker_makes_the_passes(self, invoice, worker, broker):
-        alter(RAISED)
-        worker()
-        with Celery(broker=broker) as bell:
-            bell.send_task("verification.verify_due", queue="money", ignore_result=True)
-
-        _wait_for(
-            lambda: VerificationRun.objects.filter(state="finished").count() == 2,
-            "the passes",
-        )
-        assert VerificationFinding.objects.filter(document=invoice).exists()
-
-
-class TestTheCommand:
-    def verify(self, capsys, *options):
-        with pytest.raises(SystemExit) as ended:
-            call_command("verify", *options)
-        return ended.value.code, capsys.readouterr().out
-
-    def test_stores_nothing_by_itself(self, invoice, capsys):
-        alter(RAISED)
-
-        code, said = self.verify(capsys)
-
-        assert (code, "hash_differs SUNRISE-00001" in said) == (1, True)
-        assert not VerificationRun.objects.exists()
-        assert not VerificationFinding.objects.exists()
-
-    def test_records_when_asked_to(self, invoice, capsys):
-        alter(RAISED)
-
-        code, said = self.verify(capsys, "--record", "--json")
-
-        assert code == 1
-        assert '"agency": "SUNRISE"' in said
-        assert VerificationRun.objects.get().actor == "manage.py verify"
-        assert VerificationFinding.objects.filter(document=invoice).exists()

@@ -40,6 +40,7 @@ from tests.build import (
     make_seats,
     use,
 )
+from tests.scenarios.archive_files import flip, rewrite
 
 DISABLE = (
     "ALTER TABLE {table} DISABLE TRIGGER USER; {statement};"
@@ -268,21 +269,6 @@ RECORDS = [
     ("UPDATE {table} SET detached_at = archived_at", {"announced_otherwise"}),
     ("DELETE FROM {table}", {"fact_missing", "event_missing", "day_differs"}),
 ]
-
-
-def flip(path, place):
-    content = bytearray(path.read_bytes())
-    content[place] ^= 0xFF
-    path.write_bytes(content)
-
-
-def rewrite(path, name, change):
-    table = pq.read_table(path)
-    field = table.schema.field(name)
-    column = pa.array(change(table[name].to_pylist()), field.type)
-    pq.write_table(
-        table.set_column(table.schema.get_field_index(name), field, column), path
-    )
 
 
 @pytest.fixture(scope="module")
