@@ -127,22 +127,7 @@ def _new_document(
             for (known, _), terms in prices.items()
             if known == currency
         ),
-        parties={
-            "payer": {
-                "code": agency.code,
-                "name": account.billing_name or agency.name,
-                "address": account.address,
-                "email": account.email,
-                "tax_id": account.tax_id,
-            },
-            "agencies": {
-                str(agency_id): {
-                    "code": agencies[agency_id].code,
-                    "name": agencies[agency_id].name,
-                }
-                for agency_id in sorted(named)
-            },
-        },
+        parties=_parties(agency, account, [agencies[n] for n in sorted(named)]),
         cutoffs={
             str(agency_id): cutoff
             for agency_id, cutoff in sorted(payer.cutoffs.items())
@@ -158,6 +143,24 @@ def _new_document(
             for difference in document.lines
         ],
     )
+
+
+def _parties(
+    agency: Agency, account: Account, named: Sequence[Agency]
+) -> dict[str, Any]:
+    """Names and addresses as they are now, of the payer and of the lines' agencies."""
+    return {
+        "payer": {
+            "code": agency.code,
+            "name": account.billing_name or agency.name,
+            "address": account.address,
+            "email": account.email,
+            "tax_id": account.tax_id,
+        },
+        "agencies": {
+            str(known.pk): {"code": known.code, "name": known.name} for known in named
+        },
+    }
 
 
 def store_drafts(
