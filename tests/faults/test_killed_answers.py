@@ -16,14 +16,14 @@ from billing.webhooks.models import OutboxStream
 from tests.billing.payments.stories import Teller, charge, refund
 from tests.billing.webhooks.conftest import Clock
 from tests.build import MARCH, bill, documents_of, make_agency, make_prices, make_seats
-from tests.faults.test_killed_charges import QUICK, ring, until
+from tests.faults.test_killed_charges import QUICK, until
 from tests.faults.test_killed_dunning import is_claimed
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
 
 
 def test_what_waits_is_booked_by_the_sweep_after_a_kill(
-    fresh_database, worker, broker, settings
+    fresh_database, worker, beat, settings
 ):
     settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
     make_prices()
@@ -37,26 +37,20 @@ def test_what_waits_is_booked_by_the_sweep_after_a_kill(
     claim_calls(CHARGES, now=timezone.now(), limit=8)
     waiting = ProcessorEvent.objects.filter(state="waiting")
     victim = worker(**QUICK)
-
-    def sweep_until(happened):
-        def rung():
-            ring(broker, "payments.answers_due")
-            return happened()
-
-        until(rung)
+    beat()
 
     teller.tell(refund("succeeded", "re_1", 20))
-    sweep_until(waiting.exists)
-    teller.tell(charge("succeeded"))  # read once it is rung
+    until(waiting.exists)
+    teller.tell(charge("succeeded"))
     with transaction.atomic():
         # Whoever books the payment stands here, with all of it but the events.
         list(OutboxStream.objects.select_for_update().filter(agency=payer))
-        sweep_until(lambda: is_claimed(payer))
+        until(lambda: is_claimed(payer))
         victim.kill()
     assert (Payment.objects.count(), waiting.count()) == (0, 1)
 
     worker(**QUICK)
-    sweep_until(Refund.objects.exists)
+    until(Refund.objects.exists)
 
     assert not ProcessorEvent.objects.exclude(state="done").exists()
     assert (Payment.objects.count(), Refund.objects.count()) == (1, 1)
