@@ -1,10 +1,12 @@
-"""What the metering room has to say about seats that leave."""
+"""What the metering room has to say about seats that leave, and about price lists."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.dispatch import receiver
 
-from billing.metering.queries import last_usage_dates
+from billing.metering.queries import last_usage_dates, meters_with_usage
+from billing.pricing.signals import meters_in_use
 from seats.errors import Refusal
 from seats.roster.changes import Removal
 from seats.signals import seats_leaving
@@ -26,3 +28,11 @@ def keep_used_days(*, removals: list[Removal], staff: bool, **_: Any) -> None:
     for removal in removals:
         if last := used.get(removal.seat.pk):
             raise UsedLater(f"{removal.seat} was used on {last}.", field="on")
+
+
+@receiver(meters_in_use)
+def name_used_meters(
+    *, currency: str, candidates: Collection[str], **_: Any
+) -> set[str]:
+    """Those of them that a price list cannot leave out."""
+    return meters_with_usage(currency=currency, codes=candidates)
