@@ -8,7 +8,10 @@ from django.utils import timezone
 
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.services import add_budget, change_budget, remove_budget
+from billing.cells import money_cell
+from seats.admin_actions import Outcome, staff_action
 from seats.readonly import AddingForm, ReadOnlyInline
+from seats.staff_admin import StaffAdmin
 
 CHANGES = ["amount", "quantity", "hard", "thresholds"]
 
@@ -43,14 +46,41 @@ class AlertInline(ReadOnlyInline):
 
 
 @admin.register(Budget)
-class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["agency", "agent", "meter", *CHANGES, "since", "changed_by"]
+class BudgetAdmin(StaffAdmin):
+    list_display = [
+        "agency", "agent", "meter", "money", "quantity", "hard", "thresholds", "since",
+    ]  # fmt: skip
     list_select_related = ["agency", "agent", "meter"]
     list_filter = ["hard", "meter"]
     search_fields = ["agency__code", "agent__external_id"]
     autocomplete_fields = ["agency", "agent", "meter"]
     inlines = [MonthInline, AlertInline]
     form = BudgetForm
+    actions = ["remove"]
+
+    @admin.display(description="amount", ordering="amount", empty_value="-")
+    def money(self, budget: Budget) -> str | None:
+        if budget.amount is None:
+            return None
+        return money_cell(budget.amount, budget.agency.currency)
+
+    @staff_action(
+        "Remove",
+        permission="delete",
+        effects=lambda budgets, data: [
+            f"{budget} ends, with what was noted of its months. Nobody is told of it or"
+            " stopped by it any more."
+            for budget in budgets
+        ],
+        undo="Add it again; past alerts do not come back.",
+        done="removed",
+    )
+    def remove(
+        self, request: HttpRequest, budgets: list[Budget], data: dict[str, Any]
+    ) -> Outcome | None:
+        for budget in budgets:
+            remove_budget(budget=budget)
+        return None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["agency", "agent", "meter"] if obj else []
@@ -72,6 +102,3 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
         """The form has saved it."""
-
-    def delete_model(self, request: HttpRequest, obj: Budget) -> None:
-        remove_budget(budget=obj)

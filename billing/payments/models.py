@@ -26,6 +26,9 @@ class Payment(models.Model):
     received_at = models.DateTimeField()
 
     class Meta:
+        permissions = [
+            ("refund_payment", "Can refund a payment"),
+        ]
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
@@ -207,6 +210,9 @@ class PaymentProcessor(models.Model):
     added_at = models.DateTimeField()
 
     class Meta:
+        permissions = [
+            ("rotate_paymentprocessor", "Can rotate the secrets of a processor"),
+        ]
         ordering = ["code"]
 
     def __str__(self) -> str:
@@ -237,6 +243,9 @@ class PaymentMethod(models.Model):
     removed_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = [
+            ("remove_paymentmethod", "Can remove a payment method"),
+        ]
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
@@ -280,6 +289,9 @@ class PaymentAttempt(Attempt):
     )
 
     class Meta:
+        permissions = [
+            ("close_paymentattempt", "Can close a payment attempt by hand"),
+        ]
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
@@ -347,6 +359,10 @@ class ProcessorEvent(models.Model):
     due_at = models.DateTimeField(help_text="While it is worked off: end of the lease.")
 
     class Meta:
+        permissions = [
+            ("retry_processorevent", "Can work a processor event off again"),
+            ("set_aside_processorevent", "Can set a processor event aside"),
+        ]
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
