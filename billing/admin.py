@@ -7,7 +7,8 @@ from billing.accounts.admin import (
 )
 from billing.budgets.admin import BudgetAdmin
 from billing.dunning.admin import DunningCaseAdmin, DunningHoldAdmin
-from billing.invoicing.admin import BillingRunAdmin, DocumentAdmin, RunItemAdmin
+from billing.invoicing.admin import DocumentAdmin
+from billing.invoicing.runs_admin import BillingRunAdmin, RunItemAdmin
 from billing.invoicing.verification_admin import (
     VerificationFindingAdmin,
     VerificationRunAdmin,
@@ -28,11 +29,8 @@ from billing.payments.processors_admin import (
 from billing.payments.returns_admin import DisputeAdmin, RefundAttemptAdmin
 from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
 from billing.recurring.admin import RecurringJobAdmin
-from billing.webhooks.admin import (
-    DeliveryAdmin,
-    OutboxEventAdmin,
-    WebhookEndpointAdmin,
-)
+from billing.webhooks.admin import WebhookEndpointAdmin
+from billing.webhooks.deliveries_admin import DeliveryAdmin, OutboxEventAdmin
 
 __all__ = [
     "AccountAdmin",

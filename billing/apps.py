@@ -1,4 +1,7 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+from billing.jobs import keep_jobs
 
 
 class BillingConfig(AppConfig):
@@ -6,9 +9,11 @@ class BillingConfig(AppConfig):
     verbose_name = "Billing"
 
     def ready(self) -> None:
+        post_migrate.connect(keep_jobs, sender=self)
         # Connecting a receiver is importing it.
         from billing.accounts import receivers as accounts  # noqa: F401
         from billing.dunning import receivers as dunning  # noqa: F401
         from billing.metering import receivers as metering  # noqa: F401
         from billing.payments import receivers as payments  # noqa: F401
+        from billing.pricing import receivers as pricing  # noqa: F401
         from billing.webhooks import receivers as webhooks  # noqa: F401

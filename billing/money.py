@@ -128,6 +128,11 @@ def money_text(amount: Decimal, currency: str) -> str:
     return f"{amount:.{minor_digits(currency)}f}"
 
 
+def money_label(amount: Decimal, currency: str) -> str:
+    """An amount for people, with its currency: "1,234.50 USD"."""
+    return f"{amount:,.{minor_digits(currency)}f} {currency}"
+
+
 @lru_cache(maxsize=10_000)
 def plain(number: Decimal) -> str:
     """A decimal in its shortest plain form: 50.000 and 5E+1 are both "50"."""

@@ -1,14 +1,21 @@
 """Table of contents of the admin, for Django."""
 
+from django.contrib import admin
+
 from seats.agencies.admin import AgencyAdmin
 from seats.keys.admin import ApiKeyAdmin
-from seats.members.admin import MemberAdmin, UserAdmin
+from seats.members.admin import GroupAdmin, LogEntryAdmin, MemberAdmin, UserAdmin
 from seats.roster.admin import AgentAdmin, SeatAdmin
+
+# Lists need the width; every page links to the others at its top.
+admin.site.enable_nav_sidebar = False
 
 __all__ = [
     "AgencyAdmin",
     "AgentAdmin",
     "ApiKeyAdmin",
+    "GroupAdmin",
+    "LogEntryAdmin",
     "MemberAdmin",
     "SeatAdmin",
     "UserAdmin",

@@ -2,8 +2,11 @@
 
 import copy
 from datetime import date
+from typing import TypeVar
 
 from django import forms
+
+F = TypeVar("F", bound=forms.Form)
 
 
 class DateInput(forms.DateInput):
@@ -22,7 +25,7 @@ class DateField(forms.DateField):
     input_formats = ["%Y-%m-%d"]
 
 
-def proposing(form_class: type[forms.Form], **dates: date) -> type[forms.Form]:
+def proposing(form_class: type[F], **dates: date) -> type[F]:
     """The form with dates that stand in its fields when it is opened."""
     fields: dict[str, forms.Field] = {}
     for name, day in dates.items():

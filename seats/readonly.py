@@ -1,36 +1,25 @@
 """The admin's way with facts: to be looked at, added and changed only by services."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
 from django.utils import timezone
 
 from seats.errors import Refusal
-from seats.fields import PlainForm, plain_form
+from seats.fields import PlainForm
+from seats.staff_admin import StaffAdmin
 
-LISTED = 100  # rows by name before an action
 
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnlyAdmin(StaffAdmin):
     """No adding, changing or deleting; what can be done is an action."""
-
-    list_per_page = 50
-    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_change_permission(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
         return False
@@ -52,12 +41,6 @@ class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-class ReasonForm(forms.Form):
-    """Why."""
-
-    reason = forms.CharField(max_length=500)
 
 
 class NotSaved(Exception):
@@ -106,7 +89,7 @@ class AddingForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
         """The service has written whatever goes with it."""
 
 
-class SavedByServiceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SavedByServiceAdmin(StaffAdmin):
     """Pages of AddingForms: a refusal undoes everything and brings the form back."""
 
     saves_in_transaction = True  # False where the service speaks to the network
@@ -176,59 +159,3 @@ def adding_form_for(
 def acting(request: HttpRequest) -> dict[str, Any]:
     """Who does it, and when, as services want to be told."""
     return {"actor": str(request.user), "now": timezone.now()}
-
-
-def try_each(
-    model_admin: admin.ModelAdmin,  # type: ignore[type-arg]
-    request: HttpRequest,
-    chosen: Any,
-    work: Callable[[Any], object],
-    done: str,
-) -> None:
-    """Do something to each chosen row; a refusal becomes a warning, the rest go on."""
-    count = 0
-    for row in chosen:
-        try:
-            work(row)
-        except Refusal as refusal:
-            model_admin.message_user(
-                request, f"{row}: {refusal.message}", messages.WARNING
-            )
-        else:
-            count += 1
-    if count:
-        model_admin.message_user(request, f"{count} {done}", messages.SUCCESS)
-
-
-def ask_and_do(
-    model_admin: admin.ModelAdmin,  # type: ignore[type-arg]
-    request: HttpRequest,
-    chosen: QuerySet[Any],
-    form_class: type[forms.Form],
-    work: Callable[[list[Any], dict[str, Any]], object],
-) -> HttpResponse | None:
-    """An intermediate page with a form; a refusal shows on it, nothing is half done.
-
-    What the work gives as text is said when it is done.
-    """
-    form = plain_form(form_class)(request.POST if "apply" in request.POST else None)
-    if form.is_valid():
-        try:
-            said = work(list(chosen), form.cleaned_data)
-        except Refusal as refusal:
-            form.add_error(None, refusal.message)
-        else:
-            done = said if isinstance(said, str) else "Done."
-            model_admin.message_user(request, done, messages.SUCCESS)
-            return None
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "title": request.POST["action"].replace("_", " ").capitalize(),
-        "form": form,
-        "chosen": chosen[:LISTED],
-        "more": max(chosen.count() - LISTED, 0),
-        "picked": request.POST.getlist("_selected_action"),
-        "all_of_them": request.POST.get("select_across") == "1",
-        "action": request.POST["action"],
-    }
-    return render(request, "admin/seats/ask.html", context)

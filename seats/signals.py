@@ -16,3 +16,6 @@ upline_changed = Signal()
 seats_leaving = Signal()
 # changes: list[seats.roster.changes.Change] just written, in order; now
 seats_changed = Signal()
+# Before staff confirm a change of seats. days: dict[(Agency, month), (before, after)],
+# in seat days. A receiver gives a list of sentences for the page; no `now`.
+seat_days_previewed = Signal()

@@ -62,7 +62,21 @@ def make_other_prices(*, starts_on: date) -> PriceList:
         price_list=other, meter=meters["ai.minute"], unit_price=Decimal("0.0111"),
         included_per_seat=1, **steps,
     )  # fmt: skip
+    for rate in Rate.objects.filter(price_list__code__startswith="STD"):
+        if not other.rates.filter(meter=rate.meter).exists():
+            rate.pk, rate.price_list = None, other
+            rate.save()
     return publish_price_list(price_list=other, now=datetime(2025, 12, 1, tzinfo=UTC))
+
+
+def make_draft_list(code: str, *, starts_on: date, meters: int = 11) -> PriceList:
+    """A draft of the default currency with a rate for each meter, or for the first."""
+    draft = PriceList.objects.create(
+        code=code, currency="USD", starts_on=starts_on, seat_price=Decimal(60)
+    )
+    for meter in Meter.objects.order_by("-code")[:meters]:
+        Rate.objects.create(price_list=draft, meter=meter, unit_price=1)
+    return draft
 
 
 def make_agency(

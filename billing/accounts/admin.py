@@ -5,8 +5,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -22,6 +22,7 @@ from billing.accounts.services import (
     set_payer_shares,
     suspend_outbound,
 )
+from seats.admin_actions import Outcome, staff_action, work_each
 from seats.datefields import DateField
 from seats.errors import Refusal
 from seats.models import Agency
@@ -31,17 +32,42 @@ from seats.readonly import (
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    ReasonForm,
     acting,
-    ask_and_do,
 )
+from seats.staff_admin import StaffAdmin, autocomplete
+
+
+def suspend_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
+    """Who may not dial any more."""
+    return [
+        f"{code}: outbound calls of {seats} seats stop at once. Calls that run go on,"
+        " and what is used is still billed."
+        for code, seats in _open_seats(accounts)
+    ]
+
+
+def lift_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
+    """Who may dial again."""
+    return [
+        f"{code}: outbound calls of {seats} seats are allowed at once, whether staff or"
+        " dunning suspended them."
+        for code, seats in _open_seats(accounts)
+    ]
+
+
+def _open_seats(accounts: list[Account]) -> list[tuple[str, int]]:
+    payers = Agency.objects.filter(pk__in=[account.pk for account in accounts])
+    held = Q(seats__cancelled=False, seats__removed_on=None)
+    counted = payers.annotate(held=Count("seats", filter=held)).order_by("code")
+    return list(counted.values_list("code", "held"))
 
 
 @admin.register(Account)
-class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AccountAdmin(StaffAdmin):
     list_display = ["payer", "billing_name", "email", "next_number", "timeline"]
     list_select_related = ["payer"]
     search_fields = ["payer__code", "billing_name", "email"]
+    ordering = ["payer__code"]
     readonly_fields = ["payer", "next_number", "last_hash"]
     actions = ["suspend", "lift"]
 
@@ -53,36 +79,43 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     def save_model(self, request: Any, obj: Any, form: Any, change: Any) -> None:
         """Never the counters: a closing may have moved them meanwhile."""
         obj.save(update_fields=["billing_name", "address", "email", "tax_id"])
 
-    @admin.action(description="Suspend outbound calls", permissions=["change"])
+    @staff_action(
+        "Suspend outbound calls",
+        effects=suspend_effects,
+        undo='Choose "Allow outbound calls again"; it holds at once.',
+        done="suspended",
+    )
     def suspend(
-        self, request: HttpRequest, accounts: QuerySet[Account]
-    ) -> HttpResponse | None:
-        return self._stand(request, accounts, suspend_outbound)
+        self, request: HttpRequest, accounts: list[Account], data: dict[str, Any]
+    ) -> Outcome:
+        def work(account: Account) -> str | None:
+            row = suspend_outbound(
+                agency=account.payer, reason=data["reason"], **acting(request)
+            )
+            return None if row else "was already suspended"
 
-    @admin.action(description="Allow outbound calls again", permissions=["change"])
+        return work_each(accounts, work)
+
+    @staff_action(
+        "Allow outbound calls again",
+        effects=lift_effects,
+        undo='Choose "Suspend outbound calls". Dunning may suspend them again itself.',
+        done="allowed again",
+    )
     def lift(
-        self, request: HttpRequest, accounts: QuerySet[Account]
-    ) -> HttpResponse | None:
-        return self._stand(request, accounts, lift_suspension)
+        self, request: HttpRequest, accounts: list[Account], data: dict[str, Any]
+    ) -> Outcome:
+        def work(account: Account) -> str | None:
+            row = lift_suspension(
+                agency=account.payer, reason=data["reason"], **acting(request)
+            )
+            return None if row else "was not suspended"
 
-    def _stand(
-        self, request: HttpRequest, accounts: QuerySet[Account], change: Any
-    ) -> HttpResponse | None:
-        told = acting(request)
-
-        def work(chosen: list[Account], form: dict[str, Any]) -> str:
-            rows = [change(agency=one.payer, **form, **told) for one in chosen]
-            return f"{sum(row is not None for row in rows)} changed."
-
-        chosen = accounts.select_related("payer")
-        return ask_and_do(self, request, chosen, ReasonForm, work)
+        return work_each(accounts, work)
 
 
 @admin.register(AccountStanding)
@@ -112,6 +145,7 @@ class ShareSetForm(AddingForm):
     class Meta:
         model = PayerShareSet
         fields = ["agency", "starts_on", "reason"]
+        widgets = {"agency": autocomplete(PayerShareSet, "agency")}
 
     def add(self, told: dict[str, Any]) -> PayerShareSet:
         return set_payer_shares(

@@ -23,6 +23,10 @@ class Account(models.Model):
     last_hash = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
+        permissions = [
+            ("suspend_account", "Can suspend outbound calls"),
+            ("lift_account", "Can allow outbound calls again"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(next_number__gte=1), name="numbers_start_at_one"

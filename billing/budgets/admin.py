@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.services import add_budget, change_budget, remove_budget
+from billing.cells import money_cell
+from seats.admin_actions import Outcome, staff_action
 from seats.readonly import (
     AddingForm,
     ReadOnlyInline,
@@ -47,7 +49,7 @@ class AlertInline(ReadOnlyInline):
 @admin.register(Budget)
 class BudgetAdmin(SavedByServiceAdmin):
     list_display = [
-        "agency", "agent", "meter", *CHANGES, "since", "changed_by", "owner",
+        "agency", "agent", "meter", "money", "quantity", "hard", "since", "owner",
         "ended_at",
     ]  # fmt: skip
     list_select_related = ["agency", "owner", "agent", "meter"]
@@ -56,6 +58,31 @@ class BudgetAdmin(SavedByServiceAdmin):
     autocomplete_fields = ["agency", "agent", "meter"]
     inlines = [MonthInline, AlertInline]
     form = BudgetForm
+    actions = ["remove"]
+
+    @admin.display(description="amount", ordering="amount", empty_value="-")
+    def money(self, budget: Budget) -> str | None:
+        if budget.amount is None:
+            return None
+        return money_cell(budget.amount, budget.agency.currency)
+
+    @staff_action(
+        "Remove",
+        permission="delete",
+        effects=lambda budgets, data: [
+            f"{budget} ends, with what was noted of its months. Nobody is told of it or"
+            " stopped by it any more."
+            for budget in budgets
+        ],
+        undo="Add it again; past alerts do not come back.",
+        done="removed",
+    )
+    def remove(
+        self, request: HttpRequest, budgets: list[Budget], data: dict[str, Any]
+    ) -> Outcome | None:
+        for budget in budgets:
+            remove_budget(budget=budget)
+        return None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["agency", "agent", "meter"] if obj else []
@@ -72,6 +99,3 @@ class BudgetAdmin(SavedByServiceAdmin):
     ) -> Any:
         form: Any = super().get_form(request, obj, change, **kwargs)
         return adding_form_for(request, form)
-
-    def delete_model(self, request: HttpRequest, obj: Budget) -> None:
-        remove_budget(budget=obj)

@@ -3,15 +3,17 @@
 from datetime import datetime
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 
+from billing.cells import ByPrintedNumber
 from billing.dunning.models import DunningCase, DunningHold, DunningStep
+from billing.dunning.queries import with_debts
 from billing.dunning.services import hold_dunning
+from billing.money import money_label
+from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.datefields import DateField
 from seats.readonly import (
     AddingAdmin,
@@ -19,15 +21,27 @@ from seats.readonly import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     acting,
-    ask_and_do,
 )
+from seats.staff_admin import autocomplete
 
 
-class HoldForm(forms.Form):
+class HoldForm(ReasonForm):
     """Until which local date nothing is done, and why."""
 
     until = DateField(help_text="A date of the payer; today ends a hold.")
-    reason = forms.CharField(max_length=500)
+    field_order = ["until", "reason"]
+
+
+def hold_effects(cases: list[Any], data: dict[str, Any] | None) -> list[str]:
+    """What is not followed up, and until when."""
+    until = data["until"] if data else "the date chosen below"
+    return [
+        f"{case.payer.code} owes {money_label(case.owed, case.payer.currency)}, of which"
+        f" {money_label(case.overdue, case.payer.currency)} is overdue. Nothing is done"
+        f" about it before {until}: no charge is tried again, nobody is suspended,"
+        " and a suspension by dunning is lifted."
+        for case in with_debts(cases, now=timezone.now())
+    ]
 
 
 class StepInline(ReadOnlyInline):
@@ -40,13 +54,14 @@ class StepInline(ReadOnlyInline):
 
 
 @admin.register(DunningCase)
-class DunningCaseAdmin(ReadOnlyAdmin):
+class DunningCaseAdmin(ByPrintedNumber, ReadOnlyAdmin):
     """Cases with what was done; accounts have the actions that suspend and allow."""
 
     list_display = [
-        "payer", "state", "invoice", "next_step_at", "held_until", "since", "opened_at",
+        "payer", "state", "invoice", "next_step_at", "held_until", "opened_at",
         "closed_at",
     ]  # fmt: skip
+    documents = "invoice"
     list_select_related = ["payer", "invoice"]
     list_filter = ["state", ("closed_at", admin.EmptyFieldListFilter)]
     search_fields = ["payer__code"]
@@ -69,16 +84,19 @@ class DunningCaseAdmin(ReadOnlyAdmin):
         ahead = case.hold and case.hold > timezone.now() and case.closed_at is None
         return case.hold if ahead else None
 
-    @admin.action(description="Hold: wait for a promise", permissions=["view"])
+    @staff_action(
+        "Hold: wait for a promise",
+        effects=hold_effects,
+        undo="Hold it until today: then it is followed up again.",
+        done="held",
+        form=HoldForm,
+    )
     def hold(
-        self, request: HttpRequest, cases: QuerySet[DunningCase]
-    ) -> HttpResponse | None:
-        def work(chosen: list[DunningCase], told: dict[str, Any]) -> None:
-            with transaction.atomic():
-                for case in sorted(chosen, key=lambda case: case.payer_id):
-                    hold_dunning(payer=case.payer, **acting(request), **told)
-
-        return ask_and_do(self, request, cases.select_related("payer"), HoldForm, work)
+        self, request: HttpRequest, cases: list[DunningCase], data: dict[str, Any]
+    ) -> Outcome | None:
+        for case in sorted(cases, key=lambda case: case.payer_id):
+            hold_dunning(payer=case.payer, **acting(request), **data)
+        return None
 
 
 class AddHoldForm(AddingForm):
@@ -89,6 +107,7 @@ class AddHoldForm(AddingForm):
     class Meta:
         model = DunningHold
         fields = ["payer", "reason"]
+        widgets = {"payer": autocomplete(DunningHold, "payer")}
 
     def add(self, told: dict[str, Any]) -> DunningHold:
         return hold_dunning(**told, actor=self.actor, now=timezone.now())

@@ -50,6 +50,9 @@ class DunningCase(models.Model):
     closed_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = [
+            ("hold_dunningcase", "Can hold dunning of a payer"),
+        ]
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(

@@ -1,39 +1,34 @@
-"""Documents and runs, for staff."""
+"""Documents, for staff."""
 
 from decimal import Decimal
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet, Sum
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 
+from billing.cells import ByPrintedNumber, MonthFilter, money_cell
 from billing.doorbell import ring
+from billing.invoicing import effects
 from billing.invoicing.downloads import DOWNLOADS
-from billing.invoicing.models import BillingRun, Document, DocumentLine, RunItem
+from billing.invoicing.models import Document, DocumentLine
 from billing.invoicing.queries.statements import seats_behind
 from billing.invoicing.services.documents import (
     discard_draft,
     issue_document,
     void_document,
 )
-from billing.invoicing.services.runs import release_item
 from billing.invoicing.tasks import close_due_items
 from billing.invoicing.usage_views import calls_file
 from billing.money import money_text, plain
-from seats.readonly import (
-    ReadOnlyAdmin,
-    ReadOnlyInline,
-    acting,
-    ask_and_do,
-    try_each,
-)
+from seats.admin_actions import Outcome, staff_action, work_each
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, acting
 
 
 class LineInline(ReadOnlyInline):
@@ -57,15 +52,15 @@ class LineInline(ReadOnlyInline):
 
     @admin.display(description="amount before")
     def before(self, line: DocumentLine) -> str:
-        return money_text(line.amount_before, line.document.currency)
+        return money_cell(line.amount_before, line.document.currency)
 
     @admin.display(description="amount now")
     def now(self, line: DocumentLine) -> str:
-        return money_text(line.amount_now, line.document.currency)
+        return money_cell(line.amount_now, line.document.currency)
 
     @admin.display(description="amount")
     def adds(self, line: DocumentLine) -> str:
-        return money_text(line.amount, line.document.currency)
+        return money_cell(line.amount, line.document.currency)
 
     @admin.display(description="calls")
     def calls(self, line: DocumentLine) -> str:
@@ -83,17 +78,13 @@ class LineInline(ReadOnlyInline):
         return lines.select_related("agency", "document")
 
 
-class VoidForm(forms.Form):
-    """Why."""
-
-    reason = forms.CharField(max_length=500)
+PAYABLE = {"kind": "invoice", "status__in": ["open", "uncollectible"]}
 
 
 @admin.register(Document)
-class DocumentAdmin(ReadOnlyAdmin):
+class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
     list_display = [
-        "__str__", "status", "amount", "left", "payer", "kind", "period", "due_at",
-        "issued_at",
+        "__str__", "status", "amount", "left", "payer", "period", "due_at", "issued_at",
     ]  # fmt: skip
     fields = [
         "payer", "kind", "period", "status", "amount", "left", "issued_at", "due_at",
@@ -102,8 +93,8 @@ class DocumentAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     readonly_fields = ["period", "amount", "left", "seat_statement"]
     list_select_related = ["payer"]
-    list_filter = ["status", "kind", "currency", "month"]
-    search_fields = ["payer__code", "payer__name", "=number"]
+    list_filter = ["status", "kind", "currency", MonthFilter]
+    search_fields = ["payer__code", "payer__name"]
     inlines = [LineInline]
     actions = ["issue", "discard", "void"]
 
@@ -132,18 +123,28 @@ class DocumentAdmin(ReadOnlyAdmin):
 
     @admin.display(description="total", ordering="total")
     def amount(self, document: Document) -> str:
-        return f"{money_text(document.total, document.currency)} {document.currency}"
+        return money_cell(document.total, document.currency)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
+        same = Document.objects.filter(pk=OuterRef("pk")).order_by().values("pk")
+        covered = same.annotate(sum=Sum("covered_by__amount")).values("sum")
         rows: QuerySet[Document] = super().get_queryset(request)
-        return rows.annotate(covered=Sum("covered_by__amount"))
+        return rows.annotate(covered=Subquery(covered))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Boxes in which an invoice is chosen offer those on which money is owed."""
+        if request.GET.get("field_name") == "invoice":
+            queryset = queryset.filter(**PAYABLE)
+        return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="left to pay")
     def left(self, document: Any) -> str:
         if document.kind != "invoice" or document.status in {"draft", "void"}:
             return ""
         left = document.total - (document.covered or 0)
-        return money_text(left, document.currency)
+        return money_cell(left, document.currency)
 
     @admin.display(description="seats")
     def seat_statement(self, document: Document) -> str:
@@ -162,99 +163,56 @@ class DocumentAdmin(ReadOnlyAdmin):
         ]
         return render_to_string("admin/billing/statement.html", {"parts": parts})
 
-    @admin.action(description="Issue drafts now", permissions=["view"])
-    def issue(self, request: HttpRequest, documents: QuerySet[Document]) -> None:
-        try_each(
-            self,
-            request,
-            documents,
-            lambda one: issue_document(document_id=one.pk, now=timezone.now()),
-            "issued",
-        )
+    @staff_action(
+        "Issue drafts now",
+        effects=effects.issue_effects,
+        undo="An issued document never changes. While nothing is paid it can be voided.",
+        done="issued",
+        atomic=False,
+    )
+    def issue(
+        self, request: HttpRequest, documents: list[Document], data: dict[str, Any]
+    ) -> Outcome:
+        now = timezone.now()
 
-    @admin.action(description="Discard drafts and build again", permissions=["view"])
-    def discard(self, request: HttpRequest, documents: QuerySet[Document]) -> None:
-        told = acting(request)
-        try_each(
-            self,
-            request,
-            documents,
-            lambda one: discard_draft(document_id=one.pk, **told),
-            "discarded",
-        )
+        def work(document: Document) -> str | None:
+            issued = issue_document(document_id=document.pk, now=now)
+            return None if issued.issued_at == now else "was already issued"
+
+        return work_each(documents, work)
+
+    @staff_action(
+        "Discard drafts and build again",
+        effects=effects.discard_effects,
+        undo="A discarded draft does not come back; the one built instead replaces it.",
+        done="discarded",
+        atomic=False,
+    )
+    def discard(
+        self, request: HttpRequest, documents: list[Document], data: dict[str, Any]
+    ) -> Outcome:
+        who = acting(request)
+
+        def work(document: Document) -> None:
+            discard_draft(document_id=document.pk, **who)
+
+        outcome = work_each(documents, work)
         ring(close_due_items)
+        return outcome
 
-    @admin.action(description="Void", permissions=["view"])
+    @staff_action(
+        "Void",
+        effects=effects.void_effects,
+        undo="A void document stays void; what is still owed is billed again.",
+        done="voided",
+        atomic=False,
+    )
     def void(
-        self, request: HttpRequest, documents: QuerySet[Document]
-    ) -> HttpResponse | None:
-        def work(chosen: list[Document], told: dict[str, Any]) -> None:
-            for one in chosen:
-                void_document(document_id=one.pk, **acting(request), **told)
+        self, request: HttpRequest, documents: list[Document], data: dict[str, Any]
+    ) -> Outcome:
+        who = {**acting(request), "reason": data["reason"]}
 
-        return ask_and_do(self, request, documents, VoidForm, work)
+        def work(document: Document) -> None:
+            void_document(document_id=document.pk, **who)
 
-
-@admin.register(BillingRun)
-class BillingRunAdmin(ReadOnlyAdmin):
-    list_display = [
-        "__str__",
-        "payer",
-        "progress",
-        "parked",
-        "started_at",
-        "finished_at",
-    ]
-    list_select_related = ["payer"]
-    list_filter = ["month"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[BillingRun]:
-        settled = Q(items__state__in=["done", "parked", "released"])
-        runs: QuerySet[BillingRun] = super().get_queryset(request)
-        return runs.annotate(
-            total=Count("items"),
-            settled=Count("items", filter=settled),
-            parked_count=Count("items", filter=Q(items__state="parked")),
-        )
-
-    @admin.display(description="payers settled")
-    def progress(self, run: Any) -> str:
-        return f"{run.settled} of {run.total}"
-
-    @admin.display(description="parked", ordering="parked_count")
-    def parked(self, run: Any) -> int:
-        return int(run.parked_count)
-
-
-@admin.register(RunItem)
-class RunItemAdmin(ReadOnlyAdmin):
-    """Payers of runs; the filter "parked" shows who waits for a person."""
-
-    list_display = [
-        "payer", "run", "state", "code", "last_error", "attempts", "documents",
-    ]  # fmt: skip
-    list_select_related = ["payer", "run"]
-    list_filter = ["state", "code", "run__month"]
-    search_fields = ["payer__code"]
-    actions = ["release", "accept"]
-
-    @admin.action(description="Bill parked payers again", permissions=["view"])
-    def release(self, request: HttpRequest, items: QuerySet[RunItem]) -> None:
-        self._release(request, items, accept_outliers=False)
-
-    @admin.action(description="Bill, the unusual total is right", permissions=["view"])
-    def accept(self, request: HttpRequest, items: QuerySet[RunItem]) -> None:
-        self._release(request, items, accept_outliers=True)
-
-    def _release(
-        self, request: HttpRequest, items: QuerySet[RunItem], *, accept_outliers: bool
-    ) -> None:
-        told = acting(request)
-        try_each(
-            self,
-            request,
-            items,
-            lambda one: release_item(item=one, accept_outliers=accept_outliers, **told),
-            "released",
-        )
-        ring(close_due_items)
+        return work_each(documents, work)

@@ -84,6 +84,10 @@ class RunItem(models.Model):
     documents = models.PositiveIntegerField(default=0)
 
     class Meta:
+        permissions = [
+            ("release_runitem", "Can bill a parked payer again"),
+            ("accept_runitem", "Can bill an unusual total"),
+        ]
         ordering = ["run", "payer"]
         constraints = [
             models.UniqueConstraint(
@@ -139,6 +143,11 @@ class Document(models.Model):
     previous_hash = models.CharField(max_length=64, blank=True)
 
     class Meta:
+        permissions = [
+            ("issue_document", "Can issue a draft"),
+            ("discard_document", "Can discard a draft"),
+            ("void_document", "Can void a document"),
+        ]
         ordering = ["payer", "number"]
         constraints = [
             models.UniqueConstraint(

@@ -4,12 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from billing.invoicing.integrity import VerificationFinding, VerificationRun
 from billing.invoicing.verification.recording import accept_finding
-from seats.readonly import ReadOnlyAdmin, ReasonForm, acting, ask_and_do
+from seats.admin_actions import Outcome, staff_action, work_each
+from seats.readonly import ReadOnlyAdmin, acting
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -30,6 +31,25 @@ class StateFilter(admin.SimpleListFilter):
             is_open = self.value() == "open"
             return queryset.filter(resolved_at=None, accepted_at__isnull=is_open)
         return queryset
+
+
+def accept_effects(
+    findings: list[VerificationFinding], data: dict[str, Any] | None
+) -> list[str]:
+    """What each finding says, and what is collected again once it is accepted."""
+    return [
+        f"{finding}: {finding.count} differences, first {finding.details[0]}"
+        f" {_collected_again(finding)}"
+        for finding in findings
+    ]
+
+
+def _collected_again(finding: VerificationFinding) -> str:
+    if finding.state != "open":
+        return f"It is {finding.state} already and holds nothing."
+    if finding.scope == "platform":
+        return "It holds no documents."
+    return "The documents that it holds are collected as they stand."
 
 
 @admin.register(VerificationFinding)
@@ -61,18 +81,25 @@ class VerificationFindingAdmin(ReadOnlyAdmin):
             "", "<div>{}</div>", ((one,) for one in finding.details)
         )
 
-    def has_accept_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("billing.accept_verificationfinding")
-
-    @admin.action(description="Accept, and collect again", permissions=["accept"])
+    @staff_action(
+        "Accept, and collect again",
+        effects=accept_effects,
+        undo="Nothing ends an acceptance. Another change of the same object opens a new"
+        " finding, which holds documents again.",
+        done="accepted",
+    )
     def accept(
-        self, request: HttpRequest, findings: QuerySet[VerificationFinding]
-    ) -> HttpResponse | None:
-        def work(chosen: list[VerificationFinding], told: dict[str, Any]) -> None:
-            for one in chosen:
-                accept_finding(finding=one, **acting(request), **told)
+        self,
+        request: HttpRequest,
+        findings: list[VerificationFinding],
+        data: dict[str, Any],
+    ) -> Outcome:
+        who = {**acting(request), "reason": data["reason"]}
 
-        return ask_and_do(self, request, findings, ReasonForm, work)
+        def work(finding: VerificationFinding) -> None:
+            accept_finding(finding=finding, **who)
+
+        return work_each(findings, work)
 
 
 @admin.register(VerificationRun)

@@ -3,13 +3,12 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from billing.mail.models import Mail
 from billing.mail.services import has_server, resend_mails
-from seats.errors import Refusal
+from seats.admin_actions import Outcome, staff_action
 from seats.readonly import ReadOnlyAdmin
 
 NO_SERVER = (
@@ -17,12 +16,23 @@ NO_SERVER = (
     " Once one is set, send them from here."
 )
 
+WAITING = {Mail.State.FAILED, Mail.State.HELD}
+
+
+def send_effects(mails: list[Mail], data: dict[str, Any] | None) -> list[str]:
+    """To whom it goes, and what does not go again."""
+    return [
+        f'"{mail.subject}" of {mail.created_at:%Y-%m-%d} is sent to {", ".join(mail.to)}.'
+        if mail.state in WAITING
+        else f'"{mail.subject}" is {mail.state}: it is left alone.'
+        for mail in mails
+    ]
+
 
 @admin.register(Mail)
 class MailAdmin(ReadOnlyAdmin):
     list_display = [
-        "template", "to", "agency", "subject", "state", "attempts", "next_attempt_at",
-        "created_at", "sent_at", "last_error",
+        "subject", "to", "agency", "state", "last_error", "created_at", "sent_at",
     ]  # fmt: skip
     list_select_related = ["agency"]
     list_filter = ["state", "template"]
@@ -37,14 +47,20 @@ class MailAdmin(ReadOnlyAdmin):
             self.message_user(request, NO_SERVER, messages.WARNING)
         return super().changelist_view(request, extra_context)
 
-    @admin.action(
-        description="Send those that failed or are held", permissions=["view"]
+    @staff_action(
+        "Send those that failed or are held",
+        effects=send_effects,
+        undo="A mail that is sent cannot be called back.",
+        done="queued",
     )
-    def send_again(self, request: HttpRequest, mails: QuerySet[Mail]) -> None:
-        ids = list(mails.values_list("pk", flat=True))
-        try:
-            count = resend_mails(mail_ids=ids, now=timezone.now())
-        except Refusal as refusal:
-            self.message_user(request, refusal.message, messages.WARNING)
-        else:
-            self.message_user(request, f"{count} queued.", messages.SUCCESS)
+    def send_again(
+        self, request: HttpRequest, mails: list[Mail], data: dict[str, Any]
+    ) -> Outcome:
+        waiting = [mail for mail in mails if mail.state in WAITING]
+        ids = [mail.pk for mail in waiting]
+        count = resend_mails(mail_ids=ids, now=timezone.now())
+        others = [mail for mail in mails if mail.state not in WAITING]
+        why = "neither failed nor held"
+        return Outcome(
+            waiting, [(one, why) for one in others], summary=f"{count} queued"
+        )

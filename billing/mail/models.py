@@ -43,6 +43,9 @@ class Mail(models.Model):
     sent_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = [
+            ("send_again_mail", "Can send a mail again"),
+        ]
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(

@@ -6,18 +6,20 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from billing.metering.effects import drop_effects, release_effects, replace_effects
 from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
 from billing.metering.imports import upload_file
 from billing.metering.models import QuarantinedEvent, RefusedRow, UsageDay, UsageImport
 from billing.metering.refusals import refused_csv
 from billing.metering.settling import drop_events, release_events, replace_counted
+from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.models import SeatHolding
 from seats.readonly import (
     AddingAdmin,
@@ -25,8 +27,8 @@ from seats.readonly import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     acting,
-    ask_and_do,
 )
+from seats.staff_admin import autocomplete
 
 SHOWN = 20
 
@@ -50,6 +52,7 @@ class UploadForm(AddingForm):
     class Meta:
         model = UsageImport
         fields = ["agency"]
+        widgets = {"agency": autocomplete(UsageImport, "agency")}
 
     def add(self, told: dict[str, Any]) -> UsageImport:
         uploaded = told["file"]
@@ -87,11 +90,11 @@ class UsageImportAdmin(AddingAdmin):
     """Files that came in; adding one uploads it for a worker."""
 
     list_display = [
-        "file_name", "agency", "format", "state", "rows", "accepted", "duplicate",
-        "refused", "left_out", "actor", "created_at",
+        "file_name", "agency", "state", "rows", "accepted", "duplicate", "refused",
+        "left_out", "created_at",
     ]  # fmt: skip
     list_select_related = ["agency"]
-    list_filter = ["state", "format", "agency"]
+    list_filter = ["state", "format"]
     search_fields = ["file_name", "file_hash", "agency__code"]
     inlines = [RefusedRowInline]
     adding_form = UploadForm
@@ -149,16 +152,24 @@ class SeatFilter(admin.SimpleListFilter):
 @admin.register(UsageDay)
 class UsageDayAdmin(ReadOnlyAdmin):
     list_display = [
-        "agency", "agent", "meter", "breakdown", "used_on",
-        "events", "raw", "billable", "cutoff",
+        "used_on", "agency", "agent", "meter", "breakdown", "events", "raw_units",
+        "billable_units",
     ]  # fmt: skip
     list_select_related = ["agency", "agent", "meter"]
-    list_filter = [SeatFilter, "meter", "agency"]
+    list_filter = [SeatFilter, "meter"]
     search_fields = ["agency__code", "agent__external_id"]
     date_hierarchy = "used_on"
 
+    @admin.display(description="raw", ordering="raw")
+    def raw_units(self, day: UsageDay) -> str:
+        return f"{day.raw.normalize():,f} {day.meter.raw_unit}s"
 
-class ReleaseForm(forms.Form):
+    @admin.display(description="billable", ordering="billable")
+    def billable_units(self, day: UsageDay) -> str:
+        return f"{day.billable.normalize():,f}"
+
+
+class ReleaseForm(ReasonForm):
     """What to count the events for, where that is not what they say."""
 
     agency = forms.CharField(
@@ -169,10 +180,16 @@ class ReleaseForm(forms.Form):
         required=False,
         help_text="External id, if not the one they name.",
     )
+    field_order = ["agency", "agent", "reason"]
 
 
-class SureForm(forms.Form):
-    """Nothing to say, only to agree."""
+def _settled(events: list[QuarantinedEvent], done: str) -> Outcome:
+    """Which of them left quarantine, as the database has it now."""
+    ids = [event.pk for event in events]
+    rows = QuarantinedEvent.objects.in_bulk(ids)
+    left = [event for event in events if rows[event.pk].state == done]
+    held = [event for event in events if rows[event.pk].state != done]
+    return Outcome(left, refused=[(one, rows[one.pk].message) for one in held])
 
 
 @admin.register(QuarantinedEvent)
@@ -181,40 +198,47 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
 
     list_display = ["__str__", "agency", "code", "message", "state", "received_at"]
     list_select_related = ["agency"]
-    list_filter = ["state", "code", "agency"]
+    list_filter = ["state", "code"]
     search_fields = ["event__id", "event__agent", "event__agency"]
     actions = ["release", "replace_counted", "drop"]
 
-    @admin.action(description="Release: tell them again", permissions=["view"])
+    @staff_action(
+        "Release: tell them again",
+        effects=release_effects,
+        undo="Send a correction that supersedes the event; a release is not taken back.",
+        done="counted",
+        form=ReleaseForm,
+    )
     def release(
-        self, request: HttpRequest, events: QuerySet[QuarantinedEvent]
-    ) -> HttpResponse | None:
-        def work(chosen: list[QuarantinedEvent], told: dict[str, Any]) -> str:
-            count = release_events(**_settled_by(request, chosen), **told)
-            return f"{count} of {len(chosen)} are counted."
+        self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
+    ) -> Outcome:
+        told = {"agency": data["agency"], "agent": data["agent"]}
+        release_events(**_settled_by(request, events), **told)
+        return _settled(events, QuarantinedEvent.State.RELEASED)
 
-        return ask_and_do(self, request, events, ReleaseForm, work)
-
-    @admin.action(
-        description="Count them instead of what was counted", permissions=["view"]
+    @staff_action(
+        "Count them instead of what was counted",
+        effects=replace_effects,
+        undo="Send a correction that supersedes the event.",
+        done="counted",
     )
     def replace_counted(
-        self, request: HttpRequest, events: QuerySet[QuarantinedEvent]
-    ) -> HttpResponse | None:
-        def work(chosen: list[QuarantinedEvent], told: dict[str, Any]) -> str:
-            count = replace_counted(**_settled_by(request, chosen))
-            return f"{count} of {len(chosen)} are counted."
+        self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
+    ) -> Outcome:
+        replace_counted(**_settled_by(request, events))
+        return _settled(events, QuarantinedEvent.State.RELEASED)
 
-        return ask_and_do(self, request, events, SureForm, work)
-
-    @admin.action(description="Drop: never count them", permissions=["view"])
+    @staff_action(
+        "Drop: never count them",
+        effects=drop_effects,
+        undo="A dropped event stays on record but is never counted. Send it under a new id.",
+        done="dropped",
+    )
     def drop(
-        self, request: HttpRequest, events: QuerySet[QuarantinedEvent]
-    ) -> HttpResponse | None:
-        def work(chosen: list[QuarantinedEvent], told: dict[str, Any]) -> str:
-            return f"{drop_events(**_settled_by(request, chosen))} dropped."
-
-        return ask_and_do(self, request, events, SureForm, work)
+        self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
+    ) -> Outcome:
+        drop_events(**_settled_by(request, events))
+        return _settled(events, QuarantinedEvent.State.DROPPED)
 
 
 def _settled_by(request: HttpRequest, chosen: list[QuarantinedEvent]) -> dict[str, Any]:

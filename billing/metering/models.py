@@ -190,6 +190,14 @@ class QuarantinedEvent(models.Model):
     settled_by = models.CharField(max_length=200, blank=True)
 
     class Meta:
+        permissions = [
+            ("release_quarantinedevent", "Can release a quarantined event"),
+            (
+                "replace_counted_quarantinedevent",
+                "Can count a quarantined event instead of another",
+            ),
+            ("drop_quarantinedevent", "Can drop a quarantined event"),
+        ]
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection
-from django.db.models import F, Model, Q, QuerySet, Sum
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 
 from billing.metering.models import UsageDay, UsageEvent
@@ -53,6 +53,13 @@ GROUPS: Mapping[str, Any] = {
     "agent": F("agent__external_id"),
     "dial_mode": F("breakdown"),
 }
+
+
+def meters_with_usage(*, currency: str, codes: Collection[str]) -> set[str]:
+    """Those of the meters that agencies of a currency have ever used."""
+    used = UsageDay.objects.filter(meter=OuterRef("pk"), agency__currency=currency)
+    meters = Meter.objects.filter(Exists(used), code__in=codes)
+    return set(meters.values_list("code", flat=True))
 
 
 @dataclass(slots=True)

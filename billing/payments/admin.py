@@ -15,16 +15,19 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from billing.cells import ByPrintedNumber, money_cell
 from billing.invoicing.models import Document
-from billing.money import minor_digits, money_text
+from billing.money import minor_digits, money_label
 from billing.payments.amounts_admin import WithMoney
 from billing.payments.ledger import LedgerEntry, LedgerTransaction
-from billing.payments.models import Allocation, Payment, Refund
+from billing.payments.models import Allocation, Payment, PaymentAttempt, Refund
 from billing.payments.queries.balances import balances_of
+from billing.payments.queries.returnable import left_of
 from billing.payments.queries.statements import account_statement
 from billing.payments.services.receiving import MANUAL, receive_payment
 from billing.payments.services.returning import give_back, processor_of
 from billing.payments.services.reversing import reverse_payment
+from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.agencies.queries import zones_of
 from seats.errors import Refusal
 from seats.models import Agency
@@ -34,10 +37,9 @@ from seats.readonly import (
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    ReasonForm,
     acting,
-    ask_and_do,
 )
+from seats.staff_admin import autocomplete
 
 
 class PaymentForm(AddingForm):
@@ -46,6 +48,7 @@ class PaymentForm(AddingForm):
     invoice = forms.ModelChoiceField(
         Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
         required=False,
+        widget=autocomplete(PaymentAttempt, "invoice"),
         help_text="Covered first; without, the oldest open one.",
     )
     method = forms.ChoiceField(
@@ -55,6 +58,7 @@ class PaymentForm(AddingForm):
     class Meta:
         model = Payment
         fields = ["payer", "amount", "reference", "method"]
+        widgets = {"payer": autocomplete(Payment, "payer")}
 
     def add(self, told: dict[str, Any]) -> Payment:
         return receive_payment(
@@ -76,17 +80,64 @@ class SeveralPayments(Refusal):
     code = "several_payments"
 
 
-class AskRefundForm(forms.Form):
+class AskRefundForm(ReasonForm):
     """How much the processor gives back, and why."""
 
     amount = forms.DecimalField(max_digits=18, decimal_places=3)
-    reason = forms.CharField(max_length=500)
+    field_order = ["amount", "reference", "reason"]
 
 
 class RefundForm(AskRefundForm):
     """How much went back by hand."""
 
     reference = forms.CharField(max_length=200)
+
+
+def reversal_effects(payments: list[Payment], data: dict[str, Any] | None) -> list[str]:
+    """How much is taken back, and which invoices are owed again."""
+    lines = []
+    for payment in payments:
+        covered = Allocation.objects.filter(payment=payment).select_related("document")
+        invoices = sorted({part.document.label for part in covered if part.document})
+        lines.append(
+            f"{money_label(payment.amount, payment.currency)} of {payment.payer.code}"
+            f" ({payment.reference}) no longer count as received."
+            f" Owed again, unless other money covers it: {', '.join(invoices) or 'nothing'}."
+            " The payer is not told of a refund."
+        )
+    return lines
+
+
+def refund_form(payments: list[Payment]) -> type[AskRefundForm]:
+    """What goes back by hand has a reference of its own."""
+    by_processor = bool(payments) and processor_of(payments[0])
+    return AskRefundForm if by_processor else RefundForm
+
+
+def refund_effects(payments: list[Payment], data: dict[str, Any] | None) -> list[str]:
+    """What goes back by which way, and what is left of the payment."""
+    left = left_of([payment.pk for payment in payments])
+    lines = []
+    for payment in payments:
+        there = left[payment.pk].there
+        way = (
+            f"{payment.processor} is asked to give it back"
+            if processor_of(payment)
+            else "it is recorded as given back by hand"
+        )
+        change = "The amount below goes back"
+        if data:
+            change = (
+                f"{money_label(data['amount'], payment.currency)} goes back, and"
+                f" {money_label(there - data['amount'], payment.currency)} is left"
+            )
+        lines.append(
+            f"{payment} of {payment.payer.code} over"
+            f" {money_label(payment.amount, payment.currency)}, of which"
+            f" {money_label(there, payment.currency)} can go back. {change}; {way}."
+            " What it covered is owed again."
+        )
+    return lines
 
 
 class AllocationInline(ReadOnlyInline):
@@ -104,7 +155,7 @@ class RefundInline(ReadOnlyInline):
 
 
 @admin.register(Payment)
-class PaymentAdmin(WithMoney, AddingAdmin):
+class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     """Money received; adding one records a bank transfer or a cheque."""
 
     list_display = [
@@ -121,6 +172,8 @@ class PaymentAdmin(WithMoney, AddingAdmin):
         "processor", "currency", ("reversed_at", admin.EmptyFieldListFilter),
     ]  # fmt: skip
     search_fields = ["payer__code", "reference"]
+    documents = "allocations__document"
+    date_hierarchy = "received_at"
     inlines = [AllocationInline, RefundInline]
     adding_form = PaymentForm
     adding_fields = ["payer", "amount", "reference", "method", "invoice"]
@@ -147,7 +200,7 @@ class PaymentAdmin(WithMoney, AddingAdmin):
             **self.admin_site.each_context(request),
             "title": f"Statement of {payer.code}",
             "statement": statement,
-            "digits": minor_digits(payer.currency),
+            "digits": f"{minor_digits(payer.currency)}g",
             "balances": balances_of(payer),
         }
         return TemplateResponse(request, "admin/billing/account.html", context)
@@ -161,41 +214,36 @@ class PaymentAdmin(WithMoney, AddingAdmin):
         url = reverse("admin:billing_account_statement", args=[payment.payer.code])
         return format_html('<a href="{}">statement</a>', url)
 
-    @admin.action(description="Refund", permissions=["add"])
+    @staff_action(
+        "Refund",
+        effects=refund_effects,
+        undo="Money that went back does not return. Charge the invoice again.",
+        done="refunded",
+        form=refund_form,
+    )
     def refund(
-        self, request: HttpRequest, payments: QuerySet[Payment]
-    ) -> HttpResponse | None:
+        self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]
+    ) -> Outcome | None:
         """Has the processor give back what it holds; records what people gave."""
+        if len(payments) > 1:
+            raise SeveralPayments("Refund one payment at a time.")
+        give_back(payment=payments[0], **acting(request), **{"reference": "", **data})
+        return None
 
-        def work(chosen: list[Payment], told: dict[str, Any]) -> None:
-            if len(chosen) > 1:
-                raise SeveralPayments("Refund one payment at a time.")
-            give_back(payment=chosen[0], **acting(request), **{"reference": "", **told})
-
-        first = payments.first()
-        by_processor = first is not None and processor_of(first)
-        form = AskRefundForm if by_processor else RefundForm
-        return ask_and_do(self, request, payments, form, work)
-
-    def has_reverse_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("billing.reverse_payment")
-
-    @admin.action(
-        description="Reverse: it was recorded by mistake", permissions=["reverse"]
+    @staff_action(
+        "Reverse: it was recorded by mistake",
+        effects=reversal_effects,
+        undo="Record the payment again, with the same reference.",
+        done="reversed",
     )
     def reverse(
-        self, request: HttpRequest, payments: QuerySet[Payment]
-    ) -> HttpResponse | None:
-        """Takes back all of a bank transfer or cheque; nobody is told of a refund."""
-
-        def work(chosen: list[Payment], told: dict[str, Any]) -> str:
-            if len(chosen) > 1:
-                raise SeveralPayments("Reverse one payment at a time.")
-            payment = reverse_payment(payment=chosen[0], **acting(request), **told)
-            amount = money_text(payment.amount, payment.currency)
-            return f"{payment} over {amount} {payment.currency} is reversed."
-
-        return ask_and_do(self, request, payments, ReasonForm, work)
+        self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]
+    ) -> Outcome | None:
+        """Takes back all of a bank transfer or cheque; the payer hears of no refund."""
+        if len(payments) > 1:
+            raise SeveralPayments("Reverse one payment at a time.")
+        reverse_payment(payment=payments[0], **acting(request), **data)
+        return None
 
 
 class EntryInline(ReadOnlyInline):
@@ -225,4 +273,4 @@ class LedgerTransactionAdmin(ReadOnlyAdmin):
 
 
 def _side(amount: Decimal, entry: LedgerEntry) -> str:
-    return money_text(amount, entry.transaction.currency) if amount > 0 else ""
+    return money_cell(amount, entry.transaction.currency) if amount > 0 else ""

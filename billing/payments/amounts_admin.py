@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 
-from billing.money import money_text
+from billing.cells import money_cell
 
 
 class WithMoney:
@@ -13,4 +13,4 @@ class WithMoney:
     @admin.display(description="amount", ordering="amount")
     def money(self, row: Any) -> str:
         """With its currency, and no more places than that has."""
-        return f"{money_text(row.amount, row.currency)} {row.currency}"
+        return money_cell(row.amount, row.currency)

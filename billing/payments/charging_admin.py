@@ -4,10 +4,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from billing.cells import ByPrintedNumber
 from billing.invoicing.models import Document
 from billing.payments.amounts_admin import WithMoney
 from billing.payments.closing_admin import ClosingAdmin
@@ -19,20 +19,17 @@ from billing.payments.models import (
 )
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.requesting import request_charge
-from seats.readonly import (
-    AddingAdmin,
-    AddingForm,
-    ReadOnlyInline,
-    acting,
-    try_each,
-)
+from seats.admin_actions import Outcome, staff_action, work_each
+from seats.readonly import AddingAdmin, AddingForm, ReadOnlyInline, acting
+from seats.staff_admin import autocomplete
 
 
 class ChargeForm(AddingForm):
     """All that is owed on an invoice, by one processor."""
 
     invoice = forms.ModelChoiceField(
-        Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"])
+        Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
+        widget=autocomplete(PaymentAttempt, "invoice"),
     )
 
     class Meta:
@@ -51,6 +48,7 @@ class MethodForm(AddingForm):
     class Meta:
         model = PaymentMethod
         fields = ["payer", "processor", "label"]
+        widgets = {"payer": autocomplete(PaymentMethod, "payer")}
 
     def add(self, told: dict[str, Any]) -> PaymentMethod:
         return save_method(**told, actor=self.actor, now=timezone.now())
@@ -68,13 +66,27 @@ class PaymentMethodAdmin(AddingAdmin):
     adding_fields = ["payer", "processor", "label"]
     actions = ["remove"]
 
-    @admin.action(description="Remove", permissions=["add"])
-    def remove(self, request: HttpRequest, rows: QuerySet[PaymentMethod]) -> None:
-        def work(method: PaymentMethod) -> None:
-            remove_method(method=method, **acting(request))
+    @staff_action(
+        "Remove",
+        effects=lambda methods, data: [
+            f"{method.payer.code} is not charged through"
+            f" {method.label or method.processor} any more. Until there is another"
+            " method, its invoices wait for a transfer."
+            for method in methods
+        ],
+        undo="Save the method again; it then takes the place of any newer one.",
+        done="removed",
+    )
+    def remove(
+        self, request: HttpRequest, methods: list[PaymentMethod], data: dict[str, Any]
+    ) -> Outcome:
+        who = acting(request)
 
-        chosen = rows.select_related("payer", "processor")
-        try_each(self, request, chosen, work, "removed.")
+        def work(method: PaymentMethod) -> str | None:
+            removed = remove_method(method=method, **who)
+            return None if removed else "was already removed"
+
+        return work_each(methods, work)
 
 
 class ChangeInline(ReadOnlyInline):
@@ -83,7 +95,7 @@ class ChangeInline(ReadOnlyInline):
 
 
 @admin.register(PaymentAttempt)
-class PaymentAttemptAdmin(WithMoney, ClosingAdmin, AddingAdmin):
+class PaymentAttemptAdmin(ByPrintedNumber, WithMoney, ClosingAdmin, AddingAdmin):
     """Adding one asks a processor to charge an invoice."""
 
     list_display = [
@@ -94,6 +106,7 @@ class PaymentAttemptAdmin(WithMoney, ClosingAdmin, AddingAdmin):
         "state", ("reported_at", admin.EmptyFieldListFilter), "processor",
     ]  # fmt: skip
     search_fields = ["invoice__payer__code", "public_id", "reference"]
+    documents = "invoice"
     readonly_fields = ["public_id"]
     adding_form = ChargeForm
     adding_fields = ["invoice", "processor"]

@@ -3,13 +3,13 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
+from billing.money import money_label
 from billing.payments.services.closing import close_attempt
+from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.errors import Refusal
-from seats.readonly import ReadOnlyAdmin, acting, ask_and_do
+from seats.readonly import ReadOnlyAdmin, acting
 
 
 class SeveralAttempts(Refusal):
@@ -18,7 +18,7 @@ class SeveralAttempts(Refusal):
     code = "several_attempts"
 
 
-class ClosingForm(forms.Form):
+class ClosingForm(ReasonForm):
     """What became of it, and how one knows."""
 
     outcome = forms.ChoiceField(
@@ -28,21 +28,41 @@ class ClosingForm(forms.Form):
         max_length=200, required=False, help_text="The processor's, of a success."
     )
     reason = forms.CharField(max_length=120, help_text="How you know.")
+    field_order = ["outcome", "reference", "reason"]
+
+
+def close_effects(attempts: list[Any], data: dict[str, Any] | None) -> list[str]:
+    """What the books say afterwards."""
+    outcome = data["outcome"] if data else ""
+    after = {
+        "succeeded": "It counts as done: the money is moved in our books.",
+        "failed": "It counts as failed: no money is moved, and it may be asked for again.",
+    }.get(outcome, "Our books then say what you choose below.")
+    return [
+        f"{attempt} over {money_label(attempt.amount, attempt.currency)} at"
+        f" {attempt.processor} is {attempt.get_state_display()}. {after}"
+        " The processor is not asked."
+        for attempt in attempts
+    ]
 
 
 class ClosingAdmin(ReadOnlyAdmin):
-    """Attempts that stay open for a day may be closed by who may change them."""
+    """Attempts that stay open for a day may be closed by who may close them."""
 
     actions = ["close"]
 
-    def has_close_permission(self, request: HttpRequest) -> bool:
-        return admin.ModelAdmin.has_change_permission(self, request)
-
-    @admin.action(description="Close by hand", permissions=["close"])
-    def close(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-        def work(chosen: list[Any], told: dict[str, Any]) -> None:
-            if len(chosen) > 1:
-                raise SeveralAttempts("Close one attempt at a time.")
-            close_attempt(attempt=chosen[0], **acting(request), **told)
-
-        return ask_and_do(self, request, rows, ClosingForm, work)
+    @staff_action(
+        "Close by hand",
+        effects=close_effects,
+        undo="What is closed stays closed. A wrong success is refunded, a wrong failure"
+        " is recorded as a payment.",
+        done="closed",
+        form=ClosingForm,
+    )
+    def close(
+        self, request: HttpRequest, attempts: list[Any], data: dict[str, Any]
+    ) -> Outcome | None:
+        if len(attempts) > 1:
+            raise SeveralAttempts("Close one attempt at a time.")
+        close_attempt(attempt=attempts[0], **acting(request), **data)
+        return None

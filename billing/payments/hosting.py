@@ -87,6 +87,9 @@ class HostedPage(models.Model):
     )
 
     class Meta:
+        permissions = [
+            ("close_hostedpage", "Can close a hosted page"),
+        ]
         ordering = ["-pk"]
         constraints = [
             models.CheckConstraint(

@@ -33,7 +33,10 @@ class Payment(models.Model):
 
     class Meta:
         ordering = ["id"]
-        permissions = [("reverse_payment", "Can reverse what was recorded by mistake")]
+        permissions = [
+            ("refund_payment", "Can refund a payment"),
+            ("reverse_payment", "Can reverse what was recorded by mistake"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["processor", "reference"],
@@ -148,6 +151,9 @@ class PaymentProcessor(models.Model):
     added_at = models.DateTimeField()
 
     class Meta:
+        permissions = [
+            ("rotate_paymentprocessor", "Can rotate the secrets of a processor"),
+        ]
         ordering = ["code"]
 
     def __str__(self) -> str:
@@ -178,6 +184,9 @@ class PaymentMethod(models.Model):
     removed_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = [
+            ("remove_paymentmethod", "Can remove a payment method"),
+        ]
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
@@ -221,6 +230,9 @@ class PaymentAttempt(Attempt):
     )
 
     class Meta:
+        permissions = [
+            ("close_paymentattempt", "Can close a payment attempt by hand"),
+        ]
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
@@ -301,6 +313,10 @@ class ProcessorEvent(models.Model):
     conflict_body = models.BinaryField(null=True)
 
     class Meta:
+        permissions = [
+            ("retry_processorevent", "Can work a processor event off again"),
+            ("set_aside_processorevent", "Can set a processor event aside"),
+        ]
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(

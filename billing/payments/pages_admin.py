@@ -4,21 +4,23 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from billing.invoicing.models import Document
+from billing.money import money_label
 from billing.payments.hosting import HostedPage
-from billing.payments.models import PaymentProcessor
+from billing.payments.models import PaymentAttempt, PaymentProcessor
 from billing.payments.services.page_closing import close_payment_page
 from billing.payments.services.pages import (
     Asked,
     open_payment_page,
     open_setup_page,
 )
+from seats.admin_actions import Outcome, staff_action, work_each
 from seats.models import Agency
-from seats.readonly import AddingAdmin, AddingForm, try_each
+from seats.readonly import AddingAdmin, AddingForm
+from seats.staff_admin import autocomplete
 
 
 class PageForm(AddingForm):
@@ -27,11 +29,13 @@ class PageForm(AddingForm):
     invoice = forms.ModelChoiceField(
         Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
         required=False,
+        widget=autocomplete(PaymentAttempt, "invoice"),
         help_text="To be paid on the page.",
     )
     payer = forms.ModelChoiceField(
         Agency.objects.all(),
         required=False,
+        widget=autocomplete(HostedPage, "payer"),
         help_text="Without an invoice: who saves a method.",
     )
     processor = forms.ModelChoiceField(PaymentProcessor.objects.filter(kind="stripe"))
@@ -59,6 +63,19 @@ class PageForm(AddingForm):
         return open_setup_page(payer=told["payer"], asked=asked, clock=timezone.now)
 
 
+def close_effects(pages: list[HostedPage], data: dict[str, Any] | None) -> list[str]:
+    """Who cannot pay there any more."""
+    return [
+        f"{page.payer.code} cannot pay {page.attempt.invoice} over"
+        f" {money_label(page.attempt.amount, page.attempt.currency)} on this page any"
+        f" more: {page.processor} is asked to end it. If it was paid meanwhile, the"
+        " payment is taken in."
+        if page.attempt
+        else f"{page} pays no invoice: it ends by itself and is left alone."
+        for page in pages
+    ]
+
+
 @admin.register(HostedPage)
 class HostedPageAdmin(AddingAdmin):
     """Adding one opens it; its URL is for the payer alone."""
@@ -67,7 +84,7 @@ class HostedPageAdmin(AddingAdmin):
         "payer", "kind", "processor", "state", "opened_at", "expires_at", "owner",
         "closed_at",
     ]  # fmt: skip
-    list_select_related = ["payer", "owner", "processor", "attempt"]
+    list_select_related = ["payer", "owner", "processor", "attempt__invoice__payer"]
     list_filter = ["kind", "processor"]
     search_fields = ["payer__code", "reference"]
     fields = [
@@ -93,12 +110,22 @@ class HostedPageAdmin(AddingAdmin):
         )
         self.message_user(request, said, messages.SUCCESS)
 
-    @admin.action(description="Close, so that nobody pays on it", permissions=["add"])
-    def close(self, request: HttpRequest, rows: QuerySet[HostedPage]) -> None:
-        def work(page: HostedPage) -> None:
+    @staff_action(
+        "Close, so that nobody pays on it",
+        effects=close_effects,
+        undo="Open another page for the invoice.",
+        done="asked to be closed",
+        atomic=False,
+    )
+    def close(
+        self, request: HttpRequest, pages: list[HostedPage], data: dict[str, Any]
+    ) -> Outcome:
+        def work(page: HostedPage) -> str | None:
+            if page.attempt is None:
+                return "pays no invoice"
+            if page.attempt.state not in PaymentAttempt.OPEN:
+                return "was already closed"
             close_payment_page(page=page, clock=timezone.now)
+            return None
 
-        chosen = rows.exclude(attempt=None).select_related(
-            "processor", "attempt__invoice__payer"
-        )
-        try_each(self, request, chosen, work, "asked to be closed.")
+        return work_each(pages, work)

@@ -4,8 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 
 from billing.payments.models import (
@@ -18,15 +17,9 @@ from billing.payments.services.registering import (
     change_processor,
     rotate_secrets,
 )
+from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.errors import Refusal
-from seats.readonly import (
-    AddingAdmin,
-    AddingForm,
-    ReadOnlyAdmin,
-    ReasonForm,
-    acting,
-    ask_and_do,
-)
+from seats.readonly import AddingAdmin, AddingForm, ReadOnlyAdmin, acting
 
 
 class ProcessorForm(AddingForm):
@@ -63,7 +56,7 @@ class SeveralProcessors(Refusal):
     code = "several_processors"
 
 
-class ProcessorChangeForm(forms.Form):
+class ProcessorChangeForm(ReasonForm):
     """What is empty stays; keys are those that a processor gives us."""
 
     url = forms.CharField(max_length=500, required=False)
@@ -77,6 +70,30 @@ class ProcessorChangeForm(forms.Form):
         max_length=200, required=False, label="its signing secret",
         widget=forms.PasswordInput,
     )  # fmt: skip
+    field_order = ["url", "sending", "receiving", "reason"]
+
+
+def change_effects(
+    rows: list[PaymentProcessor], data: dict[str, Any] | None
+) -> list[str]:
+    """Where charges go from now on."""
+    return [
+        f"{row.code} ({row.get_kind_display()}) is spoken to at {row.url} today. Charges,"
+        " refunds and questions go to the new address, with the new keys, from now on."
+        " A wrong one makes every charge there fail or stay unknown."
+        for row in rows
+    ]
+
+
+def rotate_effects(
+    rows: list[PaymentProcessor], data: dict[str, Any] | None
+) -> list[str]:
+    """Which secrets end."""
+    return [
+        f"{row.code} gets two new secrets, shown once after this page. What it sends is"
+        " accepted with the old one for a day; give it the new ones within that time."
+        for row in rows
+    ]
 
 
 @admin.register(PaymentProcessor)
@@ -100,29 +117,36 @@ class PaymentProcessorAdmin(AddingAdmin):
         if obj.kind == PaymentProcessor.Kind.WEBHOOK:
             self._show(request, *form.secrets)
 
-    def has_alter_permission(self, request: HttpRequest) -> bool:
-        return admin.ModelAdmin.has_change_permission(self, request)
-
-    @admin.action(description="Change address or keys", permissions=["alter"])
+    @staff_action(
+        "Change address or keys",
+        permission="change",
+        effects=change_effects,
+        undo="Change them back; the keys of before have to be typed in again.",
+        done="changed",
+        form=ProcessorChangeForm,
+    )
     def change_address_or_keys(
-        self, request: HttpRequest, rows: QuerySet[PaymentProcessor]
-    ) -> HttpResponse | None:
-        def work(chosen: list[PaymentProcessor], told: dict[str, Any]) -> None:
-            _require_one(chosen)
-            change_processor(processor=chosen[0], **acting(request), **told)
+        self, request: HttpRequest, rows: list[PaymentProcessor], data: dict[str, Any]
+    ) -> Outcome | None:
+        _require_one(rows)
+        del data["reason"]
+        change_processor(processor=rows[0], **acting(request), **data)
+        return None
 
-        return ask_and_do(self, request, rows, ProcessorChangeForm, work)
-
-    @admin.action(description="Rotate secrets", permissions=["alter"])
+    @staff_action(
+        "Rotate secrets",
+        permission="rotate",
+        effects=rotate_effects,
+        undo="The old secrets do not come back. Rotate again to get others.",
+        done="rotated",
+    )
     def rotate_both_secrets(
-        self, request: HttpRequest, rows: QuerySet[PaymentProcessor]
-    ) -> HttpResponse | None:
-        def work(chosen: list[PaymentProcessor], told: dict[str, Any]) -> None:
-            _require_one(chosen)
-            _, *made = rotate_secrets(processor=chosen[0], **acting(request))
-            self._show(request, *made)
-
-        return ask_and_do(self, request, rows, forms.Form, work)
+        self, request: HttpRequest, rows: list[PaymentProcessor], data: dict[str, Any]
+    ) -> Outcome | None:
+        _require_one(rows)
+        _, *made = rotate_secrets(processor=rows[0], **acting(request))
+        self._show(request, *made)
+        return None
 
     def _show(self, request: HttpRequest, sending: str, receiving: str) -> None:
         said = (
@@ -167,22 +191,47 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
     def conflicting_text(self, event: ProcessorEvent) -> str:
         return bytes(event.conflict_body or b"").decode(errors="replace")
 
-    @admin.action(description="Work off once more", permissions=["view"])
+    @staff_action(
+        "Work off once more",
+        permission="retry",
+        effects=lambda rows, data: _event_effects(
+            rows, "is read again, and what it tells is taken into the books"
+        ),
+        undo="What it moves in the books stays; refund or correct it there.",
+        done="will be worked off",
+    )
     def work_off_again(
-        self, request: HttpRequest, rows: QuerySet[ProcessorEvent]
-    ) -> None:
-        try:
-            count = retry_events(events=list(rows), now=timezone.now())
-        except Refusal as refusal:
-            self.message_user(request, refusal.message, messages.WARNING)
-        else:
-            self.message_user(request, f"{count} will be worked off.")
+        self, request: HttpRequest, rows: list[ProcessorEvent], data: dict[str, Any]
+    ) -> Outcome:
+        count = retry_events(events=rows, now=timezone.now())
+        return _quarantined(rows, f"{count} will be worked off")
 
-    @admin.action(description="Set aside: nothing is to be done", permissions=["view"])
+    @staff_action(
+        "Set aside: nothing is to be done",
+        effects=lambda rows, data: _event_effects(
+            rows, "is never taken into the books, and nobody is reminded of it"
+        ),
+        undo="It stays set aside, as it came. Record by hand what it should have moved.",
+        done="set aside",
+    )
     def set_aside(
-        self, request: HttpRequest, rows: QuerySet[ProcessorEvent]
-    ) -> HttpResponse | None:
-        def work(chosen: list[ProcessorEvent], told: dict[str, Any]) -> None:
-            set_events_aside(events=chosen, **acting(request), **told)
+        self, request: HttpRequest, rows: list[ProcessorEvent], data: dict[str, Any]
+    ) -> Outcome:
+        count = set_events_aside(events=rows, **acting(request), **data)
+        return _quarantined(rows, f"{count} set aside")
 
-        return ask_and_do(self, request, rows, ReasonForm, work)
+
+def _event_effects(rows: list[ProcessorEvent], what: str) -> list[str]:
+    return [
+        f"{row.event_id} of {row.processor} ({row.reason}) {what}."
+        if row.state == ProcessorEvent.State.QUARANTINED
+        else f"{row.event_id} of {row.processor} is {row.state}: it is left alone."
+        for row in rows
+    ]
+
+
+def _quarantined(rows: list[ProcessorEvent], summary: str) -> Outcome:
+    waited = ProcessorEvent.State.QUARANTINED
+    changed = [row for row in rows if row.state == waited]
+    others = [(row, "not in quarantine") for row in rows if row.state != waited]
+    return Outcome(changed, others, summary=summary)

@@ -32,6 +32,9 @@ class RefundAttempt(Attempt):
     )
 
     class Meta:
+        permissions = [
+            ("close_refundattempt", "Can close a refund attempt by hand"),
+        ]
         ordering = ["-pk"]
         constraints = [
             models.CheckConstraint(

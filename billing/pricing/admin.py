@@ -8,19 +8,24 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from billing.cells import money_cell
+from billing.pricing.effects import delete_effects, publish_effects
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
-from billing.pricing.services import publish_price_list
+from billing.pricing.services import delete_draft_list, publish_price_list
+from seats.admin_actions import Outcome, staff_action, work_each
 from seats.datefields import DateInput
-from seats.readonly import PlainModelForm, ReadOnlyAdmin, try_each
+from seats.readonly import PlainModelForm, ReadOnlyAdmin
+from seats.staff_admin import StaffAdmin
 
 
 @admin.register(Meter)
 class MeterAdmin(ReadOnlyAdmin):
     list_display = ["code", "name", "raw_unit", "billed_unit"]
     search_fields = ["code", "name"]
+    ordering = ["code"]
 
 
-class OfADraft(admin.ModelAdmin):  # type: ignore[type-arg]
+class OfADraft(StaffAdmin):
     """What belongs to a price list changes only while that is a draft."""
 
     form = PlainModelForm
@@ -31,10 +36,6 @@ class OfADraft(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         allowed = super().has_change_permission(request, obj)
         return allowed and (obj is None or self.is_draft(obj))
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        allowed = super().has_delete_permission(request, obj)
-        return allowed and obj is not None and self.is_draft(obj)
 
 
 class RateInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -55,42 +56,72 @@ class TierInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(PriceList)
 class PriceListAdmin(OfADraft):
-    list_display = ["code", "currency", "starts_on", "seat_price", "status"]
+    list_display = ["code", "currency", "starts_on", "price", "status"]
     list_filter = ["currency", "status"]
     search_fields = ["code"]
     readonly_fields = ["status", "published_at", "content_hash"]
     formfield_overrides = {models.DateField: {"widget": DateInput}}
     inlines = [RateInline]
-    actions = ["publish"]
+    ordering = ["currency", "-starts_on"]
+    actions = ["publish", "delete_draft"]
 
     def is_draft(self, obj: PriceList) -> bool:
         return obj.status == PriceList.Status.DRAFT
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions = super().get_actions(request)
-        actions.pop("delete_selected", None)
-        return actions
+    @admin.display(description="seat price", ordering="seat_price")
+    def price(self, obj: PriceList) -> str:
+        return money_cell(obj.seat_price, obj.currency)
 
-    @admin.action(description="Publish for ever", permissions=["change"])
-    def publish(self, request: HttpRequest, lists: QuerySet[PriceList]) -> None:
-        try_each(
-            self,
-            request,
-            lists,
-            lambda known: publish_price_list(price_list=known, now=timezone.now()),
-            "published",
-        )
+    @staff_action(
+        "Publish for ever",
+        effects=publish_effects,
+        undo="A published list never changes. Publish another one for a later month.",
+        done="published",
+    )
+    def publish(
+        self, request: HttpRequest, lists: list[PriceList], data: dict[str, Any]
+    ) -> Outcome:
+        now = timezone.now()
+
+        def work(draft: PriceList) -> None:
+            publish_price_list(price_list=draft, now=now)
+
+        return work_each(lists, work)
+
+    @staff_action(
+        "Delete drafts",
+        permission="delete",
+        effects=delete_effects,
+        undo="A deleted draft has to be entered again.",
+        done="deleted",
+    )
+    def delete_draft(
+        self, request: HttpRequest, lists: list[PriceList], data: dict[str, Any]
+    ) -> Outcome:
+        def work(draft: PriceList) -> None:
+            delete_draft_list(price_list=draft)
+
+        return work_each(lists, work)
 
 
 @admin.register(Rate)
 class RateAdmin(OfADraft):
     """Reached from its list, for its tiers."""
 
-    list_display = ["price_list", "meter", "model", "unit_price"]
+    list_display = ["price_list", "meter", "model", "unit_price", "included_per_seat"]
     list_select_related = ["price_list", "meter"]
     list_filter = ["price_list", "model"]
     inlines = [TierInline]
     actions = None
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Published lists never change, so none of them is offered."""
+        if db_field.name == "price_list":
+            drafts = PriceList.objects.filter(status=PriceList.Status.DRAFT)
+            kwargs["queryset"] = drafts
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def is_draft(self, obj: Rate) -> bool:
         return obj.price_list.status == PriceList.Status.DRAFT

@@ -53,6 +53,9 @@ class PriceList(models.Model):
     content_hash = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
+        permissions = [
+            ("publish_pricelist", "Can publish a price list"),
+        ]
         ordering = ["currency", "-starts_on"]
         constraints = [
             models.UniqueConstraint(

@@ -56,6 +56,16 @@ WITH_RATES = (
 )
 
 
+def preceding_list(price_list: PriceList) -> PriceList | None:
+    """The published list that holds until this one starts, with its rates."""
+    published = PriceList.objects.filter(
+        currency=price_list.currency,
+        status=PriceList.Status.PUBLISHED,
+        starts_on__lt=price_list.starts_on,
+    )
+    return published.prefetch_related(*WITH_RATES).order_by("-starts_on").first()
+
+
 def terms_of(price_list: PriceList) -> PriceListTerms:
     """A list with its rates and tiers as values."""
     return PriceListTerms(

@@ -12,8 +12,9 @@ from django.db import IntegrityError, transaction
 from billing.money import minor_digits, plain
 from billing.pricing import defaults
 from billing.pricing.models import Meter, PriceList, Rate
-from billing.pricing.queries import WITH_RATES, terms_of
+from billing.pricing.queries import WITH_RATES, preceding_list, terms_of
 from billing.pricing.rating import PriceListTerms, RateTerms, validate_terms
+from billing.pricing.signals import meters_in_use
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.errors import Refusal
 
@@ -30,11 +31,16 @@ class MonthTaken(Refusal):
     code = "price_list_month_taken"
 
 
+class MetersMissing(Refusal):
+    code = "price_list_meters_missing"
+
+
 def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
     """Fix a draft for ever and announce it. Repeating is refused.
 
-    Must lie PRICE_NOTICE_DAYS ahead unless it is the first of its currency. Raises
-    NotADraft, NoticeTooShort, MonthTaken, BadRate, UnknownCurrency.
+    Must lie PRICE_NOTICE_DAYS ahead unless it is the first of its currency, and have a
+    rate for every meter of the list before it and for every meter in use. Raises
+    NotADraft, NoticeTooShort, MonthTaken, MetersMissing, BadRate, UnknownCurrency.
     """
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
@@ -46,6 +52,7 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
         for rate in terms.rates:
             validate_terms(rate)
         _require_notice(draft, now)
+        _require_meters(draft)
         draft.status = PriceList.Status.PUBLISHED
         draft.published_at = now
         draft.content_hash = content_hash(terms, draft.starts_on, draft.seat_includes)
@@ -77,6 +84,30 @@ def _require_notice(draft: PriceList, now: datetime) -> None:
         raise NoticeTooShort(
             f"Prices change with {days} days' notice, so not before {earliest}.",
             field="starts_on",
+        )
+
+
+def missing_meters(draft: PriceList) -> list[str]:
+    """Codes of meters without a rate that the list before has, or that are in use."""
+    included = {rate.meter.code for rate in draft.rates.all()}
+    before = preceding_list(draft)
+    expected = {rate.meter.code for rate in before.rates.all()} if before else set()
+    codes = Meter.objects.values_list("code", flat=True)
+    candidates = set(codes) - included - expected
+    answers: list[Any] = meters_in_use.send(
+        PriceList, currency=draft.currency, candidates=candidates
+    )
+    used = {code for _, in_use in answers for code in in_use}
+    return sorted((expected | used) - included)
+
+
+def _require_meters(draft: PriceList) -> None:
+    """Usage of a meter without a rate parks its payer, so none may be forgotten."""
+    if missing := missing_meters(draft):
+        raise MetersMissing(
+            f"{draft} has no rate for {', '.join(missing)}. The list before it has, or"
+            " agencies use it. Add a rate for each; what is free costs 0.",
+            field="rates",
         )
 
 
@@ -129,6 +160,15 @@ def _rate_content(rate: RateTerms) -> dict[str, Any]:
 
 def _optional(number: Decimal | None) -> str | None:
     return None if number is None else plain(number)
+
+
+def delete_draft_list(*, price_list: PriceList) -> None:
+    """Delete a list that was never published, with its rates. Raises NotADraft."""
+    with transaction.atomic():
+        draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
+        if draft.status != PriceList.Status.DRAFT:
+            raise NotADraft(f"{draft} is published already.")
+        draft.delete()
 
 
 def publish_default_prices(*, starts_on: date, now: datetime) -> PriceList:

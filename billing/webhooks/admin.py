@@ -4,12 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.db.models import Count, Q
+from django.http import HttpRequest
 from django.utils import timezone
 
 from billing.webhooks.endpoints import (
@@ -21,57 +17,26 @@ from billing.webhooks.endpoints import (
     send_test_event,
 )
 from billing.webhooks.models import (
-    Delivery,
-    DeliveryAttempt,
-    OutboxEvent,
     WebhookEndpoint,
 )
-from billing.webhooks.replaying import replay_event, replay_range
-from billing.webhooks.timeline import timeline_of
-from seats.models import Agency
+from billing.webhooks.replaying import replay_range
+from seats.admin_actions import (
+    Effects,
+    Moving,
+    Outcome,
+    ReasonForm,
+    staff_action,
+    work_each,
+)
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
-    ReadOnlyAdmin,
-    ReadOnlyInline,
     acting,
-    ask_and_do,
-    try_each,
 )
+from seats.staff_admin import autocomplete
 
 PAGE = 50  # events
 MOST_DIGITS = 18  # of a number that the database can compare
-
-
-@admin.register(OutboxEvent)
-class OutboxEventAdmin(ReadOnlyAdmin):
-    list_display = ["stream", "sequence", "type", "subject", "occurred_at"]
-    list_select_related = ["stream__agency"]
-    list_filter = ["type"]
-    search_fields = ["subject", "stream__agency__code"]
-
-    def get_urls(self) -> list[URLPattern]:
-        timeline = path(
-            "timelines/<str:code>",
-            self.admin_site.admin_view(self.timeline_view),
-            name="billing_timeline",
-        )
-        return [timeline, *super().get_urls()]
-
-    def timeline_view(self, request: HttpRequest, code: str) -> HttpResponse:
-        """What happened to an agency, in words; agencies link here."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        agency = get_object_or_404(Agency, code=code)
-        told = request.GET.get("before", "")
-        before = int(told) if _is_number(told) else None
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"Timeline of {agency.code}",
-            "agency": agency,
-            "timeline": timeline_of(agency=agency, before=before, limit=PAGE),
-        }
-        return TemplateResponse(request, "admin/billing/timeline.html", context)
 
 
 class EndpointForm(AddingForm):
@@ -80,17 +45,42 @@ class EndpointForm(AddingForm):
     class Meta:
         model = WebhookEndpoint
         fields = ["agency", "url", "description"]
+        widgets = {"agency": autocomplete(WebhookEndpoint, "agency")}
 
     def add(self, told: dict[str, Any]) -> WebhookEndpoint:
         added, self.secret = add_endpoint(actor=self.actor, now=timezone.now(), **told)
         return added
 
 
-class ReplayForm(forms.Form):
+class ReplayForm(ReasonForm):
     """Sequence numbers of the endpoint's agency; the platform's own for its endpoints."""
 
     since = forms.IntegerField(min_value=1)
     until = forms.IntegerField(min_value=1, required=False)
+    field_order = ["since", "until", "reason"]
+
+
+def endpoint_effects(what: str) -> Effects:
+    """Sentences that name each endpoint, its agency, and what waits for it."""
+
+    def effects(rows: list[Any], data: dict[str, Any] | None) -> list[str]:
+        pending = Count("deliveries", filter=Q(deliveries__state="pending"))
+        ids = [row.pk for row in rows]
+        counted = WebhookEndpoint.objects.filter(pk__in=ids).annotate(waiting=pending)
+        waiting = dict(counted.values_list("pk", "waiting"))
+        return [
+            sentence
+            for row in rows
+            for sentence in (
+                (
+                    f"{row} of {row.agency.code if row.agency else 'the platform'}"
+                    f" ({row.state}): {what}"
+                ),
+                Moving(f"{waiting[row.pk]} events wait for it now."),
+            )
+        ]
+
+    return effects
 
 
 @admin.register(WebhookEndpoint)
@@ -105,7 +95,7 @@ class WebhookEndpointAdmin(AddingAdmin):
         "deleted_at",
     ]
     list_select_related = ["agency"]
-    list_filter = ["state", ("deleted_at", admin.EmptyFieldListFilter), "agency"]
+    list_filter = ["state", ("deleted_at", admin.EmptyFieldListFilter)]
     search_fields = ["url", "description", "agency__code"]
     exclude = ["sealed_secret", "sealed_previous"]
     adding_form = EndpointForm
@@ -120,97 +110,121 @@ class WebhookEndpointAdmin(AddingAdmin):
         """The form has saved it; its secret is shown this once."""
         _show_secret(self, request, obj, form.secret)
 
-    @admin.action(description="Pause: hold events", permissions=["view"])
-    def pause(self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]) -> None:
+    @staff_action(
+        "Pause: hold events",
+        effects=endpoint_effects("nothing is sent there until it is resumed."),
+        undo='Choose "Resume": what was held is then sent in order.',
+        done="paused",
+    )
+    def pause(
+        self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
+    ) -> Outcome:
         reason = f"by {request.user}"
-        try_each(
-            self, request, rows,
-            lambda row: pause_endpoint(endpoint=row, reason=reason), "paused.",
-        )  # fmt: skip
 
-    @admin.action(description="Resume: send what was held", permissions=["view"])
-    def resume(self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]) -> None:
+        def work(row: WebhookEndpoint) -> str | None:
+            if row.state != WebhookEndpoint.State.ENABLED:
+                return "was not enabled"
+            pause_endpoint(endpoint=row, reason=reason)
+            return None
+
+        return work_each(rows, work)
+
+    @staff_action(
+        "Resume: send what was held",
+        effects=endpoint_effects("everything that it held is sent, in order, at once."),
+        undo="What is sent cannot be called back. Pause it again to hold the rest.",
+        done="resumed",
+    )
+    def resume(
+        self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
+    ) -> Outcome:
         now = timezone.now()
-        try_each(
-            self, request, rows,
-            lambda row: resume_endpoint(endpoint=row, now=now), "resumed.",
-        )  # fmt: skip
 
-    @admin.action(description="Send a test event", permissions=["view"])
-    def send_test(self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]) -> None:
-        told = acting(request)
-        try_each(
-            self, request, rows,
-            lambda row: send_test_event(endpoint=row, **told), "sent within seconds.",
-        )  # fmt: skip
+        def work(row: WebhookEndpoint) -> str | None:
+            if row.state == WebhookEndpoint.State.ENABLED:
+                return "was already enabled"
+            resume_endpoint(endpoint=row, now=now)
+            return None
 
-    @admin.action(description="New secret", permissions=["view"])
-    def rotate(self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]) -> None:
+        return work_each(rows, work)
+
+    @staff_action(
+        "Send a test event",
+        effects=endpoint_effects("an event of type webhook_endpoint.test is sent."),
+        undo="The test event cannot be called back; it means nothing.",
+        done="sent within seconds",
+    )
+    def send_test(
+        self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
+    ) -> Outcome:
+        who = acting(request)
+
+        def work(row: WebhookEndpoint) -> None:
+            send_test_event(endpoint=row, **who)
+
+        return work_each(rows, work)
+
+    @staff_action(
+        "New secret",
+        effects=endpoint_effects(
+            "it gets a new secret, shown once after this page. The one of today signs as"
+            " well for a day; the receiver has to know the new one by then."
+        ),
+        undo="The old secret does not come back. Make another new one instead.",
+        done="rotated",
+    )
+    def rotate(
+        self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
+    ) -> Outcome:
         def work(row: WebhookEndpoint) -> None:
             endpoint, secret = rotate_secret(endpoint=row, now=timezone.now())
             _show_secret(self, request, endpoint, secret)
 
-        try_each(self, request, rows, work, "rotated.")
+        return work_each(rows, work)
 
-    @admin.action(description="Tell events again", permissions=["view"])
+    @staff_action(
+        "Tell events again",
+        effects=endpoint_effects(
+            "the events of these numbers are sent there once more, under their own ids."
+        ),
+        undo="What is sent cannot be called back. Pause the endpoint to hold the rest.",
+        done="replayed",
+        form=ReplayForm,
+    )
     def replay(
-        self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]
-    ) -> HttpResponse | None:
-        def work(chosen: list[WebhookEndpoint], told: dict[str, Any]) -> str:
-            count = sum(
-                replay_range(
-                    endpoint=row,
-                    first=told["since"],
-                    last=told["until"],
-                    now=timezone.now(),
-                )
-                for row in chosen
+        self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
+    ) -> Outcome:
+        count = sum(
+            replay_range(
+                endpoint=row,
+                first=data["since"],
+                last=data["until"],
+                now=timezone.now(),
             )
-            return f"{count} events are told again."
+            for row in rows
+        )
+        return Outcome(rows, summary=f"{count} events are told again")
 
-        return ask_and_do(self, request, rows, ReplayForm, work)
-
-    @admin.action(description="Delete for ever", permissions=["view"])
+    @staff_action(
+        "Delete for ever",
+        permission="delete",
+        effects=endpoint_effects(
+            "nothing is sent there any more, not even what waits, and its secrets are"
+            " destroyed."
+        ),
+        undo="A deleted endpoint does not come back. Add it again, with a new secret.",
+        done="deleted",
+    )
     def delete_for_ever(
-        self, request: HttpRequest, rows: QuerySet[WebhookEndpoint]
-    ) -> None:
+        self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
+    ) -> Outcome:
         now = timezone.now()
-        try_each(
-            self, request, rows,
-            lambda row: delete_endpoint(endpoint=row, now=now), "deleted.",
-        )  # fmt: skip
 
+        def work(row: WebhookEndpoint) -> str | None:
+            deleted = delete_endpoint(endpoint=row, now=now)
+            return None if deleted else "was already deleted"
 
-class AttemptsInline(ReadOnlyInline):
-    model = DeliveryAttempt
-    verbose_name_plural = "attempts"
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
-    """What is on its way, arrived, or was given up."""
-
-    list_display = ["event", "endpoint", "state", "attempts", "due_at", "settled_at"]
-    list_select_related = ["event", "endpoint"]
-    list_filter = ["state", "endpoint__agency"]
-    search_fields = ["subject", "endpoint__url", "event__public_id"]
-    inlines = [AttemptsInline]
-    actions = ["replay"]
-
-    @admin.action(description="Tell again", permissions=["view"])
-    def replay(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
-        now = timezone.now()
-        try_each(
-            self, request, rows.select_related("endpoint", "event"),
-            lambda row: replay_event(
-                endpoint=row.endpoint, event_id=row.event.public_id, now=now
-            ),
-            "told again.",
-        )  # fmt: skip
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+        return work_each(rows, work)
 
 
 def _show_secret(

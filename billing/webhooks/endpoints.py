@@ -155,14 +155,14 @@ def resume_endpoint(*, endpoint: WebhookEndpoint, now: datetime) -> WebhookEndpo
     return locked
 
 
-def delete_endpoint(*, endpoint: WebhookEndpoint, now: datetime) -> None:
+def delete_endpoint(*, endpoint: WebhookEndpoint, now: datetime) -> bool:
     """Send nothing there any more; the row stays for the record, without its secrets.
 
-    Repeating is harmless.
+    False where it was deleted before. Repeating is harmless.
     """
     with transaction.atomic():
         rows = WebhookEndpoint.objects.filter(pk=endpoint.pk, deleted_at=None)
-        rows.update(
+        deleted = rows.update(
             state=State.DISABLED,
             reason="deleted",
             deleted_at=now,
@@ -170,6 +170,7 @@ def delete_endpoint(*, endpoint: WebhookEndpoint, now: datetime) -> None:
             sealed_previous="",
             previous_until=None,
         )
+    return bool(deleted)
 
 
 def send_test_event(*, endpoint: WebhookEndpoint, actor: str, now: datetime) -> None:

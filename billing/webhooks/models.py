@@ -110,6 +110,13 @@ class WebhookEndpoint(models.Model):
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = [
+            ("pause_webhookendpoint", "Can pause a webhook endpoint"),
+            ("resume_webhookendpoint", "Can resume a webhook endpoint"),
+            ("send_test_webhookendpoint", "Can send a test event"),
+            ("replay_webhookendpoint", "Can tell an endpoint events again"),
+            ("rotate_webhookendpoint", "Can make a new secret for an endpoint"),
+        ]
         ordering = ["pk"]
         constraints = [
             models.CheckConstraint(
@@ -166,6 +173,9 @@ class Delivery(models.Model):
     settled_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = [
+            ("replay_delivery", "Can tell an event again"),
+        ]
         verbose_name_plural = "deliveries"
         ordering = ["-pk"]
         constraints = [

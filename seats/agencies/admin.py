@@ -1,17 +1,18 @@
 """Agencies, for staff."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
-from django.db import transaction
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
 from django.utils import timezone
 
+from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.queries import local_dates
 from seats.agencies.services import add_agency, change_zone, set_upline
@@ -23,33 +24,40 @@ from seats.readonly import (
     SavedByServiceAdmin,
     acting,
     adding_form_for,
-    ask_and_do,
 )
+from seats.staff_admin import autocomplete
 
 ZONES = [(zone, zone) for zone in sorted(available_timezones())]
 
 
-class UplineForm(forms.Form):
+class UplineForm(ReasonForm):
     """Above whom, and from when on."""
 
     on = DateField()
     upline = forms.ModelChoiceField(
-        Agency.objects.all(), required=False, empty_label="Nobody"
+        Agency.objects.all(),
+        required=False,
+        widget=autocomplete(Upline, "upline"),
+        help_text="Empty: nobody.",
     )
+    field_order = ["on", "upline", "reason"]
 
 
-class ZoneForm(forms.Form):
+class ZoneForm(ReasonForm):
     """Which zone, from the first of which month on."""
 
     starts_on = DateField(help_text="The first of a coming month.")
     zone = forms.ChoiceField(choices=ZONES, initial="America/New_York")
+    field_order = ["starts_on", "zone", "reason"]
 
 
 class AgencyForm(AddingForm):
     """A new agency."""
 
     zone = forms.ChoiceField(choices=ZONES, initial="America/New_York")
-    upline = forms.ModelChoiceField(Agency.objects.all(), required=False)
+    upline = forms.ModelChoiceField(
+        Agency.objects.all(), required=False, widget=autocomplete(Upline, "upline")
+    )
 
     class Meta:
         model = Agency
@@ -81,6 +89,31 @@ class UplineInline(ReadOnlyInline):
         return super().get_queryset(request).select_related("upline")
 
 
+def move_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
+    """Who is below whom; uplines see the numbers of those below them."""
+    after = "an upline to be chosen below"
+    if data:
+        upline = data["upline"].code if data["upline"] else "nobody"
+        after = f"{upline} from {data['on']} on"
+    return [
+        f"{agency.code} ({agency.seat_count} seats) is below"
+        f" {agency.upline_code or 'nobody'} today and will be below {after}."
+        " Who is above it sees its roster and numbers; who is no longer, does not."
+        " Who pays for it does not change."
+        for agency in agencies
+    ]
+
+
+def zone_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
+    """From when on dates are those of another zone."""
+    after = f"{data['zone']} from {data['starts_on']} on" if data else "chosen below"
+    return [
+        f"{agency.code}: today's zone is {agency.zone_name}; the next is {after}."
+        " Facts that are recorded keep their dates."
+        for agency in agencies
+    ]
+
+
 @admin.register(Agency)
 class AgencyAdmin(SavedByServiceAdmin):
     list_display = [
@@ -95,32 +128,43 @@ class AgencyAdmin(SavedByServiceAdmin):
     list_filter = ["currency", "zones__zone"]
     search_fields = ["code", "name"]
     inlines = [ZoneInline, UplineInline]
+    ordering = ["code"]
     actions = ["move", "change_zone"]
-    show_full_result_count = False
 
-    @admin.action(description="Put below another upline", permissions=["change"])
+    @staff_action(
+        "Put below another upline",
+        effects=move_effects,
+        undo="Put it below the former upline again, from a later date on.",
+        done="moved",
+        form=lambda agencies: _upline_form(agencies),
+    )
     def move(
-        self, request: HttpRequest, agencies: QuerySet[Agency]
-    ) -> HttpResponse | None:
-        def work(chosen: list[Agency], told: dict[str, Any]) -> None:
-            with transaction.atomic():
-                for agency in chosen:
-                    set_upline(agency=agency, **acting(request), **told)
+        self, request: HttpRequest, agencies: list[Agency], data: dict[str, Any]
+    ) -> Outcome | None:
+        for agency in agencies:
+            set_upline(
+                agency=agency, upline=data["upline"], on=data["on"], **acting(request)
+            )
+        return None
 
-        form = proposing(UplineForm, on=min(_days_at(agencies)))
-        return ask_and_do(self, request, agencies, form, work)
-
-    @admin.action(description="Change the time zone", permissions=["change"])
+    @staff_action(
+        "Change the time zone",
+        effects=zone_effects,
+        undo="Change it again, from the first of a later month on.",
+        done="changed",
+        form=lambda agencies: _zone_form(agencies),
+    )
     def change_zone(
-        self, request: HttpRequest, agencies: QuerySet[Agency]
-    ) -> HttpResponse | None:
-        def work(chosen: list[Agency], told: dict[str, Any]) -> None:
-            with transaction.atomic():
-                for agency in chosen:
-                    change_zone(agency=agency, **acting(request), **told)
-
-        form = proposing(ZoneForm, starts_on=next_month(max(_days_at(agencies))))
-        return ask_and_do(self, request, agencies, form, work)
+        self, request: HttpRequest, agencies: list[Agency], data: dict[str, Any]
+    ) -> Outcome | None:
+        for agency in agencies:
+            change_zone(
+                agency=agency,
+                zone=data["zone"],
+                starts_on=data["starts_on"],
+                **acting(request),
+            )
+        return None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agency]:
         today = timezone.now().date()
@@ -128,7 +172,7 @@ class AgencyAdmin(SavedByServiceAdmin):
         return agencies.select_related("books").annotate(
             upline_code=_upline_on(today),
             zone_name=_zone_on(today),
-            seat_count=Count("seats", filter=_seated_on(today), distinct=True),
+            seat_count=_seats_on(today),
         )
 
     def get_form(
@@ -144,9 +188,6 @@ class AgencyAdmin(SavedByServiceAdmin):
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         return self.inlines if obj else []
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def save_model(self, request: Any, obj: Any, form: Any, change: Any) -> None:
         """The service saved a new one; of an old one only the name changes."""
@@ -171,16 +212,28 @@ class AgencyAdmin(SavedByServiceAdmin):
         return f"{closed:%Y-%m}" if closed else "-"
 
 
-def _days_at(agencies: QuerySet[Agency]) -> Collection[date]:
+def _upline_form(agencies: Sequence[Agency]) -> type[ReasonForm]:
+    return proposing(UplineForm, on=min(_days_at(agencies)))
+
+
+def _zone_form(agencies: Sequence[Agency]) -> type[ReasonForm]:
+    return proposing(ZoneForm, starts_on=next_month(max(_days_at(agencies))))
+
+
+def _days_at(agencies: Sequence[Agency]) -> Collection[date]:
     """The dates it is at these agencies now; in UTC where none was chosen."""
     now = timezone.now()
-    ids = set(agencies.values_list("pk", flat=True))
+    ids = {agency.pk for agency in agencies}
     return local_dates(ids, now=now).values() or [now.date()]
 
 
-def _seated_on(today: date) -> Q:
+def _seats_on(today: date) -> Coalesce:
+    """Counted for the agencies of a page alone, however many there are."""
     ends_later = Q(seats__removed_on__isnull=True) | Q(seats__removed_on__gt=today)
-    return ends_later & Q(seats__cancelled=False, seats__added_on__lte=today)
+    seated = ends_later & Q(seats__cancelled=False, seats__added_on__lte=today)
+    same = Agency.objects.filter(pk=OuterRef("pk")).order_by().values("pk")
+    counted = same.annotate(count=Count("seats", filter=seated)).values("count")
+    return Coalesce(Subquery(counted), 0)
 
 
 def _upline_on(today: date) -> Subquery:

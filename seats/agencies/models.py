@@ -18,6 +18,10 @@ class Agency(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        permissions = [
+            ("move_agency", "Can put an agency below another upline"),
+            ("change_zone_agency", "Can change the time zone of an agency"),
+        ]
         ordering = ["code"]
         verbose_name_plural = "agencies"
         constraints = [

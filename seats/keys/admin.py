@@ -1,28 +1,60 @@
 """API keys, for staff: to look at and to revoke. `create_key` makes them."""
 
+from typing import Any
+
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from seats.admin_actions import Outcome, staff_action, work_each
 from seats.keys.models import ApiKey
 from seats.keys.services import revoke_key
-from seats.readonly import ReadOnlyAdmin, try_each
+from seats.readonly import ReadOnlyAdmin
+
+
+def revoke_effects(keys: list[ApiKey], data: dict[str, Any] | None) -> list[str]:
+    """Which program is locked out."""
+    return [
+        f"{key.prefix} ({key.label or 'no label'}) of"
+        f" {key.agency.code if key.agency else 'the platform'}"
+        + (
+            f" was revoked on {key.revoked_at:%Y-%m-%d} already."
+            if key.revoked_at
+            else f", last used {_day(key.last_used_at)}:"
+            " every request with it is refused from now on."
+        )
+        for key in keys
+    ]
+
+
+def _day(at: Any) -> str:
+    return f"on {at:%Y-%m-%d}" if at else "never"
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = [
-        "prefix", "label", "agency", "scopes", "created_at", "expires_at",
-        "revoked_at", "last_used_at",
+        "prefix", "label", "agency", "scopes", "expires_at", "revoked_at",
+        "last_used_at",
     ]  # fmt: skip
     list_select_related = ["agency"]
-    list_filter = [("revoked_at", admin.EmptyFieldListFilter), "agency"]
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter)]
     search_fields = ["prefix", "label", "agency__code"]
     exclude = ["digest"]
     actions = ["revoke"]
 
-    @admin.action(description="Revoke for ever", permissions=["view"])
-    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+    @staff_action(
+        "Revoke for ever",
+        effects=revoke_effects,
+        undo="A revoked key never works again. Make another one with `create_key`.",
+        done="revoked",
+    )
+    def revoke(
+        self, request: HttpRequest, keys: list[ApiKey], data: dict[str, Any]
+    ) -> Outcome:
         now = timezone.now()
-        try_each(self, request, keys, lambda key: revoke_key(key=key, now=now), "gone.")
+
+        def work(key: ApiKey) -> str | None:
+            return None if revoke_key(key=key, now=now) else "was already revoked"
+
+        return work_each(keys, work)

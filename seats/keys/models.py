@@ -47,6 +47,9 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(null=True, help_text="To the hour.")
 
     class Meta:
+        permissions = [
+            ("revoke_apikey", "Can revoke an API key"),
+        ]
         verbose_name = "API key"
         ordering = ["-created_at"]
         constraints = [

@@ -94,9 +94,10 @@ def digest_of(token: str) -> str:
     return sha256(token.encode(errors="replace")).hexdigest()
 
 
-def revoke_key(*, key: ApiKey, now: datetime) -> None:
-    """End a key for ever. Repeating is harmless."""
-    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
+def revoke_key(*, key: ApiKey, now: datetime) -> bool:
+    """End a key for ever; False where it had ended before. Repeating is harmless."""
+    live = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
+    return bool(live.update(revoked_at=now))
 
 
 def _key_of(row: tuple[Any, ...]) -> ApiKey:

@@ -1,24 +1,21 @@
 """Agents and seats, for staff."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 
+from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.agencies.queries import local_dates
 from seats.datefields import DateField, proposing
 from seats.errors import Refusal
-from seats.readonly import (
-    ReadOnlyAdmin,
-    ReadOnlyInline,
-    ReasonForm,
-    acting,
-    ask_and_do,
-)
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, acting
+from seats.roster import effects
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 from seats.roster.queries import waived_days
 from seats.roster.services import (
@@ -30,6 +27,7 @@ from seats.roster.services import (
     reopen_seats,
     transfer_seats,
 )
+from seats.staff_admin import StaffAdmin
 
 
 class UnknownAgents(Refusal):
@@ -56,11 +54,11 @@ class VersionInline(ReadOnlyInline):
         return super().get_queryset(request).select_related("agent")
 
 
-class ChangeForm(forms.Form):
+class ChangeForm(ReasonForm):
     """From when, and why."""
 
     on = DateField(label="Date")
-    reason = forms.CharField(max_length=500)
+    field_order = ["on", "agents", "reason"]
 
 
 class MoveForm(ChangeForm):
@@ -73,113 +71,152 @@ class MoveForm(ChangeForm):
 
 
 @admin.register(Agent)
-class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AgentAdmin(StaffAdmin):
     list_display = ["external_id", "name", "agency", "npn", "email"]
     list_select_related = ["agency"]
-    list_filter = ["agency"]
     search_fields = ["external_id", "name", "npn", "agency__code"]
+    autocomplete_fields = ["agency"]
     readonly_fields = ["created_at"]
     actions = ["add_a_seat"]
-    show_full_result_count = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["agency", "external_id", "created_at"] if obj else ["created_at"]
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def save_model(self, request: Any, obj: Agent, form: Any, change: Any) -> None:
         if not change:
             obj.created_at = timezone.now()
         super().save_model(request, obj, form, change)
 
-    @admin.action(description="Add a seat for each", permissions=["change"])
+    @staff_action(
+        "Add a seat for each",
+        permission="seats.add_seat",
+        effects=lambda agents, data: effects.added(
+            agents, _on(data), _earliest_day(agents)
+        ),
+        undo="Remove the seats, or cancel them while nobody has used them.",
+        done="got a seat",
+        form=lambda rows: _dated(ChangeForm, rows),
+    )
     def add_a_seat(
-        self, request: HttpRequest, agents: QuerySet[Agent]
-    ) -> HttpResponse | None:
-        def add(chosen: list[Agent], told: dict[str, Any]) -> None:
-            add_seats(agents=chosen, **_by_staff(request), **told)
-
-        return ask_and_do(self, request, agents, _dated(ChangeForm, agents), add)
+        self, request: HttpRequest, agents: list[Agent], data: dict[str, Any]
+    ) -> Outcome | None:
+        add_seats(agents=agents, **_by_staff(request), **data)
+        return None
 
 
 @admin.register(Seat)
 class SeatAdmin(ReadOnlyAdmin):
     list_display = ["id", "agency", "agent", "added_on", "removed_on", "cancelled"]
     list_select_related = ["agency", "agent"]
-    list_filter = ["cancelled", ("removed_on", admin.EmptyFieldListFilter), "agency"]
+    list_filter = ["cancelled", ("removed_on", admin.EmptyFieldListFilter)]
     search_fields = ["agency__code", "agent__external_id", "agent__name"]
     date_hierarchy = "added_on"
     inlines = [HoldingInline, VersionInline]
     actions = ["remove", "hand_over", "transfer", "reopen", "cancel"]
 
-    @admin.action(description="Remove from a date on", permissions=["view"])
+    @staff_action(
+        "Remove from a date on",
+        effects=lambda seats, data: effects.removed(
+            seats, _on(data), _earliest_day(seats)
+        ),
+        undo="Re-open the seats: they are billed as if they had not been removed.",
+        done="removed",
+        form=lambda rows: _dated(ChangeForm, rows),
+    )
     def remove(
-        self, request: HttpRequest, seats: QuerySet[Seat]
-    ) -> HttpResponse | None:
-        def work(chosen: list[Seat], told: dict[str, Any]) -> str:
-            return _done(remove_seats(seats=chosen, **_by_staff(request), **told))
+        self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
+    ) -> Outcome | None:
+        changed = remove_seats(seats=seats, **_by_staff(request), **data)
+        return _outcome(changed, "removed")
 
-        return ask_and_do(self, request, seats, _dated(ChangeForm, seats), work)
-
-    @admin.action(description="Hand over within the agency", permissions=["view"])
+    @staff_action(
+        "Hand over within the agency",
+        effects=lambda seats, data: (
+            effects.handed_over(_moves(seats, data["agents"]), data["on"])
+            if data
+            else [f"{seat} gets the holder chosen below." for seat in seats]
+        ),
+        undo="Hand the seats over once more, from the same date on.",
+        done="handed over",
+        form=lambda rows: _dated(MoveForm, rows),
+    )
     def hand_over(
-        self, request: HttpRequest, seats: QuerySet[Seat]
-    ) -> HttpResponse | None:
-        def work(chosen: list[Seat], told: dict[str, Any]) -> None:
-            moves = _moves(chosen, told.pop("agents"))
-            hand_over_seats(moves=moves, **_by_staff(request), **told)
+        self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
+    ) -> Outcome | None:
+        moves = _moves(seats, data.pop("agents"))
+        hand_over_seats(moves=moves, **_by_staff(request), **data)
+        return None
 
-        return ask_and_do(self, request, seats, _dated(MoveForm, seats), work)
-
-    @admin.action(description="Transfer to another agency", permissions=["view"])
+    @staff_action(
+        "Transfer to another agency",
+        effects=lambda seats, data: (
+            effects.transferred(
+                _moves(seats, data["agents"]), data["on"], _earliest_day(seats)
+            )
+            if data
+            else [f"{seat} moves to the agency chosen below." for seat in seats]
+        ),
+        undo="Cancel the new seats and re-open the old ones.",
+        done="transferred",
+        form=lambda rows: _dated(MoveForm, rows),
+    )
     def transfer(
-        self, request: HttpRequest, seats: QuerySet[Seat]
-    ) -> HttpResponse | None:
-        def work(chosen: list[Seat], told: dict[str, Any]) -> str:
-            moves = _moves(chosen, told.pop("agents"))
-            transfer_seats(moves=moves, **_by_staff(request), **told)
-            return _done(chosen)
+        self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
+    ) -> Outcome | None:
+        moves = _moves(seats, data.pop("agents"))
+        transfer_seats(moves=moves, **_by_staff(request), **data)
+        return _outcome(seats, "transferred")
 
-        return ask_and_do(self, request, seats, _dated(MoveForm, seats), work)
-
-    @admin.action(description="Re-open: take back the removal", permissions=["view"])
+    @staff_action(
+        "Re-open: take back the removal",
+        effects=lambda seats, data: effects.reopened(seats, _earliest_day(seats)),
+        undo="Remove the seats again.",
+        done="re-opened",
+    )
     def reopen(
-        self, request: HttpRequest, seats: QuerySet[Seat]
-    ) -> HttpResponse | None:
-        def work(chosen: list[Seat], told: dict[str, Any]) -> None:
-            reopen_seats(seats=chosen, **_by_staff(request), **told)
+        self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
+    ) -> Outcome | None:
+        reopen_seats(seats=seats, **_by_staff(request), **data)
+        return None
 
-        return ask_and_do(self, request, seats, ReasonForm, work)
-
-    @admin.action(description="Cancel: entered by mistake", permissions=["view"])
+    @staff_action(
+        "Cancel: entered by mistake",
+        effects=lambda seats, data: effects.cancelled(seats, _earliest_day(seats)),
+        undo="A cancelled seat stays cancelled. Add a new one for the agent instead.",
+        done="cancelled",
+    )
     def cancel(
-        self, request: HttpRequest, seats: QuerySet[Seat]
-    ) -> HttpResponse | None:
-        def work(chosen: list[Seat], told: dict[str, Any]) -> str:
-            return _done(cancel_seats(seats=chosen, **_by_staff(request), **told))
+        self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
+    ) -> Outcome | None:
+        changed = cancel_seats(seats=seats, **_by_staff(request), **data)
+        return _outcome(changed, "cancelled")
 
-        return ask_and_do(self, request, seats, ReasonForm, work)
+
+def _on(data: dict[str, Any] | None) -> date | None:
+    return data["on"] if data else None
 
 
 def _by_staff(request: HttpRequest) -> dict[str, Any]:
     return {**acting(request), "staff": True}
 
 
-def _dated(form_class: type[ChangeForm], rows: QuerySet[Any]) -> type[forms.Form]:
+def _dated(form_class: type[ChangeForm], rows: Sequence[Any]) -> type[ReasonForm]:
     """The form with the day it is at the agencies of these rows, the earliest one."""
+    return proposing(form_class, on=_earliest_day(rows))
+
+
+def _earliest_day(rows: Sequence[Any]) -> date:
+    """Of the dates it is at the agencies of these rows; in UTC where there are none."""
     now = timezone.now()
-    ids = set(rows.order_by().values_list("agency", flat=True))
-    days = local_dates(ids, now=now).values() or [now.date()]
-    return proposing(form_class, on=min(days))
+    ids = {row.agency_id for row in rows}
+    return min(local_dates(ids, now=now).values(), default=now.date())
 
 
-def _done(seats: Sequence[Seat]) -> str:
-    """What is said of changed seats; what was given away is said too."""
+def _outcome(seats: Sequence[Seat], done: str) -> Outcome:
+    """What changed; what was given away is said too."""
     days = waived_days(seats)
-    if not days:
-        return "Done."
-    return f"Done. Not billed although the seats were used: {days} seat days."
+    waived = f" (not billed although the seats were used: {days} seat days)"
+    return Outcome(seats, summary=f"{len(seats)} {done}{waived if days else ''}")
 
 
 def _moves(seats: list[Seat], text: str) -> list[Move]:

@@ -63,6 +63,13 @@ class Seat(models.Model):
     )
 
     class Meta:
+        permissions = [
+            ("remove_seat", "Can remove a seat from a date on"),
+            ("hand_over_seat", "Can hand a seat over"),
+            ("transfer_seat", "Can transfer a seat to another agency"),
+            ("reopen_seat", "Can re-open a removed seat"),
+            ("cancel_seat", "Can cancel a seat"),
+        ]
         ordering = ["agency", "added_on", "id"]
         constraints = [
             models.UniqueConstraint(

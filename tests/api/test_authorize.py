@@ -35,6 +35,7 @@ from tests.build import (
     make_seats,
 )
 from tests.build import use as ingest
+from tests.staff import confirm
 
 PATH = "/api/v1/authorize"
 SCOPES = ["authorize:read"]
@@ -379,9 +380,8 @@ class TestStandings:
         for action, standing in (("suspend", "suspended"), ("lift", "good")):
             told = {"action": action, "_selected_action": [world[0].pk]}
             assert b"reason" in client.post(page, told).content
-            done = client.post(
-                page, {**told, "apply": "1", "reason": "said so"}, follow=True
-            )
-            assert b"1 changed." in done.content
+            done = confirm(client, page, {**told, "reason": "said so"})
+            said = {"suspend": b"1 suspended.", "lift": b"1 allowed again."}
+            assert said[action] in done.content
             row = AccountStanding.objects.order_by("-id")[0]
             assert (row.standing, row.actor) == (standing, "s@example.com")

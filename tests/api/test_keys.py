@@ -20,6 +20,7 @@ from seats.keys.services import (
 from seats.models import User
 from tests.api.conftest import NOW, SCOPES
 from tests.build import MARCH, make_agency, make_prices
+from tests.staff import confirm
 
 pytestmark = pytest.mark.django_db
 PREVIEW = "/api/v1/invoices/preview?month=2026-03"
@@ -155,7 +156,7 @@ class TestDoors:
         assert key.prefix in client.get(page).content.decode()
         shown = client.get(reverse("admin:seats_apikey_change", args=[key.pk]))
         assert key.digest not in shown.content.decode()
-        client.post(page, {"action": "revoke", "_selected_action": [key.pk]})
+        confirm(client, page, {"action": "revoke", "_selected_action": [key.pk]})
         key.refresh_from_db()
         assert key.revoked_at == NOW
 

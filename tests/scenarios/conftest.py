@@ -5,6 +5,7 @@ import pytest
 from billing.payments.services.registering import add_processor
 from seats.models import User
 from tests.build import (
+    APRIL,
     APRIL_2,
     MARCH,
     bill,
@@ -37,3 +38,18 @@ def acme(db):
     return add_processor(
         code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
     )[0]
+
+
+@pytest.fixture
+def no_review(settings):
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+
+
+@pytest.fixture
+def billed(no_review):
+    """Two agencies with documents of March and of April each."""
+    make_prices()
+    for code in ("SUNRISE", "SUN-2"):
+        make_seats(make_agency(code), *(f"agent-{n}" for n in range(30)))
+    bill(MARCH)
+    bill(APRIL)

@@ -12,9 +12,8 @@ from billing.payments.models import PaymentAttempt
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.requesting import request_charge
-from tests.build import (
-    APRIL_2,
-)
+from tests.build import APRIL_2
+from tests.staff import confirm
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 PROCESSORS = reverse("admin:billing_paymentprocessor_changelist")
@@ -33,10 +32,10 @@ class TestAttempts:
         claim_calls(CHARGES, now=APRIL_2 + timedelta(hours=1), limit=1)
         told = {"action": "close", "_selected_action": [attempt.pk], "apply": "1",
                 "outcome": "succeeded", "reason": "seen there"}  # fmt: skip
-        page = staff.post(ATTEMPTS, told)
+        page = confirm(staff, ATTEMPTS, told)
         assert "printable characters" in page.content.decode()
 
-        staff.post(ATTEMPTS, {**told, "reference": "ch_1"})
+        confirm(staff, ATTEMPTS, {**told, "reference": "ch_1"})
 
         attempt.refresh_from_db()
         assert attempt.state == "succeeded"
@@ -50,7 +49,7 @@ class TestAttempts:
         told = {"action": "close", "_selected_action": [row.pk for row in rows],
                 "apply": "1", "outcome": "failed", "reason": "seen"}  # fmt: skip
 
-        page = staff.post(ATTEMPTS, told)
+        page = confirm(staff, ATTEMPTS, told)
 
         assert "one attempt at a time" in page.content.decode()
 

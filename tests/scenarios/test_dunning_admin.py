@@ -14,6 +14,7 @@ from billing.dunning.stepping import step_due
 from seats.models import User
 from tests.billing.dunning.conftest import DUE, make_payer, pay
 from tests.build import MARCH, bill, make_prices
+from tests.staff import confirm
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 CASES = reverse("admin:billing_dunningcase_changelist")
@@ -56,7 +57,7 @@ class TestCases:
 
         asked = staff.post(CASES, told)
         assert "reason" in asked.content.decode()
-        staff.post(CASES, told | {"apply": "1", "reason": "promised", **soon})
+        confirm(staff, CASES, told | {"reason": "promised", **soon})
 
         hold = DunningHold.objects.get()
         assert (hold.payer, hold.reason) == (payer, "promised")
@@ -67,7 +68,7 @@ class TestCases:
         told = {"action": "hold", "_selected_action": [case.pk], "apply": "1"}
         late = {"until": "2036-01-01"}
 
-        page = staff.post(CASES, told | {"reason": "promised", **late})
+        page = confirm(staff, CASES, told | {"reason": "promised", **late})
 
         assert page.status_code == 200
         assert not DunningHold.objects.exists()

@@ -14,9 +14,8 @@ from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
 from seats.models import User
 from tests.billing.payments.answering import post, signed, told_of
-from tests.build import (
-    APRIL_2,
-)
+from tests.build import APRIL_2
+from tests.staff import confirm
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 PROCESSORS = reverse("admin:billing_paymentprocessor_changelist")
@@ -61,7 +60,7 @@ class TestProcessors:
         told = {"action": "change_address_or_keys", "_selected_action": [acme.pk]}
         assert "our key there" in staff.post(PROCESSORS, told).content.decode().lower()
 
-        staff.post(PROCESSORS, {**told, "apply": "1", "url": "https://b.example.com"})
+        confirm(staff, PROCESSORS, {**told, "url": "https://b.example.com"})
 
         acme.refresh_from_db()
         assert acme.url == "https://b.example.com"
@@ -70,7 +69,7 @@ class TestProcessors:
         told = {"action": "rotate_both_secrets", "_selected_action": [acme.pk]}
         assert "whsec_" not in staff.post(PROCESSORS, told).content.decode()
 
-        page = staff.post(PROCESSORS, {**told, "apply": "1"}, follow=True)
+        page = confirm(staff, PROCESSORS, told)
 
         assert page.content.decode().count("whsec_") == 2
         assert "whsec_" not in staff.get(PROCESSORS).content.decode()
@@ -83,7 +82,7 @@ class TestProcessors:
             told = {"action": action, "_selected_action": [acme.pk, other.pk],
                     "apply": "1", "url": "https://b.example.com"}  # fmt: skip
 
-            page = staff.post(PROCESSORS, told)
+            page = confirm(staff, PROCESSORS, told)
 
             assert "One processor at a time" in page.content.decode()
 
@@ -158,12 +157,10 @@ class TestProcessorEvents:
         url = reverse("admin:billing_processorevent_change", args=[event.pk])
         assert "ch_1" in staff.get(url).content.decode()
         action = {"action": "work_off_again", "_selected_action": [event.pk]}
-        assert "1 will be" in staff.post(EVENTS, action, follow=True).content.decode()
+        assert "1 will be" in confirm(staff, EVENTS, action).content.decode()
         event.refresh_from_db()
         assert event.state == "received"
-        assert "None of them" in staff.post(
-            EVENTS, action, follow=True
-        ).content.decode()  # fmt: skip
+        assert "None of them" in confirm(staff, EVENTS, action).content.decode()
 
     def test_about_which_nothing_is_to_be_done_are_set_aside(
         self, staff, acme, invoices
@@ -177,7 +174,7 @@ class TestProcessorEvents:
         assert staff.post(EVENTS, action).status_code == 200  # it asks why
         for reason, state in (("", "quarantined"), ("not ours", "set_aside")):
             told = {**action, "apply": "1", "reason": reason}
-            staff.post(EVENTS, told, follow=True)
+            confirm(staff, EVENTS, told)
             event.refresh_from_db()
             assert event.state == state
 

@@ -15,7 +15,7 @@ from billing.invoicing.services.issuing import lock_accounts
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.signals import step_reached
 from billing.payments.verification import verify_everything
-from billing.pricing.models import PriceList
+from billing.pricing.models import Meter, PriceList, Rate
 from billing.pricing.services import MonthTaken, publish_price_list
 from seats.cutoffs.models import Books
 from seats.cutoffs.services import stamp_facts, take_cut
@@ -312,6 +312,9 @@ class TestPrices:
             )
             for code in ("ONE", "TWO")
         ]
+        for draft in drafts:
+            for meter in Meter.objects.all():
+                Rate.objects.create(price_list=draft, meter=meter, unit_price=1)
 
         results = run_in_threads(
             *[lambda d=d: publish_price_list(price_list=d, now=MARCH_1) for d in drafts]

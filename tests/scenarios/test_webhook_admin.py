@@ -14,6 +14,7 @@ from billing.webhooks.models import Delivery, WebhookEndpoint
 from seats.models import User
 from tests.build import make_agency
 from tests.receivers import receiving
+from tests.staff import confirm
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 LIST = "admin:billing_webhookendpoint_changelist"
@@ -44,7 +45,7 @@ def act(staff, action, row, **told):
     kind = type(row)._meta.model_name
     content = {"action": action, "_selected_action": [row.pk], **told}
     url = reverse(f"admin:billing_{kind}_changelist")
-    answer = staff.post(url, content, follow=True)
+    answer = confirm(staff, url, content)
     assert answer.status_code == 200
     row.refresh_from_db()
     return answer.content.decode()

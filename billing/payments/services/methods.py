@@ -70,13 +70,18 @@ def save_method(
     return method
 
 
-def remove_method(*, method: PaymentMethod, actor: str, now: datetime) -> None:
-    """From now on the payer is not charged through it; again is harmless."""
+def remove_method(*, method: PaymentMethod, actor: str, now: datetime) -> bool:
+    """From now on the payer is not charged through it; False where it was gone before.
+
+    Repeating is harmless.
+    """
     with transaction.atomic():
         lock_accounts([method.payer_id])
         method.refresh_from_db()
-        if method.removed_at is None:
-            _remove(method, actor, now)
+        if method.removed_at is not None:
+            return False
+        _remove(method, actor, now)
+    return True
 
 
 def take_told_method(

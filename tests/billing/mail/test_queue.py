@@ -13,6 +13,7 @@ from billing.mail.models import Mail
 from billing.mail.services import NoMailServer, NotWaiting, queue_mail, resend_mails
 from seats.models import User
 from tests.build import make_agency
+from tests.staff import confirm
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -133,10 +134,10 @@ class TestAdmin:
 
     def send_again(self, staff):
         picked = list(Mail.objects.values_list("pk", flat=True))
-        return staff.post(
+        return confirm(
+            staff,
             reverse("admin:billing_mail_changelist"),
             {"action": "send_again", "_selected_action": picked},
-            follow=True,
         ).content.decode()
 
     def test_says_that_no_server_is_set(self, staff, settings):

@@ -12,13 +12,14 @@ from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.pricing.queries import published_price_list
 from billing.pricing.rating import BadRate
 from billing.pricing.services import (
+    MetersMissing,
     MonthTaken,
     NotADraft,
     NoticeTooShort,
     publish_price_list,
 )
 from billing.webhooks.models import OutboxEvent
-from tests.build import make_prices
+from tests.build import call, make_agency, make_prices, statuses, use
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -34,6 +35,8 @@ def make_draft(starts_on: date = MAY, **rate: Any) -> PriceList:
              "unit_price": Decimal("0.02"), "included_per_seat": 0}  # fmt: skip
     meter = Meter.objects.get(code="voice.out")
     Rate.objects.create(price_list=draft, meter=meter, **{**terms, **rate})
+    for other in Meter.objects.exclude(pk=meter.pk):
+        Rate.objects.create(price_list=draft, meter=other, unit_price=1)
     return draft
 
 
@@ -43,7 +46,9 @@ def prices():
 
 
 def add_rate(price_list: PriceList) -> None:
-    meter = Meter.objects.get(code="sms.segment")
+    meter, _ = Meter.objects.get_or_create(
+        code="fax.page", name="Fax", raw_unit="page", billed_unit="page"
+    )
     Rate.objects.create(price_list=price_list, meter=meter, unit_price=1)
 
 
@@ -111,6 +116,47 @@ class TestPublishing:
 
         assert published_price_list("EUR", MAY).code == euro.code
 
+    def test_refuses_to_leave_out_what_the_list_before_has(self):
+        draft = make_draft()
+        draft.rates.exclude(meter__code="voice.out").delete()
+
+        with pytest.raises(MetersMissing) as refused:
+            publish_price_list(price_list=draft, now=NOW)
+
+        assert "sms.segment" in refused.value.message
+        assert "voice.out," not in refused.value.message
+        draft.refresh_from_db()
+        assert draft.status == "draft"
+
+    def test_refuses_to_leave_out_what_is_used_though_the_list_before_does(self):
+        make_agency()
+        assert statuses(use(call(meter="mms", quantity=Decimal(1)))) == ["accepted"]
+        poor = make_draft()
+        poor.rates.exclude(meter__code="voice.out").delete()
+        PriceList.objects.filter(pk=poor.pk).update(
+            status="published", published_at=NOW, content_hash="by an older version"
+        )
+        draft, euro = make_draft(JUNE), make_draft(date(2026, 7, 1))
+        PriceList.objects.filter(pk=euro.pk).update(currency="EUR")
+        for one in (draft, euro):
+            one.rates.exclude(meter__code="voice.out").delete()
+
+        with pytest.raises(MetersMissing, match=r"no rate for mms\."):
+            publish_price_list(price_list=draft, now=NOW)
+        publish_price_list(price_list=euro, now=NOW)  # nobody in EUR uses it
+        mms = Meter.objects.get(code="mms")
+        Rate.objects.create(price_list=draft, meter=mms, unit_price=0)
+        publish_price_list(price_list=draft, now=NOW)
+
+    def test_may_offer_less_in_the_first_list_of_a_currency(self):
+        first = make_draft()
+        PriceList.objects.filter(pk=first.pk).update(currency="EUR")
+        first.rates.exclude(meter__code="voice.out").delete()
+
+        publish_price_list(price_list=first, now=NOW)
+
+        assert published_price_list("EUR", MAY).seat_price == 49
+
     def test_refuses_an_unknown_currency(self):
         draft = make_draft()
         PriceList.objects.filter(pk=draft.pk).update(currency="XXX")
@@ -157,7 +203,7 @@ class TestGuards:
             lambda row: PriceList.objects.filter(pk=row.pk).update(seat_includes=["x"]),
             lambda row: add_rate(row),
             lambda row: RateTier.objects.create(
-                rate=row.rates.get(), position=0, unit_price=1
+                rate=row.rates.first(), position=0, unit_price=1
             ),
             lambda row: Rate.objects.filter(price_list__status="draft").update(
                 price_list=row

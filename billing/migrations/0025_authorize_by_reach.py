@@ -132,7 +132,7 @@ END $$;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0050_owners"),
+        ("billing", "0024_owners"),
     ]
 
     operations = [

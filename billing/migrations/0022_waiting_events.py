@@ -45,7 +45,7 @@ WORKED_OFF = (
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0019_set_aside"),
+        ("billing", "0021_verification_runs"),
     ]
 
     operations = [

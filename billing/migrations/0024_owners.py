@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0019_set_aside"),
+        ("billing", "0023_reversals"),
         ("seats", "0008_budgets_and_authorize"),
     ]
 

@@ -71,7 +71,7 @@ REVERSING = "reversed_at, reversed_by, reversal_reason"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0040_waiting_events"),
+        ("billing", "0022_waiting_events"),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ from seats.privileges import restrict
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0019_set_aside"),
+        ("billing", "0020_recurring_jobs"),
         ("seats", "0008_budgets_and_authorize"),
     ]
 

@@ -1,0 +1,42 @@
+"""What settling held events will do, in sentences, before staff confirm it."""
+
+from typing import Any
+
+from billing.metering.models import QuarantinedEvent
+
+
+def release_effects(
+    events: list[QuarantinedEvent], data: dict[str, Any] | None
+) -> list[str]:
+    """What is counted for whom."""
+    agency, agent = (data["agency"], data["agent"]) if data else ("", "")
+    return [
+        f"{_quantity(event)}: counted for"
+        f" {agency or event.event.get('agency') or 'the agency it names'},"
+        f" {agent or event.event.get('agent') or 'no agent'}, if that is possible now,"
+        " and billed with its month or on the next document."
+        for event in events
+    ]
+
+
+def replace_effects(
+    events: list[QuarantinedEvent], data: dict[str, Any] | None
+) -> list[str]:
+    """What takes the place of what."""
+    return [
+        f"{_quantity(event)}: counted in place of the event that was counted under the"
+        " same id. What that cost is taken back, on the next document at the latest."
+        for event in events
+    ]
+
+
+def drop_effects(
+    events: list[QuarantinedEvent], data: dict[str, Any] | None
+) -> list[str]:
+    """What is never billed."""
+    return [f"{_quantity(event)}: never counted and never billed." for event in events]
+
+
+def _quantity(row: QuarantinedEvent) -> str:
+    told = row.event
+    return f"{row} ({told.get('quantity')} of {told.get('meter')}, {row.state})"

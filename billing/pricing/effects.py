@@ -1,0 +1,79 @@
+"""What publishing a price list changes, in sentences, before staff confirm it."""
+
+from typing import Any
+
+from billing.money import money_label, plain
+from billing.pricing.models import PriceList, Rate
+from billing.pricing.queries import WITH_RATES, preceding_list
+from billing.pricing.services import missing_meters
+from seats.models import Agency
+
+
+def publish_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[str]:
+    """Who pays what from when on, against the list before."""
+    return [line for one in lists for line in _publishing(one)]
+
+
+def delete_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[str]:
+    """Drafts go with their rates; published lists stay."""
+    return [
+        f"The draft {one} with its {one.rates.count()} rates is deleted."
+        if one.status == PriceList.Status.DRAFT
+        else f"{one} is published and cannot be deleted."
+        for one in lists
+    ]
+
+
+def _publishing(draft: PriceList) -> list[str]:
+    if draft.status != PriceList.Status.DRAFT:
+        return [f"{draft} is published already: nothing happens to it."]
+    draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
+    before = preceding_list(draft)
+    agencies = Agency.objects.filter(currency=draft.currency).count()
+    rates = {rate.meter.code: rate for rate in draft.rates.all()}
+    old = {rate.meter.code: rate for rate in before.rates.all()} if before else {}
+    lines = [
+        (
+            f"{draft} sets the prices of all {agencies} agencies that pay in"
+            f" {draft.currency}, from {draft.starts_on:%B %Y} on."
+        ),
+        f"Seat price: {_seat_price(before)} before, {_seat_price(draft)} after.",
+        f"Meters with a rate: {len(rates)}"
+        + (f", of {len(old)} on {before}." if before else "; no list comes before."),
+    ]
+    if missing := missing_meters(draft):
+        lines.append(
+            f"It cannot be published like this: no rate for {', '.join(missing)}."
+        )
+    lines += [
+        f"{code}: {_price(old.get(code))} before, {_price(rate)} after."
+        for code, rate in rates.items()
+        if _price(old.get(code)) != _price(rate)
+    ]
+    return lines
+
+
+def _seat_price(one: PriceList | None) -> str:
+    return money_label(one.seat_price, one.currency) if one else "none"
+
+
+def _price(rate: Rate | None) -> str:
+    """Everything that decides what a quantity costs."""
+    if rate is None:
+        return "no rate"
+    steps = [
+        f"{plain(tier.unit_price)} {tier}"
+        + (f" and {plain(tier.flat_fee)} flat" if tier.flat_fee else "")
+        for tier in rate.tiers.all()
+    ]
+    price = ", ".join(steps) or plain(rate.unit_price or 0)
+    parts = [f"{price} per {rate.meter.billed_unit}, {rate.get_model_display()}"]
+    if rate.package_size is not None:
+        parts.append(f"packages of {plain(rate.package_size)}")
+    parts.append(
+        f"minimum {plain(rate.minimum)}, increment {plain(rate.increment)},"
+        f" unit of {plain(rate.unit_size)}"
+    )
+    if rate.included_per_seat:
+        parts.append(f"{plain(rate.included_per_seat)} included per seat")
+    return "; ".join(parts)

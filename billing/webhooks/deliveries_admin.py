@@ -1,0 +1,97 @@
+"""What the world is told, and what came of it, for staff."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+
+from billing.webhooks.models import Delivery, DeliveryAttempt, OutboxEvent
+from billing.webhooks.replaying import replay_event
+from billing.webhooks.timeline import timeline_of
+from seats.admin_actions import Outcome, staff_action, work_each
+from seats.models import Agency
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline
+
+PAGE = 50  # events
+MOST_DIGITS = 18  # of a number that the database can compare
+
+
+@admin.register(OutboxEvent)
+class OutboxEventAdmin(ReadOnlyAdmin):
+    list_display = ["stream", "sequence", "type", "subject", "occurred_at"]
+    list_select_related = ["stream__agency"]
+    list_filter = ["type"]
+    search_fields = ["subject", "stream__agency__code"]
+
+    def get_urls(self) -> list[URLPattern]:
+        timeline = path(
+            "timelines/<str:code>",
+            self.admin_site.admin_view(self.timeline_view),
+            name="billing_timeline",
+        )
+        return [timeline, *super().get_urls()]
+
+    def timeline_view(self, request: HttpRequest, code: str) -> HttpResponse:
+        """What happened to an agency, in words; agencies link here."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        agency = get_object_or_404(Agency, code=code)
+        told = request.GET.get("before", "")
+        before = int(told) if _is_number(told) else None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Timeline of {agency.code}",
+            "agency": agency,
+            "timeline": timeline_of(agency=agency, before=before, limit=PAGE),
+        }
+        return TemplateResponse(request, "admin/billing/timeline.html", context)
+
+
+class AttemptsInline(ReadOnlyInline):
+    model = DeliveryAttempt
+    verbose_name_plural = "attempts"
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """What is on its way, arrived, or was given up."""
+
+    list_display = ["event", "endpoint", "state", "attempts", "due_at", "settled_at"]
+    list_select_related = ["event", "endpoint"]
+    list_filter = ["state"]
+    search_fields = [
+        "subject", "endpoint__url", "endpoint__agency__code", "event__public_id",
+    ]  # fmt: skip
+    inlines = [AttemptsInline]
+    actions = ["replay"]
+
+    @staff_action(
+        "Tell again",
+        effects=lambda rows, data: [
+            f"{row.event.type} number {row.event.sequence} ({row.state}) is sent to"
+            f" {row.endpoint} once more, under its own id."
+            for row in rows
+        ],
+        undo="What is sent cannot be called back; receivers know it by its id.",
+        done="told again",
+    )
+    def replay(
+        self, request: HttpRequest, rows: list[Delivery], data: dict[str, Any]
+    ) -> Outcome:
+        now = timezone.now()
+
+        def work(row: Delivery) -> str | None:
+            event = row.event.public_id
+            again = replay_event(endpoint=row.endpoint, event_id=event, now=now)
+            return None if again else "waits to be told anyway"
+
+        return work_each(rows, work)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS

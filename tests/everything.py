@@ -1,0 +1,178 @@
+"""A history after which every list of the admin has a row that its actions can change."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import transaction
+from django.utils import timezone
+
+from billing.accounts.services import set_payer_shares, suspend_outbound
+from billing.budgets.services import add_budget
+from billing.dunning.services import hold_dunning
+from billing.dunning.stepping import step_due
+from billing.invoicing.models import Document
+from billing.mail.services import queue_mail
+from billing.metering.models import UsageImport
+from billing.payments.hosting import HostedPage
+from billing.payments.models import PaymentProcessor
+from billing.payments.processors.port import DisputeTold
+from billing.payments.services.answers import keep_events, work_off_events
+from billing.payments.services.calling import claim_calls
+from billing.payments.services.charging import CHARGES
+from billing.payments.services.disputing import take_dispute
+from billing.payments.services.methods import save_method
+from billing.payments.services.receiving import receive_payment
+from billing.payments.services.registering import add_processor
+from billing.payments.services.requesting import request_charge
+from billing.payments.services.returning import REFUNDS, request_refund
+from billing.webhooks.endpoints import add_endpoint, pause_endpoint
+from billing.webhooks.fanning import fan_out_due
+from billing.webhooks.models import Delivery
+from seats.keys.services import create_key
+from seats.models import Agency, Member, User
+from seats.roster.services import remove_seats
+from tests.build import (
+    APRIL_2,
+    MARCH,
+    MARCH_1,
+    MAY_2,
+    bill,
+    call,
+    make_agency,
+    make_agents,
+    make_draft_list,
+    make_prices,
+    make_seats,
+    statuses,
+    use,
+)
+
+LATE = MAY_2 + timedelta(days=30)
+
+
+def make_everything(settings: Any) -> Agency:
+    """Everything that staff may meet, in its longest usual form; gives an agency.
+
+    SUNRISE owes March and has a draft of April, and PARKED cannot be billed.
+    """
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    settings.EMAIL_HOST, settings.DEFAULT_FROM_EMAIL = "localhost", "a@example.com"
+    make_prices()
+    make_draft_list("NEXT", starts_on=date(timezone.now().year + 2, 1, 1))
+    top, agency = make_agency("TOP"), make_agency()
+    make_agents(top, "mover")
+    make_seats(make_agency("BARE"), "bea")
+    _make_roster(agency)
+    set_payer_shares(
+        agency=top, shares={agency: Decimal(100)}, starts_on=MARCH, actor="test",
+        now=MARCH_1,
+    )  # fmt: skip
+    _make_usage(agency)
+    add_budget(
+        agency=agency, agent=None, meter=None, amount=Decimal("12500.50"), quantity=None,
+        hard=False, thresholds=[50, 80, 100], actor="test", now=MARCH_1,
+    )  # fmt: skip
+    _make_endpoints(agency)
+    parked = make_agency("PARKED", currency="EUR")
+    make_seats(parked, "zoe")
+    suspend_outbound(agency=parked, reason="fraud", actor="test", now=MARCH_1)
+    bill(MARCH)
+    step_due(now=LATE)
+    _make_money(agency)
+    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": timedelta(days=365 * 50)}
+    bill(date(2026, 4, 1))
+    fan_out_due(now=LATE)
+    first = Delivery.objects.order_by("pk").values("pk")[:1]
+    Delivery.objects.filter(pk__in=first).update(state="delivered", settled_at=LATE)
+    _make_rest(agency)
+    return agency
+
+
+def _make_roster(agency: Agency) -> None:
+    (removed, *_) = make_seats(agency, *(f"agent-{n}" for n in range(40)))
+    make_agents(agency, "newcomer")
+    remove_seats(
+        seats=[removed], on=date(2026, 3, 20), actor="test", now=APRIL_2, staff=True,
+        reason="left",
+    )  # fmt: skip
+    user = User.objects.create_user("owner@sunrise.example.com", name="Olivia Owner")
+    Member.objects.create(user=user, agency=agency, role="owner", created_at=MARCH_1)
+    create_key(agency=agency, scopes=["usage:write"], actor="test", now=MARCH_1)
+
+
+def _make_endpoints(agency: Agency) -> None:
+    for path in ("in", "paused"):
+        endpoint, _ = add_endpoint(
+            agency=agency, url=f"https://hooks.example.com/{path}", actor="test",
+            now=MARCH_1,
+        )  # fmt: skip
+    pause_endpoint(endpoint=endpoint)
+    fan_out_due(now=MARCH_1)
+
+
+def _make_usage(agency: Agency) -> None:
+    counted = call(id="once", quantity=Decimal(3_600))
+    verdicts = use(counted)
+    verdicts += use(
+        replace(counted, quantity=Decimal(20)), call(id="lost", agent="nobody")
+    )
+    assert statuses(verdicts) == ["accepted", "conflict", "unknown_agent"]
+    UsageImport.objects.create(
+        agency=agency, file_name="calls-of-march-2026-sunrise.csv", file_hash="0" * 64,
+        format="csv", state="done", actor="test", created_at=MARCH_1, file_size=9,
+        finished_at=MARCH_1, uploaded=False, rows=123456, accepted=123456,
+    )  # fmt: skip
+
+
+def _make_money(agency: Agency) -> None:
+    acme = add_processor(
+        code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
+    )[0]
+    invoice = Document.objects.get(payer=agency, status="open")
+    attempt = request_charge(invoice=invoice, processor=acme, actor="test", now=APRIL_2)
+    payment = receive_payment(
+        payer=agency, amount=Decimal("1234.50"), currency="USD", processor="acme",
+        reference="ch_0123456789abcdef", now=APRIL_2,
+    )  # fmt: skip
+    told = DisputeTold(payment.reference, "dp_1", Decimal(15), "USD", "lost")
+    take_dispute(processor=acme, told=told, now=MAY_2)
+    request_refund(
+        payment=payment, amount=Decimal(1), reason="test", actor="t", now=APRIL_2
+    )
+    for at in (APRIL_2, APRIL_2 + timedelta(hours=1)):
+        claim_calls(CHARGES, now=at, limit=1)
+        claim_calls(REFUNDS, now=at, limit=1)
+    HostedPage.objects.create(
+        kind="payment", payer=agency, processor=acme, attempt=attempt, actor="test",
+        opened_at=APRIL_2, expires_at=MAY_2, sent_until=MAY_2,
+    )  # fmt: skip
+    save_method(payer=agency, processor=acme, label="visa", actor="test", now=APRIL_2)
+    _quarantine(acme)
+
+
+def _quarantine(processor: PaymentProcessor) -> None:
+    keep_events(processor, [("evt_1", b"{}")], now=timezone.now())
+    work_off_events(now=timezone.now())
+
+
+def _make_rest(agency: Agency) -> None:
+    hold_dunning(
+        payer=agency, until=LATE.date() + timedelta(days=9), reason="promised",
+        actor="test", now=LATE,
+    )  # fmt: skip
+    with transaction.atomic():
+        mail = queue_mail(
+            to=["owner@sunrise.example.com"], template="dunning_ended",
+            context={"agency": agency, "lifted": True}, subject_key="case:1",
+            agency_id=agency.pk, now=LATE,
+        )  # fmt: skip
+        assert mail
+        mail.state = mail.State.FAILED
+        mail.save(update_fields=["state"])
+    LogEntry.objects.log_actions(
+        User.objects.get(email="owner@sunrise.example.com").pk, [agency], CHANGE,
+        "Change the time zone. Reason: moved to another office in another state",
+    )  # fmt: skip
