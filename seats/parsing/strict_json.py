@@ -19,7 +19,6 @@ T = TypeVar("T")
 MAX_DEPTH = 64
 MAX_CONTAINERS = 10_000  # objects and lists of one document
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
-BEFORE_COLON = (b" :", b"\t:", b"\n:", b"\r:")
 _NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError)
 
 
@@ -107,7 +106,8 @@ def require_unique_keys(data: bytes, *, members: int = -1) -> None:
 
 def _plain_keys(data: bytes) -> int:
     """How many keys a text has, if that can be seen at a glance; else -2."""
-    if b"\\" in data or any(blank in data for blank in BEFORE_COLON):
+    blank = b" :" in data or b"\t:" in data or b"\n:" in data or b"\r:" in data
+    if blank or b"\\" in data:
         return -2
     return data.count(b'":')
 
