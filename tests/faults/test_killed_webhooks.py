@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from celery import Celery
 from django.utils import timezone
 
 from billing.webhooks.endpoints import add_endpoint
@@ -21,6 +22,11 @@ QUICK = {
 }
 
 
+def ring(broker, task):
+    with Celery(broker=broker) as app:
+        app.send_task(task, queue="webhooks", ignore_result=True)
+
+
 def until(happened):
     deadline = time.monotonic() + SECONDS
     while not happened():
@@ -29,7 +35,7 @@ def until(happened):
 
 
 def test_what_a_killed_worker_sent_is_sent_again_under_its_id(
-    fresh_database, worker, beat, settings
+    fresh_database, worker, broker, settings
 ):
     settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOW_LOOPBACK": True}
     agency = make_agency()
@@ -38,13 +44,18 @@ def test_what_a_killed_worker_sent_is_sent_again_under_its_id(
         add_endpoint(agency=agency, url=receiver.url, actor="test", now=timezone.now())
         announce(agency, "a", "a", "b", clock=timezone.now)
         victim = worker(**QUICK)
-        beat()
+        ring(broker, "webhooks.fan_out_due")
         until(lambda: len(receiver.received) >= 2)
         victim.kill()
         sent = {one.id for one in receiver.received}
         receiver.behave = answers(204)
         worker(**QUICK)
-        until(lambda: not Delivery.objects.exclude(state="delivered").exists())
+
+        def all_taken():
+            ring(broker, "webhooks.deliver_due")
+            return not Delivery.objects.exclude(state="delivered").exists()
+
+        until(all_taken)
 
     assert DeliveryAttempt.objects.count() == 3
     ids = [one.id for one in receiver.received]
