@@ -15,6 +15,7 @@ from billing.payments.tasks import (
     charge_invoices,
     give_back,
     reconcile_yesterday,
+    report_what_stays_open,
     work_off_answers,
 )
 from billing.webhooks.tasks import forget_attempts, hand_out_events, send_deliveries
@@ -32,6 +33,7 @@ __all__ = [
     "hand_out_events",
     "issue_due_drafts",
     "reconcile_yesterday",
+    "report_what_stays_open",
     "send_deliveries",
     "send_due_mails",
     "start_due_months",
