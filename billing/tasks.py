@@ -16,6 +16,7 @@ from billing.payments.tasks import (
     close_lapsed_pages,
     give_back,
     reconcile_yesterday,
+    report_what_stays_open,
     verify_books,
     work_off_answers,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "hand_out_events",
     "issue_due_drafts",
     "reconcile_yesterday",
+    "report_what_stays_open",
     "send_deliveries",
     "send_due_mails",
     "start_due_months",

@@ -37,7 +37,6 @@ task_routes = {
     "metering.*": {"queue": "imports"},
     "mail.*": {"queue": "mail"},
     "documents.*": {"queue": "documents"},
-    "budgets.*": {"queue": "documents"},
     "verification.*": {"queue": "documents"},
 }
 worker_prefetch_multiplier = 1

@@ -10,7 +10,8 @@ from urllib.request import urlopen
 # Queues, processes and a name for each worker. What waits for others has a worker of its
 # own, so that receivers, processors and mail servers that hang hold up nobody's bill.
 WORKERS = [
-    ("money,documents", 2, "billing"),
+    ("money", 2, "billing"),
+    ("documents", 2, "documents"),
     ("charges", 2, "charges"),
     ("imports", 2, "imports"),
     ("mail", 1, "mail"),
