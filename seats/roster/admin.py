@@ -215,7 +215,7 @@ def _earliest_day(rows: Sequence[Any]) -> date:
 def _outcome(seats: Sequence[Seat], done: str) -> Outcome:
     """What changed; what was given away is said too."""
     days = waived_days(seats)
-    waived = f" (not billed although the seats were used: {days} seat days)"
+    waived = f". Not billed although the seats were used: {days} seat days"
     return Outcome(seats, summary=f"{len(seats)} {done}{waived if days else ''}")
 
 

@@ -35,6 +35,7 @@ from tests.scenarios.altering import (
     sweep,
     unpaid,
 )
+from tests.staff import confirm
 
 __all__ = [
     "acme",
@@ -146,11 +147,11 @@ class TestAccepting:
             user.user_permissions.set(Permission.objects.filter(codename__in=rights))
             client.force_login(user)
             ids = list(VerificationFinding.objects.values_list("pk", flat=True))
-            return client.post(
+            return confirm(
+                client,
                 reverse("admin:billing_verificationfinding_changelist"),
-                {"action": "accept", "_selected_action": ids, "reason": reason,
-                 "apply": "1"},
-            )  # fmt: skip
+                {"action": "accept", "_selected_action": ids, "reason": reason},
+            )
 
         return go
 
