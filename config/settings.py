@@ -33,6 +33,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.http.middleware.Patience",
     "config.http.middleware.Answers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -142,6 +143,12 @@ X_FRAME_OPTIONS = "DENY"
 def seconds(name: str, default: float) -> timedelta:
     return timedelta(seconds=float(os.environ.get(name, default)))
 
+
+# How long requests wait for the database to answer one statement.
+DATABASE_PATIENCE = {
+    "REQUESTS": seconds("DATABASE_PATIENCE_SECONDS", 30),
+    "AUTHORIZE": seconds("AUTHORIZE_PATIENCE_SECONDS", 2),
+}
 
 # Without a host and an address to send from, mails are held.
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "")

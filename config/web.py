@@ -16,7 +16,8 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-URGENT = "/api/v1/authorize"
+from config.http.paths import URGENT
+
 URGENT_THREADS = 2
 UPLOADS = "/admin/"
 HEADER_SECONDS = 10  # for all of the headers
