@@ -22,7 +22,7 @@ from billing.dunning.schedule import begin_overdue, when_due
 from billing.dunning.services import rules
 from billing.dunning.telling import ACTOR, Change
 from billing.invoicing.models import Document
-from billing.invoicing.verification.holds import find_on_hold
+from billing.payments.services.holds import find_on_hold
 from billing.payments.services.requesting import request_charge
 
 log = logging.getLogger(__name__)
@@ -88,11 +88,11 @@ def _step(payer_ids: Sequence[int], now: datetime) -> int:
 
 def _charge(payer_ids: Sequence[int], now: datetime) -> int:
     changes = _due(payer_ids, now)
-    oldest = {one.facts.concerned[0].invoice for one in changes if one.move.charges}
-    held = find_on_hold(oldest, now=now)
+    next_ones = {one.facts.chargeable[0].invoice for one in changes if one.move.charges}
+    held = find_on_hold(next_ones, now=now)
     for one in changes:
         attempt = None
-        if one.move.charges and one.facts.concerned[0].invoice in held:
+        if one.move.charges and one.facts.chargeable[0].invoice in held:
             continue  # the finding is kept, and the payer left alone from now on
         if one.move.charges:
             invoice = Document.objects.get(pk=one.facts.chargeable[0].invoice)

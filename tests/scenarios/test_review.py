@@ -25,7 +25,7 @@ from billing.invoicing.verification.services import verify_books
 from billing.pricing.models import PriceList
 from billing.pricing.services import publish_price_list
 from seats.models import SeatVersion
-from seats.roster.services import remove_seats
+from seats.roster.services import cancel_seats, remove_seats
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -166,13 +166,17 @@ class TestPreview:
 
 
 class TestUnusualTotals:
-    def test_are_parked_until_somebody_looked(self, agency, settings):
+    @pytest.fixture
+    def strict(self, settings):
+        """More than two seats is unusual from three times the largest total on."""
         settings.BILLING = {
             **settings.BILLING,
             "REVIEW_WINDOW": None,
             "OUTLIER_FLOOR_SEATS": 2,
             "OUTLIER_FACTOR": 3,
         }
+
+    def test_are_parked_until_somebody_looked(self, agency, strict):
         bill(MARCH, now=APRIL_2)
         make_seats(agency, *[f"agent{n}" for n in range(9)], on=APRIL, now=APRIL_2)
 
@@ -185,6 +189,43 @@ class TestUnusualTotals:
         assert totals(agency) == [Decimal(50), Decimal(500)]
         item.refresh_from_db()
         assert item.state == "released"
+
+    def test_are_parked_where_a_later_month_is_billed_at_once_with_them(
+        self, agency, strict
+    ):
+        bill(MARCH, now=APRIL_2)
+        extra = make_seats(
+            agency, *[f"agent{n}" for n in range(9)], on=APRIL, now=APRIL_2
+        )
+        remove_seats(seats=extra, on=MAY, actor="test", now=MAY_2)
+
+        bill(MAY)  # April was never billed
+
+        item = RunItem.objects.get(state="parked")
+        assert (item.code, totals(agency)) == ("unusual_total", [Decimal(50)])
+        assert item.last_error == (
+            "500.00 is more than 3 times the largest so far, 50.000."
+        )
+
+    def test_are_not_measured_by_what_was_voided(self, agency, strict):
+        bill(MARCH, now=APRIL_2)
+        extra = make_seats(
+            agency, *[f"agent{n}" for n in range(9)], on=APRIL, now=APRIL_2
+        )
+        bill(APRIL, now=MAY_2)
+        item = RunItem.objects.get(state="parked")
+        release_item(item=item, actor="staff", now=MAY_2, accept_outliers=True)
+        bill(APRIL, now=MAY_2, payer=agency)
+        void_document(
+            document_id=documents_of(agency)[1].pk, actor="staff", reason="typo",
+            now=MAY_2,
+        )  # fmt: skip
+        cancel_seats(seats=extra, actor="staff", now=MAY_2, reason="typo", staff=True)
+        make_seats(agency, *[f"other{n}" for n in range(9)], on=MAY, now=MAY_2)
+
+        bill(MAY)
+
+        assert RunItem.objects.filter(state="parked").exists()
 
     def test_begin_at_the_price_of_as_many_seats_in_every_currency(self, settings):
         """Three seats for 22,500 yen are no more than three for 150 dollars."""

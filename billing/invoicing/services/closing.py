@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 
 from django.conf import settings
@@ -40,6 +41,7 @@ from seats.errors import Refusal
 from seats.models import Agency
 
 log = logging.getLogger(__name__)
+ZERO = Decimal(0)
 
 
 class UnusualTotal(Refusal):
@@ -200,29 +202,31 @@ def _first_only(payer: NextDocuments) -> NextDocuments:
 def _unusual(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
     """Totals far above a payer's largest so far; a first document has no measure.
 
-    Small totals are never unusual; what is small is said in seats, so that it means
-    the same in every currency.
+    Each of several documents is measured. What was voided is no measure. Small totals
+    are never unusual; what is small is said in seats, so that it means the same in every
+    currency.
     """
     factor = settings.BILLING["OUTLIER_FACTOR"]
     seats = settings.BILLING["OUTLIER_FLOOR_SEATS"]
-    totals = {
-        document.payer_id: sum(line.amount for line in document.lines)
-        for document in documents
-    }
-    floors = {document.payer_id: seats * document.seat_price for document in documents}
-    high = [payer for payer, total in totals.items() if abs(total) > floors[payer]]
+    highest: dict[int, Decimal] = {}
+    for document in documents:
+        total = abs(sum((line.amount for line in document.lines), ZERO))
+        if total > seats * document.seat_price:
+            payer_id = document.payer_id
+            highest[payer_id] = max(total, highest.get(payer_id, ZERO))
+    counted = Document.objects.exclude(status=Document.Status.VOID)
     largest = dict(
-        Document.objects.filter(payer__in=high)
+        counted.filter(payer__in=highest)
         .values_list("payer")
         .annotate(largest=Max("total"))
     )
     return {
         payer_id: UnusualTotal(
-            f"{totals[payer_id]} is more than {factor} times the largest so far,"
+            f"{total} is more than {factor} times the largest so far,"
             f" {largest[payer_id]}."
         )
-        for payer_id in high
-        if payer_id in largest and abs(totals[payer_id]) > factor * largest[payer_id]
+        for payer_id, total in highest.items()
+        if payer_id in largest and total > factor * largest[payer_id]
     }
 
 

@@ -43,11 +43,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What recording changed, and every finding seen that holds documents now."""
+    """What recording changed."""
 
     opened: Sequence[VerificationFinding]
     resolved: int
-    holding: Sequence[VerificationFinding]
 
 
 def record_findings(
@@ -86,8 +85,7 @@ def record_findings(
         rows.update(resolved_at=now)
         opened = _open(groups, run, now)
         tell_changes(opened, gone, run=run, now=now)
-    holding = [row for row in seen if row.state == "open"]
-    return Recorded(opened, len(gone), [*opened, *holding])
+    return Recorded(opened, len(gone))
 
 
 def accept_finding(

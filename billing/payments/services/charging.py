@@ -8,7 +8,7 @@ from typing import ClassVar
 from django.db.models import QuerySet
 
 from billing.invoicing.models import Document
-from billing.invoicing.verification.holds import find_on_hold
+from billing.payments.services.holds import find_on_hold
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import (
