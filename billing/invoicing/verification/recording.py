@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from billing.invoicing.integrity import VerificationFinding, VerificationRun
 from billing.invoicing.verification.findings import PLATFORM, About, Finding
 from billing.invoicing.verification.telling import tell_changes
 from seats.errors import ReasonMissing, Refusal
+from seats.locks import lock_name
 from seats.models import Agency
 
 SHOWN = 20  # single differences that a row keeps in words
 LONGEST = 500  # characters of each
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('verification_findings', 0))"
+RECORDING = "verification_findings"
 SEEN = ["count", "details", "digest", "last_seen_at"]
 Key = tuple[str, About]
 Covers = Callable[[VerificationFinding], bool]
@@ -65,8 +66,7 @@ def record_findings(
     """
     groups = _grouped(findings)
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(LOCK)
+        lock_name(RECORDING)
         known = {
             _key_of(row): row
             for row in VerificationFinding.objects.filter(resolved_at=None)
@@ -101,8 +101,7 @@ def accept_finding(
     if not reason.strip():
         raise ReasonMissing("Give the reason for accepting it.", field="reason")
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(LOCK)
+        lock_name(RECORDING)
         row = VerificationFinding.objects.get(pk=finding.pk)
         if row.state != "open":
             raise NotOpen(f"Finding {row.pk} is {row.state} already.")

@@ -9,7 +9,7 @@ from billing.invoicing.models import Document
 from billing.invoicing.queries.holds import invoices_on_hold
 from billing.mail.services import queue_mail
 from billing.webhooks.services import PLATFORM, NewEvent, publish
-from seats.models import User
+from seats.members.queries import staff_addresses
 
 LISTED = 20  # findings and invoices by name in a mail
 NAMED = 50  # agencies and findings in an event
@@ -33,11 +33,11 @@ def tell_changes(
             "run": str(run.public_id) if run else None,
             "findings": len(opened),
             "open": still_open.count(),
-            "agencies": sorted({one.agency.code for one in opened if one.agency})[
+            "agencies": sorted({row.agency.code for row in opened if row.agency})[
                 :NAMED
             ],
-            "codes": sorted({one.code for one in opened}),
-            "ids": [str(one.public_id) for one in opened[:NAMED]],
+            "codes": sorted({row.code for row in opened}),
+            "ids": [str(row.public_id) for row in opened[:NAMED]],
         }
         publish([NewEvent(PLATFORM, DIFFER, "books", payload)], now=now)
         _mail_staff("books_differ", f"finding:{opened[0].pk}", _context(opened), now)
@@ -61,8 +61,7 @@ def tell_failure(run: VerificationRun, *, now: datetime) -> None:
 def _mail_staff(
     template: str, subject_key: str, context: dict[str, Any], now: datetime
 ) -> None:
-    staff = User.objects.filter(is_staff=True, is_active=True)
-    for address in staff.values_list("email", flat=True):
+    for address in staff_addresses():
         queue_mail(
             to=[address],
             template=template,
