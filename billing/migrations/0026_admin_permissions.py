@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-pk"],
                 "permissions": [
-                    ("retry_processorevent", "Can work a processor event off again"),
+                    ("retry_processorevent", "Can process a processor event again"),
                     ("set_aside_processorevent", "Can set a processor event aside"),
                 ],
             },

@@ -74,7 +74,7 @@ class PaymentMethodAdmin(AddingAdmin):
             " method, its invoices wait for a transfer."
             for method in methods
         ],
-        undo="Save the method again; it then takes the place of any newer one.",
+        undo="Save the method again. It then replaces any newer one.",
         done="removed",
     )
     def remove(

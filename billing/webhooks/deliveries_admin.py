@@ -41,8 +41,8 @@ class OutboxEventAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         agency = get_object_or_404(Agency, code=code)
-        told = request.GET.get("before", "")
-        before = int(told) if _is_number(told) else None
+        text = request.GET.get("before", "")
+        before = int(text) if _is_number(text) else None
         context = {
             **self.admin_site.each_context(request),
             "title": f"Timeline of {agency.code}",

@@ -43,7 +43,9 @@ def require_recent(
         if not staff:
             raise TooFarBack(f"{on} is more than {days} days back.", field="on")
         if not reason:
-            raise ReasonMissing(f"Say why, for a date as old as {on}.", field="reason")
+            raise ReasonMissing(
+                f"Enter a reason to use a date as early as {on}.", field="reason"
+            )
 
 
 def uses_lost(locked: SeatsLocked, ends: Mapping[int, date | None]) -> dict[int, Use]:

@@ -67,18 +67,18 @@ def record_findings(
     groups = _grouped(findings)
     with transaction.atomic():
         lock_name(RECORDING)
-        known = {
+        open_rows = {
             _key_of(row): row
             for row in VerificationFinding.objects.filter(resolved_at=None)
         }
         gone = [
             row
-            for key, row in known.items()
+            for key, row in open_rows.items()
             if (key not in groups and covers(row)) or _says_more(row, groups.get(key))
         ]
         seen = [
             _seen(row, groups.pop(key), now)
-            for key, row in known.items()
+            for key, row in open_rows.items()
             if key in groups and row not in gone
         ]
         VerificationFinding.objects.bulk_update(seen, SEEN)
@@ -93,18 +93,18 @@ def record_findings(
 def accept_finding(
     *, finding: VerificationFinding, reason: str, actor: str, now: datetime
 ) -> VerificationFinding:
-    """Say that a difference is known and right, so that it holds nothing any more.
+    """Accept that a difference is right, so that it no longer holds any document.
 
     It covers what the finding says now: another difference of the same object opens
     a new one. Raises ReasonMissing, and NotOpen for one that is settled already.
     """
     if not reason.strip():
-        raise ReasonMissing("Give the reason for accepting it.", field="reason")
+        raise ReasonMissing("Enter a reason for accepting the finding.", field="reason")
     with transaction.atomic():
         lock_name(RECORDING)
         row = VerificationFinding.objects.get(pk=finding.pk)
         if row.state != "open":
-            raise NotOpen(f"Finding {row.pk} is {row.state} already.")
+            raise NotOpen(f"Finding {row.pk} is already {row.state}.")
         row.accepted_at, row.accepted_by, row.accepted_reason = now, actor, reason
         row.save(update_fields=["accepted_at", "accepted_by", "accepted_reason"])
     return row
@@ -161,6 +161,6 @@ def _open(
         )
         for (code, about), group in groups.items()
     )
-    rows = VerificationFinding.objects.filter(pk__in=[one.pk for one in made])
+    rows = VerificationFinding.objects.filter(pk__in=[row.pk for row in made])
     rows = rows.select_related("agency", "document", "price_list")
     return list(rows.order_by("pk"))

@@ -45,7 +45,9 @@ def close_payment_page(
     if attempt.state not in PaymentAttempt.OPEN:
         return attempt
     if not page.reference:
-        raise ChargeUnderWay("It is not known yet whether the page is there.")
+        raise ChargeUnderWay(
+            "The processor has not confirmed the page yet. Try again in a minute."
+        )
     host = connected(page.processor, connect)
     try:
         outcome = host.close_page(page.reference)
@@ -91,8 +93,8 @@ def connected(processor: PaymentProcessor, connect: ConnectHoster) -> Hoster:
     try:
         return connect(processor)
     except InvalidToken as error:
-        said = "Its secret cannot be read with our keys."
-        raise PageNotOpened(said, field="processor") from error
+        message = f"The secret of {processor} cannot be read with WEBHOOK_SECRETS_KEY."
+        raise PageNotOpened(message, field="processor") from error
 
 
 def _end(pages: QuerySet[HostedPage], clock: Clock, connect: ConnectHoster) -> int:
@@ -101,9 +103,9 @@ def _end(pages: QuerySet[HostedPage], clock: Clock, connect: ConnectHoster) -> i
     if not lapsed:
         return 0
     related = pages.select_related("payer", "owner", "processor")
-    found = related.select_related("attempt__invoice__payer", "attempt__processor")
+    locked = related.select_related("attempt__invoice__payer", "attempt__processor")
     ended = 0
-    for page in found.filter(payer__in={payer for _, payer in lapsed}):
+    for page in locked.filter(payer__in={payer for _, payer in lapsed}):
         if (page.owner_id, page.payer_id) in lapsed:
             ended += _end_page(page, clock, connect)
     return ended

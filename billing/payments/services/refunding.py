@@ -92,7 +92,9 @@ def payment_told(
     rows = Payment.objects.filter(processor=processor.code, reference=reference)
     payment = rows.select_related("payer").first()
     if payment is None:
-        raise NotYet(f"Payment {reference} is not known yet.", payment=reference)
+        raise NotYet(
+            f"Payment {reference} has not been received yet.", payment=reference
+        )
     if currency != payment.currency:
         raise DoesNotFit(f"The payment is in {payment.currency}.")
     return payment
@@ -122,10 +124,8 @@ def require_there(
     may not have been told, and MoreThanCaptured for more than that.
     """
     if left.there < amount <= may_return:
-        said = (
-            f"Only {plain(left.there)} of {payment} is there, unless a dispute is won."
-        )
-        raise NotYet(said, payment=payment.reference)
+        message = f"Only {plain(left.there)} of {payment} is available until a dispute is won."
+        raise NotYet(message, payment=payment.reference)
     require_left(payment, amount, left.there)
 
 

@@ -86,15 +86,15 @@ def _locked(
         charges.filter(pk__in=charge_ids),
         refunds.filter(pk__in=refund_ids),
     )
-    payers = {one.invoice.payer_id for one in charges} | {
-        one.payment.payer_id for one in refunds
+    payers = {row.invoice.payer_id for row in charges} | {
+        row.payment.payer_id for row in refunds
     }
     lock_accounts(sorted(payers))
-    found = [
+    locked = [
         list(_overdue(rows, now).select_for_update(of=("self",), no_key=True))
         for rows in (charges.all(), refunds.all())
     ]
-    return found[0], found[1]
+    return locked[0], locked[1]
 
 
 def _locked_events(now: datetime) -> list[ProcessorEvent]:
@@ -112,13 +112,13 @@ def _announcements(
     refunds: Iterable[RefundAttempt],
     events: Iterable[ProcessorEvent],
 ) -> list[NewEvent]:
-    told = [
-        _announcement(one, "payment", {"invoice": str(one.invoice.public_id)})
-        for one in charges
+    announcements = [
+        _announcement(attempt, "payment", {"invoice": str(attempt.invoice.public_id)})
+        for attempt in charges
     ]
-    told += [
-        _announcement(one, "refund", {"payment": str(one.payment.public_id)})
-        for one in refunds
+    announcements += [
+        _announcement(attempt, "refund", {"payment": str(attempt.payment.public_id)})
+        for attempt in refunds
     ]
     for event in events:
         payload = {
@@ -131,8 +131,8 @@ def _announcements(
         }
         subject = f"processor_event:{event.pk}"
         kind = "processor_event.unresolved"
-        told.append(NewEvent(PLATFORM, kind, subject, payload))
-    return told
+        announcements.append(NewEvent(PLATFORM, kind, subject, payload))
+    return announcements
 
 
 def _announcement(
@@ -159,21 +159,21 @@ def _context(
     events: Sequence[ProcessorEvent],
 ) -> dict[str, Any]:
     attempts = [
-        *(("charge", one, one.invoice.label) for one in charges),
-        *(("refund", one, str(one.payment)) for one in refunds),
+        *(("charge", attempt, attempt.invoice.label) for attempt in charges),
+        *(("refund", attempt, str(attempt.payment)) for attempt in refunds),
     ]
     return {
         "attempts": [
             {
                 "kind": kind,
                 "about": about,
-                "amount": money_text(one.amount, one.currency),
-                "currency": one.currency,
-                "processor": one.processor.code,
-                "state": one.state,
-                "sent_at": one.first_sent_at,
+                "amount": money_text(attempt.amount, attempt.currency),
+                "currency": attempt.currency,
+                "processor": attempt.processor.code,
+                "state": attempt.state,
+                "sent_at": attempt.first_sent_at,
             }
-            for kind, one, about in attempts
+            for kind, attempt, about in attempts
         ],
         "events": events,
         "count": len(attempts) + len(events),

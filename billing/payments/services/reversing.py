@@ -40,7 +40,7 @@ def reverse_payment(
     and PaymentReversed for one that is reversed already.
     """
     if not reason.strip():
-        raise ReasonMissing("Say why the payment is reversed.", field="reason")
+        raise ReasonMissing("Enter a reason for reversing the payment.", field="reason")
     if payment.processor != MANUAL:
         raise PaymentNotManual(
             f"{payment} came in through {payment.processor}. Refund it there instead."
