@@ -9,9 +9,9 @@ from django.db import transaction
 from billing.heartbeat import renewed
 from billing.invoicing.integrity import VerificationRun
 from billing.invoicing.verification.incremental import since_last_pass
+from billing.invoicing.verification.notifications import notify_failure
 from billing.invoicing.verification.recording import Covers, record_findings
 from billing.invoicing.verification.services import Report
-from billing.invoicing.verification.telling import tell_failure
 from seats.locks import lock_name
 
 Kind, State = VerificationRun.Kind, VerificationRun.State
@@ -101,4 +101,4 @@ def _fail(run: VerificationRun, error: str, now: datetime) -> None:
     )
     if failed:
         run.error = error
-        tell_failure(run, now=now)
+        notify_failure(run, now=now)

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from billing.invoicing.integrity import VerificationFinding, VerificationRun
 from billing.invoicing.verification.findings import PLATFORM, About, Finding
-from billing.invoicing.verification.telling import tell_changes
+from billing.invoicing.verification.notifications import notify_changes
 from seats.errors import ReasonMissing, Refusal
 from seats.locks import lock_name
 from seats.models import Agency
@@ -85,7 +85,7 @@ def record_findings(
         rows = VerificationFinding.objects.filter(pk__in=[row.pk for row in gone])
         rows.update(resolved_at=now)
         opened = _open(groups, run, now)
-        tell_changes(opened, gone, run=run, now=now)
+        notify_changes(opened, gone, run=run, now=now)
     holding = [row for row in seen if row.state == "open"]
     return Recorded(opened, len(gone), [*opened, *holding])
 

@@ -13,13 +13,12 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.mail.services import queue_mail
+from billing.mail.services import queue_staff_mail
 from billing.money import money_text, plain
 from billing.payments.models import PaymentAttempt, ProcessorEvent
 from billing.payments.returns import RefundAttempt
 from billing.payments.signals import attempt_unresolved
 from billing.webhooks.services import PLATFORM, NewEvent, publish
-from seats.members.queries import staff_addresses
 
 AT_ONCE = 100  # of each kind, in one mail
 State = ProcessorEvent.State
@@ -52,12 +51,10 @@ def _report_some(now: datetime) -> int:
                 row.reported_at = now
                 row.save(update_fields=["reported_at"])
         publish(_announcements(charges, refunds, events), now=now)
-        queue_mail(
-            to=staff_addresses(),
+        queue_staff_mail(
             template="payments_unresolved",
             context=_context(charges, refunds, events),
             subject_key=f"unresolved:{now.isoformat()}",
-            agency_id=None,
             now=now,
         )
         for charge in charges:
