@@ -60,7 +60,7 @@ class MailAdmin(ReadOnlyAdmin):
         ids = [mail.pk for mail in waiting]
         count = resend_mails(mail_ids=ids, now=timezone.now())
         others = [mail for mail in mails if mail.state not in WAITING]
-        why = "it is neither failed nor held"
+        why = "neither failed nor held"
         return Outcome(
             waiting, [(mail, why) for mail in others], summary=f"{count} queued"
         )

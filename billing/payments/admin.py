@@ -239,7 +239,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     def reverse(
         self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]
     ) -> Outcome | None:
-        """Reverse a bank transfer or check in full; the payer is not notified."""
+        """Reverse a bank transfer or cheque in full; the payer is not notified."""
         if len(payments) > 1:
             raise SeveralPayments("Reverse one payment at a time.")
         reverse_payment(payment=payments[0], **acting(request), **data)

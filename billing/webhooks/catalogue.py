@@ -202,7 +202,7 @@ CATALOGUE: Mapping[str, EventType] = {
         BooksDiffer,
     ),
     "credit_note.issued": EventType(
-        "A correction in the payer's favour has its number.", DocumentIssued
+        "A correction in the payer's favor has its number.", DocumentIssued
     ),
     "credit_note.voided": EventType("A credit note was taken back.", DocumentVoided),
     "dispute.lost": EventType(
