@@ -116,7 +116,8 @@ def end_budgets(
     """End budgets whose owner does not reach their agency now; their ids.
 
     Of these agencies, or of all. An ended budget stops nobody and alerts nobody, and
-    does not come back if the agency does. Both agencies are told. Safe to repeat.
+    does not come back if the agency does. Both agencies get `access.ended`. Safe to
+    repeat.
     """
     rows = Budget.objects.filter(ended_at=None)
     if agency_ids is not None:

@@ -34,7 +34,7 @@ def verify_due(*, clock: Clock) -> int:
     """Make the passes that are due, the short one first; how many.
 
     Safe to run twice, and at once: a pass is one row, and one of a kind runs at a time.
-    One that fails is logged, and staff are told; the other kind does not wait for it.
+    A failed pass is logged and staff is notified; the other kind does not wait for it.
     """
     made = 0
     for kind, check in CHECKS.items():

@@ -150,8 +150,8 @@ class PaymentProcessorAdmin(AddingAdmin):
 
     def _show(self, request: HttpRequest, sending: str, receiving: str) -> None:
         said = (
-            "Shown this once. CHECKS (it checks what we tell): {} "
-            "SIGNS (it signs what it answers): {}"
+            "Shown only once. CHECKS (verifies our requests): {} "
+            "SIGNS (signs its answers): {}"
         )
         said = said.format(sending, receiving)
         self.message_user(request, said, messages.WARNING)

@@ -203,13 +203,15 @@ class WebhookEndpointAdmin(AddingAdmin):
             )
             for row in rows
         )
-        return Outcome(rows, summary=f"{count} events are sent again")
+        return Outcome(
+            rows, summary=f"{count} event{'s' if count != 1 else ''} sent again"
+        )
 
     @staff_action(
         "Delete permanently",
         permission="delete",
         effects=endpoint_effects(
-            "nothing is sent there any more, not even what waits, and its secrets are"
+            "nothing more is sent there, not even waiting events, and its secrets are"
             " destroyed."
         ),
         undo="A deleted endpoint cannot be restored. Add it again, with a new secret.",

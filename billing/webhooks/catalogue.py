@@ -196,7 +196,7 @@ CATALOGUE: Mapping[str, EventType] = {
     "agency.added": EventType("A new customer.", AgencyAdded),
     "agency.upline_changed": EventType("Its upline from a date on.", UplineChanged),
     "agency.zone_changed": EventType("Its time zone from a month on.", ZoneChanged),
-    "books.agree": EventType("No difference is open any more.", BooksAgree),
+    "books.agree": EventType("No difference is open now.", BooksAgree),
     "books.differ": EventType(
         "A verification found differences; what they concern is not charged.",
         BooksDiffer,

@@ -13,7 +13,7 @@ from seats.access import lock_out_of_reach
 from seats.models import Agency
 
 State = WebhookEndpoint.State
-REASON = "The agency is not in the owner's downline any more."
+REASON = "The agency is no longer in the owner's downline."
 
 
 def end_endpoints(
@@ -22,7 +22,7 @@ def end_endpoints(
     """End endpoints whose owner does not reach their agency now; their ids.
 
     Of these agencies, or of all. An ended endpoint has no secret, is sent nothing, and
-    does not come back if the agency does. Both agencies are told. Safe to repeat.
+    does not come back if the agency does. Both agencies get `access.ended`. Safe to repeat.
     """
     rows = WebhookEndpoint.objects.filter(deleted_at=None).exclude(state=State.ENDED)
     if agency_ids is not None:
@@ -54,7 +54,7 @@ def _events(endpoint: WebhookEndpoint) -> list[NewEvent]:
 def access_ended(
     kind: str, public_id: UUID, *, agency: Agency, owner: Agency
 ) -> list[NewEvent]:
-    """The events that tell the agency and the former upline that something ended."""
+    """`access.ended` for the agency and for its former upline."""
     payload = {
         "object": kind,
         "id": str(public_id),

@@ -24,7 +24,7 @@ OPENS = (b"[", b"{")
 
 
 class Unreadable(Exception):
-    """What comes after cannot be told apart; the message says why."""
+    """The rest of a file cannot be split into records; the message says why."""
 
 
 def split_records(

@@ -27,7 +27,8 @@ def claim_pass(
 ) -> VerificationRun | None:
     """Begin a pass that is due, or asked for; None while another of its kind runs.
 
-    One whose lease is over died with its worker: it has failed, and staff are told.
+    A pass whose lease has ended died with its worker: it is marked as failed and staff is
+    notified.
     """
     with transaction.atomic(durable=True):
         lock_name(CLAIMING)

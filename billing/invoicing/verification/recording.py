@@ -58,7 +58,7 @@ def record_findings(
     run: VerificationRun | None,
     now: datetime,
 ) -> Recorded:
-    """Store findings, one row for each code and object, and tell staff what changed.
+    """Store findings, one row for each code and object, and notify staff of changes.
 
     Rows that `covers` says were looked at, and were not seen again, are resolved. An
     accepted row stays accepted while it says the same. Repeating changes nothing but

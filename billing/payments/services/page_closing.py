@@ -34,7 +34,7 @@ class ProcessorUnreachable(Refusal):
 def close_payment_page(
     *, page: HostedPage, clock: Clock, connect: ConnectHoster = connect_hoster
 ) -> PaymentAttempt:
-    """See to it that nobody pays on a page any more, and take in what became of it.
+    """Close a page at its processor, and record the outcome of its attempt.
 
     Its attempt has failed only if the processor says that the page is over. Again is
     harmless. Raises ChargeUnderWay while it is not known whether the page is there,
@@ -59,9 +59,9 @@ def close_payment_page(
 def end_pages(*, clock: Clock, connect: ConnectHoster = connect_hoster) -> int:
     """Close open pages whose owner does not reach the payer any more; how many.
 
-    Nobody saves a method or pays on them from then on, and both agencies are told. What
-    was paid before is taken in. Where a processor cannot be reached, the next call goes
-    on. Safe to repeat, and to run at once.
+    Nobody saves a method or pays on them from then on, and both agencies get
+    `access.ended`. Earlier payments are recorded. If a processor cannot be reached, the
+    next call continues. Safe to repeat, and to run at once.
     """
     open_ones = HostedPage.objects.filter(
         Q(attempt=None) | Q(attempt__state__in=PaymentAttempt.OPEN),

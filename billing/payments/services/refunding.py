@@ -84,7 +84,7 @@ def refund_payment(
 def payment_told(
     *, processor: PaymentProcessor, reference: str, currency: str
 ) -> Payment:
-    """The payment that a processor tells of, by its id of it.
+    """The payment with this reference of a processor.
 
     Raises NotYet while there is none, DoesNotFit for another currency, BadReference.
     """
@@ -121,7 +121,7 @@ def require_there(
     """Check that a processor can have taken so much of a payment.
 
     Raises NotYet for more than is there, up to what `may_return`, as the end of a dispute
-    may not have been told, and MoreThanCaptured for more than that.
+    may not have arrived yet, and MoreThanCaptured for more than that.
     """
     if left.there < amount <= may_return:
         message = f"Only {plain(left.there)} of {payment} is available until a dispute is won."

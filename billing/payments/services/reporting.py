@@ -1,4 +1,4 @@
-"""Telling staff what does not end by itself: outcomes that stay unknown, and events.
+"""Reporting to staff what stays open: unknown outcomes, and events not recorded.
 
 Each row is reported once, by an event and a mail, and stays in the admin's lists until
 somebody or the processor ends it. A reported charge no longer keeps dunning waiting.

@@ -34,7 +34,7 @@ def reverse_payment(
     """Take back all of a bank transfer or cheque that was recorded by mistake.
 
     Invoices that it covered are owed again, unless other money of the payer covers them.
-    The payer is told of no refund; `payment.reversed` is published. Its reference may be
+    No refund is announced to the payer; `payment.reversed` is published. Its reference may be
     recorded again with another amount or payer. Raises ReasonMissing, PaymentNotManual
     for money of a processor, PaymentHasReturns once any of it was refunded or disputed,
     and PaymentReversed for one that is reversed already.
