@@ -248,8 +248,8 @@ CHARGES: dict[str, Any] = {
     "EVENT_TRIES": 5,
     # A charge of a document on hold looks again after this whether it still is.
     "HOLD_PAUSE": timedelta(minutes=5),
-    # Staff are told of an event that is not worked off, and of a charge or refund whose
-    # outcome is not known, when they are this old. Bank debits are pending for days.
+    # The age at which staff is notified of an event that is not recorded, and of a charge
+    # or refund whose outcome is unknown. Bank debits are pending for days.
     "EVENT_LIMIT": seconds("CHARGES_EVENT_LIMIT_SECONDS", 86_400),
     "UNKNOWN_LIMIT": seconds("CHARGES_UNKNOWN_LIMIT_SECONDS", 86_400),
     "PENDING_LIMIT": seconds("CHARGES_PENDING_LIMIT_SECONDS", 7 * 86_400),

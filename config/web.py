@@ -115,7 +115,10 @@ class BufferedWorker(Worker):  # type: ignore[misc]
     def run(self) -> None:
         sockets: dict[int, Any] = {}
         dispatcher = Dispatcher(self.cfg.threads)
-        servers = [self._listen(one.sock, sockets, dispatcher) for one in self.sockets]
+        servers = [
+            self._listen(listener.sock, sockets, dispatcher)
+            for listener in self.sockets
+        ]
         while self.alive and self.ppid == os.getppid():
             self._turn(sockets)
         for server in servers:

@@ -60,10 +60,10 @@ class HostedPage(models.Model):
         models.PROTECT,
         null=True,
         related_name="+",
-        help_text="Who opened it, and has to reach the payer. None: the platform.",
+        help_text="Who opened it and must reach the payer; empty: the platform.",
     )
     closed_at = models.DateTimeField(
-        null=True, help_text="When the processor was told to close it."
+        null=True, help_text="When the processor was asked to close it."
     )
     processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")
     attempt = models.OneToOneField(

@@ -39,7 +39,7 @@ class TestUsedDates:
 
         shown = act(staff, "seats_seat", "remove", seat, **on)
 
-        assert "Not billed although the seats were used: 2 seat days." in shown
+        assert "Waived although the seats were used: 2 seat days." in shown
         version = SeatVersion.objects.get(action="remove")
         assert (version.waived_days, version.reason) == (2, "Wrong agent")
         event = OutboxEvent.objects.get(type="seat.removed")
@@ -50,7 +50,7 @@ class TestUsedDates:
         on = {"on": "2026-03-09", "reason": "Left"}
 
         assert "1 removed." in (shown := act(staff, "seats_seat", "remove", seat, **on))
-        assert "Not billed" not in shown
+        assert "Waived" not in shown
 
     def test_without_a_seat_are_found_among_the_usage(self, staff, seat):
         page = reverse("admin:billing_usageday_changelist")

@@ -54,9 +54,9 @@ class ChargeCalls(ChargeRecords):
         self, attempts: Sequence[PaymentAttempt], now: datetime
     ) -> AbstractSet[int]:
         """Those whose invoice may not be collected now; a page sends nothing here."""
-        calls = [one for one in attempts if page_of(one) is None]
-        held = find_on_hold({one.invoice_id for one in calls}, now=now)
-        return {one.pk for one in calls if one.invoice_id in held}
+        calls = [attempt for attempt in attempts if page_of(attempt) is None]
+        held = find_on_hold({attempt.invoice_id for attempt in calls}, now=now)
+        return {attempt.pk for attempt in calls if attempt.invoice_id in held}
 
     def may_send(self, attempt: PaymentAttempt) -> bool:
         """A page is opened only for somebody who waits for it."""

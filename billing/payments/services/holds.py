@@ -43,7 +43,7 @@ def require_collectable(document: Document, *, now: datetime) -> None:
     if find_on_hold([document.pk], now=now):
         raise CollectionOnHold(
             f"Collection of {document} is on hold while its content is checked."
-            " Our staff have been told.",
+            " Our staff has been notified; try again later.",
             field="invoice",
         )
 
