@@ -285,8 +285,11 @@ def _request(page: HostedPage) -> PageRequest:
 
 
 def _keep(page: HostedPage, opened: Opened) -> None:
+    """Raises ProcessorUnreachable where the page was given up before the answer came."""
+    rows = HostedPage.objects.filter(pk=page.pk, closed_at=None)
+    if not rows.update(url=opened.url, reference=opened.reference):
+        raise ProcessorUnreachable("The processor answered too late. Ask again.")
     page.url, page.reference = opened.url, opened.reference
-    page.save(update_fields=["url", "reference"])
 
 
 def _times(now: datetime) -> dict[str, datetime]:
