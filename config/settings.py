@@ -242,7 +242,12 @@ CHARGES: dict[str, Any] = {
     # Invoices of payers with a payment method are charged when they are issued.
     "ON_ISSUE": os.environ.get("CHARGES_ON_ISSUE", "1") == "1",
     # What became of a charge is asked after these pauses, then after the last again.
-    "LOOK_UPS": [timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)],
+    "LOOK_UPS": [
+        timedelta(seconds=float(pause))
+        for pause in os.environ.get("CHARGES_LOOK_UP_SECONDS", "300,3600,86400").split(
+            ","
+        )
+    ],
     # Processors keep keys for 24 hours; the rest is for clocks and slow lines.
     "RESEND_WITHIN": timedelta(hours=23),
     "EVENT_TRIES": 5,
@@ -253,6 +258,8 @@ CHARGES: dict[str, Any] = {
     "EVENT_LIMIT": seconds("CHARGES_EVENT_LIMIT_SECONDS", 86_400),
     "UNKNOWN_LIMIT": seconds("CHARGES_UNKNOWN_LIMIT_SECONDS", 86_400),
     "PENDING_LIMIT": seconds("CHARGES_PENDING_LIMIT_SECONDS", 7 * 86_400),
+    # After an outage so many days, up to yesterday, are compared with processors' lists.
+    "RECONCILE_DAYS": int(os.environ.get("RECONCILE_DAYS", "31")),
     # Pages of processors are open this long; they allow a day at most.
     "PAGE_OPEN": timedelta(hours=23),
     # Where payers go after one, if whoever opens it does not say.

@@ -1,6 +1,6 @@
 """A small processor on loopback that speaks our protocol, and can be told to misbehave.
 
-It charges once per key, for ever; its journal is the truth.
+It charges and refunds once per key, for ever; its journal is the truth.
 """
 
 import json
@@ -43,20 +43,21 @@ class ReferenceProcessor:
 
     def __call__(self, request: BaseHTTPRequestHandler, received: Received) -> None:
         Webhook(self.checks).verify(received.body, received.headers)
-        told, mood = received.told["data"], self.moods()
+        kind, told = received.told["type"], received.told["data"]
+        key, mood = _key(told), self.moods()
         with self.lock:
             self.seen[mood] += 1
         if mood == "deaf":
             return vanishes(request, received)
-        if received.told["type"] == "payment.inquired":
-            self._remember(self.ends.get(told["attempt"]))
+        if kind.endswith(".inquired"):
+            self._remember(self.ends.get(key))
             return answers(204)(request, received)
-        self._charge(told, mood)
+        self._do(kind.partition(".")[0], told, mood)
         self.charged()
         if mood == "before":
-            self.say(self.ends[told["attempt"]])
+            self.say(self.ends[key])
         elif mood != "never":
-            self._remember(self.ends[told["attempt"]])
+            self._remember(self.ends[key])
         behave = {"hangs": hangs(2), "resets": vanishes, "errs": answers(500)}
         return behave.get(mood, answers(204))(request, received)
 
@@ -81,21 +82,29 @@ class ReferenceProcessor:
             if body:
                 self.untold.append(body)
 
-    def _charge(self, told: dict[str, str], mood: str) -> None:
-        """Once per key; what it did first is what it says for ever."""
-        key = told["attempt"]
+    def _do(self, what: str, told: dict[str, str], mood: str) -> None:
+        """A payment or a refund, once per key; what it did first it says for ever."""
+        key = _key(told)
         with self.lock:
             if key in self.ends:
                 return
             if mood in {"hard", "soft"}:
                 end = {"hard": mood == "hard", "reason": "said the bank"}
-                self.ends[key] = _body("declined", told, end)
+                self.ends[key] = _body(f"{what}.declined", told, end)
                 return
-            reference = f"ch_{len(self.journal) + 1}"
-            self.journal.append((told["invoice"], reference))
-            self.ends[key] = _body("succeeded", told, {"reference": reference})
+            prefix, of = {"payment": ("ch", "invoice"), "refund": ("re", "payment")}[
+                what
+            ]
+            reference = f"{prefix}_{len(self.journal) + 1}"
+            self.journal.append((told[of], reference))
+            self.ends[key] = _body(f"{what}.succeeded", told, {"reference": reference})
+
+
+def _key(told: dict[str, str]) -> str:
+    return told.get("attempt") or told["refund"]
 
 
 def _body(kind: str, told: dict[str, str], end: dict[str, Any]) -> bytes:
-    data = {name: told[name] for name in ("attempt", "amount", "currency")}
-    return json.dumps({"type": f"payment.{kind}", "data": {**data, **end}}).encode()
+    names = ("attempt", "refund", "amount", "currency")
+    data = {name: told[name] for name in names if name in told}
+    return json.dumps({"type": kind, "data": {**data, **end}}).encode()

@@ -63,7 +63,9 @@ class HostedPage(models.Model):
         help_text="Who opened it and must reach the payer; empty: the platform.",
     )
     closed_at = models.DateTimeField(
-        null=True, help_text="When the processor was asked to close it."
+        null=True,
+        help_text="When the processor was asked to close it, or, where its URL never came,"
+        " when it was given up.",
     )
     processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")
     attempt = models.OneToOneField(

@@ -147,6 +147,9 @@ class PaymentProcessor(models.Model):
     caught_up_to = models.DateTimeField(
         null=True, help_text="Its list of events has been read up to here."
     )
+    reconciled_through = models.DateField(
+        null=True, help_text="The last day of UTC compared with its list of movements."
+    )
     added_by = models.CharField(max_length=200)
     added_at = models.DateTimeField()
 

@@ -105,6 +105,7 @@ class PaymentProcessorAdmin(AddingAdmin):
     ]  # fmt: skip
     fields = [
         "code", "kind", "url", "added_by", "added_at", "rotated_at", "caught_up_to",
+        "reconciled_through",
     ]  # fmt: skip
     adding_form = ProcessorForm
     adding_fields = ["code", "kind", "url", "key", "endpoint_secret"]

@@ -12,7 +12,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from cryptography.fernet import InvalidToken
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from billing.money import plain
 from billing.payments.models import PaymentProcessor
@@ -20,7 +22,6 @@ from billing.payments.processors.port import Lister, Moved, Unreachable
 from billing.payments.queries.cash import Booked, Key, booked_of, cash_of
 from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
-from billing.webhooks.models import OutboxEvent
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.errors import Refusal
 
@@ -92,22 +93,53 @@ def reconcile_day(
 
 
 def reconcile_due(*, now: datetime, connect: Connect = connect) -> None:
-    """Compare yesterday for each processor that lists, once; say and log what differs.
+    """Compare every day of UTC that is over and was not compared, oldest first.
 
-    Where one cannot be asked, it is tried again the next time.
+    For each processor that lists its movements, from the day it was added on; after a
+    longer outage only the last CHARGES["RECONCILE_DAYS"]. Each day is published once, and
+    differences are logged. A processor that cannot be asked is asked for the same day the
+    next time and holds up no other; an error of ours is raised after the others. Safe to
+    run twice, and at once.
     """
-    day = now.astimezone(UTC).date() - DAY
+    errors: list[Exception] = []
     for processor in PaymentProcessor.objects.order_by("code"):
         try:
-            if _lister(processor, connect) is None or _is_told(processor, day):
-                continue
-            found = reconcile_day(processor=processor, day=day, connect=connect)
+            _reconcile_missed_days(processor, now, connect)
         except Unreachable as error:
             logger.warning("%s cannot be asked: %s", processor, error)
-            continue
-        for one in found.differences:
-            logger.error("%s of %s: %s", processor, day, one)
-        _tell(found, now)
+        except Exception as error:
+            logger.exception("%s cannot be compared", processor)
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup("Some processors were not compared.", errors)
+
+
+def _reconcile_missed_days(
+    processor: PaymentProcessor, now: datetime, connect: Connect
+) -> None:
+    if _lister(processor, connect) is None:
+        return
+    for day in _missed_days(processor, now):
+        comparison = reconcile_day(processor=processor, day=day, connect=connect)
+        for difference in comparison.differences:
+            logger.error("%s of %s: %s", processor, day, difference)
+        _record(processor, comparison, now)
+
+
+def _missed_days(processor: PaymentProcessor, now: datetime) -> list[date]:
+    """The days that are over and not compared, oldest first; at most so many."""
+    today = now.astimezone(UTC).date()
+    compared = processor.reconciled_through
+    first = compared + DAY if compared else processor.added_at.astimezone(UTC).date()
+    oldest = today - DAY * settings.CHARGES["RECONCILE_DAYS"]
+    if first < oldest:
+        logger.error(
+            "%s: the days from %s to %s are not compared any more;"
+            " compare them with reconcile_payments.",
+            processor, first, oldest - DAY,
+        )  # fmt: skip
+        first = oldest
+    return [first + DAY * n for n in range((today - first).days)]
 
 
 def _lister(processor: PaymentProcessor, connect: Connect) -> Lister | None:
@@ -174,24 +206,19 @@ def _plain(amount: Decimal | None) -> str:
     return "" if amount is None else plain(amount)
 
 
-def _subject(code: str, day: date) -> str:
-    return f"reconciliation:{code}:{day}"
-
-
-def _is_told(processor: PaymentProcessor, day: date) -> bool:
-    events = OutboxEvent.objects.filter(stream__agency=None)
-    subject = _subject(processor.code, day)
-    return events.filter(type__in=[EQUAL, DIFFER], subject=subject).exists()
-
-
-def _tell(found: Comparison, now: datetime) -> None:
+def _record(processor: PaymentProcessor, comparison: Comparison, now: datetime) -> None:
+    """Publish a comparison and move the mark, unless another sweep has done so."""
+    day = comparison.day
     payload = {
-        "processor": found.processor,
-        "day": found.day.isoformat(),
-        "compared": found.compared,
-        "differences": len(found.differences),
+        "processor": comparison.processor,
+        "day": day.isoformat(),
+        "compared": comparison.compared,
+        "differences": len(comparison.differences),
     }
-    kind = DIFFER if found.differences else EQUAL
-    subject = _subject(found.processor, found.day)
+    kind = DIFFER if comparison.differences else EQUAL
+    subject = f"reconciliation:{comparison.processor}:{day}"
     with transaction.atomic():
-        publish([NewEvent(PLATFORM, kind, subject, payload)], now=now)
+        earlier = Q(reconciled_through=None) | Q(reconciled_through__lt=day)
+        rows = PaymentProcessor.objects.filter(earlier, pk=processor.pk)
+        if rows.update(reconciled_through=day):
+            publish([NewEvent(PLATFORM, kind, subject, payload)], now=now)

@@ -11,7 +11,7 @@ from billing.payments.reconciliation import reconcile_due
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.catching_up import catch_up
 from billing.payments.services.charging import charge_due
-from billing.payments.services.page_closing import end_pages
+from billing.payments.services.page_closing import end_pages, end_unopened_pages
 from billing.payments.services.reporting import report_unresolved
 from billing.payments.services.returning import refund_due
 from billing.recurring.services import Job, run_when_due
@@ -36,7 +36,9 @@ def give_back(**_newer: Any) -> None:
 
 @shared_task(name="payments.end_pages_due")
 def close_lapsed_pages(**_newer: Any) -> None:
-    """Beat, every minute: pages whose owner does not reach the payer any more."""
+    """Beat, every minute: pages whose owner does not reach the payer any more, and
+    those whose opening ended without an answer."""
+    end_unopened_pages(now=timezone.now())
     end_pages(clock=timezone.now)
 
 
@@ -60,9 +62,9 @@ def catch_up_with_processors(**_newer: Any) -> None:
 
 
 @shared_task(name="payments.reconcile_due")
-def reconcile_yesterday(**_newer: Any) -> None:
-    """Beat, every minute; hourly by its row, until yesterday is compared with each
-    processor's list."""
+def reconcile_missed_days(**_newer: Any) -> None:
+    """Beat, every minute; hourly by its row, until each day up to yesterday is
+    compared with each processor's list."""
     run_when_due(
         RECONCILE, lambda: reconcile_due(now=timezone.now()), clock=timezone.now
     )

@@ -16,10 +16,10 @@ from billing.webhooks.models import OutboxStream
 from tests.billing.payments.stories import Teller, charge, refund
 from tests.billing.webhooks.conftest import Clock
 from tests.build import MARCH, bill, documents_of, make_agency, make_prices, make_seats
-from tests.faults.test_killed_charges import QUICK, until
+from tests.faults.recovery import CHARGING, TIMEOUT, until
 from tests.faults.test_killed_dunning import is_claimed
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(TIMEOUT)]
 
 
 def test_what_waits_is_booked_by_the_sweep_after_a_kill(
@@ -36,7 +36,7 @@ def test_what_waits_is_booked_by_the_sweep_after_a_kill(
     teller.request_unsent()
     claim_calls(CHARGES, now=timezone.now(), limit=8)
     waiting = ProcessorEvent.objects.filter(state="waiting")
-    victim = worker(**QUICK)
+    victim = worker(queues="charges", **CHARGING)
     beat()
 
     teller.tell(refund("succeeded", "re_1", 20))
@@ -49,7 +49,7 @@ def test_what_waits_is_booked_by_the_sweep_after_a_kill(
         victim.kill()
     assert (Payment.objects.count(), waiting.count()) == (0, 1)
 
-    worker(**QUICK)
+    worker(queues="charges", **CHARGING)
     until(Refund.objects.exists)
 
     assert not ProcessorEvent.objects.exclude(state="done").exists()

@@ -9,10 +9,10 @@ from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxStream
 from tests.billing.dunning.conftest import kinds, make_payer, told
 from tests.build import MARCH, bill, make_prices
-from tests.faults.test_killed_charges import ring, until
+from tests.faults.recovery import NO_MONTHS, TIMEOUT, until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
-QUICK = {"DUNNING_GRACE_SECONDS": "1"}
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(TIMEOUT)]
+QUICK = {"DUNNING_GRACE_SECONDS": "1", **NO_MONTHS}
 
 
 def is_claimed(payer):
@@ -25,28 +25,23 @@ def is_claimed(payer):
 
 
 def test_a_step_of_a_killed_worker_is_taken_once(
-    fresh_database, worker, broker, settings
+    fresh_database, worker, beat, settings
 ):
     settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
     make_prices()
     payer = make_payer()
     bill(MARCH)  # due in April; by now the grace of a second is long over
-    victim = worker(**QUICK)
+    victim = worker(queues="money", **QUICK)
     with transaction.atomic():
         # Whoever takes a step stands here with all of it but the events.
         list(OutboxStream.objects.select_for_update().filter(agency=payer))
-        ring(broker, "dunning.step_due")
+        beat()
         until(lambda: is_claimed(payer))
         victim.kill()
     assert kinds(payer) == []
 
-    worker(**QUICK)
-
-    def is_suspended():
-        ring(broker, "dunning.step_due")
-        return "suspended" in kinds(payer)
-
-    until(is_suspended)
+    worker(queues="money", **QUICK)
+    until(lambda: "suspended" in kinds(payer))
     assert kinds(payer) == ["started", "overdue", "suspended"]
     assert Mail.objects.count() == 2
     assert told(payer) == [

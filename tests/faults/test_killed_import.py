@@ -7,13 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering.imports import CHUNK
-from billing.metering.models import EventKey, UsageDay, UsageEvent
+from billing.metering.imports import CHUNK, upload_file
+from billing.metering.models import EventKey, UsageDay, UsageEvent, UsageImport
 from tests.build import make_agency, make_prices, make_seats
+from tests.faults.recovery import TIMEOUT, until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(TIMEOUT)]
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 6 * CHUNK
 SECONDS = 60
@@ -60,4 +62,32 @@ def test_importing_again_after_a_kill_counts_every_row_once(fresh_database, tmp_
     assert f"{ROWS - done} accepted, {done} known already, 0 refused" in out
     assert UsageEvent.objects.count() == ROWS
     assert sum(UsageDay.objects.values_list("events", flat=True)) == ROWS
+    assert verify_books().findings == []
+
+
+def test_an_upload_whose_worker_is_killed_is_taken_in_by_the_next(
+    fresh_database, worker, beat, tmp_path
+):
+    make_prices()
+    agency = make_agency()
+    make_seats(agency, "ana")
+    path = tmp_path / "march.csv"
+    write_file(path)
+    with open(path, "rb") as file:
+        upload_file(
+            file, agency=agency, file_name=path.name, actor="test",
+            now=timezone.now(), feed="csv",
+        )  # fmt: skip
+    victim = worker(queues="imports")
+    beat()
+    until(lambda: 0 < UsageImport.objects.get().rows < ROWS)
+    victim.kill()
+    assert UsageImport.objects.get().state == "running"
+
+    worker(queues="imports")
+    until(lambda: UsageImport.objects.get().state == "done")
+
+    done = UsageImport.objects.get()
+    assert (done.rows, done.accepted, done.duplicate) == (ROWS, ROWS, 0)
+    assert UsageEvent.objects.count() == ROWS
     assert verify_books().findings == []

@@ -5,10 +5,10 @@ import pytest
 from billing.mail.models import Mail
 from tests.billing.mail.servers import OK, TEMPLATES, Mailbox, point_at, running
 from tests.billing.mail.test_queue import write
-from tests.faults.test_killed_charges import until
+from tests.faults.recovery import TIMEOUT, until
 from tests.workers import Worker
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(TIMEOUT)]
 
 
 def test_the_mail_comes_again_under_the_same_id(fresh_database, settings, worker, beat):
@@ -30,7 +30,7 @@ def test_the_mail_comes_again_under_the_same_id(fresh_database, settings, worker
             "EMAIL_TLS": "off", "EMAIL_FROM": "billing@dialer.example",
             "MAIL_LEASE_SECONDS": "1",
         }  # fmt: skip
-        senders.append(worker(**environment))
+        senders.append(worker(queues="mail", **environment))
         beat()
         until(lambda: Mail.objects.get().state == "sent")
 

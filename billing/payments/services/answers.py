@@ -156,14 +156,20 @@ def set_events_aside(
 
 
 def _claim(now: datetime) -> list[ProcessorEvent]:
-    """Events that are due, each counted before the work."""
+    """Events that are due, each counted before the work.
+
+    What was tried before goes alone, so that an event that ends its process is not
+    counted against the events beside it.
+    """
     with transaction.atomic(durable=True):
         rows = ProcessorEvent.objects.select_for_update(
             of=("self",), no_key=True, skip_locked=True
         )
         due = rows.filter(state__in=ProcessorEvent.PENDING, due_at__lte=now)
-        due = due.order_by("pk")
-        claimed = list(due.select_related("processor")[: settings.CHARGES["EVENTS"]])
+        due = due.select_related("processor").order_by("tries", "pk")
+        claimed = list(due.filter(tries=0)[: settings.CHARGES["EVENTS"]]) or list(
+            due[:1]
+        )
         ProcessorEvent.objects.filter(pk__in=[one.pk for one in claimed]).update(
             tries=F("tries") + 1, due_at=now + settings.CHARGES["LEASE"]
         )

@@ -145,8 +145,17 @@ def _in_turn(
 def make_call(call: Call[A], connect: Connect, clock: Clock) -> Outcome:
     """Ask, and send if that is allowed and says nothing; asks no database.
 
-    What failed for certain says nothing of calls that were made before.
+    What failed for certain says nothing of calls that were made before. After an error
+    of ours the outcome is unknown, and the calls beside it are recorded all the same.
     """
+    try:
+        return _call(call, connect, clock)
+    except Exception as error:
+        logger.exception("%s", call.attempt)
+        return Outcome("unknown", reason=f"ours: {type(error).__name__}")
+
+
+def _call(call: Call[A], connect: Connect, clock: Clock) -> Outcome:
     attempt = call.attempt
     try:
         processor = connect(attempt.processor)

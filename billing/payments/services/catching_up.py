@@ -21,23 +21,33 @@ logger = logging.getLogger(__name__)
 def catch_up(*, now: datetime, connect: Connect = connect) -> int:
     """Keep what processors list since the last time; how many events were listed.
 
-    The first time, since they were added. What is kept already stays as it is. Where
-    one cannot be asked, all is asked again the next time. Safe to run twice, and at
-    once.
+    The first time, since they were added. What is kept already stays as it is. A
+    processor that cannot be asked is asked for all of it the next time and holds up no
+    other; an error of ours is raised after the others. Safe to run twice, and at once.
     """
     count = 0
+    errors: list[Exception] = []
     for processor in PaymentProcessor.objects.order_by("code"):
         try:
-            lister = connect(processor)
-            if not isinstance(lister, Lister):
-                continue
-            count += _keep_listed(processor, lister, now)
+            count += _catch_up_with(processor, now, connect)
         except (Unreachable, InvalidToken) as error:
             logger.warning("%s cannot be asked: %s", processor, error)
-            continue
-        behind = Q(caught_up_to=None) | Q(caught_up_to__lt=now)
-        rows = PaymentProcessor.objects.filter(behind, pk=processor.pk)
-        rows.update(caught_up_to=now)
+        except Exception as error:
+            logger.exception("the events of %s cannot be kept", processor)
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup("The events of some processors were not kept.", errors)
+    return count
+
+
+def _catch_up_with(processor: PaymentProcessor, now: datetime, connect: Connect) -> int:
+    lister = connect(processor)
+    if not isinstance(lister, Lister):
+        return 0
+    count = _keep_listed(processor, lister, now)
+    behind = Q(caught_up_to=None) | Q(caught_up_to__lt=now)
+    rows = PaymentProcessor.objects.filter(behind, pk=processor.pk)
+    rows.update(caught_up_to=now)
     return count
 
 

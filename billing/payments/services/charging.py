@@ -8,7 +8,6 @@ from typing import ClassVar
 from django.db.models import QuerySet
 
 from billing.invoicing.models import Document
-from billing.payments.services.holds import find_on_hold
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import (
@@ -21,6 +20,7 @@ from billing.payments.processors.port import (
 from billing.payments.queries.methods import spent_methods
 from billing.payments.services.calling import Clock, Connect, call_due, sent_until
 from billing.payments.services.connecting import connect
+from billing.payments.services.holds import find_on_hold
 from billing.payments.services.outcomes import ChargeRecords
 from billing.payments.services.requesting import AUTOPAY
 

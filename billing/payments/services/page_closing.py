@@ -1,6 +1,7 @@
 """Closing pages of processors: by hand, and when their owner does not reach the payer."""
 
 import logging
+from datetime import datetime
 
 from cryptography.fernet import InvalidToken
 from django.db import transaction
@@ -70,6 +71,19 @@ def end_pages(*, clock: Clock, connect: ConnectHoster = connect_hoster) -> int:
         expires_at__gt=clock(),
     ).exclude(reference="")
     return _end(open_ones.exclude(owner=F("payer")), clock, connect)
+
+
+def end_unopened_pages(*, now: datetime) -> int:
+    """Give up setup pages whose opening ended without an answer; how many.
+
+    Their process died or got no answer, so nobody has been given a URL and nobody opens
+    them again: the next request opens another page. What the processor may have opened
+    expires there. Safe to repeat.
+    """
+    unopened = HostedPage.objects.filter(
+        attempt=None, reference="", closed_at=None, sent_until__lte=now
+    )
+    return unopened.update(closed_at=now)
 
 
 def close_out_of_reach(

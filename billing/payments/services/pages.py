@@ -12,7 +12,6 @@ from django.db import transaction
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
-from billing.payments.services.holds import require_collectable
 from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import PaymentAttempt, PaymentProcessor
 from billing.payments.processors.port import (
@@ -31,6 +30,7 @@ from billing.payments.services.connecting import (
     NoPages,
     connect_hoster,
 )
+from billing.payments.services.holds import require_collectable
 from billing.payments.services.page_closing import (
     PageNotOpened,
     ProcessorUnreachable,
@@ -285,8 +285,11 @@ def _request(page: HostedPage) -> PageRequest:
 
 
 def _keep(page: HostedPage, opened: Opened) -> None:
+    """Raises ProcessorUnreachable where the page was given up before the answer came."""
+    rows = HostedPage.objects.filter(pk=page.pk, closed_at=None)
+    if not rows.update(url=opened.url, reference=opened.reference):
+        raise ProcessorUnreachable("The processor answered too late. Ask again.")
     page.url, page.reference = opened.url, opened.reference
-    page.save(update_fields=["url", "reference"])
 
 
 def _times(now: datetime) -> dict[str, datetime]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -60,6 +61,23 @@ class Breaking:
         self.read_so_far.append(body)
         if body == self.body:
             raise OverflowError("year 317098 is out of range")
+        return self.processor.read(body)
+
+
+class Killed(BaseException):
+    """What ends a process, and is nobody's to catch."""
+
+
+@dataclass
+class Killing:
+    """A processor of which one event ends the process that reads it."""
+
+    processor: Any
+    body: bytes
+
+    def read(self, body):
+        if body == self.body:
+            raise Killed
         return self.processor.read(body)
 
 
@@ -343,6 +361,25 @@ class TestWorkOffEvents:
         first.refresh_from_db()
         assert "crashed" in first.reason
         assert read.count(bytes(first.body)) == 5
+
+    def test_parks_no_event_for_another_that_ends_its_process(
+        self, tell, clock, attempt
+    ):
+        tell("pending")
+        tell("failed", reason="ends the process")
+        tell("pending")
+        tell("succeeded", reference="ch_1")
+        poison = bytes(ProcessorEvent.objects.order_by("pk")[1].body)
+
+        def connecting(processor):
+            return Killing(connect(processor), poison)
+
+        for _ in range(12):
+            clock.forward(minutes=3)
+            with suppress(Killed):
+                work_off_events(now=clock(), connect=connecting)
+
+        assert states() == ["done", "quarantined", "done", "done"]
 
 
 class TestRetryEvents:

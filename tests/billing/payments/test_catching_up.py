@@ -9,6 +9,7 @@ from billing.payments.services.answers import keep_events, work_off_events
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.catching_up import catch_up
 from billing.payments.services.charging import CHARGES
+from billing.payments.services.registering import add_processor
 from tests.billing.payments.answering import told_of
 from tests.billing.payments.processors import FakeProcessor
 from tests.build import APRIL_2
@@ -102,3 +103,24 @@ class TestCatchUp:
 
         attempt.refresh_from_db()
         assert attempt.state == "succeeded"
+
+    def test_an_error_with_one_processor_holds_up_no_other(
+        self, fake, processor, clock
+    ):
+        other = add_processor(
+            code="zeta", url="https://pay.example.com", actor="t", now=APRIL_2
+        )[0]
+        fake.events = [("evt_1", b"{}", APRIL_2)]
+
+        def connect(row):
+            if row == processor:
+                raise ZeroDivisionError
+            return fake
+
+        with pytest.raises(ExceptionGroup):
+            catch_up(now=clock(), connect=connect)
+
+        other.refresh_from_db()
+        processor.refresh_from_db()
+        assert (other.caught_up_to, processor.caught_up_to) == (clock(), None)
+        assert kept() == {"evt_1"}

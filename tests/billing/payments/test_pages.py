@@ -11,7 +11,11 @@ from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import PaymentAttempt, PaymentMethod
 from billing.payments.processors.port import NotDone, Unreachable
 from billing.payments.services.connecting import NoPages, connect_hoster
-from billing.payments.services.page_closing import PageNotOpened, ProcessorUnreachable
+from billing.payments.services.page_closing import (
+    PageNotOpened,
+    ProcessorUnreachable,
+    end_unopened_pages,
+)
 from billing.payments.services.pages import (
     Asked,
     BadReturnUrl,
@@ -246,6 +250,36 @@ class TestOpenSetupPage:
         with pytest.raises(ProcessorUnreachable):
             open_setup_page(payer=payer, asked=ASKED, clock=clock)
         assert open_setup_page(payer=payer, asked=ASKED, clock=clock).url
+
+    def test_is_given_up_where_no_answer_came(self, payer, at_stripe, stripe, clock):
+        stripe.faults = at("hang", "checkout/sessions")
+        with pytest.raises(ProcessorUnreachable):
+            open_setup_page(payer=payer, asked=ASKED, clock=clock)
+        opened = open_setup_page(payer=payer, asked=ASKED, clock=clock)
+        assert end_unopened_pages(now=clock()) == 0
+
+        clock.forward(minutes=3)
+        for ended in (1, 0):
+            assert end_unopened_pages(now=clock()) == ended
+
+        (closed,) = HostedPage.objects.exclude(closed_at=None)
+        assert (closed.url, closed.closed_at) == ("", clock())
+        opened.refresh_from_db()
+        assert opened.closed_at is None
+
+    def test_gives_no_url_out_for_a_page_that_was_given_up(
+        self, payer, at_stripe, clock
+    ):
+        class Slow(Host):
+            def open_page(self, request):
+                opened = super().open_page(request)
+                assert end_unopened_pages(now=clock.forward(minutes=3)) == 1
+                return opened
+
+        with pytest.raises(ProcessorUnreachable, match="too late"):
+            open_setup_page(payer=payer, asked=ASKED, clock=clock, connect=Slow)
+
+        assert HostedPage.objects.get().url == ""
 
 
 class TestHostedPage:

@@ -220,14 +220,24 @@ class TestReconcileDay:
 
 
 class TestReconcileDue:
+    @pytest.fixture(autouse=True)
+    def compared(self, processor):
+        """Up to the day before DAY."""
+        processor.reconciled_through = DAY - timedelta(days=1)
+        processor.save(update_fields=["reconciled_through"])
+
     def told(self):
         events = OutboxEvent.objects.filter(type__startswith="payments.")
         return list(events.order_by("pk").values_list("type", "payload__differences"))
 
+    def days(self):
+        events = OutboxEvent.objects.filter(type__startswith="payments.")
+        return list(events.order_by("pk").values_list("payload__day", flat=True))
+
     def due(self, fake, now=MIDNIGHT + timedelta(hours=5)):
         reconcile_due(now=now, connect=lambda _: fake)
 
-    def test_tells_once_of_yesterday(self, processor, pay, fake):
+    def test_tells_once_of_yesterday(self, pay, fake):
         pay()
         for _ in range(2):
             self.due(fake)
@@ -236,7 +246,7 @@ class TestReconcileDue:
         self.due(fake, MIDNIGHT + timedelta(hours=30))
         assert self.told()[1:] == [("payments.reconciled", 0)]
 
-    def test_asks_again_who_could_not_be_asked(self, processor, fake):
+    def test_asks_again_who_could_not_be_asked(self, fake):
         fake.away = True
         self.due(fake)
         assert self.told() == []
@@ -244,6 +254,68 @@ class TestReconcileDue:
         fake.away = False
         self.due(fake)
         assert self.told() == [("payments.reconciled", 0)]
+
+    def test_compares_each_day_of_an_outage_once_and_in_order(self, pay, fake):
+        pay(at=NOON + timedelta(days=2))
+        back = MIDNIGHT + timedelta(days=3, hours=1)
+
+        for _ in range(2):
+            self.due(fake, back)
+
+        assert self.days() == ["2026-04-30", "2026-05-01", "2026-05-02", "2026-05-03"]
+        assert [count for _, count in self.told()] == [0, 0, 1, 0]
+
+    def test_goes_on_with_the_day_it_was_cut_off_at(self, fake):
+        moved_then, asked = fake.moved, []
+
+        def moved_until_cut(starts_at, ends_at):
+            asked.append(starts_at.date())
+            if len(asked) == 3:
+                raise Unreachable("gone")
+            return moved_then(starts_at, ends_at)
+
+        fake.moved = moved_until_cut
+        for _ in range(2):
+            self.due(fake, MIDNIGHT + timedelta(days=3))
+
+        assert self.days() == ["2026-04-30", "2026-05-01", "2026-05-02", "2026-05-03"]
+        assert [day.day for day in asked] == [30, 1, 2, 2, 3]
+
+    def test_compares_the_last_days_of_a_very_long_outage(
+        self, processor, fake, settings, caplog
+    ):
+        settings.CHARGES = {**settings.CHARGES, "RECONCILE_DAYS": 3}
+        self.due(fake, MIDNIGHT + timedelta(days=10))
+
+        assert self.days() == ["2026-05-08", "2026-05-09", "2026-05-10"]
+        assert "from 2026-04-30 to 2026-05-07 are not compared" in caplog.text
+
+    def test_begins_with_the_day_it_was_added(self, processor, fake):
+        processor.reconciled_through = None
+        processor.save(update_fields=["reconciled_through"])
+        added_at = processor.added_at
+
+        self.due(fake, added_at)
+        assert self.days() == []
+        self.due(fake, added_at + timedelta(days=1))
+        assert self.days() == [f"{added_at:%Y-%m-%d}"]
+
+    def test_an_error_with_one_processor_holds_up_no_other(self, processor, fake):
+        other = add_processor(
+            code="zeta", url="https://pay.example.com", actor="t", now=NOON
+        )[0]
+
+        def connect(row):
+            if row == processor:
+                raise ZeroDivisionError
+            return fake
+
+        for _ in range(2):
+            with pytest.raises(ExceptionGroup):
+                reconcile_due(now=MIDNIGHT, connect=connect)
+
+        other.refresh_from_db()
+        assert (other.reconciled_through, len(self.told())) == (DAY, 1)
 
     def test_passes_over_who_lists_nothing_or_cannot_be_read(self, processor, settings):
         reconcile_due(now=MIDNIGHT)

@@ -1,0 +1,55 @@
+"""Workers killed with -9 once a processor gave money back, before the row says so."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from billing.payments.models import Refund
+from billing.payments.returns import RefundAttempt
+from billing.payments.services.receiving import receive_payment
+from billing.payments.services.registering import add_processor
+from billing.payments.services.returning import request_refund
+from billing.payments.verification import verify_everything
+from tests.build import make_agency
+from tests.faults.recovery import CHARGING, TIMEOUT, Killer, tell_all, until
+from tests.receivers import receiving
+from tests.reference_processor import ReferenceProcessor
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(TIMEOUT)]
+KILLS, REFUNDS = 6, 10
+
+
+def test_many_killed_between_refund_and_commit_give_nothing_back_twice(
+    fresh_database, worker, beat, settings
+):
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOW_LOOPBACK": True}
+    told: dict[str, Any] = {"actor": "test", "now": timezone.now()}
+    killer = Killer(KILLS)
+    with receiving() as receiver:
+        row, checks, signs = add_processor(code="acme", url=receiver.url, **told)
+        fake = ReferenceProcessor(checks, signs, lambda *_: None, charged=killer)
+        receiver.behave = fake
+        for number in range(REFUNDS):
+            payment = receive_payment(
+                payer=make_agency(f"A{number}"), amount=Decimal(70), currency="USD",
+                processor="acme", reference=f"ch_{number}", now=told["now"],
+            )  # fmt: skip
+            request_refund(payment=payment, amount=Decimal(30), reason="test", **told)
+        quicker = {"WEBHOOKS_TIMEOUT_SECONDS": "1", "CHARGES_LEASE_SECONDS": "3"}
+        killer.victim = worker(queues="charges", **CHARGING | quicker)
+        beat()
+
+        def all_given_back():
+            tell_all(row, fake)
+            return not RefundAttempt.objects.exclude(state="succeeded").exists()
+
+        until(all_given_back, "all given back")
+
+    assert killer.left <= 0
+    assert len(fake.journal) == len(dict(fake.journal)) == REFUNDS
+    booked = Refund.objects.values_list("payment__reference", "reference")
+    assert sorted(booked) == sorted(fake.journal)
+    assert set(Refund.objects.values_list("amount", flat=True)) == {Decimal(30)}
+    assert verify_everything().findings == []
