@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from billing.invoicing.models import BillingRun, RunItem
+from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.documents import (
     NotADraft,
     NotVoidable,
@@ -19,7 +20,7 @@ from billing.invoicing.services.previews import (
     PlannedSeats,
     preview_documents,
 )
-from billing.invoicing.services.runs import release_item
+from billing.invoicing.services.runs import release_item, start_run
 from billing.invoicing.signals import documents_issued
 from billing.invoicing.verification.services import verify_books
 from billing.pricing.models import PriceList
@@ -145,6 +146,27 @@ class TestReview:
 
         with pytest.raises(NotVoidable):
             void_document(document_id=draft.pk, actor="s", reason="x", now=APRIL_2)
+
+
+class TestTwoRunsOfOnePayer:
+    def test_in_one_chunk_lose_nothing_while_one_of_them_is_reviewed(self, agency):
+        """April is drafted at the older cut; March, again, has nothing more to bill."""
+        bill(MARCH, now=APRIL_2)
+        issue_due(now=APRIL_2 + REVIEW)
+        start_run(month=APRIL, actor="test", now=MAY_2)
+        make_seats(agency, "ben", on=APRIL, now=MAY_2)  # too late for that cut
+        start_run(month=MARCH, actor="test", now=MAY_2)
+
+        while close_due(now=MAY_2):
+            pass
+        assert [draft.status for draft in documents_of(agency)] == ["open", "draft"]
+        issue_due(now=MAY_2 + REVIEW)
+        while close_due(now=MAY_2 + REVIEW):
+            pass
+        issue_due(now=MAY_2 + 2 * REVIEW)
+
+        assert totals(agency) == [Decimal(50), Decimal(50), Decimal(50)]
+        assert verify_books().findings == []
 
 
 class TestPreview:

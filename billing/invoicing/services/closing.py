@@ -95,29 +95,32 @@ def close_items(*, item_ids: Sequence[int], now: datetime) -> list[Draft]:
             .order_by("run_id", "payer_id")
         )
         runs = BillingRun.objects.in_bulk({item.run_id for item in items})
-        waiting = _wait_for_drafts(items)
         drafts: list[Draft] = []
         for run_id, group in groupby(items, key=lambda item: item.run_id):
-            ready = [item for item in group if item.pk not in waiting]
+            # A run may have drafted what the next one in this chunk would pass over.
+            ready = _without_drafts(list(group))
             drafts += _close_run_items(runs[run_id], ready, accounts, now)
         step_reached.send(RunItem, step="written")
     step_reached.send(RunItem, step="closed")
     return drafts
 
 
-def _wait_for_drafts(items: Sequence[RunItem]) -> set[int]:
-    """Items whose payer has a draft under review wait until it is issued."""
+def _without_drafts(items: Sequence[RunItem]) -> list[RunItem]:
+    """The items whose payers have no draft; the others wait until theirs is issued.
+
+    A watermark must not move past facts that a draft, made at an older cut, left out.
+    """
     drafted = set(
         Document.objects.filter(
             payer__in=[item.payer_id for item in items], status=Document.Status.DRAFT
         ).values_list("payer", flat=True)
     )
-    waiting = {item.pk for item in items if item.payer_id in drafted}
+    waiting = [item.pk for item in items if item.payer_id in drafted]
     if waiting:
         RunItem.objects.filter(pk__in=waiting).update(
             state=RunItem.State.REVIEW, lease_until=None
         )
-    return waiting
+    return [item for item in items if item.payer_id not in drafted]
 
 
 def _close_run_items(
