@@ -23,7 +23,7 @@ from billing.invoicing.verification.services import Check, Report, verify_books
 from billing.money import plain
 from billing.payments.ledger import LedgerEntry
 from billing.payments.models import Allocation, Payment, Refund
-from billing.payments.queries.receivables import receivable_differences
+from billing.payments.queries.receivables import check_receivables
 from billing.payments.returns import Dispute
 from billing.webhooks.models import OutboxEvent
 
@@ -85,21 +85,6 @@ def check_ledger() -> Iterator[Finding]:
             for payer_id in sorted(payers):
                 about = about_payer(payer_id)
                 yield Finding("ledger_differs", subject, message, about)
-
-
-def check_receivables(payer_ids: Collection[int] | None = None) -> Iterator[Finding]:
-    """What payers owe by the ledger, and by their documents and payments; None: all.
-
-    One statement, so that charges can ask too: whoever alters what covers an invoice
-    would have more charged than is owed.
-    """
-    for payer_id, code, difference in receivable_differences(payer_ids):
-        more = "more" if difference > 0 else "less"
-        message = (
-            f"the ledger's receivable is {plain(abs(difference))} {more} than documents"
-            " and what covers them"
-        )
-        yield Finding("receivable_differs", code, message, about_payer(payer_id))
 
 
 def check_covering(among: Collection[int] | None = None) -> Iterator[Finding]:

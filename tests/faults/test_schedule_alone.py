@@ -244,8 +244,6 @@ class TestTheScheduleAlone:
         until(lambda: all_issued(24), "finished")
         (finished_at,) = BillingRun.objects.values_list("finished_at", flat=True)
         assert finished_at
-        seconds = (finished_at - killed_at).total_seconds()
-        assert seconds < 60, seconds  # 20 and some on a quiet machine
         assert Agency.objects.count() == 24
         assert_billed_once(24)
 

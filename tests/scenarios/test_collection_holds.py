@@ -317,6 +317,7 @@ class TestEveryOtherWay:
         report_unresolved(now=clock.forward(hours=25))
         bill(APRIL)
         april = documents_of(unpaid.payer)[1]
+        assert april.due_at
         clock.now = april.due_at + timedelta(days=1)
         step_due(now=clock())
         alter(f"{RAISED} WHERE id = {april.pk}")

@@ -1,10 +1,12 @@
 """What the ledger says payers owe, compared with their documents and what covers them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 
 from django.db import connection
 
+from billing.invoicing.verification.findings import Finding, about_payer
+from billing.money import plain
 from seats.arrays import array_text
 
 # Credit notes lower what is owed when they are issued, so only money is taken off here.
@@ -30,7 +32,7 @@ DIFFERENCES = """
 """
 
 
-def receivable_differences(
+def _differences(
     payer_ids: Collection[int] | None = None,
 ) -> list[tuple[int, str, Decimal]]:
     """Payers (None: all) whose receivable in the ledger is not what is left to pay.
@@ -41,4 +43,20 @@ def receivable_differences(
     payers = None if payer_ids is None else array_text(payer_ids)
     with connection.cursor() as cursor:
         cursor.execute(DIFFERENCES, {"payers": payers})
-        return cursor.fetchall()
+        rows: list[tuple[int, str, Decimal]] = cursor.fetchall()
+        return rows
+
+
+def check_receivables(payer_ids: Collection[int] | None = None) -> Iterator[Finding]:
+    """What payers owe by the ledger, and by their documents and payments; None: all.
+
+    One statement, so that charges can ask too: whoever alters what covers an invoice
+    would have more charged than is owed.
+    """
+    for payer_id, code, difference in _differences(payer_ids):
+        more = "more" if difference > 0 else "less"
+        message = (
+            f"the ledger's receivable is {plain(abs(difference))} {more} than documents"
+            " and what covers them"
+        )
+        yield Finding("receivable_differs", code, message, about_payer(payer_id))

@@ -34,7 +34,6 @@ from seats.errors import ReasonMissing, Refusal
 
 State = ProcessorEvent.State
 STUCK = [State.QUARANTINED, State.WAITING]  # people may decide about them
-WORKED_OFF = ["state", "reason", "attempt", "tries", "payment_reference", "due_at"]
 Read = Callable[[], Sequence[Fact]]
 logger = logging.getLogger(__name__)
 
@@ -212,7 +211,16 @@ def _work_off(claimed: ProcessorEvent, read: Read, now: datetime) -> None:
         except (InvalidToken, Unreachable) as error:  # comes again until it is read
             event.tries -= 1
             event.reason = f"cannot be asked: {_why(error)}"[:200]
-        event.save(update_fields=WORKED_OFF)
+        event.save(
+            update_fields=[
+                "state",
+                "reason",
+                "attempt",
+                "tries",
+                "payment_reference",
+                "due_at",
+            ]
+        )
 
 
 def _why(error: InvalidToken | Unreachable) -> str:

@@ -9,7 +9,7 @@ from billing.invoicing.models import Document
 from billing.invoicing.queries.holds import documents_on_hold
 from billing.invoicing.verification.contents import check_contents
 from billing.invoicing.verification.recording import record_findings
-from billing.payments.verification import check_receivables
+from billing.payments.queries.receivables import check_receivables
 from seats.errors import Refusal
 
 

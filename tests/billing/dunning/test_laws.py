@@ -1,12 +1,11 @@
 """Random histories of payers, cards, processors, payments, holds and outages."""
 
-import os
 import random
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import Phase, event, given
 from hypothesis import strategies as st
 
 from billing.dunning.models import DunningCase, DunningStep
@@ -29,15 +28,10 @@ from tests.billing.dunning.conftest import (
     save_card,
 )
 from tests.build import APRIL, MARCH, MAY, bill
+from tests.laws import examples
 from tests.rollback import rolled_back
 
-EXAMPLES = settings(
-    max_examples=int(os.environ.get("LAW_EXAMPLES", "15")),
-    deadline=None,
-    derandomize="LAW_EXAMPLES" not in os.environ,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+EXAMPLES = examples(15, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 FAULTS = ["ok", "soft", "soft", "hard", "hard", "hung", "later", "refused", "lost"]
 WAITS = [0, 1, 3, 5, 7, 7, 9, 30]
 PAYS = [30, 100, 130]

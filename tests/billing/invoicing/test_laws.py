@@ -1,12 +1,11 @@
 """The laws of billing over random histories: see docs/architecture.md."""
 
-import os
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from billing.invoicing.canonical import canonical_bytes
@@ -20,18 +19,13 @@ from billing.payments.verification import verify_everything
 from seats.models import Seat
 from seats.roster.services import cancel_seats
 from tests.billing.invoicing import worlds
-from tests.billing.invoicing.worlds import MONTHS, billed
+from tests.billing.invoicing.worlds import MONTHS
 from tests.build import bill
+from tests.laws import examples
 from tests.rollback import rolled_back
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
-EXAMPLES = settings(
-    max_examples=int(os.environ.get("LAW_EXAMPLES", "25")),
-    deadline=None,
-    derandomize="LAW_EXAMPLES" not in os.environ,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+EXAMPLES = examples(25, phases=[Phase.explicit, Phase.generate])
 EARLIEST = date(2026, 2, 1)  # an hour of it is March already further east
 facts = st.lists(worlds.facts, min_size=4, max_size=25)
 histories = st.lists(
@@ -39,6 +33,17 @@ histories = st.lists(
               worlds.closes, worlds.voids),
     min_size=6, max_size=30,
 )  # fmt: skip
+
+
+def billed() -> dict[tuple[Any, ...], Decimal]:
+    """What counts as billed by payer, agency, month and thing; zeros left out."""
+    sums: dict[tuple[Any, ...], Decimal] = {}
+    lines = DocumentLine.objects.exclude(document__status="void").values_list(
+        "payer__code", "agency__code", "month", "meter__code", "amount"
+    )
+    for *key, amount in lines:
+        sums[tuple(key)] = sums.get(tuple(key), Decimal(0)) + amount
+    return {key: amount for key, amount in sums.items() if amount}
 
 
 @pytest.fixture(autouse=True)

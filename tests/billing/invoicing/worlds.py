@@ -13,7 +13,7 @@ from hypothesis import event
 from hypothesis import strategies as st
 
 from billing.accounts.services import set_payer_shares
-from billing.invoicing.models import Document, DocumentLine
+from billing.invoicing.models import Document
 from billing.invoicing.services.documents import void_document
 from billing.metering.events import IncomingEvent
 from billing.metering.models import UsageEvent
@@ -243,14 +243,3 @@ def _quantity(meter: str, much: int) -> Decimal:
 
 def _day(day: int) -> date:
     return START + timedelta(days=day)
-
-
-def billed() -> dict[tuple[Any, ...], Decimal]:
-    """What counts as billed by payer, agency, month and thing; zeros left out."""
-    sums: dict[tuple[Any, ...], Decimal] = {}
-    lines = DocumentLine.objects.exclude(document__status="void").values_list(
-        "payer__code", "agency__code", "month", "meter__code", "amount"
-    )
-    for *key, amount in lines:
-        sums[tuple(key)] = sums.get(tuple(key), Decimal(0)) + amount
-    return {key: amount for key, amount in sums.items() if amount}

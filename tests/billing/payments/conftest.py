@@ -6,15 +6,17 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from billing.payments.models import ProcessorEvent
 from billing.payments.services.answers import work_off_events
-from billing.payments.services.charging import charge_due
+from billing.payments.services.calling import claim_calls
+from billing.payments.services.charging import CHARGES, charge_due
 from billing.payments.services.connecting import connect_stripe
 from billing.payments.services.methods import save_method
 from billing.payments.services.pages import open_payment_page
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
-from tests.billing.payments.answering import post_signed
+from tests.billing.payments.answering import post, post_signed, signed, told_of
 from tests.billing.payments.paging import ASKED
 from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
@@ -171,3 +173,30 @@ def ask(clock):
         charge_due(clock=clock)
 
     return asking
+
+
+@pytest.fixture
+def attempt(charge, clock):
+    """A charge that is sent to a processor."""
+    made = charge()
+    claim_calls(CHARGES, now=clock(), limit=8)
+    return made
+
+
+@pytest.fixture
+def post_event(client, processor, attempt, clock):
+    """Post a signed event about the attempt."""
+
+    def posting(kind, event_id="", at=None, **changes):
+        body = told_of(attempt, kind, **changes)
+        headers = signed(processor, body, at or clock(), event_id)
+        return post(client, processor, body, headers)
+
+    return posting
+
+
+@pytest.fixture
+def states():
+    """The states of all events of processors, in the order in which they came."""
+    events = ProcessorEvent.objects.order_by("pk")
+    return lambda: list(events.all().values_list("state", flat=True))

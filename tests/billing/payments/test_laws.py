@@ -1,13 +1,12 @@
 """Random histories of seats, closings, voids, and money that comes, goes, is taken back."""
 
-import os
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
 import pytest
 from django.db.models import Sum
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.invoicing.models import Document
@@ -27,14 +26,10 @@ from seats.models import Agency
 from tests.billing.invoicing import worlds
 from tests.billing.invoicing.worlds import LATEST, MONTHS, World
 from tests.build import bill
+from tests.laws import examples
 from tests.rollback import rolled_back
 
-EXAMPLES = settings(
-    max_examples=int(os.environ.get("LAW_EXAMPLES", "15")),
-    deadline=None,
-    derandomize="LAW_EXAMPLES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-)
+EXAMPLES = examples(15)
 cents = st.sampled_from([1, 5_000, 10_000, 30_000]) | st.integers(1, 40_000)
 pays = st.tuples(st.just("pay"), st.integers(0, 2), cents, st.integers(0, 9))
 deposits = st.tuples(st.just("deposit"), st.integers(0, 2), cents, st.integers(0, 9))

@@ -1,12 +1,11 @@
 """What a processor tells by webhook gives the same books in every order."""
 
-import os
 from datetime import timedelta
 from functools import cache
 from itertools import permutations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.payments.models import Payment, ProcessorEvent, Refund
@@ -23,17 +22,12 @@ from tests.billing.payments.stories import (
     refund,
     unfinished,
 )
+from tests.laws import THOROUGH, examples
 from tests.rollback import rolled_back
 
 pytestmark = pytest.mark.django_db
 
-THOROUGH = "LAW_EXAMPLES" in os.environ
-EXAMPLES = settings(
-    max_examples=int(os.environ.get("LAW_EXAMPLES", "15")),
-    deadline=None,
-    derandomize=not THOROUGH,
-    suppress_health_check=list(HealthCheck),
-)
+EXAMPLES = examples(15)
 
 
 @pytest.fixture
@@ -112,7 +106,7 @@ class TestWaiting:
 
         event = ProcessorEvent.objects.get()
         assert (event.state, event.payment_reference) == ("waiting", "ch_0")
-        assert event.reason == "Payment ch_0 is not known yet."
+        assert event.reason == "Payment ch_0 has not been received yet."
         assert not Refund.objects.exists()
 
     def test_ends_in_the_transaction_that_records_the_payment(self, teller):
