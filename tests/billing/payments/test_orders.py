@@ -112,7 +112,7 @@ class TestWaiting:
 
         event = ProcessorEvent.objects.get()
         assert (event.state, event.payment_reference) == ("waiting", "ch_0")
-        assert event.reason == "Payment ch_0 is not known yet."
+        assert event.reason == "Payment ch_0 has not been received yet."
         assert not Refund.objects.exists()
 
     def test_ends_in_the_transaction_that_records_the_payment(self, teller):
