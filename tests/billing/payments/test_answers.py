@@ -49,6 +49,10 @@ def states():
     return list(ProcessorEvent.objects.order_by("pk").values_list("state", flat=True))
 
 
+class Killed(BaseException):
+    """What ends a process, and is nobody's to catch."""
+
+
 @dataclass
 class Breaking:
     """A processor of which one event breaks whoever reads it."""
@@ -56,28 +60,12 @@ class Breaking:
     processor: Any
     body: bytes
     read_so_far: list[bytes]
+    error: BaseException
 
     def read(self, body):
         self.read_so_far.append(body)
         if body == self.body:
-            raise OverflowError("year 317098 is out of range")
-        return self.processor.read(body)
-
-
-class Killed(BaseException):
-    """What ends a process, and is nobody's to catch."""
-
-
-@dataclass
-class Killing:
-    """A processor of which one event ends the process that reads it."""
-
-    processor: Any
-    body: bytes
-
-    def read(self, body):
-        if body == self.body:
-            raise Killed
+            raise self.error
         return self.processor.read(body)
 
 
@@ -350,7 +338,8 @@ class TestWorkOffEvents:
         read: list[bytes] = []
 
         def connecting(processor):
-            return Breaking(connect(processor), bytes(first.body), read)
+            error = OverflowError("year 317098 is out of range")
+            return Breaking(connect(processor), bytes(first.body), read, error)
 
         for _ in range(7):
             work_off_events(now=clock.forward(minutes=3), connect=connecting)
@@ -372,7 +361,7 @@ class TestWorkOffEvents:
         poison = bytes(ProcessorEvent.objects.order_by("pk")[1].body)
 
         def connecting(processor):
-            return Killing(connect(processor), poison)
+            return Breaking(connect(processor), poison, [], Killed())
 
         for _ in range(12):
             clock.forward(minutes=3)
