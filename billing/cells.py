@@ -1,7 +1,6 @@
 """How the admin's lists show amounts, months, and find documents by printed numbers."""
 
 import re
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from billing.money import money_label
+from seats.parsing import values
 from seats.periods import months_between, next_month
 
 MONTHS_LISTED = 24
@@ -24,10 +24,10 @@ def money_cell(amount: Decimal, currency: str) -> SafeString:
 
 
 class MonthFilter(admin.SimpleListFilter):
-    """Rows of one month, by the first of it; the newest months are offered.
+    """Rows of one month; the newest 24 months are offered.
 
-    `path` leads to the date column, `bounds_of` gives the rows whose first and last
-    month are asked for: one look at an index each.
+    `path` is the lookup of the date column. Its first and last value are two look-ups in
+    an index.
     """
 
     title = "month"
@@ -47,11 +47,11 @@ class MonthFilter(admin.SimpleListFilter):
         return [(f"{month:%Y-%m}", f"{month:%B %Y}") for month in newest]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        if value is None:
+        text = self.value()
+        if text is None:
             return queryset
         try:
-            first = date.fromisoformat(f"{value}-01")
+            first = values.parse_month(text)
         except ValueError:
             return queryset.none()
         within = {f"{self.path}__gte": first, f"{self.path}__lt": next_month(first)}
@@ -65,9 +65,9 @@ class RunMonthFilter(MonthFilter):
 
 
 class ByPrintedNumber:
-    """Search that knows printed numbers: SUNRISE-00002, 00002, or 2.
+    """Search by printed numbers too: SUNRISE-00002, 00002, or 2.
 
-    `documents` leads from a row to its document; empty: the row is one.
+    `documents` is the lookup from a row to its document; empty if the row is a document.
     """
 
     documents = ""
@@ -75,17 +75,17 @@ class ByPrintedNumber:
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        found, duplicates = super().get_search_results(  # type: ignore[misc]
+        matches, duplicates = super().get_search_results(  # type: ignore[misc]
             request, queryset, search_term
         )
         printed = PRINTED.fullmatch(search_term.strip())
         if printed is None or not printed["number"].isascii():
-            return found, duplicates
-        to = f"{self.documents}__" if self.documents else ""
-        numbered = Q(**{f"{to}number": int(printed["number"])})
+            return matches, duplicates
+        prefix = f"{self.documents}__" if self.documents else ""
+        numbered = Q(**{f"{prefix}number": int(printed["number"])})
         if printed["payer"] is not None:
-            numbered &= Q(**{f"{to}payer__code__iexact": printed["payer"]})
+            numbered &= Q(**{f"{prefix}payer__code__iexact": printed["payer"]})
         by_number = queryset.filter(numbered).values("pk")
         return queryset.filter(
-            Q(pk__in=found.values("pk")) | Q(pk__in=by_number)
+            Q(pk__in=matches.values("pk")) | Q(pk__in=by_number)
         ), False

@@ -36,7 +36,7 @@ def renewed(
                 try:
                     renew(timedelta(seconds=time.monotonic() - started))
                 except Error:
-                    log.warning("a lease could not be renewed", exc_info=True)
+                    log.warning("A lease could not be renewed", exc_info=True)
                     connections.close_all()
         finally:
             connections.close_all()

@@ -33,6 +33,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.http.middleware.Patience",
     "config.http.middleware.Answers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -143,6 +144,12 @@ def seconds(name: str, default: float) -> timedelta:
     return timedelta(seconds=float(os.environ.get(name, default)))
 
 
+# How long requests wait for the database to answer one statement.
+DATABASE_PATIENCE = {
+    "REQUESTS": seconds("DATABASE_PATIENCE_SECONDS", 30),
+    "AUTHORIZE": seconds("AUTHORIZE_PATIENCE_SECONDS", 2),
+}
+
 # Without a host and an address to send from, mails are held.
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
 EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "587"))
@@ -246,8 +253,8 @@ CHARGES: dict[str, Any] = {
     "EVENT_TRIES": 5,
     # A charge of a document on hold looks again after this whether it still is.
     "HOLD_PAUSE": timedelta(minutes=5),
-    # Staff are told of an event that is not worked off, and of a charge or refund whose
-    # outcome is not known, when they are this old. Bank debits are pending for days.
+    # The age at which staff is notified of an event that is not recorded, and of a charge
+    # or refund whose outcome is unknown. Bank debits are pending for days.
     "EVENT_LIMIT": seconds("CHARGES_EVENT_LIMIT_SECONDS", 86_400),
     "UNKNOWN_LIMIT": seconds("CHARGES_UNKNOWN_LIMIT_SECONDS", 86_400),
     "PENDING_LIMIT": seconds("CHARGES_PENDING_LIMIT_SECONDS", 7 * 86_400),

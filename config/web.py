@@ -16,7 +16,8 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-URGENT = "/api/v1/authorize"
+from config.http.paths import URGENT
+
 URGENT_THREADS = 2
 UPLOADS = "/admin/"
 HEADER_SECONDS = 10  # for all of the headers
@@ -114,7 +115,10 @@ class BufferedWorker(Worker):  # type: ignore[misc]
     def run(self) -> None:
         sockets: dict[int, Any] = {}
         dispatcher = Dispatcher(self.cfg.threads)
-        servers = [self._listen(one.sock, sockets, dispatcher) for one in self.sockets]
+        servers = [
+            self._listen(listener.sock, sockets, dispatcher)
+            for listener in self.sockets
+        ]
         while self.alive and self.ppid == os.getppid():
             self._turn(sockets)
         for server in servers:

@@ -9,12 +9,15 @@ budget, a payment page) asks here whenever it is used.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection
+from django.db.models import F, Model, QuerySet
 
 from seats.agencies.queries import zones_of
 from seats.periods import DAY, local_date
+
+M = TypeVar("M", bound=Model)
 
 # The local date of an agency is at most one day from that of UTC. Edges that may hold on
 # one of these dates are walked; those that begin or end around now are looked at again.
@@ -77,12 +80,34 @@ def out_of_reach(
     The platform, an owner of None, reaches everybody. As many queries as `reached_by`,
     however many pairs; none where every owner is the agency itself.
     """
-    foreign = {one for one in grants if one[0] and one[0] != one[1]}
+    foreign = {grant for grant in grants if grant[0] and grant[0] != grant[1]}
     agencies = sorted({agency for _, agency in foreign if agency})
     if not foreign:
         return set()
     rows = _walk(ABOVE, {"agencies": agencies}, now)
     return foreign - {(upper, origin) for *_, upper, origin in rows}
+
+
+def lock_out_of_reach(rows: QuerySet[M], *, now: datetime) -> list[M]:
+    """Lock the rows whose `owner` does not reach their `agency` now, by primary key.
+
+    `agency` and `owner` of each are loaded. Rows without an owner, or owned by the
+    agency itself, are left out. Must be called in a transaction; repeating is harmless.
+    """
+    foreign = rows.filter(agency__isnull=False, owner__isnull=False)
+    foreign = foreign.exclude(owner=F("agency"))
+    grants = out_of_reach(foreign.values_list("owner", "agency").distinct(), now=now)
+    if not grants:
+        return []
+    locked = foreign.select_for_update(of=("self",), no_key=True).order_by("pk")
+    candidates = locked.select_related("agency", "owner").filter(
+        agency__in={agency_id for _, agency_id in grants}
+    )
+    return [row for row in candidates if _grant_of(row) in grants]
+
+
+def _grant_of(row: Any) -> tuple[int, int]:
+    return row.owner_id, row.agency_id
 
 
 def _not_in_force(edges: Collection[Edge], *, now: datetime) -> set[int]:

@@ -55,13 +55,6 @@ class PlainForm(forms.BaseForm):
                 self.add_error(name, ASCII_ONLY)
 
 
-def plain_form(form_class: type[forms.BaseForm]) -> type[forms.BaseForm]:
-    """The same form, and its numbers and dates are written in ASCII."""
-    if issubclass(form_class, PlainForm):
-        return form_class
-    return type(form_class.__name__, (PlainForm, form_class), {})
-
-
 def _is_number(bound: BoundField) -> bool:
     """Whether a field is of numbers or dates, or of a list of them."""
     field = getattr(bound.field, "base_field", bound.field)

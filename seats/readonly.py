@@ -70,8 +70,8 @@ class AddingForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if self.refusal:
-            known = self.refusal.field in self.fields
-            field = self.refusal.field if known else self.elsewhere
+            is_field = self.refusal.field in self.fields
+            field = self.refusal.field if is_field else self.elsewhere
             self.add_error(field, self.refusal.message)
         return cleaned
 

@@ -13,7 +13,10 @@ from billing.accounts.services import set_payer_shares, suspend_outbound
 from billing.budgets.services import add_budget
 from billing.dunning.services import hold_dunning
 from billing.dunning.stepping import step_due
+from billing.invoicing.integrity import VerificationRun
 from billing.invoicing.models import Document
+from billing.invoicing.verification.findings import Finding, about_payer
+from billing.invoicing.verification.recording import record_findings
 from billing.mail.services import queue_mail
 from billing.metering.models import UsageImport
 from billing.payments.hosting import HostedPage
@@ -28,6 +31,7 @@ from billing.payments.services.receiving import receive_payment
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
 from billing.payments.services.returning import REFUNDS, request_refund
+from billing.recurring.models import RecurringJob
 from billing.webhooks.endpoints import add_endpoint, pause_endpoint
 from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import Delivery
@@ -88,6 +92,7 @@ def make_everything(settings: Any) -> Agency:
     first = Delivery.objects.order_by("pk").values("pk")[:1]
     Delivery.objects.filter(pk__in=first).update(state="delivered", settled_at=LATE)
     _make_rest(agency)
+    _make_checks(agency)
     return agency
 
 
@@ -149,8 +154,27 @@ def _make_money(agency: Agency) -> None:
         kind="payment", payer=agency, processor=acme, attempt=attempt, actor="test",
         opened_at=APRIL_2, expires_at=MAY_2, sent_until=MAY_2,
     )  # fmt: skip
+    receive_payment(
+        payer=agency, amount=Decimal(3), currency="USD", processor="manual",
+        reference="a bank transfer", now=APRIL_2,
+    )  # fmt: skip
     save_method(payer=agency, processor=acme, label="visa", actor="test", now=APRIL_2)
     _quarantine(acme)
+
+
+def _make_checks(agency: Agency) -> None:
+    """A pass over the books with a finding, and work that is done again and again."""
+    run = VerificationRun.objects.create(
+        kind="full", state="finished", actor="schedule", started_at=LATE,
+        finished_at=LATE, findings=1, opened=1, pending_facts=123_456,
+    )  # fmt: skip
+    finding = Finding(
+        "ledger_differs", "payment 1", "says 12.00, facts 13.00", about_payer(agency.pk)
+    )
+    record_findings([finding], covers=lambda row: False, run=run, now=LATE)
+    RecurringJob.objects.create(
+        name="metering.partitions", next_run_at=LATE, last_error="OperationalError"
+    )
 
 
 def _quarantine(processor: PaymentProcessor) -> None:

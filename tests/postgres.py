@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -58,6 +58,23 @@ class Server:
             self.process.send_signal(signal.SIGINT)
             self.process.wait(timeout=READY_SECONDS)
             self.process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The server and all its processes stand still; connections stay open."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        self.process.send_signal(signal.SIGSTOP)
+        pids = [int(pid) for pid in children.read_text().split()]
+        try:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in (*pids, self.process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def run(self, tool: str, *arguments: str) -> str:
         """Run one of the server's own tools, such as pg_dump; what it printed."""

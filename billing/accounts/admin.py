@@ -38,19 +38,19 @@ from seats.staff_admin import StaffAdmin, autocomplete
 
 
 def suspend_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
-    """Who may not dial any more."""
+    """The seats whose outbound calls stop."""
     return [
-        f"{code}: outbound calls of {seats} seats stop at once. Calls that run go on,"
-        " and what is used is still billed."
+        f"{code}: outbound calls of {seats} seats stop at once. Calls in progress"
+        " continue, and usage is still billed."
         for code, seats in _open_seats(accounts)
     ]
 
 
 def lift_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
-    """Who may dial again."""
+    """The seats whose outbound calls are allowed again."""
     return [
-        f"{code}: outbound calls of {seats} seats are allowed at once, whether staff or"
-        " dunning suspended them."
+        f"{code}: outbound calls of {seats} seats are allowed again at once, whether"
+        " staff or dunning suspended them."
         for code, seats in _open_seats(accounts)
     ]
 
@@ -86,7 +86,7 @@ class AccountAdmin(StaffAdmin):
     @staff_action(
         "Suspend outbound calls",
         effects=suspend_effects,
-        undo='Choose "Allow outbound calls again"; it holds at once.',
+        undo='Choose "Allow outbound calls again". It takes effect at once.',
         done="suspended",
     )
     def suspend(
@@ -103,7 +103,7 @@ class AccountAdmin(StaffAdmin):
     @staff_action(
         "Allow outbound calls again",
         effects=lift_effects,
-        undo='Choose "Suspend outbound calls". Dunning may suspend them again itself.',
+        undo='Choose "Suspend outbound calls". Dunning may also suspend them again.',
         done="allowed again",
     )
     def lift(

@@ -92,20 +92,22 @@ def _verdict(facts: Facts, now: datetime) -> Verdict | None:
         agent=facts.agent,
         suspended=facts.suspended or today in facts.carried_on,
         held=facts.held or [],
-        exceeded=[one for one in facts.exceeded or [] if one.owner in reaching],
+        exceeded=[
+            budget for budget in facts.exceeded or [] if budget.owner in reaching
+        ],
     )
     return judge(known, today=today)
 
 
 def _above(agency: int, edges: Sequence[EdgeAbove], now: datetime) -> set[int]:
     """An agency and all above it, along the edges that hold now."""
-    holding = [one for one in edges if one.holds(now)]
-    found: set[int] = set()
+    holding = [edge for edge in edges if edge.holds(now)]
+    above: set[int] = set()
     reached = {agency}
     while reached:
-        found |= reached
-        reached = {one.upper for one in holding if one.lower in reached} - found
-    return found
+        above |= reached
+        reached = {edge.upper for edge in holding if edge.lower in reached} - above
+    return above
 
 
 def _ask(*told: str | datetime) -> str | None:

@@ -70,11 +70,11 @@ class BudgetAdmin(SavedByServiceAdmin):
         "Remove",
         permission="delete",
         effects=lambda budgets, data: [
-            f"{budget} ends, with what was noted of its months. Nobody is told of it or"
-            " stopped by it any more."
+            f"{budget} is deleted with its history. It sends no more alerts and stops no"
+            " more calls."
             for budget in budgets
         ],
-        undo="Add it again; past alerts do not come back.",
+        undo="Add it again. Past alerts are not restored.",
         done="removed",
     )
     def remove(

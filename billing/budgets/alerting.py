@@ -31,12 +31,12 @@ def check_budgets(*, now: datetime) -> int:
     once. Usage that is taken back takes no alert back.
     """
     end_budgets(now=now)
-    found = (
+    agency_ids = (
         Budget.objects.filter(ended_at=None)
         .order_by("agency")
         .values_list("agency", flat=True)
     )
-    ids = list(found.distinct())
+    ids = list(agency_ids.distinct())
     chunks = [ids[n : n + CHUNK] for n in range(0, len(ids), CHUNK)]
     return sum(_check(chunk, now) for chunk in chunks)
 

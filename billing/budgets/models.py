@@ -34,12 +34,12 @@ class Budget(models.Model):
         null=True,
         editable=False,
         related_name="+",
-        help_text="Who set it last, and has to reach the agency. None: the platform.",
+        help_text="Who set it last and must reach the agency; empty: the platform.",
     )
     ended_at = models.DateTimeField(
         null=True,
         editable=False,
-        help_text="Since then it counts no more: its owner did not reach the agency.",
+        help_text="When it ended because its owner no longer reached the agency.",
     )
     agent = models.ForeignKey(
         Agent, models.PROTECT, null=True, blank=True, related_name="+", db_index=False

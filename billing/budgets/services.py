@@ -6,14 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 
 from billing.budgets.models import MOST_THRESHOLDS, Budget, usual_thresholds
 from billing.money import round_money, round_places
 from billing.pricing.models import Meter
 from billing.webhooks.ending import access_ended
 from billing.webhooks.services import NewEvent, publish
-from seats.access import out_of_reach
+from seats.access import lock_out_of_reach
 from seats.agencies.queries import zones_of
 from seats.columns import BELOW
 from seats.errors import Refusal
@@ -117,24 +116,17 @@ def end_budgets(
     """End budgets whose owner does not reach their agency now; their ids.
 
     Of these agencies, or of all. An ended budget stops nobody and alerts nobody, and
-    does not come back if the agency does. Both agencies are told. Safe to repeat.
+    does not come back if the agency does. Both agencies get `access.ended`. Safe to
+    repeat.
     """
-    rows = Budget.objects.filter(ended_at=None, owner__isnull=False)
-    rows = rows.exclude(owner=F("agency"))
+    rows = Budget.objects.filter(ended_at=None)
     if agency_ids is not None:
         rows = rows.filter(agency__in=agency_ids)
-    lapsed = out_of_reach(rows.values_list("owner", "agency").distinct(), now=now)
-    if not lapsed:
-        return []
     with transaction.atomic():
-        locked = rows.select_for_update(of=("self",), no_key=True).order_by("pk")
-        found = locked.select_related("agency", "owner").filter(
-            agency__in={agency for _, agency in lapsed}
-        )
-        ended = [one for one in found if (one.owner_id, one.agency_id) in lapsed]
+        ended = lock_out_of_reach(rows, now=now)
         ids = [budget.pk for budget in ended]
         Budget.objects.filter(pk__in=ids).update(ended_at=now)
-        publish([event for one in ended for event in _ended_events(one)], now=now)
+        publish([event for row in ended for event in _ended_events(row)], now=now)
     return ids
 
 

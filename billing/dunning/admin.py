@@ -33,13 +33,13 @@ class HoldForm(ReasonForm):
 
 
 def hold_effects(cases: list[Any], data: dict[str, Any] | None) -> list[str]:
-    """What is not followed up, and until when."""
+    """The payers that dunning leaves alone, and until when."""
     until = data["until"] if data else "the date chosen below"
     return [
         f"{case.payer.code} owes {money_label(case.owed, case.payer.currency)}, of which"
-        f" {money_label(case.overdue, case.payer.currency)} is overdue. Nothing is done"
-        f" about it before {until}: no charge is tried again, nobody is suspended,"
-        " and a suspension by dunning is lifted."
+        f" {money_label(case.overdue, case.payer.currency)} is overdue. Dunning"
+        f" pauses until {until}: no charge is retried, nobody is suspended, and a"
+        " suspension by dunning is lifted."
         for case in with_debts(cases, now=timezone.now())
     ]
 
@@ -87,7 +87,7 @@ class DunningCaseAdmin(ByPrintedNumber, ReadOnlyAdmin):
     @staff_action(
         "Hold: wait for a promise",
         effects=hold_effects,
-        undo="Hold it until today: then it is followed up again.",
+        undo="Hold it until today; dunning then continues.",
         done="held",
         form=HoldForm,
     )

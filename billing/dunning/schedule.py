@@ -19,7 +19,9 @@ METHOD_NEEDED, NOW_OVERDUE = "payment_method_needed", "overdue"
 NOW_SUSPENDED, LIFTED, HELD, ENDED = "suspended", "lifted", "held", "ended"
 
 UNDER_WAY = {"created", "sent", "pending", "unknown"}
-UNRESOLVED = "unresolved"  # still open; staff were told that nobody knows its outcome
+UNRESOLVED = (
+    "unresolved"  # still open, and reported to staff because its outcome is unknown
+)
 IN_VAIN = {"declined_hard", "declined_soft", "failed"}
 
 
@@ -98,7 +100,7 @@ class Facts:
     def resting(self) -> bool:
         """Nothing is done while staff hold it, or a charge is under way.
 
-        One that staff were told of is waited for no longer.
+        One that was reported to staff is no longer waited for.
         """
         held = self.held_until is not None and self.held_until > self.now
         return held or any(debt.attempt in UNDER_WAY for debt in self.debts)
@@ -116,7 +118,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Where it goes, and which steps are told of it.
+    """The course that follows, and the steps to record.
 
     `charges`: the oldest that is chargeable is charged.
     """
@@ -168,7 +170,7 @@ def with_method(course: Course, facts: Facts) -> Move:
 
 
 def after_unresolved(course: Course, facts: Facts, rules: Rules) -> Move:
-    """Staff were told that the outcome of a charge is not known: wait no longer.
+    """Stop waiting for a charge whose unknown outcome was reported to staff.
 
     The next oldest invoice is charged in its turn, if there is one.
     """
@@ -180,9 +182,10 @@ def after_unresolved(course: Course, facts: Facts, rules: Rules) -> Move:
 
 
 def while_unresolved(course: Course, facts: Facts, rules: Rules) -> Move:
-    """Go on without charging: the outcome of the charge that is open is not known.
+    """Continue without charging while the outcome of an open charge is unknown.
 
-    What is overdue is told so, and what is not yet due is waited for. Deadlines stay.
+    Overdue invoices are announced as overdue; others wait for their due date. Deadlines
+    stay.
     """
     course = replace(course, retry_at=None)
     if course.state not in EARLY:

@@ -69,10 +69,10 @@ def take_end(*, attempt: PaymentAttempt, now: datetime) -> None:
 
 
 def take_unresolved(*, attempt: PaymentAttempt, now: datetime) -> None:
-    """Staff were told that the outcome of a charge is not known: wait for it no longer.
+    """Stop waiting for a charge whose unknown outcome was reported to staff.
 
-    A case goes on without charging the invoice. Without one, the sweep opens it when the
-    invoice is past due.
+    A case continues without charging the invoice. Without a case, the sweep opens one
+    when the invoice is past due. Repeating is harmless.
     """
     payer_id = attempt.invoice.payer_id
     case = open_cases([payer_id]).get(payer_id)

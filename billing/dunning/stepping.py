@@ -22,7 +22,7 @@ from billing.dunning.schedule import begin_overdue, when_due
 from billing.dunning.services import rules
 from billing.dunning.telling import ACTOR, Change
 from billing.invoicing.models import Document
-from billing.invoicing.verification.holds import find_on_hold
+from billing.payments.services.holds import find_on_hold
 from billing.payments.services.requesting import request_charge
 
 log = logging.getLogger(__name__)
@@ -88,16 +88,18 @@ def _step(payer_ids: Sequence[int], now: datetime) -> int:
 
 def _charge(payer_ids: Sequence[int], now: datetime) -> int:
     changes = _due(payer_ids, now)
-    oldest = {one.facts.concerned[0].invoice for one in changes if one.move.charges}
+    oldest = {
+        change.facts.chargeable[0].invoice for change in changes if change.move.charges
+    }
     held = find_on_hold(oldest, now=now)
-    for one in changes:
+    for change in changes:
         attempt = None
-        if one.move.charges and one.facts.concerned[0].invoice in held:
+        if change.move.charges and change.facts.chargeable[0].invoice in held:
             continue  # the finding is kept, and the payer left alone from now on
-        if one.move.charges:
-            invoice = Document.objects.get(pk=one.facts.chargeable[0].invoice)
+        if change.move.charges:
+            invoice = Document.objects.get(pk=change.facts.chargeable[0].invoice)
             attempt = request_charge(invoice=invoice, actor=ACTOR, now=now)
-        record_changes([replace(one, attempt=attempt)], now=now)
+        record_changes([replace(change, attempt=attempt)], now=now)
     return len(changes)
 
 

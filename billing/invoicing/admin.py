@@ -134,7 +134,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Boxes in which an invoice is chosen offer those on which money is owed."""
+        """In select boxes for an invoice, only those that can be paid are offered."""
         if request.GET.get("field_name") == "invoice":
             queryset = queryset.filter(**PAYABLE)
         return super().get_search_results(request, queryset, search_term)
@@ -166,7 +166,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
     @staff_action(
         "Issue drafts now",
         effects=effects.issue_effects,
-        undo="An issued document never changes. While nothing is paid it can be voided.",
+        undo="An issued document never changes. It can be voided while nothing is paid.",
         done="issued",
         atomic=False,
     )
@@ -184,7 +184,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
     @staff_action(
         "Discard drafts and build again",
         effects=effects.discard_effects,
-        undo="A discarded draft does not come back; the one built instead replaces it.",
+        undo="A discarded draft cannot be restored; the new draft replaces it.",
         done="discarded",
         atomic=False,
     )
@@ -203,7 +203,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
     @staff_action(
         "Void",
         effects=effects.void_effects,
-        undo="A void document stays void; what is still owed is billed again.",
+        undo="A voided document stays void. What is still owed is billed again.",
         done="voided",
         atomic=False,
     )

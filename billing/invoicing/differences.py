@@ -102,7 +102,10 @@ def split_by_document(
 
 
 def _first_from(month: date, documents: Iterable[date], through: date) -> date:
-    return min((known for known in documents if known >= month), default=through)
+    return min(
+        (document_month for document_month in documents if document_month >= month),
+        default=through,
+    )
 
 
 def _order(key: Key) -> tuple[date, int, str]:

@@ -1,4 +1,4 @@
-"""What staff are about to do to documents and parked payers, in sentences."""
+"""What actions of staff will do to documents and parked payers, in sentences."""
 
 from collections import defaultdict
 from datetime import timedelta
@@ -16,53 +16,53 @@ Data = dict[str, Any] | None
 
 
 def issue_effects(documents: list[Document], data: Data) -> list[str]:
-    """Which number each draft gets, what it comes to, and when it is due."""
-    drafts = [one for one in documents if one.status == Status.DRAFT]
-    accounts = Account.objects.in_bulk([one.payer_id for one in drafts])
+    """The number, total and due date that each draft will get."""
+    drafts = [document for document in documents if document.status == Status.DRAFT]
+    accounts = Account.objects.in_bulk([draft.payer_id for draft in drafts])
     terms: timedelta = settings.BILLING["PAYMENT_TERMS"]
     lines = [
-        f"{one} of {one.payer.code} over {_total(one)} becomes"
-        f" {one.payer.code}-{accounts[one.payer_id].next_number:05d}, due in {terms.days}"
-        " days. It is announced; credit of the payer is used for it, and the rest is"
-        " charged at once where the payer has a payment method."
-        for one in drafts
+        f"{_named(draft)} becomes"
+        f" {draft.payer.code}-{accounts[draft.payer_id].next_number:05d}, due in"
+        f" {terms.days} days. The payer's credit is applied to it; the rest is charged"
+        " at once if the payer has a payment method."
+        for draft in drafts
     ]
     return _sums(drafts, "will be issued") + lines + _others(documents)
 
 
 def discard_effects(documents: list[Document], data: Data) -> list[str]:
-    """What is thrown away and built again."""
-    drafts = [one for one in documents if one.status == Status.DRAFT]
+    """The drafts that will be discarded and built again."""
+    drafts = [document for document in documents if document.status == Status.DRAFT]
     lines = [
-        f"{one} of {one.payer.code} over {_total(one)} is thrown away, and"
-        f" {one.month:%B %Y} is billed again from the facts of now; the total may differ."
-        for one in drafts
+        f"{_named(draft)} is discarded, and {draft.month:%B %Y} is billed again from"
+        " today's data. The total may differ."
+        for draft in drafts
     ]
     return lines + _others(documents)
 
 
 def void_effects(documents: list[Document], data: Data) -> list[str]:
-    """What is no longer owed, and how it comes back."""
+    """The amounts that will no longer be owed, and how they are billed again."""
     lines = []
-    for one in documents:
-        kind = "Credit note" if one.kind == Document.Kind.CORRECTION else "Invoice"
-        if one.status not in {Status.OPEN, Status.UNCOLLECTIBLE, Status.PAID}:
-            lines.append(f"{one} is {one.status}: it cannot be voided.")
+    for document in documents:
+        kind = "Credit note" if document.kind == Document.Kind.CORRECTION else "Invoice"
+        if document.status not in {Status.OPEN, Status.UNCOLLECTIBLE, Status.PAID}:
+            lines.append(f"{document} is {document.status}: it cannot be voided.")
             continue
         lines.append(
-            f"{kind} {one} of {one.payer.code} over {_total(one)} will be void: of it"
-            f" {money_label(Decimal(0), one.currency)} is owed instead of"
-            f" {_total(one)}. Its lines count as not billed, so that what is still owed"
+            f"{kind} {_named(document)} will be voided:"
+            f" {money_label(Decimal(0), document.currency)} is owed instead of"
+            f" {_total(document)}. Its lines count as not billed, so what is still owed"
             " for them is billed again on the next document."
         )
     return lines
 
 
 def release_effects(items: list[RunItem], data: Data) -> list[str]:
-    """Who is billed again, and why that did not work before."""
+    """The payers that will be billed again, and why each was parked."""
     return [
-        f"{item.payer.code} is billed for {item.run.month:%B %Y} and every month before"
-        f" that waits, from the facts of now. It was parked: {item.last_error}"
+        f"{item.payer.code} is billed for {item.run.month:%B %Y} and every earlier month"
+        f" that is not billed yet, from today's data. It was parked: {item.last_error}"
         if item.state == RunItem.State.PARKED
         else f"{item.payer.code} is {item.get_state_display()}, not parked."
         for item in items
@@ -70,9 +70,13 @@ def release_effects(items: list[RunItem], data: Data) -> list[str]:
 
 
 def accept_effects(items: list[RunItem], data: Data) -> list[str]:
-    """Who is billed whatever the total."""
-    warning = "Totals are not checked this time: however unusual, they are billed."
+    """The payers that will be billed without a check for unusual totals."""
+    warning = "Totals are not checked this time: they are billed even if unusual."
     return [warning, *release_effects(items, data)]
+
+
+def _named(document: Document) -> str:
+    return f"{document} of {document.payer.code} for {_total(document)}"
 
 
 def _total(document: Document) -> str:
@@ -81,10 +85,10 @@ def _total(document: Document) -> str:
 
 def _sums(documents: list[Document], verb: str) -> list[str]:
     totals: dict[str, list[Decimal]] = defaultdict(list)
-    for one in documents:
-        totals[one.currency].append(one.total)
+    for document in documents:
+        totals[document.currency].append(document.total)
     return [
-        f"In all {len(amounts)} over {money_label(sum(amounts, Decimal(0)), currency)}"
+        f"In all, {len(amounts)} for {money_label(sum(amounts, Decimal(0)), currency)}"
         f" {verb}."
         for currency, amounts in sorted(totals.items())
     ]
@@ -92,7 +96,7 @@ def _sums(documents: list[Document], verb: str) -> list[str]:
 
 def _others(documents: list[Document]) -> list[str]:
     return [
-        f"{one} over {_total(one)} is {one.status}: nothing happens to it."
-        for one in documents
-        if one.status != Status.DRAFT
+        f"{document} for {_total(document)} is {document.status}: it is not changed."
+        for document in documents
+        if document.status != Status.DRAFT
     ]

@@ -33,7 +33,7 @@ class VerificationRun(models.Model):
         null=True, help_text="An incremental pass checks what was recorded after this."
     )
     findings = models.PositiveIntegerField(
-        default=0, help_text="Single differences seen, known ones included."
+        default=0, help_text="Differences seen, including those already recorded."
     )
     opened = models.PositiveIntegerField(default=0, help_text="New findings.")
     resolved = models.PositiveIntegerField(default=0, help_text="Findings that ended.")
@@ -90,7 +90,7 @@ class VerificationFinding(models.Model):
     price_list = models.ForeignKey(
         PriceList, models.PROTECT, null=True, related_name="+"
     )
-    count = models.PositiveIntegerField(help_text="Single differences.")
+    count = models.PositiveIntegerField(help_text="How many differences.")
     details = ArrayField(models.TextField(), help_text="The first of them.")
     digest = models.CharField(max_length=64, help_text="SHA-256 over all of them.")
     first_run = models.ForeignKey(

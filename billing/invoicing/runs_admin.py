@@ -7,6 +7,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
 from billing.cells import MonthFilter, RunMonthFilter
+from billing.doorbell import ring
 from billing.invoicing import effects
 from billing.invoicing.models import BillingRun, RunItem
 from billing.invoicing.services.runs import release_item
@@ -62,7 +63,7 @@ class RunItemAdmin(ReadOnlyAdmin):
     @staff_action(
         "Bill parked payers again",
         effects=effects.release_effects,
-        undo="What comes of it is a draft or an issued document, to be discarded or void.",
+        undo="A draft that it makes can be discarded, an issued document voided.",
         done="released",
         atomic=False,
     )
@@ -72,9 +73,9 @@ class RunItemAdmin(ReadOnlyAdmin):
         return _release(request, items, accept_outliers=False)
 
     @staff_action(
-        "Bill, the unusual total is right",
+        "Bill the unusual total, which is right",
         effects=effects.accept_effects,
-        undo="What comes of it is a draft or an issued document, to be discarded or void.",
+        undo="A draft that it makes can be discarded, an issued document voided.",
         done="released",
         atomic=False,
     )
@@ -93,5 +94,5 @@ def _release(
         release_item(item=item, accept_outliers=accept_outliers, **who)
 
     outcome = work_each(items, work)
-    close_due_items.delay()
+    ring(close_due_items)
     return outcome

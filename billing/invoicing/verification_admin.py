@@ -36,7 +36,7 @@ class StateFilter(admin.SimpleListFilter):
 def accept_effects(
     findings: list[VerificationFinding], data: dict[str, Any] | None
 ) -> list[str]:
-    """What each finding says, and what is collected again once it is accepted."""
+    """The differences of each finding, and what is collected again."""
     return [
         f"{finding}: {finding.count} differences, first {finding.details[0]}"
         f" {_collected_again(finding)}"
@@ -46,10 +46,10 @@ def accept_effects(
 
 def _collected_again(finding: VerificationFinding) -> str:
     if finding.state != "open":
-        return f"It is {finding.state} already and holds nothing."
+        return f"It is already {finding.state} and holds nothing."
     if finding.scope == "platform":
         return "It holds no documents."
-    return "The documents that it holds are collected as they stand."
+    return "The documents it holds are collected as they are."
 
 
 @admin.register(VerificationFinding)
@@ -78,14 +78,14 @@ class VerificationFindingAdmin(ReadOnlyAdmin):
     @admin.display(description="the first differences")
     def differences(self, finding: VerificationFinding) -> str:
         return format_html_join(
-            "", "<div>{}</div>", ((one,) for one in finding.details)
+            "", "<div>{}</div>", ((text,) for text in finding.details)
         )
 
     @staff_action(
         "Accept, and collect again",
         effects=accept_effects,
-        undo="Nothing ends an acceptance. Another change of the same object opens a new"
-        " finding, which holds documents again.",
+        undo="An acceptance cannot be undone. Another change of the same object opens a"
+        " new finding, which holds documents again.",
         done="accepted",
     )
     def accept(

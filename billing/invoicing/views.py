@@ -97,16 +97,17 @@ class InvoiceView(KeyView):
 
 
 class InvoiceContentView(KeyView):
-    """All that the hash of an issued document is taken over."""
+    """The content that the hash of an issued document covers."""
 
     required_scope = "invoices:read"
     pagination_class = None
 
     @extend_schema(
         operation_id="get_invoice_content",
-        summary="The content that its hash is taken over",
-        description="The hash is SHA-256 over this as JSON with sorted keys, without"
-        " spaces, in UTF-8. `previous_hash` is the hash of the payer's document before.",
+        summary="The content that the hash covers",
+        description="The hash is the SHA-256 of this content as JSON in UTF-8, with"
+        " sorted keys and no spaces. `previous_hash` is the hash of the payer's previous"
+        " document.",
         responses={(200, "application/json"): CONTENT},
     )
     def get(self, request: Request, public_id: UUID) -> Response:

@@ -20,7 +20,7 @@ WAITING = {Mail.State.FAILED, Mail.State.HELD}
 
 
 def send_effects(mails: list[Mail], data: dict[str, Any] | None) -> list[str]:
-    """To whom it goes, and what does not go again."""
+    """The recipients of each mail, and the mails that are not sent again."""
     return [
         f'"{mail.subject}" of {mail.created_at:%Y-%m-%d} is sent to {", ".join(mail.to)}.'
         if mail.state in WAITING
@@ -50,7 +50,7 @@ class MailAdmin(ReadOnlyAdmin):
     @staff_action(
         "Send those that failed or are held",
         effects=send_effects,
-        undo="A mail that is sent cannot be called back.",
+        undo="A sent mail cannot be recalled.",
         done="queued",
     )
     def send_again(
@@ -62,5 +62,5 @@ class MailAdmin(ReadOnlyAdmin):
         others = [mail for mail in mails if mail.state not in WAITING]
         why = "neither failed nor held"
         return Outcome(
-            waiting, [(one, why) for one in others], summary=f"{count} queued"
+            waiting, [(mail, why) for mail in others], summary=f"{count} queued"
         )

@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 
 from billing.mail.models import Mail
 from seats.errors import Refusal
+from seats.members.queries import staff_addresses
 
 TEXT = "text"  # the engine that escapes nothing
 LONGEST_SUBJECT = 250
@@ -56,6 +57,24 @@ def queue_mail(
         },
     )
     return mail if is_new else None
+
+
+def queue_staff_mail(
+    *, template: str, context: Mapping[str, Any], subject_key: str, now: datetime
+) -> None:
+    """A mail to each active staff user, so that one bad address stops no other.
+
+    Must be called in the transaction of the cause. Repeating is harmless.
+    """
+    for address in staff_addresses():
+        queue_mail(
+            to=[address],
+            template=template,
+            context=context,
+            subject_key=subject_key,
+            agency_id=None,
+            now=now,
+        )
 
 
 @dataclass(frozen=True, slots=True)

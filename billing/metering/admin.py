@@ -189,7 +189,7 @@ def _settled(events: list[QuarantinedEvent], done: str) -> Outcome:
     rows = QuarantinedEvent.objects.in_bulk(ids)
     left = [event for event in events if rows[event.pk].state == done]
     held = [event for event in events if rows[event.pk].state != done]
-    return Outcome(left, refused=[(one, rows[one.pk].message) for one in held])
+    return Outcome(left, refused=[(event, rows[event.pk].message) for event in held])
 
 
 @admin.register(QuarantinedEvent)
@@ -203,7 +203,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     actions = ["release", "replace_counted", "drop"]
 
     @staff_action(
-        "Release: tell them again",
+        "Release: send them again",
         effects=release_effects,
         undo="Send a correction that supersedes the event; a release is not taken back.",
         done="counted",
@@ -212,8 +212,8 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     def release(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
     ) -> Outcome:
-        told = {"agency": data["agency"], "agent": data["agent"]}
-        release_events(**_settled_by(request, events), **told)
+        place = {"agency": data["agency"], "agent": data["agent"]}
+        release_events(**_settled_by(request, events), **place)
         return _settled(events, QuarantinedEvent.State.RELEASED)
 
     @staff_action(

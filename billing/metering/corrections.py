@@ -32,7 +32,7 @@ CONFLICT = rejected("conflict", "id", "This id was counted with another content.
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class Sender:
     """Who sends the events of a batch, what is known, and which agencies it reaches."""
 
     owner: int
@@ -56,7 +56,7 @@ class Decided:
 
 def decide_batch(
     checked: Mapping[int, Checked],
-    teller: Teller,
+    sender: Sender,
     ids: Iterator[int],
     *,
     everything: bool,
@@ -66,9 +66,9 @@ def decide_batch(
     Unless `everything` is looked up, keys of plain events are taken for new: writing
     them fails if they are not, and the batch is decided once more.
     """
-    batch = _Batch(checked, teller, ids, everything=everything)
-    for n, one in checked.items():
-        batch.decided.verdicts[n] = batch.decide(n, one)
+    batch = _Batch(checked, sender, ids, everything=everything)
+    for n, item in checked.items():
+        batch.decided.verdicts[n] = batch.decide(n, item)
     return batch.decided
 
 
@@ -78,27 +78,27 @@ class _Batch:
     def __init__(
         self,
         checked: Mapping[int, Checked],
-        teller: Teller,
+        sender: Sender,
         ids: Iterator[int],
         *,
         everything: bool,
     ) -> None:
         self.decided = Decided()
-        self._teller = teller
+        self._sender = sender
         self._ids = ids
         self._contents: dict[str, str] = {}  # of the counted events, by key
         self._waiting: set[str] = set()
         self._ids_by_key: dict[str, int] = {}  # of this batch's events
         self._superseded: set[str] = set()  # by this batch's events
         self._victims = {
-            n: event_key(teller.owner, one.event.source, one.event.supersedes)
-            for n, one in checked.items()
-            if one.event.supersedes is not None
+            n: event_key(sender.owner, item.event.source, item.event.supersedes)
+            for n, item in checked.items()
+            if item.event.supersedes is not None
         }
         own = {
-            one.key
-            for n, one in checked.items()
-            if everything or one.too_old or n in self._victims
+            item.key
+            for n, item in checked.items()
+            if everything or item.too_old or n in self._victims
         }
         self._read(own)
         # An event that is waited for is counted under another key.
@@ -114,29 +114,29 @@ class _Batch:
             else:
                 self._contents[kept.key] = kept.content
 
-    def decide(self, n: int, one: Checked) -> Verdict:
+    def decide(self, n: int, item: Checked) -> Verdict:
         """What becomes of the next event."""
-        key, is_awaited = one.key, one.key in self._waiting
+        key, is_awaited = item.key, item.key in self._waiting
         if is_awaited:
             key = arrival_key(key)
         content = self._contents.get(key)
         if content is not None:
-            return DUPLICATE if content == one.content else CONFLICT
-        if one.too_old:
-            message = f"{one.used_on} is closed for good."
+            return DUPLICATE if content == item.content else CONFLICT
+        if item.too_old:
+            message = f"{item.used_on} is closed for good; it is too old to be counted."
             return rejected("too_old", "occurred_at", message)
         victim = self._victims.get(n)
         if victim and (problem := self._problem(victim)):
             return problem
         event_id = next(self._ids)
-        self._contents[key] = one.content
+        self._contents[key] = item.content
         if victim:
-            self._take_back(victim, by=one.key)
+            self._take_back(victim, by=item.key)
         if is_awaited:
-            self.decided.fresh[event_id] = replace(one, key=key)
-            self.decided.reversals.append(self._reversal_of(event_id, one))
+            self.decided.fresh[event_id] = replace(item, key=key)
+            self.decided.reversals.append(self._reversal_of(event_id, item))
         else:
-            self.decided.fresh[event_id] = one
+            self.decided.fresh[event_id] = item
             self._ids_by_key[key] = event_id
         return ACCEPTED
 
@@ -147,12 +147,12 @@ class _Batch:
         counted = self._counted.get(victim)
         if counted is None:
             return None
-        event, within = counted.event, self._teller.within
+        event, within = counted.event, self._sender.within
         if event and within is not None and event.agency_id not in within:
             return UNKNOWN
         if counted.reversed:
             return GONE
-        if event is None or self._teller.known.too_old(counted.agency, event.used_on):
+        if event is None or self._sender.known.too_old(counted.agency, event.used_on):
             return FAR
         return None
 
@@ -170,19 +170,19 @@ class _Batch:
             self._waiting.add(victim)
             self.decided.waiting[victim] = by
 
-    def _reversal_of(self, event_id: int, one: Checked) -> Reversal:
+    def _reversal_of(self, event_id: int, item: Checked) -> Reversal:
         """An event of this batch, as it is about to be counted."""
         return Reversal(
             event_id=event_id,
-            used_on=one.used_on,
-            agency_id=one.place.agency.id,
-            agent_id=one.place.agent_id,
-            meter_id=one.place.meter_id,
-            breakdown=one.breakdown,
-            owner=self._teller.owner,
-            source=one.event.source,
-            external_id=one.event.id,
-            occurred_at=one.occurred_at,
-            raw=one.event.quantity,
-            billable=one.billable,
+            used_on=item.used_on,
+            agency_id=item.place.agency.id,
+            agent_id=item.place.agent_id,
+            meter_id=item.place.meter_id,
+            breakdown=item.breakdown,
+            owner=self._sender.owner,
+            source=item.event.source,
+            external_id=item.event.id,
+            occurred_at=item.occurred_at,
+            raw=item.event.quantity,
+            billable=item.billable,
         )

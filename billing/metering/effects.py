@@ -8,7 +8,7 @@ from billing.metering.models import QuarantinedEvent
 def release_effects(
     events: list[QuarantinedEvent], data: dict[str, Any] | None
 ) -> list[str]:
-    """What is counted for whom."""
+    """The agency and agent that each event is counted for."""
     agency, agent = (data["agency"], data["agent"]) if data else ("", "")
     return [
         f"{_quantity(event)}: counted for"
@@ -22,10 +22,10 @@ def release_effects(
 def replace_effects(
     events: list[QuarantinedEvent], data: dict[str, Any] | None
 ) -> list[str]:
-    """What takes the place of what."""
+    """The events that replace counted events."""
     return [
         f"{_quantity(event)}: counted in place of the event that was counted under the"
-        " same id. What that cost is taken back, on the next document at the latest."
+        " same id. What that event cost is credited, on the next document at the latest."
         for event in events
     ]
 
@@ -33,10 +33,10 @@ def replace_effects(
 def drop_effects(
     events: list[QuarantinedEvent], data: dict[str, Any] | None
 ) -> list[str]:
-    """What is never billed."""
+    """The events that will never be billed."""
     return [f"{_quantity(event)}: never counted and never billed." for event in events]
 
 
 def _quantity(row: QuarantinedEvent) -> str:
-    told = row.event
-    return f"{row} ({told.get('quantity')} of {told.get('meter')}, {row.state})"
+    payload = row.event
+    return f"{row} ({payload.get('quantity')} of {payload.get('meter')}, {row.state})"

@@ -169,7 +169,7 @@ def _read_cloud_event(item: bytes, agency: str) -> IncomingEvent:
 def _read(
     read: Callable[[bytes, str], IncomingEvent], item: bytes, agency: str
 ) -> IncomingEvent | Verdict:
-    """An event by itself, or why it is none."""
+    """One event, or the reason why it is rejected."""
     if len(item) > LONGEST_EVENT:
         message = f"An event has at most {LONGEST_EVENT} bytes."
         return rejected("event_too_large", "", message)

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 from psycopg.errors import CheckViolation
 
-from billing.metering.corrections import Teller, decide_batch
+from billing.metering.corrections import Sender, decide_batch
 from billing.metering.events import IncomingEvent, Verdict
 from billing.metering.known import Known, read_known
 from billing.metering.partitions import ensure_partitions
@@ -71,38 +71,38 @@ def _ingest(
     within: Collection[int] | None,
 ) -> tuple[dict[int, Verdict], Known]:
     """A verdict for each, by position, and what was known of the names they use."""
-    teller = Teller(owner, read_known(events, now=now, within=within), within)
-    results = [check_event(event, owner, teller.known) for event in events]
+    sender = Sender(owner, read_known(events, now=now, within=within), within)
+    results = [check_event(event, owner, sender.known) for event in events]
     verdicts = {n: one for n, one in enumerate(results) if isinstance(one, Verdict)}
     checked = {n: one for n, one in enumerate(results) if isinstance(one, Checked)}
-    return verdicts | _count(checked, teller), teller.known
+    return verdicts | _count(checked, sender), sender.known
 
 
-def _count(checked: Mapping[int, Checked], teller: Teller) -> dict[int, Verdict]:
+def _count(checked: Mapping[int, Checked], sender: Sender) -> dict[int, Verdict]:
     """Count events once; a verdict for each. Raises TooBusy."""
     for attempt in range(TRIES):
         try:
-            return _try_to_count(checked, teller, everything=attempt > 0)
+            return _try_to_count(checked, sender, everything=attempt > 0)
         except Raced:
             continue
     raise TooBusy("Others send and supersede the same events; send them again.")
 
 
 def _try_to_count(
-    checked: Mapping[int, Checked], teller: Teller, *, everything: bool
+    checked: Mapping[int, Checked], sender: Sender, *, everything: bool
 ) -> dict[int, Verdict]:
     """Raises Raced."""
     ids = new_ids(len(checked))
-    decided = decide_batch(checked, teller, ids, everything=everything)
+    decided = decide_batch(checked, sender, ids, everything=everything)
     if decided.fresh:
         batch = Batch(
-            owner=teller.owner,
-            received_at=teller.known.now,
+            owner=sender.owner,
+            received_at=sender.known.now,
             fresh=decided.fresh,
             waiting=decided.waiting,
-            reversals=sorted(decided.reversals, key=lambda one: one.event_id),
+            reversals=sorted(decided.reversals, key=lambda item: item.event_id),
         )
-        ensure_partitions({one.used_on for one in decided.fresh.values()})
+        ensure_partitions({item.used_on for item in decided.fresh.values()})
         with transaction.atomic():
             store_batch(batch, stamp_facts(batch.agency_ids()), ids)
     return decided.verdicts

@@ -147,16 +147,16 @@ def _key_rows(batch: Batch) -> Iterator[str]:
 def _event_rows(batch: Batch, stamps: Mapping[int, int]) -> Iterator[str]:
     r"""COPY's text format; only backslashes need care, control characters are gone."""
     owner, received_at = batch.owner, str(batch.received_at)
-    for event_id, one in batch.fresh.items():
-        event, place = one.event, one.place
+    for event_id, item in batch.fresh.items():
+        event, place = item.event, item.place
         agency_id = place.agency.id
         agent = r"\N" if place.agent_id is None else place.agent_id
         superseded = r"\N" if event.supersedes is None else _escaped(event.supersedes)
         yield (
-            f"{event_id}\t{one.used_on}\t{agency_id}\t{agent}\t{place.meter_id}\t"
-            f"{_escaped(one.breakdown)}\t{owner}\t{_escaped(event.source)}\t"
-            f"{_escaped(event.id)}\t{one.occurred_at}\t{one.raw}\t{one.billable}\t"
-            f"{_escaped(one.properties)}\t{superseded}\t\\N\t{received_at}\t"
+            f"{event_id}\t{item.used_on}\t{agency_id}\t{agent}\t{place.meter_id}\t"
+            f"{_escaped(item.breakdown)}\t{owner}\t{_escaped(event.source)}\t"
+            f"{_escaped(event.id)}\t{item.occurred_at}\t{item.raw}\t{item.billable}\t"
+            f"{_escaped(item.properties)}\t{superseded}\t\\N\t{received_at}\t"
             f"{stamps[agency_id]}\n"
         )
 
@@ -183,12 +183,12 @@ def _totals(batch: Batch) -> dict[Day, tuple[int, Decimal, Decimal]]:
     """What each day gains: events, raw and billable."""
     totals: dict[Day, tuple[int, Decimal, Decimal]] = {}
     none = (0, Decimal(0), Decimal(0))
-    for one in batch.fresh.values():
-        place = one.place
+    for item in batch.fresh.values():
+        place = item.place
         agency_id, meter_id = place.agency.id, place.meter_id
-        day = (agency_id, one.used_on, meter_id, place.agent_id, one.breakdown)
+        day = (agency_id, item.used_on, meter_id, place.agent_id, item.breakdown)
         events, raw, billable = totals.get(day, none)
-        totals[day] = events + 1, raw + one.event.quantity, billable + one.billable
+        totals[day] = events + 1, raw + item.event.quantity, billable + item.billable
     for back in batch.reversals:
         day = (
             back.agency_id, back.used_on, back.meter_id, back.agent_id, back.breakdown

@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                     "findings",
                     models.PositiveIntegerField(
                         default=0,
-                        help_text="Single differences seen, known ones included.",
+                        help_text="Differences seen, including those already recorded.",
                     ),
                 ),
                 (
@@ -152,7 +152,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("month", models.DateField(null=True)),
-                ("count", models.PositiveIntegerField(help_text="Single differences.")),
+                (
+                    "count",
+                    models.PositiveIntegerField(help_text="How many differences."),
+                ),
                 (
                     "details",
                     django.contrib.postgres.fields.ArrayField(

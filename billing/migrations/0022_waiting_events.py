@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
             model_name="paymentattempt",
             name="reported_at",
             field=models.DateTimeField(
-                help_text="When staff were told that its outcome is not known.",
+                help_text="When staff was notified that its outcome is unknown.",
                 null=True,
             ),
         ),
@@ -87,14 +87,14 @@ class Migration(migrations.Migration):
             model_name="processorevent",
             name="reported_at",
             field=models.DateTimeField(
-                help_text="When staff were told that it is not worked off.", null=True
+                help_text="When staff was notified that it is not processed.", null=True
             ),
         ),
         migrations.AddField(
             model_name="refundattempt",
             name="reported_at",
             field=models.DateTimeField(
-                help_text="When staff were told that its outcome is not known.",
+                help_text="When staff was notified that its outcome is unknown.",
                 null=True,
             ),
         ),

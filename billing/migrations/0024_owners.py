@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
             name="ended_at",
             field=models.DateTimeField(
                 editable=False,
-                help_text="Since then it counts no more: its owner did not reach the agency.",
+                help_text="When it ended because its owner no longer reached the agency.",
                 null=True,
             ),
         ),
@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             name="owner",
             field=models.ForeignKey(
                 editable=False,
-                help_text="Who set it last, and has to reach the agency. None: the platform.",
+                help_text="Who set it last and must reach the agency; empty: the platform.",
                 null=True,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="+",
@@ -44,14 +44,14 @@ class Migration(migrations.Migration):
             model_name="hostedpage",
             name="closed_at",
             field=models.DateTimeField(
-                help_text="When the processor was told to close it.", null=True
+                help_text="When the processor was asked to close it.", null=True
             ),
         ),
         migrations.AddField(
             model_name="hostedpage",
             name="owner",
             field=models.ForeignKey(
-                help_text="Who opened it, and has to reach the payer. None: the platform.",
+                help_text="Who opened it and must reach the payer; empty: the platform.",
                 null=True,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="+",

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             name="delivery",
             options={
                 "ordering": ["-pk"],
-                "permissions": [("replay_delivery", "Can tell an event again")],
+                "permissions": [("replay_delivery", "Can send an event again")],
                 "verbose_name_plural": "deliveries",
             },
         ),
@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-pk"],
                 "permissions": [
-                    ("retry_processorevent", "Can work a processor event off again"),
+                    ("retry_processorevent", "Can process a processor event again"),
                     ("set_aside_processorevent", "Can set a processor event aside"),
                 ],
             },
@@ -153,7 +153,7 @@ class Migration(migrations.Migration):
                     ("pause_webhookendpoint", "Can pause a webhook endpoint"),
                     ("resume_webhookendpoint", "Can resume a webhook endpoint"),
                     ("send_test_webhookendpoint", "Can send a test event"),
-                    ("replay_webhookendpoint", "Can tell an endpoint events again"),
+                    ("replay_webhookendpoint", "Can send events to an endpoint again"),
                     ("rotate_webhookendpoint", "Can make a new secret for an endpoint"),
                 ],
             },

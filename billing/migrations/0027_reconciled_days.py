@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             model_name="hostedpage",
             name="closed_at",
             field=models.DateTimeField(
-                help_text="When the processor was told to close it, or, where its URL"
+                help_text="When the processor was asked to close it, or, where its URL"
                 " never came, when it was given up.",
                 null=True,
             ),

@@ -103,7 +103,7 @@ def reversal_effects(payments: list[Payment], data: dict[str, Any] | None) -> li
             f"{money_label(payment.amount, payment.currency)} of {payment.payer.code}"
             f" ({payment.reference}) no longer count as received."
             f" Owed again, unless other money covers it: {', '.join(invoices) or 'nothing'}."
-            " The payer is not told of a refund."
+            " The payer is not notified of a refund."
         )
     return lines
 
@@ -115,7 +115,7 @@ def refund_form(payments: list[Payment]) -> type[AskRefundForm]:
 
 
 def refund_effects(payments: list[Payment], data: dict[str, Any] | None) -> list[str]:
-    """What goes back by which way, and what is left of the payment."""
+    """The amount that is refunded, how, and what is left of the payment."""
     left = left_of([payment.pk for payment in payments])
     lines = []
     for payment in payments:
@@ -217,7 +217,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     @staff_action(
         "Refund",
         effects=refund_effects,
-        undo="Money that went back does not return. Charge the invoice again.",
+        undo="A refund cannot be undone. Charge the invoice again.",
         done="refunded",
         form=refund_form,
     )
@@ -239,7 +239,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     def reverse(
         self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]
     ) -> Outcome | None:
-        """Takes back all of a bank transfer or cheque; the payer hears of no refund."""
+        """Reverse a bank transfer or cheque in full; the payer is not notified."""
         if len(payments) > 1:
             raise SeveralPayments("Reverse one payment at a time.")
         reverse_payment(payment=payments[0], **acting(request), **data)

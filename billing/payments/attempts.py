@@ -36,7 +36,7 @@ class Attempt(models.Model):
     first_sent_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(help_text="During a call: the end of the lease.")
     reported_at = models.DateTimeField(
-        null=True, help_text="When staff were told that its outcome is not known."
+        null=True, help_text="When staff was notified that its outcome is unknown."
     )
 
     class Meta:

@@ -70,11 +70,11 @@ class PaymentMethodAdmin(AddingAdmin):
         "Remove",
         effects=lambda methods, data: [
             f"{method.payer.code} is not charged through"
-            f" {method.label or method.processor} any more. Until there is another"
+            f" {method.label or method.processor} any more. Until it saves another"
             " method, its invoices wait for a transfer."
             for method in methods
         ],
-        undo="Save the method again; it then takes the place of any newer one.",
+        undo="Save the method again. It then replaces any newer one.",
         done="removed",
     )
     def remove(

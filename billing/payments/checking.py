@@ -34,7 +34,7 @@ def verify_due(*, clock: Clock) -> int:
     """Make the passes that are due, the short one first; how many.
 
     Safe to run twice, and at once: a pass is one row, and one of a kind runs at a time.
-    One that fails is logged, and staff are told; the other kind does not wait for it.
+    A failed pass is logged and staff is notified; the other kind does not wait for it.
     """
     made = 0
     for kind, check in CHECKS.items():
@@ -52,7 +52,9 @@ def verify_now(*, actor: str, clock: Clock) -> Report:
     """Make a full pass at once and record it. Raises VerificationRunning."""
     run = claim_pass(kind=Kind.FULL, actor=actor, now=clock(), is_asked_for=True)
     if run is None:
-        raise VerificationRunning("A full verification is running; wait until it ends.")
+        raise VerificationRunning(
+            "A full verification is running. Try again when it has finished."
+        )
     return make_pass(run, check=CHECKS[Kind.FULL], clock=clock)
 
 
@@ -66,7 +68,9 @@ def _check_lately(run: VerificationRun) -> tuple[Report, Covers]:
             run.since, set(moved.values_list("document", flat=True))
         )
         checks = (partial(check_lately, ids), partial(check_covering, ids))
-        report = Report([one for check in checks for one in safely(check)], None)
+        report = Report(
+            [finding for check in checks for finding in safely(check)], None
+        )
 
     def covered(row: VerificationFinding) -> bool:
         return report.is_complete and covers(row, ids)

@@ -32,12 +32,12 @@ class ClosingForm(ReasonForm):
 
 
 def close_effects(attempts: list[Any], data: dict[str, Any] | None) -> list[str]:
-    """What the books say afterwards."""
+    """The outcome that the books will show."""
     outcome = data["outcome"] if data else ""
     after = {
-        "succeeded": "It counts as done: the money is moved in our books.",
-        "failed": "It counts as failed: no money is moved, and it may be asked for again.",
-    }.get(outcome, "Our books then say what you choose below.")
+        "succeeded": "It counts as succeeded: the money is moved in our books.",
+        "failed": "It counts as failed: no money is moved. It can be requested again.",
+    }.get(outcome, "Our books then show the outcome that you choose below.")
     return [
         f"{attempt} over {money_label(attempt.amount, attempt.currency)} at"
         f" {attempt.processor} is {attempt.get_state_display()}. {after}"
@@ -54,8 +54,8 @@ class ClosingAdmin(ReadOnlyAdmin):
     @staff_action(
         "Close by hand",
         effects=close_effects,
-        undo="What is closed stays closed. A wrong success is refunded, a wrong failure"
-        " is recorded as a payment.",
+        undo="A closed attempt stays closed. Refund a wrong success; record a payment for"
+        " a wrong failure.",
         done="closed",
         form=ClosingForm,
     )

@@ -60,11 +60,11 @@ class HostedPage(models.Model):
         models.PROTECT,
         null=True,
         related_name="+",
-        help_text="Who opened it, and has to reach the payer. None: the platform.",
+        help_text="Who opened it and must reach the payer; empty: the platform.",
     )
     closed_at = models.DateTimeField(
         null=True,
-        help_text="When the processor was told to close it, or, where its URL never came,"
+        help_text="When the processor was asked to close it, or, where its URL never came,"
         " when it was given up.",
     )
     processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")

@@ -308,7 +308,7 @@ class ProcessorEvent(models.Model):
         max_length=200, blank=True, help_text="The processor's id of what it waits for."
     )
     reported_at = models.DateTimeField(
-        null=True, help_text="When staff were told that it is not worked off."
+        null=True, help_text="When staff was notified that it is not processed."
     )
     conflicts = models.IntegerField(
         default=0, help_text="Deliveries under this id with other content; refused."
@@ -317,7 +317,7 @@ class ProcessorEvent(models.Model):
 
     class Meta:
         permissions = [
-            ("retry_processorevent", "Can work a processor event off again"),
+            ("retry_processorevent", "Can process a processor event again"),
             ("set_aside_processorevent", "Can set a processor event aside"),
         ]
         ordering = ["-pk"]

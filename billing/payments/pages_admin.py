@@ -64,14 +64,14 @@ class PageForm(AddingForm):
 
 
 def close_effects(pages: list[HostedPage], data: dict[str, Any] | None) -> list[str]:
-    """Who cannot pay there any more."""
+    """The pages that will be closed, and for which invoice."""
     return [
         f"{page.payer.code} cannot pay {page.attempt.invoice} over"
         f" {money_label(page.attempt.amount, page.attempt.currency)} on this page any"
         f" more: {page.processor} is asked to end it. If it was paid meanwhile, the"
         " payment is taken in."
         if page.attempt
-        else f"{page} pays no invoice: it ends by itself and is left alone."
+        else f"{page} is not for an invoice: it expires by itself and is not closed."
         for page in pages
     ]
 
@@ -111,7 +111,7 @@ class HostedPageAdmin(AddingAdmin):
         self.message_user(request, said, messages.SUCCESS)
 
     @staff_action(
-        "Close, so that nobody pays on it",
+        "Close, so that nobody can pay on it",
         effects=close_effects,
         undo="Open another page for the invoice.",
         done="asked to be closed",

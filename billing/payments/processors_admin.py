@@ -76,11 +76,11 @@ class ProcessorChangeForm(ReasonForm):
 def change_effects(
     rows: list[PaymentProcessor], data: dict[str, Any] | None
 ) -> list[str]:
-    """Where charges go from now on."""
+    """The processors whose address or keys change."""
     return [
-        f"{row.code} ({row.get_kind_display()}) is spoken to at {row.url} today. Charges,"
-        " refunds and questions go to the new address, with the new keys, from now on."
-        " A wrong one makes every charge there fail or stay unknown."
+        f"{row.code} ({row.get_kind_display()}) is reached at {row.url} today. From now on,"
+        " charges, refunds and look-ups use the new address and keys. If they are wrong,"
+        " every charge there fails or stays unknown."
         for row in rows
     ]
 
@@ -88,7 +88,7 @@ def change_effects(
 def rotate_effects(
     rows: list[PaymentProcessor], data: dict[str, Any] | None
 ) -> list[str]:
-    """Which secrets end."""
+    """The processors whose secrets are replaced."""
     return [
         f"{row.code} gets two new secrets, shown once after this page. What it sends is"
         " accepted with the old one for a day; give it the new ones within that time."
@@ -122,7 +122,7 @@ class PaymentProcessorAdmin(AddingAdmin):
         "Change address or keys",
         permission="change",
         effects=change_effects,
-        undo="Change them back; the keys of before have to be typed in again.",
+        undo="Change them back. The former keys have to be entered again.",
         done="changed",
         form=ProcessorChangeForm,
     )
@@ -138,7 +138,7 @@ class PaymentProcessorAdmin(AddingAdmin):
         "Rotate secrets",
         permission="rotate",
         effects=rotate_effects,
-        undo="The old secrets do not come back. Rotate again to get others.",
+        undo="The old secrets cannot be restored. Rotate again to get new ones.",
         done="rotated",
     )
     def rotate_both_secrets(
@@ -151,8 +151,8 @@ class PaymentProcessorAdmin(AddingAdmin):
 
     def _show(self, request: HttpRequest, sending: str, receiving: str) -> None:
         said = (
-            "Shown this once. CHECKS (it checks what we tell): {} "
-            "SIGNS (it signs what it answers): {}"
+            "Shown only once. CHECKS (verifies our requests): {} "
+            "SIGNS (signs its answers): {}"
         )
         said = said.format(sending, receiving)
         self.message_user(request, said, messages.WARNING)
@@ -193,26 +193,26 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
         return bytes(event.conflict_body or b"").decode(errors="replace")
 
     @staff_action(
-        "Work off once more",
+        "Process again",
         permission="retry",
         effects=lambda rows, data: _event_effects(
-            rows, "is read again, and what it tells is taken into the books"
+            rows, "is processed again, and its outcome is recorded in the books"
         ),
-        undo="What it moves in the books stays; refund or correct it there.",
-        done="will be worked off",
+        undo="What it records stays in the books. Refund or correct it there.",
+        done="will be processed",
     )
     def work_off_again(
         self, request: HttpRequest, rows: list[ProcessorEvent], data: dict[str, Any]
     ) -> Outcome:
         count = retry_events(events=rows, now=timezone.now())
-        return _quarantined(rows, f"{count} will be worked off")
+        return _quarantined(rows, f"{count} will be processed")
 
     @staff_action(
-        "Set aside: nothing is to be done",
+        "Set aside: nothing to do",
         effects=lambda rows, data: _event_effects(
-            rows, "is never taken into the books, and nobody is reminded of it"
+            rows, "is never recorded in the books, and nobody is reminded of it"
         ),
-        undo="It stays set aside, as it came. Record by hand what it should have moved.",
+        undo="It stays set aside. Record by hand what it should have changed.",
         done="set aside",
     )
     def set_aside(
@@ -226,7 +226,7 @@ def _event_effects(rows: list[ProcessorEvent], what: str) -> list[str]:
     return [
         f"{row.event_id} of {row.processor} ({row.reason}) {what}."
         if row.state == ProcessorEvent.State.QUARANTINED
-        else f"{row.event_id} of {row.processor} is {row.state}: it is left alone."
+        else f"{row.event_id} of {row.processor} is {row.state}: it is not changed."
         for row in rows
     ]
 

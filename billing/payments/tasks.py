@@ -50,7 +50,7 @@ def work_off_answers(**_newer: Any) -> None:
 
 @shared_task(name="payments.report_due")
 def report_what_stays_open(**_newer: Any) -> None:
-    """Beat, every minute: tell staff of outcomes and events that stay open too long."""
+    """Beat, every minute: report outcomes and events that stay open too long."""
     report_unresolved(now=timezone.now())
 
 

@@ -23,6 +23,7 @@ from billing.invoicing.verification.services import Check, Report, verify_books
 from billing.money import plain
 from billing.payments.ledger import LedgerEntry
 from billing.payments.models import Allocation, Payment, Refund
+from billing.payments.queries.receivables import receivable_differences
 from billing.payments.returns import Dispute
 from billing.webhooks.models import OutboxEvent
 
@@ -50,6 +51,7 @@ def verify_everything(*, now: datetime | None = None) -> Report:
     """
     checks: list[Check] = [
         check_ledger,
+        check_receivables,
         check_covering,
         check_spending,
         check_announced,
@@ -69,20 +71,35 @@ def check_ledger() -> Iterator[Finding]:
         key = (of.payer_id, of.currency, entry.account, entry.processor)
         entries[key] = entries.get(key, ZERO) + entry.amount
     for fact in sorted(owed.keys() | posted.keys()):
-        wanted = {k: v for k, v in owed.get(fact, {}).items() if v}
-        found = posted.get(fact, {})
+        expected = {k: v for k, v in owed.get(fact, {}).items() if v}
+        actual = posted.get(fact, {})
         subject = f"{fact[0]} {fact[1]}"
-        payers = {key[0] for key in (*wanted, *found)}
-        if total := sum(found.values(), ZERO):
+        payers = {key[0] for key in (*expected, *actual)}
+        if total := sum(actual.values(), ZERO):
             message = f"does not sum to zero, but to {plain(total)}"
             for payer_id in sorted(payers):
                 about = about_payer(payer_id)
                 yield Finding("ledger_unbalanced", subject, message, about)
-        if wanted != found:
-            message = f"says {_said(found)}, facts {_said(wanted)}"
+        if expected != actual:
+            message = f"says {_said(actual)}, facts {_said(expected)}"
             for payer_id in sorted(payers):
                 about = about_payer(payer_id)
                 yield Finding("ledger_differs", subject, message, about)
+
+
+def check_receivables(payer_ids: Collection[int] | None = None) -> Iterator[Finding]:
+    """What payers owe by the ledger, and by their documents and payments; None: all.
+
+    One statement, so that charges can ask too: whoever alters what covers an invoice
+    would have more charged than is owed.
+    """
+    for payer_id, code, difference in receivable_differences(payer_ids):
+        more = "more" if difference > 0 else "less"
+        message = (
+            f"the ledger's receivable is {plain(abs(difference))} {more} than documents"
+            " and what covers them"
+        )
+        yield Finding("receivable_differs", code, message, about_payer(payer_id))
 
 
 def check_covering(among: Collection[int] | None = None) -> Iterator[Finding]:
@@ -145,14 +162,14 @@ def _check_document(document: Document, covered: Decimal) -> Iterator[Finding]:
 def check_announced() -> Iterator[Finding]:
     """Payments, refunds and disputes are what their events say; none is missing."""
     facts = {
-        ("payment.received", str(one.public_id)): _payment_facts(one)
-        for one in Payment.objects.iterator()
+        ("payment.received", str(row.public_id)): _payment_facts(row)
+        for row in Payment.objects.iterator()
     } | {
-        ("payment.refunded", str(one.public_id)): _refund_facts(one)
-        for one in Refund.objects.select_related("payment").iterator()
+        ("payment.refunded", str(row.public_id)): _refund_facts(row)
+        for row in Refund.objects.select_related("payment").iterator()
     }
-    for one in Payment.objects.exclude(reversed_at=None):
-        facts[("payment.reversed", str(one.public_id))] = _reversal_facts(one)
+    for row in Payment.objects.exclude(reversed_at=None):
+        facts[("payment.reversed", str(row.public_id))] = _reversal_facts(row)
     for dispute in Dispute.objects.select_related("payment").iterator():
         for what, at in _happened(dispute).items():
             key = (f"dispute.{what}", str(dispute.public_id))
@@ -160,13 +177,13 @@ def check_announced() -> Iterator[Finding]:
     for event in OutboxEvent.objects.filter(type__in=ANNOUNCED).select_related(
         "stream"
     ):
-        told = {**event.payload, "payer": event.stream.agency_id}
-        fact = facts.pop((event.type, told["id"]), None)
+        announced = {**event.payload, "payer": event.stream.agency_id}
+        fact = facts.pop((event.type, announced["id"]), None)
         about = about_payer(event.stream.agency_id)
         if fact is None:
-            subject = f"{event.type} {told['id']}"
+            subject = f"{event.type} {announced['id']}"
             yield Finding("fact_missing", subject, "was announced", about)
-        elif fact != told:
+        elif fact != announced:
             message = "its event differs"
             yield Finding("announced_otherwise", event.subject, message, about)
     for (kind, public_id), fact in facts.items():
@@ -263,11 +280,14 @@ def _owed_entries() -> Iterator[tuple[Fact, Entries]]:
 
 
 def _owed_by_money() -> Iterator[tuple[Fact, Entries]]:
-    for one in Payment.objects.iterator():
-        yield ("payment", one.pk), _two(one, one.amount, "cash", "customer_credit")
-        if one.reversed_at:
-            entries = _two(one, one.amount, "customer_credit", "cash")
-            yield ("reversal", one.pk), entries
+    for payment in Payment.objects.iterator():
+        yield (
+            ("payment", payment.pk),
+            _two(payment, payment.amount, "cash", "customer_credit"),
+        )
+        if payment.reversed_at:
+            entries = _two(payment, payment.amount, "customer_credit", "cash")
+            yield ("reversal", payment.pk), entries
     for part in Allocation.objects.exclude(payment=None).select_related("payment"):
         assert part.payment
         entries = _two(part.payment, part.amount, "customer_credit", "receivable")

@@ -73,7 +73,7 @@ class PriceListAdmin(OfADraft):
         return money_cell(obj.seat_price, obj.currency)
 
     @staff_action(
-        "Publish for ever",
+        "Publish permanently",
         effects=publish_effects,
         undo="A published list never changes. Publish another one for a later month.",
         done="published",

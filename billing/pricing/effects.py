@@ -11,22 +11,22 @@ from seats.models import Agency
 
 def publish_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[str]:
     """Who pays what from when on, against the list before."""
-    return [line for one in lists for line in _publishing(one)]
+    return [line for price_list in lists for line in _publishing(price_list)]
 
 
 def delete_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[str]:
     """Drafts go with their rates; published lists stay."""
     return [
-        f"The draft {one} with its {one.rates.count()} rates is deleted."
-        if one.status == PriceList.Status.DRAFT
-        else f"{one} is published and cannot be deleted."
-        for one in lists
+        f"The draft {price_list} with its {price_list.rates.count()} rates is deleted."
+        if price_list.status == PriceList.Status.DRAFT
+        else f"{price_list} is published and cannot be deleted."
+        for price_list in lists
     ]
 
 
 def _publishing(draft: PriceList) -> list[str]:
     if draft.status != PriceList.Status.DRAFT:
-        return [f"{draft} is published already: nothing happens to it."]
+        return [f"{draft} is already published: it is not changed."]
     draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
     before = preceding_list(draft)
     agencies = Agency.objects.filter(currency=draft.currency).count()
@@ -42,9 +42,7 @@ def _publishing(draft: PriceList) -> list[str]:
         + (f", of {len(old)} on {before}." if before else "; no list comes before."),
     ]
     if missing := missing_meters(draft):
-        lines.append(
-            f"It cannot be published like this: no rate for {', '.join(missing)}."
-        )
+        lines.append(f"It cannot be published: no rate for {', '.join(missing)}.")
     lines += [
         f"{code}: {_price(old.get(code))} before, {_price(rate)} after."
         for code, rate in rates.items()
@@ -53,8 +51,12 @@ def _publishing(draft: PriceList) -> list[str]:
     return lines
 
 
-def _seat_price(one: PriceList | None) -> str:
-    return money_label(one.seat_price, one.currency) if one else "none"
+def _seat_price(price_list: PriceList | None) -> str:
+    return (
+        money_label(price_list.seat_price, price_list.currency)
+        if price_list
+        else "none"
+    )
 
 
 def _price(rate: Rate | None) -> str:

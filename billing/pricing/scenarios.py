@@ -211,7 +211,7 @@ def parse_month(text: str) -> date:
     except ValueError as error:
         raise BadScenario("bad_month", str(error), field="month") from error
     if not 1970 <= month.year <= 9000:
-        message = "The month is not within 1970 and 9000."
+        message = f"{values.shown(text)} is out of range; the year is 1970 to 9000."
         raise BadScenario("bad_month", message, field="month")
     return month
 

@@ -45,7 +45,7 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
         if draft.status != PriceList.Status.DRAFT:
-            raise NotADraft(f"{draft} is published already.")
+            raise NotADraft(f"{draft} is already published and cannot be deleted.")
         draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
         terms = terms_of(draft)
         minor_digits(terms.currency)
@@ -105,8 +105,8 @@ def _require_meters(draft: PriceList) -> None:
     """Usage of a meter without a rate parks its payer, so none may be forgotten."""
     if missing := missing_meters(draft):
         raise MetersMissing(
-            f"{draft} has no rate for {', '.join(missing)}. The list before it has, or"
-            " agencies use it. Add a rate for each; what is free costs 0.",
+            f"{draft} has no rate for {', '.join(missing)}, which the previous list has"
+            " or agencies use. Add a rate for each; set the price to 0 if it is free.",
             field="rates",
         )
 
@@ -167,7 +167,7 @@ def delete_draft_list(*, price_list: PriceList) -> None:
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
         if draft.status != PriceList.Status.DRAFT:
-            raise NotADraft(f"{draft} is published already.")
+            raise NotADraft(f"{draft} is already published and cannot be deleted.")
         draft.delete()
 
 

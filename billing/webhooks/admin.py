@@ -132,7 +132,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     @staff_action(
         "Resume: send what was held",
         effects=endpoint_effects("everything that it held is sent, in order, at once."),
-        undo="What is sent cannot be called back. Pause it again to hold the rest.",
+        undo="Sent events cannot be recalled. Pause it again to hold the rest.",
         done="resumed",
     )
     def resume(
@@ -151,7 +151,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     @staff_action(
         "Send a test event",
         effects=endpoint_effects("an event of type webhook_endpoint.test is sent."),
-        undo="The test event cannot be called back; it means nothing.",
+        undo="A sent test event cannot be recalled. It changes nothing.",
         done="sent within seconds",
     )
     def send_test(
@@ -167,10 +167,10 @@ class WebhookEndpointAdmin(AddingAdmin):
     @staff_action(
         "New secret",
         effects=endpoint_effects(
-            "it gets a new secret, shown once after this page. The one of today signs as"
-            " well for a day; the receiver has to know the new one by then."
+            "it gets a new secret, shown once after this page. Requests are also signed"
+            " with today's secret for a day; the receiver needs the new one by then."
         ),
-        undo="The old secret does not come back. Make another new one instead.",
+        undo="The old secret cannot be restored. Rotate again to get a new one.",
         done="rotated",
     )
     def rotate(
@@ -183,11 +183,11 @@ class WebhookEndpointAdmin(AddingAdmin):
         return work_each(rows, work)
 
     @staff_action(
-        "Tell events again",
+        "Replay events",
         effects=endpoint_effects(
-            "the events of these numbers are sent there once more, under their own ids."
+            "the events with these numbers are sent again, with the same ids."
         ),
-        undo="What is sent cannot be called back. Pause the endpoint to hold the rest.",
+        undo="Sent events cannot be recalled. Pause the endpoint to hold the rest.",
         done="replayed",
         form=ReplayForm,
     )
@@ -203,16 +203,18 @@ class WebhookEndpointAdmin(AddingAdmin):
             )
             for row in rows
         )
-        return Outcome(rows, summary=f"{count} events are told again")
+        return Outcome(
+            rows, summary=f"{count} event{'s' if count != 1 else ''} sent again"
+        )
 
     @staff_action(
-        "Delete for ever",
+        "Delete permanently",
         permission="delete",
         effects=endpoint_effects(
-            "nothing is sent there any more, not even what waits, and its secrets are"
+            "nothing more is sent there, not even waiting events, and its secrets are"
             " destroyed."
         ),
-        undo="A deleted endpoint does not come back. Add it again, with a new secret.",
+        undo="A deleted endpoint cannot be restored. Add it again, with a new secret.",
         done="deleted",
     )
     def delete_for_ever(

@@ -196,13 +196,13 @@ CATALOGUE: Mapping[str, EventType] = {
     "agency.added": EventType("A new customer.", AgencyAdded),
     "agency.upline_changed": EventType("Its upline from a date on.", UplineChanged),
     "agency.zone_changed": EventType("Its time zone from a month on.", ZoneChanged),
-    "books.agree": EventType("No difference is open any more.", BooksAgree),
+    "books.agree": EventType("No difference is open now.", BooksAgree),
     "books.differ": EventType(
         "A verification found differences; what they concern is not charged.",
         BooksDiffer,
     ),
     "credit_note.issued": EventType(
-        "A correction in the payer's favour has its number.", DocumentIssued
+        "A correction in the payer's favor has its number.", DocumentIssued
     ),
     "credit_note.voided": EventType("A credit note was taken back.", DocumentVoided),
     "dispute.lost": EventType(

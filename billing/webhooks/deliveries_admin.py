@@ -1,4 +1,4 @@
-"""What the world is told, and what came of it, for staff."""
+"""Deliveries and timelines, for staff."""
 
 from typing import Any
 
@@ -41,8 +41,8 @@ class OutboxEventAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         agency = get_object_or_404(Agency, code=code)
-        told = request.GET.get("before", "")
-        before = int(told) if _is_number(told) else None
+        text = request.GET.get("before", "")
+        before = int(text) if _is_number(text) else None
         context = {
             **self.admin_site.each_context(request),
             "title": f"Timeline of {agency.code}",
@@ -71,14 +71,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
     actions = ["replay"]
 
     @staff_action(
-        "Tell again",
+        "Send again",
         effects=lambda rows, data: [
             f"{row.event.type} number {row.event.sequence} ({row.state}) is sent to"
-            f" {row.endpoint} once more, under its own id."
+            f" {row.endpoint} again, with the same id."
             for row in rows
         ],
-        undo="What is sent cannot be called back; receivers know it by its id.",
-        done="told again",
+        undo="A sent event cannot be recalled; receivers recognize it by its id.",
+        done="sent again",
     )
     def replay(
         self, request: HttpRequest, rows: list[Delivery], data: dict[str, Any]
@@ -88,7 +88,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
         def work(row: Delivery) -> str | None:
             event = row.event.public_id
             again = replay_event(endpoint=row.endpoint, event_id=event, now=now)
-            return None if again else "waits to be told anyway"
+            return None if again else "already waiting to be sent"
 
         return work_each(rows, work)
 

@@ -140,14 +140,14 @@ def claim_due(*, now: datetime, limit: int) -> list[Delivery]:
 
 def _claim(now: datetime, limit: int) -> list[Delivery] | set[int]:
     """Deliveries; or the agencies of which some are not to be sent, and none is taken."""
-    chosen = settings.WEBHOOKS
+    limits = settings.WEBHOOKS
     params = {
         "now": now,
         "limit": limit,
-        "share": chosen["AT_ONCE_AGENCY"],
-        "at_once": chosen["AT_ONCE"],
-        "at_once_failing": chosen["AT_ONCE_FAILING"],
-        "lease_until": now + chosen["LEASE"],
+        "share": limits["AT_ONCE_AGENCY"],
+        "at_once": limits["AT_ONCE"],
+        "at_once_failing": limits["AT_ONCE_FAILING"],
+        "lease_until": now + limits["LEASE"],
     }
     with transaction.atomic(durable=True):
         lock_name(CLAIMING)
@@ -158,7 +158,10 @@ def _claim(now: datetime, limit: int) -> list[Delivery] | set[int]:
             return []
         rows = Delivery.objects.filter(pk__in=ids).order_by("event")
         claimed = list(rows.select_related("endpoint", "event__stream__agency"))
-        grants = {(one.endpoint.owner_id, one.endpoint.agency_id) for one in claimed}
+        grants = {
+            (delivery.endpoint.owner_id, delivery.endpoint.agency_id)
+            for delivery in claimed
+        }
         lapsed = {agency for _, agency in out_of_reach(grants, now=now) if agency}
         if lapsed:
             transaction.set_rollback(True)

@@ -5,16 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
 
 from billing.webhooks.catalogue import ENDED
 from billing.webhooks.models import WebhookEndpoint
 from billing.webhooks.services import NewEvent, publish
-from seats.access import out_of_reach
+from seats.access import lock_out_of_reach
 from seats.models import Agency
 
 State = WebhookEndpoint.State
-REASON = "The agency is not in the owner's downline any more."
+REASON = "The agency is no longer in the owner's downline."
 
 
 def end_endpoints(
@@ -23,20 +22,13 @@ def end_endpoints(
     """End endpoints whose owner does not reach their agency now; their ids.
 
     Of these agencies, or of all. An ended endpoint has no secret, is sent nothing, and
-    does not come back if the agency does. Both agencies are told. Safe to repeat.
+    does not come back if the agency does. Both agencies get `access.ended`. Safe to repeat.
     """
-    rows = _endpoints_of_uplines()
+    rows = WebhookEndpoint.objects.filter(deleted_at=None).exclude(state=State.ENDED)
     if agency_ids is not None:
         rows = rows.filter(agency__in=agency_ids)
-    lapsed = out_of_reach(rows.values_list("owner", "agency").distinct(), now=now)
-    if not lapsed:
-        return []
     with transaction.atomic():
-        locked = rows.select_for_update(of=("self",), no_key=True).order_by("pk")
-        found = locked.select_related("agency", "owner").filter(
-            agency__in={agency for _, agency in lapsed}
-        )
-        ended = [one for one in found if (one.owner_id, one.agency_id) in lapsed]
+        ended = lock_out_of_reach(rows, now=now)
         for endpoint in ended:
             endpoint.state = State.ENDED
             endpoint.reason = REASON
@@ -46,8 +38,7 @@ def end_endpoints(
             ended,
             ["state", "reason", "sealed_secret", "sealed_previous", "previous_until"],
         )
-        events = [event for one in ended for event in _events(one)]
-        publish(events, now=now)
+        publish([event for row in ended for event in _events(row)], now=now)
     return [endpoint.pk for endpoint in ended]
 
 
@@ -63,7 +54,7 @@ def _events(endpoint: WebhookEndpoint) -> list[NewEvent]:
 def access_ended(
     kind: str, public_id: UUID, *, agency: Agency, owner: Agency
 ) -> list[NewEvent]:
-    """The events that tell the agency and the former upline that something ended."""
+    """`access.ended` for the agency and for its former upline."""
     payload = {
         "object": kind,
         "id": str(public_id),
@@ -74,13 +65,3 @@ def access_ended(
         NewEvent(receiver.pk, ENDED, f"{kind}:{public_id}", payload)
         for receiver in (agency, owner)
     ]
-
-
-def _endpoints_of_uplines() -> QuerySet[WebhookEndpoint]:
-    return (
-        WebhookEndpoint.objects.filter(
-            deleted_at=None, agency__isnull=False, owner__isnull=False
-        )
-        .exclude(state=State.ENDED)
-        .exclude(owner=F("agency"))
-    )

@@ -67,11 +67,11 @@ def add_endpoint(
     event_types: Collection[str] = (),
     description: str = "",
 ) -> tuple[WebhookEndpoint, str]:
-    """A new endpoint of an agency, or of the platform, and its secret, told this once.
+    """A new endpoint of an agency, or of the platform, and its secret, shown only here.
 
-    It gets what is handed out from now on. It ends once the `owner`, the agency that
-    adds it, does not reach the agency any more; without an owner it does not. Raises BadUrl, UnknownEventType,
-    TooManyEndpoints.
+    It gets events that are handed out from now on. It ends once the `owner`, the agency
+    that adds it, no longer reaches the agency; without an owner it does not end. Raises
+    BadUrl, UnknownEventType, TooManyEndpoints.
     """
     _require_url(url)
     secret = new_secret()

@@ -114,7 +114,7 @@ class WebhookEndpoint(models.Model):
             ("pause_webhookendpoint", "Can pause a webhook endpoint"),
             ("resume_webhookendpoint", "Can resume a webhook endpoint"),
             ("send_test_webhookendpoint", "Can send a test event"),
-            ("replay_webhookendpoint", "Can tell an endpoint events again"),
+            ("replay_webhookendpoint", "Can send events to an endpoint again"),
             ("rotate_webhookendpoint", "Can make a new secret for an endpoint"),
         ]
         ordering = ["pk"]
@@ -174,7 +174,7 @@ class Delivery(models.Model):
 
     class Meta:
         permissions = [
-            ("replay_delivery", "Can tell an event again"),
+            ("replay_delivery", "Can send an event again"),
         ]
         verbose_name_plural = "deliveries"
         ordering = ["-pk"]

@@ -20,7 +20,7 @@ class TooManyAttempts(Exception):
         self.wait = wait
         minutes = -(-wait // 60)
         super().__init__(
-            "There were too many attempts to log in with a wrong password."
+            "Too many failed log-in attempts."
             f" Try again in {minutes} minute{'s' if minutes > 1 else ''}."
         )
 

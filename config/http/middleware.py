@@ -2,11 +2,26 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control
 
+from config.database.patience import waiting_at_most
 from config.http.login import TooManyAttempts
+from config.http.paths import URGENT
+
+
+class Patience:
+    """No request waits for a database that hangs; a dialer's least of all."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        kind = "AUTHORIZE" if request.path == URGENT else "REQUESTS"
+        with waiting_at_most(settings.DATABASE_PATIENCE[kind].total_seconds()):
+            return self.get_response(request)
 
 
 class Answers:

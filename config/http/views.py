@@ -36,8 +36,8 @@ class Content:
         """The bytes, or 304 for who has them."""
         response = HttpResponse(self.body, self.media_type, headers={"ETag": self.etag})
         patch_cache_control(response, public=True, max_age=MAX_AGE)
-        known = get_conditional_response(request, etag=self.etag, response=response)
-        return known or response
+        cached = get_conditional_response(request, etag=self.etag, response=response)
+        return cached or response
 
 
 @require_safe

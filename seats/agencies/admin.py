@@ -90,26 +90,26 @@ class UplineInline(ReadOnlyInline):
 
 
 def move_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
-    """Who is below whom; uplines see the numbers of those below them."""
-    after = "an upline to be chosen below"
+    """The agencies that move, and who sees them afterwards."""
+    after = "the upline chosen below"
     if data:
         upline = data["upline"].code if data["upline"] else "nobody"
         after = f"{upline} from {data['on']} on"
     return [
         f"{agency.code} ({agency.seat_count} seats) is below"
         f" {agency.upline_code or 'nobody'} today and will be below {after}."
-        " Who is above it sees its roster and numbers; who is no longer, does not."
-        " Who pays for it does not change."
+        " Agencies above it see its roster and amounts; former uplines no longer do."
+        " Its payers do not change."
         for agency in agencies
     ]
 
 
 def zone_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
-    """From when on dates are those of another zone."""
+    """The time zone of each agency today and from the given month."""
     after = f"{data['zone']} from {data['starts_on']} on" if data else "chosen below"
     return [
         f"{agency.code}: today's zone is {agency.zone_name}; the next is {after}."
-        " Facts that are recorded keep their dates."
+        " Recorded data keeps its dates."
         for agency in agencies
     ]
 

@@ -13,12 +13,12 @@ from seats.readonly import ReadOnlyAdmin
 
 
 def revoke_effects(keys: list[ApiKey], data: dict[str, Any] | None) -> list[str]:
-    """Which program is locked out."""
+    """The keys that stop working."""
     return [
         f"{key.prefix} ({key.label or 'no label'}) of"
         f" {key.agency.code if key.agency else 'the platform'}"
         + (
-            f" was revoked on {key.revoked_at:%Y-%m-%d} already."
+            f" was already revoked on {key.revoked_at:%Y-%m-%d}."
             if key.revoked_at
             else f", last used {_day(key.last_used_at)}:"
             " every request with it is refused from now on."
@@ -44,9 +44,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     actions = ["revoke"]
 
     @staff_action(
-        "Revoke for ever",
+        "Revoke permanently",
         effects=revoke_effects,
-        undo="A revoked key never works again. Make another one with `create_key`.",
+        undo="A revoked key never works again. Create a new one with `create_key`.",
         done="revoked",
     )
     def revoke(

@@ -97,7 +97,7 @@ class MemberAdmin(StaffAdmin):
         permission="delete",
         effects=lambda members, data: [
             f"{member.user} is no longer {member.get_role_display()} of"
-            f" {member.agency.code} and sees nothing of it any more."
+            f" {member.agency.code} and no longer sees its data."
             for member in members
         ],
         undo="Add the member again.",

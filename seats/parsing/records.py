@@ -24,7 +24,7 @@ OPENS = (b"[", b"{")
 
 
 class Unreadable(Exception):
-    """What comes after cannot be told apart; the message says why."""
+    """The rest of a file cannot be split into records; the message says why."""
 
 
 def split_records(
@@ -60,9 +60,9 @@ class _Splitter:
         while self._read_more():
             while True:
                 if self._inside and self._is_between():
-                    while found := whole.match(self._buffer, self._start):
-                        self._start = self._position = found.end()
-                        yield found[1]
+                    while match := whole.match(self._buffer, self._start):
+                        self._start = self._position = match.end()
+                        yield match[1]
                 token = self._next_token()
                 if not token:
                     break
@@ -93,17 +93,17 @@ class _Splitter:
     def _next_token(self) -> bytes:
         """The next one that is whole; nothing: read more."""
         if self._inside and not self._is_between():
-            found = BRACKET.match(self._buffer, self._position)
-            if found is None:
+            match = BRACKET.match(self._buffer, self._position)
+            if match is None:
                 return b""
-            self._position = found.end()
-            return found[1]
-        found = TOKEN.search(self._buffer, self._position)
-        if found is None or found[0] == b'"':
-            self._position = found.start() if found else len(self._buffer)
+            self._position = match.end()
+            return match[1]
+        match = TOKEN.search(self._buffer, self._position)
+        if match is None or match[0] == b'"':
+            self._position = match.start() if match else len(self._buffer)
             return b""
-        self._position = found.end()
-        return found[0]
+        self._position = match.end()
+        return match[0]
 
     def _is_between(self) -> bool:
         """Whether no record is open."""
@@ -157,4 +157,6 @@ class _Splitter:
     def _require_blank(self) -> None:
         between = self._buffer[self._start : self._position - 1]
         if between.strip():
-            raise Unreadable("Something that is no record stands between two.")
+            raise Unreadable(
+                "Between two records there is something that is not a record."
+            )

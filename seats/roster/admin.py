@@ -182,7 +182,7 @@ class SeatAdmin(ReadOnlyAdmin):
     @staff_action(
         "Cancel: entered by mistake",
         effects=lambda seats, data: effects.cancelled(seats, _earliest_day(seats)),
-        undo="A cancelled seat stays cancelled. Add a new one for the agent instead.",
+        undo="A cancelled seat stays cancelled. Add a new seat for the agent instead.",
         done="cancelled",
     )
     def cancel(
@@ -213,9 +213,9 @@ def _earliest_day(rows: Sequence[Any]) -> date:
 
 
 def _outcome(seats: Sequence[Seat], done: str) -> Outcome:
-    """What changed; what was given away is said too."""
+    """The outcome, with the seat days that were waived."""
     days = waived_days(seats)
-    waived = f" (not billed although the seats were used: {days} seat days)"
+    waived = f". Waived although the seats were used: {days} seat days"
     return Outcome(seats, summary=f"{len(seats)} {done}{waived if days else ''}")
 
 

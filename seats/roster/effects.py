@@ -48,7 +48,7 @@ def removed(seats: list[Seat], on: date | None, today: date) -> list[str]:
 
 def reopened(seats: list[Seat], today: date) -> list[str]:
     """Seats whose removal is taken back."""
-    lines = [f"{seat} is billed on, as if it had not been removed." for seat in seats]
+    lines = [f"{seat} is billed as if it had not been removed." for seat in seats]
     changes = [
         (seat.agency, _billed(seat), DateRange(seat.added_on, None)) for seat in seats
     ]
@@ -57,7 +57,7 @@ def reopened(seats: list[Seat], today: date) -> list[str]:
 
 def cancelled(seats: list[Seat], today: date) -> list[str]:
     """Seats that were entered by mistake."""
-    lines = [f"{seat} is billed for no date at all." for seat in seats]
+    lines = [f"{seat} is not billed for any date." for seat in seats]
     return lines + _bills([(seat.agency, _billed(seat), None) for seat in seats], today)
 
 

@@ -32,18 +32,24 @@ class SeatUsedLater(Refusal):
 def require_recent(
     agency_ids: Collection[int], on: date, now: datetime, reason: str, *, staff: bool
 ) -> None:
-    """A date at most BACKDATE_DAYS back; staff may go further, and says why.
+    """Refuse a date more than BACKDATE_DAYS back; staff may go further, with a reason.
 
     Raises TooFarBack, ReasonMissing.
     """
     days = settings.BILLING["BACKDATE_DAYS"]
     for today in local_dates(agency_ids, now=now).values():
-        if on >= today - timedelta(days=days):
+        earliest = today - timedelta(days=days)
+        if on >= earliest:
             continue
         if not staff:
-            raise TooFarBack(f"{on} is more than {days} days back.", field="on")
+            raise TooFarBack(
+                f"{on} is more than {days} days back; choose {earliest} or later.",
+                field="on",
+            )
         if not reason:
-            raise ReasonMissing(f"Say why, for a date as old as {on}.", field="reason")
+            raise ReasonMissing(
+                f"Enter a reason to use a date as early as {on}.", field="reason"
+            )
 
 
 def uses_lost(locked: SeatsLocked, ends: Mapping[int, date | None]) -> dict[int, Use]:
@@ -84,8 +90,8 @@ def waived_or_refused(
             )
         if use and not reason:
             raise ReasonMissing(
-                f"{seat} was used on {use.days} of these dates, the last one"
-                f" {use.last}. Say why they are not billed.",
+                f"{seat} was used on {use.days} of these dates, last on"
+                f" {use.last}. Enter a reason for not billing them.",
                 field="reason",
             )
     return {seat_id: use.days for seat_id, use in uses.items()}

@@ -162,19 +162,19 @@ def _project(entries: Sequence[Entry]) -> None:
 def _seat_in_the_way(wanted: Sequence[SeatHolding]) -> str:
     """Which seat an agent already holds, and what to do about it."""
     held: dict[int, list[SeatHolding]] = {}
-    rows = SeatHolding.objects.filter(agent__in={one.agent_id for one in wanted})
+    rows = SeatHolding.objects.filter(agent__in={new.agent_id for new in wanted})
     for row in rows.select_related("agent", "seat").order_by("starts_on"):
         held.setdefault(row.agent_id, []).append(row)
-    for one in wanted:
-        for holding in held.get(one.agent_id, []):
-            if _overlap(one, holding):
+    for new in wanted:
+        for holding in held.get(new.agent_id, []):
+            if _overlap(new, holding):
                 return _already_held(holding)
     return "An agent would hold two seats on one date."
 
 
-def _overlap(one: SeatHolding, other: SeatHolding) -> bool:
-    return (other.ends_on is None or one.starts_on < other.ends_on) and (
-        one.ends_on is None or other.starts_on < one.ends_on
+def _overlap(holding: SeatHolding, other: SeatHolding) -> bool:
+    return (other.ends_on is None or holding.starts_on < other.ends_on) and (
+        holding.ends_on is None or other.starts_on < holding.ends_on
     )
 
 

@@ -179,7 +179,7 @@ def transfer_seats(
                 f"{to} is of the same agency; hand it over.", field="agent"
             )
     with transaction.atomic():
-        agency_ids = {one.agency_id for move in moves for one in move}
+        agency_ids = {agency.agency_id for move in moves for agency in move}
         stamps = stamp_facts(agency_ids)
         require_near(on, agency_ids=agency_ids, now=now, field="on")
         require_recent({to.agency_id for _, to in moves}, on, now, reason, staff=staff)

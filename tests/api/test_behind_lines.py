@@ -272,7 +272,7 @@ class TestSeats:
             },
         ]
         assert (answer["agency"], answer["month"]) == ("SUNRISE", "2026-03")
-        assert answer["charge"] == "50"
+        assert answer["charge"] == "50.00"
         assert "Power dialing" in answer["includes"]
 
     def test_are_behind_lines_of_seats_alone(self, client, billed):
@@ -299,7 +299,7 @@ class TestRounding:
                 "meter": "voice.out", "unit": "minute", "used": "4500",
                 "listed": {
                     "minimum": "60", "increment": "60", "billed": "6000",
-                    "quantity": "100", "amount": "1.8", "difference": "0",
+                    "quantity": "100", "amount": "1.80", "difference": "0.00",
                 },
                 "others": [
                     {"minimum": "1", "increment": "1", "billed": "4500",
@@ -317,7 +317,7 @@ class TestRounding:
 
         # 4,320 minutes, by the second 4,317.05; 3,000 of them are included.
         assert meter["listed"]["amount"] == "15.84"
-        assert meter["others"][0]["amount"] == "15.8"
+        assert meter["others"][0]["amount"] == "15.80"
 
     def test_elsewhere_is_not_there(self, caller, sunrise):
         make_agency("OTHER")
@@ -341,13 +341,13 @@ class TestForecast:
         assert answer == {
             "agency": "SUNRISE", "month": "2026-03", "as_of": "2026-03-31",
             "currency": "USD", "basis": "elapsed", "elapsed_days": 30, "days": 31,
-            "seat_days": 31, "seat_amount": "50",
+            "seat_days": 31, "seat_amount": "50.00",
             "meters": [{
                 "meter": "voice.out", "unit": "minute", "billable": "18000",
-                "quantity": "300", "amount": "5.4",
+                "quantity": "300", "amount": "5.40",
                 "forecast_quantity": "310", "forecast_amount": "5.58",
             }],
-            "total": "55.4", "forecast_total": "55.58",
+            "total": "55.40", "forecast_total": "55.58",
         }  # fmt: skip
 
     def test_is_the_bill_once_the_month_is_over(self, caller, billed):
@@ -356,7 +356,7 @@ class TestForecast:
             client.get(f"{self.PATH}?month=2026-0{month}").json() for month in (2, 3)
         ]
 
-        assert (told[0]["basis"], told[0]["forecast_total"]) == ("complete", "0")
+        assert (told[0]["basis"], told[0]["forecast_total"]) == ("complete", "0.00")
         assert told[1]["total"] == told[1]["forecast_total"] == "50.07"
         assert sum(document.total for document in documents_of(billed)) == (
             Decimal("50.07") + Decimal("43.99")

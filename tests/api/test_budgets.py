@@ -15,6 +15,7 @@ from tests.api.conftest import NOW
 from tests.billing.budgets.test_alerting import of_minutes
 from tests.build import MARCH, MARCH_1, call, make_agency, make_agents, make_prices
 from tests.build import use as ingest
+from tests.staff import confirm
 
 pytestmark = pytest.mark.django_db
 PATH = "/api/v1/budgets"
@@ -155,8 +156,8 @@ class TestAdmin:
         staff.post(page, {"amount": "7", "hard": "on", "thresholds": "100"})
         made.refresh_from_db()
         assert (made.amount, made.hard, made.thresholds) == (Decimal(7), True, [100])
-        gone = reverse("admin:billing_budget_delete", args=[made.pk])
-        staff.post(gone, {"post": "yes"})
+        url = reverse("admin:billing_budget_changelist")
+        confirm(staff, url, {"action": "remove", "_selected_action": [made.pk]})
         assert not Budget.objects.exists()
 
     def test_shows_what_is_refused(self, staff, world):

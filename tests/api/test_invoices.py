@@ -123,7 +123,7 @@ class TestQuote:
 
     @pytest.mark.parametrize(
         ("body", "code"),
-        [("[" * 50_000, "bad_field"), ("{", "bad_json"), ("", "bad_json"),
+        [("[" * 50_000, "too_deep"), ("{", "bad_json"), ("", "bad_json"),
          ('{"month": "2026-13"}', "bad_month"), (b"\xff", "bad_json"),
          (b" " * 3_000_000, "too_large")],
     )  # fmt: skip

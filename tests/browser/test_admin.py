@@ -104,7 +104,7 @@ class TestStaff:
             page.select_option("select[name=action]", "cancel")
             page.click("button[name=index]")
             page.fill("#id_reason", "Entered twice")
-            expect(page.get_by_text("is billed for no date at all")).to_be_visible()
+            expect(page.get_by_text("is not billed for any date")).to_be_visible()
             page.click("input[name=apply]")
             page.wait_for_selector("text=1 cancelled.")
 

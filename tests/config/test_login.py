@@ -68,7 +68,7 @@ class TestLogin:
         assert wrong == [200] * 4
         assert answer.status_code == 429
         assert 0 < int(answer["Retry-After"]) <= 901
-        assert b"too many attempts" in answer.content
+        assert b"Too many failed log-in attempts" in answer.content
         assert CountingHasher.computed == hashes  # refused before it cost anything
 
     def test_leaves_the_account_usable_from_elsewhere(self, staff):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,7 @@ EVENT = {
     "source": "/dialer", "id": "1", "agency": "SUNRISE", "meter": "voice.out",
     "quantity": 60, "occurred_at": "2026-03-06T14:42:48Z",
 }  # fmt: skip
+FROZEN = 25  # seconds in which every door has answered while the database hangs
 SOON = 5  # seconds in which a door answers while the broker is frozen
 
 
@@ -120,6 +122,46 @@ def test_every_door_says_that_the_database_is_away(service, web):
     assert "Traceback" not in command.stderr
     assert "Traceback" not in log.read_text()
     assert program.get("/api/v1/agencies").status == 200
+    assert staff.get("/admin/").status == 200
+
+
+def test_no_door_waits_for_a_frozen_database(service, web):
+    port, log = web
+    key = manage(
+        service.environment, "create_key", "--platform",
+        "--scope", "seats:read", "authorize:read",
+    ).strip()  # fmt: skip
+    program, staff = Visitor(port, key=key), Visitor(port)
+    assert staff.log_in(STAFF, PASSWORD).status == 302
+    for _ in range(8):  # threads keep connections, which stay open
+        program.get("/api/v1/agencies")
+        program.get("/api/v1/authorize?agent=ana&agency=SUNRISE")
+
+    doors = {
+        "dialer": lambda: program.get("/api/v1/authorize?agent=ana&agency=SUNRISE"),
+        "a list": lambda: program.get("/api/v1/agencies"),
+        "a processor": lambda: Visitor(port).post("/api/v1/processors/x/webhook", b"x"),
+        "a page": lambda: staff.get("/admin/"),
+        "a log-in": lambda: Visitor(port).log_in(STAFF, PASSWORD),
+    }
+    answers = []
+    with service.server.frozen(), ThreadPoolExecutor(10) as pool:
+        started = time.monotonic()
+        visits = [(door, pool.submit(doors[door])) for door in [*doors] * 2]
+        answers = [(door, visit.result()) for door, visit in visits]
+        took = time.monotonic() - started
+
+    for door, answer in answers:
+        if door == "dialer":
+            assert (answer.status, answer.json()["checked"]) == (200, False)
+        else:
+            assert (door, answer.status) == (door, 503)
+            assert (door, answer.headers["Retry-After"]) == (door, "5")
+    assert took < FROZEN
+    assert "Traceback" not in log.read_text()
+    deadline = time.monotonic() + FROZEN
+    while program.get("/api/v1/agencies").status != 200:
+        assert time.monotonic() < deadline
     assert staff.get("/admin/").status == 200
 
 

@@ -1,5 +1,7 @@
 """The owner's hands in a document, and who is there when it is charged."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connections
 
@@ -48,7 +50,12 @@ def acme(fresh_database):
 @pytest.fixture
 def payer(acme, settings):
     """An agency with a card on file and two seats, before its invoice."""
-    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+    # Later months of this world are never billed, and nobody is to be told of it.
+    settings.BILLING = {
+        **settings.BILLING,
+        "REVIEW_WINDOW": None,
+        "OVERDUE_AFTER": timedelta(days=36_500),
+    }
     make_prices()
     agency = make_agency()
     make_seats(agency, "ana", "ben")

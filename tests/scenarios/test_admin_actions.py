@@ -63,8 +63,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "billing.pricelist.delete_draft": {"code": "NEXT"},
     "billing.webhookendpoint.resume": {"state": "paused"},
     "billing.delivery.replay": {"state": "delivered"},
+    "billing.payment.reverse": {"processor": "manual"},
 }
-DAY = {"on_year": "2026", "on_month": "5", "on_day": "10"}
+DAY = {"on": "2026-05-10"}
 
 
 def inputs(action: str) -> dict[str, Any]:
@@ -72,19 +73,17 @@ def inputs(action: str) -> dict[str, Any]:
     now = timezone.now()
     table: dict[str, dict[str, Any]] = {
         "seats.agency.move": {
-            "upline": Agency.objects.get(code="PARKED").pk, **DAY, "on": "2026-05-10",
+            "upline": Agency.objects.get(code="PARKED").pk, **DAY,
         },
         "seats.agency.change_zone": {
-            "zone": "America/Chicago", "starts_on_year": now.year + 1,
-            "starts_on_month": 2, "starts_on_day": 1,
-            "starts_on": f"{now.year + 1}-02-01",
+            "zone": "America/Chicago", "starts_on": f"{now.year + 1}-02-01",
         },
-        "seats.agent.add_a_seat": {**DAY, "on": "2026-05-10"},
-        "seats.seat.remove": {**DAY, "on": "2026-05-10"},
+        "seats.agent.add_a_seat": DAY,
+        "seats.seat.remove": DAY,
         "seats.seat.hand_over": {
-            **DAY, "on": "2026-05-10", "agents": "SUNRISE newcomer",
+            **DAY, "agents": "SUNRISE newcomer",
         },
-        "seats.seat.transfer": {**DAY, "on": "2026-05-10", "agents": "TOP mover"},
+        "seats.seat.transfer": {**DAY, "agents": "TOP mover"},
         "billing.dunningcase.hold": {
             "until": (now + timedelta(days=7)).date().isoformat()
         },

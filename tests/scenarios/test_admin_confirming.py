@@ -66,7 +66,7 @@ class TestPriceLists:
         done = confirm(staff, self.URL, content)
 
         assert "Meters with a rate: 1, of 11 on STD-2026-01." in page
-        assert "It cannot be published like this: no rate for ai.minute, amd," in page
+        assert "It cannot be published: no rate for ai.minute, amd," in page
         assert "50.00 USD before, 60.00 USD after" in page
         told = [str(message) for message in done.context["messages"]]
         assert told[0] == "0 published, 1 refused."
@@ -101,7 +101,7 @@ class TestVoiding:
 
         page = staff.post(DOCUMENTS, content).content.decode()
 
-        assert "Invoice SUNRISE-00001 of SUNRISE over 1,500.00 USD will be void" in page
+        assert "Invoice SUNRISE-00001 of SUNRISE for 1,500.00 USD will be void" in page
         assert "0.00 USD is owed instead of 1,500.00 USD" in page
         assert "is billed again on the next document" in page
 

@@ -11,6 +11,7 @@ from billing.invoicing.verification.services import verify_books
 from billing.webhooks.models import OutboxEvent
 from seats.models import AgencyZone, Seat, SeatVersion, Upline
 from tests.build import call, make_agency, make_agents, make_prices, make_seats, use
+from tests.staff import confirm
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 
@@ -27,8 +28,8 @@ def seat(db):
 
 
 def act(staff, page, action, row, **told):
-    told = {"action": action, "_selected_action": [row.pk], "apply": "1", **told}
-    answer = staff.post(reverse(f"admin:{page}_changelist"), told, follow=True)
+    content = {"action": action, "_selected_action": [row.pk], **told}
+    answer = confirm(staff, reverse(f"admin:{page}_changelist"), content)
     return answer.content.decode()
 
 
@@ -38,7 +39,7 @@ class TestUsedDates:
 
         shown = act(staff, "seats_seat", "remove", seat, **on)
 
-        assert "Not billed although the seats were used: 2 seat days." in shown
+        assert "Waived although the seats were used: 2 seat days." in shown
         version = SeatVersion.objects.get(action="remove")
         assert (version.waived_days, version.reason) == (2, "Wrong agent")
         event = OutboxEvent.objects.get(type="seat.removed")
@@ -48,8 +49,8 @@ class TestUsedDates:
     def test_that_are_not_touched_are_not_mentioned(self, staff, seat):
         on = {"on": "2026-03-09", "reason": "Left"}
 
-        assert "Done." in (shown := act(staff, "seats_seat", "remove", seat, **on))
-        assert "Not billed" not in shown
+        assert "1 removed." in (shown := act(staff, "seats_seat", "remove", seat, **on))
+        assert "Waived" not in shown
 
     def test_without_a_seat_are_found_among_the_usage(self, staff, seat):
         page = reverse("admin:billing_usageday_changelist")

@@ -11,16 +11,17 @@ from billing.dunning.models import DunningCase
 from billing.dunning.stepping import step_due
 from billing.invoicing.integrity import VerificationFinding
 from billing.invoicing.services.documents import void_document
+from billing.invoicing.verification.recording import accept_finding
 from billing.mail.models import Mail
 from billing.payments.checking import verify_due
 from billing.payments.models import PaymentAttempt
 from billing.payments.services.receiving import receive_payment
+from billing.payments.services.reporting import report_unresolved
+from billing.payments.services.requesting import request_charge
 from billing.webhooks.models import OutboxEvent
 from seats.keys.services import create_key
 from seats.models import User
-from tests.build import (
-    APRIL_2,
-)
+from tests.build import APRIL, APRIL_2, bill, documents_of
 from tests.scenarios.altering import (
     LOWERED,
     RAISED,
@@ -35,6 +36,7 @@ from tests.scenarios.altering import (
     sweep,
     unpaid,
 )
+from tests.staff import confirm
 
 __all__ = [
     "acme",
@@ -59,6 +61,31 @@ CHANGES = {
     "its address": ("billing_document", "parties = '{{}}'"),
     "the head of its chain": ("billing_account", "last_hash = repeat('0', 64)"),
 }
+
+# What is altered of the 30.00 that cover a part of it, and of how that is posted.
+COVERINGS = {
+    "less is covered": ("billing_allocation", "amount = amount - 20"),
+    "more was posted": ("billing_ledgerentry", "amount = amount * 2"),
+}
+
+
+def pay(invoice, amount, clock):
+    receive_payment(
+        payer=invoice.payer, amount=Decimal(amount), currency="USD",
+        processor="manual", reference=f"wire {amount}", now=clock(),
+    )  # fmt: skip
+
+
+def ask_for_charge(client, invoice):
+    _, secret = create_key(
+        agency=None, scopes=["payments:write"], actor="test", now=APRIL_2
+    )
+    return client.post(
+        "/api/v1/payment-attempts",
+        {"invoice": str(invoice.public_id), "processor": "acme"},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {secret}"},
+    )
 
 
 class TestAutopay:
@@ -146,11 +173,11 @@ class TestAccepting:
             user.user_permissions.set(Permission.objects.filter(codename__in=rights))
             client.force_login(user)
             ids = list(VerificationFinding.objects.values_list("pk", flat=True))
-            return client.post(
+            return confirm(
+                client,
                 reverse("admin:billing_verificationfinding_changelist"),
-                {"action": "accept", "_selected_action": ids, "reason": reason,
-                 "apply": "1"},
-            )  # fmt: skip
+                {"action": "accept", "_selected_action": ids, "reason": reason},
+            )
 
         return go
 
@@ -206,23 +233,49 @@ class TestAccepting:
 
 class TestEveryOtherWay:
     def test_the_api_refuses_a_charge_and_keeps_the_finding(self, client, unpaid):
-        _, secret = create_key(
-            agency=None, scopes=["payments:write"], actor="test", now=APRIL_2
-        )
         alter(RAISED)
 
-        answer = client.post(
-            "/api/v1/payment-attempts",
-            {"invoice": str(unpaid.public_id), "processor": "acme"},
-            content_type="application/json",
-            headers={"Authorization": f"Bearer {secret}"},
-        )
+        answer = ask_for_charge(client, unpaid)
 
         assert (answer.status_code, answer.json()["code"]) == (
             409, "collection_on_hold",
         )  # fmt: skip
         assert not PaymentAttempt.objects.exists()
         assert VerificationFinding.objects.filter(document=unpaid).exists()
+
+    @pytest.mark.parametrize("name", COVERINGS)
+    def test_the_api_refuses_a_charge_where_what_covers_it_was_altered(
+        self, client, unpaid, clock, name
+    ):
+        """Of 100.00 there are 30.00 paid; the rest alone may ever be charged."""
+        pay(unpaid, 30, clock)
+        table, change = COVERINGS[name]
+        alter(change, table)
+
+        answer = ask_for_charge(client, unpaid)
+
+        assert (answer.status_code, answer.json()["code"]) == (
+            409, "collection_on_hold",
+        )  # fmt: skip
+        assert not PaymentAttempt.objects.exists()
+        finding = VerificationFinding.objects.get()
+        assert (finding.code, finding.agency) == ("receivable_differs", unpaid.payer)
+
+    def test_what_is_still_owed_is_charged_once_that_is_accepted(
+        self, client, unpaid, clock
+    ):
+        pay(unpaid, 30, clock)
+        alter("amount = amount - 10", "billing_allocation")
+        ask_for_charge(client, unpaid)
+        verify_due(clock=clock)
+        for finding in VerificationFinding.objects.filter(resolved_at=None):
+            accept_finding(finding=finding, reason="known", actor="boss", now=clock())
+        pay(unpaid, 5, clock)  # takes the 10.00 along; the difference stays the same
+
+        answer = ask_for_charge(client, unpaid)
+
+        assert answer.status_code == 201
+        assert PaymentAttempt.objects.get().amount == 65
 
     def test_the_admin_refuses_a_charge(self, client, boss, unpaid, acme):
         client.force_login(boss)
@@ -253,6 +306,26 @@ class TestEveryOtherWay:
         step_due(now=clock())
         sweep()
         assert [charged.amount for charged in fake.journal] == [100]
+
+    def test_dunning_keeps_what_it_finds_of_the_next_invoice(
+        self, unpaid, fake, sweep, clock
+    ):
+        """The oldest is not charged again, as nobody knows whether it was."""
+        request_charge(invoice=unpaid, actor="test", now=clock())
+        fake.faults, fake.blind = lambda: "lost", True
+        sweep()
+        report_unresolved(now=clock.forward(hours=25))
+        bill(APRIL)
+        april = documents_of(unpaid.payer)[1]
+        clock.now = april.due_at + timedelta(days=1)
+        step_due(now=clock())
+        alter(f"{RAISED} WHERE id = {april.pk}")
+
+        for _ in range(3):
+            step_due(now=clock.forward(days=4))
+
+        assert not PaymentAttempt.objects.filter(invoice=april).exists()
+        assert VerificationFinding.objects.filter(document=april).exists()
 
     def test_money_that_comes_in_anyway_is_recorded(self, unpaid, sweep, clock):
         alter(RAISED)

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from billing.invoicing.models import BillingRun, RunItem
+from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.documents import (
     NotADraft,
     NotVoidable,
@@ -19,13 +20,13 @@ from billing.invoicing.services.previews import (
     PlannedSeats,
     preview_documents,
 )
-from billing.invoicing.services.runs import release_item
+from billing.invoicing.services.runs import release_item, start_run
 from billing.invoicing.signals import documents_issued
 from billing.invoicing.verification.services import verify_books
 from billing.pricing.models import PriceList
 from billing.pricing.services import publish_price_list
 from seats.models import SeatVersion
-from seats.roster.services import remove_seats
+from seats.roster.services import cancel_seats, remove_seats
 from tests.build import (
     APRIL,
     APRIL_2,
@@ -147,6 +148,27 @@ class TestReview:
             void_document(document_id=draft.pk, actor="s", reason="x", now=APRIL_2)
 
 
+class TestTwoRunsOfOnePayer:
+    def test_in_one_chunk_lose_nothing_while_one_of_them_is_reviewed(self, agency):
+        """April is drafted at the older cut; March, again, has nothing more to bill."""
+        bill(MARCH, now=APRIL_2)
+        issue_due(now=APRIL_2 + REVIEW)
+        start_run(month=APRIL, actor="test", now=MAY_2)
+        make_seats(agency, "ben", on=APRIL, now=MAY_2)  # too late for that cut
+        start_run(month=MARCH, actor="test", now=MAY_2)
+
+        while close_due(now=MAY_2):
+            pass
+        assert [draft.status for draft in documents_of(agency)] == ["open", "draft"]
+        issue_due(now=MAY_2 + REVIEW)
+        while close_due(now=MAY_2 + REVIEW):
+            pass
+        issue_due(now=MAY_2 + 2 * REVIEW)
+
+        assert totals(agency) == [Decimal(50), Decimal(50), Decimal(50)]
+        assert verify_books().findings == []
+
+
 class TestPreview:
     def test_tells_what_a_planned_change_would_cost_and_keeps_nothing(self, agency):
         now = datetime(2026, 3, 16, 15, tzinfo=UTC)
@@ -166,13 +188,17 @@ class TestPreview:
 
 
 class TestUnusualTotals:
-    def test_are_parked_until_somebody_looked(self, agency, settings):
+    @pytest.fixture
+    def strict(self, settings):
+        """More than two seats is unusual from three times the largest total on."""
         settings.BILLING = {
             **settings.BILLING,
             "REVIEW_WINDOW": None,
             "OUTLIER_FLOOR_SEATS": 2,
             "OUTLIER_FACTOR": 3,
         }
+
+    def test_are_parked_until_somebody_looked(self, agency, strict):
         bill(MARCH, now=APRIL_2)
         make_seats(agency, *[f"agent{n}" for n in range(9)], on=APRIL, now=APRIL_2)
 
@@ -185,6 +211,43 @@ class TestUnusualTotals:
         assert totals(agency) == [Decimal(50), Decimal(500)]
         item.refresh_from_db()
         assert item.state == "released"
+
+    def test_are_parked_where_a_later_month_is_billed_at_once_with_them(
+        self, agency, strict
+    ):
+        bill(MARCH, now=APRIL_2)
+        extra = make_seats(
+            agency, *[f"agent{n}" for n in range(9)], on=APRIL, now=APRIL_2
+        )
+        remove_seats(seats=extra, on=MAY, actor="test", now=MAY_2)
+
+        bill(MAY)  # April was never billed
+
+        item = RunItem.objects.get(state="parked")
+        assert (item.code, totals(agency)) == ("unusual_total", [Decimal(50)])
+        assert item.last_error == (
+            "500.00 is more than 3 times the largest so far, 50.000."
+        )
+
+    def test_are_not_measured_by_what_was_voided(self, agency, strict):
+        bill(MARCH, now=APRIL_2)
+        extra = make_seats(
+            agency, *[f"agent{n}" for n in range(9)], on=APRIL, now=APRIL_2
+        )
+        bill(APRIL, now=MAY_2)
+        item = RunItem.objects.get(state="parked")
+        release_item(item=item, actor="staff", now=MAY_2, accept_outliers=True)
+        bill(APRIL, now=MAY_2, payer=agency)
+        void_document(
+            document_id=documents_of(agency)[1].pk, actor="staff", reason="typo",
+            now=MAY_2,
+        )  # fmt: skip
+        cancel_seats(seats=extra, actor="staff", now=MAY_2, reason="typo", staff=True)
+        make_seats(agency, *[f"other{n}" for n in range(9)], on=MAY, now=MAY_2)
+
+        bill(MAY)
+
+        assert RunItem.objects.filter(state="parked").exists()
 
     def test_begin_at_the_price_of_as_many_seats_in_every_currency(self, settings):
         """Three seats for 22,500 yen are no more than three for 150 dollars."""

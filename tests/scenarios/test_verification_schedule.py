@@ -1,5 +1,7 @@
 """The hourly and the daily pass, by the schedule and by the command."""
 
+from datetime import timedelta
+
 import pytest
 from celery import Celery
 from django.core.management import call_command
@@ -55,6 +57,19 @@ class TestTheSchedule:
         run = VerificationRun.objects.latest("pk")
         assert (run.kind, run.opened) == ("incremental", 2)  # the hash, and the sum
         assert {row.document for row in VerificationFinding.objects.all()} == {invoice}
+
+    def test_the_daily_pass_names_a_month_that_nobody_bills(
+        self, invoice, boss, clock, settings
+    ):
+        settings.BILLING = {**settings.BILLING, "OVERDUE_AFTER": timedelta(hours=1)}
+        clock.forward(minutes=60 * 24 * 70)
+
+        verify_due(clock=clock)
+
+        finding = VerificationFinding.objects.get(code="month_not_billed")
+        assert "SUNRISE" in finding.details[0]
+        assert (finding.scope, finding.document) == ("platform", None)
+        assert Mail.objects.filter(template="books_differ", to=[boss.email]).exists()
 
     def test_a_pass_whose_worker_died_is_made_again_and_told_of(self, boss, clock):
         lost = claim_pass(kind="full", actor="schedule", now=clock())

@@ -121,7 +121,7 @@ class TestActions:
         act(staff, "replay", delivery)
         sweep()
 
-        assert "1 events are told again." in page
+        assert "1 event sent again." in page
         assert len({one.id for one in receiver.received}) == 1
         assert len(receiver.received) == 3
         change = reverse("admin:billing_delivery_change", args=[delivery.pk])

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
 
 from django.conf import settings
@@ -40,6 +41,7 @@ from seats.errors import Refusal
 from seats.models import Agency
 
 log = logging.getLogger(__name__)
+ZERO = Decimal(0)
 
 
 class UnusualTotal(Refusal):
@@ -93,29 +95,32 @@ def close_items(*, item_ids: Sequence[int], now: datetime) -> list[Draft]:
             .order_by("run_id", "payer_id")
         )
         runs = BillingRun.objects.in_bulk({item.run_id for item in items})
-        waiting = _wait_for_drafts(items)
         drafts: list[Draft] = []
         for run_id, group in groupby(items, key=lambda item: item.run_id):
-            ready = [item for item in group if item.pk not in waiting]
+            # A run may have drafted what the next one in this chunk would pass over.
+            ready = _without_drafts(list(group))
             drafts += _close_run_items(runs[run_id], ready, accounts, now)
         step_reached.send(RunItem, step="written")
     step_reached.send(RunItem, step="closed")
     return drafts
 
 
-def _wait_for_drafts(items: Sequence[RunItem]) -> set[int]:
-    """Items whose payer has a draft under review wait until it is issued."""
+def _without_drafts(items: Sequence[RunItem]) -> list[RunItem]:
+    """The items whose payers have no draft; the others wait until theirs is issued.
+
+    A watermark must not move past facts that a draft, made at an older cut, left out.
+    """
     drafted = set(
         Document.objects.filter(
             payer__in=[item.payer_id for item in items], status=Document.Status.DRAFT
         ).values_list("payer", flat=True)
     )
-    waiting = {item.pk for item in items if item.payer_id in drafted}
+    waiting = [item.pk for item in items if item.payer_id in drafted]
     if waiting:
         RunItem.objects.filter(pk__in=waiting).update(
             state=RunItem.State.REVIEW, lease_until=None
         )
-    return waiting
+    return [item for item in items if item.payer_id not in drafted]
 
 
 def _close_run_items(
@@ -200,29 +205,31 @@ def _first_only(payer: NextDocuments) -> NextDocuments:
 def _unusual(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
     """Totals far above a payer's largest so far; a first document has no measure.
 
-    Small totals are never unusual; what is small is said in seats, so that it means
-    the same in every currency.
+    Each of several documents is measured. What was voided is no measure. Small totals
+    are never unusual; what is small is said in seats, so that it means the same in every
+    currency.
     """
     factor = settings.BILLING["OUTLIER_FACTOR"]
     seats = settings.BILLING["OUTLIER_FLOOR_SEATS"]
-    totals = {
-        document.payer_id: sum(line.amount for line in document.lines)
-        for document in documents
-    }
-    floors = {document.payer_id: seats * document.seat_price for document in documents}
-    high = [payer for payer, total in totals.items() if abs(total) > floors[payer]]
+    highest: dict[int, Decimal] = {}
+    for document in documents:
+        total = abs(sum((line.amount for line in document.lines), ZERO))
+        if total > seats * document.seat_price:
+            payer_id = document.payer_id
+            highest[payer_id] = max(total, highest.get(payer_id, ZERO))
+    counted = Document.objects.exclude(status=Document.Status.VOID)
     largest = dict(
-        Document.objects.filter(payer__in=high)
+        counted.filter(payer__in=highest)
         .values_list("payer")
         .annotate(largest=Max("total"))
     )
     return {
         payer_id: UnusualTotal(
-            f"{totals[payer_id]} is more than {factor} times the largest so far,"
+            f"{total} is more than {factor} times the largest so far,"
             f" {largest[payer_id]}."
         )
-        for payer_id in high
-        if payer_id in largest and abs(totals[payer_id]) > factor * largest[payer_id]
+        for payer_id, total in highest.items()
+        if payer_id in largest and total > factor * largest[payer_id]
     }
 
 

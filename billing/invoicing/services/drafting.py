@@ -158,7 +158,8 @@ def _parties(
             "tax_id": account.tax_id,
         },
         "agencies": {
-            str(known.pk): {"code": known.code, "name": known.name} for known in named
+            str(line_agency.pk): {"code": line_agency.code, "name": line_agency.name}
+            for line_agency in named
         },
     }
 

@@ -1,24 +1,24 @@
 """Passes as rows: when one is due, who makes it, and what came of it."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import transaction
 
+from billing.heartbeat import renewed
 from billing.invoicing.integrity import VerificationRun
 from billing.invoicing.verification.incremental import since_last_pass
+from billing.invoicing.verification.notifications import notify_failure
 from billing.invoicing.verification.recording import Covers, record_findings
 from billing.invoicing.verification.services import Report
-from billing.invoicing.verification.telling import tell_failure
+from seats.locks import lock_name
 
 Kind, State = VerificationRun.Kind, VerificationRun.State
 Clock = Callable[[], datetime]
 Check = Callable[[VerificationRun], tuple[Report, Covers]]
 LOST = "The worker was lost before the pass finished."
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('verification_runs', 0))"
+CLAIMING = "verification_runs"
 SCHEDULE = "schedule"
 
 
@@ -27,11 +27,11 @@ def claim_pass(
 ) -> VerificationRun | None:
     """Begin a pass that is due, or asked for; None while another of its kind runs.
 
-    One whose lease is over died with its worker: it has failed, and staff are told.
+    A pass whose lease has ended died with its worker: it is marked as failed and staff is
+    notified.
     """
     with transaction.atomic(durable=True):
-        with connections["default"].cursor() as cursor:
-            cursor.execute(LOCK)
+        lock_name(CLAIMING)
         runs = VerificationRun.objects.filter(kind=kind)
         for lost in runs.filter(state=State.RUNNING, lease_until__lte=now):
             _fail(lost, LOST, now)
@@ -52,7 +52,8 @@ def claim_pass(
 def make_pass(run: VerificationRun, *, check: Check, clock: Clock) -> Report:
     """Check the books and record what was found. Raises what the check raises."""
     try:
-        with _renewed(run, clock):
+        lease = settings.VERIFICATION["LEASE"]
+        with renewed(lambda _: _renew(run, clock() + lease), lease=lease):
             report, covers = check(run)
         finish_pass(run, report, covers, now=clock())
     except Exception as error:
@@ -82,11 +83,15 @@ def finish_pass(
         )
 
 
+def _renew(run: VerificationRun, lease_until: datetime) -> None:
+    running = VerificationRun.objects.filter(pk=run.pk, state=State.RUNNING)
+    running.update(lease_until=lease_until)
+
+
 def _due(last: VerificationRun, now: datetime) -> bool:
-    chosen = settings.VERIFICATION
-    pause = (
-        chosen["RETRY"] if last.state == State.FAILED else chosen["EVERY"][last.kind]
-    )
+    has_failed = last.state == State.FAILED
+    pauses = settings.VERIFICATION
+    pause = pauses["RETRY"] if has_failed else pauses["EVERY"][last.kind]
     return bool(now >= last.started_at + pause)
 
 
@@ -97,28 +102,4 @@ def _fail(run: VerificationRun, error: str, now: datetime) -> None:
     )
     if failed:
         run.error = error
-        tell_failure(run, now=now)
-
-
-@contextmanager
-def _renewed(run: VerificationRun, clock: Clock) -> Iterator[None]:
-    """Renew the lease from a thread of its own while the pass reads its snapshot."""
-    lease: timedelta = settings.VERIFICATION["LEASE"]
-    over = threading.Event()
-
-    def renew() -> None:
-        try:
-            while not over.wait(lease.total_seconds() / 3):
-                VerificationRun.objects.filter(pk=run.pk, state=State.RUNNING).update(
-                    lease_until=clock() + lease
-                )
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=renew, name="verification-lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+        notify_failure(run, now=now)

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from billing.invoicing.integrity import VerificationFinding, VerificationRun
 from billing.invoicing.verification.findings import PLATFORM, About, Finding
-from billing.invoicing.verification.telling import tell_changes
+from billing.invoicing.verification.notifications import notify_changes
 from seats.errors import ReasonMissing, Refusal
+from seats.locks import lock_name
 from seats.models import Agency
 
 SHOWN = 20  # single differences that a row keeps in words
 LONGEST = 500  # characters of each
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('verification_findings', 0))"
+RECORDING = "verification_findings"
 SEEN = ["count", "details", "digest", "last_seen_at"]
 Key = tuple[str, About]
 Covers = Callable[[VerificationFinding], bool]
@@ -43,11 +44,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What recording changed, and every finding seen that holds documents now."""
+    """What recording changed."""
 
     opened: Sequence[VerificationFinding]
     resolved: int
-    holding: Sequence[VerificationFinding]
 
 
 def record_findings(
@@ -57,7 +57,7 @@ def record_findings(
     run: VerificationRun | None,
     now: datetime,
 ) -> Recorded:
-    """Store findings, one row for each code and object, and tell staff what changed.
+    """Store findings, one row for each code and object, and notify staff of changes.
 
     Rows that `covers` says were looked at, and were not seen again, are resolved. An
     accepted row stays accepted while it says the same. Repeating changes nothing but
@@ -65,47 +65,44 @@ def record_findings(
     """
     groups = _grouped(findings)
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(LOCK)
-        known = {
+        lock_name(RECORDING)
+        open_rows = {
             _key_of(row): row
             for row in VerificationFinding.objects.filter(resolved_at=None)
         }
         gone = [
             row
-            for key, row in known.items()
+            for key, row in open_rows.items()
             if (key not in groups and covers(row)) or _says_more(row, groups.get(key))
         ]
         seen = [
             _seen(row, groups.pop(key), now)
-            for key, row in known.items()
+            for key, row in open_rows.items()
             if key in groups and row not in gone
         ]
         VerificationFinding.objects.bulk_update(seen, SEEN)
         rows = VerificationFinding.objects.filter(pk__in=[row.pk for row in gone])
         rows.update(resolved_at=now)
         opened = _open(groups, run, now)
-        tell_changes(opened, gone, run=run, now=now)
-    holding = [row for row in seen if row.state == "open"]
-    return Recorded(opened, len(gone), [*opened, *holding])
+        notify_changes(opened, gone, run=run, now=now)
+    return Recorded(opened, len(gone))
 
 
 def accept_finding(
     *, finding: VerificationFinding, reason: str, actor: str, now: datetime
 ) -> VerificationFinding:
-    """Say that a difference is known and right, so that it holds nothing any more.
+    """Accept that a difference is right, so that it no longer holds any document.
 
     It covers what the finding says now: another difference of the same object opens
     a new one. Raises ReasonMissing, and NotOpen for one that is settled already.
     """
     if not reason.strip():
-        raise ReasonMissing("Give the reason for accepting it.", field="reason")
+        raise ReasonMissing("Enter a reason for accepting the finding.", field="reason")
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(LOCK)
+        lock_name(RECORDING)
         row = VerificationFinding.objects.get(pk=finding.pk)
         if row.state != "open":
-            raise NotOpen(f"Finding {row.pk} is {row.state} already.")
+            raise NotOpen(f"Finding {row.pk} is already {row.state}.")
         row.accepted_at, row.accepted_by, row.accepted_reason = now, actor, reason
         row.save(update_fields=["accepted_at", "accepted_by", "accepted_reason"])
     return row
@@ -162,6 +159,6 @@ def _open(
         )
         for (code, about), group in groups.items()
     )
-    rows = VerificationFinding.objects.filter(pk__in=[one.pk for one in made])
+    rows = VerificationFinding.objects.filter(pk__in=[row.pk for row in made])
     rows = rows.select_related("agency", "document", "price_list")
     return list(rows.order_by("pk"))

@@ -44,13 +44,13 @@ def _unbilled_months(late: datetime) -> Iterator[Finding]:
     codes = dict(Agency.objects.values_list("pk", "code"))
     wanted = [(pair, month) for pair, own in zip(pairs, months, strict=True)
               for month in own]  # fmt: skip
-    found = [(pair, spans) for pair, spans in _spans(wanted) if _has_facts(spans)]
-    for pair, spans in found:
+    unbilled = [(pair, spans) for pair, spans in _spans(wanted) if _has_facts(spans)]
+    for pair, spans in unbilled:
         yield Finding(
             "month_not_billed",
             f"{codes[pair.payer_id]} {spans[0].month:%Y-%m}",
             f"seats or usage of {codes[pair.agency_id]} are not billed, and no run"
-            " has them in hand",
+            " includes them",
         )
 
 

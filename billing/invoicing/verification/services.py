@@ -77,7 +77,7 @@ def verify_books(also: Sequence[Check] = ()) -> Report:
     """
     with snapshot(HOLD_MONTHS), connection.cursor() as cursor:
         checks = chain(_checks(), also)  # each is made when the one before is done
-        findings = [found for check in checks for found in safely(check)]
+        findings = [finding for check in checks for finding in safely(check)]
         cursor.execute(PENDING)
         return Report(findings, cursor.fetchone()[0])
 

@@ -266,7 +266,9 @@ def _check_days(
                 about_agency(day.agency_id, month_of(day.used_on)),
             )
     for agency_id, _, _, _, used_on, _ in totals:
-        known = agency_id in names.agencies
-        about = about_agency(agency_id, month_of(used_on)) if known else PLATFORM
+        is_known_agency = agency_id in names.agencies
+        about = (
+            about_agency(agency_id, month_of(used_on)) if is_known_agency else PLATFORM
+        )
         message = "has no total"
         yield Finding("day_missing", f"agency {agency_id}, {used_on}", message, about)

@@ -23,8 +23,8 @@ PARKED_EXIT = 3
 
 class Command(BaseCommand):
     help = (
-        "Bill a month for every payer, or one; safe to repeat, for any month."
-        " Exits 3 where payers were parked."
+        "Bill a month for every payer, or for one. Safe to repeat for any month."
+        " Exits with 3 if payers were parked."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             help="the month to bill, such as 2026-10",
         )
         parser.add_argument(
-            "--agency", metavar="CODE", help="bill only this payer; all without it"
+            "--agency", metavar="CODE", help="bill only this payer (default: all)"
         )
         parser.add_argument(
             "--dry-run",

@@ -13,6 +13,7 @@ from seats.errors import Refusal
 from seats.keys.models import ApiKey
 from seats.keys.services import create_key
 from seats.models import Agency
+from seats.parsing import values
 from seats.periods import zone_on
 
 
@@ -73,13 +74,13 @@ def _expiry(text: str | None, agency: Agency | None) -> datetime | None:
     if text is None:
         return None
     try:
-        if len(text) == len("2027-01-31"):
-            return _start_of(date.fromisoformat(text), agency)
-        moment = datetime.fromisoformat(text)
+        if values.DATE.fullmatch(text):
+            return _start_of(values.parse_date(text), agency)
+        moment = values.parse_instant(text)
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        pass  # said below, as for an instant without an offset
+        pass  # refused below, as an instant without an offset is
     raise CommandError(
         f"bad_time: --expires is {text!r}; write a date, such as 2027-01-31, or an"
         " instant with its offset, such as 2027-01-31T18:00:00-05:00."

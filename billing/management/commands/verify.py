@@ -19,9 +19,9 @@ RUNNING = 2
 
 class Command(BaseCommand):
     help = (
-        "Recompute every document and the ledger. Exits 0 if everything agrees, 1 if"
-        " anything differs, 2 if --record is given while a full verification runs."
-        " Without --record nothing is stored, and nothing is held."
+        "Recompute every document and the ledger. Exits with 0 if everything agrees, 1"
+        " if anything differs, 2 if --record is given while a full verification runs."
+        " Without --record nothing is stored or held."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -45,11 +45,11 @@ class Command(BaseCommand):
         except Refusal as refusal:
             raise CommandError(refusal.message, returncode=RUNNING) from refusal
         if options["json"]:
-            told = {
+            payload = {
                 "findings": _described(report.findings),
                 "pending_facts": report.pending_facts,
             }
-            self.stdout.write(json.dumps(told))
+            self.stdout.write(json.dumps(payload))
         else:
             for finding in report.findings:
                 self.stdout.write(str(finding))
@@ -63,19 +63,21 @@ class Command(BaseCommand):
 
 def _described(findings: Sequence[Finding]) -> list[dict[str, str | None]]:
     """Findings with the agency, month and document that each one names."""
-    agencies = Agency.objects.in_bulk({one.about.agency for one in findings})
-    documents = Document.objects.in_bulk({one.about.document for one in findings})
+    agencies = Agency.objects.in_bulk({finding.about.agency for finding in findings})
+    documents = Document.objects.in_bulk(
+        {finding.about.document for finding in findings}
+    )
     return [
         {
-            "code": one.code,
-            "subject": one.subject,
-            "message": one.message,
-            "agency": _text(agencies.get(one.about.agency or 0), "code"),
-            "month": f"{one.about.month:%Y-%m}" if one.about.month else None,
-            "document": _text(documents.get(one.about.document or 0), "label"),
-            "holds": one.about.scope,
+            "code": finding.code,
+            "subject": finding.subject,
+            "message": finding.message,
+            "agency": _text(agencies.get(finding.about.agency or 0), "code"),
+            "month": f"{finding.about.month:%Y-%m}" if finding.about.month else None,
+            "document": _text(documents.get(finding.about.document or 0), "label"),
+            "holds": finding.about.scope,
         }
-        for one in findings
+        for finding in findings
     ]
 
 

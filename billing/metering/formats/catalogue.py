@@ -129,7 +129,7 @@ def feed_of(file: BufferedReader, named: str = "") -> str:
 
 
 def _require_text(head: bytes) -> None:
-    """Refuse a file that is none; a few bytes that are not, cost their rows only."""
+    """Refuse a file that is not UTF-8 text; a few bad bytes only cost their rows."""
     for magic, what in BINARY.items():
         if head.startswith(magic):
             raise BadEncoding(f"The file is {what}, not UTF-8 text.", field="file")

@@ -46,7 +46,7 @@ _decode = msgspec.json.Decoder(CloudEvent).decode
 
 
 def event_of(told: CloudEvent, *, agency: str) -> IncomingEvent:
-    """The usage event that a CloudEvent tells; `agency` is for those without one.
+    """The usage event in a CloudEvent; `agency` is for those without one.
 
     Raises BadQuantity.
     """

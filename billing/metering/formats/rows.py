@@ -138,7 +138,7 @@ def parse_time(text: str, field: str, zone: ZoneInfo) -> datetime:
     try:
         moment = parse_instant(text.strip())
     except ValueError as error:
-        raise BadRow("bad_time", field, f"{shown(text)} is no time.") from error
+        raise BadRow("bad_time", field, f"{shown(text)} is not a time.") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     try:
@@ -152,7 +152,7 @@ def parse_epoch(text: str, field: str) -> datetime:
     try:
         return datetime.fromtimestamp(parse_integer(text), UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise BadRow("bad_time", field, f"{shown(text)} is no time.") from error
+        raise BadRow("bad_time", field, f"{shown(text)} is not a time.") from error
 
 
 def began_at(read: Callable[[], datetime]) -> str:

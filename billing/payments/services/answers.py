@@ -144,7 +144,9 @@ def set_events_aside(
     They stay as they came. Raises ReasonMissing, NotQuarantined.
     """
     if not reason.strip():
-        raise ReasonMissing("Say why.", field="reason")
+        raise ReasonMissing(
+            "Enter a reason for setting the events aside.", field="reason"
+        )
     rows = ProcessorEvent.objects.filter(pk__in=[one.pk for one in events])
     said = f"{now:%Y-%m-%d} {actor}: {reason}"[:200]
     count = rows.filter(state__in=STUCK).update(state=State.SET_ASIDE, reason=said)

@@ -78,12 +78,12 @@ def call_due(of: Calls[A], *, clock: Clock, connect: Connect) -> int:
     Of the calls at once each processor has an equal share, so one that hangs leaves room
     for the others. Safe to run twice, and at once.
     """
-    chosen = settings.CHARGES
-    stop, made = clock() + chosen["SWEEP"], 0
+    limits = settings.CHARGES
+    stop, made = clock() + limits["SWEEP"], 0
     flying: dict[Future[Outcome], Call[A]] = {}
-    with ThreadPoolExecutor(chosen["AT_ONCE"]) as pool:
+    with ThreadPoolExecutor(limits["AT_ONCE"]) as pool:
         while True:
-            free = chosen["AT_ONCE"] - len(flying)
+            free = limits["AT_ONCE"] - len(flying)
             if free and clock() < stop:
                 busy = Counter(call.attempt.processor_id for call in flying.values())
                 for call in claim_calls(of, now=clock(), limit=free, busy=busy):
@@ -91,9 +91,9 @@ def call_due(of: Calls[A], *, clock: Clock, connect: Connect) -> int:
             if not flying:
                 return made
             ended, _ = wait(flying, LOOK_AGAIN, FIRST_COMPLETED)
-            for one in ended:
-                call = flying.pop(one)
-                record_outcome(call=call, outcome=one.result(), now=clock())
+            for future in ended:
+                call = flying.pop(future)
+                record_outcome(call=call, outcome=future.result(), now=clock())
                 made += 1
 
 
@@ -137,8 +137,8 @@ def _in_turn(
         )
         rows = due.filter(processor=processor_id).annotate(turn=turn)
         next_ones = rows.order_by("turn", "due_at", "pk")[:room]
-        for place, one in enumerate(next_ones, start=under_way):
-            places.append((place, one.due_at, one.pk))
+        for place, attempt in enumerate(next_ones, start=under_way):
+            places.append((place, attempt.due_at, attempt.pk))
     return [pk for _, _, pk in sorted(places)[:limit]]
 
 
@@ -209,11 +209,13 @@ def _claimed(of: Calls[A], attempts: Sequence[A], now: datetime) -> list[Call[A]
                 ON_HOLD,
             )
             attempt.save(update_fields=["due_at", "error"])
-    unsent = {one.pk for one in new if one.pk in pointless or one.pk in held}
+    unsent = {
+        attempt.pk for attempt in new if attempt.pk in pointless or attempt.pk in held
+    }
     return [
-        _claim(of, one, now, on_hold=one.pk in held)
-        for one in attempts
-        if one.pk not in unsent
+        _claim(of, attempt, now, on_hold=attempt.pk in held)
+        for attempt in attempts
+        if attempt.pk not in unsent
     ]
 
 

@@ -8,7 +8,6 @@ from typing import ClassVar
 from django.db.models import QuerySet
 
 from billing.invoicing.models import Document
-from billing.invoicing.verification.holds import find_on_hold
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import (
@@ -21,6 +20,7 @@ from billing.payments.processors.port import (
 from billing.payments.queries.methods import spent_methods
 from billing.payments.services.calling import Clock, Connect, call_due, sent_until
 from billing.payments.services.connecting import connect
+from billing.payments.services.holds import find_on_hold
 from billing.payments.services.outcomes import ChargeRecords
 from billing.payments.services.requesting import AUTOPAY
 
@@ -54,9 +54,9 @@ class ChargeCalls(ChargeRecords):
         self, attempts: Sequence[PaymentAttempt], now: datetime
     ) -> AbstractSet[int]:
         """Those whose invoice may not be collected now; a page sends nothing here."""
-        calls = [one for one in attempts if page_of(one) is None]
-        held = find_on_hold({one.invoice_id for one in calls}, now=now)
-        return {one.pk for one in calls if one.invoice_id in held}
+        calls = [attempt for attempt in attempts if page_of(attempt) is None]
+        held = find_on_hold({attempt.invoice_id for attempt in calls}, now=now)
+        return {attempt.pk for attempt in calls if attempt.invoice_id in held}
 
     def may_send(self, attempt: PaymentAttempt) -> bool:
         """A page is opened only for somebody who waits for it."""

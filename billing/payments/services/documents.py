@@ -68,5 +68,5 @@ def _end_waiting(document: Document, now: datetime) -> None:
         attempt.state, attempt.changed_at = PaymentAttempt.State.FAILED, now
         attempt.error = "never sent: the document was voided"
         attempt.save(update_fields=["state", "error", "changed_at"])
-        told = {"result": "failed", "reason": attempt.error}
-        publish([attempt_event(attempt, "payment.failed", **told)], now=now)
+        failure = {"result": "failed", "reason": attempt.error}
+        publish([attempt_event(attempt, "payment.failed", **failure)], now=now)

@@ -149,12 +149,12 @@ def _is_older(told: MethodTold, rows: QuerySet[PaymentMethod]) -> bool:
     return told.at is not None and rows.filter(saved_at__gt=told.at).exists()
 
 
-def _is_out_of_reach(told: MethodTold, now: datetime) -> bool:
+def _is_out_of_reach(method: MethodTold, now: datetime) -> bool:
     """Whether it was saved on a page of an agency that does not reach the payer now."""
-    if told.key is None:
+    if method.key is None:
         return False
     pages = HostedPage.objects.filter(
-        Q(attempt=None, public_id=told.key) | Q(attempt__public_id=told.key)
+        Q(attempt=None, public_id=method.key) | Q(attempt__public_id=method.key)
     )
     return bool(out_of_reach(pages.values_list("owner", "payer"), now=now))
 

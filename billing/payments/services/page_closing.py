@@ -35,7 +35,7 @@ class ProcessorUnreachable(Refusal):
 def close_payment_page(
     *, page: HostedPage, clock: Clock, connect: ConnectHoster = connect_hoster
 ) -> PaymentAttempt:
-    """See to it that nobody pays on a page any more, and take in what became of it.
+    """Close a page at its processor, and record the outcome of its attempt.
 
     Its attempt has failed only if the processor says that the page is over. Again is
     harmless. Raises ChargeUnderWay while it is not known whether the page is there,
@@ -46,7 +46,9 @@ def close_payment_page(
     if attempt.state not in PaymentAttempt.OPEN:
         return attempt
     if not page.reference:
-        raise ChargeUnderWay("It is not known yet whether the page is there.")
+        raise ChargeUnderWay(
+            "The processor has not confirmed the page yet. Try again in a minute."
+        )
     host = connected(page.processor, connect)
     try:
         outcome = host.close_page(page.reference)
@@ -58,9 +60,9 @@ def close_payment_page(
 def end_pages(*, clock: Clock, connect: ConnectHoster = connect_hoster) -> int:
     """Close open pages whose owner does not reach the payer any more; how many.
 
-    Nobody saves a method or pays on them from then on, and both agencies are told. What
-    was paid before is taken in. Where a processor cannot be reached, the next call goes
-    on. Safe to repeat, and to run at once.
+    Nobody saves a method or pays on them from then on, and both agencies get
+    `access.ended`. Earlier payments are recorded. If a processor cannot be reached, the
+    next call continues. Safe to repeat, and to run at once.
     """
     open_ones = HostedPage.objects.filter(
         Q(attempt=None) | Q(attempt__state__in=PaymentAttempt.OPEN),
@@ -105,8 +107,8 @@ def connected(processor: PaymentProcessor, connect: ConnectHoster) -> Hoster:
     try:
         return connect(processor)
     except InvalidToken as error:
-        said = "Its secret cannot be read with our keys."
-        raise PageNotOpened(said, field="processor") from error
+        message = f"The secret of {processor} cannot be read with WEBHOOK_SECRETS_KEY."
+        raise PageNotOpened(message, field="processor") from error
 
 
 def _end(pages: QuerySet[HostedPage], clock: Clock, connect: ConnectHoster) -> int:
@@ -115,9 +117,9 @@ def _end(pages: QuerySet[HostedPage], clock: Clock, connect: ConnectHoster) -> i
     if not lapsed:
         return 0
     related = pages.select_related("payer", "owner", "processor")
-    found = related.select_related("attempt__invoice__payer", "attempt__processor")
+    locked = related.select_related("attempt__invoice__payer", "attempt__processor")
     ended = 0
-    for page in found.filter(payer__in={payer for _, payer in lapsed}):
+    for page in locked.filter(payer__in={payer for _, payer in lapsed}):
         if (page.owner_id, page.payer_id) in lapsed:
             ended += _end_page(page, clock, connect)
     return ended

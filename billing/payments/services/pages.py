@@ -12,7 +12,6 @@ from django.db import transaction
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
-from billing.invoicing.verification.holds import require_collectable
 from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import PaymentAttempt, PaymentProcessor
 from billing.payments.processors.port import (
@@ -31,6 +30,7 @@ from billing.payments.services.connecting import (
     NoPages,
     connect_hoster,
 )
+from billing.payments.services.holds import require_collectable
 from billing.payments.services.page_closing import (
     PageNotOpened,
     ProcessorUnreachable,

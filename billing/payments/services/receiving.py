@@ -63,7 +63,7 @@ def receive_payment(
     payer's credit. One payment for ever per (processor, reference): repeating gives
     the first one back. Raises BadAmount, WrongCurrency, BadReference, NotTheirInvoice,
     PaymentDiffers for a known reference with another payer or amount, and
-    PaymentWasReversed for what was reversed as it is told.
+    PaymentWasReversed for a payment with the same data that was reversed.
     """
     _check(payer, amount, currency, processor, reference)
     if document and (

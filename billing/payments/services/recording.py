@@ -17,7 +17,7 @@ from seats.errors import Refusal
 A = TypeVar("A", bound=Attempt)
 
 
-# Two ends may be told in either order: the one that says more counts.
+# Outcomes may arrive in any order: the more final one counts.
 FINALITY = {"failed": 0, "declined_soft": 1, "declined_hard": 2, "succeeded": 3}
 
 
@@ -29,7 +29,7 @@ class Records(Protocol[A]):
     """What differs between charges and refunds in our books.
 
     `ends` are the outcomes without success, and the state that each leads to.
-    `success_is_final`: a failure that is told of a success is older than it.
+    `success_is_final`: a failure that arrives after a success is older than it.
     """
 
     ends: ClassVar[Mapping[str, str]]
@@ -95,7 +95,7 @@ def _succeed(of: Records[A], attempt: A, outcome: Outcome, now: datetime) -> Non
 
 
 def _revise(of: Records[A], attempt: A, outcome: Outcome, now: datetime) -> None:
-    """Take in what is told of an attempt that has ended: the end that says more counts."""
+    """Record another outcome of an attempt that has ended: the more final one counts."""
     state = of.ends.get(outcome.kind, outcome.kind)
     if state not in FINALITY:
         return

@@ -84,7 +84,7 @@ def refund_payment(
 def payment_told(
     *, processor: PaymentProcessor, reference: str, currency: str
 ) -> Payment:
-    """The payment that a processor tells of, by its id of it.
+    """The payment with this reference of a processor.
 
     Raises NotYet while there is none, DoesNotFit for another currency, BadReference.
     """
@@ -92,7 +92,9 @@ def payment_told(
     rows = Payment.objects.filter(processor=processor.code, reference=reference)
     payment = rows.select_related("payer").first()
     if payment is None:
-        raise NotYet(f"Payment {reference} is not known yet.", payment=reference)
+        raise NotYet(
+            f"Payment {reference} has not been received yet.", payment=reference
+        )
     if currency != payment.currency:
         raise DoesNotFit(f"The payment is in {payment.currency}.")
     return payment
@@ -119,13 +121,11 @@ def require_there(
     """Check that a processor can have taken so much of a payment.
 
     Raises NotYet for more than is there, up to what `may_return`, as the end of a dispute
-    may not have been told, and MoreThanCaptured for more than that.
+    may not have arrived yet, and MoreThanCaptured for more than that.
     """
     if left.there < amount <= may_return:
-        said = (
-            f"Only {plain(left.there)} of {payment} is there, unless a dispute is won."
-        )
-        raise NotYet(said, payment=payment.reference)
+        message = f"Only {plain(left.there)} of {payment} is available until a dispute is won."
+        raise NotYet(message, payment=payment.reference)
     require_left(payment, amount, left.there)
 
 

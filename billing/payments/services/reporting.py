@@ -1,4 +1,4 @@
-"""Telling staff what does not end by itself: outcomes that stay unknown, and events.
+"""Reporting to staff what stays open: unknown outcomes, and events not recorded.
 
 Each row is reported once, by an event and a mail, and stays in the admin's lists until
 somebody or the processor ends it. A reported charge no longer keeps dunning waiting.
@@ -13,13 +13,12 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.mail.services import queue_mail
+from billing.mail.services import queue_staff_mail
 from billing.money import money_text, plain
 from billing.payments.models import PaymentAttempt, ProcessorEvent
 from billing.payments.returns import RefundAttempt
 from billing.payments.signals import attempt_unresolved
 from billing.webhooks.services import PLATFORM, NewEvent, publish
-from seats.members.queries import staff_addresses
 
 AT_ONCE = 100  # of each kind, in one mail
 State = ProcessorEvent.State
@@ -52,12 +51,10 @@ def _report_some(now: datetime) -> int:
                 row.reported_at = now
                 row.save(update_fields=["reported_at"])
         publish(_announcements(charges, refunds, events), now=now)
-        queue_mail(
-            to=staff_addresses(),
+        queue_staff_mail(
             template="payments_unresolved",
             context=_context(charges, refunds, events),
             subject_key=f"unresolved:{now.isoformat()}",
-            agency_id=None,
             now=now,
         )
         for charge in charges:
@@ -86,15 +83,15 @@ def _locked(
         charges.filter(pk__in=charge_ids),
         refunds.filter(pk__in=refund_ids),
     )
-    payers = {one.invoice.payer_id for one in charges} | {
-        one.payment.payer_id for one in refunds
+    payers = {row.invoice.payer_id for row in charges} | {
+        row.payment.payer_id for row in refunds
     }
     lock_accounts(sorted(payers))
-    found = [
+    locked = [
         list(_overdue(rows, now).select_for_update(of=("self",), no_key=True))
         for rows in (charges.all(), refunds.all())
     ]
-    return found[0], found[1]
+    return locked[0], locked[1]
 
 
 def _locked_events(now: datetime) -> list[ProcessorEvent]:
@@ -112,13 +109,13 @@ def _announcements(
     refunds: Iterable[RefundAttempt],
     events: Iterable[ProcessorEvent],
 ) -> list[NewEvent]:
-    told = [
-        _announcement(one, "payment", {"invoice": str(one.invoice.public_id)})
-        for one in charges
+    announcements = [
+        _announcement(attempt, "payment", {"invoice": str(attempt.invoice.public_id)})
+        for attempt in charges
     ]
-    told += [
-        _announcement(one, "refund", {"payment": str(one.payment.public_id)})
-        for one in refunds
+    announcements += [
+        _announcement(attempt, "refund", {"payment": str(attempt.payment.public_id)})
+        for attempt in refunds
     ]
     for event in events:
         payload = {
@@ -131,8 +128,8 @@ def _announcements(
         }
         subject = f"processor_event:{event.pk}"
         kind = "processor_event.unresolved"
-        told.append(NewEvent(PLATFORM, kind, subject, payload))
-    return told
+        announcements.append(NewEvent(PLATFORM, kind, subject, payload))
+    return announcements
 
 
 def _announcement(
@@ -159,21 +156,21 @@ def _context(
     events: Sequence[ProcessorEvent],
 ) -> dict[str, Any]:
     attempts = [
-        *(("charge", one, one.invoice.label) for one in charges),
-        *(("refund", one, str(one.payment)) for one in refunds),
+        *(("charge", attempt, attempt.invoice.label) for attempt in charges),
+        *(("refund", attempt, str(attempt.payment)) for attempt in refunds),
     ]
     return {
         "attempts": [
             {
                 "kind": kind,
                 "about": about,
-                "amount": money_text(one.amount, one.currency),
-                "currency": one.currency,
-                "processor": one.processor.code,
-                "state": one.state,
-                "sent_at": one.first_sent_at,
+                "amount": money_text(attempt.amount, attempt.currency),
+                "currency": attempt.currency,
+                "processor": attempt.processor.code,
+                "state": attempt.state,
+                "sent_at": attempt.first_sent_at,
             }
-            for kind, one, about in attempts
+            for kind, attempt, about in attempts
         ],
         "events": events,
         "count": len(attempts) + len(events),

@@ -8,10 +8,10 @@ from django.db import transaction
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
-from billing.invoicing.verification.holds import require_collectable
 from billing.money import plain
 from billing.payments.models import PaymentAttempt, PaymentMethod, PaymentProcessor
 from billing.payments.queries.positions import Owed, owed_on
+from billing.payments.services.holds import require_collectable
 from billing.payments.services.methods import NoMethod, method_of
 from billing.webhooks.services import NewEvent, publish
 from seats.errors import Refusal

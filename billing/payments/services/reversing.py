@@ -34,13 +34,13 @@ def reverse_payment(
     """Take back all of a bank transfer or cheque that was recorded by mistake.
 
     Invoices that it covered are owed again, unless other money of the payer covers them.
-    The payer is told of no refund; `payment.reversed` is published. Its reference may be
+    No refund is announced to the payer; `payment.reversed` is published. Its reference may be
     recorded again with another amount or payer. Raises ReasonMissing, PaymentNotManual
     for money of a processor, PaymentHasReturns once any of it was refunded or disputed,
     and PaymentReversed for one that is reversed already.
     """
     if not reason.strip():
-        raise ReasonMissing("Say why the payment is reversed.", field="reason")
+        raise ReasonMissing("Enter a reason for reversing the payment.", field="reason")
     if payment.processor != MANUAL:
         raise PaymentNotManual(
             f"{payment} came in through {payment.processor}. Refund it there instead."

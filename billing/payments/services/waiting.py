@@ -14,7 +14,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 
 class NotYet(Refusal):
-    """What was told may fit once more is known about a payment.
+    """An event may fit once its payment, or more about it, is recorded.
 
     `payment` is the processor's id of that payment.
     """

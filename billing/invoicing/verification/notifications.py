@@ -1,4 +1,4 @@
-"""Staff are told of new findings, of their end, and of passes that failed."""
+"""Mails and events about new findings, their end, and passes that failed."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,16 +7,15 @@ from typing import Any
 from billing.invoicing.integrity import VerificationFinding, VerificationRun
 from billing.invoicing.models import Document
 from billing.invoicing.queries.holds import invoices_on_hold
-from billing.mail.services import queue_mail
+from billing.mail.services import queue_staff_mail
 from billing.webhooks.services import PLATFORM, NewEvent, publish
-from seats.models import User
 
 LISTED = 20  # findings and invoices by name in a mail
 NAMED = 50  # agencies and findings in an event
 DIFFER, AGREE = "books.differ", "books.agree"
 
 
-def tell_changes(
+def notify_changes(
     opened: Sequence[VerificationFinding],
     resolved: Sequence[VerificationFinding],
     *,
@@ -33,14 +32,19 @@ def tell_changes(
             "run": str(run.public_id) if run else None,
             "findings": len(opened),
             "open": still_open.count(),
-            "agencies": sorted({one.agency.code for one in opened if one.agency})[
+            "agencies": sorted({row.agency.code for row in opened if row.agency})[
                 :NAMED
             ],
-            "codes": sorted({one.code for one in opened}),
-            "ids": [str(one.public_id) for one in opened[:NAMED]],
+            "codes": sorted({row.code for row in opened}),
+            "ids": [str(row.public_id) for row in opened[:NAMED]],
         }
         publish([NewEvent(PLATFORM, DIFFER, "books", payload)], now=now)
-        _mail_staff("books_differ", f"finding:{opened[0].pk}", _context(opened), now)
+        queue_staff_mail(
+            template="books_differ",
+            context=_context(opened),
+            subject_key=f"finding:{opened[0].pk}",
+            now=now,
+        )
     elif resolved and not still_open.exists():
         payload = {
             "run": str(run.public_id) if run else None,
@@ -49,28 +53,17 @@ def tell_changes(
         publish([NewEvent(PLATFORM, AGREE, "books", payload)], now=now)
 
 
-def tell_failure(run: VerificationRun, *, now: datetime) -> None:
+def notify_failure(run: VerificationRun, *, now: datetime) -> None:
     """One mail a day and kind of pass, while passes fail.
 
     Must be called in the transaction that stores the failure.
     """
-    key = f"verification:{run.kind}:{now:%Y-%m-%d}"
-    _mail_staff("verification_failed", key, {"run": run}, now)
-
-
-def _mail_staff(
-    template: str, subject_key: str, context: dict[str, Any], now: datetime
-) -> None:
-    staff = User.objects.filter(is_staff=True, is_active=True)
-    for address in staff.values_list("email", flat=True):
-        queue_mail(
-            to=[address],
-            template=template,
-            context=context,
-            subject_key=subject_key,
-            agency_id=None,
-            now=now,
-        )
+    queue_staff_mail(
+        template="verification_failed",
+        context={"run": run},
+        subject_key=f"verification:{run.kind}:{now:%Y-%m-%d}",
+        now=now,
+    )
 
 
 def _context(opened: Sequence[VerificationFinding]) -> dict[str, Any]:

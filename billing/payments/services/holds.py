@@ -2,12 +2,14 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from itertools import chain
 
 from billing.invoicing.integrity import VerificationFinding
 from billing.invoicing.models import Document
 from billing.invoicing.queries.holds import documents_on_hold
 from billing.invoicing.verification.contents import check_contents
 from billing.invoicing.verification.recording import record_findings
+from billing.payments.verification import check_receivables
 from seats.errors import Refusal
 
 
@@ -18,17 +20,21 @@ class CollectionOnHold(Refusal):
 def find_on_hold(document_ids: Collection[int], *, now: datetime) -> set[int]:
     """The documents among these that nobody may be charged for now.
 
-    Those that an open finding concerns, and those whose stored content is not what was
-    issued: each is read and hashed again, and a difference becomes a finding at once,
-    in the caller's transaction if there is one. Repeating is harmless.
+    Those that an open finding concerns, those whose stored content is not what was
+    issued, and all of a payer that owes something else by the ledger than by its
+    documents and what covers them: each is read and computed again, and a difference
+    becomes a finding at once, in the caller's transaction if there is one. Repeating is
+    harmless.
     """
     if not document_ids:
         return set()
     held = documents_on_hold(document_ids)
-    altered = list(check_contents(set(document_ids) - held))
+    rest = set(document_ids) - held
+    payers = Document.objects.filter(pk__in=rest).values_list("payer", flat=True)
+    altered = list(chain(check_contents(rest), check_receivables(set(payers))))
     if altered:
-        recorded = record_findings(altered, covers=_nothing, run=None, now=now)
-        held |= {row.document_id for row in recorded.holding if row.document_id}
+        record_findings(altered, covers=_nothing, run=None, now=now)
+        held |= documents_on_hold(document_ids)
     return held
 
 
@@ -37,7 +43,7 @@ def require_collectable(document: Document, *, now: datetime) -> None:
     if find_on_hold([document.pk], now=now):
         raise CollectionOnHold(
             f"Collection of {document} is on hold while its content is checked."
-            " Our staff have been told.",
+            " Our staff has been notified; try again later.",
             field="invoice",
         )
 
