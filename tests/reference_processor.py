@@ -105,6 +105,6 @@ def _key(told: dict[str, str]) -> str:
 
 
 def _body(kind: str, told: dict[str, str], end: dict[str, Any]) -> bytes:
-    names = ("attempt", "refund", "amount", "currency")
+    names = ("attempt", "refund", "payment", "amount", "currency")
     data = {name: told[name] for name in names if name in told}
     return json.dumps({"type": kind, "data": {**data, **end}}).encode()
