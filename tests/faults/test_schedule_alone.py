@@ -16,7 +16,6 @@ from django.utils import timezone
 from billing.invoicing.models import BillingRun, Document, RunItem
 from billing.payments.verification import verify_everything
 from config.services import places
-from seats.models import Agency
 from seats.periods import month_of, previous_month
 from seats.roster.services import remove_seats
 from tests.build import call, make_agency, make_prices, make_seats, use
@@ -237,19 +236,13 @@ class TestTheScheduleAlone:
         subprocess.run(script, cwd=ROOT, env=environment, check=True)
         worker("tests.faults.killing_app", **told)
         until(lambda: len(list(marks.iterdir())) == 6, "killed six times")
-        killed_at = timezone.now()
-        latest = killed_at + timedelta(seconds=20)
+        latest = timezone.now() + timedelta(seconds=20)
         working = RunItem.objects.filter(state="working")
         assert not working.filter(lease_until__gt=latest).exists()
         until(lambda: all_issued(24), "finished")
-        (finished_at,) = BillingRun.objects.values_list("finished_at", flat=True)
-        assert finished_at
-        assert Agency.objects.count() == 24
         assert_billed_once(24)
 
 
-START = """
-from django.utils import timezone
+START = """from django.utils import timezone
 from billing.invoicing.services.months import start_due
-start_due(now=timezone.now())
-"""
+start_due(now=timezone.now())"""

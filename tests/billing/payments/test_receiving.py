@@ -3,8 +3,6 @@
 from decimal import Decimal
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.documents import NotVoidable, void_document
@@ -27,7 +25,6 @@ from tests.build import (
     APRIL,
     APRIL_2,
     MARCH,
-    MAY,
     MAY_2,
     bill,
     documents_of,
@@ -123,18 +120,6 @@ class TestReceivePayment:
         assert statuses(payer) == ["paid"]
         kinds = told(payer)
         assert kinds[-2:] == ["invoice.issued", "invoice.paid"]
-
-    def test_takes_as_many_queries_for_many_invoices_as_for_one(self, invoice):
-        with CaptureQueriesContext(connection) as of_one:
-            pay(invoice.payer, 100)
-        for month in (APRIL, MAY):
-            bill(month)
-
-        with CaptureQueriesContext(connection) as of_two:
-            pay(invoice.payer, 200, reference="P2")
-
-        assert statuses(invoice.payer) == ["paid"] * 3
-        assert len(of_two) <= len(of_one)
 
     def test_repeated_is_the_same_payment(self, invoice):
         first = pay(invoice.payer, 60)

@@ -55,7 +55,10 @@ class TestReportUnresolved:
         assert (payload["state"], payload["payment"]) == ("waiting", "ch_0")
         mail = Mail.objects.get()
         assert mail.to == ["ops@example.com"]
-        assert "waiting for its payment (Payment ch_0 has not been received yet.)" in mail.text
+        assert (
+            "waiting for its payment (Payment ch_0 has not been received yet.)"
+            in mail.text
+        )
 
     def test_still_books_the_event_when_its_payment_comes(self, teller):
         teller.tell(refund("succeeded", "re_1", 30))
