@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -163,6 +164,21 @@ def _require_one(chosen: list[PaymentProcessor]) -> None:
         raise SeveralProcessors("One processor at a time.")
 
 
+class ConflictFilter(admin.SimpleListFilter):
+    """Events of which other content came under the same id, and was refused."""
+
+    title = "refused content"
+    parameter_name = "refused"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "other content was refused")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[ProcessorEvent]
+    ) -> QuerySet[ProcessorEvent]:
+        return queryset.filter(conflicts__gt=0) if self.value() else queryset
+
+
 @admin.register(ProcessorEvent)
 class ProcessorEventAdmin(ReadOnlyAdmin):
     """What does not fit waits here for somebody to look at it."""
@@ -174,7 +190,7 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
     list_select_related = ["processor"]
     list_filter = [
         "state", ("reported_at", admin.EmptyFieldListFilter),
-        ("conflict_body", admin.EmptyFieldListFilter), "processor",
+        ConflictFilter, "processor",
     ]  # fmt: skip
     search_fields = ["event_id", "payment_reference"]
     fields = [

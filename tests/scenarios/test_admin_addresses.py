@@ -1,0 +1,65 @@
+"""What staff type into the address of an admin page is answered, whatever it is."""
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from tests.everything import make_everything
+from tests.staff import log_in, make_staff
+
+pytestmark = pytest.mark.django_db
+BAD = ["id__regex=(", "id=1e999999", "pk=x", "q=%00", "p=99999999999999999999", "o=9.x",
+       "e=%00", "_facets=True", "all=%00", "_to_field=%00", "_popup=x"]  # fmt: skip
+BAD_VALUES = ["%00", "x", "1e999999", "99999999999999999999999", "a,%00"]
+
+
+def queries(model):
+    """Odd values for every column, by the lookups that filters use."""
+    yield from BAD
+    for field in model._meta.concrete_fields:
+        kind = field.get_internal_type()
+        lookups = ["", "__exact", "__in", "__isnull", "__gte"]
+        if kind in {"DateField", "DateTimeField"}:
+            yield from (f"{field.name}__year={year}" for year in (0, 99_999_999))
+            yield f"{field.name}__month=0"
+        for lookup, value in zip(lookups, BAD_VALUES, strict=True):
+            yield f"{field.name}{lookup}={value}"
+
+
+class TestAddresses:
+    @pytest.fixture
+    def staff(self, settings):
+        make_everything(settings)
+        return log_in(make_staff())
+
+    def test_of_lists_are_answered_with_a_list_or_a_refusal(self, staff):
+        for model in admin.site._registry:
+            url = reverse(
+                f"admin:{model._meta.label_lower.replace('.', '_')}_changelist"
+            )
+            for query in queries(model):
+                status = staff.get(f"{url}?{query}").status_code
+                assert status in {200, 302, 400}, (url, query, status)
+
+    def test_of_hidden_columns_are_no_way_to_guess_them(self, staff):
+        for page, column in (
+            ("billing_webhookendpoint", "sealed_secret"), ("seats_apikey", "digest"),
+        ):  # fmt: skip
+            url = reverse(f"admin:{page}_changelist")
+            answer = staff.get(f"{url}?{column}__startswith=a")
+            assert answer.status_code == 400, page
+
+    def test_of_forms_and_rows_are_answered(self, staff):
+        for model, model_admin in admin.site._registry.items():
+            name = f"admin:{model._meta.label_lower.replace('.', '_')}"
+            for page in ("change", "history"):
+                status = staff.get(reverse(f"{name}_{page}", args=["a\0"])).status_code
+                assert status in {302, 404}, (model, page)
+            request = staff.get(reverse(f"{name}_changelist")).wsgi_request
+            if not model_admin.has_add_permission(request):
+                continue
+            for field in model._meta.concrete_fields:
+                for value in ("x", "%00", "1e9"):
+                    query = f"{field.name}={value}"
+                    status = staff.get(f"{reverse(f'{name}_add')}?{query}").status_code
+                    assert status == 200, (model, query)
