@@ -49,5 +49,5 @@ def attempt(
 def manage(environment: dict[str, str], *arguments: str) -> str:
     """Run a command of the service, which must succeed; what it printed."""
     answer = attempt(environment, *arguments)
-    assert answer.returncode == 0, answer.stderr
+    assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout

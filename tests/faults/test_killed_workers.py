@@ -31,12 +31,12 @@ def is_finished():
 
 def test_another_worker_goes_on_after_a_power_cut(run, worker, beat):
     """The whole process group at once, with whatever it is at."""
-    victim = worker("config", **AT_ONCE)
+    victim = worker("config", "money", **AT_ONCE)
     beat()
     until(lambda: not RunItem.objects.filter(attempts=0).exists(), "claimed")
     victim.kill()
 
-    worker("config", **AT_ONCE)
+    worker("config", "money", **AT_ONCE)
     until(is_finished, "finished")
 
     assert Document.objects.count() == 4
@@ -51,7 +51,7 @@ def test_a_payer_that_kills_its_worker_is_parked_and_the_others_go_on(
     marks = tmp_path / "marks"
     marks.mkdir()
     worker(
-        "tests.faults.killing_app", KILL_AT="written", KILL_TIMES="99",
+        "tests.faults.killing_app", "money", KILL_AT="written", KILL_TIMES="99",
         KILL_MARKS=str(marks), **AT_ONCE,
     )  # fmt: skip
     beat()
