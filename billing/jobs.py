@@ -17,6 +17,10 @@ SEES = """
     billing.view_rate billing.view_usageday billing.view_usageimport
     billing.view_quarantinedevent billing.view_outboxevent billing.view_delivery
     billing.view_webhookendpoint
+    seats.view_agencyzone seats.view_upline seats.view_seatholding seats.view_seatversion
+    billing.view_budgetalert billing.view_budgetmonth billing.view_deliveryattempt
+    billing.view_documentline billing.view_dunningstep billing.view_payershare
+    billing.view_ratetier billing.view_refusedrow
 """
 SUPPORT = """
     seats.add_agent seats.change_agent
@@ -38,6 +42,9 @@ SEES_MONEY = """
     billing.view_paymentprocessor billing.view_processorevent admin.view_logentry
     billing.view_verificationrun billing.view_verificationfinding
     billing.view_recurringjob
+    billing.view_allocation billing.view_refund billing.view_ledgerentry
+    billing.view_attemptchange billing.view_refundattemptchange
+    billing.view_disputechange
 """
 BILLING = """
     billing.change_account billing.suspend_account billing.lift_account

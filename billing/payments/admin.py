@@ -233,7 +233,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     @staff_action(
         "Reverse: it was recorded by mistake",
         effects=reversal_effects,
-        undo="Record the payment again, with the same reference.",
+        undo="Record the payment again, under a new reference if all else is the same.",
         done="reversed",
     )
     def reverse(

@@ -71,6 +71,17 @@ class TestViewing:
 
 
 class TestJobs:
+    def test_see_the_tables_inside_of_the_pages_that_they_see(self):
+        for job, permissions in JOBS.items():
+            for model, page in admin.site._registry.items():
+                meta = model._meta
+                if f"{meta.app_label}.view_{meta.model_name}" not in permissions:
+                    continue
+                for inline in page.inlines:
+                    inner = inline.model._meta
+                    permission = f"{inner.app_label}.view_{inner.model_name}"
+                    assert permission in permissions, (job, meta.label, permission)
+
     def test_are_groups_with_exactly_the_permissions_of_the_table(self):
         for job, names in JOBS.items():
             rows = Group.objects.get(name=job).permissions.values_list(

@@ -243,7 +243,7 @@ class TestVerify:
         (found,) = verify_everything(now=MAY_2 - 48 * HOUR).findings
         assert str(found) == (
             "month_not_billed SUNRISE 2026-03: seats or usage of SUNRISE are not"
-            " billed, and no run has them in hand"
+            " billed, and no run includes them"
         )
 
     def test_waits_for_a_run_that_is_under_way(self, agency):

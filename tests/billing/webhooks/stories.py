@@ -194,8 +194,8 @@ def ask_back_and_dispute(agency: Agency) -> None:
 
 
 def compare_with_the_processor() -> None:
-    """A processor that lists nothing: on one day that is right, on the other not."""
-    for day in (date(2026, 4, 1), MAY_2.date()):
+    """A processor that lists nothing: on one day that is wrong, on the next right."""
+    for day in (MAY_2.date(), MAY_2.date() + timedelta(days=1)):
         now = datetime.combine(day, time(12), UTC) + timedelta(days=1)
         reconcile_due(now=now, connect=lambda _: FakeProcessor())
 
