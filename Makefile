@@ -35,7 +35,7 @@ test: $(VENV)/installed-dev  ## the core, in minutes
 	$(BIN)/python -m pytest -m "not faults and not browser" -n auto --dist worksteal
 
 test-faults: $(VENV)/installed-dev  ## kills and cuts real processes
-	$(BIN)/python -m pytest -m faults
+	$(BIN)/python -m pytest -m faults -n 2 --dist worksteal
 
 test-browser: $(VENV)/installed-dev  ## drives a real browser
 	$(BIN)/python -m pytest -m browser

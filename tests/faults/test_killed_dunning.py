@@ -9,7 +9,7 @@ from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxStream
 from tests.billing.dunning.conftest import kinds, make_payer, told
 from tests.build import MARCH, bill, make_prices
-from tests.faults.recovery import NO_MONTHS, TIMEOUT, until
+from tests.faults.recovery import FAST, NO_MONTHS, TIMEOUT, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(TIMEOUT)]
 QUICK = {"DUNNING_GRACE_SECONDS": "1", **NO_MONTHS}
@@ -35,7 +35,7 @@ def test_a_step_of_a_killed_worker_is_taken_once(
     with transaction.atomic():
         # Whoever takes a step stands here with all of it but the events.
         list(OutboxStream.objects.select_for_update().filter(agency=payer))
-        beat()
+        beat(speed=FAST)
         until(lambda: is_claimed(payer))
         victim.kill()
     assert kinds(payer) == []

@@ -10,6 +10,7 @@ from billing.invoicing.models import BillingRun, Document, RunItem
 from billing.invoicing.services.runs import start_run
 from billing.payments.verification import verify_everything
 from tests.build import make_prices
+from tests.faults.recovery import FAST
 from tests.faults.test_schedule_alone import QUICK, last_month, make_world, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -32,7 +33,7 @@ def is_finished():
 def test_another_worker_goes_on_after_a_power_cut(run, worker, beat):
     """The whole process group at once, with whatever it is at."""
     victim = worker("config", "money", **AT_ONCE)
-    beat()
+    beat(speed=FAST)
     until(lambda: not RunItem.objects.filter(attempts=0).exists(), "claimed")
     victim.kill()
 
@@ -54,7 +55,7 @@ def test_a_payer_that_kills_its_worker_is_parked_and_the_others_go_on(
         "tests.faults.killing_app", "money", KILL_AT="written", KILL_TIMES="99",
         KILL_MARKS=str(marks), **AT_ONCE,
     )  # fmt: skip
-    beat()
+    beat(speed=FAST)
     until(is_finished, "finished")
 
     item = run.items.get(payer__code="A0")

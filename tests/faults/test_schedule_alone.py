@@ -19,12 +19,12 @@ from config.services import places
 from seats.periods import month_of, previous_month
 from seats.roster.services import remove_seats
 from tests.build import call, make_agency, make_prices, make_seats, use
+from tests.faults.recovery import FAST
 from tests.workers import Worker, _free_port, start_beat, start_broker, start_worker
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 240
-FAST = 16  # times; a worker of one queue keeps up with that on a busy machine
 STEPS = [
     "opened",
     "cut",
