@@ -25,16 +25,8 @@ from tests.workers import Worker, _free_port, start_beat, start_broker, start_wo
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 240
-STEPS = [
-    "opened",
-    "cut",
-    "planned",
-    "claimed",
-    "written",
-    "closed",
-    "issued",
-    "finished",
-]
+STEPS = ["opened", "cut", "planned", "claimed", "written", "closed", "issued",
+         "finished"]  # fmt: skip
 QUICK = {
     "BILLING_GRACE_SECONDS": "0",
     "BILLING_REVIEW_SECONDS": "1",
