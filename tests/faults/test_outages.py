@@ -223,8 +223,6 @@ def test_a_backup_is_restored_as_the_documentation_says(service, tmp_path):
         **service.environment,
         "DATABASE_URL": server.url("dialer_app", "restored"),
         "DATABASE_OWNER_URL": server.url("dialer_owner", "restored"),
-        # What other tests left is of long ago; nobody bills its later months.
-        "BILLING_OVERDUE_SECONDS": "1e9",
     }
 
     assert "no issues" in manage(restored, "check", "--database", "default")
