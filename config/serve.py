@@ -49,6 +49,7 @@ def main() -> None:
             sys.stdout.flush()
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)
+        sys.stderr.write(_what_ended(processes))
     except KeyboardInterrupt:
         pass
     finally:
@@ -59,6 +60,19 @@ def main() -> None:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _what_ended(processes: "list[subprocess.Popen[bytes]]") -> str:
+    """Which process ended by itself, and how; all the others are stopped with it."""
+    for command, process in zip(COMMANDS, processes, strict=True):
+        if process.returncode is not None:
+            how = (
+                f"was killed by signal {-process.returncode}"
+                if process.returncode < 0
+                else f"ended with exit code {process.returncode}"
+            )
+            return f"`{' '.join(command)}` {how}; stopping everything else.\n"
+    return ""
 
 
 def _is_up(web: "subprocess.Popen[bytes]") -> bool:

@@ -70,21 +70,24 @@ class Command(BaseCommand):
 
 
 def _expiry(text: str | None, agency: Agency | None) -> datetime | None:
-    """The instant that is meant. Raises CommandError."""
-    if text is None:
-        return None
+    """The instant at which the key ends, in UTC. Raises CommandError."""
     try:
-        if values.DATE.fullmatch(text):
-            return _start_of(values.parse_date(text), agency)
-        moment = values.parse_instant(text)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass  # refused below, as an instant without an offset is
-    raise CommandError(
-        f"bad_time: --expires is {text!r}; write a date, such as 2027-01-31, or an"
-        " instant with its offset, such as 2027-01-31T18:00:00-05:00."
-    )
+        return None if text is None else _instant_of(text, agency)
+    except (ValueError, OverflowError) as error:
+        raise CommandError(
+            f"bad_time: --expires is {text!r}; write a date, such as 2027-01-31, or an"
+            " instant with its offset, such as 2027-01-31T18:00:00-05:00."
+        ) from error
+
+
+def _instant_of(text: str, agency: Agency | None) -> datetime:
+    """A date or an instant as an instant. Raises ValueError, OverflowError."""
+    if values.DATE.fullmatch(text):
+        return _start_of(values.parse_date(text), agency)
+    instant = values.parse_instant(text)
+    if instant.tzinfo is None:
+        raise ValueError("An instant needs an offset.")
+    return instant.astimezone(UTC)
 
 
 def _start_of(day: date, agency: Agency | None) -> datetime:

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
-from billing.money import plain, round_money
+from billing.money import money_label, plain, round_money
 from billing.payments.models import Payment
 from billing.payments.services.posting import post_payments
 from billing.payments.services.settling import settle_accounts
@@ -140,8 +140,8 @@ def _require_not_reversed(payment: Payment) -> None:
     )  # fmt: skip
     if same.exists():
         raise PaymentWasReversed(
-            f"{payment} over {plain(payment.amount)} was reversed. If it came in after"
-            " all, record it under another reference.",
+            f"{payment} over {money_label(payment.amount, payment.currency)} was"
+            " reversed. If it came in after all, record it under another reference.",
             field="reference",
         )
 
@@ -162,16 +162,24 @@ def _known(payment: Payment) -> Payment | None:
     return known
 
 
-def _received(payment: Payment) -> NewEvent:
+def payment_event(payment: Payment, kind: str, **details: str) -> NewEvent:
+    """An event of a payment as a whole, with what is particular to its kind."""
     payload = {
         "id": str(payment.public_id),
         "amount": plain(payment.amount),
         "currency": payment.currency,
         "processor": payment.processor,
         "reference": payment.reference,
-        "method": payment.method,
-        "actor": payment.actor,
-        "received_at": payment.received_at.isoformat(),
+        **details,
     }
-    subject = f"payment:{payment.public_id}"
-    return NewEvent(payment.payer_id, "payment.received", subject, payload)
+    return NewEvent(payment.payer_id, kind, f"payment:{payment.public_id}", payload)
+
+
+def _received(payment: Payment) -> NewEvent:
+    return payment_event(
+        payment,
+        "payment.received",
+        method=payment.method,
+        actor=payment.actor,
+        received_at=payment.received_at.isoformat(),
+    )

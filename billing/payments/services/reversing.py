@@ -5,11 +5,11 @@ from datetime import datetime
 from django.db import transaction
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.money import plain
+from billing.money import money_label
 from billing.payments.models import Payment
 from billing.payments.queries.returnable import left_of
 from billing.payments.services.posting import post_reversals
-from billing.payments.services.receiving import MANUAL
+from billing.payments.services.receiving import MANUAL, payment_event
 from billing.payments.services.refunding import take_from_invoices
 from billing.payments.services.settling import settle_accounts
 from billing.webhooks.services import NewEvent, publish
@@ -67,23 +67,18 @@ def _require_whole(payment: Payment) -> None:
         )
     left = left_of([payment.pk])[payment.pk]
     if left.refundable != payment.amount or payment.disputes.exists():
+        gone = money_label(payment.amount - left.refundable, payment.currency)
         raise PaymentHasReturns(
-            f"{plain(payment.amount - left.refundable)} of {payment} were refunded or"
-            " disputed. Refund the rest instead."
+            f"{gone} of {payment} were refunded or disputed. Refund the rest instead."
         )
 
 
 def _event(payment: Payment) -> NewEvent:
     assert payment.reversed_at
-    payload = {
-        "id": str(payment.public_id),
-        "amount": plain(payment.amount),
-        "currency": payment.currency,
-        "processor": payment.processor,
-        "reference": payment.reference,
-        "reason": payment.reversal_reason,
-        "actor": payment.reversed_by,
-        "reversed_at": payment.reversed_at.isoformat(),
-    }
-    subject = f"payment:{payment.public_id}"
-    return NewEvent(payment.payer_id, "payment.reversed", subject, payload)
+    return payment_event(
+        payment,
+        "payment.reversed",
+        reason=payment.reversal_reason,
+        actor=payment.reversed_by,
+        reversed_at=payment.reversed_at.isoformat(),
+    )
