@@ -88,6 +88,20 @@ class TestCommand:
         assert key.agency
         assert key.agency.code == "SUNRISE"
 
+    def test_takes_scopes_together_and_one_by_one(self):
+        make_agency()
+
+        call_command(
+            "create_key", "--agency", "SUNRISE", "--scope", "usage:write", "usage:read",
+            "--scope", "seats:read", stdout=StringIO(),
+        )  # fmt: skip
+
+        assert ApiKey.objects.get().scopes == [
+            "seats:read",
+            "usage:read",
+            "usage:write",
+        ]
+
     def test_refuses_an_unknown_agency(self):
         with pytest.raises(CommandError, match="NOBODY"):
             call_command("create_key", "--agency", "NOBODY", "--scope", "usage:write")

@@ -34,9 +34,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--scope",
             nargs="+",
+            action="extend",
             required=True,
             choices=scopes,
-            help="what the key may do; one or more",
+            help="what the key may do; one or more, and the option may be repeated",
         )
         parser.add_argument(
             "--label", default="", help="a name for the list of keys in the admin"
