@@ -74,7 +74,7 @@ class PriceListAdmin(OfADraft):
 
     @staff_action(
         "Publish permanently",
-        effects=publish_effects,
+        effects=lambda lists, data: publish_effects(lists, data, now=timezone.now()),
         undo="A published list never changes. Publish another one for a later month.",
         done="published",
     )

@@ -1,17 +1,20 @@
 """What publishing a price list changes, in sentences, before staff confirm it."""
 
+from datetime import datetime
 from typing import Any
 
 from billing.money import money_label, plain
 from billing.pricing.models import PriceList, Rate
 from billing.pricing.queries import WITH_RATES, preceding_list
-from billing.pricing.services import missing_meters
+from billing.pricing.services import reasons_against
 from seats.models import Agency
 
 
-def publish_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[str]:
-    """Who pays what from when on, against the list before."""
-    return [line for price_list in lists for line in _publishing(price_list)]
+def publish_effects(
+    lists: list[PriceList], data: dict[str, Any] | None, *, now: datetime
+) -> list[str]:
+    """Who pays what from when on, against the list before, or why it is refused."""
+    return [line for price_list in lists for line in _publishing(price_list, now)]
 
 
 def delete_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[str]:
@@ -24,7 +27,7 @@ def delete_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[
     ]
 
 
-def _publishing(draft: PriceList) -> list[str]:
+def _publishing(draft: PriceList, now: datetime) -> list[str]:
     if draft.status != PriceList.Status.DRAFT:
         return [f"{draft} is already published: it is not changed."]
     draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
@@ -41,8 +44,10 @@ def _publishing(draft: PriceList) -> list[str]:
         f"Meters with a rate: {len(rates)}"
         + (f", of {len(old)} on {before}." if before else "; no list comes before."),
     ]
-    if missing := missing_meters(draft):
-        lines.append(f"It cannot be published: no rate for {', '.join(missing)}.")
+    lines += [
+        f"It cannot be published: {reason}"
+        for reason in reasons_against(draft, now=now)
+    ]
     lines += [
         f"{code}: {_price(old.get(code))} before, {_price(rate)} after."
         for code, rate in rates.items()

@@ -3,6 +3,7 @@
 import hashlib
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from billing.pricing.rating import PriceListTerms, RateTerms, validate_terms
 from billing.pricing.signals import meters_in_use
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.errors import Refusal
+from seats.periods import month_of, next_month
 
 
 class NotADraft(Refusal):
@@ -45,7 +47,7 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
         if draft.status != PriceList.Status.DRAFT:
-            raise NotADraft(f"{draft} is already published and cannot be deleted.")
+            raise NotADraft(f"{draft} is already published.")
         draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
         terms = terms_of(draft)
         minor_digits(terms.currency)
@@ -72,6 +74,17 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
     return draft
 
 
+def reasons_against(draft: PriceList, *, now: datetime) -> list[str]:
+    """Why a draft cannot be published now: its month, or its meters. Changes nothing."""
+    reasons = []
+    for require in (partial(_require_notice, now=now), _require_meters):
+        try:
+            require(draft)
+        except Refusal as refusal:
+            reasons.append(refusal.message)
+    return reasons
+
+
 def _require_notice(draft: PriceList, now: datetime) -> None:
     published = PriceList.objects.filter(
         currency=draft.currency, status=PriceList.Status.PUBLISHED
@@ -81,13 +94,15 @@ def _require_notice(draft: PriceList, now: datetime) -> None:
     days = max(settings.BILLING["PRICE_NOTICE_DAYS"], 2)
     earliest = (now + timedelta(days=days)).date()
     if published.exists() and draft.starts_on < earliest:
+        first = earliest if earliest.day == 1 else next_month(month_of(earliest))
         raise NoticeTooShort(
-            f"Prices change with {days} days' notice, so not before {earliest}.",
+            f"Prices change with {days} days' notice, on the first of a month; the"
+            f" earliest start is {first}.",
             field="starts_on",
         )
 
 
-def missing_meters(draft: PriceList) -> list[str]:
+def _missing_meters(draft: PriceList) -> list[str]:
     """Codes of meters without a rate that the list before has, or that are in use."""
     included = {rate.meter.code for rate in draft.rates.all()}
     before = preceding_list(draft)
@@ -103,7 +118,7 @@ def missing_meters(draft: PriceList) -> list[str]:
 
 def _require_meters(draft: PriceList) -> None:
     """Usage of a meter without a rate parks its payer, so none may be forgotten."""
-    if missing := missing_meters(draft):
+    if missing := _missing_meters(draft):
         raise MetersMissing(
             f"{draft} has no rate for {', '.join(missing)}, which the previous list has"
             " or agencies use. Add a rate for each; set the price to 0 if it is free.",

@@ -66,7 +66,7 @@ class TestPriceLists:
         done = confirm(staff, self.URL, content)
 
         assert "Meters with a rate: 1, of 11 on STD-2026-01." in page
-        assert "It cannot be published: no rate for ai.minute, amd," in page
+        assert "has no rate for ai.minute, amd," in page
         assert "50.00 USD before, 60.00 USD after" in page
         told = [str(message) for message in done.context["messages"]]
         assert told[0] == "0 published, 1 refused."
