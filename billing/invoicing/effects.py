@@ -9,6 +9,7 @@ from django.conf import settings
 
 from billing.accounts.models import Account
 from billing.invoicing.models import Document, RunItem
+from billing.invoicing.services.documents import is_voidable
 from billing.money import money_label
 
 Status = Document.Status
@@ -46,14 +47,15 @@ def void_effects(documents: list[Document], data: Data) -> list[str]:
     lines = []
     for document in documents:
         kind = "Credit note" if document.kind == Document.Kind.CORRECTION else "Invoice"
-        if document.status not in {Status.OPEN, Status.UNCOLLECTIBLE, Status.PAID}:
+        if not is_voidable(document):
             lines.append(f"{document} is {document.status}: it cannot be voided.")
             continue
         lines.append(
             f"{kind} {_named(document)} will be voided:"
             f" {money_label(Decimal(0), document.currency)} is owed instead of"
             f" {_total(document)}. Its lines count as not billed, so what is still owed"
-            " for them is billed again on the next document."
+            " for them is billed again on the next document. Refused while money is"
+            " applied to it: refund or reverse that first."
         )
     return lines
 

@@ -99,6 +99,12 @@ def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
     return run
 
 
+def is_voidable(document: Document) -> bool:
+    """Whether its state lets it be voided; who listens may refuse all the same."""
+    is_free = document.status == Status.PAID and document.total == 0
+    return is_free or document.status in {Status.OPEN, Status.UNCOLLECTIBLE}
+
+
 def void_document(
     *, document_id: int, actor: str, reason: str, now: datetime
 ) -> Document:
@@ -117,9 +123,7 @@ def void_document(
     with transaction.atomic(durable=True):
         stamps = stamp_facts(agency_ids)
         document = _lock(document_id)
-        untouched = document.status in {Status.OPEN, Status.UNCOLLECTIBLE}
-        free = document.status == Status.PAID and document.total == 0
-        if not (untouched or free):
+        if not is_voidable(document):
             raise NotVoidable(f"{document} is {document.status}.", field="status")
         Void.objects.bulk_create(
             Void(
