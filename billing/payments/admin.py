@@ -26,7 +26,7 @@ from billing.payments.queries.returnable import left_of
 from billing.payments.queries.statements import account_statement
 from billing.payments.services.receiving import MANUAL, receive_payment
 from billing.payments.services.returning import give_back, processor_of
-from billing.payments.services.reversing import reverse_payment
+from billing.payments.services.reversing import require_reversible, reverse_payment
 from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.agencies.queries import zones_of
 from seats.errors import Refusal
@@ -94,9 +94,14 @@ class RefundForm(AskRefundForm):
 
 
 def reversal_effects(payments: list[Payment], data: dict[str, Any] | None) -> list[str]:
-    """How much is taken back, and which invoices are owed again."""
+    """How much is taken back, which invoices are owed again, or why it is refused."""
     lines = []
     for payment in payments:
+        try:
+            require_reversible(payment)
+        except Refusal as refusal:
+            lines.append(refusal.message)
+            continue
         covered = Allocation.objects.filter(payment=payment).select_related("document")
         invoices = sorted({part.document.label for part in covered if part.document})
         lines.append(

@@ -41,14 +41,10 @@ def reverse_payment(
     """
     if not reason.strip():
         raise ReasonMissing("Enter a reason for reversing the payment.", field="reason")
-    if payment.processor != MANUAL:
-        raise PaymentNotManual(
-            f"{payment} came in through {payment.processor}. Refund it there instead."
-        )
     with transaction.atomic():
         lock_accounts([payment.payer_id])
         locked = Payment.objects.select_related("payer").get(pk=payment.pk)
-        _require_whole(locked)
+        require_reversible(locked)
         take_from_invoices(locked, locked.amount, now=now)
         locked.reversed_at, locked.reversed_by = now, actor
         locked.reversal_reason = reason.strip()
@@ -59,7 +55,12 @@ def reverse_payment(
     return locked
 
 
-def _require_whole(payment: Payment) -> None:
+def require_reversible(payment: Payment) -> None:
+    """Raises PaymentNotManual, PaymentReversed, PaymentHasReturns."""
+    if payment.processor != MANUAL:
+        raise PaymentNotManual(
+            f"{payment} came in through {payment.processor}. Refund it there instead."
+        )
     if payment.reversed_at:
         raise PaymentReversed(
             f"{payment} was reversed on {payment.reversed_at:%Y-%m-%d}"

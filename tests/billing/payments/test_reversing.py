@@ -115,7 +115,7 @@ class TestReversePayment:
             actor="staff", now=APRIL_2,
         )  # fmt: skip
 
-        with pytest.raises(PaymentHasReturns, match="20.00 USD of manual wire 1"):
+        with pytest.raises(PaymentHasReturns, match=r"20\.00 USD of manual wire 1"):
             take_back(payment)
         assert verify_everything().findings == []
 
