@@ -17,8 +17,12 @@ from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
 from billing.metering.imports import upload_file
 from billing.metering.models import QuarantinedEvent, RefusedRow, UsageDay, UsageImport
-from billing.metering.refusals import refused_csv
-from billing.metering.settling import drop_events, release_events, replace_counted
+from billing.metering.refusals import rejected_rows_csv
+from billing.metering.settling import (
+    drop_events,
+    release_events,
+    replace_counted_events,
+)
 from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.models import SeatHolding
 from seats.readonly import (
@@ -123,7 +127,7 @@ class UsageImportAdmin(AddingAdmin):
         record = get_object_or_404(UsageImport, pk=pk)
         name = f"refused-{record.public_id}.csv"
         return StreamingHttpResponse(
-            refused_csv(record),
+            rejected_rows_csv(record),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
@@ -225,7 +229,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     def replace_counted(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
     ) -> Outcome:
-        replace_counted(**_settled_by(request, events))
+        replace_counted_events(**_settled_by(request, events))
         return _settled(events, QuarantinedEvent.State.RELEASED)
 
     @staff_action(

@@ -75,7 +75,7 @@ class ArchivingElsewhere(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ArchiveOutcome:
     """What became of a month: archived, or why not."""
 
     month: date
@@ -88,7 +88,7 @@ def months_to_archive(*, now: datetime) -> list[date]:
     return [month for month in attached_months() if month < _first_kept(now)]
 
 
-def archive_due(*, actor: str, now: datetime) -> list[Outcome]:
+def archive_due(*, actor: str, now: datetime) -> list[ArchiveOutcome]:
     """Archive every month that is old enough; one that cannot be costs only itself."""
     outcomes = []
     for month in months_to_archive(now=now):
@@ -96,9 +96,9 @@ def archive_due(*, actor: str, now: datetime) -> list[Outcome]:
             record = archive_month(month=month, actor=actor, now=now)
         except Refusal as refusal:
             log.warning("archiving %s: %s: %s", month, refusal.code, refusal.message)
-            outcomes.append(Outcome(month, None, refusal))
+            outcomes.append(ArchiveOutcome(month, None, refusal))
         else:
-            outcomes.append(Outcome(month, record))
+            outcomes.append(ArchiveOutcome(month, record))
     return outcomes
 
 
@@ -269,10 +269,10 @@ def _record_and_detach(record: ArchivedMonth, path: Path) -> None:
 
 
 def _announcement(record: ArchivedMonth) -> NewEvent:
-    return NewEvent(PLATFORM, ARCHIVED, f"usage:{record}", announced(record))
+    return NewEvent(PLATFORM, ARCHIVED, f"usage:{record}", archive_payload(record))
 
 
-def announced(record: ArchivedMonth) -> dict[str, Any]:
+def archive_payload(record: ArchivedMonth) -> dict[str, Any]:
     """The whole record, as the outbox keeps it."""
     return {
         "month": record.month.isoformat(),

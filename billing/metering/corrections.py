@@ -15,15 +15,15 @@ from dataclasses import dataclass, field, replace
 from billing.metering.events import (
     ACCEPTED,
     DUPLICATE,
-    Verdict,
+    IngestResult,
     arrival_key,
     event_key,
     rejected,
 )
-from billing.metering.keys import CountedEvent, read_counted, read_keys
-from billing.metering.known import Known
+from billing.metering.keys import ReversibleEvent, read_counted, read_keys
+from billing.metering.known import BatchContext
 from billing.metering.storing import Reversal
-from billing.metering.validation import Checked
+from billing.metering.validation import CheckedEvent
 
 GONE = rejected("superseded_already", "supersedes", "It was superseded already.")
 FAR = rejected("too_old", "supersedes", "It is of a month that is closed for good.")
@@ -36,31 +36,31 @@ class Sender:
     """Who sends the events of a batch, what is known, and which agencies it reaches."""
 
     owner: int
-    known: Known
+    known: BatchContext
     within: Collection[int] | None
 
 
 @dataclass(slots=True)
-class Decided:
+class BatchDecision:
     """What is to be written, and the verdict of each event by its position.
 
     `fresh` are the events to be counted by their new ids; `waiting` the keys that wait
     for their event, each with the key of the event that superseded it.
     """
 
-    verdicts: dict[int, Verdict] = field(default_factory=dict)
-    fresh: dict[int, Checked] = field(default_factory=dict)
+    verdicts: dict[int, IngestResult] = field(default_factory=dict)
+    fresh: dict[int, CheckedEvent] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
     reversals: list[Reversal] = field(default_factory=list)
 
 
 def decide_batch(
-    checked: Mapping[int, Checked],
+    checked: Mapping[int, CheckedEvent],
     sender: Sender,
     ids: Iterator[int],
     *,
     everything: bool,
-) -> Decided:
+) -> BatchDecision:
     """Decide events by position, in order; the new ones take their ids from `ids`.
 
     Unless `everything` is looked up, keys of plain events are taken for new: writing
@@ -77,13 +77,13 @@ class _Batch:
 
     def __init__(
         self,
-        checked: Mapping[int, Checked],
+        checked: Mapping[int, CheckedEvent],
         sender: Sender,
         ids: Iterator[int],
         *,
         everything: bool,
     ) -> None:
-        self.decided = Decided()
+        self.decided = BatchDecision()
         self._sender = sender
         self._ids = ids
         self._contents: dict[str, str] = {}  # of the counted events, by key
@@ -103,7 +103,7 @@ class _Batch:
         self._read(own)
         # An event that is waited for is counted under another key.
         self._read({arrival_key(key) for key in self._waiting & own})
-        self._counted: dict[str, CountedEvent] = read_counted(
+        self._counted: dict[str, ReversibleEvent] = read_counted(
             self._contents.keys() & set(self._victims.values())
         )
 
@@ -114,7 +114,7 @@ class _Batch:
             else:
                 self._contents[kept.key] = kept.content
 
-    def decide(self, n: int, item: Checked) -> Verdict:
+    def decide(self, n: int, item: CheckedEvent) -> IngestResult:
         """What becomes of the next event."""
         key, is_awaited = item.key, item.key in self._waiting
         if is_awaited:
@@ -140,7 +140,7 @@ class _Batch:
             self._ids_by_key[key] = event_id
         return ACCEPTED
 
-    def _problem(self, victim: str) -> Verdict | None:
+    def _problem(self, victim: str) -> IngestResult | None:
         """Why an event cannot be superseded, if so."""
         if victim in self._waiting or victim in self._superseded:
             return GONE
@@ -170,7 +170,7 @@ class _Batch:
             self._waiting.add(victim)
             self.decided.waiting[victim] = by
 
-    def _reversal_of(self, event_id: int, item: Checked) -> Reversal:
+    def _reversal_of(self, event_id: int, item: CheckedEvent) -> Reversal:
         """An event of this batch, as it is about to be counted."""
         return Reversal(
             event_id=event_id,

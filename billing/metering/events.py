@@ -38,7 +38,7 @@ class IncomingEvent:
 class EventRow:
     """A counted event as it is stored, in the order of the table's columns.
 
-    Quantities are in raw units; a row that takes back another one has them below zero.
+    CountedQuantities are in raw units; a row that takes back another one has them below zero.
     """
 
     id: int
@@ -61,7 +61,7 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class IngestResult:
     """accepted, duplicate or rejected; the latter with code, field and message."""
 
     status: str
@@ -84,13 +84,13 @@ class CountedEvent(NamedTuple):
     cutoff: int
 
 
-ACCEPTED = Verdict("accepted")
-DUPLICATE = Verdict("duplicate")
+ACCEPTED = IngestResult("accepted")
+DUPLICATE = IngestResult("duplicate")
 
 
-def rejected(code: str, field: str, message: str) -> Verdict:
+def rejected(code: str, field: str, message: str) -> IngestResult:
     """A verdict that says what was wrong and where."""
-    return Verdict("rejected", code, field, message)
+    return IngestResult("rejected", code, field, message)
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode

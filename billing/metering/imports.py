@@ -14,7 +14,7 @@ from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from billing.heartbeat import renewed
-from billing.metering.events import Verdict
+from billing.metering.events import IngestResult
 from billing.metering.formats.catalogue import chunks_of, feed_of, rows_of
 from billing.metering.formats.rows import Row, buffered
 from billing.metering.models import ImportPart, RefusedRow, UsageImport
@@ -48,7 +48,7 @@ class FileTooLarge(Refusal):
     code = "file_too_large"
 
 
-class TakenOver(Exception):
+class ImportTakenOver(Exception):
     """Somebody else goes on with this import."""
 
 
@@ -124,7 +124,7 @@ def _record_of(
     )
 
 
-def take_in(
+def import_rows(
     record: UsageImport, file: BufferedReader, *, now: datetime
 ) -> Iterator[list[RefusedRow]]:
     """Ingest chunk by chunk, each in a commit of its own; what was refused in each.
@@ -132,7 +132,7 @@ def take_in(
     Rows may name the import's agency and its downline of today; others are unknown.
     Goes on after the rows that the record counts already. The record is up to date
     after each chunk, and done after the last. Importing a file again changes nothing.
-    Raises TakenOver, and what the format refuses of the file as a whole.
+    Raises ImportTakenOver, and what the format refuses of the file as a whole.
     """
     code = record.agency.code
     within = reached_by(record.agency_id, now=now)
@@ -177,7 +177,7 @@ def _take_in_chunk(
 
 
 def _refused_rows(
-    record: UsageImport, chunk: Iterable[Row], verdicts: dict[int, Verdict]
+    record: UsageImport, chunk: Iterable[Row], verdicts: dict[int, IngestResult]
 ) -> list[RefusedRow]:
     found = []
     for row in chunk:
@@ -201,7 +201,7 @@ def _refused_rows(
 def _count(
     record: UsageImport,
     chunk: Sequence[Row],
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[IngestResult],
     refused: int,
 ) -> None:
     """Add a chunk to the counts, unless somebody else did."""
@@ -218,7 +218,7 @@ def _count(
         attempts=0,
     )
     if not counted:
-        raise TakenOver(str(record))
+        raise ImportTakenOver(str(record))
 
 
 def _finish(
@@ -232,7 +232,7 @@ def _finish(
     record.refresh_from_db()
 
 
-def work_off_imports(*, now: datetime) -> int:
+def resume_next_import(*, now: datetime) -> int:
     """Go on with one uploaded file for a while; how many were worked on.
 
     Safe to run anywhere, any number of times at once. Commands that were cut off are
@@ -244,9 +244,9 @@ def work_off_imports(*, now: datetime) -> int:
         return 0
     with buffered(PartsReader(record)) as file:
         try:
-            for _ in islice(take_in(record, file, now=now), CHUNKS_A_TURN):
+            for _ in islice(import_rows(record, file, now=now), CHUNKS_A_TURN):
                 pass
-        except (Refusal, TakenOver) as reason:
+        except (Refusal, ImportTakenOver) as reason:
             log.warning("import of %s: %s", record, reason)
         else:
             _hand_back(record)
@@ -315,7 +315,7 @@ def _hand_back(record: UsageImport) -> None:
     )
 
 
-def forget_refused_rows(*, now: datetime) -> int:
+def delete_old_rejected_rows(*, now: datetime) -> int:
     """Delete refused rows after the days they are kept; how many."""
     before = now - settings.BILLING["REFUSED_ROWS_KEPT"]
     deleted, _ = RefusedRow.objects.filter(

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from billing.metering.known import KnownAgency
+from billing.metering.known import AgencyContext
 from billing.metering.storing import Reversal
 from seats.arrays import array_text
 
@@ -34,7 +34,7 @@ COUNTED = """
 
 
 @dataclass(frozen=True, slots=True)
-class KeptKey:
+class StoredKey:
     """A key that is taken: by an event with this content, or `waiting` for its event,
     which was superseded before it came. Digests in hex.
     """
@@ -45,7 +45,7 @@ class KeptKey:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedEvent:
+class ReversibleEvent:
     """A counted event as it can be taken back; None: it is archived.
 
     `reversed`: it was taken back already.
@@ -53,18 +53,18 @@ class CountedEvent:
 
     event: Reversal | None
     reversed: bool
-    agency: KnownAgency
+    agency: AgencyContext
 
 
-def read_keys(keys: Collection[str]) -> Iterator[KeptKey]:
+def read_keys(keys: Collection[str]) -> Iterator[StoredKey]:
     """Those of the keys that are taken; the others are free."""
     if keys:
         with connection.cursor() as cursor:
             cursor.execute(KEPT, [array_text(sorted(keys))])
-            yield from (KeptKey(*row) for row in cursor.fetchall())
+            yield from (StoredKey(*row) for row in cursor.fetchall())
 
 
-def read_counted(keys: Collection[str]) -> dict[str, CountedEvent]:
+def read_counted(keys: Collection[str]) -> dict[str, ReversibleEvent]:
     """The events behind keys of counted events."""
     if not keys:
         return {}
@@ -73,11 +73,11 @@ def read_counted(keys: Collection[str]) -> dict[str, CountedEvent]:
         return {row[0]: _counted(*row[1:]) for row in cursor.fetchall()}
 
 
-def _counted(*row: Any) -> CountedEvent:
+def _counted(*row: Any) -> ReversibleEvent:
     *columns, is_reversed, closed_through, zones = row
     event = None
     if columns[0] is not None:
         columns[9] = str(columns[9])
         event = Reversal(*columns)
-    agency = KnownAgency(event.agency_id if event else 0, "", closed_through, zones)
-    return CountedEvent(event, is_reversed, agency)
+    agency = AgencyContext(event.agency_id if event else 0, "", closed_through, zones)
+    return ReversibleEvent(event, is_reversed, agency)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import connection
 
-from billing.metering.events import IncomingEvent, Verdict, rejected
+from billing.metering.events import IncomingEvent, IngestResult, rejected
 from billing.metering.models import ArchivedMonth
 from billing.money import plain
 from billing.pricing.models import Meter
@@ -33,7 +33,7 @@ SECONDS = 86_400  # of a day
 LOOKS = sorted([*range(0, SECONDS, 900), *range(899, SECONDS, 900)])
 
 
-class KnownAgency(NamedTuple):
+class AgencyContext(NamedTuple):
     """What events of an agency need to know."""
 
     id: int
@@ -43,10 +43,10 @@ class KnownAgency(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class Attribution:
     """What the agency, agent and meter of an event stand for; one object for each."""
 
-    agency: KnownAgency
+    agency: AgencyContext
     agent_id: int | None
     meter_id: int
     raw_unit: str
@@ -59,7 +59,7 @@ class Quantity(NamedTuple):
     billable: Decimal
 
 
-class Quantities(dict[Decimal, Quantity]):
+class CountedQuantities(dict[Decimal, Quantity]):
     """What quantities count as under one rate, worked out once for each."""
 
     def __init__(self, terms: RateTerms) -> None:
@@ -74,25 +74,25 @@ class Quantities(dict[Decimal, Quantity]):
 
 
 @lru_cache(maxsize=64)
-def quantities_of(terms: RateTerms) -> Quantities:
+def counted_quantities_for(terms: RateTerms) -> CountedQuantities:
     """Shared by all batches: what a quantity counts as follows from the rate alone."""
-    return Quantities(terms)
+    return CountedQuantities(terms)
 
 
 @dataclass
-class Known:
+class BatchContext:
     """The names that a batch uses, read once, and caches of what was computed."""
 
-    agencies: Mapping[str, KnownAgency]
+    agencies: Mapping[str, AgencyContext]
     agents: Mapping[tuple[str, str], int]
     meters: Mapping[str, tuple[int, str]]
     lists: Mapping[tuple[str, date], PriceListTerms]
     archived: Collection[date]
     now: datetime
-    _places: dict[tuple[str, str | None, str], Place | Verdict] = field(
+    _places: dict[tuple[str, str | None, str], Attribution | IngestResult] = field(
         default_factory=dict
     )
-    _quantities: dict[tuple[str, str, date], Quantities | None] = field(
+    _quantities: dict[tuple[str, str, date], CountedQuantities | None] = field(
         default_factory=dict
     )
     _oldest: dict[str, date] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Known:
     def __post_init__(self) -> None:
         self.latest = self.now + CLOCK_SKEW
 
-    def place(self, event: IncomingEvent) -> Place | Verdict:
+    def place(self, event: IncomingEvent) -> Attribution | IngestResult:
         """What the names of an event stand for, or which is unknown."""
         names = (event.agency, event.agent, event.meter)
         place = self._places.get(names)
@@ -108,7 +108,9 @@ class Known:
             place = self._places[names] = self._find_place(*names)
         return place
 
-    def _find_place(self, code: str, agent: str | None, meter: str) -> Place | Verdict:
+    def _find_place(
+        self, code: str, agent: str | None, meter: str
+    ) -> Attribution | IngestResult:
         agency = self.agencies.get(code)
         if agency is None:
             return rejected("unknown_agency", "agency", f"Unknown agency {code}.")
@@ -118,9 +120,9 @@ class Known:
         if agent and agent_id is None:
             return rejected("unknown_agent", "agent", f"{code} has no agent {agent}.")
         meter_id, unit = self.meters[meter]
-        return Place(agency, agent_id, meter_id, unit)
+        return Attribution(agency, agent_id, meter_id, unit)
 
-    def too_old(self, agency: KnownAgency, used_on: date) -> bool:
+    def too_old(self, agency: AgencyContext, used_on: date) -> bool:
         """Whether a date lies in a closed month and too far back to be taken.
 
         A month that is archived is closed for everybody, also for who came later.
@@ -137,7 +139,9 @@ class Known:
             self._oldest[agency.zones] = oldest
         return used_on < oldest
 
-    def quantities(self, currency: str, meter: str, used_on: date) -> Quantities | None:
+    def quantities(
+        self, currency: str, meter: str, used_on: date
+    ) -> CountedQuantities | None:
         """How a meter counts on a date; None where it has no price."""
         slot = (currency, meter, used_on)
         try:
@@ -146,7 +150,7 @@ class Known:
             prices = self.lists.get((currency, used_on.replace(day=1)))
             terms = prices.rates_by_meter.get(meter) if prices else None
             quantities = self._quantities[slot] = (
-                quantities_of(terms) if terms else None
+                counted_quantities_for(terms) if terms else None
             )
             return quantities
 
@@ -166,12 +170,12 @@ NAMES = """
 """
 
 
-def read_known(
+def read_batch_context(
     events: Collection[IncomingEvent],
     *,
     now: datetime,
     within: Collection[int] | None = None,
-) -> Known:
+) -> BatchContext:
     """Everything the events refer to, in a constant number of queries.
 
     Agencies that are not `within` these ids stay unknown.
@@ -183,7 +187,7 @@ def read_known(
     }
     codes = text_array(agency for agency, _ in pairs)
     external_ids = text_array(agent for _, agent in pairs)
-    agencies: dict[str, KnownAgency] = {}
+    agencies: dict[str, AgencyContext] = {}
     agents: dict[tuple[str, str], int] = {}
     with connection.cursor() as cursor:
         cursor.execute(NAMES, [codes, external_ids])
@@ -191,13 +195,13 @@ def read_known(
             if within is not None and agency[0] not in within:
                 continue
             if code not in agencies:
-                agencies[code] = KnownAgency._make(agency)
+                agencies[code] = AgencyContext._make(agency)
             if agent_id is not None:
                 agents[code, external_id] = agent_id
     meters = Meter.objects.values_list("code", "pk", "raw_unit")
     months = _months_around(events)
     archived = ArchivedMonth.objects.filter(month__in=months)
-    return Known(
+    return BatchContext(
         agencies=agencies,
         agents=agents,
         meters={code: (pk, unit) for code, pk, unit in meters},

@@ -62,7 +62,7 @@ class ArchiveDiffers(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventSelection:
     """Which events to read; what is None does not matter, a cut-off is the last one."""
 
     agency_id: int | None = None
@@ -74,7 +74,7 @@ class Wanted:
         return {name: one for name, one in asdict(self).items() if one is not None}
 
 
-EVERYTHING = Wanted()
+ALL_EVENTS = EventSelection()
 
 
 def write_events(file: BinaryIO, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
@@ -92,7 +92,7 @@ def write_events(file: BinaryIO, batches: Iterable[Sequence[Sequence[Any]]]) -> 
     return rows
 
 
-def read_events(path: Path, wanted: Wanted = EVERYTHING) -> Iterator[EventRow]:
+def read_events(path: Path, wanted: EventSelection = ALL_EVENTS) -> Iterator[EventRow]:
     """The rows of a file that are wanted, sorted by agency, meter, time and id.
 
     Raises ArchiveMissing, ArchiveDiffers.

@@ -1,4 +1,4 @@
-"""Quantities as JSON spells them: a number, or a text of one. Pure."""
+"""CountedQuantities as JSON spells them: a number, or a text of one. Pure."""
 
 from decimal import Decimal
 from typing import Annotated

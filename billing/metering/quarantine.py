@@ -8,13 +8,13 @@ from typing import Any
 from billing.metering.events import (
     LONGEST_NAME,
     IncomingEvent,
-    Verdict,
+    IngestResult,
     content_digest,
     event_key,
     properties_json,
     utc_text,
 )
-from billing.metering.known import Known
+from billing.metering.known import BatchContext
 from billing.metering.models import QuarantinedEvent
 from billing.money import plain
 
@@ -23,10 +23,10 @@ KEPT = frozenset(["unknown_agency", "unknown_agent", "conflict"])
 
 def keep_in_quarantine(
     events: Sequence[IncomingEvent],
-    verdicts: Mapping[int, Verdict],
+    verdicts: Mapping[int, IngestResult],
     *,
     owner: int,
-    known: Known,
+    known: BatchContext,
 ) -> None:
     """Keep what could be right but for a name or an earlier event; each content once."""
     kept = [
@@ -45,7 +45,7 @@ def _has_names(event: IncomingEvent) -> bool:
     return all(len(name) <= LONGEST_NAME and name.isprintable() for name in names)
 
 
-def event_told(told: Mapping[str, Any]) -> IncomingEvent:
+def event_from_payload(told: Mapping[str, Any]) -> IncomingEvent:
     """The event of a row, as it was sent."""
     quantity, occurred_at = Decimal(told["quantity"]), told["occurred_at"]
     return IncomingEvent(
@@ -58,7 +58,7 @@ def event_told(told: Mapping[str, Any]) -> IncomingEvent:
 
 
 def _row_of(
-    event: IncomingEvent, verdict: Verdict, owner: int, known: Known
+    event: IncomingEvent, verdict: IngestResult, owner: int, known: BatchContext
 ) -> QuarantinedEvent:
     agency = known.agencies.get(event.agency)
     quantity, occurred_at = plain(event.quantity), utc_text(event.occurred_at)

@@ -166,7 +166,7 @@ def _folded(parts: Sequence[dict[str, Any]], group_by: Sequence[str]) -> list[To
     return list(totals.values())
 
 
-def told_events(
+def usage_events(
     *, agency_id: int, dates: DateRange, **narrowed: str
 ) -> QuerySet[UsageEvent]:
     """The events of an agency on dates, in no order; `narrowed` as for totals.
@@ -199,20 +199,20 @@ def _narrow(rows: QuerySet[Row], **narrowed: str) -> QuerySet[Row]:
     return rows
 
 
-class Steps(NamedTuple):
+class RoundingRule(NamedTuple):
     """How raw quantities are counted: begun increments, never below the minimum."""
 
     minimum: Decimal
     increment: Decimal
 
 
-class SteppedUsage(NamedTuple):
+class RoundedUsage(NamedTuple):
     """The usage of a meter, in raw units: as billed, and as other steps count it."""
 
     meter: str
     raw: Decimal
     billable: Decimal
-    stepped: list[Decimal]
+    rounded: list[Decimal]
 
 
 # Whole numeric arithmetic, the formula of billable_raw: a quotient is never rounded.
@@ -231,12 +231,12 @@ ONE_SUM = """
 """
 
 
-def stepped_usage(
-    *, agency_id: int, month: date, raw_unit: str, steps: Sequence[Steps]
-) -> list[SteppedUsage]:
+def rounded_usage(
+    *, agency_id: int, month: date, raw_unit: str, steps: Sequence[RoundingRule]
+) -> list[RoundedUsage]:
     """What each meter of a raw unit counted in a month, event by event.
 
-    `stepped` has one sum for each of the steps, in their order. Raises MonthArchived.
+    `rounded` has one sum for each of the steps, in their order. Raises MonthArchived.
     """
     whole = live_dates(month_range(month))
     told: list[Any] = []
@@ -248,7 +248,7 @@ def stepped_usage(
         told += [agency_id, whole.start, whole.end, raw_unit]
         cursor.execute(STEPPED.format(columns=", ".join(columns)), told)
         return [
-            SteppedUsage(meter, raw, billable, list(sums))
+            RoundedUsage(meter, raw, billable, list(sums))
             for meter, raw, billable, *sums in cursor.fetchall()
         ]
 

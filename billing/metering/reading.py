@@ -16,11 +16,11 @@ from django.db import connection
 from billing.metering.events import CountedEvent, EventRow
 from billing.metering.models import ArchivedMonth
 from billing.metering.parquet import (
-    EVERYTHING,
+    ALL_EVENTS,
     ROWS_A_GROUP,
     SCHEMA,
+    EventSelection,
     Sums,
-    Wanted,
     event_row,
     read_events,
 )
@@ -109,7 +109,7 @@ def events_of(
     Of one month in order of agency, meter, time and id; else in no order to rely on.
     Raises ArchiveMissing, ArchiveDiffers.
     """
-    wanted = Wanted(agency_id, meter_id, cutoff)
+    wanted = EventSelection(agency_id, meter_id, cutoff)
     live = set()
     for row in live_events(wanted, month=month):
         live.add(month_of(row.used_on))
@@ -122,7 +122,7 @@ def events_of(
 
 
 def live_events(
-    wanted: Wanted = EVERYTHING, *, month: date | None = None
+    wanted: EventSelection = ALL_EVENTS, *, month: date | None = None
 ) -> Iterator[EventRow]:
     """The events in the table; of one month in the order of an archive."""
     for batch in live_batches(wanted, month=month, size=CHUNK):
@@ -130,7 +130,7 @@ def live_events(
 
 
 def live_batches(
-    wanted: Wanted = EVERYTHING,
+    wanted: EventSelection = ALL_EVENTS,
     *,
     month: date | None = None,
     size: int | None = None,

@@ -128,7 +128,7 @@ class BadMonth(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class UsageDifference:
     """One record that is not the same on both sides; `of_month` is ours less theirs.
 
     A quantity is None where that side has no such record.
@@ -145,7 +145,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class ComparisonSum:
     """Records of one kind and meter: how many, and the month's raw sum of each side."""
 
     kind: str
@@ -156,11 +156,11 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class UsageComparison:
     """What a file and our events of a month come to; `left_out` rows are no usage."""
 
     feed: str
-    sums: Sequence[Sum]
+    sums: Sequence[ComparisonSum]
     left_out: int
     elsewhere: int
     ids_in_common: bool
@@ -175,12 +175,12 @@ def compare_file(
     *,
     agency: Agency,
     month: date,
-    tell: Callable[[Difference], object],
+    tell: Callable[[UsageDifference], object],
     feed: str = "",
     zone: str = "",
     source: str = "",
     by_time: bool = False,
-) -> Comparison:
+) -> UsageComparison:
     """Hold a file against an agency's events of a month of local dates.
 
     Pairs by id, then, if told so, what is left by second of the answer, quantity and
@@ -204,7 +204,7 @@ def compare_file(
         sums = _read_sums(month)
         for difference in _read_differences(month):
             tell(difference)
-    return Comparison(feed, sums, left_out, elsewhere, has_ids)
+    return UsageComparison(feed, sums, left_out, elsewhere, has_ids)
 
 
 def _copy_theirs(
@@ -306,24 +306,24 @@ def _pass(
     )
 
 
-def _read_sums(month: date) -> list[Sum]:
+def _read_sums(month: date) -> list[ComparisonSum]:
     with connection.cursor() as cursor:
         cursor.execute(COMPARED + SUMS, {"month": month, "next": next_month(month)})
-        return [Sum(*row) for row in cursor.fetchall()]
+        return [ComparisonSum(*row) for row in cursor.fetchall()]
 
 
-def _read_differences(month: date) -> Iterator[Difference]:
+def _read_differences(month: date) -> Iterator[UsageDifference]:
     with connection.chunked_cursor() as cursor:
         cursor.execute(
             COMPARED + DIFFERENCES, {"month": month, "next": next_month(month)}
         )
         for kind, name, agent, at, ours, theirs, of_month, *more in cursor:
             why = _why(kind, ours, theirs, *more)
-            yield Difference(kind, name, agent, at, ours, theirs, of_month, why)
+            yield UsageDifference(kind, name, agent, at, ours, theirs, of_month, why)
     with connection.chunked_cursor() as cursor:
         cursor.execute("SELECT n, why FROM unreadable ORDER BY n")
         for n, why in cursor:
-            yield Difference(
+            yield UsageDifference(
                 UNREADABLE, f"row {n}", "", None, None, None, Decimal(0), why
             )
 

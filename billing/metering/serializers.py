@@ -17,7 +17,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import get_attribute
 
-from billing.metering.events import IncomingEvent, Verdict, rejected
+from billing.metering.events import IncomingEvent, IngestResult, rejected
 from billing.metering.formats.cloudevents import CloudEvent, Instant, event_of
 from billing.metering.models import UsageEvent
 from billing.metering.quantities import BadQuantity, Quantity, quantity_of
@@ -86,7 +86,7 @@ _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 
 def decode_events(
     body: bytes, content_type: str, *, agency: str
-) -> list[IncomingEvent | Verdict]:
+) -> list[IncomingEvent | IngestResult]:
     """The events of a request, and why others are none, in the order of the request.
 
     `agency` is the code that events without one are for. Raises BadJson where the body
@@ -99,7 +99,7 @@ def decode_events(
     return [_read(read, item, agency) for item in items]
 
 
-def answer_of(verdicts: Sequence[Verdict]) -> bytes:
+def answer_of(verdicts: Sequence[IngestResult]) -> bytes:
     """The verdicts as JSON, in order, and how many there are of each kind."""
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
     results = []
@@ -168,7 +168,7 @@ def _read_cloud_event(item: bytes, agency: str) -> IncomingEvent:
 
 def _read(
     read: Callable[[bytes, str], IncomingEvent], item: bytes, agency: str
-) -> IncomingEvent | Verdict:
+) -> IncomingEvent | IngestResult:
     """One event, or the reason why it is rejected."""
     if len(item) > LONGEST_EVENT:
         message = f"An event has at most {LONGEST_EVENT} bytes."

@@ -7,12 +7,12 @@ from django.db import IntegrityError, transaction
 from psycopg.errors import CheckViolation
 
 from billing.metering.corrections import Sender, decide_batch
-from billing.metering.events import IncomingEvent, Verdict
-from billing.metering.known import Known, read_known
+from billing.metering.events import IncomingEvent, IngestResult
+from billing.metering.known import BatchContext, read_batch_context
 from billing.metering.partitions import ensure_partitions
 from billing.metering.quarantine import keep_in_quarantine
-from billing.metering.storing import Batch, Raced, new_ids, store_batch
-from billing.metering.validation import Checked, check_event
+from billing.metering.storing import Batch, ConcurrentWrite, new_ids, store_batch
+from billing.metering.validation import CheckedEvent, check_event
 from seats.cutoffs.services import stamp_facts
 from seats.errors import Refusal
 
@@ -30,7 +30,7 @@ def ingest_events(
     now: datetime,
     within: Collection[int] | None = None,
     quarantining: bool = True,
-) -> list[Verdict]:
+) -> list[IngestResult]:
     """Store events and their daily totals; a verdict for each.
 
     An event is counted once for ever per (owner, source, id): told again it is a
@@ -69,29 +69,33 @@ def _ingest(
     owner: int,
     now: datetime,
     within: Collection[int] | None,
-) -> tuple[dict[int, Verdict], Known]:
+) -> tuple[dict[int, IngestResult], BatchContext]:
     """A verdict for each, by position, and what was known of the names they use."""
-    sender = Sender(owner, read_known(events, now=now, within=within), within)
+    sender = Sender(owner, read_batch_context(events, now=now, within=within), within)
     results = [check_event(event, owner, sender.known) for event in events]
-    verdicts = {n: one for n, one in enumerate(results) if isinstance(one, Verdict)}
-    checked = {n: one for n, one in enumerate(results) if isinstance(one, Checked)}
+    verdicts = {
+        n: one for n, one in enumerate(results) if isinstance(one, IngestResult)
+    }
+    checked = {n: one for n, one in enumerate(results) if isinstance(one, CheckedEvent)}
     return verdicts | _count(checked, sender), sender.known
 
 
-def _count(checked: Mapping[int, Checked], sender: Sender) -> dict[int, Verdict]:
+def _count(
+    checked: Mapping[int, CheckedEvent], sender: Sender
+) -> dict[int, IngestResult]:
     """Count events once; a verdict for each. Raises TooBusy."""
     for attempt in range(TRIES):
         try:
             return _try_to_count(checked, sender, everything=attempt > 0)
-        except Raced:
+        except ConcurrentWrite:
             continue
     raise TooBusy("Others send and supersede the same events; send them again.")
 
 
 def _try_to_count(
-    checked: Mapping[int, Checked], sender: Sender, *, everything: bool
-) -> dict[int, Verdict]:
-    """Raises Raced."""
+    checked: Mapping[int, CheckedEvent], sender: Sender, *, everything: bool
+) -> dict[int, IngestResult]:
+    """Raises ConcurrentWrite."""
     ids = new_ids(len(checked))
     decided = decide_batch(checked, sender, ids, everything=everything)
     if decided.fresh:

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from billing.metering.events import LONGEST_NAME, IncomingEvent, Verdict
+from billing.metering.events import LONGEST_NAME, IncomingEvent, IngestResult
 from billing.metering.models import QuarantinedEvent
-from billing.metering.quarantine import event_told
+from billing.metering.quarantine import event_from_payload
 from billing.metering.services import ingest_events
 from seats.cutoffs.services import stamp_facts
 from seats.errors import Refusal
@@ -41,11 +41,13 @@ def release_events(
     """
     with transaction.atomic():
         held = _lock(event_ids)
-        told = [_mapped(event_told(row.event), agency, agent) for row in held]
+        told = [_mapped(event_from_payload(row.event), agency, agent) for row in held]
         return _settle(held, told, actor, now)
 
 
-def replace_counted(*, event_ids: Sequence[int], actor: str, now: datetime) -> int:
+def replace_counted_events(
+    *, event_ids: Sequence[int], actor: str, now: datetime
+) -> int:
     """Count held conflicts in place of the events whose ids they bear; how many are.
 
     Each becomes an event of its own that supersedes the counted one. Raises NotHeld,
@@ -84,7 +86,7 @@ def _mapped(event: IncomingEvent, agency: str, agent: str) -> IncomingEvent:
 
 
 def _correction(row: QuarantinedEvent) -> IncomingEvent:
-    event = event_told(row.event)
+    event = event_from_payload(row.event)
     mark = f"~{row.content.hex[:MARK]}"
     own = event.id[: LONGEST_NAME - len(mark)] + mark
     return replace(event, id=own, supersedes=event.id)
@@ -99,7 +101,7 @@ def _settle(
     # All at once and in order, or a cut of two of them could wait for us and we for it.
     codes = {event.agency for event in told}
     stamp_facts(Agency.objects.filter(code__in=codes).values_list("pk", flat=True))
-    verdicts: dict[int, Verdict] = {}
+    verdicts: dict[int, IngestResult] = {}
     # Whether one is too late is counted from when it was first received.
     for owner, received_at in sorted({(row.owner, row.received_at) for row in held}):
         own = [

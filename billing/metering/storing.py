@@ -18,13 +18,13 @@ from typing import TypeVar
 from django.db import connection, transaction
 from psycopg.errors import UniqueViolation
 
-from billing.metering.validation import Checked
+from billing.metering.validation import CheckedEvent
 from seats.arrays import array_text, text_array
 
 Made = TypeVar("Made")
 
 
-class Raced(Exception):
+class ConcurrentWrite(Exception):
     """Somebody else counted or superseded an event between our look and our write."""
 
 
@@ -90,7 +90,7 @@ class Batch:
 
     owner: int
     received_at: datetime
-    fresh: Mapping[int, Checked]
+    fresh: Mapping[int, CheckedEvent]
     waiting: Mapping[str, str] = field(default_factory=dict)
     reversals: Sequence[Reversal] = ()
 
@@ -114,7 +114,7 @@ def store_batch(batch: Batch, stamps: Mapping[int, int], ids: Iterator[int]) -> 
     """Write the events, their keys, what they take back, and the days.
 
     Facts carry the stamps of their agencies; reversals take their ids from `ids`.
-    Raises Raced where a key is taken or an event was taken back already.
+    Raises ConcurrentWrite where a key is taken or an event was taken back already.
     """
     try:
         with transaction.atomic():
@@ -126,7 +126,7 @@ def store_batch(batch: Batch, stamps: Mapping[int, int], ids: Iterator[int]) -> 
             rows += _reversal_rows(batch, stamps, ids)
             totals = _copying(COPY_EVENTS, "".join(rows), lambda: _totals(batch))
     except UniqueViolation as error:
-        raise Raced from error
+        raise ConcurrentWrite from error
     _add_to_days(totals, stamps)
 
 

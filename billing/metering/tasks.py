@@ -7,7 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing.metering.archiving import archive_due
-from billing.metering.imports import forget_refused_rows, work_off_imports
+from billing.metering.imports import delete_old_rejected_rows, resume_next_import
 from billing.metering.partitions import ensure_partitions_ahead
 from billing.recurring.services import Job, run_when_due
 
@@ -30,7 +30,7 @@ def create_partitions(**_newer: Any) -> None:
 @shared_task(name="metering.imports_due")
 def work_off_uploads(**_newer: Any) -> None:
     """Beat, every few seconds: go on with a file that somebody uploaded."""
-    work_off_imports(now=timezone.now())
+    resume_next_import(now=timezone.now())
 
 
 @shared_task(name="metering.refused_rows_due")
@@ -38,7 +38,7 @@ def forget_old_refusals(**_newer: Any) -> None:
     """Beat, every minute; daily by its row: forget refused rows kept long enough."""
     run_when_due(
         REFUSED_ROWS,
-        lambda: forget_refused_rows(now=timezone.now()),
+        lambda: delete_old_rejected_rows(now=timezone.now()),
         clock=timezone.now,
     )
 

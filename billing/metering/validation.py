@@ -8,14 +8,14 @@ from billing.metering.events import (
     LONGEST_BREAKDOWN,
     LONGEST_NAME,
     IncomingEvent,
-    Verdict,
+    IngestResult,
     content_digest,
     event_key,
     properties_json,
     rejected,
     utc_text,
 )
-from billing.metering.known import EARLIEST, Known, Place, date_of
+from billing.metering.known import EARLIEST, Attribution, BatchContext, date_of
 
 LONGEST_CALL = 86_400
 NAME_RULE = f"1 to {LONGEST_NAME} printable characters."
@@ -27,7 +27,7 @@ FIRST_INSTANT = datetime(2000, 1, 2, tzinfo=UTC)  # it is later than that anywhe
 
 
 @dataclass(slots=True)
-class Checked:
+class CheckedEvent:
     """A good event, ready to be stored; digests in hex.
 
     `raw` and `occurred_at` are texts in one spelling, whichever they came in.
@@ -36,7 +36,7 @@ class Checked:
     event: IncomingEvent
     key: str
     content: str
-    place: Place
+    place: Attribution
     breakdown: str
     used_on: date
     occurred_at: str
@@ -46,7 +46,9 @@ class Checked:
     too_old: bool
 
 
-def check_event(event: IncomingEvent, owner: int, known: Known) -> Checked | Verdict:
+def check_event(
+    event: IncomingEvent, owner: int, known: BatchContext
+) -> CheckedEvent | IngestResult:
     """A stored event to be, or why it is refused."""
     problem = _problem_of_form(event, known)
     if problem:
@@ -55,7 +57,7 @@ def check_event(event: IncomingEvent, owner: int, known: Known) -> Checked | Ver
     if NUL in properties:
         return rejected("bad_text", "properties", "No NUL characters.")
     place = known.place(event)
-    if isinstance(place, Verdict):
+    if isinstance(place, IngestResult):
         return place
     if event.quantity > LONGEST_CALL and place.raw_unit == "second":
         return rejected("too_long", "quantity", "A call lasts 24 hours at most.")
@@ -67,7 +69,7 @@ def check_event(event: IncomingEvent, owner: int, known: Known) -> Checked | Ver
         return rejected("not_priced", "meter", message)
     counted = quantities[event.quantity]
     occurred_at = utc_text(event.occurred_at)
-    return Checked(
+    return CheckedEvent(
         event,
         event_key(owner, event.source, event.id),
         content_digest(event, counted.raw, occurred_at, properties),
@@ -82,7 +84,7 @@ def check_event(event: IncomingEvent, owner: int, known: Known) -> Checked | Ver
     )
 
 
-def _problem_of_form(event: IncomingEvent, known: Known) -> Verdict | None:
+def _problem_of_form(event: IncomingEvent, known: BatchContext) -> IngestResult | None:
     """What can be said of an event without knowing what its names stand for."""
     if not (0 < len(event.source) <= LONGEST_NAME and event.source.isprintable()):
         return rejected("bad_text", "source", NAME_RULE)
@@ -102,7 +104,7 @@ def _problem_of_form(event: IncomingEvent, known: Known) -> Verdict | None:
     return _problem_of_mode(event) or _problem_of_supersedes(event)
 
 
-def _problem_of_mode(event: IncomingEvent) -> Verdict | None:
+def _problem_of_mode(event: IncomingEvent) -> IngestResult | None:
     mode = event.properties.get("dial_mode", "")
     if isinstance(mode, str) and len(mode) <= LONGEST_BREAKDOWN and mode.isprintable():
         return None
@@ -110,7 +112,7 @@ def _problem_of_mode(event: IncomingEvent) -> Verdict | None:
     return rejected("bad_text", "properties.dial_mode", message)
 
 
-def _problem_of_supersedes(event: IncomingEvent) -> Verdict | None:
+def _problem_of_supersedes(event: IncomingEvent) -> IngestResult | None:
     other = event.supersedes
     if other is None:
         return None

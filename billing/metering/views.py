@@ -10,10 +10,10 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.metering.events import IncomingEvent, Verdict
+from billing.metering.events import IncomingEvent, IngestResult
 from billing.metering.formats.cloudevents import CloudEvent
 from billing.metering.pagination import ByDateAndId
-from billing.metering.queries import told_events, usage_totals
+from billing.metering.queries import usage_events, usage_totals
 from billing.metering.serializers import (
     CLOUD_EVENT,
     CLOUD_EVENTS,
@@ -89,7 +89,7 @@ class UsageEventsView(KeyView):
     )
     def get(self, request: Request) -> Response:
         told = self.checked(EventFilter, request.query_params)
-        events = told_events(
+        events = usage_events(
             agency_id=self.agency(told.get("agency", "")).pk,
             dates=_dates(self, told) or DateRange(date.min, None),
             **_narrowed(told),
@@ -120,13 +120,15 @@ class UsageEventsView(KeyView):
         answer = answer_of(self._ingest(told))
         return HttpResponse(answer, content_type="application/json")
 
-    def _ingest(self, told: list[IncomingEvent | Verdict]) -> list[Verdict]:
+    def _ingest(self, told: list[IncomingEvent | IngestResult]) -> list[IngestResult]:
         events = [one for one in told if isinstance(one, IncomingEvent)]
         owner = self.key.agency_id or 0
         verdicts = iter(
             ingest_events(events, owner=owner, within=self.reached, now=self.now)
         )
-        return [one if isinstance(one, Verdict) else next(verdicts) for one in told]
+        return [
+            one if isinstance(one, IngestResult) else next(verdicts) for one in told
+        ]
 
 
 class UsageView(KeyView):
@@ -159,7 +161,7 @@ class UsageView(KeyView):
             "from": dates.start,
             "to": dates.end,
             "group_by": groups,
-            "results": [total.told for total in totals],
+            "results": [total.as_row() for total in totals],
         }
         return Response(answer)
 

@@ -16,7 +16,7 @@ from billing.invoicing.itemised import MonthPrices, itemise
 from billing.invoicing.queries.month_usage import rounding_report
 from billing.metering.models import UsageDay
 from billing.metering.pagination import ByDateAndId
-from billing.metering.queries import told_events, usage_totals
+from billing.metering.queries import usage_events, usage_totals
 from billing.metering.reading import counted_events
 from billing.pricing.models import Meter
 from billing.pricing.queries import published_price_list
@@ -114,7 +114,7 @@ def _one_date() -> dict[str, object]:
 
 def _second_page(agency: Agency) -> None:
     """Beyond a cursor, in the middle of the date."""
-    events = told_events(agency_id=agency.pk, dates=month_range(MONTH))
+    events = usage_events(agency_id=agency.pk, dates=month_range(MONTH))
     pages = ByDateAndId()
     factory = APIRequestFactory(SERVER_NAME="127.0.0.1")
     pages.paginate_queryset(events, Request(factory.get("/?limit=100")))

@@ -54,7 +54,7 @@ def bring(agency: Agency, path, clock: Clock):
             record = imports.start_import(
                 file, agency=agency, file_name=path.name, actor="test", now=MARCH_31
             )
-            chunks = imports.take_in(record, file, now=MARCH_31)
+            chunks = imports.import_rows(record, file, now=MARCH_31)
             more = True
             try:
                 while more:

@@ -17,11 +17,11 @@ from billing.metering import imports
 from billing.metering.formats.rows import buffered
 from billing.metering.imports import (
     FileTooLarge,
-    forget_refused_rows,
+    delete_old_rejected_rows,
+    import_rows,
+    resume_next_import,
     start_import,
-    take_in,
     upload_file,
-    work_off_imports,
 )
 from billing.metering.models import (
     ImportPart,
@@ -53,7 +53,7 @@ def upload(agency, body, **changes):
 
 def work_off_all():
     turns = 0
-    while work_off_imports(now=NOW):
+    while resume_next_import(now=NOW):
         turns += 1
     return turns
 
@@ -86,7 +86,7 @@ class TestUploads:
         files = [upload(sunrise, content(45)) for _ in range(2)]
         last = upload(other, content(5))
 
-        assert work_off_imports(now=NOW) == work_off_imports(now=NOW) == 1
+        assert resume_next_import(now=NOW) == resume_next_import(now=NOW) == 1
 
         assert counts(last)[0] == "done"
         assert [counts(one)[:2] for one in files] == [("waiting", 20), ("waiting", 0)]
@@ -121,7 +121,7 @@ class TestUploads:
 
     def test_go_on_after_the_rows_that_a_lost_worker_counted(self, sunrise):
         record = upload(sunrise, content(35))
-        work_off_imports(now=NOW)
+        resume_next_import(now=NOW)
         UsageImport.objects.update(state="running", lease_until=NOW - timedelta(1))
 
         work_off_all()
@@ -134,7 +134,7 @@ class TestUploads:
             state="running", lease_until=datetime.now(UTC) + timedelta(minutes=1)
         )
 
-        assert work_off_imports(now=NOW) == 0
+        assert resume_next_import(now=NOW) == 0
         assert counts(record)[0] == "running"
 
     def test_give_up_a_file_that_kills_its_workers(self, sunrise):
@@ -143,7 +143,7 @@ class TestUploads:
             state="running", attempts=5, lease_until=NOW - timedelta(1)
         )
 
-        assert work_off_imports(now=NOW) == 0
+        assert resume_next_import(now=NOW) == 0
         assert counts(record)[0] == "failed"
         assert "interrupted" in record.error
 
@@ -165,10 +165,10 @@ class TestUploads:
         file = buffered(BytesIO(content(25)))
         told: dict[str, Any] = {"file_name": "x.csv", "actor": "staff", "now": NOW}
         record = start_import(file, agency=sunrise, **told)
-        next(take_in(record, file, now=NOW))
+        next(import_rows(record, file, now=NOW))
         UsageImport.objects.update(lease_until=NOW - timedelta(1))
 
-        work_off_imports(now=NOW)
+        resume_next_import(now=NOW)
 
         assert counts(record) == ("failed", 10, 10, 0, 0)
 
@@ -178,8 +178,8 @@ class TestRefusedRows:
         upload(sunrise, content(1, refused=2))
         work_off_all()
 
-        assert forget_refused_rows(now=NOW + timedelta(days=29)) == 0
-        assert forget_refused_rows(now=NOW + timedelta(days=31)) == 2
+        assert delete_old_rejected_rows(now=NOW + timedelta(days=29)) == 0
+        assert delete_old_rejected_rows(now=NOW + timedelta(days=31)) == 2
         assert not RefusedRow.objects.exists()
 
 
@@ -284,7 +284,7 @@ class TestAtOnce:
         make_seats(agency, "ana")
         records = [upload(agency, content(400)) for _ in range(2)]
 
-        results = run_in_threads(*[lambda: work_off_imports(now=NOW)] * 2)
+        results = run_in_threads(*[lambda: resume_next_import(now=NOW)] * 2)
 
         assert results == [1, 1]
         found = [counts(record) for record in records]
@@ -305,7 +305,7 @@ class TestAtOnce:
         files = [upload(many, content(400)) for _ in range(3)]
         late = upload(other, content(5))
 
-        results = run_in_threads(*[lambda: work_off_imports(now=NOW)] * 3)
+        results = run_in_threads(*[lambda: resume_next_import(now=NOW)] * 3)
 
         assert sorted(results) == [0, 1, 1]
         assert counts(late)[0] == "done"
@@ -320,7 +320,7 @@ class TestAtOnce:
         record = upload(agency, content(100))
 
         def work():
-            while work_off_imports(now=NOW):
+            while resume_next_import(now=NOW):
                 pass
 
         run_in_threads(*[work] * 4)

@@ -11,9 +11,9 @@ from billing.management.agencies import find_agency
 from billing.management.progress import Progress
 from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
-from billing.metering.imports import start_import, take_in
+from billing.metering.imports import import_rows, start_import
 from billing.metering.models import UsageImport
-from billing.metering.refusals import REFUSED_HEADER, refused_cells
+from billing.metering.refusals import REJECTED_HEADER, rejected_row_cells
 from billing.tables import CsvWriter
 from seats.errors import Refusal
 from seats.models import Agency
@@ -64,7 +64,7 @@ class Command(BaseCommand):
             if options["rejects"]:
                 target = stack.enter_context(open(options["rejects"], "w", newline=""))
                 rejects = CsvWriter(target)
-                rejects.write(REFUSED_HEADER)
+                rejects.write(REJECTED_HEADER)
             record = start_import(
                 file,
                 agency=agency,
@@ -75,11 +75,11 @@ class Command(BaseCommand):
                 now=now,
             )
             progress = stack.enter_context(Progress(self.stdout, "rows"))
-            for refused in take_in(record, file, now=now):
+            for refused in import_rows(record, file, now=now):
                 progress.show(record.rows)
                 for row in refused:
                     if rejects:
-                        rejects.write(refused_cells(row))
+                        rejects.write(rejected_row_cells(row))
                     shown += 1
                     if shown <= SHOWN:
                         self.stderr.write(f"row {row.row}: {row.code}: {row.message}")

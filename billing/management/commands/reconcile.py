@@ -10,7 +10,11 @@ from billing.management.agencies import find_agency
 from billing.management.months import parse_month
 from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
-from billing.metering.reconciliation import Comparison, Difference, compare_file
+from billing.metering.reconciliation import (
+    UsageComparison,
+    UsageDifference,
+    compare_file,
+)
 from billing.money import plain
 from billing.tables import CsvWriter
 from seats.errors import Refusal
@@ -65,7 +69,7 @@ class Command(BaseCommand):
         if not found.is_equal:
             raise SystemExit(1)
 
-    def compare(self, options: dict[str, Any]) -> Comparison:
+    def compare(self, options: dict[str, Any]) -> UsageComparison:
         agency = find_agency(options["agency"], returncode=REFUSED)
         with ExitStack() as stack:
             file = buffered(stack.enter_context(options["file"].open("rb", 0)))
@@ -75,7 +79,7 @@ class Command(BaseCommand):
                 rows = CsvWriter(stack.enter_context(target))
                 rows.write(HEADER)
 
-            def tell(difference: Difference) -> None:
+            def tell(difference: UsageDifference) -> None:
                 if rows:
                     rows.write(cells_of(difference))
 
@@ -90,7 +94,7 @@ class Command(BaseCommand):
                 tell=tell,
             )
 
-    def show(self, found: Comparison) -> None:
+    def show(self, found: UsageComparison) -> None:
         head = ("kind", "meter", "records", "ours", "theirs", "difference")
         self.stdout.write(LINE.format(*head))
         for one in found.sums:
@@ -108,7 +112,7 @@ class Command(BaseCommand):
             self.stdout.write("No id is on both sides; try --match time.")
 
 
-def cells_of(difference: Difference) -> list[object]:
+def cells_of(difference: UsageDifference) -> list[object]:
     """A difference as a row of the CSV."""
     at = f"{difference.at:%Y-%m-%dT%H:%M:%S}Z" if difference.at else ""
     return [

@@ -24,10 +24,10 @@ from billing.metering.formats.rows import (
     ContentIds,
     FileContext,
     Row,
-    began_at,
     parse_quantity,
     parse_time,
     row_of,
+    started_at_text,
     told,
 )
 
@@ -47,7 +47,7 @@ PEER = re.compile(
 DISPOSITIONS = {"ANSWERED", "NO ANSWER", "BUSY", "FAILED", "CONGESTION"}
 
 
-def recognises(cells: Sequence[str]) -> bool:
+def recognizes(cells: Sequence[str]) -> bool:
     """Whether cells are a call of Asterisk's, by its words for how calls end."""
     if not SHORTEST <= len(cells) <= len(STOCK):
         return False
@@ -92,7 +92,7 @@ def _event(
         properties=told(
             disposition=call["disposition"].lower(),
             dial_mode=_user_value(call.get("userfield", ""), "mode"),
-            started_at=began_at(
+            started_at=started_at_text(
                 partial(parse_time, call["start"], "start", context.zone)
             ),
         ),

@@ -65,26 +65,26 @@ class Format(NamedTuple):
     """How a feed is read, and how a file of it is known."""
 
     read_rows: Reader
-    recognises: Callable[[Head], bool]
+    recognizes: Callable[[Head], bool]
 
 
 FORMATS: Mapping[str, Format] = {
     "asterisk": Format(
-        asterisk.read_rows, lambda head: asterisk.recognises(head.cells)
+        asterisk.read_rows, lambda head: asterisk.recognizes(head.cells)
     ),
     "cloudevents": Format(
-        cloudevents.read_rows, lambda head: cloudevents.recognises(head.record)
+        cloudevents.read_rows, lambda head: cloudevents.recognizes(head.record)
     ),
-    "csv": Format(plain_csv.read_rows, lambda head: plain_csv.recognises(head.line)),
+    "csv": Format(plain_csv.read_rows, lambda head: plain_csv.recognizes(head.line)),
     "freeswitch": Format(
         freeswitch.read_rows,
-        lambda head: freeswitch.recognises(head.cells, head.record),
+        lambda head: freeswitch.recognizes(head.cells, head.record),
     ),
-    "telnyx": Format(telnyx.read_rows, lambda head: telnyx.recognises(head.record)),
+    "telnyx": Format(telnyx.read_rows, lambda head: telnyx.recognizes(head.record)),
     "twilio": Format(
-        twilio.read_rows, lambda head: twilio.recognises(head.line, head.record)
+        twilio.read_rows, lambda head: twilio.recognizes(head.line, head.record)
     ),
-    "vicidial": Format(vicidial.read_rows, lambda head: vicidial.recognises(head.line)),
+    "vicidial": Format(vicidial.read_rows, lambda head: vicidial.recognizes(head.line)),
 }
 
 
@@ -139,7 +139,7 @@ def _require_text(head: bytes) -> None:
 
 def _recognised(file: BufferedReader) -> str:
     head = _head_of(file)
-    found = [name for name, feed in FORMATS.items() if feed.recognises(head)]
+    found = [name for name, feed in FORMATS.items() if feed.recognizes(head)]
     if len(found) != 1:
         which = " or ".join(found) or "none that is known"
         raise UnknownFormat(

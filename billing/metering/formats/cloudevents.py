@@ -63,7 +63,7 @@ def event_of(told: CloudEvent, *, agency: str) -> IncomingEvent:
     )
 
 
-def recognises(record: Record | None) -> bool:
+def recognizes(record: Record | None) -> bool:
     """Whether a record says which version of CloudEvents it has."""
     return record is not None and "specversion" in record
 

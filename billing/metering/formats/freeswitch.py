@@ -18,17 +18,17 @@ from io import BufferedReader
 from billing.metering.events import IncomingEvent
 from billing.metering.formats.csv_rows import csv_cells
 from billing.metering.formats.json_records import Record, read_records, text_at
-from billing.metering.formats.legs import Remembered, is_inbound
+from billing.metering.formats.legs import RecentIds, is_inbound
 from billing.metering.formats.rows import (
     BadRow,
     FileContext,
-    LeftOut,
     Row,
-    began_at,
+    SkippedRow,
     parse_epoch,
     parse_quantity,
     parse_time,
     row_of,
+    started_at_text,
     told,
 )
 
@@ -45,7 +45,7 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 OTHER_LEG = "the other leg of a call"
 
 
-def recognises(cells: Sequence[str], record: Record | None) -> bool:
+def recognizes(cells: Sequence[str], record: Record | None) -> bool:
     """Whether cells have a uuid where FreeSWITCH has it, or a record its variables."""
     if record is not None:
         return "billsec" in (record.get("variables") or ())
@@ -60,7 +60,7 @@ def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
 
 
 def _read_csv(file: BufferedReader, context: FileContext) -> Iterator[Row]:
-    legs = Remembered()
+    legs = RecentIds()
     for number, cells in csv_cells(file):
         yield row_of(number, cells, partial(_event_of_cells, cells, context, legs))
 
@@ -75,7 +75,7 @@ def _order_of(cells: Sequence[str]) -> list[str] | None:
 
 
 def _event_of_cells(
-    cells: Sequence[str], context: FileContext, legs: Remembered
+    cells: Sequence[str], context: FileContext, legs: RecentIds
 ) -> IncomingEvent:
     order = _order_of(cells)
     if order is None:
@@ -83,7 +83,7 @@ def _event_of_cells(
     call = dict(zip(order, cells, strict=False))
     other = call.get("bleg_uuid", "")
     if call["uuid"] in legs or other in legs:
-        raise LeftOut(OTHER_LEG)
+        raise SkippedRow(OTHER_LEG)
     legs.add(call["uuid"])
     if other:
         legs.add(other)
@@ -96,7 +96,7 @@ def _event_of_cells(
         agent=call.get("accountcode", ""),
         seconds=call["billsec"] if answered else "0",
         occurred_at=parse_time(call[field], field, context.zone),
-        started_at=began_at(
+        started_at=started_at_text(
             partial(parse_time, call["start_stamp"], "start_stamp", context.zone)
         ),
         cause=call["hangup_cause"],
@@ -113,7 +113,7 @@ def _event_of_record(record: Record | BadRow, context: FileContext) -> IncomingE
         raise record
     variable = partial(text_at, record, "variables")
     if variable("originator") or variable("originating_leg_uuid"):
-        raise LeftOut(OTHER_LEG)
+        raise SkippedRow(OTHER_LEG)
     answer = variable("answer_epoch")
     answered = answer not in ("", "0")
     return _event(
@@ -126,7 +126,7 @@ def _event_of_record(record: Record | BadRow, context: FileContext) -> IncomingE
             answer if answered else variable("start_epoch"),
             "variables.answer_epoch" if answered else "variables.start_epoch",
         ),
-        started_at=began_at(
+        started_at=started_at_text(
             partial(parse_epoch, variable("start_epoch"), "variables.start_epoch")
         ),
         cause=variable("hangup_cause"),

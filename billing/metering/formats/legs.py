@@ -25,7 +25,7 @@ def meter_of(*, inbound: bool, to: str) -> str:
     return "voice.out.intl" if ABROAD.match(to) else "voice.out"
 
 
-class Remembered:
+class RecentIds:
     """The newest of many ids with a note each; what is older is forgotten.
 
     Legs of one call stand near one another, so a file of any size fits.

@@ -25,7 +25,7 @@ NEEDED = ("id", "meter", "quantity", "occurred_at")
 KNOWN = {*NEEDED, "agent", "agency", "source", "supersedes"}
 
 
-def recognises(line: str) -> bool:
+def recognizes(line: str) -> bool:
     """Whether a file begins with our header."""
     return set(NEEDED) <= set(line.split(","))
 

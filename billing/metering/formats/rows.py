@@ -10,7 +10,7 @@ from io import BufferedReader
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing.metering.events import IncomingEvent, Verdict, rejected
+from billing.metering.events import IncomingEvent, IngestResult, rejected
 from seats.errors import Refusal
 from seats.parsing.values import parse_decimal, parse_instant, parse_integer, shown
 
@@ -30,7 +30,7 @@ class Row:
     number: int
     cells: Sequence[str]
     event: IncomingEvent | None = None
-    verdict: Verdict | None = None
+    verdict: IngestResult | None = None
     left_out: str = ""
 
 
@@ -59,7 +59,7 @@ class BadRow(Exception):
         self.verdict = rejected(code, field, message)
 
 
-class LeftOut(Exception):
+class SkippedRow(Exception):
     """A record that is no usage of its own."""
 
 
@@ -87,7 +87,7 @@ def row_of(number: int, cells: Sequence[str], read: Callable[[], IncomingEvent])
         event = read()
     except BadRow as bad:
         return Row(number, cells, verdict=bad.verdict)
-    except LeftOut as reason:
+    except SkippedRow as reason:
         return Row(number, cells, left_out=str(reason))
     kept = (event.id, event.agent, *map(str, event.properties.values()))
     if any(UNREADABLE in (text or "") for text in kept):
@@ -155,7 +155,7 @@ def parse_epoch(text: str, field: str) -> datetime:
         raise BadRow("bad_time", field, f"{shown(text)} is not a time.") from error
 
 
-def began_at(read: Callable[[], datetime]) -> str:
+def started_at_text(read: Callable[[], datetime]) -> str:
     """When ringing began, ISO 8601 in UTC; empty where the feed does not say it."""
     try:
         return read().isoformat()

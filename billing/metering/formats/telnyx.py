@@ -17,23 +17,23 @@ from io import BufferedReader
 
 from billing.metering.events import IncomingEvent
 from billing.metering.formats.json_records import Record, read_records, text_at
-from billing.metering.formats.legs import Remembered, meter_of
+from billing.metering.formats.legs import RecentIds, meter_of
 from billing.metering.formats.rows import (
     BadRow,
     FileContext,
-    LeftOut,
     Row,
-    began_at,
+    SkippedRow,
     parse_quantity,
     parse_time,
     row_of,
+    started_at_text,
     told,
 )
 
 LONGEST = 10**6  # seconds; longer ones are refused later, and have no answer time
 
 
-def recognises(record: Record | None) -> bool:
+def recognizes(record: Record | None) -> bool:
     """Whether a record, or a page, has the names of Telnyx."""
     if record is None:
         return False
@@ -42,13 +42,13 @@ def recognises(record: Record | None) -> bool:
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     """Every record of the file."""
-    sessions = Remembered()
+    sessions = RecentIds()
     for number, text, record in read_records(file, page="data"):
         yield row_of(number, [text], partial(_event, record, context, sessions))
 
 
 def _event(
-    record: Record | BadRow, context: FileContext, sessions: Remembered
+    record: Record | BadRow, context: FileContext, sessions: RecentIds
 ) -> IncomingEvent:
     if isinstance(record, BadRow):
         raise record
@@ -56,16 +56,16 @@ def _event(
     if kind == "amd":
         return _detection(record, context)
     if "webrtc" in kind:
-        raise LeftOut("a leg of ours")
+        raise SkippedRow("a leg of ours")
     if "call_sec" not in record:
-        raise LeftOut(f"a record of {kind or 'another kind'}")
+        raise SkippedRow(f"a record of {kind or 'another kind'}")
     return _call(record, context, sessions)
 
 
-def _call(record: Record, context: FileContext, sessions: Remembered) -> IncomingEvent:
+def _call(record: Record, context: FileContext, sessions: RecentIds) -> IncomingEvent:
     session = text_at(record, "call_session_id") or text_at(record, "id")
     if session in sessions:
-        raise LeftOut("the other leg of a call")
+        raise SkippedRow("the other leg of a call")
     seconds = parse_quantity(text_at(record, "call_sec") or "0", "call_sec")
     inbound = text_at(record, "direction").startswith("in")
     tags = _tags(record)
@@ -80,7 +80,7 @@ def _call(record: Record, context: FileContext, sessions: Remembered) -> Incomin
         properties=told(
             disposition=text_at(record, "status"),
             dial_mode=tags.get("mode", ""),
-            started_at=began_at(
+            started_at=started_at_text(
                 partial(
                     parse_time,
                     text_at(record, "started_at"),

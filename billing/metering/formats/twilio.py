@@ -18,18 +18,18 @@ from io import BufferedReader
 from billing.metering.events import IncomingEvent
 from billing.metering.formats.csv_rows import csv_cells
 from billing.metering.formats.json_records import Record, read_records, text_at
-from billing.metering.formats.legs import Remembered, meter_of
+from billing.metering.formats.legs import RecentIds, meter_of
 from billing.metering.formats.rows import (
     BadRow,
     FileContext,
-    LeftOut,
     Row,
+    SkippedRow,
     UnreadableCells,
-    began_at,
     parse_quantity,
     parse_time,
     require_columns,
     row_of,
+    started_at_text,
     told,
 )
 
@@ -65,7 +65,7 @@ class Waiting:
         return self._count > WAITING or self._characters > WAITING_CHARACTERS
 
 
-def recognises(line: str, record: Record | None) -> bool:
+def recognizes(line: str, record: Record | None) -> bool:
     """Whether a header or a record has the names of a call of Twilio's."""
     names = set(record) if record is not None else set(line.split(","))
     return names >= set(NEEDED) or "calls" in names
@@ -73,7 +73,7 @@ def recognises(line: str, record: Record | None) -> bool:
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     """Every call; children wait for their parent, wherever it stands."""
-    parents = Remembered()
+    parents = RecentIds()
     waiting = Waiting()
     for number, cells, record in _records(file):
         if isinstance(record, BadRow):
@@ -146,9 +146,9 @@ def _is_ours(record: Record) -> bool:
 
 def _call(record: Record, context: FileContext, parent: str) -> IncomingEvent:
     if _is_ours(record):
-        raise LeftOut("a leg of ours")
+        raise SkippedRow("a leg of ours")
     if parent == PUBLIC:
-        raise LeftOut("the other leg of a call")
+        raise SkippedRow("the other leg of a call")
     completed = text_at(record, "status") == "completed"
     seconds = Decimal(0)
     if completed:
@@ -164,7 +164,7 @@ def _call(record: Record, context: FileContext, parent: str) -> IncomingEvent:
         occurred_at=_answered_at(record, seconds, context),
         properties=told(
             disposition=text_at(record, "status"),
-            started_at=began_at(
+            started_at=started_at_text(
                 partial(_time, text_at(record, "start_time"), "start_time", context)
             ),
         ),

@@ -24,11 +24,11 @@ from billing.metering.formats.rows import (
     ContentIds,
     FileContext,
     Row,
-    began_at,
     parse_quantity,
     parse_time,
     require_columns,
     row_of,
+    started_at_text,
     told,
 )
 
@@ -54,7 +54,7 @@ NEEDED = "call_date status user campaign_id length_in_sec alt_dial".split()
 NOBODY = {"", "VDAD", "VDCL"}  # who the dialer says when no agent had the call
 
 
-def recognises(line: str) -> bool:
+def recognizes(line: str) -> bool:
     """Whether a line is the export's header, or a row with as many columns."""
     cells = line.split("\t")
     return cells[0] == "call_date" or len(cells) >= len(STANDARD)
@@ -94,7 +94,7 @@ def _event(
         properties=told(
             disposition=call["status"],
             campaign=call["campaign_id"],
-            started_at=began_at(
+            started_at=started_at_text(
                 partial(parse_time, call["call_date"], "call_date", context.zone)
             ),
         ),

@@ -15,7 +15,12 @@ from billing.metering.archiving import (
     archive_due,
 )
 from billing.metering.models import ArchivedMonth
-from billing.metering.parquet import ArchiveDiffers, ArchiveMissing, Wanted, read_events
+from billing.metering.parquet import (
+    ArchiveDiffers,
+    ArchiveMissing,
+    EventSelection,
+    read_events,
+)
 from billing.metering.partitions import attached_months, ensure_partitions
 from billing.metering.reading import events_of, path_of
 from billing.metering.tasks import archive_old_months
@@ -89,7 +94,7 @@ class TestEventsOf:
                 if parquet._can_hold(group, {"agency_id": pacific.pk}):
                     groups.append(n)
 
-        rows = list(read_events(path_of(record), Wanted(agency_id=pacific.pk)))
+        rows = list(read_events(path_of(record), EventSelection(agency_id=pacific.pk)))
 
         assert groups == [4, 5, 6, 7, 8]
         assert len(rows) == 41

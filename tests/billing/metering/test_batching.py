@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering.events import IncomingEvent, Verdict
+from billing.metering.events import IncomingEvent, IngestResult
 from billing.metering.models import EventKey, QuarantinedEvent, UsageDay
 from billing.metering.services import ingest_events
 from seats.models import Books
@@ -76,7 +76,9 @@ def parts(events: Sequence[Any], wanted: Sequence[int]) -> Iterator[Sequence[Any
     yield events[start:]
 
 
-def send(sent: Sequence[Sent], wanted: Sequence[int], now: datetime) -> list[Verdict]:
+def send(
+    sent: Sequence[Sent], wanted: Sequence[int], now: datetime
+) -> list[IngestResult]:
     return [
         verdict
         for batch in parts([one.event() for one in sent], wanted)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from billing.metering.formats import vicidial
 from billing.metering.formats.rows import buffered
-from billing.metering.imports import start_import, take_in
+from billing.metering.imports import import_rows, start_import
 from billing.metering.models import UsageDay
 from seats.models import Agency
 from tests.billing.invoicing.test_laws import EXAMPLES
@@ -172,7 +172,7 @@ def import_all(agency: Agency, feed: str, content: bytes) -> Counter[str]:
     file = buffered(BytesIO(content))
     told: dict[str, Any] = {"file_name": "x", "actor": "law", "now": NOW}
     record = start_import(file, agency=agency, feed=feed, **told)
-    for _ in take_in(record, file, now=NOW):
+    for _ in import_rows(record, file, now=NOW):
         pass
     return Counter(accepted=record.accepted, duplicate=record.duplicate)
 

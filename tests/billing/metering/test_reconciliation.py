@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from billing.metering.formats.catalogue import UnknownFormat
 from billing.metering.formats.rows import BadEncoding, buffered
 from billing.metering.models import UsageEvent
-from billing.metering.reconciliation import BadMonth, Difference, compare_file
+from billing.metering.reconciliation import BadMonth, UsageDifference, compare_file
 from billing.tables import safe_cell
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_agents, make_prices, use
@@ -65,7 +65,7 @@ def sunrise(db):
 
 def compare(agency: Any, content: bytes, **options: Any) -> Any:
     """The comparison, and its differences as (kind, id, ours, theirs, difference)."""
-    found: list[Difference] = []
+    found: list[UsageDifference] = []
     done = compare_file(
         buffered(BytesIO(content)),
         agency=agency,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.metering.models import UsageEvent
-from billing.metering.queries import Steps, stepped_usage
+from billing.metering.queries import RoundingRule, rounded_usage
 from billing.pricing.rating import RateTerms, billable_raw
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_prices, use
@@ -15,7 +15,7 @@ from tests.rollback import rolled_back
 
 quantities = st.integers(0, 400).map(Decimal) | st.decimals(0, 86_400, places=6)
 steps = st.builds(
-    Steps,
+    RoundingRule,
     st.integers(0, 90).map(Decimal) | st.decimals(0, 90, places=3),
     st.integers(1, 90).map(Decimal) | st.decimals("0.001", 90, places=3),
 )
@@ -37,15 +37,15 @@ class TestSteppedUsage:
     def test_counts_as_the_arithmetic_does(self, agency, told, several):
         with rolled_back():
             use(*(call(quantity=quantity) for quantity in told))
-            (usage,) = stepped_usage(
+            (usage,) = rounded_usage(
                 agency_id=agency.pk, month=MARCH, raw_unit="second",
-                steps=[Steps(Decimal(60), Decimal(60)), *several],
+                rules=[RoundingRule(Decimal(60), Decimal(60)), *several],
             )  # fmt: skip
 
         assert usage.meter == "voice.out"
         assert usage.raw == sum(told)
-        assert usage.stepped[0] == usage.billable
-        assert usage.stepped[1:] == [
+        assert usage.rounded[0] == usage.billable
+        assert usage.rounded[1:] == [
             sum(billable_raw(quantity, terms(*one)) for quantity in told)
             for one in several
         ]
@@ -62,17 +62,17 @@ class TestSteppedUsage:
             properties={}, cutoff=event.cutoff, reverses=event.id,
         )  # fmt: skip
 
-        (usage,) = stepped_usage(
+        (usage,) = rounded_usage(
             agency_id=agency.pk, month=MARCH, raw_unit="second",
-            steps=[Steps(Decimal(6), Decimal(6))],
+            rules=[RoundingRule(Decimal(6), Decimal(6))],
         )  # fmt: skip
 
         assert (usage.raw, usage.billable) == (Decimal(7), Decimal(60))
-        assert usage.stepped == [12]
+        assert usage.rounded == [12]
 
     def test_leaves_out_what_is_not_counted_in_the_unit(self, agency):
         use(call(meter="sms.segment"))
 
-        assert not stepped_usage(
+        assert not rounded_usage(
             agency_id=agency.pk, month=MARCH, raw_unit="second", steps=[]
         )
