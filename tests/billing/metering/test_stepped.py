@@ -74,5 +74,5 @@ class TestSteppedUsage:
         use(call(meter="sms.segment"))
 
         assert not rounded_usage(
-            agency_id=agency.pk, month=MARCH, raw_unit="second", steps=[]
+            agency_id=agency.pk, month=MARCH, raw_unit="second", rules=[]
         )
