@@ -48,7 +48,9 @@ def _read(path: Path, feed: str) -> dict[str, Any]:
 
 
 def _outcome(row: Any) -> str:
-    return row.verdict.code if row.verdict else "left out" if row.left_out else "event"
+    if row.rejection:
+        return row.rejection.code
+    return "skipped" if row.skip_reason else "event"
 
 
 def _most_memory() -> int:

@@ -214,7 +214,7 @@ class TestAdmin:
 
         page = staff.post(add, {"agency": sunrise.pk, "file": file})
 
-        assert "The format could be none that is known" in page.content.decode()
+        assert "The format of the file was not recognized. Choose one of asterisk, " in page.content.decode()
         assert not UsageImport.objects.exists()
 
     def test_is_for_staff_only(self, sunrise, client):

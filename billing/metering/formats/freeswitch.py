@@ -4,9 +4,9 @@ Columns of the templates `example`, `snom` and those made from them: caller_id_n
 caller_id_number, destination_number, context, start_stamp, answer_stamp, end_stamp,
 duration, billsec, hangup_cause, uuid, bleg_uuid, accountcode, and more. The template
 `asterisk` has Asterisk's order, with hangup_cause and uuid. A site may write the legs
-of a call as two records; the second of them is left out.
+of a call as two records; the second of them is skipped.
 
-What counts is `billsec`; an empty answer_stamp is a call that nobody took.
+The quantity is `billsec`; a call with an empty answer_stamp was not answered.
 """
 
 import re
@@ -24,12 +24,12 @@ from billing.metering.formats.rows import (
     FileContext,
     Row,
     SkippedRow,
+    non_empty,
     parse_epoch,
     parse_quantity,
     parse_time,
     row_of,
     started_at_text,
-    told,
 )
 
 EXAMPLE = (
@@ -46,14 +46,14 @@ OTHER_LEG = "the other leg of a call"
 
 
 def recognizes(cells: Sequence[str], record: Record | None) -> bool:
-    """Whether cells have a uuid where FreeSWITCH has it, or a record its variables."""
+    """Whether cells have a uuid where FreeSWITCH writes it, or a record its variables."""
     if record is not None:
         return "billsec" in (record.get("variables") or ())
     return _order_of(cells) is not None
 
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
-    """Every record, as CSV or as JSON, whichever the file holds."""
+    """Every record of the file, which is CSV or JSON."""
     if file.peek(1)[:1] in (b"{", b"["):
         return _read_json(file, context)
     return _read_csv(file, context)
@@ -66,7 +66,7 @@ def _read_csv(file: BufferedReader, context: FileContext) -> Iterator[Row]:
 
 
 def _order_of(cells: Sequence[str]) -> list[str] | None:
-    """Which template wrote these cells, told by where the uuid stands."""
+    """The columns of the template that wrote these cells, by the place of the uuid."""
     for order in (EXAMPLE, ASTERISK):
         place = order.index("uuid")
         if len(cells) > place and UUID.fullmatch(cells[place]):
@@ -79,7 +79,8 @@ def _event_of_cells(
 ) -> IncomingEvent:
     order = _order_of(cells)
     if order is None:
-        raise BadRow("bad_row", "uuid", "No uuid where FreeSWITCH writes it.")
+        message = "The row has no uuid in column 11 or 17, where FreeSWITCH writes it."
+        raise BadRow("bad_row", "uuid", message)
     call = dict(zip(order, cells, strict=False))
     other = call.get("bleg_uuid", "")
     if call["uuid"] in legs or other in legs:
@@ -152,5 +153,5 @@ def _event(
         meter="voice.in" if is_inbound(dial_context) else "voice.out",
         quantity=parse_quantity(seconds, "billsec"),
         occurred_at=occurred_at,
-        properties=told(disposition=cause.lower(), started_at=started_at),
+        properties=non_empty(disposition=cause.lower(), started_at=started_at),
     )

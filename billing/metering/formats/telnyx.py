@@ -1,12 +1,12 @@
-"""Telnyx detail records: pages of the API, a list, or one record a line.
+"""Telnyx detail records: pages of the API, a list, or one record per line.
 
-Of calls (record types that carry `call_sec`): id, call_leg_id, call_session_id,
-direction, to, started_at, ended_at, call_sec, tags. `call_sec` counts; `billed_sec` is
-the carrier's own rounding. A session is one conversation: one leg of it counts, and
-the id of the event is the session's, so the database itself refuses another. Legs of
-browsers (`webrtc`) are ours and cost nothing. Of machine detection (`amd`): id,
-invoked_at, `invocations`, each of which counts. Other records are left out. The agent
-stands in a tag `agent=ID`, the dial mode in `mode=power`.
+Calls are the record types with `call_sec`, their quantity; `billed_sec` is rounded by
+Telnyx. Also used: id, call_leg_id, call_session_id, direction, to, started_at, ended_at,
+tags. A session is one conversation: one leg of it counts, and the event has the id of
+the session, so that another leg is a duplicate. Legs of browsers (`webrtc`) are internal
+and skipped. Machine detections (`amd`: id, invoked_at, invocations) count each of their
+`invocations`. Other records are skipped. The tag `agent=ID` has the agent, `mode=power`
+the dial mode.
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ from billing.metering.formats.rows import (
     FileContext,
     Row,
     SkippedRow,
+    non_empty,
     parse_quantity,
     parse_time,
     row_of,
     started_at_text,
-    told,
 )
 
-LONGEST = 10**6  # seconds; longer ones are refused later, and have no answer time
+LONGEST = 10**6  # seconds; longer calls are rejected later, and have no answer time
 
 
 def recognizes(record: Record | None) -> bool:
-    """Whether a record, or a page, has the names of Telnyx."""
+    """Whether a record, or a page, has the keys of Telnyx."""
     if record is None:
         return False
     return "record_type" in record or {"data", "meta"} <= record.keys()
@@ -56,9 +56,9 @@ def _event(
     if kind == "amd":
         return _detection(record, context)
     if "webrtc" in kind:
-        raise SkippedRow("a leg of ours")
+        raise SkippedRow("an internal leg")
     if "call_sec" not in record:
-        raise SkippedRow(f"a record of {kind or 'another kind'}")
+        raise SkippedRow(f"a record of type {kind or 'unknown'}")
     return _call(record, context, sessions)
 
 
@@ -77,7 +77,7 @@ def _call(record: Record, context: FileContext, sessions: RecentIds) -> Incoming
         meter=meter_of(inbound=inbound, to=text_at(record, "to")),
         quantity=seconds,
         occurred_at=_answered_at(record, seconds, context),
-        properties=told(
+        properties=non_empty(
             disposition=text_at(record, "status"),
             dial_mode=tags.get("mode", ""),
             started_at=started_at_text(
@@ -113,12 +113,12 @@ def _detection(record: Record, context: FileContext) -> IncomingEvent:
         occurred_at=parse_time(
             text_at(record, "invoked_at"), "invoked_at", context.zone
         ),
-        properties=told(dial_mode=tags.get("mode", "")),
+        properties=non_empty(dial_mode=tags.get("mode", "")),
     )
 
 
 def _tags(record: Record) -> dict[str, str]:
-    """Tags written name=value; Telnyx gives a list or a text with commas."""
+    """The tags of the form name=value, from a list or comma-separated text."""
     tags = record.get("tags") or []
     if isinstance(tags, str):
         tags = tags.split(",")

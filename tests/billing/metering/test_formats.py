@@ -51,7 +51,7 @@ GOLDEN = {
         (4, "bad_json"),
     ]),
     "twilio.json": ("twilio", [
-        (2, "a leg of ours"),
+        (2, "an internal leg"),
         (1, "CA2", "voice.out", None, "135", "16:10:00",
          {"disposition": "completed"}),
         (1, "CA3:amd", "amd", None, "1", "16:10:00",
@@ -69,8 +69,8 @@ GOLDEN = {
         (2, "the other leg of a call"),
         (3, "r3", "amd", "ana", "2", "16:00:10.250000",
          {"dial_mode": "predictive"}),
-        (4, "a leg of ours"),
-        (5, "a record of message_detail_record"),
+        (4, "an internal leg"),
+        (5, "a record of type message_detail_record"),
         (6, "s6", "voice.in", None, "0", "16:05:00", {}),
     ]),
     "vicidial.txt": ("vicidial", [
@@ -122,7 +122,7 @@ def told(row: Row) -> tuple[object, ...]:
     """A row as the table writes it."""
     event = row.event
     if event is None:
-        return row.number, row.left_out or (row.verdict and row.verdict.code)
+        return row.number, row.skip_reason or (row.rejection and row.rejection.code)
     moment = event.occurred_at.astimezone(UTC)
     assert moment.date().isoformat() == "2026-03-10"
     name = None if event.id.startswith("sha256:") else event.id

@@ -92,7 +92,7 @@ def read(content: bytes, feed: str = "") -> Counter[str]:
     """How often each outcome is that of a row."""
     with buffered(io.BytesIO(content)) as file:
         rows = rows_of(file, feed_of(file, feed), agency="SUNRISE", zone="UTC")
-        return Counter(row.verdict.code if row.verdict else "" for row in rows)
+        return Counter(row.rejection.code if row.rejection else "" for row in rows)
 
 
 GOOD = events(b"a", b"b", b"c")
@@ -146,8 +146,8 @@ class TestOneBadRow:
         with buffered(io.BytesIO(csv_file(ROW % b"a", ROW % b'"b', ROW % b"c"))) as f:
             rows = list(rows_of(f, "csv", agency="SUNRISE", zone="UTC"))
 
-        assert [row.number for row in rows if row.verdict] == [3]
-        assert "quote" in rows[1].verdict.message  # type: ignore[union-attr]
+        assert [row.number for row in rows if row.rejection] == [3]
+        assert "quote" in rows[1].rejection.message  # type: ignore[union-attr]
 
     def test_costs_no_other_between_rows_with_quotes(self) -> None:
         rows = [ROW % b'"c%d"' % n for n in range(100)]
