@@ -1,4 +1,4 @@
-"""Usage, for staff."""
+"""Staff admin of usage: imports, usage days and the quarantine."""
 
 from typing import Any
 
@@ -38,17 +38,23 @@ SHOWN = 20
 
 
 class UploadForm(AddingForm):
-    """A file to take in."""
+    """Uploads a usage file for a worker to import."""
 
     feed = forms.ChoiceField(
-        choices=[("", "Told by the file"), *((name, name) for name in sorted(FORMATS))],
+        choices=[
+            ("", "Detect from the file"),
+            *((name, name) for name in sorted(FORMATS)),
+        ],
         required=False,
         label="format",
     )
     zone = forms.CharField(
         required=False,
         max_length=64,
-        help_text="Of its local times; else the agency's.",
+        help_text=(
+            "IANA time zone of times without an offset, such as America/New_York."
+            " Leave empty for the time zone of the agency."
+        ),
     )
     file = forms.FileField()
     elsewhere = "file"
@@ -58,15 +64,15 @@ class UploadForm(AddingForm):
         fields = ["agency"]
         widgets = {"agency": autocomplete(UsageImport, "agency")}
 
-    def add(self, told: dict[str, Any]) -> UsageImport:
-        uploaded = told["file"]
+    def add(self, data: dict[str, Any]) -> UsageImport:
+        uploaded = data["file"]
         file = buffered(uploaded.file)
         try:
             return upload_file(
                 file,
-                agency=told["agency"],
-                feed=told["feed"],
-                zone=told["zone"],
+                agency=data["agency"],
+                feed=data["feed"],
+                zone=data["zone"],
                 file_name=uploaded.name,
                 actor=self.actor,
                 now=timezone.now(),
@@ -76,11 +82,11 @@ class UploadForm(AddingForm):
 
 
 class RefusedRowInline(ReadOnlyInline):
-    """The first rows that were refused; the file has them all."""
+    """The first rejected rows; the CSV file has all of them."""
 
     model = RefusedRow
     fields = ["row", "code", "field", "message"]
-    verbose_name_plural = f"first {SHOWN} refused rows"
+    verbose_name_plural = f"first {SHOWN} rejected rows"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RefusedRow]:
         rows: QuerySet[RefusedRow] = super().get_queryset(request)
@@ -91,7 +97,7 @@ class RefusedRowInline(ReadOnlyInline):
 
 @admin.register(UsageImport)
 class UsageImportAdmin(AddingAdmin):
-    """Files that came in; adding one uploads it for a worker."""
+    """Imported files. Adding one uploads it for a worker."""
 
     list_display = [
         "file_name", "agency", "state", "rows", "accepted", "duplicate", "refused",
@@ -106,12 +112,12 @@ class UsageImportAdmin(AddingAdmin):
     readonly_fields = ["refused_file"]
     exclude = ["lease_until", "attempts"]
 
-    @admin.display(description="refused rows")
+    @admin.display(description="rejected rows")
     def refused_file(self, record: UsageImport) -> str:
         if not record.refused:
             return "-"
         url = reverse("admin:billing_usageimport_refused", args=[record.pk])
-        return format_html('<a href="{}">{} as CSV</a>', url, record.refused)
+        return format_html('<a href="{}">Download {} as CSV</a>', url, record.refused)
 
     def get_urls(self) -> list[URLPattern]:
         refused = path(
@@ -134,7 +140,7 @@ class UsageImportAdmin(AddingAdmin):
 
 
 class SeatFilter(admin.SimpleListFilter):
-    """Whether the agent holds a seat on the date, as the roster stands now."""
+    """Filters usage by whether the agent held a seat on the date, by today's roster."""
 
     title = "seat"
     parameter_name = "seat"
@@ -174,31 +180,34 @@ class UsageDayAdmin(ReadOnlyAdmin):
 
 
 class ReleaseForm(ReasonForm):
-    """What to count the events for, where that is not what they say."""
+    """Optional agency and agent to count the events for, and the reason."""
 
     agency = forms.CharField(
-        max_length=32, required=False, help_text="A code, if not the one they name."
+        max_length=32,
+        required=False,
+        help_text="Code of the agency. Leave empty to use the one of each event.",
     )
     agent = forms.CharField(
         max_length=64,
         required=False,
-        help_text="External id, if not the one they name.",
+        help_text="External id of the agent. Leave empty to use the one of each event.",
     )
     field_order = ["agency", "agent", "reason"]
 
 
-def _settled(events: list[QuarantinedEvent], done: str) -> Outcome:
-    """Which of them left quarantine, as the database has it now."""
-    ids = [event.pk for event in events]
-    rows = QuarantinedEvent.objects.in_bulk(ids)
-    left = [event for event in events if rows[event.pk].state == done]
-    held = [event for event in events if rows[event.pk].state != done]
-    return Outcome(left, refused=[(event, rows[event.pk].message) for event in held])
+def _outcome(events: list[QuarantinedEvent], state: str) -> Outcome:
+    """Which events reached a state in the database, and why the others did not."""
+    rows = QuarantinedEvent.objects.in_bulk([event.pk for event in events])
+    resolved = [event for event in events if rows[event.pk].state == state]
+    held = [event for event in events if rows[event.pk].state != state]
+    return Outcome(
+        resolved, refused=[(event, rows[event.pk].message) for event in held]
+    )
 
 
 @admin.register(QuarantinedEvent)
 class QuarantinedEventAdmin(ReadOnlyAdmin):
-    """Events that could not be placed. What is missing is added first (say, the agent)."""
+    """Quarantined events. Staff add what is missing, such as an agent, then release."""
 
     list_display = ["__str__", "agency", "code", "message", "state", "received_at"]
     list_select_related = ["agency"]
@@ -207,43 +216,48 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     actions = ["release", "replace_counted", "drop"]
 
     @staff_action(
-        "Release: send them again",
+        "Release: ingest the events again",
         effects=release_effects,
-        undo="Send a correction that supersedes the event; a release is not taken back.",
+        undo="A release cannot be undone. Send a correction that supersedes the event.",
         done="counted",
         form=ReleaseForm,
     )
     def release(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
     ) -> Outcome:
-        place = {"agency": data["agency"], "agent": data["agent"]}
-        release_events(**_settled_by(request, events), **place)
-        return _settled(events, QuarantinedEvent.State.RELEASED)
+        release_events(
+            agency=data["agency"], agent=data["agent"], **_params(request, events)
+        )
+        return _outcome(events, QuarantinedEvent.State.RELEASED)
 
     @staff_action(
-        "Count them instead of what was counted",
+        "Replace: count the events in place of the counted ones",
         effects=replace_effects,
-        undo="Send a correction that supersedes the event.",
+        undo="A replacement cannot be undone. Send a correction that supersedes it.",
         done="counted",
     )
     def replace_counted(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
     ) -> Outcome:
-        replace_counted_events(**_settled_by(request, events))
-        return _settled(events, QuarantinedEvent.State.RELEASED)
+        replace_counted_events(**_params(request, events))
+        return _outcome(events, QuarantinedEvent.State.RELEASED)
 
     @staff_action(
-        "Drop: never count them",
+        "Drop: never count the events",
         effects=drop_effects,
-        undo="A dropped event stays on record but is never counted. Send it under a new id.",
+        undo=(
+            "A dropped event stays on record but is never counted. To count it after all,"
+            " send it with a new id."
+        ),
         done="dropped",
     )
     def drop(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
     ) -> Outcome:
-        drop_events(**_settled_by(request, events))
-        return _settled(events, QuarantinedEvent.State.DROPPED)
+        drop_events(**_params(request, events))
+        return _outcome(events, QuarantinedEvent.State.DROPPED)
 
 
-def _settled_by(request: HttpRequest, chosen: list[QuarantinedEvent]) -> dict[str, Any]:
-    return {"event_ids": [event.pk for event in chosen], **acting(request)}
+def _params(request: HttpRequest, events: list[QuarantinedEvent]) -> dict[str, Any]:
+    """The parameters of the services: the events, the actor and the time."""
+    return {"event_ids": [event.pk for event in events], **acting(request)}

@@ -1,4 +1,4 @@
-"""Sweeps of the metering room."""
+"""Periodic tasks of metering. All are safe to repeat and to run in parallel."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ ARCHIVE = Job("metering.archive", every=DAY, retry=timedelta(hours=1))
 
 @shared_task(name="metering.partitions_due")
 def create_partitions(**_newer: Any) -> None:
-    """Beat, every minute; daily by its row: the partitions of the coming months."""
+    """Create the partitions of the coming months. Beat: every minute, runs once a day."""
     run_when_due(
         PARTITIONS,
         lambda: ensure_partitions_ahead(today=timezone.now().date()),
@@ -29,13 +29,13 @@ def create_partitions(**_newer: Any) -> None:
 
 @shared_task(name="metering.imports_due")
 def work_off_uploads(**_newer: Any) -> None:
-    """Beat, every few seconds: go on with a file that somebody uploaded."""
+    """Continue one uploaded file. Beat: every few seconds."""
     resume_next_import(now=timezone.now())
 
 
 @shared_task(name="metering.refused_rows_due")
 def forget_old_refusals(**_newer: Any) -> None:
-    """Beat, every minute; daily by its row: forget refused rows kept long enough."""
+    """Delete rejected rows past their time. Beat: every minute, runs once a day."""
     run_when_due(
         REFUSED_ROWS,
         lambda: delete_old_rejected_rows(now=timezone.now()),
@@ -45,12 +45,12 @@ def forget_old_refusals(**_newer: Any) -> None:
 
 @shared_task(
     name="metering.archive_due",
-    acks_late=False,  # may last longer than the broker waits; its row rings again
+    acks_late=False,  # may outlast the broker's visibility timeout; the row retries it
     time_limit=6 * 3600,
     soft_time_limit=6 * 3600 - 60,
 )
 def archive_old_months(**_newer: Any) -> None:
-    """Beat, every minute; daily by its row: move the events of old months to files."""
+    """Move events of old months to files. Beat: every minute, runs once a day."""
     run_when_due(
         ARCHIVE,
         lambda: archive_due(actor="schedule", now=timezone.now()),

@@ -110,7 +110,7 @@ def require_columns(header: Sequence[str], needed: Sequence[str]) -> None:
 
 
 def column_count_message(cells: Sequence[str], header: Sequence[str]) -> str:
-    """The message for a row that has not as many cells as its header."""
+    """The message for a row whose number of cells differs from its header's."""
     return f"The row has {len(cells)} columns, but the header has {len(header)}."
 
 
