@@ -99,7 +99,7 @@ class TestImportUsage:
 
         code, out, err = import_file(path, rejects=tmp_path / "rejects.csv")
 
-        assert (code, out) == (2, "march.csv: 2 accepted, 0 known already, 6 refused\n")
+        assert (code, out) == (2, "march.csv: 2 accepted, 0 duplicate, 6 rejected\n")
         codes = [line.split(": ")[:2] for line in err.splitlines()]
         assert codes == [
             ["row 3", "bad_quantity"],
@@ -120,7 +120,7 @@ class TestImportUsage:
         import_file(path)
 
         assert import_file(path)[1] == (
-            "march.csv: 0 accepted, 1 known already, 0 refused\n"
+            "march.csv: 0 accepted, 1 duplicate, 0 rejected\n"
         )
         assert UsageEvent.objects.count() == 1
 
@@ -148,8 +148,8 @@ class TestImportUsage:
 
         first, again = import_file(path, "asterisk"), import_file(path, "asterisk")
 
-        assert first[1] == "Master.csv: 4 accepted, 0 known already, 0 refused\n"
-        assert again[1] == "Master.csv: 0 accepted, 4 known already, 0 refused\n"
+        assert first[1] == "Master.csv: 4 accepted, 0 duplicate, 0 rejected\n"
+        assert again[1] == "Master.csv: 0 accepted, 4 duplicate, 0 rejected\n"
         events = UsageEvent.objects.order_by("-raw").values_list(
             "meter__code", "agent__external_id", "raw", "billable"
         )

@@ -43,7 +43,7 @@ class TestDemo:
             for line in invoice.lines.select_related("meter")
         }
 
-        assert "0 refused" in out.getvalue()
+        assert "0 rejected" in out.getvalue()
         assert lines == {key: Decimal(a) for key, a in expected["lines"].items()}
         assert invoice.total == Decimal(expected["total"])
         assert len(documents) == 14

@@ -214,7 +214,10 @@ class TestAdmin:
 
         page = staff.post(add, {"agency": sunrise.pk, "file": file})
 
-        assert "The format of the file was not recognized. Choose one of asterisk, " in page.content.decode()
+        assert (
+            "The format of the file was not recognized. Choose one of asterisk, "
+            in page.content.decode()
+        )
         assert not UsageImport.objects.exists()
 
     def test_is_for_staff_only(self, sunrise, client):
@@ -268,7 +271,7 @@ class TestReach:
         )
         assert sorted(used) == ["BELOW", "SUNRISE"]
         assert list(refused) == [
-            (row, "unknown_agency", f"Unknown agency {code}.")
+            (row, "unknown_agency", f"There is no agency '{code}'.")
             for row, code in ((4, "TOP"), (5, "LEFT"), (6, "NOBODY"))
         ]
 

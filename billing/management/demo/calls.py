@@ -1,4 +1,4 @@
-"""Call records as an Asterisk of each agency would have written them."""
+"""Writes the demo's call records as Asterisk servers of the agencies would."""
 
 import csv
 import random
@@ -25,9 +25,10 @@ def write_month(
     late: bool = False,
     before: date | None = None,
 ) -> tuple[Path, int]:
-    """One agency's file for a month; how many calls. `late` is a short forgotten one.
+    """Write an agency's calls of a month to a file; returns its path and their number.
 
-    With `before` the file ends with the local date before that one.
+    A `late` file has a few calls that were forgotten. With `before` the calls end on the
+    local date before it.
     """
     suffix = "-late" if late else ""
     path = folder / f"{part.code.lower()}-{month:%Y-%m}{suffix}.csv"

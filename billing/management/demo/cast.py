@@ -1,4 +1,4 @@
-"""Who plays in the demo. Pure data."""
+"""The agencies and names of the demo. Pure data."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ STAFF_EMAIL = "staff@dialer.example"
 class Part:
     """An agency of the demo, its upline, and how many agents it starts with.
 
-    `layout` is how its Asterisk writes call records: stock, without unique ids, or
-    the order of the cdr_custom sample.
+    `layout` is the format of its Asterisk's call records: stock, without unique ids
+    (anonymous), or in the order of the cdr_custom sample.
     """
 
     code: str

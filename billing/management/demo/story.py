@@ -1,4 +1,4 @@
-"""What happens to the seats of the demo, month by month, by the real services."""
+"""The seat changes of the demo, month by month, made by the real services."""
 
 import random
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ ACTOR = "demo"
 
 @dataclass
 class Story:
-    """The demo's agencies with their agents, seats and chance, as it goes on."""
+    """The state of the demo: its agencies, their seats, and a seeded random source."""
 
     month: date
     dice: random.Random
@@ -42,7 +42,7 @@ class Story:
     _numbers: dict[str, Iterator[int]] = field(default_factory=dict)
 
     def hire(self, code: str, many: int, on: date) -> list[Seat]:
-        """New agents with a seat each from a date on."""
+        """Add agents with a seat each, starting on a date."""
         numbers = self._numbers.setdefault(code, count(101))
         agents = [
             Agent(
@@ -59,7 +59,7 @@ class Story:
         return seats
 
     def let_go(self, code: str, many: int, on: date) -> None:
-        """Some of the agents leave on a date."""
+        """Remove the seats of some agents on a date."""
         staying = [seat for seat in self.seats[code] if seat.removed_on is None]
         leaving = self.dice.sample(staying[1:], many)
         removed = remove_seats(seats=leaving, on=on, actor=ACTOR, now=morning(on, code))
@@ -67,7 +67,7 @@ class Story:
         self.seats[code] = [by_id.get(seat.pk, seat) for seat in self.seats[code]]
 
     def hand_over(self, code: str, on: date, *, times: int) -> None:
-        """One seat goes to a new agent; several times on one day makes a chain."""
+        """Hand a seat over to a new agent, `times` times on the same date."""
         seat = self.seats[code][0]
         numbers = self._numbers[code]
         for _ in range(times):
@@ -80,7 +80,7 @@ class Story:
 
 
 def begin(story: Story) -> None:
-    """The downline as it stands when the first month begins."""
+    """Create the downline as of the start of the first month."""
     for part in PARTS:
         story.agencies[part.code] = _join(story, part)
         story.hire(part.code, part.agents, story.month)
@@ -104,7 +104,7 @@ def _join(story: Story, part: Part) -> Agency:
 
 
 def first_month(story: Story) -> None:
-    """Joins, exits, hand-overs, a chain of two on one day, and one agency leaves."""
+    """Add, remove and hand over seats, one twice on a date; one agency leaves."""
     month = story.month
     story.hire("SUNRISE", 2, month.replace(day=10))
     story.let_go("SUNRISE", 2, month.replace(day=18))
@@ -124,7 +124,7 @@ def first_month(story: Story) -> None:
 
 
 def second_month(story: Story) -> None:
-    """More churn, a mistaken seat taken back, and an agency below another upline."""
+    """Add, remove and cancel seats; one agency moves to another upline."""
     month = next_month(story.month)
     story.hire("SUNRISE", 1, month.replace(day=3))
     story.let_go("SUNRISE", 1, month.replace(day=14))
@@ -145,7 +145,7 @@ def second_month(story: Story) -> None:
 
 
 def backdate_removal(story: Story, now: datetime) -> Seat:
-    """After the first month was billed: a seat had ended ten days before its end."""
+    """Backdate a removal by ten days, into the month that was billed already."""
     seat = next(s for s in story.seats[LEAVES] if s.agent.external_id.endswith("102"))
     on = next_month(story.month) - timedelta(days=10)
     remove_seats(
@@ -160,7 +160,7 @@ def backdate_removal(story: Story, now: datetime) -> Seat:
 
 
 def morning(day: date, code: str) -> datetime:
-    """Nine in the morning of an agency's date, as an instant."""
+    """Nine in the morning of an agency's local date, in UTC."""
     zone = next(part.zone for part in PARTS if part.code == code)
     at_nine = datetime.combine(day, datetime.min.time(), ZoneInfo(zone))
     return (at_nine + timedelta(hours=9)).astimezone(UTC)

@@ -160,7 +160,7 @@ class TestTheCommand:
     def test_says_why_not(self, capsys, time_machine):
         time_machine.move_to(APRIL_2)
 
-        with pytest.raises(CommandError, match="1 of 1 months stay"):
+        with pytest.raises(CommandError, match="1 of 1 months were not archived"):
             self.run(capsys, "--month", "2026-03")
         assert "month_not_archivable: 2026-03 is kept" in capsys.readouterr().err
 
