@@ -156,5 +156,5 @@ def totals(agency: Agency) -> list[Decimal]:
     return [document.total for document in documents_of(agency)]
 
 
-def statuses(verdicts: Sequence[IngestResult]) -> list[str]:
-    return [verdict.code or verdict.status for verdict in verdicts]
+def statuses(results: Sequence[IngestResult]) -> list[str]:
+    return [result.code or result.status for result in results]

@@ -41,7 +41,7 @@ def ask(port: int, token: str, *, count: int, rate: float) -> tuple[float, list[
 
 
 if __name__ == "__main__":
-    told = ask(
+    times = ask(
         int(sys.argv[1]), sys.argv[2], count=int(sys.argv[3]), rate=float(sys.argv[4])
     )
-    sys.stdout.buffer.write(msgspec.json.encode(told))
+    sys.stdout.buffer.write(msgspec.json.encode(times))

@@ -157,18 +157,18 @@ class TestImportUsage:
         assert list(events) == [*calls, ("voice.in", "ana", 0, 0)]
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "code"),
         [
             (b"id,meter\n", "column_missing"),
             (b"\xff\xfe\x00", "bad_encoding"),
             (b"", "column_missing"),
         ],
     )
-    def test_refuses_a_file_it_cannot_read(self, sunrise, tmp_path, content, said):
+    def test_refuses_a_file_it_cannot_read(self, sunrise, tmp_path, content, code):
         path = tmp_path / "bad.csv"
         path.write_bytes(content)
 
-        with pytest.raises(CommandError, match=said):
+        with pytest.raises(CommandError, match=code):
             import_file(path)
 
     def test_says_that_a_file_is_missing(self, sunrise, tmp_path):

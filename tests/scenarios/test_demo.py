@@ -34,8 +34,8 @@ class TestDemo:
         with time_machine.travel(NOW):
             for _, work in steps(date(2026, 9, 1), tmp_path, close, NOW, out):
                 work()
-        (told,) = re.findall(r"```invoice\n(.+?)\n```", RULES.read_text())
-        expected = json.loads(told)
+        (printed,) = re.findall(r"```invoice\n(.+?)\n```", RULES.read_text())
+        expected = json.loads(printed)
         documents = {str(document): document for document in Document.objects.all()}
         invoice = documents[expected["document"]]
         lines = {

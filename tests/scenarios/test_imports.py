@@ -45,10 +45,10 @@ def content(calls: int, *, refused: int = 0) -> bytes:
 
 
 def upload(agency, body, **changes):
-    told: dict[str, Any] = {
+    options: dict[str, Any] = {
         "file_name": "march.csv", "actor": "staff", "now": NOW, **changes
     }  # fmt: skip
-    return upload_file(buffered(BytesIO(body)), agency=agency, **told)
+    return upload_file(buffered(BytesIO(body)), agency=agency, **options)
 
 
 def work_off_all():
@@ -89,7 +89,10 @@ class TestUploads:
         assert resume_next_import(now=NOW) == resume_next_import(now=NOW) == 1
 
         assert counts(last)[0] == "done"
-        assert [counts(one)[:2] for one in files] == [("waiting", 20), ("waiting", 0)]
+        assert [counts(record)[:2] for record in files] == [
+            ("waiting", 20),
+            ("waiting", 0),
+        ]
 
     def test_are_taken_in_turn_by_turn_and_their_parts_dropped(self, sunrise):
         record = upload(sunrise, content(45, refused=3))
@@ -163,8 +166,8 @@ class TestUploads:
 
     def test_note_a_command_that_was_cut_off(self, sunrise):
         file = buffered(BytesIO(content(25)))
-        told: dict[str, Any] = {"file_name": "x.csv", "actor": "staff", "now": NOW}
-        record = start_import(file, agency=sunrise, **told)
+        options: dict[str, Any] = {"file_name": "x.csv", "actor": "staff", "now": NOW}
+        record = start_import(file, agency=sunrise, **options)
         next(import_rows(record, file, now=NOW))
         UsageImport.objects.update(lease_until=NOW - timedelta(1))
 
@@ -242,10 +245,10 @@ class TestReach:
     @pytest.fixture
     def tree(self, sunrise):
         top, below, left = (make_agency(code) for code in ("TOP", "BELOW", "LEFT"))
-        told: dict[str, Any] = {"now": MARCH_1, "actor": "test"}
-        set_upline(agency=sunrise, upline=top, on=MARCH, **told)
-        set_upline(agency=below, upline=sunrise, on=MARCH, **told)
-        set_upline(agency=left, upline=sunrise, on=MARCH, **told)
+        options: dict[str, Any] = {"now": MARCH_1, "actor": "test"}
+        set_upline(agency=sunrise, upline=top, on=MARCH, **options)
+        set_upline(agency=below, upline=sunrise, on=MARCH, **options)
+        set_upline(agency=left, upline=sunrise, on=MARCH, **options)
         set_upline(agency=left, upline=None, on=NOW.date(), now=NOW, actor="test")
         return sunrise
 
@@ -290,10 +293,10 @@ class TestAtOnce:
         results = run_in_threads(*[lambda: resume_next_import(now=NOW)] * 2)
 
         assert results == [1, 1]
-        found = [counts(record) for record in records]
-        assert [state for state, *_ in found] == ["done", "done"]
-        assert sum(accepted for _, _, accepted, _, _ in found) == 400
-        assert sum(duplicate for *_, duplicate, _ in found) == 400
+        outcomes = [counts(record) for record in records]
+        assert [state for state, *_ in outcomes] == ["done", "done"]
+        assert sum(accepted for _, _, accepted, _, _ in outcomes) == 400
+        assert sum(duplicate for *_, duplicate, _ in outcomes) == 400
         assert sum(UsageDay.objects.values_list("events", flat=True)) == 400
         assert verify_books().findings == []
 
@@ -312,7 +315,7 @@ class TestAtOnce:
 
         assert sorted(results) == [0, 1, 1]
         assert counts(late)[0] == "done"
-        assert [counts(one)[0] for one in files] == ["done", "waiting", "waiting"]
+        assert [counts(record)[0] for record in files] == ["done", "waiting", "waiting"]
 
     def test_two_workers_never_count_the_rows_of_one_file_twice(
         self, run_in_threads, small_chunks

@@ -52,5 +52,5 @@ def at_step():
         next(running[-1])
 
     yield begin
-    for one in running:
-        next(one, None)
+    for job in running:
+        next(job, None)

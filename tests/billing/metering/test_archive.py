@@ -129,11 +129,11 @@ class TestArchiveMonth:
 
     def test_tells_how_many_rows_are_written(self, monkeypatch):
         monkeypatch.setattr("billing.metering.reading.ROWS_A_GROUP", 40)
-        told: list[int] = []
+        row_counts: list[int] = []
 
-        archive_month(month=MARCH, actor="test", now=LATER, on_rows=told.append)
+        archive_month(month=MARCH, actor="test", now=LATER, on_rows=row_counts.append)
 
-        assert told == [40, 80, 82]
+        assert row_counts == [40, 80, 82]
 
 
 @pytest.mark.usefixtures("played")

@@ -155,8 +155,10 @@ class TestOthers:
 
         results = run_in_threads(archive, archive, archive)
 
-        records = [one for one in results if isinstance(one, ArchivedMonth)]
-        kinds = {type(one) for one in results if not isinstance(one, ArchivedMonth)}
+        records = [result for result in results if isinstance(result, ArchivedMonth)]
+        kinds = {
+            type(result) for result in results if not isinstance(result, ArchivedMonth)
+        }
         assert len(records) == 1
         assert kinds <= {ArchivingElsewhere, AlreadyArchived}
         assert verify_books().findings == []
@@ -177,9 +179,9 @@ class TestOthers:
             return execute(sql, params, many, context)
 
         with connection.execute_wrapper(leave):
-            verdicts = use(call("NEW"), call("NEW", occurred_at=LATER), now=LATER)
+            results = use(call("NEW"), call("NEW", occurred_at=LATER), now=LATER)
 
-        assert statuses(verdicts) == ["too_old", "accepted"]
+        assert statuses(results) == ["too_old", "accepted"]
         assert ArchivedMonth.objects.exists()
         assert verify_books().findings == []
 

@@ -80,9 +80,9 @@ def send(
     sent: Sequence[Sent], wanted: Sequence[int], now: datetime
 ) -> list[IngestResult]:
     return [
-        verdict
-        for batch in parts([one.event() for one in sent], wanted)
-        for verdict in ingest_events(batch, owner=0, now=now)
+        result
+        for batch in parts([item.event() for item in sent], wanted)
+        for result in ingest_events(batch, owner=0, now=now)
     ]
 
 
@@ -102,10 +102,10 @@ def play(
     early: Sequence[Sent], late: Sequence[Sent], wanted: Sequence[int]
 ) -> tuple[list[str], State]:
     """Send some events, close March for good, and send others."""
-    verdicts = send(early, wanted, NOW)
+    results = send(early, wanted, NOW)
     Books.objects.update(cutoff=F("cutoff") + 1, closed_through=MARCH)
-    verdicts += send(late, wanted, LATER)
-    return statuses(verdicts), state()
+    results += send(late, wanted, LATER)
+    return statuses(results), state()
 
 
 # First: two corrections, one of which waits for an event that comes beside them.
@@ -115,7 +115,7 @@ def play(
 @example([Sent(1, supersedes=2), Sent(2), Sent(0, supersedes=1)], [], [])
 @example([Sent(0, supersedes=1), Sent(1)], [Sent(1), Sent(1, variant=1)], [])
 @EXAMPLES
-def test_any_batching_gives_the_verdicts_days_and_keys_of_one_by_one(
+def test_any_batching_gives_the_results_days_and_keys_of_one_by_one(
     agencies: None, early: list[Sent], late: list[Sent], wanted: list[int]
 ) -> None:
     with rolled_back():

@@ -82,10 +82,12 @@ def test_no_file_takes_much_memory_or_time(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr[-2_000:]
-    told = json.loads(done.stdout)
-    assert told["grown"] < 100, told
-    assert len(told["readings"]) == len(FILES) * 8
-    assert all(one["seconds"] < 100 for one in told["readings"]), told["readings"]
+    report = json.loads(done.stdout)
+    assert report["grown"] < 100, report
+    assert len(report["readings"]) == len(FILES) * 8
+    assert all(reading["seconds"] < 100 for reading in report["readings"]), report[
+        "readings"
+    ]
 
 
 def read(content: bytes, feed: str = "") -> Counter[str]:
@@ -114,25 +116,30 @@ class TestOneBadRecord:
     )
     @pytest.mark.parametrize("joint", [b"\n", b",", b"\n\n"])
     def test_costs_no_other(self, record: bytes, code: str, joint: bytes) -> None:
-        told = joint.join([*GOOD, record, *events(b"d", b"e")])
+        content = joint.join([*GOOD, record, *events(b"d", b"e")])
         if joint == b",":
-            told = b"[" + told + b"]"
+            content = b"[" + content + b"]"
 
-        assert read(told) == {"": 5, code: 1}
+        assert read(content) == {"": 5, code: 1}
 
     def test_costs_no_other_in_a_page(self) -> None:
         call = b'{"sid":"CA%d","status":"completed","direction":"inbound",'
         call += b'"start_time":"2026-03-10T12:00:00Z","duration":"60"}'
-        told = [call % 1, call % 2 + b"\xff", b"[" * 70_000 + b"]" * 70_000, call % 3]
+        records = [
+            call % 1,
+            call % 2 + b"\xff",
+            b"[" * 70_000 + b"]" * 70_000,
+            call % 3,
+        ]
 
-        page = b'{"page":0,"calls":[' + b",".join(told) + b'],"next":null}'
+        page = b'{"page":0,"calls":[' + b",".join(records) + b'],"next":null}'
 
         assert read(page, "twilio") == {"": 2, "bad_json": 1, "too_deep": 1}
 
     def test_costs_a_line_where_it_is_long(self) -> None:
-        told = b"\n".join([*GOOD, b'{"a":"' + b"x" * 2_000_000 + b'"}', *GOOD])
+        content = b"\n".join([*GOOD, b'{"a":"' + b"x" * 2_000_000 + b'"}', *GOOD])
 
-        assert read(told, "cloudevents") == {"": 6, "record_too_long": 1}
+        assert read(content, "cloudevents") == {"": 6, "record_too_long": 1}
 
 
 class TestOneBadRow:
@@ -215,9 +222,9 @@ def test_a_command_reads_what_is_good_of_a_bad_file(
 ) -> None:
     make_prices()
     make_seats(make_agency(), "ana")
-    told = [ROW % b"a", ROW % b'"b', b"\n" * 300_000, ROW % b"c"]
+    rows = [ROW % b"a", ROW % b'"b', b"\n" * 300_000, ROW % b"c"]
     path = tmp_path / "march.csv"
-    path.write_bytes(csv_file(*told))
+    path.write_bytes(csv_file(*rows))
 
     done = subprocess.run(
         [sys.executable, "manage.py", "import_usage", str(path), "--agency=SUNRISE"],

@@ -43,7 +43,7 @@ def csv_of(*rows: Row) -> bytes:
     return "\n".join([HEAD, *lines]).encode()
 
 
-def store_events(*rows: Row, **changes: Any) -> None:
+def store(*rows: Row, **changes: Any) -> None:
     results = use(
         *[
             call(id=i, meter=m, quantity=Decimal(q), occurred_at=at, agent=who or None,
@@ -64,59 +64,53 @@ def sunrise(db):
 
 
 def compare(agency: Any, content: bytes, **options: Any) -> Any:
-    """Return the comparison, and its differences as (kind, id, stored, in_file, of_month)."""
+    """Return the report, and its differences as (kind, id, stored, in_file, of_month)."""
     differences: list[UsageDifference] = []
-    comparison = compare_file(
+    report = compare_file(
         buffered(BytesIO(content)),
         agency=agency,
         month=options.pop("month", MARCH),
         on_difference=differences.append,
         **options,
     )
-    return comparison, [
+    return report, [
         (d.kind, d.id, d.stored, d.in_file, d.of_month) for d in differences
     ]
 
 
 class TestCompareFile:
     def test_finds_nothing_where_both_are_equal(self, sunrise):
-        rows = [row("a"), row("b", 0), row("c", 7, agent="ana")]
-        store_events(*rows)
+        events = [row("a"), row("b", 0), row("c", 7, agent="ana")]
+        store(*events)
 
-        comparison, differences = compare(sunrise, csv_of(*rows))
+        report, rows = compare(sunrise, csv_of(*events))
 
-        assert (comparison.is_equal, differences, comparison.feed) == (True, [], "csv")
-        (total,) = comparison.sums
-        assert (total.kind, total.records, total.stored, total.in_file) == (
-            "equal",
-            3,
-            67,
-            67,
-        )
+        assert (report.is_equal, rows, report.feed) == (True, [], "csv")
+        (total,) = report.sums
+        sums = (total.stored, total.in_file)
+        assert (total.kind, total.records, *sums) == ("equal", 3, 67, 67)
 
     def test_finds_what_only_one_side_has_and_other_seconds(self, sunrise):
-        store_events(row("a"), row("b", 30), row("c", 60))
+        store(row("a"), row("b", 30), row("c", 60))
 
-        comparison, differences = compare(
-            sunrise, csv_of(row("a"), row("b", 31), row("d", 5))
-        )
+        report, rows = compare(sunrise, csv_of(row("a"), row("b", 31), row("d", 5)))
 
-        assert not comparison.is_equal
-        assert differences == [
+        assert not report.is_equal
+        assert rows == [
             ("only_ours", "c", 60, None, 60),
             ("only_theirs", "d", None, 5, -5),
             ("other_quantity", "b", 30, 31, -1),
         ]
 
     def test_finds_one_id_with_another_day_or_meter(self, sunrise):
-        store_events(row("a"), row("b"))
+        store(row("a"), row("b"))
 
-        _, differences = compare(
+        _, rows = compare(
             sunrise,
             csv_of(row("a", at=NOON + timedelta(days=1)), row("b", meter="voice.in")),
         )
 
-        assert differences == [
+        assert rows == [
             ("other_day", "a", 60, 60, 0),
             ("other_meter", "b", 60, 60, 0),
         ]
@@ -125,14 +119,14 @@ class TestCompareFile:
         last = datetime(2026, 4, 1, 3, 59, 59, tzinfo=UTC)  # 31 March in New York
         first = datetime(2026, 3, 1, 4, 59, 59, tzinfo=UTC)  # 28 February there
         second = timedelta(seconds=1)
-        store_events(row("late", at=last), row("early", at=first), row("x", at=last))
+        store(row("late", at=last), row("early", at=first), row("x", at=last))
 
-        _, differences = compare(
+        _, rows = compare(
             sunrise,
             csv_of(row("late", at=last + second), row("early", at=first + second)),
         )
 
-        assert differences == [
+        assert rows == [
             ("only_ours", "x", 60, None, 60),
             ("other_day", "early", 60, 60, -60),
             ("other_day", "late", 60, 60, 60),
@@ -142,36 +136,36 @@ class TestCompareFile:
         ].is_equal
 
     def test_reads_times_without_offset_in_the_zone_it_is_told(self, sunrise):
-        store_events(row("a", at=datetime(2026, 3, 31, 23, tzinfo=UTC)))
+        store(row("a", at=datetime(2026, 3, 31, 23, tzinfo=UTC)))
         content = f"{HEAD}\na,voice.out,60,2026-04-01T01:00:00,".encode()
 
         assert compare(sunrise, content, zone="Europe/Berlin")[0].is_equal
         assert not compare(sunrise, content)[0].is_equal
 
     def test_counts_a_row_told_twice_once(self, sunrise):
-        store_events(row("a"))
+        store(row("a"))
         why: list[str] = []
 
-        comparison = compare_file(
+        report = compare_file(
             buffered(BytesIO(csv_of(row("a"), row("a")))),
             agency=sunrise,
             month=MARCH,
             on_difference=lambda difference: why.append(difference.why),
         )
 
-        assert [total.kind for total in comparison.sums] == ["equal", "only_theirs"]
+        assert [total.kind for total in report.sums] == ["equal", "only_theirs"]
         assert why == ["voice.out on 2026-03-10: more often than stored"]
 
     def test_gives_the_same_the_second_time(self, sunrise):
-        store_events(row("a"), row("b"))
+        store(row("a"), row("b"))
 
         assert compare(sunrise, csv_of(row("a"))) == compare(sunrise, csv_of(row("a")))
 
     def test_sees_only_the_events_of_the_agency_and_source(self, sunrise):
         other = make_agency("OTHER")
-        store_events(row("a"))
-        store_events(row("a"), source="/elsewhere")
-        store_events(row("b"), agency="OTHER")
+        store(row("a"))
+        store(row("a"), source="/elsewhere")
+        store(row("b"), agency="OTHER")
 
         assert len(compare(sunrise, csv_of(row("a")))[1]) == 1
         assert compare(sunrise, csv_of(row("a")), source="/dialer/test")[0].is_equal
@@ -180,20 +174,20 @@ class TestCompareFile:
     def test_leaves_out_rows_of_other_agencies(self, sunrise):
         content = f"{HEAD},agency\na,voice.out,60,2026-03-10T12:00:00,,OTHER".encode()
 
-        comparison, differences = compare(sunrise, content)
+        report, rows = compare(sunrise, content)
 
-        assert (comparison.other_agencies, differences) == (1, [])
+        assert (report.other_agencies, rows) == (1, [])
 
     def test_names_rows_that_it_cannot_read(self, sunrise):
         content = f"{HEAD}\na,voice.out,many,2026-03-10T12:00:00,\nb\n".encode()
 
-        comparison, differences = compare(sunrise, content)
+        report, rows = compare(sunrise, content)
 
-        assert [name for _, name, *_ in differences] == ["row 2", "row 3"]
-        assert not comparison.is_equal
+        assert [name for _, name, *_ in rows] == ["row 2", "row 3"]
+        assert not report.is_equal
 
     def test_counts_what_was_taken_back_as_its_net(self, sunrise):
-        store_events(row("a", 60), row("fixed", 75))
+        store(row("a", 60), row("fixed", 75))
         take_back("a")
 
         assert compare(sunrise, csv_of(row("fixed", 75)))[0].is_equal
@@ -202,7 +196,7 @@ class TestCompareFile:
         ]
 
     def test_knows_an_event_by_the_id_it_replaced(self, sunrise):
-        store_events(row("a", 60))
+        store(row("a", 60))
         take_back("a")
         replace("a", by="a-2", quantity=75)
 
@@ -234,7 +228,7 @@ def write_like(event: UsageEvent, **changes: Any) -> None:
 
 class TestByTime:
     def test_pairs_what_no_id_pairs_by_answer_quantity_and_agent(self, sunrise):
-        store_events(row("a", agent="ana"), row("b", agent="ben"), row("c", 30))
+        store(row("a", agent="ana"), row("b", agent="ben"), row("c", 30))
         file_rows = csv_of(row("1", agent="ben"), row("2", agent="ana"), row("3", 30))
 
         by_id, by_time = (
@@ -245,13 +239,13 @@ class TestByTime:
         assert by_time.is_equal
 
     def test_takes_an_agent_that_one_side_does_not_know(self, sunrise):
-        store_events(row("a", agent="ana"), row("b"))
+        store(row("a", agent="ana"), row("b"))
 
         file_rows = csv_of(row("1"), row("2", agent="ben"))
         assert compare(sunrise, file_rows, by_time=True)[0].is_equal
 
     def test_keeps_apart_two_agents_and_two_seconds(self, sunrise):
-        store_events(row("a", agent="ana"), row("b", 7))
+        store(row("a", agent="ana"), row("b", 7))
         later = NOON + timedelta(seconds=1)
 
         file_rows = csv_of(row("1", agent="ben"), row("2", 7, at=later))
@@ -304,34 +298,24 @@ def test_exactly_what_was_changed_is_found(
         if kind != "same":
             expected.append((name[kind], stored[0]))
     with rolled_back():
-        store_events(*stored_rows)
+        store(*stored_rows)
 
-        comparison, differences = compare(
+        report, rows = compare(
             sunrise, csv_of(*(file_rows[::-1] if backwards else file_rows))
         )
 
-        assert sorted((kind, name) for kind, name, *_ in differences) == sorted(
-            expected
-        )
-        assert comparison.is_equal == (not expected)
-        assert sum(s.stored for s in comparison.sums) == sum(
-            stored[2] for stored in stored_rows
-        )
-        assert sum(s.in_file for s in comparison.sums) == sum(
-            in_file[2] for in_file in file_rows
-        )
+        assert sorted((kind, name) for kind, name, *_ in rows) == sorted(expected)
+        assert report.is_equal == (not expected)
+        assert sum(s.stored for s in report.sums) == sum(r[2] for r in stored_rows)
+        assert sum(s.in_file for s in report.sums) == sum(r[2] for r in file_rows)
 
 
 class TestCommand:
     def reconcile(self, path, **options):
         out = io.StringIO()
         code: object = 0
-        command_options: dict[str, Any] = {
-            "month": "2026-03",
-            "agency": "SUNRISE",
-            **options,
-        }
-        arguments = [f"--{name}={value}" for name, value in command_options.items()]
+        named: Any = {"month": "2026-03", "agency": "SUNRISE", **options}
+        arguments = [f"--{name}={value}" for name, value in named.items()]
         try:
             call_command("reconcile", str(path), *arguments, stdout=out)
         except SystemExit as left:
@@ -347,24 +331,17 @@ class TestCommand:
         return path
 
     def test_says_that_nothing_differs(self, sunrise, path):
-        store_events(row("a"), row("b", 31), row("=d", 5))
+        store(row("a"), row("b", 31), row("=d", 5))
 
         code, out = self.reconcile(path)
 
         assert code == 0
-        assert out.splitlines()[1].split() == [
-            "equal",
-            "voice.out",
-            "3",
-            "96",
-            "96",
-            "0",
-        ]
+        assert out.splitlines()[1].split() == "equal voice.out 3 96 96 0".split()
 
     def test_writes_the_differences_so_that_no_spreadsheet_runs_them(
         self, sunrise, path, tmp_path
     ):
-        store_events(row("a"), row("b", 30))
+        store(row("a"), row("b", 30))
 
         code, out = self.reconcile(path, differences=tmp_path / "out.csv")
 
@@ -382,7 +359,7 @@ class TestCommand:
         assert safe_cell("@sum") == "'@sum"
 
     def test_hints_at_times_where_no_id_fits(self, sunrise, path):
-        store_events(row("x"), row("y", 31), row("z", 5))
+        store(row("x"), row("y", 31), row("z", 5))
 
         code, out = self.reconcile(path)
 

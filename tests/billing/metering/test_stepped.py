@@ -14,7 +14,7 @@ from tests.build import MARCH, call, make_agency, make_prices, use
 from tests.rollback import rolled_back
 
 quantities = st.integers(0, 400).map(Decimal) | st.decimals(0, 86_400, places=6)
-steps = st.builds(
+rounding_rules = st.builds(
     RoundingRule,
     st.integers(0, 90).map(Decimal) | st.decimals(0, 90, places=3),
     st.integers(1, 90).map(Decimal) | st.decimals("0.001", 90, places=3),
@@ -31,23 +31,26 @@ def terms(minimum, increment):
     return RateTerms("m", minimum, increment, Decimal(60), "per_unit", Decimal(1))
 
 
-class TestSteppedUsage:
-    @given(st.lists(quantities, min_size=1, max_size=20), st.lists(steps, max_size=3))
+class TestRoundedUsage:
+    @given(
+        st.lists(quantities, min_size=1, max_size=20),
+        st.lists(rounding_rules, max_size=3),
+    )
     @EXAMPLES
-    def test_counts_as_the_arithmetic_does(self, agency, told, several):
+    def test_counts_as_the_arithmetic_does(self, agency, quantities_sent, rules):
         with rolled_back():
-            use(*(call(quantity=quantity) for quantity in told))
+            use(*(call(quantity=quantity) for quantity in quantities_sent))
             (usage,) = rounded_usage(
                 agency_id=agency.pk, month=MARCH, raw_unit="second",
-                rules=[RoundingRule(Decimal(60), Decimal(60)), *several],
+                rules=[RoundingRule(Decimal(60), Decimal(60)), *rules],
             )  # fmt: skip
 
         assert usage.meter == "voice.out"
-        assert usage.raw == sum(told)
+        assert usage.raw == sum(quantities_sent)
         assert usage.rounded[0] == usage.billable
         assert usage.rounded[1:] == [
-            sum(billable_raw(quantity, terms(*one)) for quantity in told)
-            for one in several
+            sum(billable_raw(quantity, terms(*rule)) for quantity in quantities_sent)
+            for rule in rules
         ]
 
     def test_counts_nothing_of_an_event_that_was_taken_back(self, agency):
