@@ -18,11 +18,7 @@ from billing.metering.formats.rows import buffered
 from billing.metering.imports import upload_file
 from billing.metering.models import QuarantinedEvent, RefusedRow, UsageDay, UsageImport
 from billing.metering.refusals import rejected_rows_csv
-from billing.metering.settling import (
-    drop_events,
-    release_events,
-    replace_counted_events,
-)
+from billing.metering.settling import drop_events, release_events, replace_events
 from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.models import SeatHolding
 from seats.readonly import (
@@ -41,20 +37,14 @@ class UploadForm(AddingForm):
     """Uploads a usage file for a worker to import."""
 
     feed = forms.ChoiceField(
-        choices=[
-            ("", "Detect from the file"),
-            *((name, name) for name in sorted(FORMATS)),
-        ],
+        choices=[("", "Detect"), *((name, name) for name in sorted(FORMATS))],
         required=False,
         label="format",
     )
     zone = forms.CharField(
         required=False,
         max_length=64,
-        help_text=(
-            "IANA time zone of times without an offset, such as America/New_York."
-            " Leave empty for the time zone of the agency."
-        ),
+        help_text="For times without an offset. Leave empty to use the agency's.",
     )
     file = forms.FileField()
     elsewhere = "file"
@@ -185,12 +175,12 @@ class ReleaseForm(ReasonForm):
     agency = forms.CharField(
         max_length=32,
         required=False,
-        help_text="Code of the agency. Leave empty to use the one of each event.",
+        help_text="Code of the agency. Leave empty to keep each event's.",
     )
     agent = forms.CharField(
         max_length=64,
         required=False,
-        help_text="External id of the agent. Leave empty to use the one of each event.",
+        help_text="External id of the agent. Leave empty to keep each event's.",
     )
     field_order = ["agency", "agent", "reason"]
 
@@ -200,9 +190,8 @@ def _outcome(events: list[QuarantinedEvent], state: str) -> Outcome:
     rows = QuarantinedEvent.objects.in_bulk([event.pk for event in events])
     resolved = [event for event in events if rows[event.pk].state == state]
     held = [event for event in events if rows[event.pk].state != state]
-    return Outcome(
-        resolved, refused=[(event, rows[event.pk].message) for event in held]
-    )
+    refused = [(event, rows[event.pk].message) for event in held]
+    return Outcome(resolved, refused=refused)
 
 
 @admin.register(QuarantinedEvent)
@@ -225,9 +214,8 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     def release(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
     ) -> Outcome:
-        release_events(
-            agency=data["agency"], agent=data["agent"], **_params(request, events)
-        )
+        names = {"agency": data["agency"], "agent": data["agent"]}
+        release_events(**names, **_params(request, events))
         return _outcome(events, QuarantinedEvent.State.RELEASED)
 
     @staff_action(
@@ -239,16 +227,13 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     def replace_counted(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
     ) -> Outcome:
-        replace_counted_events(**_params(request, events))
+        replace_events(**_params(request, events))
         return _outcome(events, QuarantinedEvent.State.RELEASED)
 
     @staff_action(
         "Drop: never count the events",
         effects=drop_effects,
-        undo=(
-            "A dropped event stays on record but is never counted. To count it after all,"
-            " send it with a new id."
-        ),
+        undo="A dropped event is never counted. To count it, send it with a new id.",
         done="dropped",
     )
     def drop(

@@ -49,9 +49,7 @@ def release_events(
         return _ingest_held(held, events, actor, now)
 
 
-def replace_counted_events(
-    *, event_ids: Sequence[int], actor: str, now: datetime
-) -> int:
+def replace_events(*, event_ids: Sequence[int], actor: str, now: datetime) -> int:
     """Count held conflicts in place of the counted events with the same ids.
 
     Each becomes a new event that supersedes the counted one. Returns how many are

@@ -51,7 +51,7 @@ def upload(agency, body, **changes):
     return upload_file(buffered(BytesIO(body)), agency=agency, **options)
 
 
-def work_off_all():
+def finish_all_imports():
     turns = 0
     while resume_next_import(now=NOW):
         turns += 1
@@ -98,7 +98,7 @@ class TestUploads:
         record = upload(sunrise, content(45, refused=3))
         assert record.parts.count() == 1
 
-        turns = work_off_all()
+        turns = finish_all_imports()
 
         assert turns == 3
         assert counts(record) == ("done", 48, 45, 0, 3)
@@ -109,14 +109,14 @@ class TestUploads:
         monkeypatch.setattr(imports, "PART_BYTES", 100)
 
         record = upload(sunrise, content(30))
-        work_off_all()
+        finish_all_imports()
 
         assert counts(record) == ("done", 30, 30, 0, 0)
 
     def test_change_nothing_the_second_time(self, sunrise):
         first, second = upload(sunrise, content(15)), upload(sunrise, content(15))
 
-        work_off_all()
+        finish_all_imports()
 
         assert counts(first) == ("done", 15, 15, 0, 0)
         assert counts(second) == ("done", 15, 0, 15, 0)
@@ -127,7 +127,7 @@ class TestUploads:
         resume_next_import(now=NOW)
         UsageImport.objects.update(state="running", lease_until=NOW - timedelta(1))
 
-        work_off_all()
+        finish_all_imports()
 
         assert counts(record) == ("done", 35, 35, 0, 0)
 
@@ -153,7 +153,7 @@ class TestUploads:
     def test_say_what_is_wrong_with_a_file_as_a_whole(self, sunrise):
         record = upload(sunrise, b"id,meter\n", feed="csv")
 
-        work_off_all()
+        finish_all_imports()
 
         assert counts(record)[0] == "failed"
         assert record.error.startswith("column_missing")
@@ -179,7 +179,7 @@ class TestUploads:
 class TestRefusedRows:
     def test_are_forgotten_after_the_days_they_are_kept(self, sunrise):
         upload(sunrise, content(1, refused=2))
-        work_off_all()
+        finish_all_imports()
 
         assert delete_old_rejected_rows(now=NOW + timedelta(days=29)) == 0
         assert delete_old_rejected_rows(now=NOW + timedelta(days=31)) == 2
@@ -197,7 +197,7 @@ class TestAdmin:
         file = SimpleUploadedFile("march.csv", content(2, refused=1))
 
         page = staff.post(add, {"agency": sunrise.pk, "file": file}, follow=True)
-        work_off_all()
+        finish_all_imports()
 
         record = UsageImport.objects.get()
         assert page.status_code == 200
@@ -263,7 +263,7 @@ class TestReach:
 
     def test_of_an_upload_likewise(self, tree):
         upload(tree, self.ROWS.encode())
-        work_off_all()
+        finish_all_imports()
 
         self.check()
 
@@ -330,6 +330,6 @@ class TestAtOnce:
                 pass
 
         run_in_threads(*[work] * 4)
-        work_off_all()
+        finish_all_imports()
 
         assert counts(record) == ("done", 100, 100, 0, 0)

@@ -14,7 +14,7 @@ from billing.metering.settling import (
     NotHeld,
     drop_events,
     release_events,
-    replace_counted_events,
+    replace_events,
 )
 from seats.models import User
 from tests.build import (
@@ -144,7 +144,7 @@ class TestConflicts:
         use(call(id="a", quantity=Decimal(135)))
         use(call(id="a", quantity=Decimal(61)))
 
-        assert settle(replace_counted_events, held()) == 1
+        assert settle(replace_events, held()) == 1
 
         day = UsageDay.objects.get()
         assert [day.events, day.raw, day.billable] == [1, 61, 120]
@@ -161,7 +161,7 @@ class TestConflicts:
         use(call(agent="ana"))
 
         with pytest.raises(NotAConflict):
-            settle(replace_counted_events, held())
+            settle(replace_events, held())
 
     def test_are_dropped_and_stay_on_record(self, sunrise):
         use(call(id="a"))
