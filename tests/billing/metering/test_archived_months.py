@@ -164,7 +164,7 @@ class TestTheCommand:
 
         with pytest.raises(CommandError, match="1 of 1 months were not archived"):
             self.run(capsys, "--month", "2026-03")
-        assert "month_not_archivable: 2026-03 is kept" in capsys.readouterr().err
+        assert "month_not_archivable: 2026-03 is too recent" in capsys.readouterr().err
 
     def test_says_that_there_is_nothing_to_do(self, capsys, time_machine):
         time_machine.move_to(APRIL_2)
