@@ -234,7 +234,7 @@ def _body_of(request: Request) -> bytes:
         )
     if int(length) > MOST_BYTES:
         raise BodyTooLarge(
-            f"The body has {length} bytes; the limit is {MOST_BYTES} bytes. Send fewer"
+            f"The body has {length[:20]} bytes; the limit is {MOST_BYTES} bytes. Send fewer"
             " events per request."
         )
     body = request.data
