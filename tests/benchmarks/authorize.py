@@ -1,4 +1,4 @@
-"""Asking whether an agent may dial, at a steady rate, against gunicorn."""
+"""Requests to authorize at a steady rate, against gunicorn."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ BUDGETS = """
 
 
 def measure() -> dict[str, object]:
-    """How long answers take at a rate, and how many there are at most."""
+    """The response times at a rate, and the highest rate."""
     name = databases.clone()
     databases.use(name)
     make_agencies(agencies=AGENCIES, seats=AGENTS, on=MARCH)

@@ -1,4 +1,4 @@
-"""Taking events in beside one million others and beside many: does it stay as fast?
+"""Ingestion of events beside one million others and beside many millions.
 
 BENCH_DEEP_MILLIONS says how many are many; three unless told, some minutes each ten.
 """

@@ -1,4 +1,4 @@
-"""Taking events in over HTTP, gunicorn and keep-alive clients, against plain COPY."""
+"""Ingestion over HTTP, with gunicorn and keep-alive clients, against plain COPY."""
 
 import os
 import signal

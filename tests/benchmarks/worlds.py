@@ -1,4 +1,4 @@
-"""Large worlds for the benchmarks, made by SQL as the owner."""
+"""Large data sets for the benchmarks, made by SQL as the owner."""
 
 from datetime import date
 from typing import Any

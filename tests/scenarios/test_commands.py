@@ -1,4 +1,4 @@
-"""The commands as people call them."""
+"""The commands, called as on a command line."""
 
 import io
 import json

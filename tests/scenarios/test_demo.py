@@ -1,4 +1,4 @@
-"""The demo's own story, and the invoice that the billing rules work by hand."""
+"""The demo's documents, and the example invoice of the billing rules."""
 
 import io
 import json

@@ -46,7 +46,7 @@ def write_file(path, first):
 
 
 def bring(agency: Agency, path, clock: Clock):
-    """Import a file; how many of its rows were accepted, and known already."""
+    """Import a file; the number of accepted and of duplicate rows."""
 
     def take():
         with open(path, "rb", buffering=0) as raw:

@@ -1,4 +1,4 @@
-"""Files of usage on their way in: by command, by upload, cut off, and at once."""
+"""Imports of files: by command, by upload, interrupted, and in parallel."""
 
 import csv
 import io
@@ -73,7 +73,7 @@ def sunrise(db):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    """So that a few rows take several commits, and several turns."""
+    """Make a few rows take several commits and turns."""
     monkeypatch.setattr(imports, "CHUNK", 10)
     monkeypatch.setattr(imports, "CHUNKS_A_TURN", 2)
 
@@ -231,7 +231,7 @@ class TestAdmin:
 
 
 class TestReach:
-    """An import is an agency's: it names that one, or one below it today."""
+    """Rows of an import may name its agency, or one in its downline today."""
 
     ROWS = (
         "id,meter,quantity,occurred_at,agency,supersedes\n"

@@ -1,4 +1,4 @@
-"""Months that leave the database for files."""
+"""Archiving months of events to files."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal

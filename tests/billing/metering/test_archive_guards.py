@@ -1,4 +1,4 @@
-"""What stops an archiving, what does not, and who else is at work."""
+"""Archiving with errors, crashes and concurrent writers."""
 
 from contextlib import closing
 from datetime import date
@@ -167,7 +167,7 @@ class TestOthers:
     def test_who_write_while_a_month_leaves_are_refused(
         self, at, run_in_threads, monkeypatch
     ):
-        """It was there when they looked, and is not when they write."""
+        """The month is archived after the events were checked and before they are written."""
         play()
         monkeypatch.setattr("billing.metering.partitions._known", {})
         make_agency("NEW", now=LATER)
@@ -222,7 +222,7 @@ class TestOthers:
 
 
 def make_again(owner_cursor, path: Path, target: Path) -> None:
-    """The table of a month from its file, as docs/operations.md says."""
+    """Restore the table of a month from its file, as in docs/operations.md."""
     csv.write_csv(pq.read_table(path), target)
     table = "billing_usageevent_2026_03"
     owner_cursor.execute(f"DROP TABLE {table}")

@@ -1,4 +1,4 @@
-"""Reading, writing and commanding where a month is archived."""
+"""Reading and writing events of archived months, and the command."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal

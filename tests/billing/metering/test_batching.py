@@ -1,4 +1,4 @@
-"""Events sent in one request come to what the same events come to one by one."""
+"""A batch of events has the same effect as its events sent one by one."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ AUGUST = datetime(2026, 8, 20, 16, tzinfo=UTC)
 
 
 class Sent(NamedTuple):
-    """One event of few ids, so that they meet; `old` ones are of a closed month."""
+    """An event with one of few ids, so that ids repeat; `old` ones are in a closed month."""
 
     n: int
     variant: int = 0
@@ -47,7 +47,7 @@ class Sent(NamedTuple):
 
 
 class State(NamedTuple):
-    """What is left of each day, the kept keys, and what waits in quarantine."""
+    """The sums of each day, the stored keys, and the quarantined events."""
 
     days: list[Any]
     keys: list[Any]
@@ -68,7 +68,7 @@ def agencies(db: None) -> None:
 
 
 def parts(events: Sequence[Any], wanted: Sequence[int]) -> Iterator[Sequence[Any]]:
-    """The events in batches of these sizes; the last one takes the rest."""
+    """Split the events into batches of these sizes; the last one has the rest."""
     start = 0
     for size in wanted:
         yield events[start : start + size]
@@ -101,7 +101,7 @@ def state() -> State:
 def play(
     early: Sequence[Sent], late: Sequence[Sent], wanted: Sequence[int]
 ) -> tuple[list[str], State]:
-    """Send some events, close March for good, and send others."""
+    """Send some events, close March past its late days, and send others."""
     results = send(early, wanted, NOW)
     Books.objects.update(cutoff=F("cutoff") + 1, closed_through=MARCH)
     results += send(late, wanted, LATER)

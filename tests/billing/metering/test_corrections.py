@@ -1,4 +1,4 @@
-"""Events that take the place of others: once, whichever comes first, in any month."""
+"""Corrections: an event is superseded once, in any order of arrival, in any month."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -40,7 +40,7 @@ def sunrise(settings):
 
 
 def days() -> list[Any]:
-    """What is left of each day."""
+    """The sums of each day over all cut-offs."""
     rows = UsageDay.objects.values_list("agency__code", "meter__code", "used_on")
     sums = rows.annotate(n=Sum("events"), r=Sum("raw"), b=Sum("billable"))
     return sorted(row for row in sums if any(row[3:]))

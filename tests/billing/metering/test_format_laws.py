@@ -1,4 +1,4 @@
-"""Over random calls: what a feed's file holds is what is counted, whatever the feed."""
+"""Random calls are counted the same in the file of every feed."""
 
 import json
 from collections import Counter
@@ -32,7 +32,7 @@ ZONE = ZoneInfo("America/New_York")
 
 @dataclass(frozen=True)
 class Call:
-    """An outbound call; unanswered ones rang and count nothing."""
+    """An outbound call; an unanswered one has no talking time."""
 
     n: int
     agent: str

@@ -1,4 +1,4 @@
-"""Each feed against a file made from its documented columns, and what is as_tuple of it."""
+"""Each feed reads a file made from its documented columns."""
 
 from contextlib import suppress
 from datetime import UTC, datetime

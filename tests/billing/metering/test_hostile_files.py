@@ -1,4 +1,4 @@
-"""Files that were made to exhaust memory or time end quickly, and cost one row."""
+"""Files made to exhaust memory or time are read quickly and reject only their own row."""
 
 import codecs
 import gzip
@@ -91,7 +91,7 @@ def test_no_file_takes_much_memory_or_time(tmp_path: Path) -> None:
 
 
 def read(content: bytes, feed: str = "") -> Counter[str]:
-    """How often each outcome is that of a row."""
+    """The number of rows with each rejection code."""
     with buffered(io.BytesIO(content)) as file:
         rows = rows_of(file, feed_of(file, feed), agency="SUNRISE", zone="UTC")
         return Counter(row.rejection.code if row.rejection else "" for row in rows)

@@ -42,7 +42,7 @@ def event_of(n: int) -> IncomingEvent:
 
 @pytest.fixture
 def agencies(db: None) -> None:
-    """Two agencies that change their zone, made once for many histories."""
+    """Two agencies that change their time zone, created once for all examples."""
     make_prices()
     for code, zone in (("EAST", "America/New_York"), ("WEST", "America/Los_Angeles")):
         agency = make_agency(code, zone=zone)
@@ -54,7 +54,7 @@ def agencies(db: None) -> None:
 
 
 def books() -> list[tuple[Any, ...]]:
-    """The usage days, by names."""
+    """The usage days, with names instead of ids."""
     return sorted(
         UsageDay.objects.values_list(
             "agency__code", "used_on", "meter__code", "agent__external_id",
@@ -160,7 +160,7 @@ def test_rivals_and_cycles_of_corrections_take_back_only_what_was_counted(
 
 
 def left() -> list[Any]:
-    """What is left of each day when all is taken back that was."""
+    """The sums of each day over all cut-offs, without zeros."""
     rows = UsageDay.objects.values_list(
         "agency__code", "used_on", "meter__code", "agent__external_id", "breakdown"
     )

@@ -1,4 +1,4 @@
-"""The partitions of usage events, made ahead or when they are needed."""
+"""The partitions of usage events, created ahead or on demand."""
 
 from contextlib import closing
 from datetime import UTC, date, datetime

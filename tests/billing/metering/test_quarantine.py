@@ -1,4 +1,4 @@
-"""Events nobody could place: held, and counted once somebody has helped."""
+"""Quarantined events are held until staff release, replace or drop them."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

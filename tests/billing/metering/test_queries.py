@@ -1,4 +1,4 @@
-"""A seat is not taken back to before its last use."""
+"""Seats cannot be removed before their last use."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -56,7 +56,7 @@ def seat(db) -> Seat:
 
 
 def waived() -> dict[str, int]:
-    """What was given away, by the action of the version that says so."""
+    """The forgiven dates, by the action of their seat version."""
     rows = SeatVersion.objects.filter(waived_days__gt=0)
     return dict(rows.values_list("action", "waived_days"))
 
@@ -228,7 +228,7 @@ class TestUsedDays:
 
 
 def take_back(day: UsageDay, *, part: Decimal = Decimal(1)) -> None:
-    """The row that a correction of that day leaves under the next cut-off."""
+    """Add the row that a correction of that day leaves under the next cut-off."""
     taken = take_cut([day.agency_id], closing=date(2026, 2, 1))[day.agency_id]
     UsageDay.objects.create(
         agency_id=day.agency_id, agent_id=day.agent_id, meter_id=day.meter_id,

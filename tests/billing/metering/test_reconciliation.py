@@ -1,4 +1,4 @@
-"""A carrier's file against our events: each difference once, with its reason."""
+"""Comparing a carrier's file with stored events finds each difference once."""
 
 import csv
 import io
@@ -207,13 +207,13 @@ class TestCompareFile:
 
 
 def take_back(name: str) -> None:
-    """A row that reverses an event, as a correction writes it."""
+    """Write the row that reverses an event."""
     event = UsageEvent.objects.get(external_id=name)
     write_like(event, raw=-event.raw, billable=-event.billable, reverses=event.id)
 
 
 def replace(name: str, *, by: str, quantity: int) -> None:
-    """A row that takes the place of an event."""
+    """Write the row of an event that replaces another one."""
     event = UsageEvent.objects.get(external_id=name, reverses=None)
     raw = Decimal(quantity)
     write_like(event, raw=raw, billable=raw, external_id=by, supersedes=name)

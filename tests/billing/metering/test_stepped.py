@@ -1,4 +1,4 @@
-"""Counting in other steps: the database does as the arithmetic does."""
+"""Usage under other rounding rules: the database agrees with the arithmetic."""
 
 from decimal import Decimal
 

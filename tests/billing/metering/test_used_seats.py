@@ -102,7 +102,7 @@ class Roster:
         self._calls = 0
 
     def play(self, step: tuple[Any, ...]) -> None:
-        """A step that a service refuses does not happen."""
+        """Play a step; one that a service refuses changes nothing."""
         kind, who, *details = step
         permissions = AGENCY if who == "agency" else STAFF
         before = Seat.objects.count()

@@ -1,4 +1,4 @@
-"""What is taken of an event: its date in any zone, its quantity, odd properties."""
+"""Validation of events: dates in any zone, quantities, odd properties."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
