@@ -169,7 +169,7 @@ class TestOthers:
     ):
         """The month is archived after the events were checked and before they are written."""
         play()
-        monkeypatch.setattr("billing.metering.partitions._known", {})
+        monkeypatch.setattr("billing.metering.partitions._created_months", {})
         make_agency("NEW", now=LATER)
 
         def leave(execute, sql, params, many, context):
