@@ -5,7 +5,7 @@ from django.core.management.base import CommandError
 from django.db import connections
 from django.db.utils import ProgrammingError
 
-from billing.management.demo.cast import CODES
+from billing.management.demo.cast import DEMO_CODES
 from seats.models import Agency
 from seats.parsing.values import shown
 
@@ -22,7 +22,7 @@ def start_clean() -> None:
             " embedded database. Unset DATABASE_URL."
         )
     try:
-        others = set(Agency.objects.values_list("code", flat=True)) - CODES
+        others = set(Agency.objects.values_list("code", flat=True)) - DEMO_CODES
     except ProgrammingError:  # no tables yet
         others = set()
     if others:

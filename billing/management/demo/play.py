@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from billing.management.demo import story
 from billing.management.demo.calls import write_month
-from billing.management.demo.cast import PARTS
+from billing.management.demo.cast import DEMO_AGENCIES
 from seats.periods import next_month
 
 SEED = 50
@@ -29,18 +29,18 @@ def steps(
     """
     second = next_month(first)
     current = next_month(second)
-    dice = random.Random(SEED)
-    demo = story.Story(first, random.Random(SEED))
+    rng = random.Random(SEED)
+    demo = story.DemoState(first, random.Random(SEED))
 
     def import_calls(month: date, *, late: bool = False) -> None:
-        for part in PARTS[1:3] if late else PARTS:
-            before = now.astimezone(ZoneInfo(part.zone)).date()
+        for demo_agency in DEMO_AGENCIES[1:3] if late else DEMO_AGENCIES:
+            before = now.astimezone(ZoneInfo(demo_agency.zone)).date()
             path, calls = write_month(
-                folder, part, month, dice, late=late, before=before
+                folder, demo_agency, month, rng, late=late, before=before
             )
             if calls:
                 call_command(
-                    "import_usage", str(path), format="asterisk", agency=part.code,
+                    "import_usage", str(path), format="asterisk", agency=demo_agency.code,
                     stdout=out,
                 )  # fmt: skip
 
@@ -48,12 +48,12 @@ def steps(
         import_calls(first, late=True)
         story.backdate_removal(demo, now)
 
-    yield "Add agencies, agents and seats", lambda: story.begin(demo)
-    yield f"Change seats in {first:%B}", lambda: story.first_month(demo)
+    yield "Add agencies, agents and seats", lambda: story.create_downline(demo)
+    yield f"Change seats in {first:%B}", lambda: story.change_first_month(demo)
     yield f"Import calls of {first:%B}", lambda: import_calls(first)
     yield f"Bill {first:%B}", lambda: bill(first)
     yield f"Add late calls and a removal to {first:%B}", record_late_changes
-    yield f"Change seats in {second:%B}", lambda: story.second_month(demo)
+    yield f"Change seats in {second:%B}", lambda: story.change_second_month(demo)
     yield f"Import calls of {second:%B}", lambda: import_calls(second)
     yield f"Bill {second:%B}", lambda: bill(second)
     yield f"Import calls of {current:%B} up to yesterday", lambda: import_calls(current)
