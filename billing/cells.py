@@ -1,4 +1,4 @@
-"""How the admin's lists show amounts, months, and find documents by printed numbers."""
+"""Cells, filters and search of the admin's lists: amounts, months, document numbers."""
 
 import re
 from decimal import Decimal
@@ -15,19 +15,19 @@ from seats.parsing import values
 from seats.periods import months_between, next_month
 
 MONTHS_LISTED = 24
-PRINTED = re.compile(r"(?:(?P<payer>.*)-)?(?P<number>\d{1,9})", re.DOTALL)
+DOCUMENT_NUMBER = re.compile(r"(?:(?P<payer>.*)-)?(?P<number>\d{1,9})", re.DOTALL)
 
 
 def money_cell(amount: Decimal, currency: str) -> SafeString:
-    """An amount with separators and its currency, at the right of its column."""
+    """An amount with separators and its currency, aligned right."""
     return format_html('<span class="money">{}</span>', money_label(amount, currency))
 
 
 class MonthFilter(admin.SimpleListFilter):
-    """Rows of one month; the newest 24 months are offered.
+    """Filters rows by month; offers the latest 24 months.
 
-    `path` is the lookup of the date column. Its first and last value are two look-ups in
-    an index.
+    `path` is the lookup of the date column, which must have an index: its smallest and
+    largest value are read on every page.
     """
 
     title = "month"
@@ -59,13 +59,13 @@ class MonthFilter(admin.SimpleListFilter):
 
 
 class RunMonthFilter(MonthFilter):
-    """Rows that belong to a run, by its month."""
+    """Filters rows by the month of their run."""
 
     path = "run__month"
 
 
 class ByPrintedNumber:
-    """Search by printed numbers too: SUNRISE-00002, 00002, or 2.
+    """Adds search by document number: SUNRISE-00002, 00002, or 2.
 
     `documents` is the lookup from a row to its document; empty if the row is a document.
     """
@@ -78,14 +78,14 @@ class ByPrintedNumber:
         matches, duplicates = super().get_search_results(  # type: ignore[misc]
             request, queryset, search_term
         )
-        printed = PRINTED.fullmatch(search_term.strip())
-        if printed is None or not printed["number"].isascii():
+        parts = DOCUMENT_NUMBER.fullmatch(search_term.strip())
+        if parts is None or not parts["number"].isascii():
             return matches, duplicates
         prefix = f"{self.documents}__" if self.documents else ""
-        numbered = Q(**{f"{prefix}number": int(printed["number"])})
-        if printed["payer"] is not None:
-            numbered &= Q(**{f"{prefix}payer__code__iexact": printed["payer"]})
-        by_number = queryset.filter(numbered).values("pk")
+        has_number = Q(**{f"{prefix}number": int(parts["number"])})
+        if parts["payer"] is not None:
+            has_number &= Q(**{f"{prefix}payer__code__iexact": parts["payer"]})
+        by_number = queryset.filter(has_number).values("pk")
         return queryset.filter(
             Q(pk__in=matches.values("pk")) | Q(pk__in=by_number)
         ), False

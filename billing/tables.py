@@ -1,9 +1,9 @@
-"""Tables to download: CSV for spreadsheets, Parquet for programs. Pure.
+"""Tables for download: CSV for spreadsheets, Parquet for programs. Pure.
 
-Every CSV of the house is written here, so that what others wrote is a formula in none.
-Both are made in constant memory, piece by piece as the rows come. Arrow is imported
-at the top, although few requests write such a file: reading events needs it too, so
-every process has it loaded.
+Every CSV file of the service is written here, so that no cell is run as a formula. Both
+formats are written in constant memory, in pieces as the rows arrive. Arrow is imported
+at the top although few requests need it: reading events needs it too, so every process
+has loaded it.
 """
 
 import csv
@@ -28,9 +28,9 @@ ROWS_A_GROUP = 10_000
 
 
 def safe_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: with an apostrophe before it.
+    """The text, with an apostrophe before it if a spreadsheet could run it as a formula.
 
-    Spreadsheets pass over blanks, and take full-width signs for the usual ones.
+    Spreadsheets ignore leading blanks, and treat full-width signs like ASCII ones.
     """
     return f"'{text}" if _is_formula(text) else text
 
@@ -45,7 +45,7 @@ def _is_formula(text: str) -> bool:
 
 
 def cell(value: object) -> str:
-    """A value as it stands in a CSV: numbers and times as they are, texts made safe."""
+    """A value as text for a CSV cell; texts are made safe against formulas."""
     if value is None:
         return ""
     if isinstance(value, Decimal):
@@ -56,7 +56,7 @@ def cell(value: object) -> str:
 
 
 class CsvWriter:
-    """Rows of values into an open file, every cell made safe."""
+    """Writes rows of values to an open file, every cell safe against formulas."""
 
     def __init__(self, file: TextIO) -> None:
         self._writer = csv.writer(file)
@@ -68,7 +68,7 @@ class CsvWriter:
 def csv_pieces(
     header: Sequence[str], rows: Iterable[Iterable[object]]
 ) -> Iterator[str]:
-    """The header and the rows of values as text, many lines at once."""
+    """The header and the rows as CSV text, in pieces of many lines."""
     lines: Iterator[Iterable[object]] = itertools.chain([header], rows)
     while piece := list(itertools.islice(lines, ROWS_A_PIECE)):
         text = io.StringIO()
@@ -77,27 +77,27 @@ def csv_pieces(
 
 
 def parquet_pieces(schema: Any, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-    """The rows, in the order of the schema's columns, as row groups of one file."""
+    """The rows, in the column order of the schema, as pieces of one Parquet file."""
     sink = _Sink()
     rows = iter(rows)
     with pq.ParquetWriter(sink, schema) as writer:
         while group := list(itertools.islice(rows, ROWS_A_GROUP)):
             table = arrow_table(schema, group)
-            del group  # before the next rows come
+            del group  # free its memory before the next rows are read
             writer.write_table(table)
-            yield sink.taken()
-    yield sink.taken()
+            yield sink.take()
+    yield sink.take()
 
 
 def arrow_table(schema: Any, rows: Iterable[Sequence[Any]]) -> Any:
-    """Rows, in the order of the schema's columns, as one table; at least one row."""
+    """At least one row, in the column order of the schema, as an Arrow table."""
     columns = zip(zip(*rows, strict=True), schema, strict=True)
     arrays = [pa.array(column, field.type) for column, field in columns]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
 class _Sink(io.RawIOBase):
-    """Keeps what is written until it is taken."""
+    """A file that keeps what is written until it is taken."""
 
     def __init__(self) -> None:
         self._written = bytearray()
@@ -109,7 +109,7 @@ class _Sink(io.RawIOBase):
         self._written += piece
         return len(piece)
 
-    def taken(self) -> bytes:
+    def take(self) -> bytes:
         piece = bytes(self._written)
         self._written.clear()
         return piece

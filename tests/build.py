@@ -9,7 +9,7 @@ from typing import Any
 from billing.invoicing.models import BillingRun, Document
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.runs import start_run
-from billing.metering.events import IncomingEvent, Verdict
+from billing.metering.events import IncomingEvent, IngestResult
 from billing.metering.services import ingest_events
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.pricing.services import publish_default_prices, publish_price_list
@@ -130,7 +130,7 @@ def call(agency: str = "SUNRISE", **changes: Any) -> IncomingEvent:
 
 def use(
     *events: IncomingEvent, now: datetime = datetime(2026, 3, 31, 12, tzinfo=UTC)
-) -> list[Verdict]:
+) -> list[IngestResult]:
     return ingest_events(events, owner=0, now=now)
 
 
@@ -156,5 +156,5 @@ def totals(agency: Agency) -> list[Decimal]:
     return [document.total for document in documents_of(agency)]
 
 
-def statuses(verdicts: Sequence[Verdict]) -> list[str]:
-    return [verdict.code or verdict.status for verdict in verdicts]
+def statuses(results: Sequence[IngestResult]) -> list[str]:
+    return [result.code or result.status for result in results]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from billing.metering.formats.catalogue import FORMATS, chunks_of, feed_of, rows_of
-from billing.metering.formats.rows import buffered
+from billing.metering.formats.rows import Row, buffered
 from seats.errors import Refusal
 
 ALLOWED = 2**30  # bytes that the process may ask for beyond what it has
@@ -29,8 +29,8 @@ def main(folder: Path) -> None:
         for path in sorted(folder.iterdir())
         for feed in ("", *FORMATS)
     ]
-    told = {"grown": _most_memory() - before, "readings": readings}
-    sys.stdout.write(json.dumps(told))
+    report = {"grown": _most_memory() - before, "readings": readings}
+    sys.stdout.write(json.dumps(report))
 
 
 def _read(path: Path, feed: str) -> dict[str, Any]:
@@ -38,8 +38,8 @@ def _read(path: Path, feed: str) -> dict[str, Any]:
     codes: Counter[str] = Counter()
     with buffered(path.open("rb", 0)) as file:
         try:
-            found = feed_of(file, feed)
-            rows = rows_of(file, found, agency="B1", zone="UTC")
+            detected = feed_of(file, feed)
+            rows = rows_of(file, detected, agency="B1", zone="UTC")
             for chunk in chunks_of(rows, most=5_000):
                 codes.update(_outcome(row) for row in chunk)
         except Refusal as refusal:
@@ -47,8 +47,10 @@ def _read(path: Path, feed: str) -> dict[str, Any]:
     return {"codes": codes, "seconds": time.monotonic() - started}
 
 
-def _outcome(row: Any) -> str:
-    return row.verdict.code if row.verdict else "left out" if row.left_out else "event"
+def _outcome(row: Row) -> str:
+    if row.rejection:
+        return row.rejection.code
+    return "skipped" if row.skip_reason else "event"
 
 
 def _most_memory() -> int:
@@ -56,7 +58,7 @@ def _most_memory() -> int:
 
 
 def _limit_memory() -> None:
-    """So that a fault ends this process and not the machine."""
+    """Limit the memory of this process, so that a fault does not take the machine."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + ALLOWED
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

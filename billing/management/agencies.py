@@ -1,14 +1,15 @@
-"""Agencies as people name them."""
+"""Looks up agencies for commands."""
 
 from django.core.management.base import CommandError
 
 from seats.models import Agency
+from seats.parsing.values import shown
 
 
 def find_agency(code: str, *, returncode: int = 1) -> Agency:
-    """The agency of a code. Raises CommandError, to exit with that code."""
+    """The agency with a code. Raises CommandError, which exits with `returncode`."""
     agency = Agency.objects.filter(code=code).first()
     if agency is None:
-        message = f"unknown_agency: there is no agency {code}."
+        message = f"unknown_agency: There is no agency {shown(code)}."
         raise CommandError(message, returncode=returncode)
     return agency

@@ -1,4 +1,4 @@
-"""Months and days as people write them on a command line."""
+"""Argument types of commands: months and days."""
 
 from argparse import ArgumentTypeError
 from datetime import date
@@ -7,7 +7,7 @@ from seats.parsing import values
 
 
 def parse_month(text: str) -> date:
-    """The first day of a month written 2026-10."""
+    """The first day of a month in the form 2026-10. Raises ArgumentTypeError."""
     try:
         return values.parse_month(text)
     except ValueError as error:
@@ -15,7 +15,7 @@ def parse_month(text: str) -> date:
 
 
 def parse_day(text: str) -> date:
-    """A date written 2026-10-31."""
+    """A date in the form 2026-10-31. Raises ArgumentTypeError."""
     try:
         return values.parse_date(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""How long work shows itself: a bar on a terminal, plain lines otherwise."""
+"""Progress output of commands: a bar on a terminal, plain lines otherwise."""
 
 import time
 from types import TracebackType
@@ -12,18 +12,18 @@ LINE_EVERY = 5.0  # seconds
 
 
 class Progress:
-    """Shows how much of something is done, until it is left."""
+    """A context manager that shows how many of some `noun` are done."""
 
-    def __init__(self, stream: IO[str] | Any, what: str) -> None:
+    def __init__(self, stream: IO[str] | Any, noun: str) -> None:
         self._stream = stream
-        self._what = what
+        self._noun = noun
         self._bar: Bar | None = None
         self._last_line = time.monotonic()
         if stream.isatty():
             self._bar = Bar(
-                TextColumn(what), BarColumn(), MofNCompleteColumn(), console=Console()
+                TextColumn(noun), BarColumn(), MofNCompleteColumn(), console=Console()
             )
-            self._task = self._bar.add_task(what, total=None)
+            self._task = self._bar.add_task(noun, total=None)
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -40,10 +40,10 @@ class Progress:
             self._bar.stop()
 
     def show(self, done: int, total: int | None = None) -> None:
-        """Say how far it is; a plain line at most every few seconds."""
+        """Show the progress; a plain line at most every few seconds."""
         if self._bar:
             self._bar.update(self._task, completed=done, total=total)
         elif time.monotonic() - self._last_line >= LINE_EVERY:
             self._last_line = time.monotonic()
             of = f" of {total}" if total is not None else ""
-            self._stream.write(f"{done}{of} {self._what}\n")
+            self._stream.write(f"{done}{of} {self._noun}\n")

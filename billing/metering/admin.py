@@ -1,4 +1,4 @@
-"""Usage, for staff."""
+"""Staff admin of usage: imports, usage days and the quarantine."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
 from billing.metering.imports import upload_file
 from billing.metering.models import QuarantinedEvent, RefusedRow, UsageDay, UsageImport
-from billing.metering.refusals import refused_csv
-from billing.metering.settling import drop_events, release_events, replace_counted
+from billing.metering.refusals import rejected_rows_csv
+from billing.metering.settling import drop_events, release_events, replace_events
 from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.models import SeatHolding
 from seats.readonly import (
@@ -34,17 +34,17 @@ SHOWN = 20
 
 
 class UploadForm(AddingForm):
-    """A file to take in."""
+    """Uploads a usage file for a worker to import."""
 
     feed = forms.ChoiceField(
-        choices=[("", "Told by the file"), *((name, name) for name in sorted(FORMATS))],
+        choices=[("", "Detect"), *((name, name) for name in sorted(FORMATS))],
         required=False,
         label="format",
     )
     zone = forms.CharField(
         required=False,
         max_length=64,
-        help_text="Of its local times; else the agency's.",
+        help_text="For times without an offset. Leave empty to use the agency's.",
     )
     file = forms.FileField()
     elsewhere = "file"
@@ -54,15 +54,15 @@ class UploadForm(AddingForm):
         fields = ["agency"]
         widgets = {"agency": autocomplete(UsageImport, "agency")}
 
-    def add(self, told: dict[str, Any]) -> UsageImport:
-        uploaded = told["file"]
+    def add(self, data: dict[str, Any]) -> UsageImport:
+        uploaded = data["file"]
         file = buffered(uploaded.file)
         try:
             return upload_file(
                 file,
-                agency=told["agency"],
-                feed=told["feed"],
-                zone=told["zone"],
+                agency=data["agency"],
+                feed=data["feed"],
+                zone=data["zone"],
                 file_name=uploaded.name,
                 actor=self.actor,
                 now=timezone.now(),
@@ -72,11 +72,11 @@ class UploadForm(AddingForm):
 
 
 class RefusedRowInline(ReadOnlyInline):
-    """The first rows that were refused; the file has them all."""
+    """The first rejected rows; the CSV file has all of them."""
 
     model = RefusedRow
     fields = ["row", "code", "field", "message"]
-    verbose_name_plural = f"first {SHOWN} refused rows"
+    verbose_name_plural = f"first {SHOWN} rejected rows"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RefusedRow]:
         rows: QuerySet[RefusedRow] = super().get_queryset(request)
@@ -87,7 +87,7 @@ class RefusedRowInline(ReadOnlyInline):
 
 @admin.register(UsageImport)
 class UsageImportAdmin(AddingAdmin):
-    """Files that came in; adding one uploads it for a worker."""
+    """Imported files. Adding one uploads it for a worker."""
 
     list_display = [
         "file_name", "agency", "state", "rows", "accepted", "duplicate", "refused",
@@ -102,12 +102,12 @@ class UsageImportAdmin(AddingAdmin):
     readonly_fields = ["refused_file"]
     exclude = ["lease_until", "attempts"]
 
-    @admin.display(description="refused rows")
+    @admin.display(description="rejected rows")
     def refused_file(self, record: UsageImport) -> str:
         if not record.refused:
             return "-"
         url = reverse("admin:billing_usageimport_refused", args=[record.pk])
-        return format_html('<a href="{}">{} as CSV</a>', url, record.refused)
+        return format_html('<a href="{}">Download {} as CSV</a>', url, record.refused)
 
     def get_urls(self) -> list[URLPattern]:
         refused = path(
@@ -123,14 +123,14 @@ class UsageImportAdmin(AddingAdmin):
         record = get_object_or_404(UsageImport, pk=pk)
         name = f"refused-{record.public_id}.csv"
         return StreamingHttpResponse(
-            refused_csv(record),
+            rejected_rows_csv(record),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
 
 
 class SeatFilter(admin.SimpleListFilter):
-    """Whether the agent holds a seat on the date, as the roster stands now."""
+    """Filters usage by whether the agent held a seat on the date, by today's roster."""
 
     title = "seat"
     parameter_name = "seat"
@@ -170,31 +170,33 @@ class UsageDayAdmin(ReadOnlyAdmin):
 
 
 class ReleaseForm(ReasonForm):
-    """What to count the events for, where that is not what they say."""
+    """Optional agency and agent to count the events for, and the reason."""
 
     agency = forms.CharField(
-        max_length=32, required=False, help_text="A code, if not the one they name."
+        max_length=32,
+        required=False,
+        help_text="Code of the agency. Leave empty to keep each event's.",
     )
     agent = forms.CharField(
         max_length=64,
         required=False,
-        help_text="External id, if not the one they name.",
+        help_text="External id of the agent. Leave empty to keep each event's.",
     )
     field_order = ["agency", "agent", "reason"]
 
 
-def _settled(events: list[QuarantinedEvent], done: str) -> Outcome:
-    """Which of them left quarantine, as the database has it now."""
-    ids = [event.pk for event in events]
-    rows = QuarantinedEvent.objects.in_bulk(ids)
-    left = [event for event in events if rows[event.pk].state == done]
-    held = [event for event in events if rows[event.pk].state != done]
-    return Outcome(left, refused=[(event, rows[event.pk].message) for event in held])
+def _outcome(events: list[QuarantinedEvent], state: str) -> Outcome:
+    """Which events reached a state in the database, and why the others did not."""
+    rows = QuarantinedEvent.objects.in_bulk([event.pk for event in events])
+    resolved = [event for event in events if rows[event.pk].state == state]
+    held = [event for event in events if rows[event.pk].state != state]
+    refused = [(event, rows[event.pk].message) for event in held]
+    return Outcome(resolved, refused=refused)
 
 
 @admin.register(QuarantinedEvent)
 class QuarantinedEventAdmin(ReadOnlyAdmin):
-    """Events that could not be placed. What is missing is added first (say, the agent)."""
+    """Quarantined events. Staff add what is missing, such as an agent, then release."""
 
     list_display = ["__str__", "agency", "code", "message", "state", "received_at"]
     list_select_related = ["agency"]
@@ -203,43 +205,44 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     actions = ["release", "replace_counted", "drop"]
 
     @staff_action(
-        "Release: send them again",
+        "Release: ingest the events again",
         effects=release_effects,
-        undo="Send a correction that supersedes the event; a release is not taken back.",
+        undo="A release cannot be undone. Send a correction that supersedes the event.",
         done="counted",
         form=ReleaseForm,
     )
     def release(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
     ) -> Outcome:
-        place = {"agency": data["agency"], "agent": data["agent"]}
-        release_events(**_settled_by(request, events), **place)
-        return _settled(events, QuarantinedEvent.State.RELEASED)
+        names = {"agency": data["agency"], "agent": data["agent"]}
+        release_events(**names, **_params(request, events))
+        return _outcome(events, QuarantinedEvent.State.RELEASED)
 
     @staff_action(
-        "Count them instead of what was counted",
+        "Replace: count the events in place of the counted ones",
         effects=replace_effects,
-        undo="Send a correction that supersedes the event.",
+        undo="A replacement cannot be undone. Send a correction that supersedes it.",
         done="counted",
     )
     def replace_counted(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
     ) -> Outcome:
-        replace_counted(**_settled_by(request, events))
-        return _settled(events, QuarantinedEvent.State.RELEASED)
+        replace_events(**_params(request, events))
+        return _outcome(events, QuarantinedEvent.State.RELEASED)
 
     @staff_action(
-        "Drop: never count them",
+        "Drop: never count the events",
         effects=drop_effects,
-        undo="A dropped event stays on record but is never counted. Send it under a new id.",
+        undo="A dropped event is never counted. To count it, send it with a new id.",
         done="dropped",
     )
     def drop(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
     ) -> Outcome:
-        drop_events(**_settled_by(request, events))
-        return _settled(events, QuarantinedEvent.State.DROPPED)
+        drop_events(**_params(request, events))
+        return _outcome(events, QuarantinedEvent.State.DROPPED)
 
 
-def _settled_by(request: HttpRequest, chosen: list[QuarantinedEvent]) -> dict[str, Any]:
-    return {"event_ids": [event.pk for event in chosen], **acting(request)}
+def _params(request: HttpRequest, events: list[QuarantinedEvent]) -> dict[str, Any]:
+    """The parameters of the services: the events, the actor and the time."""
+    return {"event_ids": [event.pk for event in events], **acting(request)}

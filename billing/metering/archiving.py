@@ -1,4 +1,7 @@
-"""Months of events that nobody can add to any more leave the database for files."""
+"""Moves the events of old months from the database to Parquet files.
+
+A month is archived once no event can be added to it and all of it is billed.
+"""
 
 import logging
 import os
@@ -75,8 +78,8 @@ class ArchivingElsewhere(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a month: archived, or why not."""
+class ArchiveOutcome:
+    """The result for one month: its record, or the refusal."""
 
     month: date
     archived: ArchivedMonth | None
@@ -84,54 +87,63 @@ class Outcome:
 
 
 def months_to_archive(*, now: datetime) -> list[date]:
-    """The months in the table that are older than what is kept there, in order."""
+    """The months in the table that are old enough to be archived, in order."""
     return [month for month in attached_months() if month < _first_kept(now)]
 
 
-def archive_due(*, actor: str, now: datetime) -> list[Outcome]:
-    """Archive every month that is old enough; one that cannot be costs only itself."""
+def archive_due(*, actor: str, now: datetime) -> list[ArchiveOutcome]:
+    """Archive every month that is old enough; a refusal does not stop the others.
+
+    Repeating is safe.
+    """
     outcomes = []
     for month in months_to_archive(now=now):
         try:
             record = archive_month(month=month, actor=actor, now=now)
         except Refusal as refusal:
-            log.warning("archiving %s: %s: %s", month, refusal.code, refusal.message)
-            outcomes.append(Outcome(month, None, refusal))
+            log.warning(
+                "Month %s was not archived: %s: %s",
+                f"{month:%Y-%m}", refusal.code, refusal.message,
+            )  # fmt: skip
+            outcomes.append(ArchiveOutcome(month, None, refusal))
         else:
-            outcomes.append(Outcome(month, record))
+            outcomes.append(ArchiveOutcome(month, record))
     return outcomes
 
 
 def require_archivable(*, month: date, now: datetime) -> None:
     """Raises AlreadyArchived, or MonthNotArchivable with the reason.
 
-    A month can leave when it is older than what is kept, no late fact can come, and
-    every agency with usage in it is billed for all of it.
+    A month can be archived if it is older than the months kept in the database, no late
+    event can arrive for it, and every agency with usage in it is billed in full.
     """
     if ArchivedMonth.objects.filter(month=month).exists():
-        raise AlreadyArchived(f"{month:%Y-%m} is archived.", field="month")
+        raise AlreadyArchived(f"{month:%Y-%m} is already archived.", field="month")
     if month not in attached_months():
-        raise MonthNotArchivable(f"{month:%Y-%m} has no events here.", field="month")
+        raise MonthNotArchivable(
+            f"{month:%Y-%m} has no events in the database.", field="month"
+        )
     if month >= _first_kept(now):
         raise MonthNotArchivable(
-            f"{month:%Y-%m} is kept; months before {_first_kept(now):%Y-%m} may leave.",
+            f"{month:%Y-%m} is too recent. Only months before"
+            f" {_first_kept(now):%Y-%m} can be archived.",
             field="month",
         )
     with connection.cursor() as cursor:
-        told = {"month": month, "ends_on": next_month(month)}
-        cursor.execute(UNBILLED, told)
+        cursor.execute(UNBILLED, {"month": month, "ends_on": next_month(month)})
         codes = [code for (code,) in cursor.fetchall()]
     if codes:
         raise MonthNotArchivable(
             f"{month:%Y-%m} is not billed in full for {', '.join(codes[:5])}"
-            f"{f' and {len(codes) - 5} more' if len(codes) > 5 else ''}.",
+            f"{f' and {len(codes) - 5} more' if len(codes) > 5 else ''}. Bill the month"
+            " first.",
             field="month",
         )
 
 
 def _first_kept(now: datetime) -> date:
-    """The first month that stays, for its age or because a late fact may come."""
-    today = (now - DAY).date()  # or later, wherever an agency is
+    """The first month to keep, because of its age or for late events."""
+    today = (now - DAY).date()  # the earliest local date of any agency
     first = month_of(today)
     for _ in range(settings.BILLING["EVENTS_KEPT_MONTHS"]):
         first = previous_month(first)
@@ -142,14 +154,14 @@ def _first_kept(now: datetime) -> date:
 def archive_month(
     *, month: date, actor: str, now: datetime, on_rows: OnRows | None = None
 ) -> ArchivedMonth:
-    """Write a month's events to a file, read it back, and detach the partition.
+    """Write a month's events to a file, check the file, and detach the partition.
 
-    `on_rows` hears how many rows are written. Dying anywhere and running again is
-    harmless: nothing counts before the last commit, and the same rows make the same
-    file. Raises what require_archivable does, ArchivingElsewhere, SumsDiffer,
+    `on_rows` is called with the number of rows written so far. It can be killed at any
+    point and run again: only the last commit takes effect, and the same rows make the
+    same file. Raises what require_archivable raises, ArchivingElsewhere, SumsDiffer,
     ArchiveDiffers, TableInUse.
     """
-    with _alone():
+    with _archiving_lock():
         require_archivable(month=month, now=now)
         path = _export(month, on_rows)
         archive_step.send(None, step="written", path=path)
@@ -174,14 +186,16 @@ def archive_month(
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One archiving at a time; a lock of the session, as it spans transactions."""
+def _archiving_lock() -> Iterator[None]:
+    """Allow one archiving at a time. A session lock, because it spans transactions."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_try_advisory_lock(hashtextextended('billing_archiving', 0))"
         )
         if not cursor.fetchone()[0]:
-            raise ArchivingElsewhere("Somebody else is archiving.")
+            raise ArchivingElsewhere(
+                "Another process is archiving at the moment. Try again when it is done."
+            )
     try:
         yield
     finally:
@@ -192,29 +206,29 @@ def _alone() -> Iterator[None]:
 
 
 def _export(month: date, on_rows: OnRows | None) -> Path:
-    """Write the file; it has its name once it is whole and on the disk.
+    """Write the file, and give it its final name once it is complete and synced.
 
-    The name says the content, so a file that somebody relies on is never replaced by
-    another one.
+    The name contains a hash of the content, so a file is never replaced by a different
+    one.
     """
     folder = Path(settings.BILLING["ARCHIVE_ROOT"])
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = folder / f".usage-{month:%Y-%m}.partial"
-    with open(partial, "wb", opener=_private) as file, transaction.atomic():
+    with open(partial, "wb", opener=_open_private) as file, transaction.atomic():
         batches = live_batches(month=month)
-        write_events(file, _counted(batches, on_rows))
+        write_events(file, _reporting_rows(batches, on_rows))
     path = folder / f"usage-{month:%Y-%m}-{file_hash(partial)[:16]}.parquet"
     partial.rename(path)
     _sync_folder(folder)
     return path
 
 
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:
-    """So that the name, too, is there after a power cut."""
+    """Make a new file name survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -222,7 +236,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _counted(
+def _reporting_rows(
     batches: Iterator[Sequence[Sequence[Any]]], on_rows: OnRows | None
 ) -> Iterator[Sequence[Sequence[Any]]]:
     rows = 0
@@ -233,23 +247,28 @@ def _counted(
             on_rows(rows)
 
 
-def _require_equal(file: Sums, other: Sums, where: str) -> None:
-    for key in sorted(file.keys() | other.keys()):
-        here, there = file.get(key, (0, 0, 0)), other.get(key, (0, 0, 0))
-        if here != there:
+def _require_equal(file_sums: Sums, other_sums: Sums, place: str) -> None:
+    for key in sorted(file_sums.keys() | other_sums.keys()):
+        in_file = file_sums.get(key, (0, 0, 0))
+        in_other = other_sums.get(key, (0, 0, 0))
+        if in_file != in_other:
             agency = Agency.objects.filter(pk=key[0]).first() or key[0]
             raise SumsDiffer(
                 f"{agency}, meter {key[1]}, cut-off {key[2]}: the file has"
-                f" {here[0]} events, raw {here[1]}, billable {here[2]}; {where}"
-                f" {there[0]}, {there[1]}, {there[2]}."
+                f" {in_file[0]} events, raw {in_file[1]}, billable {in_file[2]}; {place}"
+                f" {in_other[0]}, {in_other[1]}, {in_other[2]}. Run `verify` before the"
+                " month is archived."
             )
 
 
 def _record_and_detach(record: ArchivedMonth, path: Path) -> None:
-    """Both in one commit; if the table is in use, again after a pause."""
+    """Record the month and detach its partition in one commit.
+
+    Tried again after a pause while the table is in use. Raises TableInUse.
+    """
     wait = settings.BILLING["ARCHIVE_LOCK_WAIT"]
-    for tried in range(DETACH_TRIES):
-        if tried:
+    for attempt in range(DETACH_TRIES):
+        if attempt:
             time.sleep(wait.total_seconds())
         try:
             with transaction.atomic(durable=True):
@@ -265,15 +284,18 @@ def _record_and_detach(record: ArchivedMonth, path: Path) -> None:
             record.detached_at = Now()
         else:
             return
-    raise TableInUse("The table of events is in use; the month leaves another time.")
+    raise TableInUse(
+        f"{record.month:%Y-%m} was not archived, because the table of events was in use"
+        f" {DETACH_TRIES} times. Try again later."
+    )
 
 
 def _announcement(record: ArchivedMonth) -> NewEvent:
-    return NewEvent(PLATFORM, ARCHIVED, f"usage:{record}", announced(record))
+    return NewEvent(PLATFORM, ARCHIVED, f"usage:{record}", archive_payload(record))
 
 
-def announced(record: ArchivedMonth) -> dict[str, Any]:
-    """The whole record, as the outbox keeps it."""
+def archive_payload(record: ArchivedMonth) -> dict[str, Any]:
+    """The payload of the event `usage_month.archived`: the whole record."""
     return {
         "month": record.month.isoformat(),
         "file_name": record.file_name,

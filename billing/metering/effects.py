@@ -1,4 +1,4 @@
-"""What settling held events will do, in sentences, before staff confirm it."""
+"""The effects of actions on quarantined events, shown before staff confirm them."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ def release_effects(
     """The agency and agent that each event is counted for."""
     agency, agent = (data["agency"], data["agent"]) if data else ("", "")
     return [
-        f"{_quantity(event)}: counted for"
-        f" {agency or event.event.get('agency') or 'the agency it names'},"
-        f" {agent or event.event.get('agent') or 'no agent'}, if that is possible now,"
-        " and billed with its month or on the next document."
+        f"{_summary(event)} is counted for agency"
+        f" {agency or event.event.get('agency') or '(none)'} and"
+        f" {_agent_label(agent or event.event.get('agent'))}, unless it is rejected"
+        " again. It is billed with its month or on the next document."
         for event in events
     ]
 
@@ -24,8 +24,8 @@ def replace_effects(
 ) -> list[str]:
     """The events that replace counted events."""
     return [
-        f"{_quantity(event)}: counted in place of the event that was counted under the"
-        " same id. What that event cost is credited, on the next document at the latest."
+        f"{_summary(event)} is counted in place of the counted event with the same id."
+        " The charge for that event is credited on the next document at the latest."
         for event in events
     ]
 
@@ -34,9 +34,13 @@ def drop_effects(
     events: list[QuarantinedEvent], data: dict[str, Any] | None
 ) -> list[str]:
     """The events that will never be billed."""
-    return [f"{_quantity(event)}: never counted and never billed." for event in events]
+    return [f"{_summary(event)} is never counted and never billed." for event in events]
 
 
-def _quantity(row: QuarantinedEvent) -> str:
+def _agent_label(agent: str | None) -> str:
+    return f"agent {agent}" if agent else "no agent"
+
+
+def _summary(row: QuarantinedEvent) -> str:
     payload = row.event
-    return f"{row} ({payload.get('quantity')} of {payload.get('meter')}, {row.state})"
+    return f"Event {row} ({payload.get('quantity')} of {payload.get('meter')}, {row.state})"

@@ -1,4 +1,4 @@
-"""Usage events as they come in, and what becomes of each. Pure."""
+"""Usage events as they are sent, stored and counted, and their digests. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ LONGEST_BREAKDOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class IncomingEvent:
-    """One fact as told: quantity in raw units, `occurred_at` aware.
+    """An event as it was sent. `quantity` is in raw units, `occurred_at` is aware.
 
-    Agency, agent and meter are given by code; an agent may be missing. `supersedes`
-    is the id, of the same source, of the event that this one takes the place of.
+    `agency` and `meter` are codes, `agent` is an external id or None. `supersedes` is
+    the id of the event, of the same source, that this one replaces.
     """
 
     source: str
@@ -36,9 +36,9 @@ class IncomingEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """A counted event as it is stored, in the order of the table's columns.
+    """A row of the table of usage events, in the order of its columns.
 
-    Quantities are in raw units; a row that takes back another one has them below zero.
+    Quantities are in raw units and negative in a row that reverses another one.
     """
 
     id: int
@@ -61,8 +61,11 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """accepted, duplicate or rejected; the latter with code, field and message."""
+class IngestResult:
+    """The result of one event: accepted, duplicate or rejected.
+
+    A rejection has a code, the field that is wrong (if it is one) and a message.
+    """
 
     status: str
     code: str = ""
@@ -71,7 +74,7 @@ class Verdict:
 
 
 class CountedEvent(NamedTuple):
-    """An event as it was counted; what took another back is below zero."""
+    """A counted event in raw units; quantities of a reversal are negative."""
 
     id: str
     source: str
@@ -84,55 +87,56 @@ class CountedEvent(NamedTuple):
     cutoff: int
 
 
-ACCEPTED = Verdict("accepted")
-DUPLICATE = Verdict("duplicate")
+ACCEPTED = IngestResult("accepted")
+DUPLICATE = IngestResult("duplicate")
 
 
-def rejected(code: str, field: str, message: str) -> Verdict:
-    """A verdict that says what was wrong and where."""
-    return Verdict("rejected", code, field, message)
+def rejected(code: str, field: str, message: str) -> IngestResult:
+    """The result of an event or row that was rejected."""
+    return IngestResult("rejected", code, field, message)
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-_RESPELLED = re.compile(r"[0-9]e|-0\.0")  # numbers that a jsonb spells otherwise
+_NON_CANONICAL = re.compile(r"[0-9]e|-0\.0")  # numbers that jsonb writes differently
 
 
 def properties_json(properties: Mapping[str, Any]) -> str:
-    """Properties as canonical JSON text; the same when the database gave them back."""
+    """Properties as canonical JSON text, equal before and after a trip through jsonb."""
     if not properties:
         return "{}"
     text = _encode(properties).decode()
-    if _RESPELLED.search(text):
-        return _encode(_as_kept(properties)).decode()
+    if _NON_CANONICAL.search(text):
+        return _encode(_normalized(properties)).decode()
     return text
 
 
-def _as_kept(value: Any) -> Any:
-    """JSON as the database keeps it: no exponent, no zero below zero."""
+def _normalized(value: Any) -> Any:
+    """JSON with numbers as jsonb stores them: no exponent, no negative zero."""
     if isinstance(value, float):
         exponent = "e" in _encode(value).decode()
         return int(value) if exponent and value.is_integer() else value or 0.0
     if isinstance(value, Mapping):
-        return {name: _as_kept(one) for name, one in value.items()}
+        return {name: _normalized(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_as_kept(one) for one in value]
+        return [_normalized(element) for element in value]
     return value
 
 
 def utc_text(instant: datetime) -> str:
-    """An instant in UTC as the database spells it too."""
+    """An instant in UTC, written as PostgreSQL writes it."""
     return str(instant if instant.tzinfo is UTC else instant.astimezone(UTC))
 
 
 def event_key(owner: int, source: str, event_id: str) -> str:
-    """Digest, in hex, of what makes an event one and the same for ever."""
+    """The digest, in hex, of what identifies an event: owner, source and id."""
     text = f"{owner}\0{source}\0{event_id}"
     return blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 def arrival_key(key: str) -> str:
-    """The key under which an event is counted whose own waited for it: it was
-    superseded before it came. Both in hex.
+    """The key of an event that was superseded before it arrived; both keys in hex.
+
+    Its own key is taken by then: it waits for the event.
     """
     return blake2b(f"{key}\0arrived".encode(), digest_size=DIGEST_BYTES).hexdigest()
 
@@ -140,9 +144,10 @@ def arrival_key(key: str) -> str:
 def content_digest(
     event: IncomingEvent, quantity: str, occurred_at: str, properties: str
 ) -> str:
-    """Digest, in hex, of everything an event says beside its id.
+    """The digest, in hex, of everything an event contains besides source and id.
 
-    `quantity` is plain, `occurred_at` the instant in UTC, properties canonical JSON.
+    `quantity` is a plain decimal, `occurred_at` as by utc_text, `properties` canonical
+    JSON.
     """
     text = (
         f"{event.agency}\0{event.agent or ''}\0{event.meter}\0{quantity}"

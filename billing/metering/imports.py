@@ -1,4 +1,8 @@
-"""Taking in whole files: streamed, committed by chunk, a verdict for every row."""
+"""Imports of usage files: streamed, committed in chunks, every row accounted for.
+
+A row is accepted, a duplicate, rejected or skipped. Rejected rows are kept with the
+reason (RefusedRow), skipped ones are only counted (`left_out`).
+"""
 
 import hashlib
 import logging
@@ -14,7 +18,7 @@ from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from billing.heartbeat import renewed
-from billing.metering.events import Verdict
+from billing.metering.events import IngestResult
 from billing.metering.formats.catalogue import chunks_of, feed_of, rows_of
 from billing.metering.formats.rows import Row, buffered
 from billing.metering.models import ImportPart, RefusedRow, UsageImport
@@ -29,10 +33,11 @@ from seats.models import Agency
 CHUNK = 5_000
 CHUNKS_A_TURN = 40
 PART_BYTES = 1_048_576
-LEASE = timedelta(seconds=15)  # renewed while whoever reads the file lives
+LEASE = timedelta(seconds=15)  # renewed while the process that reads the file lives
 MOST_ATTEMPTS = 5
 LONGEST_CELL = 4_000
-CLAIMING = "metering.imports"  # or two who count at the same time take too many
+# Claims are serialized: two at once could exceed the agency's share.
+CLAIM_LOCK = "metering.imports"
 State = UsageImport.State
 log = logging.getLogger(__name__)
 
@@ -48,8 +53,8 @@ class FileTooLarge(Refusal):
     code = "file_too_large"
 
 
-class TakenOver(Exception):
-    """Somebody else goes on with this import."""
+class ImportTakenOver(Exception):
+    """Another process continues this import."""
 
 
 def start_import(
@@ -62,10 +67,11 @@ def start_import(
     feed: str = "",
     zone: str = "",
 ) -> UsageImport:
-    """A record of a file that the caller takes in itself, from its beginning.
+    """Create the record of a file that the caller itself imports with import_rows.
 
-    Without a feed it is told by the beginning of the file; without a zone the
-    agency's own holds. Raises UnknownFormat, UnknownZone, BadEncoding.
+    Without a `feed` the format is detected from the start of the file; without a `zone`
+    that of the agency is used. Each call creates a record. Raises UnknownFormat,
+    UnknownZone, BadEncoding.
     """
     record = _record_of(file, agency, file_name, feed, zone)
     record.actor, record.created_at = actor, now
@@ -85,13 +91,18 @@ def upload_file(
     feed: str = "",
     zone: str = "",
 ) -> UsageImport:
-    """Keep a file for a worker to take in. Raises what start_import does, and
-    FileTooLarge.
+    """Store a file that a worker will import. Each call creates a record.
+
+    Raises what start_import raises, and FileTooLarge.
     """
     record = _record_of(file, agency, file_name, feed, zone)
     if record.file_size > settings.BILLING["LARGEST_UPLOAD"]:
-        most = settings.BILLING["LARGEST_UPLOAD"] // PART_BYTES
-        raise FileTooLarge(f"At most {most} MiB; use import_usage.", field="file")
+        limit = settings.BILLING["LARGEST_UPLOAD"] // PART_BYTES
+        raise FileTooLarge(
+            f"The file has {record.file_size} bytes; the limit for uploads is {limit}"
+            " MiB. Upload it in parts, or use the command `import_usage`.",
+            field="file",
+        )
     record.actor, record.created_at = actor, now
     record.state, record.uploaded = State.WAITING, True
     with transaction.atomic():
@@ -106,7 +117,7 @@ def upload_file(
 def _record_of(
     file: BufferedReader, agency: Agency, file_name: str, feed: str, zone: str
 ) -> UsageImport:
-    """What can be said of a file before reading its rows; it is at its start again."""
+    """An unsaved record with format, zone, size and hash; the file is at its start."""
     feed = feed_of(file, feed)
     zone = zone or zones_of([agency.pk])[agency.pk][-1].zone
     require_zone(zone)
@@ -124,15 +135,15 @@ def _record_of(
     )
 
 
-def take_in(
+def import_rows(
     record: UsageImport, file: BufferedReader, *, now: datetime
 ) -> Iterator[list[RefusedRow]]:
-    """Ingest chunk by chunk, each in a commit of its own; what was refused in each.
+    """Import a file chunk by chunk; yields the rejected rows of each committed chunk.
 
-    Rows may name the import's agency and its downline of today; others are unknown.
-    Goes on after the rows that the record counts already. The record is up to date
-    after each chunk, and done after the last. Importing a file again changes nothing.
-    Raises TakenOver, and what the format refuses of the file as a whole.
+    Rows may name the agency of the import and its downline of today; other agencies are
+    unknown. Starts after the rows that the record has counted. The record is up to date
+    after each chunk and done after the last. Importing a file again counts nothing
+    twice. Raises ImportTakenOver, and the refusals of the format for a whole file.
     """
     code = record.agency.code
     within = reached_by(record.agency_id, now=now)
@@ -141,7 +152,7 @@ def take_in(
         rows = islice(rows, record.rows, None)
         with renewed(partial(_renew, record.pk), lease=LEASE):
             for chunk in chunks_of(rows, most=CHUNK):
-                yield _take_in_chunk(record, chunk, within, now)
+                yield _import_chunk(record, chunk, within, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
@@ -149,76 +160,77 @@ def take_in(
 
 
 def _renew(record_id: int, _: timedelta) -> None:
-    """Move the end of the lease, unless a chunk that is being counted does."""
+    """Extend the lease, unless a chunk that is being committed does."""
     with transaction.atomic():
         rows = UsageImport.objects.select_for_update(skip_locked=True)
         if rows.filter(pk=record_id, state=State.RUNNING).exists():
             UsageImport.objects.filter(pk=record_id).update(lease_until=Now() + LEASE)
 
 
-def _take_in_chunk(
+def _import_chunk(
     record: UsageImport, chunk: Sequence[Row], within: Collection[int], now: datetime
 ) -> list[RefusedRow]:
     with transaction.atomic():
-        told = [row for row in chunk if row.event]
-        verdicts = ingest_events(
-            [row.event for row in told if row.event],
+        event_rows = [row for row in chunk if row.event]
+        results = ingest_events(
+            [row.event for row in event_rows if row.event],
             owner=record.agency_id,
             now=now,
             within=within,
         )
-        refused = _refused_rows(
-            record, chunk, dict(zip(map(id, told), verdicts, strict=False))
+        rejected_rows = _rejected_rows(
+            record, chunk, dict(zip(map(id, event_rows), results, strict=False))
         )
-        RefusedRow.objects.bulk_create(refused)
-        _count(record, chunk, verdicts, len(refused))
+        RefusedRow.objects.bulk_create(rejected_rows)
+        _count(record, chunk, results, len(rejected_rows))
     record.refresh_from_db()
-    return refused
+    return rejected_rows
 
 
-def _refused_rows(
-    record: UsageImport, chunk: Iterable[Row], verdicts: dict[int, Verdict]
+def _rejected_rows(
+    record: UsageImport, chunk: Iterable[Row], results: dict[int, IngestResult]
 ) -> list[RefusedRow]:
-    found = []
+    """The rejected rows of a chunk, unsaved; `results` is by the identity of the row."""
+    rejected_rows = []
     for row in chunk:
-        verdict = row.verdict or verdicts.get(id(row))
-        if verdict and verdict.status == "rejected":
-            found.append(
+        result = row.rejection or results.get(id(row))
+        if result and result.status == "rejected":
+            rejected_rows.append(
                 RefusedRow(
                     usage_import=record,
                     row=row.number,
-                    code=verdict.code,
-                    field=verdict.field[:80],
-                    message=verdict.message[:500].replace("\0", "?"),
+                    code=result.code,
+                    field=result.field[:80],
+                    message=result.message[:500].replace("\0", "?"),
                     cells=[
                         cell[:LONGEST_CELL].replace("\0", "?") for cell in row.cells
                     ],
                 )
             )
-    return found
+    return rejected_rows
 
 
 def _count(
     record: UsageImport,
     chunk: Sequence[Row],
-    verdicts: Sequence[Verdict],
-    refused: int,
+    results: Sequence[IngestResult],
+    rejected: int,
 ) -> None:
-    """Add a chunk to the counts, unless somebody else did."""
-    statuses = [verdict.status for verdict in verdicts]
+    """Add a chunk to the counts. Raises ImportTakenOver if another process did."""
+    statuses = [result.status for result in results]
     counted = UsageImport.objects.filter(
         pk=record.pk, state=State.RUNNING, rows=record.rows
     ).update(
         rows=F("rows") + len(chunk),
         accepted=F("accepted") + statuses.count("accepted"),
         duplicate=F("duplicate") + statuses.count("duplicate"),
-        refused=F("refused") + refused,
-        left_out=F("left_out") + sum(1 for row in chunk if row.left_out),
+        refused=F("refused") + rejected,
+        left_out=F("left_out") + sum(1 for row in chunk if row.skip_reason),
         lease_until=Now() + LEASE,
         attempts=0,
     )
     if not counted:
-        raise TakenOver(str(record))
+        raise ImportTakenOver(str(record))
 
 
 def _finish(
@@ -232,42 +244,42 @@ def _finish(
     record.refresh_from_db()
 
 
-def work_off_imports(*, now: datetime) -> int:
-    """Go on with one uploaded file for a while; how many were worked on.
+def resume_next_import(*, now: datetime) -> int:
+    """Continue one uploaded file for up to 40 chunks; returns 1, or 0 without one.
 
-    Safe to run anywhere, any number of times at once. Commands that were cut off are
-    noted as failed: their file is not ours to read.
+    Safe to repeat and to run in parallel. Imports of commands that were interrupted are
+    marked as failed: the worker does not have their file.
     """
-    _give_up_abandoned(now)
+    _fail_abandoned(now)
     record = _claim()
     if record is None:
         return 0
     with buffered(PartsReader(record)) as file:
         try:
-            for _ in islice(take_in(record, file, now=now), CHUNKS_A_TURN):
+            for _ in islice(import_rows(record, file, now=now), CHUNKS_A_TURN):
                 pass
-        except (Refusal, TakenOver) as reason:
-            log.warning("import of %s: %s", record, reason)
+        except (Refusal, ImportTakenOver) as reason:
+            log.warning("Import of %s stopped: %s", record, reason)
         else:
-            _hand_back(record)
+            _release(record)
     return 1
 
 
 def _claim() -> UsageImport | None:
-    """The next file that waits or whose reader is gone; tried so often, no more.
+    """Claim the next file that waits or whose worker is gone.
 
-    Of the agency that waited longest for a turn, and not of one of which as many files
-    are being read as it may have at once: large files of one do not stop those of others.
+    It is one of the agency that has waited longest for a turn, and not of an agency
+    that uses its share of files at once: large files of one do not delay the others.
     """
     with transaction.atomic():
-        lock_name(CLAIMING)
+        lock_name(CLAIM_LOCK)
         record = (
             UsageImport.objects.select_for_update(skip_locked=True, of=("self",))
             .select_related("agency")
             .filter(_is_due(), uploaded=True)
             .exclude(agency__in=_busy_agencies())
-            .annotate(agencys_turn=Subquery(_LAST_TURN))
-            .order_by(F("agencys_turn").asc(nulls_first=True), "pk")
+            .annotate(agency_last_turn=Subquery(_LAST_TURN))
+            .order_by(F("agency_last_turn").asc(nulls_first=True), "pk")
             .first()
         )
         if record is not None:
@@ -281,11 +293,11 @@ def _claim() -> UsageImport | None:
 
 
 def _busy_agencies() -> list[int]:
-    """Those of which as many files are being read as they may have at once."""
-    read = UsageImport.objects.filter(
+    """The agencies that use their share of files at once."""
+    running = UsageImport.objects.filter(
         state=State.RUNNING, uploaded=True, lease_until__gte=Now()
     )
-    counts = read.order_by().values("agency").annotate(files=Count("pk"))
+    counts = running.order_by().values("agency").annotate(files=Count("pk"))
     busy = counts.filter(files__gte=settings.BILLING["IMPORTS_AT_ONCE"])
     return list(busy.values_list("agency", flat=True))
 
@@ -294,7 +306,7 @@ def _is_due() -> Q:
     return Q(state=State.WAITING) | Q(state=State.RUNNING, lease_until__lt=Now())
 
 
-def _give_up_abandoned(now: datetime) -> None:
+def _fail_abandoned(now: datetime) -> None:
     abandoned = UsageImport.objects.filter(_is_due()).filter(
         Q(uploaded=False) | Q(attempts__gte=MOST_ATTEMPTS)
     )
@@ -303,20 +315,23 @@ def _give_up_abandoned(now: datetime) -> None:
             state=State.FAILED,
             finished_at=now,
             lease_until=None,
-            error="interrupted: import it again, nothing is counted twice.",
+            error=(
+                "interrupted: The import was interrupted. Import the file again; no"
+                " event is counted twice."
+            ),
         )
         ImportPart.objects.filter(usage_import=record).delete()
 
 
-def _hand_back(record: UsageImport) -> None:
-    """Let the next turn go on, if the file is not at its end."""
+def _release(record: UsageImport) -> None:
+    """Let another turn continue the file, unless it is done."""
     UsageImport.objects.filter(pk=record.pk, state=State.RUNNING).update(
         state=State.WAITING, lease_until=None
     )
 
 
-def forget_refused_rows(*, now: datetime) -> int:
-    """Delete refused rows after the days they are kept; how many."""
+def delete_old_rejected_rows(*, now: datetime) -> int:
+    """Delete rejected rows that were kept long enough; returns how many. Repeatable."""
     before = now - settings.BILLING["REFUSED_ROWS_KEPT"]
     deleted, _ = RefusedRow.objects.filter(
         usage_import__finished_at__lt=before
@@ -325,7 +340,7 @@ def forget_refused_rows(*, now: datetime) -> int:
 
 
 class PartsReader(RawIOBase):
-    """An uploaded file, read part by part."""
+    """Reads an uploaded file from its stored parts."""
 
     def __init__(self, record: UsageImport) -> None:
         self._parts = ImportPart.objects.filter(usage_import=record)
@@ -337,8 +352,8 @@ class PartsReader(RawIOBase):
 
     def readinto(self, buffer: "memoryview[int]") -> int:  # type: ignore[override]
         if not self._rest:
-            found = self._parts.filter(position=self._position)
-            content = found.values_list("content", flat=True).first()
+            part = self._parts.filter(position=self._position)
+            content = part.values_list("content", flat=True).first()
             self._rest = bytes(content or b"")
             self._position += 1
         size = min(len(buffer), len(self._rest))

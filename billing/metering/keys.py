@@ -1,4 +1,4 @@
-"""What the database says of the keys of events: counted, waited for, taken back."""
+"""Reads the stored keys of events: counted, waiting for their event, or reversed."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from typing import Any
 
 from django.db import connection
 
-from billing.metering.known import KnownAgency
+from billing.metering.known import AgencyContext
 from billing.metering.storing import Reversal
 from seats.arrays import array_text
 
-KEPT = """
-    SELECT replace(kept.key::text, '-', ''), replace(kept.content::text, '-', ''),
-           kept.event_id IS NULL
+STORED = """
+    SELECT replace(stored.key::text, '-', ''), replace(stored.content::text, '-', ''),
+           stored.event_id IS NULL
     FROM unnest(%s::uuid[]) AS wanted(key)
-    JOIN billing_eventkey AS kept USING (key)
+    JOIN billing_eventkey AS stored USING (key)
 """
 COUNTED = """
     SELECT replace(key.key::text, '-', ''), event.id, event.used_on, event.agency_id,
@@ -34,9 +34,11 @@ COUNTED = """
 
 
 @dataclass(frozen=True, slots=True)
-class KeptKey:
-    """A key that is taken: by an event with this content, or `waiting` for its event,
-    which was superseded before it came. Digests in hex.
+class StoredKey:
+    """A key that is in use; digests in hex.
+
+    Either an event with this content was counted under it, or it is `waiting` for its
+    event, which was superseded before it arrived.
     """
 
     key: str
@@ -45,27 +47,27 @@ class KeptKey:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedEvent:
-    """A counted event as it can be taken back; None: it is archived.
+class ReversibleEvent:
+    """A counted event and its reversal (None: it is archived and cannot be reversed).
 
-    `reversed`: it was taken back already.
+    `reversed` is true if it was reversed already.
     """
 
-    event: Reversal | None
+    reversal: Reversal | None
     reversed: bool
-    agency: KnownAgency
+    agency: AgencyContext
 
 
-def read_keys(keys: Collection[str]) -> Iterator[KeptKey]:
-    """Those of the keys that are taken; the others are free."""
+def read_keys(keys: Collection[str]) -> Iterator[StoredKey]:
+    """The keys among these that are in use."""
     if keys:
         with connection.cursor() as cursor:
-            cursor.execute(KEPT, [array_text(sorted(keys))])
-            yield from (KeptKey(*row) for row in cursor.fetchall())
+            cursor.execute(STORED, [array_text(sorted(keys))])
+            yield from (StoredKey(*row) for row in cursor.fetchall())
 
 
-def read_counted(keys: Collection[str]) -> dict[str, CountedEvent]:
-    """The events behind keys of counted events."""
+def read_counted(keys: Collection[str]) -> dict[str, ReversibleEvent]:
+    """The counted events of these keys, by key."""
     if not keys:
         return {}
     with connection.cursor() as cursor:
@@ -73,11 +75,12 @@ def read_counted(keys: Collection[str]) -> dict[str, CountedEvent]:
         return {row[0]: _counted(*row[1:]) for row in cursor.fetchall()}
 
 
-def _counted(*row: Any) -> CountedEvent:
+def _counted(*row: Any) -> ReversibleEvent:
     *columns, is_reversed, closed_through, zones = row
-    event = None
+    reversal = None
     if columns[0] is not None:
         columns[9] = str(columns[9])
-        event = Reversal(*columns)
-    agency = KnownAgency(event.agency_id if event else 0, "", closed_through, zones)
-    return CountedEvent(event, is_reversed, agency)
+        reversal = Reversal(*columns)
+    agency_id = reversal.agency_id if reversal else 0
+    agency = AgencyContext(agency_id, "", closed_through, zones)
+    return ReversibleEvent(reversal, is_reversed, agency)

@@ -1,7 +1,7 @@
-"""What the events of a batch refer to: names, dates and prices, read once.
+"""The context of a batch of events: agencies, agents, dates and prices, read once.
 
-A batch has many events and few names, quarters of an hour and quantities, so whatever
-they share is worked out once and looked up.
+A batch has many events but few distinct names, days and quantities, so what they share
+is computed once and cached.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,26 +15,31 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import connection
 
-from billing.metering.events import IncomingEvent, Verdict, rejected
+from billing.metering.events import IncomingEvent, IngestResult, rejected
 from billing.metering.models import ArchivedMonth
 from billing.money import plain
 from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
 from billing.pricing.rating import PriceListTerms, RateTerms, billable_raw
 from seats.arrays import text_array
+from seats.parsing.values import shown
 from seats.periods import ZonePeriod, local_date, month_of, next_month
 
 CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = date(2000, 1, 1)
-MOST_QUANTITIES = 50_000  # remembered for a rate; calls have some thousands
+MOST_QUANTITIES = 50_000  # cached for a rate; calls have some thousands
 TWO_DAYS = timedelta(days=2)
-SECONDS = 86_400  # of a day
-# Where dates are looked at: each quarter of an hour has one change, or at its start.
-LOOKS = sorted([*range(0, SECONDS, 900), *range(899, SECONDS, 900)])
+DAY_SECONDS = 86_400
+# Seconds of a day at which its date is sampled. Clocks change at most once in a quarter
+# of an hour, or at its start.
+SAMPLES = sorted([*range(0, DAY_SECONDS, 900), *range(899, DAY_SECONDS, 900)])
 
 
-class KnownAgency(NamedTuple):
-    """What events of an agency need to know."""
+class AgencyContext(NamedTuple):
+    """What events are checked against at their agency.
+
+    `zones` are its dated time zones as one text: 2026-01-01 America/New_York,...
+    """
 
     id: int
     currency: str
@@ -43,56 +48,63 @@ class KnownAgency(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """What the agency, agent and meter of an event stand for; one object for each."""
+class Attribution:
+    """The agency, agent and meter that the codes of an event name.
 
-    agency: KnownAgency
+    There is one object for each combination of codes in a batch.
+    """
+
+    agency: AgencyContext
     agent_id: int | None
     meter_id: int
     raw_unit: str
 
 
-class Quantity(NamedTuple):
-    """A quantity in one spelling, and what of it is billable, in raw units."""
+class CountedQuantity(NamedTuple):
+    """A quantity as plain decimal text, and its billable part; both in raw units."""
 
     raw: str
     billable: Decimal
 
 
-class Quantities(dict[Decimal, Quantity]):
-    """What quantities count as under one rate, worked out once for each."""
+class CountedQuantities(dict[Decimal, CountedQuantity]):
+    """Quantities with their billable part under one rate, computed on first use."""
 
     def __init__(self, terms: RateTerms) -> None:
         super().__init__()
         self.terms = terms
 
-    def __missing__(self, raw: Decimal) -> Quantity:
+    def __missing__(self, raw: Decimal) -> CountedQuantity:
         if len(self) >= MOST_QUANTITIES:
             self.clear()
-        counted = self[raw] = Quantity(plain(raw), billable_raw(raw, self.terms))
+        counted = CountedQuantity(plain(raw), billable_raw(raw, self.terms))
+        self[raw] = counted
         return counted
 
 
 @lru_cache(maxsize=64)
-def quantities_of(terms: RateTerms) -> Quantities:
-    """Shared by all batches: what a quantity counts as follows from the rate alone."""
-    return Quantities(terms)
+def counted_quantities_for(terms: RateTerms) -> CountedQuantities:
+    """The cache of a rate. Batches share it: only the rate decides what is billable."""
+    return CountedQuantities(terms)
 
 
 @dataclass
-class Known:
-    """The names that a batch uses, read once, and caches of what was computed."""
+class BatchContext:
+    """The agencies, agents, meters and prices of a batch, with caches.
 
-    agencies: Mapping[str, KnownAgency]
+    What is not in here is unknown to the sender of the batch.
+    """
+
+    agencies: Mapping[str, AgencyContext]
     agents: Mapping[tuple[str, str], int]
     meters: Mapping[str, tuple[int, str]]
     lists: Mapping[tuple[str, date], PriceListTerms]
     archived: Collection[date]
     now: datetime
-    _places: dict[tuple[str, str | None, str], Place | Verdict] = field(
-        default_factory=dict
+    _attributions: dict[tuple[str, str | None, str], Attribution | IngestResult] = (
+        field(default_factory=dict)
     )
-    _quantities: dict[tuple[str, str, date], Quantities | None] = field(
+    _quantities: dict[tuple[str, str, date], CountedQuantities | None] = field(
         default_factory=dict
     )
     _oldest: dict[str, date] = field(default_factory=dict)
@@ -100,30 +112,35 @@ class Known:
     def __post_init__(self) -> None:
         self.latest = self.now + CLOCK_SKEW
 
-    def place(self, event: IncomingEvent) -> Place | Verdict:
-        """What the names of an event stand for, or which is unknown."""
-        names = (event.agency, event.agent, event.meter)
-        place = self._places.get(names)
-        if place is None:
-            place = self._places[names] = self._find_place(*names)
-        return place
+    def attribute(self, event: IncomingEvent) -> Attribution | IngestResult:
+        """The agency, agent and meter of an event, or its rejection if one is unknown."""
+        codes = (event.agency, event.agent, event.meter)
+        attribution = self._attributions.get(codes)
+        if attribution is None:
+            attribution = self._attributions[codes] = self._attribute(*codes)
+        return attribution
 
-    def _find_place(self, code: str, agent: str | None, meter: str) -> Place | Verdict:
+    def _attribute(
+        self, code: str, agent: str | None, meter: str
+    ) -> Attribution | IngestResult:
         agency = self.agencies.get(code)
         if agency is None:
-            return rejected("unknown_agency", "agency", f"Unknown agency {code}.")
+            message = f"There is no agency {shown(code)}."
+            return rejected("unknown_agency", "agency", message)
         if meter not in self.meters:
-            return rejected("unknown_meter", "meter", f"Unknown meter {meter}.")
+            message = f"There is no meter {shown(meter)}."
+            return rejected("unknown_meter", "meter", message)
         agent_id = self.agents.get((code, agent)) if agent else None
         if agent and agent_id is None:
-            return rejected("unknown_agent", "agent", f"{code} has no agent {agent}.")
+            message = f"Agency {shown(code)} has no agent {shown(agent)}."
+            return rejected("unknown_agent", "agent", message)
         meter_id, unit = self.meters[meter]
-        return Place(agency, agent_id, meter_id, unit)
+        return Attribution(agency, agent_id, meter_id, unit)
 
-    def too_old(self, agency: KnownAgency, used_on: date) -> bool:
-        """Whether a date lies in a closed month and too far back to be taken.
+    def too_old(self, agency: AgencyContext, used_on: date) -> bool:
+        """Whether a date is in a closed month and past the limit for late events.
 
-        A month that is archived is closed for everybody, also for who came later.
+        An archived month is closed for every agency.
         """
         if used_on.replace(day=1) in self.archived:
             return True
@@ -137,16 +154,18 @@ class Known:
             self._oldest[agency.zones] = oldest
         return used_on < oldest
 
-    def quantities(self, currency: str, meter: str, used_on: date) -> Quantities | None:
-        """How a meter counts on a date; None where it has no price."""
-        slot = (currency, meter, used_on)
+    def quantities(
+        self, currency: str, meter: str, used_on: date
+    ) -> CountedQuantities | None:
+        """The quantities of a meter under its rate on a date; None without a price."""
+        key = (currency, meter, used_on)
         try:
-            return self._quantities[slot]
+            return self._quantities[key]
         except KeyError:
             prices = self.lists.get((currency, used_on.replace(day=1)))
             terms = prices.rates_by_meter.get(meter) if prices else None
-            quantities = self._quantities[slot] = (
-                quantities_of(terms) if terms else None
+            quantities = self._quantities[key] = (
+                counted_quantities_for(terms) if terms else None
             )
             return quantities
 
@@ -166,15 +185,15 @@ NAMES = """
 """
 
 
-def read_known(
+def read_batch_context(
     events: Collection[IncomingEvent],
     *,
     now: datetime,
     within: Collection[int] | None = None,
-) -> Known:
-    """Everything the events refer to, in a constant number of queries.
+) -> BatchContext:
+    """Read the context of these events in a constant number of queries.
 
-    Agencies that are not `within` these ids stay unknown.
+    Agencies outside `within` (ids; None: no limit) are left out, as if unknown.
     """
     pairs = {
         (agency, agent if agent and agent.isprintable() else "")
@@ -183,7 +202,7 @@ def read_known(
     }
     codes = text_array(agency for agency, _ in pairs)
     external_ids = text_array(agent for _, agent in pairs)
-    agencies: dict[str, KnownAgency] = {}
+    agencies: dict[str, AgencyContext] = {}
     agents: dict[tuple[str, str], int] = {}
     with connection.cursor() as cursor:
         cursor.execute(NAMES, [codes, external_ids])
@@ -191,13 +210,13 @@ def read_known(
             if within is not None and agency[0] not in within:
                 continue
             if code not in agencies:
-                agencies[code] = KnownAgency._make(agency)
+                agencies[code] = AgencyContext._make(agency)
             if agent_id is not None:
                 agents[code, external_id] = agent_id
     meters = Meter.objects.values_list("code", "pk", "raw_unit")
     months = _months_around(events)
     archived = ArchivedMonth.objects.filter(month__in=months)
-    return Known(
+    return BatchContext(
         agencies=agencies,
         agents=agents,
         meters={code: (pk, unit) for code, pk, unit in meters},
@@ -212,35 +231,34 @@ def read_known(
 
 @lru_cache(maxsize=1024)
 def zone_periods(zones: str) -> Sequence[ZonePeriod]:
-    """Zones as the query writes them: 2026-01-01 America/New_York,..."""
+    """The dated zones in a text: 2026-01-01 America/New_York,..."""
     pairs = (zone.split(" ", 1) for zone in zones.split(","))
     return tuple(ZonePeriod(date.fromisoformat(start), zone) for start, zone in pairs)
 
 
 def date_of(instant: datetime, zones: str) -> date:
-    """The local date of an instant, by what is known of its day in UTC."""
-    day, second = divmod(int(instant.timestamp()), SECONDS)
+    """The local date of an instant; the dates of a UTC day are cached."""
+    day, second = divmod(int(instant.timestamp()), DAY_SECONDS)
     for start, local in _dates_in(zones, day):
         if second >= start:
             return local
-    raise AssertionError("a day has a date from its start on")
+    raise AssertionError("The first date of a UTC day starts at second 0.")
 
 
 @lru_cache(maxsize=20_000)
 def _dates_in(zones: str, day: int) -> Sequence[tuple[int, date]]:
-    """The local dates in a UTC day (counted from 1970), the last first, each with the
-    second that it starts in.
+    """The local dates in a UTC day (days since 1970) as (start second, date), last first.
 
-    Clocks that are put back just after midnight begin a date again, so dates may recur.
+    A date can occur twice: clocks that go back just after midnight start it again.
     """
     periods = zone_periods(zones)
 
     def date_at(second: int) -> date:
-        instant = datetime.fromtimestamp(day * SECONDS + second, UTC)
+        instant = datetime.fromtimestamp(day * DAY_SECONDS + second, UTC)
         return local_date(instant, periods)
 
     dates = [(0, date_at(0))]
-    for before, after in pairwise(LOOKS):
+    for before, after in pairwise(SAMPLES):
         local = date_at(after)
         if local != dates[-1][1]:
             dates.append((_first_second(local, date_at, before, after), local))
@@ -250,7 +268,7 @@ def _dates_in(zones: str, day: int) -> Sequence[tuple[int, date]]:
 def _first_second(
     local: date, date_at: Callable[[int], date], before: int, after: int
 ) -> int:
-    """When a date starts that is not yet `before` and is `after`."""
+    """The second at which a date starts, after `before` and no later than `after`."""
     while after - before > 1:
         middle = (before + after) // 2
         if date_at(middle) == local:
@@ -261,9 +279,10 @@ def _first_second(
 
 
 def _months_around(events: Collection[IncomingEvent]) -> set[date]:
-    """The months that the local dates of the events can be in.
+    """The months in which the local dates of the events can be.
 
-    A date as it was told can be a day from that in UTC, and that one from the agency's.
+    The date as sent is at most one day from the date in UTC, and that one at most one
+    day from the agency's date.
     """
     months: set[date] = set()
     for day in {event.occurred_at.date() for event in events}:

@@ -1,6 +1,6 @@
-"""What was used: events as told by the dialer, and their totals by day.
+"""Usage events and their daily totals, imports, the quarantine and archived months.
 
-The event tables are made by hand-written migrations (partitions by month).
+The event tables are created by hand-written migrations (partitions by month).
 """
 
 from django.db import models
@@ -12,12 +12,12 @@ from seats.models import Agency, Agent
 
 
 class EventKey(models.Model):
-    """Remembers for ever that an event was counted, and what it said.
+    """The permanent record that an event was counted, which makes it count once.
 
-    `key` digests (owner, source, id); `content` digests everything that counts. An
-    event that is superseded before it comes has a key that waits, without an event,
-    whose content is the key of the event that took its place; when it comes, it is
-    remembered by a second key.
+    `key` is a digest of (owner, source, id), `content` one of everything else. An event
+    that is superseded before it arrives has a key without an event that waits for it;
+    its `content` is the key of the correction. When the event arrives, it is counted
+    under a second key (`arrival_key`).
     """
 
     key = models.UUIDField(primary_key=True)
@@ -39,10 +39,10 @@ class EventKey(models.Model):
 
 
 class UsageEvent(models.Model):
-    """One fact from the dialer. Partitioned by the month of `used_on`.
+    """A counted event. Never updated or deleted; partitioned by the month of `used_on`.
 
-    An event that another one supersedes is taken back by a row of its own, which says
-    the same with quantities below zero and names it in `reverses`.
+    An event that was superseded is reversed by a row of its own with the same contents
+    and negative quantities, which names it in `reverses`.
     """
 
     pk = models.CompositePrimaryKey("id", "used_on")
@@ -83,15 +83,15 @@ class UsageEvent(models.Model):
 
 
 class UsageDay(models.Model):
-    """Totals of one agency, agent, meter, breakdown, date and cut-off.
+    """Totals of one agency, agent, meter, breakdown, local date and cut-off.
 
-    Both totals are in raw units. Summed up while the cut-off is current; the
-    database freezes the row once it is taken. What takes back events of an earlier
-    cut-off is below zero; the sums over cut-offs never are.
+    `raw` and `billable` are in raw units. A row grows while its cut-off is current; then
+    the database refuses changes. A row with reversals of earlier events may be negative;
+    the sum over all cut-offs never is.
     """
 
-    # A trigger checks all three for a whole statement at once, and what they name
-    # is never deleted; checks row by row cost as much as the rows themselves.
+    # Without constraints: a trigger checks the three references once per statement, and
+    # what they name is never deleted. Checks per row would cost as much as the rows.
     agency = models.ForeignKey(
         Agency, models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
@@ -131,7 +131,7 @@ class UsageDay(models.Model):
 
 
 class ArchivedMonth(models.Model):
-    """A month whose events left the database for a file, and what the file says.
+    """A month whose events were moved to a file, with the hashes of the file.
 
     Written in the transaction that detaches the partition, and never changed.
     """
@@ -165,9 +165,9 @@ class ArchivedMonth(models.Model):
 
 
 class QuarantinedEvent(models.Model):
-    """An event that could not be counted as it was told, kept for somebody to look.
+    """A rejected event that is kept until staff resolve it.
 
-    It names an unknown agency or agent, or its id was counted with another content.
+    It names an unknown agency or agent, or its id was counted with different content.
     """
 
     class State(models.TextChoices):
@@ -215,10 +215,11 @@ class QuarantinedEvent(models.Model):
 
 
 class UsageImport(models.Model):
-    """A file of usage: who brought it, when, and what became of its rows.
+    """An import of a usage file: who imported it, when, and the counts of its rows.
 
-    An uploaded file waits here, in parts, for a worker. Counts are committed with the
-    rows they count, so that an import that was cut off goes on where it was.
+    An uploaded file waits for a worker, stored in parts. Counts are committed together
+    with the rows they count, so an interrupted import continues where it stopped.
+    `refused` counts rejected rows, `left_out` skipped ones.
     """
 
     class State(models.TextChoices):
@@ -302,9 +303,9 @@ class ImportPart(models.Model):
 
 
 class RefusedRow(models.Model):
-    """A row of a file that was not counted, why, and as it stood there.
+    """A rejected row of a file with the reason and its cells.
 
-    It may name people, so it is forgotten after a while.
+    It may contain personal data, so it is deleted after some days.
     """
 
     usage_import = models.ForeignKey(

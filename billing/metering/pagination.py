@@ -1,4 +1,4 @@
-"""Pages of events by where they stand: right with any number of them on one date."""
+"""Cursor pagination of usage events, by date and id."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -13,6 +13,7 @@ from rest_framework.utils.urls import replace_query_param
 
 from billing.metering.models import UsageEvent
 from seats.errors import Refusal
+from seats.parsing.values import shown
 
 PAGE = 100
 LARGEST_PAGE = 1_000
@@ -35,10 +36,10 @@ class BadOrder(Refusal):
 
 
 class ByDateAndId(BasePagination):
-    """`?limit=` events a page, by (date, id); `next` goes on after the last one.
+    """Pages of `limit` events ordered by (date, id); `next` links to the next page.
 
-    A cursor names a place and not a page, so what is added meanwhile moves nothing.
-    It is signed, and of one order.
+    A cursor names the last event of a page, so events that are added later do not shift
+    the pages. It is signed and holds for one `order`.
     """
 
     parameters = ("limit", "order", "cursor")
@@ -46,13 +47,13 @@ class ByDateAndId(BasePagination):
     def paginate_queryset(
         self, queryset: Any, request: Request, view: Any = None
     ) -> list[Any]:
-        told = request.query_params
-        limit = _limit(told)
-        self._order = _order(told)
+        params = request.query_params
+        limit = _limit(params)
+        self._order = _order(params)
         self._url = request.build_absolute_uri()
-        if "cursor" in told:
-            used_on, last = _place(told["cursor"], self._order)
-            queryset = _after(queryset, used_on, last, self._order)
+        if "cursor" in params:
+            used_on, last_id = _position(params["cursor"], self._order)
+            queryset = _after(queryset, used_on, last_id, self._order)
         sign = "-" if self._order == NEWEST else ""
         rows = list(queryset.order_by(f"{sign}used_on", f"{sign}id")[: limit + 1])
         self._page = rows[:limit]
@@ -66,8 +67,8 @@ class ByDateAndId(BasePagination):
         if not self._more:
             return None
         last = self._page[-1]
-        place = [self._order, last.used_on.isoformat(), last.id]
-        cursor = dumps(place, salt=__name__)
+        position = [self._order, last.used_on.isoformat(), last.id]
+        cursor = dumps(position, salt=__name__)
         return replace_query_param(self._url, "cursor", cursor)
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
@@ -90,36 +91,50 @@ class ByDateAndId(BasePagination):
         ]
 
 
-def _limit(told: Mapping[str, str]) -> int:
-    text = told.get("limit", str(PAGE))
+def _limit(params: Mapping[str, str]) -> int:
+    text = params.get("limit", str(PAGE))
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text)):
-        raise BadLimit(f"From 1 to {LARGEST_PAGE}.", field="limit")
+        raise BadLimit(
+            f"`limit` is {shown(text)}. Send a whole number from 1 to {LARGEST_PAGE}.",
+            field="limit",
+        )
     return min(int(text), LARGEST_PAGE)
 
 
-def _order(told: Mapping[str, str]) -> str:
-    order = told.get("order", NEWEST)
+def _order(params: Mapping[str, str]) -> str:
+    order = params.get("order", NEWEST)
     if order not in (NEWEST, OLDEST):
-        raise BadOrder(f"{NEWEST} or {OLDEST}.", field="order")
+        raise BadOrder(
+            f"`order` is {shown(order)}. Send {NEWEST!r} or {OLDEST!r}.", field="order"
+        )
     return order
 
 
-def _place(cursor: str, order: str) -> tuple[date, int]:
-    """The date and id that a cursor of this order names."""
+def _position(cursor: str, order: str) -> tuple[date, int]:
+    """The date and id of the last event of a page. Raises BadCursor."""
     try:
-        told, used_on, last = loads(cursor, salt=__name__)
+        cursor_order, used_on, last_id = loads(cursor, salt=__name__)
     except BadSignature as error:
-        raise BadCursor("Not a cursor of ours.", field="cursor") from error
-    if told != order:
-        raise BadCursor("A cursor of another order.", field="cursor")
-    return date.fromisoformat(used_on), last
+        raise BadCursor(
+            f"The cursor {shown(cursor)} is not valid. Use the `next` link of a page, or"
+            " start again without a cursor.",
+            field="cursor",
+        ) from error
+    if cursor_order != order:
+        raise BadCursor(
+            f"The cursor belongs to `order={cursor_order}`, but the request has"
+            f" `order={order}`. Send the order of the cursor, or start again without a"
+            " cursor.",
+            field="cursor",
+        )
+    return date.fromisoformat(used_on), last_id
 
 
 def _after(
-    rows: QuerySet[UsageEvent], used_on: date, last: int, order: str
+    rows: QuerySet[UsageEvent], used_on: date, last_id: int, order: str
 ) -> QuerySet[UsageEvent]:
     if order == NEWEST:
-        beyond = Q(used_on__lt=used_on) | Q(used_on=used_on, id__lt=last)
+        beyond = Q(used_on__lt=used_on) | Q(used_on=used_on, id__lt=last_id)
         return rows.filter(beyond, used_on__lte=used_on)
-    beyond = Q(used_on__gt=used_on) | Q(used_on=used_on, id__gt=last)
+    beyond = Q(used_on__gt=used_on) | Q(used_on=used_on, id__gt=last_id)
     return rows.filter(beyond, used_on__gte=used_on)

@@ -1,7 +1,7 @@
 """A month of usage events as one Parquet file. Pure.
 
-The rows are sorted by agency, meter and time, so that whoever asks for one agency reads
-the row groups that its statistics allow, one at a time, in constant memory.
+The rows are sorted by agency, meter and time, so that reading one agency takes only the
+row groups whose statistics can match, one at a time, in constant memory.
 """
 
 import hashlib
@@ -62,25 +62,27 @@ class ArchiveDiffers(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which events to read; what is None does not matter, a cut-off is the last one."""
+class EventSelection:
+    """Which events to read. None means any; `cutoff` is the last one to include."""
 
     agency_id: int | None = None
     meter_id: int | None = None
     cutoff: int | None = None
 
-    def given(self) -> dict[str, int]:
-        """What matters, by the name of its column."""
-        return {name: one for name, one in asdict(self).items() if one is not None}
+    def conditions(self) -> dict[str, int]:
+        """The values that are not None, by column."""
+        return {
+            name: value for name, value in asdict(self).items() if value is not None
+        }
 
 
-EVERYTHING = Wanted()
+ALL_EVENTS = EventSelection()
 
 
 def write_events(file: BinaryIO, batches: Iterable[Sequence[Sequence[Any]]]) -> int:
-    """Write rows in the order of the schema, a row group a batch; how many.
+    """Write batches of rows in the column order of SCHEMA; returns how many rows.
 
-    Properties come as JSON text. On return the file is on the disk.
+    Each batch is a row group; properties are JSON text. The file is synced to disk.
     """
     rows = 0
     with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
@@ -92,18 +94,20 @@ def write_events(file: BinaryIO, batches: Iterable[Sequence[Sequence[Any]]]) -> 
     return rows
 
 
-def read_events(path: Path, wanted: Wanted = EVERYTHING) -> Iterator[EventRow]:
-    """The rows of a file that are wanted, sorted by agency, meter, time and id.
+def read_events(
+    path: Path, selection: EventSelection = ALL_EVENTS
+) -> Iterator[EventRow]:
+    """The selected rows of a file, sorted by agency, meter, time and id.
 
     Raises ArchiveMissing, ArchiveDiffers.
     """
-    given = wanted.given()
+    conditions = selection.conditions()
     with _opened(path) as file:
         for group in range(file.metadata.num_row_groups):
-            if not _can_hold(file.metadata.row_group(group), given):
+            if not _may_match(file.metadata.row_group(group), conditions):
                 continue
             table = file.read_row_group(group)
-            for name, value in given.items():
+            for name, value in conditions.items():
                 column = pc.field(name)
                 within = column <= value if name == "cutoff" else column == value
                 table = table.filter(within)
@@ -111,7 +115,7 @@ def read_events(path: Path, wanted: Wanted = EVERYTHING) -> Iterator[EventRow]:
 
 
 def event_row(row: Sequence[Any]) -> EventRow:
-    """A row in the order of the schema, whose properties are JSON text."""
+    """The event of a row in the column order of SCHEMA, its properties as JSON text."""
     cells = list(row)
     cells[PROPERTIES] = json.loads(cells[PROPERTIES])
     return EventRow(*cells)
@@ -121,44 +125,43 @@ def _values(column: Any) -> list[Any]:
     return list(column.to_pylist())
 
 
-def _can_hold(group: Any, given: Mapping[str, int]) -> bool:
-    """Whether a row group may have such rows, by the statistics it comes with."""
-    for name, value in given.items():
-        known = group.column(SCHEMA.get_field_index(name)).statistics
-        if known is None or not known.has_min_max:
+def _may_match(group: Any, conditions: Mapping[str, int]) -> bool:
+    """Whether a row group may have matching rows, by its statistics."""
+    for name, value in conditions.items():
+        statistics = group.column(SCHEMA.get_field_index(name)).statistics
+        if statistics is None or not statistics.has_min_max:
             continue
-        if known.min > value or (name != "cutoff" and known.max < value):
+        if statistics.min > value or (name != "cutoff" and statistics.max < value):
             return False
     return True
 
 
 def sums_of(path: Path) -> Sums:
-    """Events, raw and billable of a file by (agency, meter, cut-off).
+    """The events, raw and billable units of a file by (agency, meter, cut-off).
 
-    A row that takes back an event counts as one less. Raises as read_events does.
+    A reversal counts as -1 event. Raises ArchiveMissing, ArchiveDiffers.
     """
     sums: Sums = {}
     keys = ["agency_id", "meter_id", "cutoff"]
     columns = [*keys, "raw", "billable", "reverses"]
-    counted = [("raw", "count"), ("reverses", "count"), ("raw", "sum"),
-               ("billable", "sum")]  # fmt: skip
+    aggregates = [("raw", "count"), ("reverses", "count"), ("raw", "sum"),
+                  ("billable", "sum")]  # fmt: skip
     with _opened(path) as file:
         for group in range(file.metadata.num_row_groups):
             table = file.read_row_group(group, columns=columns)
-            summed = table.group_by(keys).aggregate(counted).to_pylist()
-            for one in summed:
-                key = (one["agency_id"], one["meter_id"], one["cutoff"])
+            for row in table.group_by(keys).aggregate(aggregates).to_pylist():
+                key = (row["agency_id"], row["meter_id"], row["cutoff"])
                 events, raw, billable = sums.get(key, (0, Decimal(0), Decimal(0)))
                 sums[key] = (
-                    events + one["raw_count"] - 2 * one["reverses_count"],
-                    raw + one["raw_sum"],
-                    billable + one["billable_sum"],
+                    events + row["raw_count"] - 2 * row["reverses_count"],
+                    raw + row["raw_sum"],
+                    billable + row["billable_sum"],
                 )
     return sums
 
 
 def rows_in(path: Path) -> int:
-    """How many rows a file says it has. Raises as read_events does."""
+    """The row count in a file's metadata. Raises ArchiveMissing, ArchiveDiffers."""
     with _opened(path) as file:
         return int(file.metadata.num_rows)
 
@@ -169,7 +172,9 @@ def file_hash(path: Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ArchiveMissing(f"{path.name} cannot be read: {error.strerror}") from error
+        raise ArchiveMissing(
+            f"The archive file {path.name} cannot be read: {error.strerror}."
+        ) from error
 
 
 def sums_hash(sums: Sums) -> str:
@@ -183,13 +188,20 @@ def sums_hash(sums: Sums) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A file to be read; what goes wrong with it becomes a refusal."""
+    """Open a file for reading. Raises ArchiveMissing, ArchiveDiffers."""
     try:
         with pq.ParquetFile(path) as file:
             if not file.schema_arrow.equals(SCHEMA):
-                raise ArchiveDiffers(f"{path.name} has other columns.")
+                raise ArchiveDiffers(
+                    f"The archive file {path.name} does not have the columns of usage"
+                    " events. Restore it from a backup."
+                )
             yield file
     except FileNotFoundError as error:
-        raise ArchiveMissing(f"{path.name} is not in the archive.") from error
+        raise ArchiveMissing(
+            f"The archive file {path.name} is missing. Restore it from a backup."
+        ) from error
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ArchiveDiffers(f"{path.name} cannot be read: {error}") from error
+        raise ArchiveDiffers(
+            f"The archive file {path.name} cannot be read: {error}"
+        ) from error

@@ -1,4 +1,4 @@
-"""The monthly partitions of usage events: made ahead, found, and detached."""
+"""The monthly partitions of usage events: created ahead, listed and detached."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -13,28 +13,29 @@ ATTACHED = """
     WHERE inhparent = 'billing_usageevent'::regclass ORDER BY 1
 """
 PREFIX = "billing_usageevent_"
-_known: dict[str, set[date]] = {}  # by database, months that were made
+_created_months: dict[str, set[date]] = {}  # by database name; saves queries
 
 
 def ensure_partitions(days: Iterable[date]) -> None:
-    """Make the partitions that these dates need, in a transaction of their own.
+    """Create the partitions for these dates, in a transaction of its own. Repeatable.
 
-    Nobody who reads or writes waits for it. A month that is archived is refused by
-    the database.
+    It blocks no reader or writer. The database refuses a month that is archived, with
+    an IntegrityError.
     """
-    known = _known.setdefault(str(connection.settings_dict["NAME"]), set())
-    missing = {month_of(day) for day in days} - known
+    database = str(connection.settings_dict["NAME"])
+    created = _created_months.setdefault(database, set())
+    missing = {month_of(day) for day in days} - created
     if not missing:
         return
     with transaction.atomic(), connection.cursor() as cursor:
         for month in sorted(missing):
             cursor.execute("SELECT create_usage_partition(%s)", [month])
-    if not connection.in_atomic_block:  # else it may yet be rolled back
-        known |= missing
+    if not connection.in_atomic_block:  # otherwise it may still be rolled back
+        created |= missing
 
 
 def ensure_partitions_ahead(*, today: date, months: int = 3) -> None:
-    """Make the partitions of this month and the next ones."""
+    """Create the partitions of this month and of the next `months`. Repeatable."""
     ahead = [month_of(today)]
     for _ in range(months):
         ahead.append(next_month(ahead[-1]))
@@ -42,12 +43,12 @@ def ensure_partitions_ahead(*, today: date, months: int = 3) -> None:
 
 
 def partition_name(month: date) -> str:
-    """The table that holds, or held, the events of a month."""
+    """The name of the partition of a month, attached or detached."""
     return f"{PREFIX}{month:%Y_%m}"
 
 
 def attached_months() -> list[date]:
-    """The months that have a partition, in order."""
+    """The months with an attached partition, in order."""
     with connection.cursor() as cursor:
         cursor.execute(ATTACHED)
         return [
@@ -57,9 +58,10 @@ def attached_months() -> list[date]:
 
 
 def detach_partition(month: date, *, wait_ms: int) -> None:
-    """Take the partition of an archived month out of the table; it stays beside it.
+    """Detach the partition of an archived month; it stays as a table of its own.
 
-    The lock that this takes makes everybody wait, so it is waited for so long only.
+    While the lock is awaited all other queries queue behind it, so the wait is limited
+    to `wait_ms`; then PostgreSQL raises LockNotAvailable.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT detach_usage_partition(%s, %s)", [month, wait_ms])

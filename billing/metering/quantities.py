@@ -1,4 +1,4 @@
-"""Quantities as JSON spells them: a number, or a text of one. Pure."""
+"""Quantities in JSON: a number, or a string that holds one. Pure."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -7,7 +7,7 @@ import msgspec
 
 from seats.parsing.values import parse_decimal, shown
 
-# Not decoded to a Decimal at once: that takes 1_000 and full-width digits, too.
+# Raw, because decoding to Decimal would accept 1_000 and full-width digits, too.
 Quantity = Annotated[
     msgspec.Raw,
     msgspec.Meta(extra_json_schema={"type": ["number", "string"], "format": "decimal"}),
@@ -15,15 +15,15 @@ Quantity = Annotated[
 
 
 class BadQuantity(ValueError):
-    """A quantity that is no plain number."""
+    """A quantity that is not a plain decimal number."""
 
 
 def quantity_of(raw: msgspec.Raw) -> Decimal:
-    """The number that a JSON number or string spells. Raises BadQuantity."""
+    """The decimal in a JSON number or string. Raises BadQuantity."""
     text = bytes(raw).decode(errors="replace")
     number = text[1:-1] if text[:1] == '"' else text
     try:
         return parse_decimal(number)
     except ValueError as error:
-        message = f"Expected a plain decimal number, got {shown(text)}."
+        message = f"The quantity is {shown(text)}. Send a plain decimal number."
         raise BadQuantity(message) from error

@@ -1,4 +1,4 @@
-"""Events that nobody could place: kept as they were told, until people settle them."""
+"""The quarantine: rejected events that are kept as sent until staff resolve them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,59 +8,60 @@ from typing import Any
 from billing.metering.events import (
     LONGEST_NAME,
     IncomingEvent,
-    Verdict,
+    IngestResult,
     content_digest,
     event_key,
     properties_json,
     utc_text,
 )
-from billing.metering.known import Known
+from billing.metering.known import BatchContext
 from billing.metering.models import QuarantinedEvent
 from billing.money import plain
 
-KEPT = frozenset(["unknown_agency", "unknown_agent", "conflict"])
+QUARANTINED_CODES = frozenset(["unknown_agency", "unknown_agent", "conflict"])
 
 
-def keep_in_quarantine(
+def quarantine_events(
     events: Sequence[IncomingEvent],
-    verdicts: Mapping[int, Verdict],
+    results: Mapping[int, IngestResult],
     *,
     owner: int,
-    known: Known,
+    context: BatchContext,
 ) -> None:
-    """Keep what could be right but for a name or an earlier event; each content once."""
-    kept = [
-        _row_of(event, verdicts[n], owner, known)
+    """Keep the events that were rejected for an unknown name or as a conflict.
+
+    Each content of an event is kept once, so repeating is safe.
+    """
+    rows = [
+        _row_of(event, results[n], owner, context)
         for n, event in enumerate(events)
-        if verdicts[n].code in KEPT and _has_names(event)
+        if results[n].code in QUARANTINED_CODES and _has_valid_names(event)
     ]
-    if kept:
-        kept.sort(key=lambda row: (row.key, row.content))
-        QuarantinedEvent.objects.bulk_create(kept, ignore_conflicts=True)
+    if rows:
+        rows.sort(key=lambda row: (row.key, row.content))
+        QuarantinedEvent.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _has_names(event: IncomingEvent) -> bool:
-    """Whether what it names could be a name at all."""
+def _has_valid_names(event: IncomingEvent) -> bool:
     names = (event.agency, event.agent or "", event.meter)
     return all(len(name) <= LONGEST_NAME and name.isprintable() for name in names)
 
 
-def event_told(told: Mapping[str, Any]) -> IncomingEvent:
-    """The event of a row, as it was sent."""
-    quantity, occurred_at = Decimal(told["quantity"]), told["occurred_at"]
+def event_from_payload(payload: Mapping[str, Any]) -> IncomingEvent:
+    """The event that a quarantined row holds, as it was sent."""
     return IncomingEvent(
         **{
-            **told,
-            "quantity": quantity,
-            "occurred_at": datetime.fromisoformat(occurred_at),
+            **payload,
+            "quantity": Decimal(payload["quantity"]),
+            "occurred_at": datetime.fromisoformat(payload["occurred_at"]),
         }
     )
 
 
 def _row_of(
-    event: IncomingEvent, verdict: Verdict, owner: int, known: Known
+    event: IncomingEvent, result: IngestResult, owner: int, context: BatchContext
 ) -> QuarantinedEvent:
-    agency = known.agencies.get(event.agency)
+    agency = context.agencies.get(event.agency)
     quantity, occurred_at = plain(event.quantity), utc_text(event.occurred_at)
     properties = properties_json(event.properties)
     return QuarantinedEvent(
@@ -68,8 +69,8 @@ def _row_of(
         content=content_digest(event, quantity, occurred_at, properties),
         owner=owner,
         agency_id=agency.id if agency else None,
-        code=verdict.code,
-        message=verdict.message[:500],
+        code=result.code,
+        message=result.message[:500],
         event={
             "source": event.source,
             "id": event.id,
@@ -81,5 +82,5 @@ def _row_of(
             "properties": dict(event.properties),
             "supersedes": event.supersedes,
         },
-        received_at=known.now,
+        received_at=context.now,
     )

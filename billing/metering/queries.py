@@ -1,6 +1,6 @@
-"""Reading usage: totals from usage days, events one by one.
+"""Queries of usage: totals from usage days, and single events.
 
-Dates are local dates of the agency, ranges half-open; sums are in raw units.
+Dates are local dates of the agency, date ranges are half-open, sums are in raw units.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +21,7 @@ from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
 from seats.arrays import array_text
 from seats.errors import Refusal
+from seats.parsing.values import shown
 from seats.periods import DateRange, month_range
 from seats.roster.changes import Loss, Use
 from seats.roster.versions import Claim
@@ -41,11 +42,11 @@ class UnknownGroup(Refusal):
     status = 400
 
 
-class TooManyRows(Refusal):
+class TooManyTotals(Refusal):
     code = "too_many_rows"
 
 
-# What totals may be grouped by, and where it stands.
+# What totals may be grouped by, with the expression of each.
 GROUPS: Mapping[str, Any] = {
     "agency": F("agency__code"),
     "day": F("used_on"),
@@ -56,7 +57,7 @@ GROUPS: Mapping[str, Any] = {
 
 
 def meters_with_usage(*, currency: str, codes: Collection[str]) -> set[str]:
-    """Those of the meters that agencies of a currency have ever used."""
+    """The meters among `codes` that an agency of this currency has ever used."""
     used = UsageDay.objects.filter(meter=OuterRef("pk"), agency__currency=currency)
     meters = Meter.objects.filter(Exists(used), code__in=codes)
     return set(meters.values_list("code", flat=True))
@@ -64,10 +65,10 @@ def meters_with_usage(*, currency: str, codes: Collection[str]) -> set[str]:
 
 @dataclass(slots=True)
 class Total:
-    """Sums of a group; `raw` and `billable` in raw units, which may be mixed.
+    """The usage of one group. `raw` and `billable` are in raw units, perhaps mixed.
 
-    `quantity` and `unit` are in billed units, None where the units differ or a
-    meter has no price.
+    `quantity` is in the billed `unit`. Both are None if the group mixes units or one of
+    its meters has no price.
     """
 
     group: dict[str, Any]
@@ -85,9 +86,8 @@ class Total:
     def quantity(self) -> Decimal | None:
         return round_places(self._quantity, PLACES) if self.unit else None
 
-    @property
-    def told(self) -> dict[str, Any]:
-        """The group's names and its sums, numbers as text."""
+    def as_row(self) -> dict[str, Any]:
+        """The names and sums of the group; numbers are plain decimal text."""
         return {
             **self.group,
             "events": self.events,
@@ -98,7 +98,7 @@ class Total:
         }
 
     def add(self, part: Mapping[str, Any], unit_size: Decimal | None) -> None:
-        """Add the sums of one meter and month, whose units are all the same."""
+        """Add the sums of one meter and month, which have one unit."""
         self.events += part["count"]
         self.raw += part["raw_sum"]
         self.billable += part["billable_sum"]
@@ -112,19 +112,22 @@ def usage_totals(
     agency_ids: Collection[int] | None,
     dates: DateRange,
     group_by: Sequence[str],
-    **narrowed: str,
+    **filters: str,
 ) -> list[Total]:
-    """The totals of agencies (None: all) on dates, in the order of their groups.
+    """The usage of agencies (None: all) on these dates, in the order of their groups.
 
-    They come from usage days, so it does not matter how many events there were.
-    `narrowed` may name meter, agent and dial_mode. Raises UnknownGroup, UnknownMeter,
-    TooManyRows above 10,000 sums (of a meter, a month, and what is grouped by).
+    It is read from usage days, so the number of events does not matter. `filters` may
+    have `meter`, `agent` and `dial_mode`. Raises UnknownGroup, UnknownMeter, and
+    TooManyTotals above 10,000 sums (one per meter, month and group).
     """
-    unknown = set(group_by) - GROUPS.keys()
+    unknown = sorted(set(group_by) - GROUPS.keys())
     if unknown:
-        known = ", ".join(GROUPS)
-        raise UnknownGroup(f"Group by any of {known}.", field="group_by")
-    days = _narrow(UsageDay.objects.filter(used_on__gte=dates.start), **narrowed)
+        raise UnknownGroup(
+            f"Usage cannot be grouped by {shown(unknown[0])}. Use any of"
+            f" {', '.join(GROUPS)}.",
+            field="group_by",
+        )
+    days = _filtered(UsageDay.objects.filter(used_on__gte=dates.start), **filters)
     if dates.end is not None:
         days = days.filter(used_on__lt=dates.end)
     if agency_ids is not None:
@@ -141,7 +144,11 @@ def usage_totals(
         .order_by(*_prefixed(group_by), "meter__code", "month")[: MOST_TOTALS + 1]
     )  # fmt: skip
     if len(parts) > MOST_TOTALS:
-        raise TooManyRows("Ask for fewer dates, or group by less.", field="group_by")
+        raise TooManyTotals(
+            f"The result has more than {MOST_TOTALS:,} totals. Request fewer dates, or"
+            " remove a group.",
+            field="group_by",
+        )
     return _folded(parts, group_by)
 
 
@@ -150,7 +157,7 @@ def _prefixed(group_by: Sequence[str]) -> dict[str, Any]:
 
 
 def _folded(parts: Sequence[dict[str, Any]], group_by: Sequence[str]) -> list[Total]:
-    """Sums of meters and months to sums of groups, each in its billed unit."""
+    """The sums of meters and months added up by group, each in its billed unit."""
     lists = price_lists_for(
         currencies={part["agency__currency"] for part in parts},
         months={part["month"] for part in parts},
@@ -166,57 +173,62 @@ def _folded(parts: Sequence[dict[str, Any]], group_by: Sequence[str]) -> list[To
     return list(totals.values())
 
 
-def told_events(
-    *, agency_id: int, dates: DateRange, **narrowed: str
+def usage_events(
+    *, agency_id: int, dates: DateRange, **filters: str
 ) -> QuerySet[UsageEvent]:
-    """The events of an agency on dates, in no order; `narrowed` as for totals.
+    """The events of an agency on these dates, unordered; `filters` as for usage_totals.
 
     Raises MonthArchived, UnknownMeter.
     """
     dates = live_dates(dates)
-    events = _narrow(
+    events = _filtered(
         UsageEvent.objects.filter(agency=agency_id, used_on__gte=dates.start),
-        **narrowed,
+        **filters,
     )
     if dates.end is not None:
         events = events.filter(used_on__lt=dates.end)
-    # Names of one page are looked up after it, not of all rows before it is cut.
+    # Prefetch, not join: names are read for the rows of one page only.
     return events.prefetch_related("agency", "agent", "meter")
 
 
-def _narrow(rows: QuerySet[Row], **narrowed: str) -> QuerySet[Row]:
-    """By codes; an empty agent or dial mode means those without. May raise."""
-    if "meter" in narrowed:
-        meter = Meter.objects.filter(code=narrowed["meter"]).first()
+def _filtered(rows: QuerySet[Row], **filters: str) -> QuerySet[Row]:
+    """Rows by code; an empty agent or dial mode selects rows without one.
+
+    Raises UnknownMeter.
+    """
+    if "meter" in filters:
+        meter = Meter.objects.filter(code=filters["meter"]).first()
         if meter is None:
-            raise UnknownMeter(f"Unknown meter {narrowed['meter']}.", field="meter")
+            raise UnknownMeter(
+                f"There is no meter {shown(filters['meter'])}.", field="meter"
+            )
         rows = rows.filter(meter=meter.pk)
-    if "agent" in narrowed:
-        name = narrowed["agent"]
-        rows = rows.filter(Q(agent__external_id=name) if name else Q(agent=None))
-    if "dial_mode" in narrowed:
-        rows = rows.filter(breakdown=narrowed["dial_mode"])
+    if "agent" in filters:
+        agent = filters["agent"]
+        rows = rows.filter(Q(agent__external_id=agent) if agent else Q(agent=None))
+    if "dial_mode" in filters:
+        rows = rows.filter(breakdown=filters["dial_mode"])
     return rows
 
 
-class Steps(NamedTuple):
-    """How raw quantities are counted: begun increments, never below the minimum."""
+class RoundingRule(NamedTuple):
+    """How a raw quantity is rounded up: whole increments, at least the minimum."""
 
     minimum: Decimal
     increment: Decimal
 
 
-class SteppedUsage(NamedTuple):
-    """The usage of a meter, in raw units: as billed, and as other steps count it."""
+class RoundedUsage(NamedTuple):
+    """The usage of a meter in raw units: as recorded, as billed, and by other rules."""
 
     meter: str
     raw: Decimal
     billable: Decimal
-    stepped: list[Decimal]
+    rounded: list[Decimal]
 
 
-# Whole numeric arithmetic, the formula of billable_raw: a quotient is never rounded.
-STEPPED = """
+# The formula of billable_raw in exact arithmetic: a quotient is never rounded.
+ROUNDED = """
     SELECT {columns}
     FROM billing_usageevent AS event
     JOIN billing_meter AS meter ON meter.id = event.meter_id
@@ -224,36 +236,37 @@ STEPPED = """
       AND meter.raw_unit = %s
     GROUP BY meter.code ORDER BY meter.code
 """
-ONE_SUM = """
+ROUNDED_SUM = """
     sum(CASE WHEN event.raw = 0 THEN 0 ELSE sign(event.raw) * %s
         * (div(greatest(abs(event.raw), %s), %s)
            + sign(mod(greatest(abs(event.raw), %s), %s))) END)
 """
 
 
-def stepped_usage(
-    *, agency_id: int, month: date, raw_unit: str, steps: Sequence[Steps]
-) -> list[SteppedUsage]:
-    """What each meter of a raw unit counted in a month, event by event.
+def rounded_usage(
+    *, agency_id: int, month: date, raw_unit: str, rules: Sequence[RoundingRule]
+) -> list[RoundedUsage]:
+    """The month's usage of each meter with this raw unit, summed event by event.
 
-    `stepped` has one sum for each of the steps, in their order. Raises MonthArchived.
+    `rounded` has one sum per rule, in the order of `rules`. All sums are in raw units.
+    Raises MonthArchived.
     """
-    whole = live_dates(month_range(month))
-    told: list[Any] = []
-    for minimum, increment in steps:
-        told += [increment, minimum, increment, minimum, increment]
+    dates = live_dates(month_range(month))
+    params: list[Any] = []
+    for minimum, increment in rules:
+        params += [increment, minimum, increment, minimum, increment]
     columns = ["meter.code", "sum(event.raw)", "sum(event.billable)"]
-    columns += [ONE_SUM] * len(steps)
+    columns += [ROUNDED_SUM] * len(rules)
     with connection.cursor() as cursor:
-        told += [agency_id, whole.start, whole.end, raw_unit]
-        cursor.execute(STEPPED.format(columns=", ".join(columns)), told)
+        params += [agency_id, dates.start, dates.end, raw_unit]
+        cursor.execute(ROUNDED.format(columns=", ".join(columns)), params)
         return [
-            SteppedUsage(meter, raw, billable, list(sums))
+            RoundedUsage(meter, raw, billable, list(sums))
             for meter, raw, billable, *sums in cursor.fetchall()
         ]
 
 
-# A call that was taken back leaves rows that cancel out over the cut-offs.
+# HAVING: the days of a reversed event cancel out over the cut-offs.
 USED_DAYS = """
     SELECT claim.seat_id, count(DISTINCT used.used_on), max(used.used_on)
     FROM unnest(%(seats)s::bigint[], %(agents)s::bigint[], %(starts)s::date[],
@@ -275,10 +288,10 @@ USED_DAYS = """
 
 
 def used_days(losses: Sequence[Loss]) -> dict[int, Use]:
-    """On how many of the dates they lose seats were used, and the last such date.
+    """For each seat id, on how many of its lost dates it was used, and the last of them.
 
-    A seat was used on a date by every agent who was on record as its holder and has a
-    counted call then. By seat id, in one query; unused seats: absent.
+    A seat is used on a date if an agent on record as its holder has billable usage on
+    that date. One query; seats without use are left out.
     """
     claims = [
         (loss.seat_id, claim.agent_id, *_overlap(claim, loss.dates))

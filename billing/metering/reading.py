@@ -1,8 +1,7 @@
-"""Reading events, which are in the database or in a file.
+"""Reads events wherever they are: in the table or, for archived months, in files.
 
-An event is in the table until its month is archived, and then in a file; who asks here
-need not know where. Nothing is read twice and nothing is missed while a month leaves:
-the table is asked first, and the list of files after it.
+While a month is being archived no event is missed or read twice: the table is read
+first, the list of files after it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,11 +15,11 @@ from django.db import connection
 from billing.metering.events import CountedEvent, EventRow
 from billing.metering.models import ArchivedMonth
 from billing.metering.parquet import (
-    EVERYTHING,
+    ALL_EVENTS,
     ROWS_A_GROUP,
     SCHEMA,
+    EventSelection,
     Sums,
-    Wanted,
     event_row,
     read_events,
 )
@@ -28,7 +27,7 @@ from seats.errors import Refusal
 from seats.models import Agent
 from seats.periods import DateRange, month_of, next_month
 
-CHUNK = 2_000  # rows that a cursor on the server gives at once
+CHUNK = 2_000  # rows fetched at once from a server-side cursor
 COLUMNS = ", ".join(
     "properties::text" if name == "properties" else name for name in SCHEMA.names
 )
@@ -50,10 +49,10 @@ class MonthArchived(Refusal):
 
 
 def live_dates(dates: DateRange) -> DateRange:
-    """Those dates, from the first on whose events are in the database.
+    """The dates limited to those whose events are in the database.
 
-    Only a range without a beginning is cut. Raises MonthArchived where events of the
-    range are in files.
+    Only a range that starts at date.min is shortened. Raises MonthArchived if events of
+    another range are in files.
     """
     newest = ArchivedMonth.objects.order_by("month").last()
     if newest is None:
@@ -63,8 +62,8 @@ def live_dates(dates: DateRange) -> DateRange:
         return DateRange(first, dates.end)
     if dates.start < first:
         raise MonthArchived(
-            f"Single events of before {first} are in files by now: ask for the calls"
-            " behind the line of an invoice.",
+            f"Events before {first} are archived and cannot be listed. Request dates"
+            f" from {first} on, or the calls behind a line of an invoice.",
             field="from",
         )
     return dates
@@ -73,9 +72,10 @@ def live_dates(dates: DateRange) -> DateRange:
 def counted_events(
     *, agency_id: int, month: date, meter_id: int, cutoff: int
 ) -> Iterator[CountedEvent]:
-    """The events of an agency, month and meter up to a cut-off, as people read them.
+    """The events of an agency, month and meter up to a cut-off, ordered by time.
 
-    In order of time and in constant memory. Raises ArchiveMissing, ArchiveDiffers.
+    Quantities are in raw units; reversals are negative. Memory is constant. Raises
+    ArchiveMissing, ArchiveDiffers.
     """
     agents = dict(
         Agent.objects.filter(agency=agency_id).values_list("pk", "external_id")
@@ -104,41 +104,41 @@ def events_of(
     meter_id: int | None = None,
     cutoff: int | None = None,
 ) -> Iterator[EventRow]:
-    """Every event that fits, live ones first, then file by file, in constant memory.
+    """The events of a selection: first from the table, then file by file.
 
-    Of one month in order of agency, meter, time and id; else in no order to rely on.
-    Raises ArchiveMissing, ArchiveDiffers.
+    Events of one `month` are ordered by agency, meter, time and id, others are not.
+    Memory is constant. Raises ArchiveMissing, ArchiveDiffers.
     """
-    wanted = Wanted(agency_id, meter_id, cutoff)
-    live = set()
-    for row in live_events(wanted, month=month):
-        live.add(month_of(row.used_on))
+    selection = EventSelection(agency_id, meter_id, cutoff)
+    live_months = set()
+    for row in live_events(selection, month=month):
+        live_months.add(month_of(row.used_on))
         yield row
-    archives = ArchivedMonth.objects.exclude(month__in=live)
+    archives = ArchivedMonth.objects.exclude(month__in=live_months)
     if month:
         archives = archives.filter(month=month)
     for archive in archives:
-        yield from read_events(path_of(archive), wanted)
+        yield from read_events(path_of(archive), selection)
 
 
 def live_events(
-    wanted: Wanted = EVERYTHING, *, month: date | None = None
+    selection: EventSelection = ALL_EVENTS, *, month: date | None = None
 ) -> Iterator[EventRow]:
-    """The events in the table; of one month in the order of an archive."""
-    for batch in live_batches(wanted, month=month, size=CHUNK):
+    """The events in the table; those of one month in the order of an archive."""
+    for batch in live_batches(selection, month=month, size=CHUNK):
         yield from map(event_row, batch)
 
 
 def live_batches(
-    wanted: Wanted = EVERYTHING,
+    selection: EventSelection = ALL_EVENTS,
     *,
     month: date | None = None,
     size: int | None = None,
 ) -> Iterator[Sequence[Sequence[Any]]]:
-    """The rows behind live_events as they stand, through a server-side cursor."""
+    """The database rows of live_events in batches, by a server-side cursor."""
     where: dict[str, Any] = {
         f"{name} {'<=' if name == 'cutoff' else '='} %s": value
-        for name, value in wanted.given().items()
+        for name, value in selection.conditions().items()
     }
     order = ""
     if month:
@@ -155,17 +155,17 @@ def live_batches(
 
 
 def path_of(archive: ArchivedMonth) -> Path:
-    """Where the file of an archived month is, if it is there."""
+    """The path of an archived month's file, which may be missing."""
     return Path(settings.BILLING["ARCHIVE_ROOT"], archive.file_name)
 
 
 def sums_of_events(month: date) -> Sums:
-    """What the table holds of a month, as parquet.sums_of counts it."""
+    """The sums of a month's events in the table, in the form of parquet.sums_of."""
     return _sums(EVENT_SUMS, month)
 
 
 def sums_of_days(month: date) -> Sums:
-    """What the usage days say of a month, likewise."""
+    """The sums of a month's usage days, in the same form."""
     return _sums(DAY_SUMS, month)
 
 

@@ -1,4 +1,4 @@
-"""What the metering room has to say about seats that leave, and about price lists."""
+"""Metering's replies to the signals of seats and pricing."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from seats.signals import seats_leaving
 
 
 @receiver(seats_leaving)
-def tell_used_days(*, losses: Sequence[Loss], **_: Any) -> dict[int, Use]:
-    """On how many of the dates that seats are about to lose they were used."""
+def reply_used_days(*, losses: Sequence[Loss], **_: Any) -> dict[int, Use]:
+    """The use of seats on the dates that they are about to lose."""
     return used_days(losses)
 
 
 @receiver(meters_in_use)
-def name_used_meters(
+def reply_used_meters(
     *, currency: str, candidates: Collection[str], **_: Any
 ) -> set[str]:
-    """Those of them that a price list cannot leave out."""
+    """The candidate meters with usage, which a price list must include."""
     return meters_with_usage(currency=currency, codes=candidates)

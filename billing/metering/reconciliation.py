@@ -1,7 +1,7 @@
-"""A carrier's file against our events: what only one side has, and what differs.
+"""Compares a carrier's file with the stored events of a month.
 
-Both sides are put into temporary tables and paired there, so that a file of any size
-takes no more memory here than one chunk of it.
+Both sides are copied into temporary tables and paired by PostgreSQL, so a file of any
+size takes no more memory in this process than one chunk of it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,29 +25,29 @@ from seats.models import Agency
 from seats.periods import ZonePeriod, local_date, next_month
 
 CHUNK = 5_000
-AROUND = timedelta(days=31)  # how far beside the month an event of ours is looked for
+MARGIN = timedelta(days=31)  # stored events are read this far around the month
 LATEST = date(9990, 1, 1)
 
 EQUAL = "equal"
-ONLY_THEIRS, ONLY_OURS, UNREADABLE = "only_theirs", "only_ours", "unreadable"
+ONLY_IN_FILE, ONLY_STORED, UNREADABLE = "only_theirs", "only_ours", "unreadable"
 
 TABLES = """
-    DROP TABLE IF EXISTS pg_temp.theirs, pg_temp.ours, pg_temp.paired,
+    DROP TABLE IF EXISTS pg_temp.file_event, pg_temp.stored_event, pg_temp.paired,
         pg_temp.unreadable;
-    CREATE TEMPORARY TABLE theirs (
+    CREATE TEMPORARY TABLE file_event (
         n bigint, id text, agent text, meter text, quantity numeric,
         at timestamptz, second timestamptz, used_on date
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE unreadable (n bigint, why text) ON COMMIT DROP;
-    CREATE TEMPORARY TABLE paired (ours bigint, theirs bigint) ON COMMIT DROP;
-    CREATE TEMPORARY TABLE ours (LIKE theirs) ON COMMIT DROP;
-    ALTER TABLE ours ADD replaces text;
+    CREATE TEMPORARY TABLE paired (stored_n bigint, file_n bigint) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE stored_event (LIKE file_event) ON COMMIT DROP;
+    ALTER TABLE stored_event ADD replaces text;
 """
-COPY_THEIRS = "COPY theirs FROM STDIN"
+COPY_FILE_EVENTS = "COPY file_event FROM STDIN"
 COPY_UNREADABLE = "COPY unreadable FROM STDIN"
-# What was taken back counts as its net: it is gone.
-READ_OURS = """
-    INSERT INTO ours
+# An event counts with its reversal; one that nets to zero is left out.
+READ_STORED_EVENTS = """
+    INSERT INTO stored_event
     SELECT event.id, event.external_id, agent.external_id, meter.code, net.quantity,
            event.occurred_at, date_trunc('second', event.occurred_at), event.used_on,
            event.supersedes
@@ -62,64 +62,69 @@ READ_OURS = """
       AND (%(source)s = '' OR event.source = %(source)s)
       AND (back.id IS NULL OR net.quantity <> 0)
 """
-# Equal keys are paired one to one; what is left over stays for the next pass.
+# Equal keys are paired one to one; the rest is left for the next pass.
 PAIR = """
     INSERT INTO paired
-    SELECT o.n, t.n
+    SELECT stored.n, file.n
     FROM (
-        SELECT n, {ours}, row_number() OVER (PARTITION BY {ours} ORDER BY n) AS nth
-        FROM ours
-        WHERE NOT EXISTS (SELECT FROM paired WHERE paired.ours = ours.n)
-          AND {only_ours}
-    ) AS o (n, {names}, nth)
+        SELECT n, {stored_columns},
+               row_number() OVER (PARTITION BY {stored_columns} ORDER BY n) AS nth
+        FROM stored_event
+        WHERE NOT EXISTS (SELECT FROM paired WHERE paired.stored_n = stored_event.n)
+          AND {stored_condition}
+    ) AS stored (n, {names}, nth)
     JOIN (
-        SELECT n, {theirs}, row_number() OVER (PARTITION BY {theirs} ORDER BY n) AS nth
-        FROM theirs
-        WHERE NOT EXISTS (SELECT FROM paired WHERE paired.theirs = theirs.n)
-          AND {only_theirs}
-    ) AS t (n, {names}, nth) USING ({names}, nth)
+        SELECT n, {file_columns},
+               row_number() OVER (PARTITION BY {file_columns} ORDER BY n) AS nth
+        FROM file_event
+        WHERE NOT EXISTS (SELECT FROM paired WHERE paired.file_n = file_event.n)
+          AND {file_condition}
+    ) AS file (n, {names}, nth) USING ({names}, nth)
 """
 COMPARED = """
     WITH sides AS (
-        SELECT o.id AS our_id, o.agent AS our_agent, o.at AS our_time,
-               o.meter AS our_meter, o.used_on AS our_date, o.quantity AS our_quantity,
-               t.id, t.agent, t.at, t.meter, t.used_on, t.quantity,
-               coalesce(o.used_on >= %(month)s AND o.used_on < %(next)s, false)
-                   AS ours_counts,
-               coalesce(t.used_on >= %(month)s AND t.used_on < %(next)s, false)
-                   AS theirs_counts
-        FROM ours AS o
-        LEFT JOIN paired ON paired.ours = o.n
-        FULL JOIN theirs AS t ON t.n = paired.theirs
+        SELECT stored.id AS stored_id, stored.agent AS stored_agent,
+               stored.at AS stored_time, stored.meter AS stored_meter,
+               stored.used_on AS stored_date, stored.quantity AS stored_quantity,
+               file.id, file.agent, file.at, file.meter, file.used_on, file.quantity,
+               coalesce(stored.used_on >= %(month)s AND stored.used_on < %(next)s, false)
+                   AS stored_counts,
+               coalesce(file.used_on >= %(month)s AND file.used_on < %(next)s, false)
+                   AS file_counts
+        FROM stored_event AS stored
+        LEFT JOIN paired ON paired.stored_n = stored.n
+        FULL JOIN file_event AS file ON file.n = paired.file_n
     ), compared AS (
         SELECT *, CASE
-            WHEN our_id IS NULL THEN 'only_theirs'
+            WHEN stored_id IS NULL THEN 'only_theirs'
             WHEN id IS NULL THEN 'only_ours'
-            WHEN our_meter <> meter THEN 'other_meter'
-            WHEN our_date <> used_on THEN 'other_day'
-            WHEN our_quantity <> quantity THEN 'other_quantity'
+            WHEN stored_meter <> meter THEN 'other_meter'
+            WHEN stored_date <> used_on THEN 'other_day'
+            WHEN stored_quantity <> quantity THEN 'other_quantity'
             ELSE 'equal' END AS kind,
-            CASE WHEN ours_counts THEN our_quantity ELSE 0 END AS our_sum,
-            CASE WHEN theirs_counts THEN quantity ELSE 0 END AS their_sum
-        FROM sides WHERE ours_counts OR theirs_counts
+            CASE WHEN stored_counts THEN stored_quantity ELSE 0 END AS stored_sum,
+            CASE WHEN file_counts THEN quantity ELSE 0 END AS file_sum
+        FROM sides WHERE stored_counts OR file_counts
     )
 """
 SUMS = """
-    SELECT kind, coalesce(our_meter, meter), count(*), sum(our_sum), sum(their_sum)
+    SELECT kind, coalesce(stored_meter, meter), count(*), sum(stored_sum), sum(file_sum)
     FROM compared GROUP BY 1, 2
     UNION ALL SELECT 'unreadable', '', count(*), 0, 0 FROM unreadable HAVING count(*) > 0
     ORDER BY 1, 2
 """
 DIFFERENCES = """
-    SELECT kind, coalesce(our_id, id), coalesce(our_agent, agent, ''),
-           coalesce(our_time, at), our_quantity, quantity, our_sum - their_sum,
+    SELECT kind, coalesce(stored_id, id), coalesce(stored_agent, agent, ''),
+           coalesce(stored_time, at), stored_quantity, quantity, stored_sum - file_sum,
            CASE kind
-               WHEN 'only_theirs' THEN EXISTS (SELECT FROM ours WHERE id = compared.id)
-               WHEN 'only_ours' THEN EXISTS (SELECT FROM theirs WHERE id = our_id)
+               WHEN 'only_theirs'
+                   THEN EXISTS (SELECT FROM stored_event WHERE id = compared.id)
+               WHEN 'only_ours'
+                   THEN EXISTS (SELECT FROM file_event WHERE id = stored_id)
            END,
-           our_meter, meter, our_date, used_on
+           stored_meter, meter, stored_date, used_on
     FROM compared WHERE kind <> 'equal'
-    ORDER BY kind, coalesce(our_time, at), coalesce(our_id, id)
+    ORDER BY kind, coalesce(stored_time, at), coalesce(stored_id, id)
 """
 
 
@@ -128,46 +133,50 @@ class BadMonth(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One record that is not the same on both sides; `of_month` is ours less theirs.
+class UsageDifference:
+    """One record that differs between the stored events and the file.
 
-    A quantity is None where that side has no such record.
+    `stored` and `in_file` are raw quantities, None if that side has no such record.
+    `of_month` is the stored quantity less the file's, within the month.
     """
 
     kind: str
     id: str
     agent: str
     at: datetime | None
-    ours: Decimal | None
-    theirs: Decimal | None
+    stored: Decimal | None
+    in_file: Decimal | None
     of_month: Decimal
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
-    """Records of one kind and meter: how many, and the month's raw sum of each side."""
+class ComparisonSum:
+    """The number of records of a kind and meter, and the month's raw sum of each side."""
 
     kind: str
     meter: str
     records: int
-    ours: Decimal
-    theirs: Decimal
+    stored: Decimal
+    in_file: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """What a file and our events of a month come to; `left_out` rows are no usage."""
+class UsageComparison:
+    """The comparison of a file with the stored events of a month.
+
+    `skipped` rows are not usage; `other_agencies` counts rows of other agencies.
+    """
 
     feed: str
-    sums: Sequence[Sum]
-    left_out: int
-    elsewhere: int
+    sums: Sequence[ComparisonSum]
+    skipped: int
+    other_agencies: int
     ids_in_common: bool
 
     @property
     def is_equal(self) -> bool:
-        return all(one.kind == EQUAL for one in self.sums)
+        return all(row.kind == EQUAL for row in self.sums)
 
 
 def compare_file(
@@ -175,22 +184,27 @@ def compare_file(
     *,
     agency: Agency,
     month: date,
-    tell: Callable[[Difference], object],
+    on_difference: Callable[[UsageDifference], object],
     feed: str = "",
     zone: str = "",
     source: str = "",
     by_time: bool = False,
-) -> Comparison:
-    """Hold a file against an agency's events of a month of local dates.
+) -> UsageComparison:
+    """Compare a file with an agency's stored events of a month of local dates.
 
-    Pairs by id, then, if told so, what is left by second of the answer, quantity and
-    agent where both know one. `tell` is called for every difference. Nothing is kept,
-    and repeating is harmless. Without a feed it is told by the file; a `zone` is that
-    of its times without offset; a `source` narrows our side. Raises UnknownFormat,
-    UnknownZone, BadEncoding, BadMonth, and what the format refuses.
+    Records are paired by id; with `by_time` the rest is paired by second of the answer,
+    quantity and, if both sides have one, agent. `on_difference` is called for each
+    difference. Nothing is stored, and repeating is safe. Without a `feed` the format is
+    detected; `zone` holds for times without an offset (default: the agency's); `source`
+    limits the stored events. Raises UnknownFormat, UnknownZone, BadEncoding, BadMonth,
+    and the refusals of the format for a whole file.
     """
     if not EARLIEST <= month <= LATEST:
-        raise BadMonth(f"There is no usage of {month:%Y-%m}.", field="month")
+        raise BadMonth(
+            f"{month:%Y-%m} cannot be compared. Choose a month from {EARLIEST:%Y-%m} to"
+            f" {LATEST:%Y-%m}.",
+            field="month",
+        )
     feed = feed_of(file, feed)
     zones = zones_of([agency.pk])[agency.pk]
     zone = zone or zones[-1].zone
@@ -199,45 +213,46 @@ def compare_file(
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(TABLES)
-        left_out, elsewhere = _copy_theirs(rows, agency.code, zones)
+        skipped, other_agencies = _copy_file(rows, agency.code, zones)
         has_ids = _pair(agency, month, source, by_time=by_time)
         sums = _read_sums(month)
         for difference in _read_differences(month):
-            tell(difference)
-    return Comparison(feed, sums, left_out, elsewhere, has_ids)
+            on_difference(difference)
+    return UsageComparison(feed, sums, skipped, other_agencies, has_ids)
 
 
-def _copy_theirs(
+def _copy_file(
     rows: Iterator[Row], code: str, zones: Sequence[ZonePeriod]
 ) -> tuple[int, int]:
-    """Put the file beside ours; how many rows are no usage, and of other agencies."""
-    left_out = elsewhere = 0
-    numbers = count(1)  # a record may be two events
+    """Copy the file to its table; the number of skipped rows and of other agencies'."""
+    skipped = other_agencies = 0
+    numbers = count(1)  # not the row's: a record may be two events
     for chunk in chunks_of(rows, most=CHUNK):
-        told, unreadable = [], []
+        events, unreadable = [], []
         for row in chunk:
-            if row.left_out:
-                left_out += 1
+            if row.skip_reason:
+                skipped += 1
             elif row.event and row.event.agency != code:
-                elsewhere += 1
-            elif problem := _problem_of(row):
-                unreadable.append((row.number, problem))
+                other_agencies += 1
+            elif reason := _unreadable_reason(row):
+                unreadable.append((row.number, reason))
             elif row.event:
-                told.append(_cells_of(next(numbers), row.event, zones))
-        _copy(COPY_THEIRS, told)
+                events.append(_cells_of(next(numbers), row.event, zones))
+        _copy(COPY_FILE_EVENTS, events)
         _copy(COPY_UNREADABLE, unreadable)
-    return left_out, elsewhere
+    return skipped, other_agencies
 
 
-def _problem_of(row: Row) -> str:
-    """Why a row cannot be compared; nothing if it can."""
+def _unreadable_reason(row: Row) -> str:
+    """Why a row cannot be compared; empty if it can."""
     if row.event is None:
-        return row.verdict.message.replace("\0", "?") if row.verdict else "No event."
+        message = row.rejection.message if row.rejection else "The row has no event."
+        return message.replace("\0", "?")
     event = row.event
     if "\0" in f"{event.id}{event.agent}{event.meter}":
-        return "No NUL characters."
+        return "The id, agent or meter contains a NUL character."
     if not EARLIEST < event.occurred_at.date() < LATEST:
-        return f"{event.occurred_at.date()} is out of range."
+        return f"The date {event.occurred_at.date()} is out of range."
     return ""
 
 
@@ -263,93 +278,101 @@ def _copy(statement: str, rows: Iterable[tuple[object, ...]]) -> None:
 
 
 def _pair(agency: Agency, month: date, source: str, *, by_time: bool) -> bool:
-    """Read ours and pair both sides; whether any id is on both."""
+    """Read the stored events and pair both sides; whether any id is on both sides."""
     with connection.cursor() as cursor:
         cursor.execute(
-            READ_OURS,
+            READ_STORED_EVENTS,
             {
                 "agency": agency.pk,
-                "first": month - AROUND,
-                "end": next_month(month) + AROUND,
+                "first": month - MARGIN,
+                "end": next_month(month) + MARGIN,
                 "source": source,
             },
         )
-        cursor.execute("ANALYZE ours, theirs")
+        cursor.execute("ANALYZE stored_event, file_event")
         cursor.execute(_pass("id, meter, used_on, quantity"))
         cursor.execute(_pass("id"))
-        cursor.execute(_pass("id", ours="replaces"))
+        cursor.execute(_pass("id", stored_columns="replaces"))
         cursor.execute("SELECT EXISTS (SELECT FROM paired)")
         has_ids = bool(cursor.fetchone()[0])
         if by_time:
             cursor.execute(_pass("second, quantity, agent"))
-            # One agent unknown before both: so most find a partner.
-            for mine, yours in (("", "NOT"), ("NOT", ""), ("", "")):
+            # Pairs in which one side has no agent come before those in which both have
+            # none, so that most records find a partner.
+            for stored_not, file_not in (("", "NOT"), ("NOT", ""), ("", "")):
                 cursor.execute(
                     _pass(
                         "second, quantity",
-                        only_ours=f"agent IS {mine} NULL",
-                        only_theirs=f"agent IS {yours} NULL",
+                        stored_condition=f"agent IS {stored_not} NULL",
+                        file_condition=f"agent IS {file_not} NULL",
                     )
                 )
     return has_ids
 
 
 def _pass(
-    theirs: str, *, ours: str = "", only_ours: str = "true", only_theirs: str = "true"
+    columns: str,
+    *,
+    stored_columns: str = "",
+    stored_condition: str = "true",
+    file_condition: str = "true",
 ) -> str:
+    """The statement that pairs unpaired records with equal columns."""
     return PAIR.format(
-        theirs=theirs,
-        ours=ours or theirs,
-        names=theirs,
-        only_ours=only_ours,
-        only_theirs=only_theirs,
+        file_columns=columns,
+        stored_columns=stored_columns or columns,
+        names=columns,
+        stored_condition=stored_condition,
+        file_condition=file_condition,
     )
 
 
-def _read_sums(month: date) -> list[Sum]:
+def _read_sums(month: date) -> list[ComparisonSum]:
     with connection.cursor() as cursor:
         cursor.execute(COMPARED + SUMS, {"month": month, "next": next_month(month)})
-        return [Sum(*row) for row in cursor.fetchall()]
+        return [ComparisonSum(*row) for row in cursor.fetchall()]
 
 
-def _read_differences(month: date) -> Iterator[Difference]:
+def _read_differences(month: date) -> Iterator[UsageDifference]:
     with connection.chunked_cursor() as cursor:
         cursor.execute(
             COMPARED + DIFFERENCES, {"month": month, "next": next_month(month)}
         )
-        for kind, name, agent, at, ours, theirs, of_month, *more in cursor:
-            why = _why(kind, ours, theirs, *more)
-            yield Difference(kind, name, agent, at, ours, theirs, of_month, why)
+        for kind, id_, agent, at, stored, in_file, of_month, *details in cursor:
+            why = _explanation(kind, stored, in_file, *details)
+            yield UsageDifference(kind, id_, agent, at, stored, in_file, of_month, why)
     with connection.chunked_cursor() as cursor:
         cursor.execute("SELECT n, why FROM unreadable ORDER BY n")
         for n, why in cursor:
-            yield Difference(
+            yield UsageDifference(
                 UNREADABLE, f"row {n}", "", None, None, None, Decimal(0), why
             )
 
 
-def _why(
+def _explanation(
     kind: str,
-    ours: Decimal,
-    theirs: Decimal,
-    is_again: bool,  # noqa: FBT001
-    our_meter: str,
+    stored: Decimal,
+    in_file: Decimal,
+    is_repeated: bool,  # noqa: FBT001
+    stored_meter: str,
     meter: str,
-    our_date: date,
+    stored_date: date,
     used_on: date,
 ) -> str:
-    """Everything in which the two sides differ, said for people."""
-    if kind == ONLY_THEIRS:
-        rest = "once more than among our events" if is_again else "not among our events"
+    """Everything that differs between the two sides, as text for people."""
+    if kind == ONLY_IN_FILE:
+        rest = "more often than stored" if is_repeated else "not stored"
         return f"{meter} on {used_on}: {rest}"
-    if kind == ONLY_OURS:
-        rest = "once more than in the file" if is_again else "not in the file"
-        return f"{our_meter} on {our_date}: {rest}"
+    if kind == ONLY_STORED:
+        rest = "more often than in the file" if is_repeated else "not in the file"
+        return f"{stored_meter} on {stored_date}: {rest}"
     pairs = (
-        (our_meter, meter),
-        (our_date, used_on),
-        (plain(ours), plain(theirs)),
+        (stored_meter, meter),
+        (stored_date, used_on),
+        (plain(stored), plain(in_file)),
     )
     return "; ".join(
-        f"ours {mine}, theirs {yours}" for mine, yours in pairs if mine != yours
+        f"stored {stored_text}, in the file {file_text}"
+        for stored_text, file_text in pairs
+        if stored_text != file_text
     )

@@ -1,19 +1,19 @@
-"""Refused rows of a file as a table that people open in a spreadsheet."""
+"""The rejected rows of an import as a CSV file for spreadsheets."""
 
 from collections.abc import Iterator
 
 from billing.metering.models import RefusedRow, UsageImport
 from billing.tables import csv_pieces
 
-REFUSED_HEADER = ["row", "code", "field", "message", "as it stood in the file"]
+REJECTED_HEADER = ["row", "code", "field", "message", "cells of the row"]
 
 
-def refused_cells(row: RefusedRow) -> list[object]:
-    """A refused row as cells."""
+def rejected_row_cells(row: RefusedRow) -> list[object]:
+    """A rejected row as cells, in the order of REJECTED_HEADER, then its own cells."""
     return [row.row, row.code, row.field, row.message, *row.cells]
 
 
-def refused_csv(record: UsageImport) -> Iterator[str]:
-    """The refused rows of an import as pieces of CSV, in constant memory."""
+def rejected_rows_csv(record: UsageImport) -> Iterator[str]:
+    """The rejected rows of an import as pieces of CSV, in constant memory."""
     rows = RefusedRow.objects.filter(usage_import=record).iterator()
-    return csv_pieces(REFUSED_HEADER, map(refused_cells, rows))
+    return csv_pieces(REJECTED_HEADER, map(rejected_row_cells, rows))

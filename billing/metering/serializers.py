@@ -1,7 +1,7 @@
-"""Usage as the API takes it and tells it. No queries.
+"""The requests and responses of the usage API. No queries.
 
-What is taken is decoded by msgspec, every event by itself, so that one bad event never
-costs a good one.
+Posted events are decoded by msgspec, each on its own, so that a bad event does not
+affect the others.
 """
 
 import re
@@ -17,7 +17,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import get_attribute
 
-from billing.metering.events import IncomingEvent, Verdict, rejected
+from billing.metering.events import IncomingEvent, IngestResult, rejected
 from billing.metering.formats.cloudevents import CloudEvent, Instant, event_of
 from billing.metering.models import UsageEvent
 from billing.metering.quantities import BadQuantity, Quantity, quantity_of
@@ -29,7 +29,7 @@ from seats.parsing.strict_json import BadJson, JsonRefused, decode_json
 
 MOST_EVENTS = 10_000
 LONGEST_EVENT = 65_536
-NEEDED = 5  # keys of an event
+REQUIRED_KEYS = 5  # of an event
 JSON = "application/json"
 CLOUD_EVENT = "application/cloudevents+json"
 CLOUD_EVENTS = "application/cloudevents-batch+json"
@@ -40,11 +40,11 @@ class TooManyEvents(Refusal):
     status = 413
 
 
-class Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A usage event; `quantity` in raw units, `occurred_at` with an offset.
+class UsageEventInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A usage event. `quantity` is in raw units, `occurred_at` has a UTC offset.
 
-    `supersedes` is the id of an event of the same source that this one replaces; with
-    a quantity of 0 it takes it back.
+    `supersedes` is the id of the event, of the same source, that this one replaces. A
+    quantity of 0 voids that event.
     """
 
     source: str
@@ -58,8 +58,8 @@ class Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     supersedes: str | None = None
 
 
-class Result(msgspec.Struct, omit_defaults=True, gc=False):
-    """What became of one event; `index` counts from 0 in the order of the request."""
+class EventResult(msgspec.Struct, omit_defaults=True, gc=False):
+    """The result of one event. `index` is its position in the request, from 0."""
 
     index: int
     status: str
@@ -68,117 +68,124 @@ class Result(msgspec.Struct, omit_defaults=True, gc=False):
     message: str = ""
 
 
-class Answer(msgspec.Struct):
-    """What became of all events."""
+class IngestResponse(msgspec.Struct):
+    """The result of each event, and how many events have each status."""
 
     accepted: int
     duplicate: int
     rejected: int
-    results: list[Result]
+    results: list[EventResult]
 
 
-_item = msgspec.json.Decoder(msgspec.Raw).decode
-_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_event = msgspec.json.Decoder(Event).decode
-_cloud = msgspec.json.Decoder(CloudEvent).decode
-_WHERE = re.compile(r" - at `\$\.?(.*)`$")
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
+_decode_raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_event = msgspec.json.Decoder(UsageEventInput).decode
+_decode_cloud_event = msgspec.json.Decoder(CloudEvent).decode
+_PATH_SUFFIX = re.compile(r" - at `\$\.?(.*)`$")  # of msgspec's messages
 
 
 def decode_events(
     body: bytes, content_type: str, *, agency: str
-) -> list[IncomingEvent | Verdict]:
-    """The events of a request, and why others are none, in the order of the request.
+) -> list[IncomingEvent | IngestResult]:
+    """The events of a request in order, with a rejection for each one that is invalid.
 
-    `agency` is the code that events without one are for. Raises BadJson where the body
-    as a whole, or the only event in it, is no JSON; TooManyEvents.
+    `agency` is the code for events that name none. Raises BadJson if the body, or the
+    only event in it, is not JSON, and TooManyEvents.
     """
-    items = _split(body)
-    if len(items) > MOST_EVENTS:
-        raise TooManyEvents(f"At most {MOST_EVENTS} events a request.")
-    read = _read_event if content_type == JSON else _read_cloud_event
-    return [_read(read, item, agency) for item in items]
+    documents = _split(body)
+    if len(documents) > MOST_EVENTS:
+        raise TooManyEvents(
+            f"The request has more than {MOST_EVENTS:,} events. Send them in several"
+            " requests."
+        )
+    parse = _parse_event if content_type == JSON else _parse_cloud_event
+    return [_parse_or_reject(parse, document, agency) for document in documents]
 
 
-def answer_of(verdicts: Sequence[Verdict]) -> bytes:
-    """The verdicts as JSON, in order, and how many there are of each kind."""
+def encode_results(results: Sequence[IngestResult]) -> bytes:
+    """The response body as JSON: each result in order, and the count of each status."""
     counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
-    results = []
-    for index, one in enumerate(verdicts):
-        counts[one.status] += 1
-        results.append(Result(index, one.status, one.code, one.field, one.message))
-    return msgspec.json.encode(Answer(**counts, results=results))
+    rows = []
+    for index, result in enumerate(results):
+        counts[result.status] += 1
+        rows.append(
+            EventResult(index, result.status, result.code, result.field, result.message)
+        )
+    return msgspec.json.encode(IngestResponse(**counts, results=rows))
 
 
 def _split(body: bytes) -> list[bytes]:
-    """The events of a body, each as it stands there.
+    """The JSON document of each event in a body.
 
-    A bad byte in one of them costs that one: what is broken as a whole is cut apart by
-    its strings and brackets. Raises BadJson.
+    A list that is not valid JSON is split by its strings and brackets, so that a bad
+    byte affects one event only. Raises BadJson.
     """
     if body.lstrip()[:1] != b"[":
-        return [_whole(body)]
+        return [_require_json(body)]
     try:
-        return [bytes(item) for item in _items(body)]
+        return [bytes(document) for document in _decode_raw_list(body)]
     except (msgspec.DecodeError, RecursionError):
-        return _cut(body)
+        return _split_invalid_list(body)
 
 
-def _whole(body: bytes) -> bytes:
-    """A body that is one event. Raises BadJson."""
+def _require_json(body: bytes) -> bytes:
+    """Return the body if it is one JSON document. Raises BadJson."""
     try:
-        _item(body)
+        _decode_raw(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BadJson(f"Not JSON: {error}") from error
+        raise BadJson(f"The body is not valid JSON: {error}.") from error
     return body
 
 
-def _cut(body: bytes) -> list[bytes]:
+def _split_invalid_list(body: bytes) -> list[bytes]:
     records = split_records(BytesIO(body), container=b"[", longest=LONGEST_EVENT)
     try:
         return list(islice(records, MOST_EVENTS + 1))
     except Unreadable as reason:
-        raise BadJson(f"Not JSON: {reason}") from reason
+        raise BadJson(f"The body is not valid JSON: {reason}") from reason
 
 
-def _read_event(item: bytes, agency: str) -> IncomingEvent:
-    told = decode_json(item, _event, members=_members_of_event)
+def _parse_event(document: bytes, agency: str) -> IncomingEvent:
+    payload = decode_json(document, _decode_event, members=_count_keys)
     return IncomingEvent(
-        source=told.source,
-        id=told.id,
-        agency=told.agency or agency,
-        agent=told.agent,
-        meter=told.meter,
-        quantity=quantity_of(told.quantity),
-        occurred_at=told.occurred_at,
-        properties=told.properties,
-        supersedes=told.supersedes,
+        source=payload.source,
+        id=payload.id,
+        agency=payload.agency or agency,
+        agent=payload.agent,
+        meter=payload.meter,
+        quantity=quantity_of(payload.quantity),
+        occurred_at=payload.occurred_at,
+        properties=payload.properties,
+        supersedes=payload.supersedes,
     )
 
 
-def _members_of_event(told: Event) -> int:
-    """How many keys it has, or fewer, where some are empty or nested."""
-    optional = (told.agency, told.agent, told.supersedes)
-    keys = NEEDED + len(optional) - optional.count(None)
-    return keys + len(told.properties) + bool(told.properties)
+def _count_keys(payload: UsageEventInput) -> int:
+    """The number of keys in its JSON, or fewer if some are null or nested."""
+    optional = (payload.agency, payload.agent, payload.supersedes)
+    keys = REQUIRED_KEYS + len(optional) - optional.count(None)
+    return keys + len(payload.properties) + bool(payload.properties)
 
 
-def _read_cloud_event(item: bytes, agency: str) -> IncomingEvent:
-    return event_of(decode_json(item, _cloud), agency=agency)
+def _parse_cloud_event(document: bytes, agency: str) -> IncomingEvent:
+    return event_of(decode_json(document, _decode_cloud_event), agency=agency)
 
 
-def _read(
-    read: Callable[[bytes, str], IncomingEvent], item: bytes, agency: str
-) -> IncomingEvent | Verdict:
-    """One event, or the reason why it is rejected."""
-    if len(item) > LONGEST_EVENT:
-        message = f"An event has at most {LONGEST_EVENT} bytes."
+def _parse_or_reject(
+    parse: Callable[[bytes, str], IncomingEvent], document: bytes, agency: str
+) -> IncomingEvent | IngestResult:
+    if len(document) > LONGEST_EVENT:
+        message = (
+            f"The event has {len(document)} bytes; the limit is {LONGEST_EVENT} bytes."
+        )
         return rejected("event_too_large", "", message)
     try:
-        return read(item, agency)
+        return parse(document, agency)
     except msgspec.ValidationError as error:
         text = str(error)
-        found = _WHERE.search(text)
-        return rejected("bad_event", found[1] if found else "", _WHERE.sub("", text))
+        path = _PATH_SUFFIX.search(text)
+        message = f"{_PATH_SUFFIX.sub('', text)}."
+        return rejected("bad_event", path[1] if path else "", message)
     except BadQuantity as error:
         return rejected("bad_event", "quantity", str(error))
     except JsonRefused as refusal:
@@ -187,7 +194,7 @@ def _read(
 
 @extend_schema_field(OpenApiTypes.STR)
 class Plain(serializers.Field):  # type: ignore[type-arg]
-    """A decimal as text, without idle zeros."""
+    """A decimal as text without trailing zeros."""
 
     def to_representation(self, value: Decimal) -> str:
         return plain(value)
@@ -195,10 +202,10 @@ class Plain(serializers.Field):  # type: ignore[type-arg]
 
 @extend_schema_field(OpenApiTypes.STR)
 class Money(serializers.Field):  # type: ignore[type-arg]
-    """An amount with all places of its currency: 50.00 USD, 50 JPY, 50.000 KWD.
+    """An amount with the decimals of its currency: 50.00 USD, 50 JPY, 50.000 KWD.
 
-    `currency` is where the currency stands: at the object itself, or after a slash at
-    the outermost one.
+    `currency` is the path of the currency on the object or, after a slash, on the
+    outermost object.
     """
 
     def __init__(self, *, currency: str = "currency", **options: Any) -> None:
@@ -216,16 +223,22 @@ class Money(serializers.Field):  # type: ignore[type-arg]
 
 
 class EventFilter(serializers.Serializer[Any]):
-    """What usage is narrowed to; dates are local to the agency, `to` not included."""
+    """Filters of usage. Dates are local to the agency; `to` is exclusive."""
 
-    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
-    month = serializers.CharField(required=False, max_length=7, help_text="2026-10")
-    meter = serializers.CharField(required=False, help_text="A code.")
+    agency = serializers.CharField(
+        required=False, help_text="Code of the agency. Defaults to the key's agency."
+    )
+    month = serializers.CharField(
+        required=False, max_length=7, help_text="Month, such as 2026-10."
+    )
+    meter = serializers.CharField(required=False, help_text="Code of the meter.")
     agent = serializers.CharField(
-        required=False, allow_blank=True, help_text="Empty: no agent."
+        required=False,
+        allow_blank=True,
+        help_text="External id of the agent. Empty: usage without an agent.",
     )
     dial_mode = serializers.CharField(
-        required=False, allow_blank=True, help_text="Empty: no dial mode."
+        required=False, allow_blank=True, help_text="Empty: usage without a dial mode."
     )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
@@ -234,23 +247,23 @@ class EventFilter(serializers.Serializer[Any]):
 
 
 class UsageFilter(EventFilter):
-    """What usage is narrowed to, and what it is grouped by."""
+    """Filters and groups of usage totals."""
 
     downline = serializers.BooleanField(
-        default=False, help_text="With everybody who is below the agency today."
+        default=False, help_text="Include the agencies that are in its downline today."
     )
     group_by = serializers.CharField(
         default="meter",
         allow_blank=True,
-        help_text="Any of day, agent, meter, dial_mode, agency, with commas.",
+        help_text="Any of day, agent, meter, dial_mode, agency, separated by commas.",
     )
 
 
 class TotalOut(serializers.Serializer[Any]):
-    """Sums of a group; of the group's names those that were asked for.
+    """The totals of one group, with the fields it is grouped by.
 
-    `raw` and `billable` are in raw units; `quantity` is in the billed `unit`, and
-    both are null where units are mixed.
+    `raw` and `billable` are in raw units; `quantity` is in the billed `unit`. Both
+    `quantity` and `unit` are null if the group mixes units.
     """
 
     agency = serializers.CharField(required=False)
@@ -267,7 +280,7 @@ class TotalOut(serializers.Serializer[Any]):
 
 @extend_schema_serializer(many=False)
 class TotalsOut(serializers.Serializer[Any]):
-    """Totals of usage. `agency` is null where they are of all agencies."""
+    """Usage totals. `agency` is null if they cover all agencies."""
 
     agency = serializers.CharField(allow_null=True)
     group_by = serializers.ListField(child=serializers.CharField())
@@ -281,10 +294,10 @@ class TotalsOut(serializers.Serializer[Any]):
 
 
 class EventOut(serializers.ModelSerializer[UsageEvent]):
-    """An event as it was told and counted; quantities in raw units.
+    """A usage event as sent and counted. Quantities are in raw units.
 
-    `reversal`: it takes another event back and is below zero. `supersedes`: the id of
-    the event whose place it takes.
+    A `reversal` takes another event back and has negative quantities. `supersedes` is
+    the id of the event that this one replaces.
     """
 
     id = serializers.CharField(source="external_id")

@@ -1,4 +1,4 @@
-"""Taking in usage events: thousands at once, each counted once for ever."""
+"""Ingestion of usage events, thousands at once, each counted at most once."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -7,12 +7,12 @@ from django.db import IntegrityError, transaction
 from psycopg.errors import CheckViolation
 
 from billing.metering.corrections import Sender, decide_batch
-from billing.metering.events import IncomingEvent, Verdict
-from billing.metering.known import Known, read_known
+from billing.metering.events import IncomingEvent, IngestResult
+from billing.metering.known import BatchContext, read_batch_context
 from billing.metering.partitions import ensure_partitions
-from billing.metering.quarantine import keep_in_quarantine
-from billing.metering.storing import Batch, Raced, new_ids, store_batch
-from billing.metering.validation import Checked, check_event
+from billing.metering.quarantine import quarantine_events
+from billing.metering.storing import Batch, ConcurrentWrite, new_ids, store_batch
+from billing.metering.validation import CheckedEvent, check_event
 from seats.cutoffs.services import stamp_facts
 from seats.errors import Refusal
 
@@ -30,34 +30,35 @@ def ingest_events(
     now: datetime,
     within: Collection[int] | None = None,
     quarantining: bool = True,
-) -> list[Verdict]:
-    """Store events and their daily totals; a verdict for each.
+) -> list[IngestResult]:
+    """Store events and their daily totals; returns the result of each, in order.
 
-    An event is counted once for ever per (owner, source, id): told again it is a
-    duplicate, told differently it is rejected as a conflict. Conflicts, and events
-    that name an unknown agency or agent, are kept in quarantine, unless they come from
-    there (not `quarantining`). One that supersedes another takes it back, once,
-    whichever comes first. Events sent in one call come to the same as sent one by one
-    in their order. One bad event never costs a good one. Repeating is harmless.
-    Agencies that are not `within` these ids are unknown; None: all are known. Meant
-    for up to 10,000 events. Raises TooBusy.
+    An event is identified by (owner, source, id) and counted once: sent again it is a
+    duplicate, sent with other content it is rejected as a conflict. Conflicts and
+    events with an unknown agency or agent go to quarantine, unless `quarantining` is
+    off. An event that supersedes another one reverses it, once, in whichever order
+    they arrive. A batch has the same effect as its events sent one by one, and a bad
+    event does not affect the others. Repeating the call is safe. Agencies outside
+    `within` (ids; None: no limit) are treated as unknown. Meant for up to 10,000
+    events. Raises TooBusy.
     """
     if not events:
         return []
     try:
-        verdicts, known = _ingest(events, owner, now, within)
+        results, context = _ingest(events, owner, now, within)
     except (IntegrityError, CheckViolation) as error:
-        if not _month_left(error):
+        if not _is_archived_month(error):
             raise
-        verdicts, known = _ingest(events, owner, now, within)  # knows of it, refuses
+        # The new context has the archived month, so its events are rejected.
+        results, context = _ingest(events, owner, now, within)
     if quarantining:
-        keep_in_quarantine(events, verdicts, owner=owner, known=known)
-    return [verdicts[n] for n in range(len(events))]
+        quarantine_events(events, results, owner=owner, context=context)
+    return [results[n] for n in range(len(events))]
 
 
-def _month_left(error: Exception) -> bool:
-    """Whether a month was archived between looking and writing."""
-    cause = error.__cause__ or error  # a COPY raises the driver's own
+def _is_archived_month(error: Exception) -> bool:
+    """Whether a month was archived after its events were checked."""
+    cause = error.__cause__ or error  # COPY raises the driver's error
     return isinstance(cause, CheckViolation) and cause.diag.constraint_name in {
         None,  # no partition
         "usage_month_is_archived",
@@ -69,40 +70,51 @@ def _ingest(
     owner: int,
     now: datetime,
     within: Collection[int] | None,
-) -> tuple[dict[int, Verdict], Known]:
-    """A verdict for each, by position, and what was known of the names they use."""
-    sender = Sender(owner, read_known(events, now=now, within=within), within)
-    results = [check_event(event, owner, sender.known) for event in events]
-    verdicts = {n: one for n, one in enumerate(results) if isinstance(one, Verdict)}
-    checked = {n: one for n, one in enumerate(results) if isinstance(one, Checked)}
-    return verdicts | _count(checked, sender), sender.known
+) -> tuple[dict[int, IngestResult], BatchContext]:
+    """The result of each event by position, and the context of the batch."""
+    context = read_batch_context(events, now=now, within=within)
+    sender = Sender(owner, context, within)
+    rejections: dict[int, IngestResult] = {}
+    checked: dict[int, CheckedEvent] = {}
+    for n, event in enumerate(events):
+        outcome = check_event(event, owner, context)
+        if isinstance(outcome, CheckedEvent):
+            checked[n] = outcome
+        else:
+            rejections[n] = outcome
+    return rejections | _count(checked, sender), context
 
 
-def _count(checked: Mapping[int, Checked], sender: Sender) -> dict[int, Verdict]:
-    """Count events once; a verdict for each. Raises TooBusy."""
+def _count(
+    checked: Mapping[int, CheckedEvent], sender: Sender
+) -> dict[int, IngestResult]:
+    """Count events; returns the result of each by position. Raises TooBusy."""
     for attempt in range(TRIES):
         try:
-            return _try_to_count(checked, sender, everything=attempt > 0)
-        except Raced:
+            return _try_to_count(checked, sender, read_all_keys=attempt > 0)
+        except ConcurrentWrite:
             continue
-    raise TooBusy("Others send and supersede the same events; send them again.")
+    raise TooBusy(
+        f"The {len(checked)} events were not counted, because other requests send or"
+        " supersede the same events at the same time. Send them again."
+    )
 
 
 def _try_to_count(
-    checked: Mapping[int, Checked], sender: Sender, *, everything: bool
-) -> dict[int, Verdict]:
-    """Raises Raced."""
+    checked: Mapping[int, CheckedEvent], sender: Sender, *, read_all_keys: bool
+) -> dict[int, IngestResult]:
+    """Raises ConcurrentWrite."""
     ids = new_ids(len(checked))
-    decided = decide_batch(checked, sender, ids, everything=everything)
-    if decided.fresh:
+    decision = decide_batch(checked, sender, ids, read_all_keys=read_all_keys)
+    if decision.new_events:
         batch = Batch(
             owner=sender.owner,
-            received_at=sender.known.now,
-            fresh=decided.fresh,
-            waiting=decided.waiting,
-            reversals=sorted(decided.reversals, key=lambda item: item.event_id),
+            received_at=sender.context.now,
+            new_events=decision.new_events,
+            waiting_keys=decision.waiting_keys,
+            reversals=sorted(decision.reversals, key=lambda row: row.event_id),
         )
-        ensure_partitions({item.used_on for item in decided.fresh.values()})
+        ensure_partitions({event.used_on for event in decision.new_events.values()})
         with transaction.atomic():
             store_batch(batch, stamp_facts(batch.agency_ids()), ids)
-    return decided.verdicts
+    return decision.results

@@ -1,4 +1,4 @@
-"""What people decide about events in quarantine: count, count instead, or drop."""
+"""Resolving events in quarantine: release them, replace counted events, or drop them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,16 +6,17 @@ from datetime import datetime
 
 from django.db import transaction
 
-from billing.metering.events import LONGEST_NAME, IncomingEvent, Verdict
+from billing.metering.events import LONGEST_NAME, IncomingEvent, IngestResult
 from billing.metering.models import QuarantinedEvent
-from billing.metering.quarantine import event_told
+from billing.metering.quarantine import event_from_payload
 from billing.metering.services import ingest_events
 from seats.cutoffs.services import stamp_facts
 from seats.errors import Refusal
 from seats.models import Agency
+from seats.parsing.values import shown
 
 State = QuarantinedEvent.State
-MARK = 8  # hex digits that tell a correction's id from the id it corrects
+MARK_DIGITS = 8  # hex digits that a correction's id adds to the id it corrects
 
 
 class NotHeld(Refusal):
@@ -34,38 +35,45 @@ def release_events(
     agency: str = "",
     agent: str = "",
 ) -> int:
-    """Tell held events again, for another agency or agent if given by code; how many
-    are counted now, or were already.
+    """Ingest held events again; returns how many are counted, now or before.
 
-    The others stay, and say why. Repeating is harmless. Raises NotHeld.
+    `agency` (a code) and `agent` (an external id) replace those of the events, if given.
+    Events that are rejected again stay held, with the new reason. All changes are one
+    transaction. Raises NotHeld.
     """
     with transaction.atomic():
         held = _lock(event_ids)
-        told = [_mapped(event_told(row.event), agency, agent) for row in held]
-        return _settle(held, told, actor, now)
+        events = [
+            _reattributed(event_from_payload(row.event), agency, agent) for row in held
+        ]
+        return _ingest_held(held, events, actor, now)
 
 
-def replace_counted(*, event_ids: Sequence[int], actor: str, now: datetime) -> int:
-    """Count held conflicts in place of the events whose ids they bear; how many are.
+def replace_events(*, event_ids: Sequence[int], actor: str, now: datetime) -> int:
+    """Count held conflicts in place of the counted events with the same ids.
 
-    Each becomes an event of its own that supersedes the counted one. Raises NotHeld,
-    NotAConflict.
+    Each becomes a new event that supersedes the counted one. Returns how many are
+    counted; the others stay held, with the new reason. Raises NotHeld, NotAConflict.
     """
     with transaction.atomic():
         held = _lock(event_ids)
         for row in held:
             if row.code != "conflict":
-                raise NotAConflict(f"{row} is no conflict: release it.", field="event")
-        told = [_correction(row) for row in held]
-        return _settle(held, told, actor, now)
+                raise NotAConflict(
+                    f"The event {shown(str(row))} is held as {row.code}, not as a"
+                    " conflict. Release it instead.",
+                    field="event",
+                )
+        events = [_correction(row) for row in held]
+        return _ingest_held(held, events, actor, now)
 
 
 def drop_events(*, event_ids: Sequence[int], actor: str, now: datetime) -> int:
-    """Leave held events uncounted for good; they stay on record. Raises NotHeld."""
+    """Drop held events: they are never counted but stay on record. Raises NotHeld."""
     with transaction.atomic():
         held = _lock(event_ids)
         for row in held:
-            _leave(row, State.DROPPED, actor, now)
+            _resolve(row, State.DROPPED, actor, now)
         _save(held)
         return len(held)
 
@@ -75,52 +83,59 @@ def _lock(event_ids: Sequence[int]) -> list[QuarantinedEvent]:
     held = list(rows.order_by("pk"))
     for row in held:
         if row.state != State.HELD:
-            raise NotHeld(f"{row} was settled already.", field="event")
+            raise NotHeld(
+                f"The event {shown(str(row))} was already {row.state} by"
+                f" {row.settled_by}. Only held events can be changed.",
+                field="event",
+            )
     return held
 
 
-def _mapped(event: IncomingEvent, agency: str, agent: str) -> IncomingEvent:
+def _reattributed(event: IncomingEvent, agency: str, agent: str) -> IncomingEvent:
     return replace(event, agency=agency or event.agency, agent=agent or event.agent)
 
 
 def _correction(row: QuarantinedEvent) -> IncomingEvent:
-    event = event_told(row.event)
-    mark = f"~{row.content.hex[:MARK]}"
-    own = event.id[: LONGEST_NAME - len(mark)] + mark
-    return replace(event, id=own, supersedes=event.id)
+    event = event_from_payload(row.event)
+    mark = f"~{row.content.hex[:MARK_DIGITS]}"
+    correction_id = event.id[: LONGEST_NAME - len(mark)] + mark
+    return replace(event, id=correction_id, supersedes=event.id)
 
 
-def _settle(
+def _ingest_held(
     held: Sequence[QuarantinedEvent],
-    told: Sequence[IncomingEvent],
+    events: Sequence[IncomingEvent],
     actor: str,
     now: datetime,
 ) -> int:
-    # All at once and in order, or a cut of two of them could wait for us and we for it.
-    codes = {event.agency for event in told}
+    # Lock all agencies at once and in order: a cut of two of them would deadlock with us.
+    codes = {event.agency for event in events}
     stamp_facts(Agency.objects.filter(code__in=codes).values_list("pk", flat=True))
-    verdicts: dict[int, Verdict] = {}
-    # Whether one is too late is counted from when it was first received.
+    results: dict[int, IngestResult] = {}
+    # Lateness counts from the time at which an event was first received.
     for owner, received_at in sorted({(row.owner, row.received_at) for row in held}):
-        own = [
+        positions = [
             n
             for n, row in enumerate(held)
             if (row.owner, row.received_at) == (owner, received_at)
         ]
-        found = ingest_events(
-            [told[n] for n in own], owner=owner, now=received_at, quarantining=False
+        group_results = ingest_events(
+            [events[n] for n in positions],
+            owner=owner,
+            now=received_at,
+            quarantining=False,
         )
-        verdicts |= dict(zip(own, found, strict=True))
+        results |= dict(zip(positions, group_results, strict=True))
     for n, row in enumerate(held):
-        if verdicts[n].status == "rejected":
-            row.code, row.message = verdicts[n].code, verdicts[n].message[:500]
+        if results[n].status == "rejected":
+            row.code, row.message = results[n].code, results[n].message[:500]
         else:
-            _leave(row, State.RELEASED, actor, now)
+            _resolve(row, State.RELEASED, actor, now)
     _save(held)
     return sum(row.state == State.RELEASED for row in held)
 
 
-def _leave(
+def _resolve(
     row: QuarantinedEvent, state: QuarantinedEvent.State, actor: str, now: datetime
 ) -> None:
     row.state, row.settled_by, row.settled_at = state, actor, now

@@ -1,8 +1,9 @@
-"""What the archiving of a month reports while it goes on.
+"""Signals of metering.
 
-`archive_step` is sent with `step` and the `path` of the file: written (it has its
-name), checked (read back, sums equal), recorded (its row is written), detached (the
-partition left; nothing is committed yet), archived (committed).
+`archive_step` is sent with `step` and the `path` of the file while a month is archived:
+written (the file has its name), checked (it was read back and its sums are equal),
+recorded (its row is written), detached (the partition is detached; nothing is committed
+yet), archived (committed).
 """
 
 from django.dispatch import Signal

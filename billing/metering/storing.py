@@ -1,7 +1,7 @@
-"""Writing checked events, their keys and their days: by COPY, all or, where
-somebody else counted one of them, nothing.
+"""Writes a batch by COPY: events, their keys, reversals and usage days.
 
-While the database works on what it was sent, the text that comes next is made.
+All rows are written or, if another request counted one of the events, none. While
+PostgreSQL works on one COPY, the text of the next one is built.
 """
 
 from collections.abc import (
@@ -18,22 +18,22 @@ from typing import TypeVar
 from django.db import connection, transaction
 from psycopg.errors import UniqueViolation
 
-from billing.metering.validation import Checked
+from billing.metering.validation import CheckedEvent
 from seats.arrays import array_text, text_array
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
-class Raced(Exception):
-    """Somebody else counted or superseded an event between our look and our write."""
+class ConcurrentWrite(Exception):
+    """Another request counted or superseded an event after its key was read."""
 
 
-# Of a total: agency id, date, meter id, agent id, breakdown.
-Day = tuple[int, date, int, int | None, str]
-ID_BLOCK = 10_000  # ids that one value of the sequence stands for
+# The key of a usage day: agency id, date, meter id, agent id, breakdown.
+DayKey = tuple[int, date, int, int | None, str]
+ID_BLOCK = 10_000  # ids that one value of the sequence reserves
 
 NEW_IDS = "SELECT nextval('billing_usageevent_id_seq') FROM generate_series(1, %s)"
-# Keys and days are written in one order by everybody, so writers never deadlock.
+# Every writer writes keys and days in the same order, so writers never deadlock.
 COPY_KEYS = """
     COPY billing_eventkey (key, content, event_id, used_on) FROM STDIN
 """
@@ -51,7 +51,7 @@ ADD_TO_DAYS = """
     SELECT * FROM unnest(
         %s::bigint[], %s::date[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[],
         %s::bigint[], %s::numeric[], %s::numeric[])
-        AS told(agency_id, used_on, meter_id, agent_id, breakdown, cutoff,
+        AS gain(agency_id, used_on, meter_id, agent_id, breakdown, cutoff,
                 events, raw, billable)
     ORDER BY agency_id, used_on, meter_id, agent_id, breakdown
     ON CONFLICT (agency_id, cutoff, used_on, meter_id, agent_id, breakdown)
@@ -63,7 +63,10 @@ ADD_TO_DAYS = """
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """An event as it was counted, to be taken back; `occurred_at` in UTC."""
+    """A counted event that is to be reversed. `occurred_at` is text in UTC.
+
+    Quantities are those of the event, in raw units and positive.
+    """
 
     event_id: int
     used_on: date
@@ -81,27 +84,26 @@ class Reversal:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is to be written in one transaction, by ids of its own.
+    """The rows to write in one transaction, valid only while their keys are free.
 
-    `fresh` are the events by their new ids, `waiting` the keys of events that were
-    superseded before they came, each with the key of what superseded it. All holds
-    only if the keys are nobody else's.
+    `new_events` has the events by their new ids. `waiting_keys` maps the key of each
+    event that was superseded before it arrived to the key of its correction.
     """
 
     owner: int
     received_at: datetime
-    fresh: Mapping[int, Checked]
-    waiting: Mapping[str, str] = field(default_factory=dict)
+    new_events: Mapping[int, CheckedEvent]
+    waiting_keys: Mapping[str, str] = field(default_factory=dict)
     reversals: Sequence[Reversal] = ()
 
     def agency_ids(self) -> set[int]:
-        """The agencies whose facts are written."""
-        ids = {one.place.agency.id for one in self.fresh.values()}
-        return ids | {one.agency_id for one in self.reversals}
+        """The agencies of all rows."""
+        ids = {event.attribution.agency.id for event in self.new_events.values()}
+        return ids | {reversal.agency_id for reversal in self.reversals}
 
 
 def new_ids(count: int) -> Iterator[int]:
-    """Ids for so many rows, without end for those that want a few more."""
+    """Ids for `count` rows and, block by block, for any further ones."""
     blocks = -(-count // ID_BLOCK)
     while True:
         with connection.cursor() as cursor:
@@ -111,52 +113,57 @@ def new_ids(count: int) -> Iterator[int]:
 
 
 def store_batch(batch: Batch, stamps: Mapping[int, int], ids: Iterator[int]) -> None:
-    """Write the events, their keys, what they take back, and the days.
+    """Write the events, their keys, reversals and usage days.
 
-    Facts carry the stamps of their agencies; reversals take their ids from `ids`.
-    Raises Raced where a key is taken or an event was taken back already.
+    `stamps` is the cut-off of each agency; reversals take their ids from `ids`. Raises
+    ConcurrentWrite if a key is in use or an event was reversed already.
     """
     try:
         with transaction.atomic():
-            rows = _copying(
+            rows = _copy_while(
                 COPY_KEYS,
                 "".join(sorted(_key_rows(batch))),
                 lambda: [*_event_rows(batch, stamps)],
             )
             rows += _reversal_rows(batch, stamps, ids)
-            totals = _copying(COPY_EVENTS, "".join(rows), lambda: _totals(batch))
+            totals = _copy_while(COPY_EVENTS, "".join(rows), lambda: _totals(batch))
     except UniqueViolation as error:
-        raise Raced from error
+        raise ConcurrentWrite from error
     _add_to_days(totals, stamps)
 
 
-def _copying(statement: str, text: str, meanwhile: Callable[[], Made]) -> Made:
-    """Send a text, and make something else while the database works on it."""
+def _copy_while(statement: str, text: str, meanwhile: Callable[[], T]) -> T:
+    """Run a COPY, and compute something while the database works on it."""
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(text)
         return meanwhile()
 
 
 def _key_rows(batch: Batch) -> Iterator[str]:
-    for event_id, one in batch.fresh.items():
-        yield f"{one.key}\t{one.content}\t{event_id}\t{one.used_on}\n"
-    for key, by in batch.waiting.items():
-        yield f"{key}\t{by}\t\\N\t\\N\n"
+    for event_id, checked in batch.new_events.items():
+        yield f"{checked.key}\t{checked.content}\t{event_id}\t{checked.used_on}\n"
+    for key, correction_key in batch.waiting_keys.items():
+        yield f"{key}\t{correction_key}\t\\N\t\\N\n"
 
 
 def _event_rows(batch: Batch, stamps: Mapping[int, int]) -> Iterator[str]:
-    r"""COPY's text format; only backslashes need care, control characters are gone."""
+    r"""Rows in COPY's text format.
+
+    Only backslashes are escaped: validation admits no control characters.
+    """
     owner, received_at = batch.owner, str(batch.received_at)
-    for event_id, item in batch.fresh.items():
-        event, place = item.event, item.place
-        agency_id = place.agency.id
-        agent = r"\N" if place.agent_id is None else place.agent_id
+    for event_id, checked in batch.new_events.items():
+        event, attribution = checked.event, checked.attribution
+        agency_id = attribution.agency.id
+        agent = r"\N" if attribution.agent_id is None else attribution.agent_id
         superseded = r"\N" if event.supersedes is None else _escaped(event.supersedes)
         yield (
-            f"{event_id}\t{item.used_on}\t{agency_id}\t{agent}\t{place.meter_id}\t"
-            f"{_escaped(item.breakdown)}\t{owner}\t{_escaped(event.source)}\t"
-            f"{_escaped(event.id)}\t{item.occurred_at}\t{item.raw}\t{item.billable}\t"
-            f"{_escaped(item.properties)}\t{superseded}\t\\N\t{received_at}\t"
+            f"{event_id}\t{checked.used_on}\t{agency_id}\t{agent}\t"
+            f"{attribution.meter_id}\t"
+            f"{_escaped(checked.breakdown)}\t{owner}\t{_escaped(event.source)}\t"
+            f"{_escaped(event.id)}\t{checked.occurred_at}\t{checked.raw}\t"
+            f"{checked.billable}\t"
+            f"{_escaped(checked.properties)}\t{superseded}\t\\N\t{received_at}\t"
             f"{stamps[agency_id]}\n"
         )
 
@@ -164,14 +171,14 @@ def _event_rows(batch: Batch, stamps: Mapping[int, int]) -> Iterator[str]:
 def _reversal_rows(
     batch: Batch, stamps: Mapping[int, int], ids: Iterator[int]
 ) -> Iterator[str]:
-    for one in batch.reversals:
-        agent = r"\N" if one.agent_id is None else one.agent_id
+    for row in batch.reversals:
+        agent = r"\N" if row.agent_id is None else row.agent_id
         yield (
-            f"{next(ids)}\t{one.used_on}\t{one.agency_id}\t{agent}\t{one.meter_id}\t"
-            f"{_escaped(one.breakdown)}\t{one.owner}\t{_escaped(one.source)}\t"
-            f"{_escaped(one.external_id)}\t{one.occurred_at}\t{-one.raw:f}\t"
-            f"{-one.billable:f}\t{{}}\t\\N\t{one.event_id}\t{batch.received_at}\t"
-            f"{stamps[one.agency_id]}\n"
+            f"{next(ids)}\t{row.used_on}\t{row.agency_id}\t{agent}\t{row.meter_id}\t"
+            f"{_escaped(row.breakdown)}\t{row.owner}\t{_escaped(row.source)}\t"
+            f"{_escaped(row.external_id)}\t{row.occurred_at}\t{-row.raw:f}\t"
+            f"{-row.billable:f}\t{{}}\t\\N\t{row.event_id}\t{batch.received_at}\t"
+            f"{stamps[row.agency_id]}\n"
         )
 
 
@@ -179,27 +186,26 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\") if "\\" in text else text
 
 
-def _totals(batch: Batch) -> dict[Day, tuple[int, Decimal, Decimal]]:
-    """What each day gains: events, raw and billable."""
-    totals: dict[Day, tuple[int, Decimal, Decimal]] = {}
+def _totals(batch: Batch) -> dict[DayKey, tuple[int, Decimal, Decimal]]:
+    """The events, raw and billable units that the batch adds to each usage day."""
+    totals: dict[DayKey, tuple[int, Decimal, Decimal]] = {}
     none = (0, Decimal(0), Decimal(0))
-    for item in batch.fresh.values():
-        place = item.place
-        agency_id, meter_id = place.agency.id, place.meter_id
-        day = (agency_id, item.used_on, meter_id, place.agent_id, item.breakdown)
-        events, raw, billable = totals.get(day, none)
-        totals[day] = events + 1, raw + item.event.quantity, billable + item.billable
-    for back in batch.reversals:
+    for new in batch.new_events.values():
+        names = new.attribution
         day = (
-            back.agency_id, back.used_on, back.meter_id, back.agent_id, back.breakdown
+            names.agency.id, new.used_on, names.meter_id, names.agent_id, new.breakdown
         )  # fmt: skip
         events, raw, billable = totals.get(day, none)
-        totals[day] = events - 1, raw - back.raw, billable - back.billable
+        totals[day] = events + 1, raw + new.event.quantity, billable + new.billable
+    for row in batch.reversals:
+        day = (row.agency_id, row.used_on, row.meter_id, row.agent_id, row.breakdown)
+        events, raw, billable = totals.get(day, none)
+        totals[day] = events - 1, raw - row.raw, billable - row.billable
     return totals
 
 
 def _add_to_days(
-    totals: Mapping[Day, tuple[int, Decimal, Decimal]], stamps: Mapping[int, int]
+    totals: Mapping[DayKey, tuple[int, Decimal, Decimal]], stamps: Mapping[int, int]
 ) -> None:
     agencies, dates, meters, agents, breakdowns = zip(*totals, strict=True)
     events, raws, billables = zip(*totals.values(), strict=True)

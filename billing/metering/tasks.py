@@ -1,4 +1,4 @@
-"""Sweeps of the metering room."""
+"""Periodic tasks of metering. All are safe to repeat and to run in parallel."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,7 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing.metering.archiving import archive_due
-from billing.metering.imports import forget_refused_rows, work_off_imports
+from billing.metering.imports import delete_old_rejected_rows, resume_next_import
 from billing.metering.partitions import ensure_partitions_ahead
 from billing.recurring.services import Job, run_when_due
 
@@ -19,7 +19,7 @@ ARCHIVE = Job("metering.archive", every=DAY, retry=timedelta(hours=1))
 
 @shared_task(name="metering.partitions_due")
 def create_partitions(**_newer: Any) -> None:
-    """Beat, every minute; daily by its row: the partitions of the coming months."""
+    """Create the partitions of the coming months. Beat: every minute, runs once a day."""
     run_when_due(
         PARTITIONS,
         lambda: ensure_partitions_ahead(today=timezone.now().date()),
@@ -29,28 +29,28 @@ def create_partitions(**_newer: Any) -> None:
 
 @shared_task(name="metering.imports_due")
 def work_off_uploads(**_newer: Any) -> None:
-    """Beat, every few seconds: go on with a file that somebody uploaded."""
-    work_off_imports(now=timezone.now())
+    """Continue one uploaded file. Beat: every few seconds."""
+    resume_next_import(now=timezone.now())
 
 
 @shared_task(name="metering.refused_rows_due")
 def forget_old_refusals(**_newer: Any) -> None:
-    """Beat, every minute; daily by its row: forget refused rows kept long enough."""
+    """Delete rejected rows past their time. Beat: every minute, runs once a day."""
     run_when_due(
         REFUSED_ROWS,
-        lambda: forget_refused_rows(now=timezone.now()),
+        lambda: delete_old_rejected_rows(now=timezone.now()),
         clock=timezone.now,
     )
 
 
 @shared_task(
     name="metering.archive_due",
-    acks_late=False,  # may last longer than the broker waits; its row rings again
+    acks_late=False,  # may outlast the broker's visibility timeout; the row retries it
     time_limit=6 * 3600,
     soft_time_limit=6 * 3600 - 60,
 )
 def archive_old_months(**_newer: Any) -> None:
-    """Beat, every minute; daily by its row: move the events of old months to files."""
+    """Move events of old months to files. Beat: every minute, runs once a day."""
     run_when_due(
         ARCHIVE,
         lambda: archive_due(actor="schedule", now=timezone.now()),

@@ -1,4 +1,7 @@
-"""Events against what is known: one pass, no queries. It runs for every call."""
+"""Validation of events against the context of their batch, without queries.
+
+It runs for every event, so it is one pass over the event.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -8,35 +11,37 @@ from billing.metering.events import (
     LONGEST_BREAKDOWN,
     LONGEST_NAME,
     IncomingEvent,
-    Verdict,
+    IngestResult,
     content_digest,
     event_key,
     properties_json,
     rejected,
     utc_text,
 )
-from billing.metering.known import EARLIEST, Known, Place, date_of
+from billing.metering.known import EARLIEST, Attribution, BatchContext, date_of
+from seats.parsing.values import shown
 
 LONGEST_CALL = 86_400
-NAME_RULE = f"1 to {LONGEST_NAME} printable characters."
+NAME_RULE = f"1 to {LONGEST_NAME} printable characters"
 GREATEST_QUANTITY = Decimal(10) ** 12
 SMALLEST_STEP = Decimal("0.000001")
-DEEPEST = 20  # orders of magnitude that a quantity may have, up and down
-NUL = "\\u0000"  # as JSON spells it; the database cannot store it
-FIRST_INSTANT = datetime(2000, 1, 2, tzinfo=UTC)  # it is later than that anywhere
+MOST_MAGNITUDES = 20  # powers of ten that a quantity may have, up and down
+NUL = "\\u0000"  # as JSON writes it; PostgreSQL cannot store it
+FIRST_INSTANT = datetime(2000, 1, 2, tzinfo=UTC)  # after EARLIEST in every time zone
 
 
 @dataclass(slots=True)
-class Checked:
-    """A good event, ready to be stored; digests in hex.
+class CheckedEvent:
+    """A valid event, ready to be stored; digests in hex.
 
-    `raw` and `occurred_at` are texts in one spelling, whichever they came in.
+    `raw` (a plain decimal in raw units), `occurred_at` (in UTC) and `properties` (JSON)
+    are canonical texts, however they were sent.
     """
 
     event: IncomingEvent
     key: str
     content: str
-    place: Place
+    attribution: Attribution
     breakdown: str
     used_on: date
     occurred_at: str
@@ -46,74 +51,111 @@ class Checked:
     too_old: bool
 
 
-def check_event(event: IncomingEvent, owner: int, known: Known) -> Checked | Verdict:
-    """A stored event to be, or why it is refused."""
-    problem = _problem_of_form(event, known)
-    if problem:
-        return problem
+def check_event(
+    event: IncomingEvent, owner: int, context: BatchContext
+) -> CheckedEvent | IngestResult:
+    """The event ready to be stored, or its rejection."""
+    rejection = _check_format(event, context)
+    if rejection:
+        return rejection
     properties = properties_json(event.properties)
     if NUL in properties:
-        return rejected("bad_text", "properties", "No NUL characters.")
-    place = known.place(event)
-    if isinstance(place, Verdict):
-        return place
-    if event.quantity > LONGEST_CALL and place.raw_unit == "second":
-        return rejected("too_long", "quantity", "A call lasts 24 hours at most.")
-    agency = place.agency
+        message = "The properties contain a NUL character. Remove it."
+        return rejected("bad_text", "properties", message)
+    attribution = context.attribute(event)
+    if isinstance(attribution, IngestResult):
+        return attribution
+    if event.quantity > LONGEST_CALL and attribution.raw_unit == "second":
+        message = (
+            f"The quantity is {event.quantity:f} seconds. A call has at most"
+            f" {LONGEST_CALL} seconds (24 hours)."
+        )
+        return rejected("too_long", "quantity", message)
+    agency = attribution.agency
     used_on = date_of(event.occurred_at, agency.zones)
-    quantities = known.quantities(agency.currency, event.meter, used_on)
+    quantities = context.quantities(agency.currency, event.meter, used_on)
     if quantities is None:
-        message = f"{event.meter} has no price in {used_on:%B %Y}."
+        message = (
+            f"The meter {shown(event.meter)} has no price in {agency.currency} for"
+            f" {used_on:%Y-%m}."
+        )
         return rejected("not_priced", "meter", message)
     counted = quantities[event.quantity]
     occurred_at = utc_text(event.occurred_at)
-    return Checked(
+    return CheckedEvent(
         event,
         event_key(owner, event.source, event.id),
         content_digest(event, counted.raw, occurred_at, properties),
-        place,
+        attribution,
         event.properties.get("dial_mode", ""),
         used_on,
         occurred_at,
         counted.raw,
         counted.billable,
         properties,
-        known.too_old(agency, used_on),
+        context.too_old(agency, used_on),
     )
 
 
-def _problem_of_form(event: IncomingEvent, known: Known) -> Verdict | None:
-    """What can be said of an event without knowing what its names stand for."""
-    if not (0 < len(event.source) <= LONGEST_NAME and event.source.isprintable()):
-        return rejected("bad_text", "source", NAME_RULE)
-    if not (0 < len(event.id) <= LONGEST_NAME and event.id.isprintable()):
-        return rejected("bad_text", "id", NAME_RULE)
-    quantity = event.quantity
+def _check_format(event: IncomingEvent, context: BatchContext) -> IngestResult | None:
+    """The rejection of an event that is wrong whatever its codes name."""
+    for field, name in (("source", event.source), ("id", event.id)):
+        if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
+            message = f"The {field} is {shown(name)}. Send {NAME_RULE}."
+            return rejected("bad_text", field, message)
+    if rejection := _check_quantity(event.quantity):
+        return rejection
+    if event.occurred_at > context.latest:
+        message = (
+            f"{event.occurred_at.isoformat()} is in the future. Send an event after it"
+            " has happened, and check the clock and the UTC offset of the sender."
+        )
+        return rejected("in_future", "occurred_at", message)
+    if event.occurred_at < FIRST_INSTANT:
+        message = f"{event.occurred_at.isoformat()} is before {EARLIEST:%Y-%m-%d}."
+        return rejected("too_old", "occurred_at", message)
+    return _check_dial_mode(event) or _check_supersedes(event)
+
+
+def _check_quantity(quantity: Decimal) -> IngestResult | None:
     if not quantity.is_finite() or not 0 <= quantity < GREATEST_QUANTITY:
-        return rejected("bad_quantity", "quantity", "A quantity is 0 or above.")
-    if abs(quantity.adjusted()) > DEEPEST or quantity != quantity.quantize(
+        message = (
+            f"The quantity is {shown(str(quantity))}. Send a number from 0 to less than"
+            f" {GREATEST_QUANTITY:f}."
+        )
+        return rejected("bad_quantity", "quantity", message)
+    if abs(quantity.adjusted()) > MOST_MAGNITUDES or quantity != quantity.quantize(
         SMALLEST_STEP
     ):
-        return rejected("bad_quantity", "quantity", "At most 6 decimal places.")
-    if event.occurred_at > known.latest:
-        return rejected("in_future", "occurred_at", "The time is still to come.")
-    if event.occurred_at < FIRST_INSTANT:
-        return rejected("too_old", "occurred_at", f"Before {EARLIEST:%Y-%m-%d}.")
-    return _problem_of_mode(event) or _problem_of_supersedes(event)
+        message = (
+            f"The quantity is {shown(str(quantity))}. Send at most 6 decimal places."
+        )
+        return rejected("bad_quantity", "quantity", message)
+    return None
 
 
-def _problem_of_mode(event: IncomingEvent) -> Verdict | None:
+def _check_dial_mode(event: IncomingEvent) -> IngestResult | None:
     mode = event.properties.get("dial_mode", "")
     if isinstance(mode, str) and len(mode) <= LONGEST_BREAKDOWN and mode.isprintable():
         return None
-    message = f"At most {LONGEST_BREAKDOWN} printable characters."
+    message = (
+        f"The dial mode is {shown(str(mode))}. Send text of at most {LONGEST_BREAKDOWN}"
+        " printable characters."
+    )
     return rejected("bad_text", "properties.dial_mode", message)
 
 
-def _problem_of_supersedes(event: IncomingEvent) -> Verdict | None:
-    other = event.supersedes
-    if other is None:
+def _check_supersedes(event: IncomingEvent) -> IngestResult | None:
+    superseded_id = event.supersedes
+    if superseded_id is None:
         return None
-    if 0 < len(other) <= LONGEST_NAME and other.isprintable() and other != event.id:
+    if superseded_id == event.id:
+        message = (
+            f"The event {shown(event.id)} supersedes itself. Give the correction an id of"
+            " its own."
+        )
+        return rejected("bad_text", "supersedes", message)
+    if 0 < len(superseded_id) <= LONGEST_NAME and superseded_id.isprintable():
         return None
-    return rejected("bad_text", "supersedes", f"Another event's id: {NAME_RULE}")
+    message = f"`supersedes` is {shown(superseded_id)}. Send {NAME_RULE}."
+    return rejected("bad_text", "supersedes", message)

@@ -1,4 +1,4 @@
-"""The doors of usage: events in and out, and their totals."""
+"""The usage API: post events, list them, and read totals."""
 
 from datetime import date
 from typing import Any
@@ -10,22 +10,22 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.metering.events import IncomingEvent, Verdict
+from billing.metering.events import IncomingEvent, IngestResult
 from billing.metering.formats.cloudevents import CloudEvent
 from billing.metering.pagination import ByDateAndId
-from billing.metering.queries import told_events, usage_totals
+from billing.metering.queries import usage_events, usage_totals
 from billing.metering.serializers import (
     CLOUD_EVENT,
     CLOUD_EVENTS,
     JSON,
-    Answer,
-    Event,
     EventFilter,
     EventOut,
+    IngestResponse,
     TotalsOut,
+    UsageEventInput,
     UsageFilter,
-    answer_of,
     decode_events,
+    encode_results,
 )
 from billing.metering.services import ingest_events
 from seats.access import reached_by
@@ -33,10 +33,11 @@ from seats.described import schema_of
 from seats.errors import Refusal
 from seats.keys.views import KeyView
 from seats.models import Agency
+from seats.parsing.values import shown
 from seats.periods import DateRange, month_of, month_range
 
 MOST_BYTES = 8 * 1024 * 1024
-NARROWS = ("meter", "agent", "dial_mode")
+FILTERS = ("meter", "agent", "dial_mode")
 
 
 class BodyTooLarge(Refusal):
@@ -55,7 +56,7 @@ class BadRange(Refusal):
 
 
 class RawParser(BaseParser):
-    """The bytes as they came; decoding is the serializers' work."""
+    """Keeps the bytes of the body; the serializers decode them."""
 
     def parse(self, stream: Any, media_type: Any = None, context: Any = None) -> Any:
         return bytes(stream.read(MOST_BYTES + 1))
@@ -74,7 +75,7 @@ class RawCloudEvents(RawParser):
 
 
 class UsageEventsView(KeyView):
-    """Take events in, each counted once for ever, and show them again."""
+    """Post usage events, each counted at most once, and list them."""
 
     required_scope = {"GET": "usage:read", "POST": "usage:write"}
     parser_classes = [RawJson, RawCloudEvent, RawCloudEvents]
@@ -88,85 +89,94 @@ class UsageEventsView(KeyView):
         responses=EventOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(EventFilter, request.query_params)
-        events = told_events(
-            agency_id=self.agency(told.get("agency", "")).pk,
-            dates=_dates(self, told) or DateRange(date.min, None),
-            **_narrowed(told),
+        params = self.checked(EventFilter, request.query_params)
+        events = usage_events(
+            agency_id=self.agency(params.get("agency", "")).pk,
+            dates=_dates(self, params) or DateRange(date.min, None),
+            **_filters(params),
         )
         return self.page(events, EventOut)
 
     @extend_schema(
         operation_id="post_usage_events",
-        summary="Take in up to 10,000 usage events, or 8 MiB",
+        summary="Post up to 10,000 usage events (8 MiB)",
         request={
             JSON: {
                 "oneOf": [
-                    schema_of(Event),
-                    {"type": "array", "items": schema_of(Event), "maxItems": 10_000},
+                    schema_of(UsageEventInput),
+                    {
+                        "type": "array",
+                        "items": schema_of(UsageEventInput),
+                        "maxItems": 10_000,
+                    },
                 ]
             },
             CLOUD_EVENT: schema_of(CloudEvent),
             CLOUD_EVENTS: {"type": "array", "items": schema_of(CloudEvent)},
         },
-        responses={(200, JSON): schema_of(Answer)},
+        responses={(200, JSON): schema_of(IngestResponse)},
     )
     def post(self, request: Request) -> HttpResponse:
-        told = decode_events(
+        decoded = decode_events(
             _body_of(request),
             request.content_type.partition(";")[0].strip().lower(),
             agency=self.key.agency.code if self.key.agency else "",
         )
-        answer = answer_of(self._ingest(told))
-        return HttpResponse(answer, content_type="application/json")
+        body = encode_results(self._ingest(decoded))
+        return HttpResponse(body, content_type="application/json")
 
-    def _ingest(self, told: list[IncomingEvent | Verdict]) -> list[Verdict]:
-        events = [one for one in told if isinstance(one, IncomingEvent)]
+    def _ingest(
+        self, decoded: list[IncomingEvent | IngestResult]
+    ) -> list[IngestResult]:
+        events = [entry for entry in decoded if isinstance(entry, IncomingEvent)]
         owner = self.key.agency_id or 0
-        verdicts = iter(
+        results = iter(
             ingest_events(events, owner=owner, within=self.reached, now=self.now)
         )
-        return [one if isinstance(one, Verdict) else next(verdicts) for one in told]
+        return [
+            entry if isinstance(entry, IngestResult) else next(results)
+            for entry in decoded
+        ]
 
 
 class UsageView(KeyView):
-    """How much was used, from the totals of days."""
+    """Totals of usage."""
 
     required_scope = "usage:read"
     pagination_class = None
 
     @extend_schema(
         operation_id="get_usage",
-        summary="Totals of an agency: this month's by meter unless told otherwise",
+        summary="Usage totals of an agency; by default, this month by meter",
         parameters=[UsageFilter],
         responses=TotalsOut,
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(UsageFilter, request.query_params)
-        code = told.get("agency", "")
-        # Only a key of the platform, which names nobody, asks for everybody.
+        params = self.checked(UsageFilter, request.query_params)
+        code = params.get("agency", "")
+        # A platform key without the `agency` parameter reads the totals of all agencies.
         agency = self.agency(code) if code or self.key.agency else None
-        dates = _dates(self, told) or month_range(month_of(self._today(agency)))
-        groups = [name for name in told["group_by"].split(",") if name]
+        dates = _dates(self, params) or month_range(month_of(self._today(agency)))
+        groups = [name for name in params["group_by"].split(",") if name]
         totals = usage_totals(
-            agency_ids=self._ids(agency, downline=told["downline"]),
+            agency_ids=self._agency_ids(agency, downline=params["downline"]),
             dates=dates,
             group_by=list(dict.fromkeys(groups)),
-            **_narrowed(told),
+            **_filters(params),
         )
-        answer = {
+        payload = {
             "agency": agency.code if agency else None,
             "from": dates.start,
             "to": dates.end,
             "group_by": groups,
-            "results": [total.told for total in totals],
+            "results": [total.as_row() for total in totals],
         }
-        return Response(answer)
+        return Response(payload)
 
     def _today(self, agency: Agency | None) -> date:
         return self.today(agency) if agency else self.now.date()
 
-    def _ids(self, agency: Agency | None, *, downline: bool) -> set[int] | None:
+    def _agency_ids(self, agency: Agency | None, *, downline: bool) -> set[int] | None:
         if agency is None:
             return None
         if not downline:
@@ -175,35 +185,57 @@ class UsageView(KeyView):
         return below if self.reached is None else below & self.reached
 
 
-def _narrowed(told: dict[str, Any]) -> dict[str, str]:
-    return {name: told[name] for name in NARROWS if name in told}
+def _filters(params: dict[str, Any]) -> dict[str, str]:
+    return {name: params[name] for name in FILTERS if name in params}
 
 
-def _dates(view: KeyView, told: dict[str, Any]) -> DateRange | None:
-    """The dates that were asked for; None: nothing was said."""
-    start, end = told.get("from"), told.get("to")
-    if "month" in told:
+def _dates(view: KeyView, params: dict[str, Any]) -> DateRange | None:
+    """The date range of the request; None if it has none. Raises BadRange."""
+    start, end = params.get("from"), params.get("to")
+    if "month" in params:
         if start or end:
-            raise BadRange("Either a month, or from and to.", field="month")
-        return month_range(view.month(told["month"]))
+            raise BadRange(
+                "`month` cannot be combined with `from` or `to`. Send either `month`, or"
+                " `from` and `to`.",
+                field="month",
+            )
+        return month_range(view.month(params["month"]))
     if start is None and end is None:
         return None
     if start and end and start >= end:
-        raise BadRange("`to` is not included and lies after `from`.", field="to")
+        raise BadRange(
+            f"`to` is {end}, which is not after `from` ({start}). `to` is exclusive:"
+            " send a later date.",
+            field="to",
+        )
     return DateRange(start or date.min, end)
 
 
 def _body_of(request: Request) -> bytes:
-    """What was sent, whole and as it is, or why not."""
+    """The bytes of the body. Raises BodyTooLarge, LengthRequired, and
+    UnsupportedMediaType if it is compressed.
+    """
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
-        raise UnsupportedMediaType(encoding, "Send it without Content-Encoding.")
+        raise UnsupportedMediaType(
+            encoding,
+            f"Content-Encoding {shown(encoding)} is not supported. Send the body"
+            " uncompressed, without a Content-Encoding header.",
+        )
     if "Transfer-Encoding" in request.headers:
-        raise LengthRequired("Send it with a Content-Length.")
+        raise LengthRequired(
+            "A body with Transfer-Encoding is not accepted. Send a Content-Length header."
+        )
     length = request.headers.get("Content-Length") or "0"
     if not (length.isascii() and length.isdecimal()):
-        raise LengthRequired("The Content-Length is no number.")
+        raise LengthRequired(
+            f"Content-Length {shown(length)} is not a number. Send the size of the body"
+            " in bytes."
+        )
     if int(length) > MOST_BYTES:
-        raise BodyTooLarge(f"At most {MOST_BYTES} bytes.")
+        raise BodyTooLarge(
+            f"The body has {length[:20]} bytes; the limit is {MOST_BYTES} bytes. Send fewer"
+            " events per request."
+        )
     body = request.data
     return body if isinstance(body, bytes) else b""

@@ -5,8 +5,9 @@ from typing import IO, AnyStr
 
 
 def bounded_lines(file: IO[AnyStr], longest: int) -> Iterator[AnyStr | None]:
-    """The lines of a file with their ends; None for one of more than `longest` bytes
-    or characters, which is passed over in constant memory.
+    """The lines of a file with their line ends, read in constant memory.
+
+    None stands for a line of more than `longest` bytes (or characters), which is skipped.
     """
     while line := file.readline(longest + 1):
         if len(line) <= longest:

@@ -1,7 +1,7 @@
-"""JSON records of a stream, cut apart without parsing them, in constant memory. Pure.
+"""Splits a stream into JSON records without parsing them, in constant memory. Pure.
 
-Only strings and brackets are looked at, so a record that is no JSON costs nobody else:
-whoever reads them decodes each by itself.
+Only strings and brackets matter, so a record that is not valid JSON does not affect the
+others: the caller decodes each on its own.
 """
 
 import re
@@ -10,11 +10,11 @@ from typing import IO
 
 CHUNK = 65_536
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},]|"', re.DOTALL)
-# Inside a record only its brackets matter, and what lies before the next one.
+# Inside a record: everything up to its next bracket.
 BRACKET = re.compile(
     rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([\[\]{}])', re.DOTALL
 )
-# An object that holds at most one more level, which most are: found at once.
+# An object with at most one nested level, as most are, in a single match.
 _PLAIN = rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
 _LEVELS = rb"(\{%s(?:(?:\{%s\}|\[%s\])%s)*+\})" % ((_PLAIN,) * 4)
 OBJECT = re.compile(rb"\s*+" + _LEVELS, re.DOTALL)
@@ -24,17 +24,17 @@ OPENS = (b"[", b"{")
 
 
 class Unreadable(Exception):
-    """The rest of a file cannot be split into records; the message says why."""
+    """The rest of a file cannot be split into records; the message is the reason."""
 
 
 def split_records(
     file: IO[bytes], *, container: bytes = b"", key: str = "", longest: int
 ) -> Iterator[bytes]:
-    """The records of a file, as they stand there.
+    """The records of a file as bytes, unchanged.
 
-    They are values one after another; with `container` `[` the elements of lists; with
-    `{` those of the lists that objects hold under `key`. Raises Unreadable where the
-    structure is broken, or a record has more than `longest` bytes.
+    Records are values one after another or, with `container` `[`, the elements of lists
+    or, with `{`, those of the lists that objects hold under `key`. Raises Unreadable if
+    the structure is broken or a record has more than `longest` bytes.
     """
     return _Splitter(file, container, key, longest).records()
 
@@ -45,18 +45,18 @@ class _Splitter:
     ) -> None:
         self._file = file
         self._longest = longest
-        self._wanted = {b"": b"", b"[": b"[", b"{": b"{["}[container]
-        self._depth = len(self._wanted)  # at which records stand
+        self._container = {b"": b"", b"[": b"[", b"{": b"{["}[container]
+        self._depth = len(self._container)  # of the records
         self._key = b'"%s"' % key.encode()
-        self._stack = bytearray()  # the brackets that are open
+        self._stack = bytearray()  # the open brackets
         self._buffer = b""
-        self._start = 0  # of the record, or of what lies between two
+        self._start = 0  # of the record, or of the text between two records
         self._position = 0  # of the next token
         self._last_string = b""
         self._inside = not container
 
     def records(self) -> Iterator[bytes]:
-        whole = ELEMENT if self._wanted else OBJECT
+        whole = ELEMENT if self._container else OBJECT
         while self._read_more():
             while True:
                 if self._inside and self._is_between():
@@ -68,13 +68,13 @@ class _Splitter:
                     break
                 yield from self._take(token)
         rest = self._buffer[self._start :].strip()
-        if self._stack or (rest and self._wanted):
-            raise Unreadable("The file ends inside a record.")
+        if self._stack or (rest and self._container):
+            raise Unreadable("It ends inside a record.")
         if rest:
             yield rest
 
     def _read_more(self) -> bool:
-        """Read on; what is done with is forgotten."""
+        """Read the next chunk, and drop the records that were returned."""
         if self._is_between():
             blank = self._buffer[self._start : self._position]
             if not blank.strip():
@@ -85,13 +85,13 @@ class _Splitter:
         self._position -= self._start
         self._start = 0
         if len(self._buffer) > self._longest:
-            raise Unreadable(f"A record of more than {self._longest} bytes.")
+            raise Unreadable(f"A record has more than {self._longest} bytes.")
         chunk = self._file.read(CHUNK)
         self._buffer += chunk
         return bool(chunk)
 
     def _next_token(self) -> bytes:
-        """The next one that is whole; nothing: read more."""
+        """The next complete token; empty if more must be read."""
         if self._inside and not self._is_between():
             match = BRACKET.match(self._buffer, self._position)
             if match is None:
@@ -115,7 +115,7 @@ class _Splitter:
         elif token in CLOSES:
             yield from self._close(token)
         elif token == b",":
-            if self._inside and self._wanted and self._is_between():
+            if self._inside and self._container and self._is_between():
                 yield self._cut(self._position - 1)
         else:
             self._last_string = token
@@ -124,39 +124,37 @@ class _Splitter:
         if not self._inside and not self._stack:
             self._require_blank()
         self._stack += token
-        is_container = not self._inside and self._stack == self._wanted
-        if is_container and (token != b"[" or len(self._wanted) == 1
+        is_container = not self._inside and self._stack == self._container
+        if is_container and (token != b"[" or len(self._container) == 1
                              or self._last_string == self._key):  # fmt: skip
             self._inside, self._start = True, self._position
 
     def _close(self, token: bytes) -> Iterator[bytes]:
         if not self._stack or self._stack[-1:] != CLOSES[token]:
-            raise Unreadable(f"A {token.decode()} that closes nothing.")
-        if self._inside and self._wanted and self._is_between():
+            raise Unreadable(f"A `{token.decode()}` has no opening bracket.")
+        if self._inside and self._container and self._is_between():
             last = self._buffer[self._start : self._position - 1]
             if last.strip():
                 yield self._cut(self._position - 1)
             self._inside, self._start = False, self._position
         self._stack.pop()
-        if not self._wanted and not self._stack:
+        if not self._container and not self._stack:
             yield self._cut(self._position)
             self._start = self._position
         elif not self._stack:
             self._start = self._position
 
     def _cut(self, end: int) -> bytes:
-        """The record that ends here; the next one starts after its comma."""
+        """The record up to `end`; the next one starts after its comma."""
         record = self._buffer[self._start : end].strip()
         if not record:
-            raise Unreadable("A comma without a record.")
+            raise Unreadable("A comma has no record before it.")
         if len(record) > self._longest:
-            raise Unreadable(f"A record of more than {self._longest} bytes.")
+            raise Unreadable(f"A record has more than {self._longest} bytes.")
         self._start = self._position
         return record
 
     def _require_blank(self) -> None:
         between = self._buffer[self._start : self._position - 1]
         if between.strip():
-            raise Unreadable(
-                "Between two records there is something that is not a record."
-            )
+            raise Unreadable("There is text between two records.")

@@ -1,8 +1,8 @@
-"""JSON from outside: bounded before it is parsed, and without duplicate keys. Pure.
+"""Decodes untrusted JSON: bounded before it is parsed, without duplicate keys. Pure.
 
-A parser that meets deep nesting or millions of objects needs a multiple of the text in
-memory, so both are counted in the text first. An object that says a key twice is
-refused: which of the two is meant depends on who reads it.
+Parsing deep nesting or millions of objects takes a multiple of the text in memory, so
+both are counted in the text first. An object with a duplicate key is refused, because
+parsers differ in which value they keep.
 """
 
 import json
@@ -23,7 +23,7 @@ _NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError)
 
 
 class JsonRefused(Refusal):
-    """JSON that is not read; by its class: why."""
+    """The base of refusals of untrusted JSON."""
 
     status = 400
 
@@ -41,7 +41,7 @@ class DuplicateKey(JsonRefused):
 
 
 def members_of(value: Any) -> int:
-    """How many keys all objects of a decoded value have."""
+    """The number of keys in all objects of a decoded value."""
     if isinstance(value, dict):
         return len(value) + sum(map(members_of, value.values()))
     if isinstance(value, list):
@@ -55,11 +55,11 @@ def decode_json(
     *,
     members: Callable[[T], int] = members_of,
 ) -> T:
-    """What a decoder of msgspec makes of a document that is bounded and strict.
+    """Decode a document with a msgspec decoder, within the limits of this module.
 
-    `members` says how many keys a decoded value has, or fewer: then the text is looked
-    through for keys that come twice, which takes longer. Raises BadJson, TooDeep,
-    DuplicateKey, and msgspec.ValidationError where it is JSON of another shape.
+    `members` counts the keys of the decoded value. It may return fewer: then the text is
+    searched for duplicate keys, which takes longer. Raises BadJson, TooDeep,
+    DuplicateKey, and msgspec.ValidationError if the JSON has another shape.
     """
     require_bounded(data)
     try:
@@ -68,44 +68,49 @@ def decode_json(
         require_unique_keys(data)
         raise
     except _NOT_JSON as error:
-        raise BadJson(f"Not JSON: {error}") from error
+        raise BadJson(f"The document is not valid JSON: {error}.") from error
     require_unique_keys(data, members=members(value))
     return value
 
 
 def require_bounded(data: bytes) -> None:
-    """Refuse nesting that nobody means, without parsing. Raises TooDeep."""
+    """Raises TooDeep for too much nesting or too many objects and lists; no parsing."""
     opened = data.count(b"[") + data.count(b"{")
     if opened <= MAX_DEPTH:
         return
     if opened > MAX_CONTAINERS:
-        raise TooDeep(f"More than {MAX_CONTAINERS} objects and lists.")
+        raise TooDeep(
+            f"The document has {opened} objects and lists; the limit is"
+            f" {MAX_CONTAINERS}."
+        )
     depth = 0
     for token in TOKEN.findall(data):
         if token in (b"[", b"{"):
             depth += 1
             if depth > MAX_DEPTH:
-                raise TooDeep(f"Nested more than {MAX_DEPTH} levels deep.")
+                raise TooDeep(
+                    f"The document is nested more than {MAX_DEPTH} levels deep."
+                )
         elif token in (b"]", b"}"):
             depth -= 1
 
 
 def require_unique_keys(data: bytes, *, members: int = -1) -> None:
-    """Refuse an object that has a key twice. Raises DuplicateKey, and BadJson.
+    """Raises DuplicateKey for an object that has a key twice, and BadJson.
 
-    `members` are the keys that a parser kept, or fewer: a text with no more keys than
-    that has none twice, and is not looked at again. The text is bounded.
+    `members` is the number of keys that a parser kept, or fewer: a text with exactly as
+    many keys has no duplicates and is not searched. The text must be bounded.
     """
     if _plain_keys(data) == members:
         return
     try:
         _decode_strictly(data.decode(errors="replace"))
     except (ValueError, RecursionError) as error:
-        raise BadJson(f"Not JSON: {error}") from error
+        raise BadJson(f"The document is not valid JSON: {error}.") from error
 
 
 def _plain_keys(data: bytes) -> int:
-    """How many keys a text has, if that can be seen at a glance; else -2."""
+    """The number of keys in a text without blanks or escapes; -2 if it has some."""
     blank = b" :" in data or b"\t:" in data or b"\n:" in data or b"\r:" in data
     if blank or b"\\" in data:
         return -2
@@ -121,7 +126,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
         seen.add(name)
 
 
-# Numbers stay text: their size is not our concern here.
+# Numbers stay text: only the keys matter here, and a number may be of any size.
 _decode_strictly = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=str, parse_float=str, strict=False
 ).decode

@@ -1,8 +1,7 @@
-"""Numbers, dates and times as others write them: in ASCII, in one spelling. Pure.
+"""Strict parsers for untrusted numbers, dates and times: ASCII, one notation. Pure.
 
-Python's own parsers also take `1_000`, full-width and other digits, and blanks. Every
-door parses with these functions, so a value that one door refuses is not taken by
-another.
+Python's own parsers also accept `1_000`, non-ASCII digits and blanks. The API, forms,
+files and commands all use these functions, so they accept the same values.
 """
 
 import re
@@ -33,7 +32,7 @@ def parse_integer(text: str) -> int:
 
 
 def parse_date(text: str) -> date:
-    """A date written 2026-03-09. Raises ValueError for anything else."""
+    """A date in the form 2026-03-09. Raises ValueError for anything else."""
     if DATE.fullmatch(text):
         try:
             return date.fromisoformat(text)
@@ -43,7 +42,7 @@ def parse_date(text: str) -> date:
 
 
 def parse_month(text: str) -> date:
-    """The first day of a month written 2026-10. Raises ValueError for anything else."""
+    """The first day of a month in the form 2026-10. Raises ValueError otherwise."""
     if MONTH.fullmatch(text):
         try:
             return date.fromisoformat(f"{text}-01")
@@ -53,7 +52,7 @@ def parse_month(text: str) -> date:
 
 
 def parse_instant(text: str) -> datetime:
-    """An ISO 8601 date and time, aware if it has an offset.
+    """An ISO 8601 date and time; aware if it has an offset, else naive.
 
     Raises ValueError for anything else.
     """
@@ -63,5 +62,5 @@ def parse_instant(text: str) -> datetime:
 
 
 def shown(text: str) -> str:
-    """A value as messages quote it."""
+    """A value from outside for a message: quoted, and cut after 40 characters."""
     return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from billing.metering.formats.rows import buffered
-from billing.metering.imports import upload_file, work_off_imports
+from billing.metering.imports import resume_next_import, upload_file
 from billing.metering.models import RefusedRow, UsageImport
 from billing.payments.hosting import HostedPage
 from billing.payments.models import Payment, PaymentMethod
@@ -119,7 +119,7 @@ class TestImports:
         )  # fmt: skip
         move(tree)
 
-        work_off_imports(now=NOW)
+        resume_next_import(now=NOW)
 
         record = UsageImport.objects.get()
         assert (record.state, record.accepted, record.refused) == ("done", 2, 2)

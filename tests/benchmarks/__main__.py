@@ -1,4 +1,4 @@
-"""Run the benchmarks and keep what they say in docs/performance.md.
+"""Run the benchmarks and write their results to docs/performance.md.
 
 python -m tests.benchmarks [authorize ...]; all of them where none is named.
 """
@@ -47,7 +47,7 @@ LINE = "<!-- measured -->"
 
 
 def main() -> None:
-    """All of them, or those that are named; then the rest of the page stays."""
+    """Run all benchmarks, or the named ones and keep the rest of the page."""
     if unknown := set(sys.argv[1:]) - NAMES.keys():
         sys.exit(f"There are {', '.join(NAMES)}; not {', '.join(sorted(unknown))}.")
     databases.make_template()
@@ -66,7 +66,7 @@ def _section(title: str, first: str = "") -> str:
 
 
 def _replace(title: str, section: str) -> None:
-    """Put one section in the place of the one before."""
+    """Replace one section of the page."""
     before, _, after = PAGE.read_text().partition(f"## {title}\n")
     _, following, rest = after.partition("\n## ")
     PAGE.write_text(before + section + following + rest)

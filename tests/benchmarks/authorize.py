@@ -1,4 +1,4 @@
-"""Asking whether an agent may dial, at a steady rate, against gunicorn."""
+"""Requests to authorize at a steady rate, against gunicorn."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ BUDGETS = """
 
 
 def measure() -> dict[str, object]:
-    """How long answers take at a rate, and how many there are at most."""
+    """The response times at a rate, and the highest rate."""
     name = databases.clone()
     databases.use(name)
     make_agencies(agencies=AGENCIES, seats=AGENTS, on=MARCH)
@@ -53,8 +53,11 @@ def measure() -> dict[str, object]:
         rounds = [
             _all(port, token, count=RATE * SECONDS, rate=RATE) for _ in range(ROUNDS)
         ]
-        asked = RATE * SECONDS * ROUNDS
-        spent = (_cpu(web) - before[0]) / asked, (_cpu(database) - before[1]) / asked
+        requests = RATE * SECONDS * ROUNDS
+        spent = (
+            (_cpu(web) - before[0]) / requests,
+            (_cpu(database) - before[1]) / requests,
+        )
     databases.use("postgres")
     databases.drop(name)
     return {
@@ -73,7 +76,7 @@ def _all(port: int, token: str, *, count: int, rate: int) -> tuple[float, list[f
     command = [sys.executable, "-m", "tests.benchmarks.authorize_client", str(port), token,
                str(count // CLIENTS), str(rate / CLIENTS)]  # fmt: skip
     with ThreadPoolExecutor(CLIENTS) as pool:
-        told = list(
+        outputs = list(
             pool.map(
                 lambda _: (
                     subprocess.run(command, check=True, capture_output=True).stdout
@@ -81,15 +84,18 @@ def _all(port: int, token: str, *, count: int, rate: int) -> tuple[float, list[f
                 range(CLIENTS),
             )
         )
-    runs = [msgspec.json.decode(one, type=tuple[float, list[float]]) for one in told]
-    times = sorted(one for _, several in runs for one in several)
-    return sum(len(several) / took for took, several in runs), times
+    runs = [
+        msgspec.json.decode(output, type=tuple[float, list[float]])
+        for output in outputs
+    ]
+    times = sorted(time for _, run_times in runs for time in run_times)
+    return sum(len(run_times) / took for took, run_times in runs), times
 
 
 def _each(rounds: list[tuple[float, list[float]]], percent: int) -> str:
-    """Of the rounds, from the best to the worst: others may use the machine as well."""
-    found = sorted(_part(times, percent) for _, times in rounds)
-    return " / ".join(f"{one:.1f}" for one in found)
+    """The percentile of each round, from best to worst: the machine may be shared."""
+    values = sorted(_part(times, percent) for _, times in rounds)
+    return " / ".join(f"{value:.1f}" for value in values)
 
 
 def _part(times: list[float], percent: int) -> float:
@@ -98,15 +104,15 @@ def _part(times: list[float], percent: int) -> float:
 
 def _web_processes(port: int) -> list[int]:
     """gunicorn and its workers."""
-    found = []
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
         except OSError:
             continue  # it has just ended
         if f"--bind=127.0.0.1:{port}".encode() in command:
-            found.append(int(process.name))
-    return found
+            pids.append(int(process.name))
+    return pids
 
 
 def _backends(name: str) -> list[int]:

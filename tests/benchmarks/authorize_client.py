@@ -20,7 +20,7 @@ ALLOWED = b'{"allowed":true,'
 
 
 def ask(port: int, token: str, *, count: int, rate: float) -> tuple[float, list[float]]:
-    """Ask so often, each at its time; how long from then to the answer, in ms."""
+    """Send requests on schedule; the time from each schedule to its response, in ms."""
     requests = [
         REQUEST.format(agent=n + 1, token=token).encode() for n in range(AGENTS)
     ]
@@ -41,7 +41,7 @@ def ask(port: int, token: str, *, count: int, rate: float) -> tuple[float, list[
 
 
 if __name__ == "__main__":
-    told = ask(
+    times = ask(
         int(sys.argv[1]), sys.argv[2], count=int(sys.argv[3]), rate=float(sys.argv[4])
     )
-    sys.stdout.buffer.write(msgspec.json.encode(told))
+    sys.stdout.buffer.write(msgspec.json.encode(times))

@@ -1,4 +1,4 @@
-"""Taking events in beside one million others and beside many: does it stay as fast?
+"""Ingestion of events beside one million others and beside many millions.
 
 BENCH_DEEP_MILLIONS says how many are many; three unless told, some minutes each ten.
 """
@@ -43,7 +43,7 @@ def measure() -> dict[str, object]:
     databases.use(name)
     make_agencies(agencies=ingest.AGENCIES, seats=ingest.SEATS, on=MARCH)
     ensure_partitions([MARCH])
-    found: dict[str, object] = {}
+    report: dict[str, object] = {}
     filled = serial = 0
     rates = []
     for millions in (1, MANY):
@@ -52,29 +52,29 @@ def measure() -> dict[str, object]:
             filled += MILLION
         rate, plain, serial = _rates(serial)
         rates.append(rate)
-        found[f"beside {millions} million, rows/s"] = round(rate)
-        found[f"beside {millions} million, of plain COPY"] = round(rate / plain, 2)
-    found[f"beside {MANY} million / beside 1 million"] = round(rates[1] / rates[0], 2)
+        report[f"beside {millions} million, rows/s"] = round(rate)
+        report[f"beside {millions} million, of plain COPY"] = round(rate / plain, 2)
+    report[f"beside {MANY} million / beside 1 million"] = round(rates[1] / rates[0], 2)
     databases.use("postgres")
     databases.drop(name)
-    return found
+    return report
 
 
 def _fill(first: int, last: int) -> None:
-    told = {"first": first, "last": last, "agencies": ingest.AGENCIES}
+    params = {"first": first, "last": last, "agencies": ingest.AGENCIES}
     with connections["owner"].cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
-        cursor.execute(FILL.format(), told)
+        cursor.execute(FILL.format(), params)
 
 
 def _rates(serial: int) -> tuple[float, float, int]:
     """The medians of the service, one agency a batch, and of COPY, interleaved."""
-    told, plain = [], []
+    rates, plain = [], []
     for _ in range(ingest.ROUNDS):
         batches = ingest._batches(serial, ingest._by_batch)
         serial += ingest.BATCH * ingest.BATCHES
-        told.append(
+        rates.append(
             ingest._rate(lambda b: ingest_events(b, owner=0, now=ingest.NOW), batches)
         )
         plain.append(ingest._rate(ingest._copy, ingest._as_copy_text(batches)))
-    return median(told), median(plain), serial
+    return median(rates), median(plain), serial

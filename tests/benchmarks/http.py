@@ -1,4 +1,4 @@
-"""Taking events in over HTTP, gunicorn and keep-alive clients, against plain COPY."""
+"""Ingestion over HTTP, with gunicorn and keep-alive clients, against plain COPY."""
 
 import os
 import signal
@@ -126,7 +126,9 @@ def _post_all(bodies: list[bytes], token: str, port: int) -> tuple[float, list[f
         times = list(pool.map(lambda share: _post(share, token, port), shares))
     elapsed = time.perf_counter() - started
     events = len(bodies) * ingest.BATCH
-    return events / elapsed, [one for several in times for one in several]
+    return events / elapsed, [
+        seconds for worker_times in times for seconds in worker_times
+    ]
 
 
 def _post(bodies: list[bytes], token: str, port: int) -> list[float]:
@@ -137,8 +139,8 @@ def _post(bodies: list[bytes], token: str, port: int) -> list[float]:
         started = time.perf_counter()
         client.request("POST", PATH, body, headers)
         answer = client.getresponse()
-        told = msgspec.json.decode(answer.read())
-        assert told.get("accepted") == ingest.BATCH, (answer.status, told)
+        payload = msgspec.json.decode(answer.read())
+        assert payload.get("accepted") == ingest.BATCH, (answer.status, payload)
         times.append(time.perf_counter() - started)
     client.close()
     return times

@@ -1,4 +1,4 @@
-"""Taking events in against plain COPY of the same rows into the same table."""
+"""Ingestion against a plain COPY of the same rows into the same table."""
 
 import time
 from collections.abc import Callable

@@ -44,7 +44,11 @@ def measure() -> dict[str, object]:
     seconds: dict[str, list[float]] = {"sql": [], "one": [], "two": []}
     sums = set()
     for _ in range(ROUNDS):
-        for name, work in (("sql", _sql), ("one", _one), ("two", _two)):
+        for name, work in (
+            ("sql", _sql),
+            ("one", _one_process),
+            ("two", _two_processes),
+        ):
             copy = _copy_of(base)
             seconds[name].append(work(copy))
             sums.add(_sum())
@@ -52,17 +56,17 @@ def measure() -> dict[str, object]:
             _forget(copy)
     databases.use(base)
     databases.drop(base)
-    sql, one, two = (median(seconds[name]) for name in ("sql", "one", "two"))
+    sql, single, double = (median(seconds[name]) for name in ("sql", "one", "two"))
     assert len(sums) == 1, sums
     return {
         "usage days": rows,
         "lines": lines,
         "sum, the same in all variants": str(sums.pop()),
         "one SQL statement, s": round(sql, 2),
-        "service, one process, s": round(one, 2),
-        "service, two processes, s": round(two, 2),
-        "SQL / service (goal 0.6)": round(sql / one, 2),
-        "two processes / one (goal 1.4)": round(one / two, 2),
+        "service, one process, s": round(single, 2),
+        "service, two processes, s": round(double, 2),
+        "SQL / service (goal 0.6)": round(sql / single, 2),
+        "two processes / one (goal 1.4)": round(single / double, 2),
     }
 
 
@@ -80,26 +84,26 @@ def _forget(name: str) -> None:
 
 def _sql(name: str) -> float:
     price_list = PriceList.objects.get()
-    told: dict[str, Any] = {"month": MONTH, "cutoff": 1, "list": price_list.pk}
+    params: dict[str, Any] = {"month": MONTH, "cutoff": 1, "list": price_list.pk}
     statement = STATEMENT.read_text()
     started = time.perf_counter()
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(statement, told)
+        cursor.execute(statement, params)
     elapsed = time.perf_counter() - started
-    _explain(statement, told)
+    _explain(statement, params)
     return elapsed
 
 
-def _explain(statement: str, told: dict[str, Any]) -> None:
+def _explain(statement: str, params: dict[str, Any]) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM billing_documentline")
         cursor.execute("DELETE FROM billing_document")
-        cursor.execute(f"EXPLAIN (COSTS OFF) {statement}", told)
+        cursor.execute(f"EXPLAIN (COSTS OFF) {statement}", params)
         PLAN.write_text("\n".join(row[0] for row in cursor.fetchall()) + "\n")
         transaction.set_rollback(True)
 
 
-def _one(name: str) -> float:
+def _one_process(name: str) -> float:
     started = time.perf_counter()
     run = start_run(month=MONTH, actor="bench", now=NOW)
     while close_due(now=NOW, run=run):
@@ -108,7 +112,7 @@ def _one(name: str) -> float:
     return time.perf_counter() - started
 
 
-def _two(name: str) -> float:
+def _two_processes(name: str) -> float:
     """Both processes are up before the clock starts; they wait for the plan."""
     environment = {
         **os.environ,

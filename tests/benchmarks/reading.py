@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from statistics import median
 
 from django.db import connection, connections
@@ -16,7 +17,7 @@ from billing.invoicing.itemised import MonthPrices, itemise
 from billing.invoicing.queries.month_usage import rounding_report
 from billing.metering.models import UsageDay
 from billing.metering.pagination import ByDateAndId
-from billing.metering.queries import told_events, usage_totals
+from billing.metering.queries import usage_events, usage_totals
 from billing.metering.reading import counted_events
 from billing.pricing.models import Meter
 from billing.pricing.queries import published_price_list
@@ -28,7 +29,7 @@ from tests.benchmarks.worlds import add_usage, make_agencies
 MONTH = date(2026, 3, 1)
 AGENCIES, SEATS, METERS, DAYS = 500, 20, 4, 28
 FEW, MANY = 10, 1_000  # events behind a usage day
-ASKED, GOAL = 60, 50
+AGENCIES_READ, GOAL = 60, 50
 ON_ONE_DATE = 1_000_000
 EVENTS = """
     INSERT INTO billing_usageevent (id, used_on, agency_id, meter_id, breakdown, owner,
@@ -61,13 +62,15 @@ def _totals(events: int) -> tuple[float, int]:
     databases.use(name)
     make_agencies(agencies=AGENCIES, seats=SEATS, on=MONTH)
     rows = add_usage(MONTH, days=DAYS, meters=METERS, events=events)
-    ids = list(Agency.objects.order_by("id").values_list("pk", flat=True)[:ASKED])
+    ids = list(
+        Agency.objects.order_by("id").values_list("pk", flat=True)[:AGENCIES_READ]
+    )
     _assert_by_index(ids[0])
-    told = [_milliseconds(lambda one=one: _month(one)) for one in ids]  # type: ignore[misc]
+    times = [_milliseconds(partial(_month, agency_id)) for agency_id in ids]
     assert UsageDay.objects.filter(agency=ids[0]).first().events == events  # type: ignore[union-attr]
     databases.use("postgres")
     databases.drop(name)
-    return median(told), rows
+    return median(times), rows
 
 
 def _month(agency_id: int) -> None:
@@ -77,9 +80,9 @@ def _month(agency_id: int) -> None:
 def _assert_by_index(agency_id: int) -> None:
     with CaptureQueriesContext(connection) as queries:
         _month(agency_id)
-    (asked,) = (one["sql"] for one in queries if "usageday" in one["sql"])
+    (statement,) = (query["sql"] for query in queries if "usageday" in query["sql"])
     with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN " + asked.replace("%", "%%"))
+        cursor.execute("EXPLAIN " + statement.replace("%", "%%"))
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "Seq Scan on billing_usageday" not in plan, plan
     assert re.search(r"Index Scan (using|on) (one_)?usage_day", plan), plan
@@ -114,7 +117,7 @@ def _one_date() -> dict[str, object]:
 
 def _second_page(agency: Agency) -> None:
     """Beyond a cursor, in the middle of the date."""
-    events = told_events(agency_id=agency.pk, dates=month_range(MONTH))
+    events = usage_events(agency_id=agency.pk, dates=month_range(MONTH))
     pages = ByDateAndId()
     factory = APIRequestFactory(SERVER_NAME="127.0.0.1")
     pages.paginate_queryset(events, Request(factory.get("/?limit=100")))

@@ -1,4 +1,4 @@
-"""Large worlds for the benchmarks, made by SQL as the owner."""
+"""Large data sets for the benchmarks, made by SQL as the owner."""
 
 from datetime import date
 from typing import Any
@@ -61,14 +61,14 @@ def add_usage(month: date, *, days: int, meters: int = METERS, events: int = 10)
     """Usage days of so many events for every agent and meter; how many rows."""
     ensure_partitions([month])
     ids = list(Meter.objects.order_by("code").values_list("pk", flat=True)[:meters])
-    told: dict[str, Any] = {
+    params: dict[str, Any] = {
         "month": month,
         "days": days,
         "meters": ids,
         "events": events,
     }
     with connections["owner"].cursor() as cursor:
-        cursor.execute(USAGE, told)
+        cursor.execute(USAGE, params)
         rows = int(cursor.rowcount)
         cursor.execute("ANALYZE billing_usageday")
     return rows

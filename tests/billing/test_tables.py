@@ -14,8 +14,8 @@ from billing.invoicing.downloads import DOWNLOADS
 from billing.invoicing.itemised import Call
 from billing.management.commands.reconcile import cells_of
 from billing.metering.models import RefusedRow
-from billing.metering.reconciliation import Difference
-from billing.metering.refusals import REFUSED_HEADER, refused_cells
+from billing.metering.reconciliation import UsageDifference
+from billing.metering.refusals import REJECTED_HEADER, rejected_row_cells
 from billing.tables import CsvWriter, csv_pieces
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,14 +34,14 @@ def rows_of(text: str) -> list[list[str]]:
 
 def refused(name: str) -> str:
     row = RefusedRow(row=7, code="bad_row", field=name, message=name, cells=[name])
-    return "".join(csv_pieces(REFUSED_HEADER, [refused_cells(row)]))
+    return "".join(csv_pieces(REJECTED_HEADER, [rejected_row_cells(row)]))
 
 
 def differing(name: str) -> str:
     out = io.StringIO(newline="")
     nothing = Decimal(0)
     CsvWriter(out).write(
-        ["kind"], cells_of(Difference(name, name, name, AT, nothing, None, nothing, name))
+        ["kind"], cells_of(UsageDifference(name, name, name, AT, nothing, None, nothing, name))
     )  # fmt: skip
     return out.getvalue()
 

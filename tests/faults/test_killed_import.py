@@ -59,7 +59,7 @@ def test_importing_again_after_a_kill_counts_every_row_once(fresh_database, tmp_
     out, _ = again.communicate(timeout=SECONDS)
 
     assert again.returncode == 0
-    assert f"{ROWS - done} accepted, {done} known already, 0 refused" in out
+    assert f"{ROWS - done} accepted, {done} duplicate, 0 rejected" in out
     assert UsageEvent.objects.count() == ROWS
     assert sum(UsageDay.objects.values_list("events", flat=True)) == ROWS
     assert verify_books().findings == []

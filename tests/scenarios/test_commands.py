@@ -1,4 +1,4 @@
-"""The commands as people call them."""
+"""The commands, called as on a command line."""
 
 import io
 import json
@@ -99,7 +99,7 @@ class TestImportUsage:
 
         code, out, err = import_file(path, rejects=tmp_path / "rejects.csv")
 
-        assert (code, out) == (2, "march.csv: 2 accepted, 0 known already, 6 refused\n")
+        assert (code, out) == (2, "march.csv: 2 accepted, 0 duplicate, 6 rejected\n")
         codes = [line.split(": ")[:2] for line in err.splitlines()]
         assert codes == [
             ["row 3", "bad_quantity"],
@@ -120,7 +120,7 @@ class TestImportUsage:
         import_file(path)
 
         assert import_file(path)[1] == (
-            "march.csv: 0 accepted, 1 known already, 0 refused\n"
+            "march.csv: 0 accepted, 1 duplicate, 0 rejected\n"
         )
         assert UsageEvent.objects.count() == 1
 
@@ -148,8 +148,8 @@ class TestImportUsage:
 
         first, again = import_file(path, "asterisk"), import_file(path, "asterisk")
 
-        assert first[1] == "Master.csv: 4 accepted, 0 known already, 0 refused\n"
-        assert again[1] == "Master.csv: 0 accepted, 4 known already, 0 refused\n"
+        assert first[1] == "Master.csv: 4 accepted, 0 duplicate, 0 rejected\n"
+        assert again[1] == "Master.csv: 0 accepted, 4 duplicate, 0 rejected\n"
         events = UsageEvent.objects.order_by("-raw").values_list(
             "meter__code", "agent__external_id", "raw", "billable"
         )
@@ -157,18 +157,18 @@ class TestImportUsage:
         assert list(events) == [*calls, ("voice.in", "ana", 0, 0)]
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "code"),
         [
             (b"id,meter\n", "column_missing"),
             (b"\xff\xfe\x00", "bad_encoding"),
             (b"", "column_missing"),
         ],
     )
-    def test_refuses_a_file_it_cannot_read(self, sunrise, tmp_path, content, said):
+    def test_refuses_a_file_it_cannot_read(self, sunrise, tmp_path, content, code):
         path = tmp_path / "bad.csv"
         path.write_bytes(content)
 
-        with pytest.raises(CommandError, match=said):
+        with pytest.raises(CommandError, match=code):
             import_file(path)
 
     def test_says_that_a_file_is_missing(self, sunrise, tmp_path):

@@ -1,4 +1,4 @@
-"""The demo's own story, and the invoice that the billing rules work by hand."""
+"""The demo's documents, and the example invoice of the billing rules."""
 
 import io
 import json
@@ -34,8 +34,8 @@ class TestDemo:
         with time_machine.travel(NOW):
             for _, work in steps(date(2026, 9, 1), tmp_path, close, NOW, out):
                 work()
-        (told,) = re.findall(r"```invoice\n(.+?)\n```", RULES.read_text())
-        expected = json.loads(told)
+        (printed,) = re.findall(r"```invoice\n(.+?)\n```", RULES.read_text())
+        expected = json.loads(printed)
         documents = {str(document): document for document in Document.objects.all()}
         invoice = documents[expected["document"]]
         lines = {
@@ -43,7 +43,7 @@ class TestDemo:
             for line in invoice.lines.select_related("meter")
         }
 
-        assert "0 refused" in out.getvalue()
+        assert "0 rejected" in out.getvalue()
         assert lines == {key: Decimal(a) for key, a in expected["lines"].items()}
         assert invoice.total == Decimal(expected["total"])
         assert len(documents) == 14

@@ -64,7 +64,7 @@ class TestEvents:
         rivals = [call(id=f"c{n}", supersedes=f"a{n}") for n in range(100)]
 
         results = run_in_threads(
-            *[lambda told=told: use(*told, now=APRIL_2) for told in
+            *[lambda sent=sent: use(*sent, now=APRIL_2) for sent in
               (events, others, rivals, [*others, *events], others[::-1])]
         )  # fmt: skip
 

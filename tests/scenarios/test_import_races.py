@@ -46,7 +46,7 @@ def write_file(path, first):
 
 
 def bring(agency: Agency, path, clock: Clock):
-    """Import a file; how many of its rows were accepted, and known already."""
+    """Import a file; the number of accepted and of duplicate rows."""
 
     def take():
         with open(path, "rb", buffering=0) as raw:
@@ -54,7 +54,7 @@ def bring(agency: Agency, path, clock: Clock):
             record = imports.start_import(
                 file, agency=agency, file_name=path.name, actor="test", now=MARCH_31
             )
-            chunks = imports.take_in(record, file, now=MARCH_31)
+            chunks = imports.import_rows(record, file, now=MARCH_31)
             more = True
             try:
                 while more:

@@ -1,4 +1,4 @@
-"""Files of usage on their way in: by command, by upload, cut off, and at once."""
+"""Imports of files: by command, by upload, interrupted, and in parallel."""
 
 import csv
 import io
@@ -17,11 +17,11 @@ from billing.metering import imports
 from billing.metering.formats.rows import buffered
 from billing.metering.imports import (
     FileTooLarge,
-    forget_refused_rows,
+    delete_old_rejected_rows,
+    import_rows,
+    resume_next_import,
     start_import,
-    take_in,
     upload_file,
-    work_off_imports,
 )
 from billing.metering.models import (
     ImportPart,
@@ -45,15 +45,15 @@ def content(calls: int, *, refused: int = 0) -> bytes:
 
 
 def upload(agency, body, **changes):
-    told: dict[str, Any] = {
+    options: dict[str, Any] = {
         "file_name": "march.csv", "actor": "staff", "now": NOW, **changes
     }  # fmt: skip
-    return upload_file(buffered(BytesIO(body)), agency=agency, **told)
+    return upload_file(buffered(BytesIO(body)), agency=agency, **options)
 
 
-def work_off_all():
+def finish_all_imports():
     turns = 0
-    while work_off_imports(now=NOW):
+    while resume_next_import(now=NOW):
         turns += 1
     return turns
 
@@ -73,7 +73,7 @@ def sunrise(db):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    """So that a few rows take several commits, and several turns."""
+    """Make a few rows take several commits and turns."""
     monkeypatch.setattr(imports, "CHUNK", 10)
     monkeypatch.setattr(imports, "CHUNKS_A_TURN", 2)
 
@@ -86,16 +86,19 @@ class TestUploads:
         files = [upload(sunrise, content(45)) for _ in range(2)]
         last = upload(other, content(5))
 
-        assert work_off_imports(now=NOW) == work_off_imports(now=NOW) == 1
+        assert resume_next_import(now=NOW) == resume_next_import(now=NOW) == 1
 
         assert counts(last)[0] == "done"
-        assert [counts(one)[:2] for one in files] == [("waiting", 20), ("waiting", 0)]
+        assert [counts(record)[:2] for record in files] == [
+            ("waiting", 20),
+            ("waiting", 0),
+        ]
 
     def test_are_taken_in_turn_by_turn_and_their_parts_dropped(self, sunrise):
         record = upload(sunrise, content(45, refused=3))
         assert record.parts.count() == 1
 
-        turns = work_off_all()
+        turns = finish_all_imports()
 
         assert turns == 3
         assert counts(record) == ("done", 48, 45, 0, 3)
@@ -106,14 +109,14 @@ class TestUploads:
         monkeypatch.setattr(imports, "PART_BYTES", 100)
 
         record = upload(sunrise, content(30))
-        work_off_all()
+        finish_all_imports()
 
         assert counts(record) == ("done", 30, 30, 0, 0)
 
     def test_change_nothing_the_second_time(self, sunrise):
         first, second = upload(sunrise, content(15)), upload(sunrise, content(15))
 
-        work_off_all()
+        finish_all_imports()
 
         assert counts(first) == ("done", 15, 15, 0, 0)
         assert counts(second) == ("done", 15, 0, 15, 0)
@@ -121,10 +124,10 @@ class TestUploads:
 
     def test_go_on_after_the_rows_that_a_lost_worker_counted(self, sunrise):
         record = upload(sunrise, content(35))
-        work_off_imports(now=NOW)
+        resume_next_import(now=NOW)
         UsageImport.objects.update(state="running", lease_until=NOW - timedelta(1))
 
-        work_off_all()
+        finish_all_imports()
 
         assert counts(record) == ("done", 35, 35, 0, 0)
 
@@ -134,7 +137,7 @@ class TestUploads:
             state="running", lease_until=datetime.now(UTC) + timedelta(minutes=1)
         )
 
-        assert work_off_imports(now=NOW) == 0
+        assert resume_next_import(now=NOW) == 0
         assert counts(record)[0] == "running"
 
     def test_give_up_a_file_that_kills_its_workers(self, sunrise):
@@ -143,14 +146,14 @@ class TestUploads:
             state="running", attempts=5, lease_until=NOW - timedelta(1)
         )
 
-        assert work_off_imports(now=NOW) == 0
+        assert resume_next_import(now=NOW) == 0
         assert counts(record)[0] == "failed"
         assert "interrupted" in record.error
 
     def test_say_what_is_wrong_with_a_file_as_a_whole(self, sunrise):
         record = upload(sunrise, b"id,meter\n", feed="csv")
 
-        work_off_all()
+        finish_all_imports()
 
         assert counts(record)[0] == "failed"
         assert record.error.startswith("column_missing")
@@ -163,12 +166,12 @@ class TestUploads:
 
     def test_note_a_command_that_was_cut_off(self, sunrise):
         file = buffered(BytesIO(content(25)))
-        told: dict[str, Any] = {"file_name": "x.csv", "actor": "staff", "now": NOW}
-        record = start_import(file, agency=sunrise, **told)
-        next(take_in(record, file, now=NOW))
+        options: dict[str, Any] = {"file_name": "x.csv", "actor": "staff", "now": NOW}
+        record = start_import(file, agency=sunrise, **options)
+        next(import_rows(record, file, now=NOW))
         UsageImport.objects.update(lease_until=NOW - timedelta(1))
 
-        work_off_imports(now=NOW)
+        resume_next_import(now=NOW)
 
         assert counts(record) == ("failed", 10, 10, 0, 0)
 
@@ -176,10 +179,10 @@ class TestUploads:
 class TestRefusedRows:
     def test_are_forgotten_after_the_days_they_are_kept(self, sunrise):
         upload(sunrise, content(1, refused=2))
-        work_off_all()
+        finish_all_imports()
 
-        assert forget_refused_rows(now=NOW + timedelta(days=29)) == 0
-        assert forget_refused_rows(now=NOW + timedelta(days=31)) == 2
+        assert delete_old_rejected_rows(now=NOW + timedelta(days=29)) == 0
+        assert delete_old_rejected_rows(now=NOW + timedelta(days=31)) == 2
         assert not RefusedRow.objects.exists()
 
 
@@ -194,7 +197,7 @@ class TestAdmin:
         file = SimpleUploadedFile("march.csv", content(2, refused=1))
 
         page = staff.post(add, {"agency": sunrise.pk, "file": file}, follow=True)
-        work_off_all()
+        finish_all_imports()
 
         record = UsageImport.objects.get()
         assert page.status_code == 200
@@ -214,7 +217,10 @@ class TestAdmin:
 
         page = staff.post(add, {"agency": sunrise.pk, "file": file})
 
-        assert "The format could be none that is known" in page.content.decode()
+        assert (
+            "The format of the file was not recognized. Choose one of asterisk, "
+            in page.content.decode()
+        )
         assert not UsageImport.objects.exists()
 
     def test_is_for_staff_only(self, sunrise, client):
@@ -225,7 +231,7 @@ class TestAdmin:
 
 
 class TestReach:
-    """An import is an agency's: it names that one, or one below it today."""
+    """Rows of an import may name its agency, or one in its downline today."""
 
     ROWS = (
         "id,meter,quantity,occurred_at,agency,supersedes\n"
@@ -239,10 +245,10 @@ class TestReach:
     @pytest.fixture
     def tree(self, sunrise):
         top, below, left = (make_agency(code) for code in ("TOP", "BELOW", "LEFT"))
-        told: dict[str, Any] = {"now": MARCH_1, "actor": "test"}
-        set_upline(agency=sunrise, upline=top, on=MARCH, **told)
-        set_upline(agency=below, upline=sunrise, on=MARCH, **told)
-        set_upline(agency=left, upline=sunrise, on=MARCH, **told)
+        options: dict[str, Any] = {"now": MARCH_1, "actor": "test"}
+        set_upline(agency=sunrise, upline=top, on=MARCH, **options)
+        set_upline(agency=below, upline=sunrise, on=MARCH, **options)
+        set_upline(agency=left, upline=sunrise, on=MARCH, **options)
         set_upline(agency=left, upline=None, on=NOW.date(), now=NOW, actor="test")
         return sunrise
 
@@ -257,7 +263,7 @@ class TestReach:
 
     def test_of_an_upload_likewise(self, tree):
         upload(tree, self.ROWS.encode())
-        work_off_all()
+        finish_all_imports()
 
         self.check()
 
@@ -268,7 +274,7 @@ class TestReach:
         )
         assert sorted(used) == ["BELOW", "SUNRISE"]
         assert list(refused) == [
-            (row, "unknown_agency", f"Unknown agency {code}.")
+            (row, "unknown_agency", f"There is no agency '{code}'.")
             for row, code in ((4, "TOP"), (5, "LEFT"), (6, "NOBODY"))
         ]
 
@@ -284,13 +290,13 @@ class TestAtOnce:
         make_seats(agency, "ana")
         records = [upload(agency, content(400)) for _ in range(2)]
 
-        results = run_in_threads(*[lambda: work_off_imports(now=NOW)] * 2)
+        results = run_in_threads(*[lambda: resume_next_import(now=NOW)] * 2)
 
         assert results == [1, 1]
-        found = [counts(record) for record in records]
-        assert [state for state, *_ in found] == ["done", "done"]
-        assert sum(accepted for _, _, accepted, _, _ in found) == 400
-        assert sum(duplicate for *_, duplicate, _ in found) == 400
+        outcomes = [counts(record) for record in records]
+        assert [state for state, *_ in outcomes] == ["done", "done"]
+        assert sum(accepted for _, _, accepted, _, _ in outcomes) == 400
+        assert sum(duplicate for *_, duplicate, _ in outcomes) == 400
         assert sum(UsageDay.objects.values_list("events", flat=True)) == 400
         assert verify_books().findings == []
 
@@ -305,11 +311,11 @@ class TestAtOnce:
         files = [upload(many, content(400)) for _ in range(3)]
         late = upload(other, content(5))
 
-        results = run_in_threads(*[lambda: work_off_imports(now=NOW)] * 3)
+        results = run_in_threads(*[lambda: resume_next_import(now=NOW)] * 3)
 
         assert sorted(results) == [0, 1, 1]
         assert counts(late)[0] == "done"
-        assert [counts(one)[0] for one in files] == ["done", "waiting", "waiting"]
+        assert [counts(record)[0] for record in files] == ["done", "waiting", "waiting"]
 
     def test_two_workers_never_count_the_rows_of_one_file_twice(
         self, run_in_threads, small_chunks
@@ -320,10 +326,10 @@ class TestAtOnce:
         record = upload(agency, content(100))
 
         def work():
-            while work_off_imports(now=NOW):
+            while resume_next_import(now=NOW):
                 pass
 
         run_in_threads(*[work] * 4)
-        work_off_all()
+        finish_all_imports()
 
         assert counts(record) == ("done", 100, 100, 0, 0)

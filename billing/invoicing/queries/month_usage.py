@@ -12,7 +12,7 @@ from billing.invoicing.rounding import (
     MonthTerms,
     compare_steps,
 )
-from billing.metering.queries import Steps, stepped_usage
+from billing.metering.queries import RoundingRule, rounded_usage
 from billing.pricing.models import Meter
 from billing.pricing.queries import published_price_list
 from seats.cutoffs.models import Books
@@ -69,11 +69,11 @@ def rounding_report(*, agency: Agency, month: date) -> list[MeterRounding]:
     prices = published_price_list(agency.currency, month)
     (facts,) = _facts(agency, (month, month, next_month(month)))
     units = _units()
-    usages = stepped_usage(
+    usages = rounded_usage(
         agency_id=agency.pk,
         month=month,
         raw_unit=SECOND,
-        steps=[Steps(*steps) for steps in OTHER_STEPS],
+        rules=[RoundingRule(*steps) for steps in OTHER_STEPS],
     )
     return [
         compare_steps(
@@ -83,7 +83,7 @@ def rounding_report(*, agency: Agency, month: date) -> list[MeterRounding]:
             unit=units[usage.meter],
             used=usage.raw,
             billable=usage.billable,
-            others=usage.stepped,
+            others=usage.rounded,
         )
         for usage in usages
     ]

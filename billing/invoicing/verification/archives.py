@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from billing.invoicing.verification.findings import Finding
-from billing.metering.archiving import ARCHIVED, announced
+from billing.metering.archiving import ARCHIVED, archive_payload
 from billing.metering.models import ArchivedMonth
 from billing.metering.parquet import file_hash, read_events, rows_in, sums_hash, sums_of
 from billing.metering.partitions import attached_months
@@ -64,7 +64,7 @@ def _check_records() -> Iterator[Finding]:
         for event in OutboxEvent.objects.filter(type=ARCHIVED)
     }
     for record in ArchivedMonth.objects.all():
-        if told.pop(record.month.isoformat(), None) != announced(record):
+        if told.pop(record.month.isoformat(), None) != archive_payload(record):
             subject = f"usage of {record}"
             yield Finding("announced_otherwise", subject, "its event differs")
     for month in told:

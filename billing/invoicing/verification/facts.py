@@ -16,7 +16,7 @@ from billing.invoicing.verification.recompute import (
     owed,
 )
 from billing.metering.models import ArchivedMonth, UsageEvent
-from billing.metering.parquet import Wanted, read_events
+from billing.metering.parquet import EventSelection, read_events
 from billing.metering.reading import path_of
 from billing.pricing.models import Meter, PriceList
 from billing.pricing.queries import WITH_RATES, terms_of
@@ -93,7 +93,9 @@ class Books:
 
     def _archived_usage(self, agency_id: int) -> Iterator[UsageFact]:
         for archive in self._archives:
-            for row in read_events(path_of(archive), Wanted(agency_id=agency_id)):
+            for row in read_events(
+                path_of(archive), EventSelection(agency_id=agency_id)
+            ):
                 if row.meter_id in self._meters:
                     meter = self._meters[row.meter_id]
                     yield UsageFact(meter, row.used_on, row.raw, row.cutoff)

@@ -1,4 +1,4 @@
-"""Archive the events of old months."""
+"""Move the usage events of old months to files."""
 
 from datetime import date
 from typing import Any
@@ -18,7 +18,7 @@ from seats.errors import Refusal
 
 
 class Command(BaseCommand):
-    help = "Move the events of old months to files; safe to repeat."
+    help = "Move the usage events of old months to files. Safe to repeat."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -35,8 +35,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
-        chosen = options["month"]
-        months = [chosen] if chosen else months_to_archive(now=now)
+        month = options["month"]
+        months = [month] if month else months_to_archive(now=now)
         if not months:
             self.stdout.write("No month is old enough to be archived.")
         refusals = 0
@@ -47,7 +47,7 @@ class Command(BaseCommand):
                 refusals += 1
                 self.stderr.write(f"{refusal.code}: {refusal.message}")
         if refusals:
-            raise CommandError(f"{refusals} of {len(months)} months stay.")
+            raise CommandError(f"{refusals} of {len(months)} months were not archived.")
 
     def archive(self, month: date, *, dry_run: bool) -> None:
         now = timezone.now()
@@ -61,6 +61,6 @@ class Command(BaseCommand):
             )
         self.stdout.write(
             f"{month:%Y-%m}: {record.rows} events are in {record.file_name}"
-            f" ({record.file_size} bytes). Once that is in your backup, the owner may"
-            f" DROP TABLE {partition_name(month)}."
+            f" ({record.file_size} bytes). Once the file is in your backup, the database"
+            f" owner can DROP TABLE {partition_name(month)}."
         )

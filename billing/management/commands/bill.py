@@ -70,14 +70,14 @@ class Command(BaseCommand):
         )
         with Progress(self.stdout, "payers") as progress:
             while True:
-                taken = close_due(now=timezone.now(), run=run)
+                closed = close_due(now=timezone.now(), run=run)
                 counts = progress_of(run.pk)
                 waiting = sum(counts[state] for state in WAITING)
                 total = sum(counts.values())
                 progress.show(total - waiting, total)
                 if not waiting:
                     break
-                if not taken:
+                if not closed:
                     time.sleep(0.2)
         documents = run.items.aggregate(sum=Sum("documents"))["sum"] or 0
         self.stdout.write(

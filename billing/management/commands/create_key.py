@@ -1,4 +1,4 @@
-"""Make an API key and print it, this once."""
+"""Create an API key and print it."""
 
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -18,16 +18,16 @@ from seats.periods import zone_on
 
 
 class Command(BaseCommand):
-    help = "Make an API key; it is printed once and never again."
+    help = "Create an API key and print it. It cannot be shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        whose = parser.add_mutually_exclusive_group(required=True)
-        whose.add_argument(
+        reach = parser.add_mutually_exclusive_group(required=True)
+        reach.add_argument(
             "--agency",
             metavar="CODE",
             help="the key reaches this agency and its downline",
         )
-        whose.add_argument(
+        reach.add_argument(
             "--platform", action="store_true", help="the key reaches every agency"
         )
         scopes = [str(scope) for scope in ApiKey.Scope]
@@ -76,7 +76,7 @@ def _expiry(text: str | None, agency: Agency | None) -> datetime | None:
         return None if text is None else _instant_of(text, agency)
     except (ValueError, OverflowError) as error:
         raise CommandError(
-            f"bad_time: --expires is {text!r}; write a date, such as 2027-01-31, or an"
+            f"bad_time: --expires is {text!r}. Use a date, such as 2027-01-31, or an"
             " instant with its offset, such as 2027-01-31T18:00:00-05:00."
         ) from error
 

@@ -1,4 +1,4 @@
-"""Show the whole service at work."""
+"""Run the demo: two months of an example downline, billed by a real worker."""
 
 import secrets
 import time
@@ -30,30 +30,33 @@ TABLE_WIDTH = 100
 
 
 class Command(BaseCommand):
-    help = "A small downline, two months of calls, billed by a real worker."
+    help = (
+        "Empty the embedded database and fill it with an example: a small downline and"
+        " two months of calls, billed by a real worker."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.folder = Path(settings.BASE_DIR, ".local", "demo")
         self.folder.mkdir(parents=True, exist_ok=True)
         now = timezone.now()
         first = previous_month(previous_month(month_of(now.date())))
-        self.step("A clean database", start_clean)
+        self.step("Create an empty database", start_clean)
         with running_worker(self.folder / "worker.log"):
             for title, work in steps(first, self.folder, self.bill, now, self.stdout):
                 self.step(title, work)
-        self.step("Checking the books", lambda: call_command("verify"))
+        self.step("Verify all documents", lambda: call_command("verify"))
         Console(width=TABLE_WIDTH).print(documents_table())
         self.next_steps(self.make_login())
 
     def step(self, title: str, work: Callable[[], Any]) -> Any:
-        """Do one thing and say how long it took."""
+        """Do a step and print how long it took."""
         started = time.monotonic()
         result = work()
         self.stdout.write(f"{title:<50} {time.monotonic() - started:6.1f} s")
         return result
 
     def bill(self, month: date) -> None:
-        """Start the run, ring, and wait for the worker to do it."""
+        """Start a billing run and wait until the worker has done it."""
         run = start_run(month=month, actor="demo", now=timezone.now())
         ring(close_due_items)
         deadline = time.monotonic() + BILLING_SECONDS
@@ -62,10 +65,15 @@ class Command(BaseCommand):
             if not counts["pending"] + counts["working"]:
                 break
             if time.monotonic() > deadline:
-                raise CommandError(f"The worker is not done; see {self.folder}.")
+                raise CommandError(
+                    f"The worker did not bill {month:%Y-%m} within {BILLING_SECONDS}"
+                    f" seconds. See the logs in {self.folder}."
+                )
             time.sleep(0.1)
         if counts["parked"]:
-            raise CommandError(f"{counts['parked']} payers were parked.")
+            raise CommandError(
+                f"{counts['parked']} payers were parked while billing {month:%Y-%m}."
+            )
 
     def make_login(self) -> str:
         password = secrets.token_urlsafe(9)
@@ -79,7 +87,7 @@ class Command(BaseCommand):
             f"                {STAFF_EMAIL}\n"
             f"                {password}\n"
             "                (PORT=9000 make run for another port)\n"
-            "  docs/billing-rules.md   how each amount comes about\n"
+            "  docs/billing-rules.md   how each amount is computed\n"
             f"  {self.folder}   the call records that were imported\n"
-            "  make stop     ends the database and the broker"
+            "  make stop     stops the database and the broker"
         )

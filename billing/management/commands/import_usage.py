@@ -11,33 +11,42 @@ from billing.management.agencies import find_agency
 from billing.management.progress import Progress
 from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
-from billing.metering.imports import start_import, take_in
+from billing.metering.imports import import_rows, start_import
 from billing.metering.models import UsageImport
-from billing.metering.refusals import REFUSED_HEADER, refused_cells
+from billing.metering.refusals import REJECTED_HEADER, rejected_row_cells
 from billing.tables import CsvWriter
 from seats.errors import Refusal
 from seats.models import Agency
 
-SHOWN = 20
+MOST_PRINTED = 20
 
 
 class Command(BaseCommand):
-    help = "Import call records; importing a file again changes nothing."
+    help = (
+        "Import a file of usage. Importing a file again counts nothing twice. Exits with"
+        " 2 if rows were rejected."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="the file to read")
         parser.add_argument(
-            "--format", choices=sorted(FORMATS), help="told by the file if left out"
+            "--format",
+            choices=sorted(FORMATS),
+            help="the format of the file (default: detect it)",
         )
         parser.add_argument(
             "--agency",
             required=True,
             metavar="CODE",
-            help="whose calls these are; rows may name it and its downline",
+            help="the agency of the file; rows may name it and its downline",
         )
-        parser.add_argument("--timezone", metavar="ZONE", help="of its local times")
         parser.add_argument(
-            "--rejects", type=Path, help="where refused rows are listed"
+            "--timezone",
+            metavar="ZONE",
+            help="the time zone of times without an offset (default: the agency's)",
+        )
+        parser.add_argument(
+            "--rejects", type=Path, help="write every rejected row to this CSV file"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -48,23 +57,23 @@ class Command(BaseCommand):
             raise CommandError(f"{refusal.code}: {refusal.message}") from refusal
         except OSError as error:
             raise CommandError(f"file_unreadable: {error}") from error
-        left_out = f", {record.left_out} left out" if record.left_out else ""
+        skipped = f", {record.left_out} skipped" if record.left_out else ""
         self.stdout.write(
             f"{options['file'].name}: {record.accepted} accepted,"
-            f" {record.duplicate} known already, {record.refused} refused{left_out}"
+            f" {record.duplicate} duplicate, {record.refused} rejected{skipped}"
         )
         if record.refused:
             raise SystemExit(2)
 
     def import_file(self, agency: Agency, options: dict[str, Any]) -> UsageImport:
-        path, now, shown = options["file"], timezone.now(), 0
+        path, now, printed = options["file"], timezone.now(), 0
         with ExitStack() as stack:
             file = buffered(stack.enter_context(open(path, "rb", buffering=0)))
             rejects = None
             if options["rejects"]:
                 target = stack.enter_context(open(options["rejects"], "w", newline=""))
                 rejects = CsvWriter(target)
-                rejects.write(REFUSED_HEADER)
+                rejects.write(REJECTED_HEADER)
             record = start_import(
                 file,
                 agency=agency,
@@ -75,12 +84,12 @@ class Command(BaseCommand):
                 now=now,
             )
             progress = stack.enter_context(Progress(self.stdout, "rows"))
-            for refused in take_in(record, file, now=now):
+            for rejected in import_rows(record, file, now=now):
                 progress.show(record.rows)
-                for row in refused:
+                for row in rejected:
                     if rejects:
-                        rejects.write(refused_cells(row))
-                    shown += 1
-                    if shown <= SHOWN:
+                        rejects.write(rejected_row_cells(row))
+                    printed += 1
+                    if printed <= MOST_PRINTED:
                         self.stderr.write(f"row {row.row}: {row.code}: {row.message}")
         return record

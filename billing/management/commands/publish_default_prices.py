@@ -1,4 +1,4 @@
-"""Load the default meters and the default price list."""
+"""Create the default meters and publish the default price list."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from seats.errors import Refusal
 
 
 class Command(BaseCommand):
-    help = "Publish the default price list; harmless to repeat."
+    help = "Create the default meters and publish the default price list. Repeatable."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -19,7 +19,7 @@ class Command(BaseCommand):
             type=parse_month,
             default="2026-01",
             metavar="YYYY-MM",
-            help="its first month",
+            help="the first month of the price list (default: 2026-01)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,5 +31,5 @@ class Command(BaseCommand):
             raise CommandError(refusal.message) from refusal
         self.stdout.write(
             f"{price_list.code}: {price_list.seat_price:f} {price_list.currency}"
-            f" a seat, {price_list.rates.count()} meters"
+            f" per seat, {price_list.rates.count()} meters"
         )

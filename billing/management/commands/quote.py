@@ -1,4 +1,4 @@
-"""Price scenarios from standard input."""
+"""Price scenarios from standard input, without the database's usage."""
 
 import json
 import sys
@@ -14,7 +14,10 @@ from seats.parsing.lines import bounded_lines
 
 
 class Command(BaseCommand):
-    help = "One JSON scenario a line in, one bill as JSON a line out."
+    help = (
+        "Read one JSON scenario per line from standard input and print one bill as JSON"
+        " per line. Exits with 2 if a scenario is refused."
+    )
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -23,10 +26,10 @@ class Command(BaseCommand):
             if line is not None and not line.strip():
                 continue
             try:
-                answer: Any = quote(decode_scenario(line), published_price_list)
+                bill: Any = quote(decode_scenario(line), published_price_list)
             except Refusal as refusal:
-                answer, refused = error_of(refusal), True
-            self.stdout.write(json.dumps(answer))
+                bill, refused = error_of(refusal), True
+            self.stdout.write(json.dumps(bill))
             self.stdout.flush()
         if refused:
             raise SystemExit(2)

@@ -1,4 +1,4 @@
-"""Hold a carrier's file against our events of a month."""
+"""Compare a carrier's file with the stored events of a month."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,25 +10,34 @@ from billing.management.agencies import find_agency
 from billing.management.months import parse_month
 from billing.metering.formats.catalogue import FORMATS
 from billing.metering.formats.rows import buffered
-from billing.metering.reconciliation import Comparison, Difference, compare_file
+from billing.metering.reconciliation import (
+    UsageComparison,
+    UsageDifference,
+    compare_file,
+)
 from billing.money import plain
 from billing.tables import CsvWriter
 from seats.errors import Refusal
 
-REFUSED = 2
+REFUSED_EXIT = 2
 HEADER = [
-    "kind", "id", "agent", "time", "our seconds", "their seconds", "difference", "why",
+    "kind", "id", "agent", "time", "stored seconds", "file seconds", "difference", "why",
 ]  # fmt: skip
 LINE = "{:<15}{:<14}{:>10}{:>16}{:>16}{:>14}"
 
 
 class Command(BaseCommand):
-    help = "Compare a carrier's file with our events; exit 1 if anything differs."
+    help = (
+        "Compare a carrier's file with the stored events of a month. Exits with 0 if"
+        " they are equal, 1 if they differ, 2 if the file or an option is refused."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="the file to read")
         parser.add_argument(
-            "--format", choices=sorted(FORMATS), help="told by the file if left out"
+            "--format",
+            choices=sorted(FORMATS),
+            help="the format of the file (default: detect it)",
         )
         parser.add_argument(
             "--month",
@@ -40,33 +49,39 @@ class Command(BaseCommand):
         parser.add_argument(
             "--agency", required=True, metavar="CODE", help="whose calls to compare"
         )
-        parser.add_argument("--timezone", metavar="ZONE", help="of its local times")
-        parser.add_argument("--source", default="", help="only our events from there")
+        parser.add_argument(
+            "--timezone",
+            metavar="ZONE",
+            help="the time zone of times without an offset (default: the agency's)",
+        )
+        parser.add_argument(
+            "--source", default="", help="compare only stored events of this source"
+        )
         parser.add_argument(
             "--match",
             choices=["id", "time"],
             default="id",
-            help="time: what no id pairs is paired by answer, agent and quantity",
+            help="how records are paired: by id, or then also by time, quantity and agent",
         )
         parser.add_argument(
-            "--differences", type=Path, help="a CSV of every difference"
+            "--differences", type=Path, help="write every difference to this CSV file"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            found = self.compare(options)
+            comparison = self.compare(options)
         except Refusal as refusal:
             message = f"{refusal.code}: {refusal.message}"
-            raise CommandError(message, returncode=REFUSED) from refusal
+            raise CommandError(message, returncode=REFUSED_EXIT) from refusal
         except OSError as error:
             message = f"file_unreadable: {error}"
-            raise CommandError(message, returncode=REFUSED) from error
-        self.show(found)
-        if not found.is_equal:
+            raise CommandError(message, returncode=REFUSED_EXIT) from error
+        self.show(comparison)
+        if not comparison.is_equal:
             raise SystemExit(1)
 
-    def compare(self, options: dict[str, Any]) -> Comparison:
-        agency = find_agency(options["agency"], returncode=REFUSED)
+    def compare(self, options: dict[str, Any]) -> UsageComparison:
+        agency = find_agency(options["agency"], returncode=REFUSED_EXIT)
         with ExitStack() as stack:
             file = buffered(stack.enter_context(options["file"].open("rb", 0)))
             rows = None
@@ -75,7 +90,7 @@ class Command(BaseCommand):
                 rows = CsvWriter(stack.enter_context(target))
                 rows.write(HEADER)
 
-            def tell(difference: Difference) -> None:
+            def write_difference(difference: UsageDifference) -> None:
                 if rows:
                     rows.write(cells_of(difference))
 
@@ -87,37 +102,39 @@ class Command(BaseCommand):
                 zone=options["timezone"] or "",
                 source=options["source"],
                 by_time=options["match"] == "time",
-                tell=tell,
+                on_difference=write_difference,
             )
 
-    def show(self, found: Comparison) -> None:
-        head = ("kind", "meter", "records", "ours", "theirs", "difference")
+    def show(self, comparison: UsageComparison) -> None:
+        head = ("kind", "meter", "records", "stored", "in file", "difference")
         self.stdout.write(LINE.format(*head))
-        for one in found.sums:
-            numbers = (one.ours, one.theirs, one.ours - one.theirs)
+        for row in comparison.sums:
+            numbers = (row.stored, row.in_file, row.stored - row.in_file)
             self.stdout.write(
-                LINE.format(one.kind, one.meter, one.records, *map(plain, numbers))
+                LINE.format(row.kind, row.meter, row.records, *map(plain, numbers))
             )
-        for count, what in (
-            (found.left_out, "rows are no usage of their own"),
-            (found.elsewhere, "rows are of other agencies"),
-        ):
-            if count:
-                self.stdout.write(f"{count} {what}")
-        if not found.ids_in_common and not found.is_equal:
-            self.stdout.write("No id is on both sides; try --match time.")
+        if comparison.skipped:
+            self.stdout.write(f"{comparison.skipped} rows were skipped: not usage.")
+        if comparison.other_agencies:
+            self.stdout.write(
+                f"{comparison.other_agencies} rows were skipped: other agencies."
+            )
+        if not comparison.ids_in_common and not comparison.is_equal:
+            self.stdout.write(
+                "No id is on both sides. Use --match time to pair records by time."
+            )
 
 
-def cells_of(difference: Difference) -> list[object]:
-    """A difference as a row of the CSV."""
+def cells_of(difference: UsageDifference) -> list[object]:
+    """A difference as cells, in the order of HEADER."""
     at = f"{difference.at:%Y-%m-%dT%H:%M:%S}Z" if difference.at else ""
     return [
         difference.kind,
         difference.id,
         difference.agent,
         at,
-        difference.ours,
-        difference.theirs,
+        difference.stored,
+        difference.in_file,
         difference.of_month,
         difference.why,
     ]

@@ -1,4 +1,4 @@
-"""Hold a processor's list of a day against our rows and the ledger."""
+"""Compare a processor's payments of a day with the recorded ones and the ledger."""
 
 import json
 from dataclasses import asdict
@@ -14,56 +14,74 @@ from billing.payments.reconciliation import Comparison, reconcile_day
 from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
 from seats.errors import Refusal
+from seats.parsing.values import shown
 
-CANNOT = 2
+CANNOT_COMPARE_EXIT = 2
 LINE = "{:<18}{:<9}{:<32}{:>16}{:>16}"
 
 
 class Command(BaseCommand):
-    help = "Compare a day of a processor with ours; exit 1 if anything differs."
+    help = (
+        "Compare the payments of a processor on a day with the recorded ones and the"
+        " ledger. Exits with 0 if they are equal, 1 if they differ, 2 if they cannot be"
+        " compared."
+    )
     connect: Connect = staticmethod(connect)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--processor", required=True, metavar="CODE", help="the processor's code"
+            "--processor",
+            required=True,
+            metavar="CODE",
+            help="the code of the payment processor",
         )
         parser.add_argument(
-            "--day", required=True, type=parse_day, help="2026-10-31, of UTC"
+            "--day",
+            required=True,
+            type=parse_day,
+            help="the day in UTC, such as 2026-10-31; it must be over",
         )
-        parser.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument(
+            "--json", action="store_true", help="print one JSON object instead of lines"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["day"] >= timezone.now().date():
-            message = "day_not_over: a day is compared when it is over, in UTC"
-            raise CommandError(message, returncode=CANNOT)
+            message = (
+                f"day_not_over: {options['day']} is not over in UTC. Choose an earlier"
+                " day."
+            )
+            raise CommandError(message, returncode=CANNOT_COMPARE_EXIT)
         try:
             processor = PaymentProcessor.objects.get(code=options["processor"])
-            found = reconcile_day(
+            comparison = reconcile_day(
                 processor=processor, day=options["day"], connect=self.connect
             )
         except PaymentProcessor.DoesNotExist as error:
-            message = f"not_found: no processor is called {options['processor']}"
-            raise CommandError(message, returncode=CANNOT) from error
+            message = f"not_found: There is no processor {shown(options['processor'])}."
+            raise CommandError(message, returncode=CANNOT_COMPARE_EXIT) from error
         except Refusal as refusal:
             message = f"{refusal.code}: {refusal.message}"
-            raise CommandError(message, returncode=CANNOT) from refusal
+            raise CommandError(message, returncode=CANNOT_COMPARE_EXIT) from refusal
         except Unreachable as error:
-            raise CommandError(f"unreachable: {error}", returncode=CANNOT) from error
-        self.show(found, as_json=options["json"])
-        if found.differences:
+            raise CommandError(
+                f"unreachable: {error}", returncode=CANNOT_COMPARE_EXIT
+            ) from error
+        self.show(comparison, as_json=options["json"])
+        if comparison.differences:
             raise SystemExit(1)
 
-    def show(self, found: Comparison, *, as_json: bool) -> None:
+    def show(self, comparison: Comparison, *, as_json: bool) -> None:
         if as_json:
-            told = {**asdict(found), "day": found.day.isoformat()}
-            self.stdout.write(json.dumps(told))
+            payload = {**asdict(comparison), "day": comparison.day.isoformat()}
+            self.stdout.write(json.dumps(payload))
             return
-        if found.differences:
-            head = ("difference", "of", "reference", "ours", "theirs")
+        if comparison.differences:
+            head = ("difference", "of", "reference", "recorded", "processor")
             self.stdout.write(LINE.format(*head))
-        for one in found.differences:
-            cells = (one.kind, one.what, one.reference, one.ours, one.theirs)
+        for row in comparison.differences:
+            cells = (row.kind, row.what, row.reference, row.ours, row.theirs)
             self.stdout.write(LINE.format(*cells))
         self.stdout.write(
-            f"{found.compared} compared, {len(found.differences)} differences"
+            f"{comparison.compared} compared, {len(comparison.differences)} differences"
         )

@@ -1,4 +1,4 @@
-"""Check the books."""
+"""Recompute every document and the ledger, and print what differs."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from billing.payments.verification import verify_everything
 from seats.errors import Refusal
 from seats.models import Agency
 
-RUNNING = 2
+ALREADY_RUNNING_EXIT = 2
 
 
 class Command(BaseCommand):
@@ -31,8 +31,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--record",
             action="store_true",
-            help="store findings as the daily verification does: they stop the"
-            " collection of what they concern, and those that are gone are resolved",
+            help="store the findings as the daily verification does: they put the"
+            " documents they concern on hold, and old findings that are gone are resolved",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,7 +43,9 @@ class Command(BaseCommand):
                 else verify_everything(now=timezone.now())
             )
         except Refusal as refusal:
-            raise CommandError(refusal.message, returncode=RUNNING) from refusal
+            raise CommandError(
+                refusal.message, returncode=ALREADY_RUNNING_EXIT
+            ) from refusal
         if options["json"]:
             payload = {
                 "findings": _described(report.findings),
@@ -62,7 +64,7 @@ class Command(BaseCommand):
 
 
 def _described(findings: Sequence[Finding]) -> list[dict[str, str | None]]:
-    """Findings with the agency, month and document that each one names."""
+    """Findings as JSON objects, with the agency, month and document of each."""
     agencies = Agency.objects.in_bulk({finding.about.agency for finding in findings})
     documents = Document.objects.in_bulk(
         {finding.about.document for finding in findings}

@@ -1,1 +1,1 @@
-"""The demo: a small downline, two months of churn and calls, billed for real."""
+"""The demo: a small downline, and two months of seat changes and calls to bill."""

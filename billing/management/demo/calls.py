@@ -1,4 +1,4 @@
-"""Call records as an Asterisk of each agency would have written them."""
+"""Writes the demo's call records as Asterisk servers of the agencies would."""
 
 import csv
 import random
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from billing.management.demo.cast import Part
+from billing.management.demo.cast import DemoAgency
 from billing.metering.formats.asterisk import CUSTOM, STOCK
 from seats.models import SeatHolding
 from seats.periods import next_month
@@ -18,71 +18,72 @@ OUTCOMES = ["ANSWERED"] * 45 + ["NO ANSWER"] * 45 + ["BUSY"] * 6 + ["FAILED"] * 
 
 def write_month(
     folder: Path,
-    part: Part,
+    demo_agency: DemoAgency,
     month: date,
-    dice: random.Random,
+    rng: random.Random,
     *,
     late: bool = False,
     before: date | None = None,
 ) -> tuple[Path, int]:
-    """One agency's file for a month; how many calls. `late` is a short forgotten one.
+    """Write an agency's calls of a month to a file; returns its path and their number.
 
-    With `before` the file ends with the local date before that one.
+    A `late` file has a few calls that were forgotten. With `before` the calls end on the
+    local date before it.
     """
     suffix = "-late" if late else ""
-    path = folder / f"{part.code.lower()}-{month:%Y-%m}{suffix}.csv"
-    order = CUSTOM if part.layout == "custom" else STOCK
+    path = folder / f"{demo_agency.code.lower()}-{month:%Y-%m}{suffix}.csv"
+    order = CUSTOM if demo_agency.layout == "custom" else STOCK
     calls = 0
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        for call in _calls(part, month, dice, late=late, before=before):
+        for call in _calls(demo_agency, month, rng, late=late, before=before):
             cells = [call[name] for name in order]
-            writer.writerow(cells[:16] if part.layout == "anonymous" else cells)
+            writer.writerow(cells[:16] if demo_agency.layout == "anonymous" else cells)
             calls += 1
     return path, calls
 
 
 def _calls(
-    part: Part,
+    demo_agency: DemoAgency,
     month: date,
-    dice: random.Random,
+    rng: random.Random,
     *,
     late: bool,
     before: date | None,
 ) -> Iterator[dict[str, str]]:
     end = min(next_month(month), before or date.max)
     holdings = SeatHolding.objects.filter(
-        agency__code=part.code, starts_on__lt=end
+        agency__code=demo_agency.code, starts_on__lt=end
     ).select_related("agent")
     for holding in holdings.order_by("agent__external_id", "starts_on"):
         day = max(holding.starts_on, month)
         until = min(holding.ends_on or end, end)
         while day < until:
             if late:
-                many = int(day == end - timedelta(days=4))
+                number = int(day == end - timedelta(days=4))
             else:
-                many = 0 if day.weekday() == 6 else dice.randint(0, 2 * CALLS_PER_DAY)
-            for n in range(many):
-                yield _call(holding.agent.external_id, day, n, dice, late=late)
+                number = 0 if day.weekday() == 6 else rng.randint(0, 2 * CALLS_PER_DAY)
+            for n in range(number):
+                yield _call(holding.agent.external_id, day, n, rng, late=late)
             day += timedelta(days=1)
 
 
 def _call(
-    agent: str, day: date, n: int, dice: random.Random, *, late: bool
+    agent: str, day: date, n: int, rng: random.Random, *, late: bool
 ) -> dict[str, str]:
     start = datetime.combine(day, datetime.min.time()) + timedelta(
-        hours=9, seconds=dice.randrange(10 * 3600)
+        hours=9, seconds=rng.randrange(10 * 3600)
     )
-    outcome = "ANSWERED" if late else dice.choice(OUTCOMES)
-    ring = dice.randint(3, 25)
+    outcome = "ANSWERED" if late else rng.choice(OUTCOMES)
+    ring = rng.randint(3, 25)
     talk = 0
     if outcome == "ANSWERED":
-        talk = max(1, min(int(dice.expovariate(1 / 110)), 3_600))
+        talk = max(1, min(int(rng.expovariate(1 / 110)), 3_600))
     answer = start + timedelta(seconds=ring)
-    inbound = dice.random() < 0.12
-    prospect = f"1555{dice.randrange(10**6):07d}"
-    peer = f"PJSIP/{agent}-0000{dice.randrange(16**4):04x}"
-    trunk = f"PJSIP/carrier-0000{dice.randrange(16**4):04x}"
+    inbound = rng.random() < 0.12
+    prospect = f"1555{rng.randrange(10**6):07d}"
+    peer = f"PJSIP/{agent}-0000{rng.randrange(16**4):04x}"
+    trunk = f"PJSIP/carrier-0000{rng.randrange(16**4):04x}"
     return {
         "accountcode": "" if inbound else agent,
         "src": prospect if inbound else agent,
@@ -101,5 +102,5 @@ def _call(
         "disposition": outcome,
         "amaflags": "DOCUMENTATION",
         "uniqueid": f"{agent}-{day:%Y%m%d}-{n}{'-late' if late else ''}",
-        "userfield": f"mode={dice.choice(MODES)}",
+        "userfield": f"mode={rng.choice(MODES)}",
     }

@@ -1,4 +1,4 @@
-"""Who plays in the demo. Pure data."""
+"""The agencies and names of the demo. Pure data."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,11 @@ STAFF_EMAIL = "staff@dialer.example"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DemoAgency:
     """An agency of the demo, its upline, and how many agents it starts with.
 
-    `layout` is how its Asterisk writes call records: stock, without unique ids, or
-    the order of the cdr_custom sample.
+    `layout` is the format of its Asterisk's call records: stock, without unique ids
+    (anonymous), or in the order of the cdr_custom sample.
     """
 
     code: str
@@ -21,18 +21,20 @@ class Part:
     layout: str = "stock"
 
 
-PARTS = [
-    Part("HARBOR", "Harbor Marketing (IMO)", "America/Chicago", None, 4),
-    Part("SUNRISE", "Sunrise Final Expense", "America/New_York", "HARBOR", 16),
-    Part("LAKESIDE", "Lakeside Senior Benefits", "America/Chicago", "HARBOR", 12),
-    Part("REDROCK", "Red Rock Life", "America/Denver", "HARBOR", 10, "anonymous"),
-    Part("PACIFIC", "Pacific Legacy", "America/Los_Angeles", "HARBOR", 5, "custom"),
-    Part("BAYOU", "Bayou Agency", "America/New_York", "LAKESIDE", 5),
-    Part("DESERT", "Desert Bloom Agency", "America/Phoenix", "REDROCK", 4),
+DEMO_AGENCIES = [
+    DemoAgency("HARBOR", "Harbor Marketing (IMO)", "America/Chicago", None, 4),
+    DemoAgency("SUNRISE", "Sunrise Final Expense", "America/New_York", "HARBOR", 16),
+    DemoAgency("LAKESIDE", "Lakeside Senior Benefits", "America/Chicago", "HARBOR", 12),
+    DemoAgency("REDROCK", "Red Rock Life", "America/Denver", "HARBOR", 10, "anonymous"),
+    DemoAgency(
+        "PACIFIC", "Pacific Legacy", "America/Los_Angeles", "HARBOR", 5, "custom"
+    ),
+    DemoAgency("BAYOU", "Bayou Agency", "America/New_York", "LAKESIDE", 5),
+    DemoAgency("DESERT", "Desert Bloom Agency", "America/Phoenix", "REDROCK", 4),
 ]
-CODES = {part.code for part in PARTS}
-LEAVES = "PACIFIC"  # ends all its seats with the first month
-MOVES, MOVES_TO = "DESERT", "LAKESIDE"
+DEMO_CODES = {demo_agency.code for demo_agency in DEMO_AGENCIES}
+LEAVING_AGENCY = "PACIFIC"  # ends all its seats with the first month
+MOVING_AGENCY, NEW_UPLINE = "DESERT", "LAKESIDE"
 
 FIRST_NAMES = (
     "Ana Ben Carla Dev Elena Frank Grace Hugo Iris Jamal Kim Luis Maya Noah Olga Paul"

@@ -1,47 +1,48 @@
-"""A clean database for the demo."""
+"""Empties the database for the demo."""
 
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connections
 from django.db.utils import ProgrammingError
 
-from billing.management.demo.cast import CODES
+from billing.management.demo.cast import DEMO_CODES
 from seats.models import Agency
+from seats.parsing.values import shown
 
 
 def start_clean() -> None:
-    """Empty the checkout's own database, if nothing but a demo is in it.
+    """Empty the embedded database if it holds nothing but a demo.
 
-    Raises CommandError for a database of somebody's own.
+    Raises CommandError for another database, or one with other agencies.
     """
     default = connections["default"]
     if not default.settings_dict["OPTIONS"].get("embedded"):
         raise CommandError(
-            "demo_needs_embedded: the demo starts clean, so it runs only in the"
-            " embedded database; unset DATABASE_URL."
+            "demo_needs_embedded: The demo deletes all data, so it runs only in the"
+            " embedded database. Unset DATABASE_URL."
         )
     try:
-        others = set(Agency.objects.values_list("code", flat=True)) - CODES
+        others = set(Agency.objects.values_list("code", flat=True)) - DEMO_CODES
     except ProgrammingError:  # no tables yet
         others = set()
     if others:
         raise CommandError(
-            f"not_a_demo: the database holds {min(others)}, which is not the demo's;"
-            " the demo would delete it."
+            f"not_a_demo: The database has the agency {shown(min(others))}, which is not"
+            " part of the demo. The demo would delete it."
         )
     default.close()
     with connections["owner"].cursor() as cursor:
         cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         cursor.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
     call_command("migrate", database="owner", verbosity=0)
-    call_command("publish_default_prices", verbosity=0, stdout=_Nowhere())
+    call_command("publish_default_prices", verbosity=0, stdout=_NullOutput())
 
 
-class _Nowhere:
-    """Takes what a command prints and drops it."""
+class _NullOutput:
+    """An output that drops what is written to it."""
 
     def write(self, text: str) -> int:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """There is no buffer to flush."""

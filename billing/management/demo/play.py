@@ -1,4 +1,4 @@
-"""The demo step by step: two months, each billed, and the running one."""
+"""The steps of the demo: two months that are billed, and the current month."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from billing.management.demo import story
 from billing.management.demo.calls import write_month
-from billing.management.demo.cast import PARTS
+from billing.management.demo.cast import DEMO_AGENCIES
 from seats.periods import next_month
 
 SEED = 50
@@ -21,39 +21,39 @@ Step = tuple[str, Callable[[], object]]
 def steps(
     first: date, folder: Path, bill: Callable[[date], None], now: datetime, out: Any
 ) -> Iterator[Step]:
-    """What the demo does, in order: a title and the doing of it.
+    """The steps of the demo in order, each with its title.
 
-    `first` is the first of the two months, `bill` bills one, `now` is when the late
-    things are told, `out` takes what the imports print. Calls of the running month end
-    with yesterday, each agency's own.
+    `first` is the first of the two months, `bill` bills a month, `now` is the time of
+    the late changes, and `out` gets the output of the imports. Calls of the current
+    month end yesterday by each agency's local date.
     """
     second = next_month(first)
-    running = next_month(second)
-    dice = random.Random(SEED)
-    told = story.Story(first, random.Random(SEED))
+    current = next_month(second)
+    rng = random.Random(SEED)
+    demo = story.DemoState(first, random.Random(SEED))
 
     def import_calls(month: date, *, late: bool = False) -> None:
-        for part in PARTS[1:3] if late else PARTS:
-            before = now.astimezone(ZoneInfo(part.zone)).date()
+        for demo_agency in DEMO_AGENCIES[1:3] if late else DEMO_AGENCIES:
+            before = now.astimezone(ZoneInfo(demo_agency.zone)).date()
             path, calls = write_month(
-                folder, part, month, dice, late=late, before=before
+                folder, demo_agency, month, rng, late=late, before=before
             )
             if calls:
                 call_command(
-                    "import_usage", str(path), format="asterisk", agency=part.code,
+                    "import_usage", str(path), format="asterisk", agency=demo_agency.code,
                     stdout=out,
                 )  # fmt: skip
 
-    def be_late() -> None:
+    def record_late_changes() -> None:
         import_calls(first, late=True)
-        story.backdate_removal(told, now)
+        story.backdate_removal(demo, now)
 
-    yield "Agencies, agents and seats", lambda: story.begin(told)
-    yield f"Churn in {first:%B}", lambda: story.first_month(told)
-    yield f"Calls of {first:%B}", lambda: import_calls(first)
-    yield f"Billing {first:%B}", lambda: bill(first)
-    yield f"Late calls of {first:%B}, and a backdated removal", be_late
-    yield f"Churn in {second:%B}", lambda: story.second_month(told)
-    yield f"Calls of {second:%B}", lambda: import_calls(second)
-    yield f"Billing {second:%B}", lambda: bill(second)
-    yield f"Calls of {running:%B}, up to yesterday", lambda: import_calls(running)
+    yield "Add agencies, agents and seats", lambda: story.create_downline(demo)
+    yield f"Change seats in {first:%B}", lambda: story.change_first_month(demo)
+    yield f"Import calls of {first:%B}", lambda: import_calls(first)
+    yield f"Bill {first:%B}", lambda: bill(first)
+    yield f"Add late calls and a removal to {first:%B}", record_late_changes
+    yield f"Change seats in {second:%B}", lambda: story.change_second_month(demo)
+    yield f"Import calls of {second:%B}", lambda: import_calls(second)
+    yield f"Bill {second:%B}", lambda: bill(second)
+    yield f"Import calls of {current:%B} up to yesterday", lambda: import_calls(current)

@@ -1,4 +1,4 @@
-"""What came out of the demo, as a table."""
+"""The documents of the demo as a table."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -20,7 +20,7 @@ COLUMNS = [
 
 
 def documents_table() -> Table:
-    """Every document of the database, by month and payer."""
+    """A table of every document in the database, by month and payer."""
     table = Table(*COLUMNS, header_style="bold")
     for name in COLUMNS[3:]:
         table.columns[COLUMNS.index(name)].justify = "right"

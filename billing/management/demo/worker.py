@@ -1,4 +1,4 @@
-"""A real Celery worker for as long as the demo needs one."""
+"""Runs a real Celery worker for the demo."""
 
 import os
 import signal
@@ -17,7 +17,10 @@ START_SECONDS = 30
 
 @contextmanager
 def running_worker(log: Path) -> Iterator[int]:
-    """Start a worker, wait until it answers, and end it; gives its pid."""
+    """Start a worker, wait until it responds, and stop it at the end; yields its pid.
+
+    Raises CommandError if it does not start.
+    """
     with open(log, "w") as output:
         worker = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "config", "worker", "-Q", "money",
@@ -41,4 +44,6 @@ def _wait_until_ready(worker: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not current_app.control.ping(timeout=0.5):
         if worker.poll() is not None or time.monotonic() > deadline:
-            raise CommandError(f"worker_missing: the worker did not start; see {log}.")
+            raise CommandError(
+                f"worker_missing: The worker did not start. See its log {log}."
+            )

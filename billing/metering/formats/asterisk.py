@@ -2,12 +2,12 @@
 
 Columns, in the stock order: accountcode, src, dst, dcontext, clid, channel,
 dstchannel, lastapp, lastdata, start, answer, end, duration, billsec, disposition,
-amaflags, [uniqueid], [userfield]. The cdr_custom sample puts clid first and
-accountcode sixteenth; both are told apart by where the three times stand.
+amaflags, [uniqueid], [userfield]. The cdr_custom sample has clid first and accountcode
+sixteenth; the columns of the three times show which order a row has.
 
-What counts is `billsec`, answer to end; `duration` has the ringing in it. Whatever
-was not ANSWERED counts nothing. `start` is when ringing began.
-Numbers and names of callers are not kept.
+The quantity is `billsec`, from answer to end; `duration` includes ringing. A call that
+was not ANSWERED has a quantity of 0. `start` is when ringing began. Numbers and names
+of callers are not stored.
 """
 
 import re
@@ -24,11 +24,11 @@ from billing.metering.formats.rows import (
     ContentIds,
     FileContext,
     Row,
-    began_at,
+    non_empty,
     parse_quantity,
     parse_time,
     row_of,
-    told,
+    started_at_text,
 )
 
 STOCK = (
@@ -47,15 +47,15 @@ PEER = re.compile(
 DISPOSITIONS = {"ANSWERED", "NO ANSWER", "BUSY", "FAILED", "CONGESTION"}
 
 
-def recognises(cells: Sequence[str]) -> bool:
-    """Whether cells are a call of Asterisk's, by its words for how calls end."""
+def recognizes(cells: Sequence[str]) -> bool:
+    """Whether cells are an Asterisk call: its dispositions are at the right place."""
     if not SHORTEST <= len(cells) <= len(STOCK):
         return False
     return _named(cells)["disposition"].upper() in DISPOSITIONS
 
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
-    """Every row of the file; a call without a unique id is known by its content."""
+    """Every row of the file; a call without a unique id gets one from its content."""
     ids = ContentIds()
     for number, cells in csv_cells(file):
         yield row_of(number, cells, partial(_event, cells, context, ids))
@@ -63,7 +63,8 @@ def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
 
 def _named(cells: Sequence[str]) -> dict[str, str]:
     if not SHORTEST <= len(cells) <= len(STOCK):
-        raise BadRow("bad_row", "", f"{len(cells)} columns, not 16 to 18.")
+        message = f"The row has {len(cells)} columns. Asterisk writes 16 to 18."
+        raise BadRow("bad_row", "", message)
     order = (
         STOCK
         if TIME.fullmatch(cells[STOCK.index("start")])
@@ -89,10 +90,10 @@ def _event(
         meter="voice.in" if inbound else "voice.out",
         quantity=seconds,
         occurred_at=parse_time(when, "answer" if answered else "start", context.zone),
-        properties=told(
+        properties=non_empty(
             disposition=call["disposition"].lower(),
             dial_mode=_user_value(call.get("userfield", ""), "mode"),
-            started_at=began_at(
+            started_at=started_at_text(
                 partial(parse_time, call["start"], "start", context.zone)
             ),
         ),
@@ -100,7 +101,7 @@ def _event(
 
 
 def _agent(call: dict[str, str], *, inbound: bool) -> str | None:
-    """The account code, else the peer that dialled (outbound) or was rung (inbound)."""
+    """The account code, else the peer that dialed (outbound) or was called (inbound)."""
     if call["accountcode"]:
         return call["accountcode"]
     peer = PEER.match(call["dstchannel" if inbound else "channel"])
@@ -108,7 +109,7 @@ def _agent(call: dict[str, str], *, inbound: bool) -> str | None:
 
 
 def _user_value(userfield: str, name: str) -> str:
-    """`mode` of a user field written mode=power;queue=fe-1."""
+    """The value of a name in a user field such as mode=power;queue=fe-1."""
     for part in userfield.split(";"):
         key, _, value = part.partition("=")
         if key == name:

@@ -1,4 +1,4 @@
-"""Which feeds can be read, and which one a file is of. Pure."""
+"""The formats of usage files, and how the format of a file is detected. Pure."""
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +27,7 @@ from billing.metering.formats.rows import (
     buffered,
 )
 from seats.errors import Refusal
+from seats.parsing.values import shown
 
 
 class UnknownFormat(Refusal):
@@ -39,7 +40,7 @@ class TooManyRows(Refusal):
 
 MOST_ROWS = 10_000_000
 CHUNK_CHARACTERS = 8_388_608
-CELL = 50  # what a cell takes beside its text
+CELL_OVERHEAD = 50  # characters' worth of memory that a cell takes besides its text
 BINARY = {
     b"\x1f\x8b": "compressed with gzip",
     b"PK\x03\x04": "a ZIP archive or a workbook",
@@ -54,7 +55,7 @@ BINARY = {
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How a file begins: its first line, that line's cells, its first JSON record."""
+    """The start of a file: its first line, that line's cells, its first JSON record."""
 
     line: str
     cells: Sequence[str]
@@ -62,53 +63,56 @@ class Head:
 
 
 class Format(NamedTuple):
-    """How a feed is read, and how a file of it is known."""
+    """How files of a format are read and recognized."""
 
     read_rows: Reader
-    recognises: Callable[[Head], bool]
+    recognizes: Callable[[Head], bool]
 
 
 FORMATS: Mapping[str, Format] = {
     "asterisk": Format(
-        asterisk.read_rows, lambda head: asterisk.recognises(head.cells)
+        asterisk.read_rows, lambda head: asterisk.recognizes(head.cells)
     ),
     "cloudevents": Format(
-        cloudevents.read_rows, lambda head: cloudevents.recognises(head.record)
+        cloudevents.read_rows, lambda head: cloudevents.recognizes(head.record)
     ),
-    "csv": Format(plain_csv.read_rows, lambda head: plain_csv.recognises(head.line)),
+    "csv": Format(plain_csv.read_rows, lambda head: plain_csv.recognizes(head.line)),
     "freeswitch": Format(
         freeswitch.read_rows,
-        lambda head: freeswitch.recognises(head.cells, head.record),
+        lambda head: freeswitch.recognizes(head.cells, head.record),
     ),
-    "telnyx": Format(telnyx.read_rows, lambda head: telnyx.recognises(head.record)),
+    "telnyx": Format(telnyx.read_rows, lambda head: telnyx.recognizes(head.record)),
     "twilio": Format(
-        twilio.read_rows, lambda head: twilio.recognises(head.line, head.record)
+        twilio.read_rows, lambda head: twilio.recognizes(head.line, head.record)
     ),
-    "vicidial": Format(vicidial.read_rows, lambda head: vicidial.recognises(head.line)),
+    "vicidial": Format(vicidial.read_rows, lambda head: vicidial.recognizes(head.line)),
 }
 
 
 def rows_of(
     file: BufferedReader, feed: str, *, agency: str, zone: str
 ) -> Iterator[Row]:
-    """The rows of a file in a format, for an agency by code, whose zone holds for
-    times without offset. Raises TooManyRows, and what the format refuses of the file
-    as a whole.
+    """The rows of a file in the format `feed`, for an agency by code.
+
+    `zone` holds for times without an offset. Raises TooManyRows, and the refusals of
+    the format for a whole file.
     """
     context = FileContext(agency, ZoneInfo(zone), f"import:{feed}:{agency}")
     for count, row in enumerate(FORMATS[feed].read_rows(file, context), 1):
         if count > MOST_ROWS:
-            raise TooManyRows(f"More than {MOST_ROWS} rows; import the file in parts.")
+            raise TooManyRows(
+                f"The file has more than {MOST_ROWS:,} rows. Import it in parts."
+            )
         yield row
 
 
 def chunks_of(rows: Iterator[Row], *, most: int) -> Iterator[list[Row]]:
-    """The rows, at most so many at once, and no more than fit into memory."""
+    """The rows in chunks of at most `most` rows and a bounded size."""
     chunk: list[Row] = []
     characters = 0
     for row in rows:
         chunk.append(row)
-        characters += sum(map(len, row.cells)) + CELL * len(row.cells)
+        characters += sum(map(len, row.cells)) + CELL_OVERHEAD * len(row.cells)
         if len(chunk) == most or characters > CHUNK_CHARACTERS:
             yield chunk
             chunk, characters = [], 0
@@ -116,36 +120,45 @@ def chunks_of(rows: Iterator[Row], *, most: int) -> Iterator[list[Row]]:
         yield chunk
 
 
-def feed_of(file: BufferedReader, named: str = "") -> str:
-    """The name of a text file's format: as named, else told by how it begins.
+def feed_of(file: BufferedReader, name: str = "") -> str:
+    """The format of a text file: `name` if given, else detected from its start.
 
-    Raises BadEncoding; UnknownFormat for an unknown name, or where none fits, or
-    more than one.
+    Raises BadEncoding, and UnknownFormat if there is no format of this name, or if no
+    format or more than one matches the file.
     """
     _require_text(file.peek(HEAD))
-    if named and named not in FORMATS:
-        raise UnknownFormat(f"There is no format {named}.", field="format")
-    return named or _recognised(file)
+    if name and name not in FORMATS:
+        raise UnknownFormat(
+            f"There is no format {shown(name)}. Use one of {', '.join(sorted(FORMATS))}.",
+            field="format",
+        )
+    return name or _detected_format(file)
 
 
 def _require_text(head: bytes) -> None:
-    """Refuse a file that is not UTF-8 text; a few bad bytes only cost their rows."""
-    for magic, what in BINARY.items():
+    """Raises BadEncoding unless a file is text; single bad bytes are left to the rows."""
+    for magic, kind in BINARY.items():
         if head.startswith(magic):
-            raise BadEncoding(f"The file is {what}, not UTF-8 text.", field="file")
+            raise BadEncoding(
+                f"The file is {kind}. Send it as UTF-8 text.", field="file"
+            )
     if head.count(0) * 8 > len(head):
-        raise BadEncoding("The file is not UTF-8 text.", field="file")
+        raise BadEncoding("The file is not text. Send it as UTF-8 text.", field="file")
 
 
-def _recognised(file: BufferedReader) -> str:
+def _detected_format(file: BufferedReader) -> str:
     head = _head_of(file)
-    found = [name for name, feed in FORMATS.items() if feed.recognises(head)]
-    if len(found) != 1:
-        which = " or ".join(found) or "none that is known"
-        raise UnknownFormat(
-            f"The format could be {which}; say which it is.", field="format"
+    matches = [name for name, feed in FORMATS.items() if feed.recognizes(head)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        message = f"The file could be {' or '.join(matches)}. Choose its format."
+    else:
+        message = (
+            "The format of the file was not recognized. Choose one of"
+            f" {', '.join(sorted(FORMATS))}."
         )
-    return found[0]
+    raise UnknownFormat(message, field="format")
 
 
 def _head_of(file: BufferedReader) -> Head:
@@ -163,7 +176,7 @@ def _head_of(file: BufferedReader) -> Head:
 
 
 def _first_record(head: bytes) -> Record | None:
-    """The first object, of a page the first of its list; None: it is none."""
+    """The first JSON object, or the first one in a page's list; None without one."""
     for page in ("calls", "data"):
         for _, _, record in read_records(buffered(BytesIO(head)), page=page):
             if not isinstance(record, BadRow):

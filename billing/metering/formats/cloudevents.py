@@ -1,8 +1,8 @@
-"""CloudEvents 1.0 in JSON: one a line, one after another, or a batch. Pure.
+"""CloudEvents 1.0 in JSON: one per line, one after another, or a batch. Pure.
 
-`type` is the meter, `subject` the agent, `time` when it happened; the extensions
-`agency` and `supersedes` name the agency, and the id of an event of the same source that
-this one replaces; `data` holds the quantity and the properties.
+`type` is the meter, `subject` the agent and `time` the time of the event. The extension
+`agency` names the agency, `supersedes` the id of the event, of the same source, that
+this one replaces. `data` holds the quantity and the properties.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class CloudData(msgspec.Struct, forbid_unknown_fields=True):
-    """What a usage event says in a CloudEvent's `data`."""
+    """The `data` of a CloudEvent that is a usage event."""
 
     quantity: Quantity
     properties: dict[str, Any] = {}
@@ -45,26 +45,26 @@ class CloudEvent(msgspec.Struct):
 _decode = msgspec.json.Decoder(CloudEvent).decode
 
 
-def event_of(told: CloudEvent, *, agency: str) -> IncomingEvent:
-    """The usage event in a CloudEvent; `agency` is for those without one.
+def event_of(payload: CloudEvent, *, agency: str) -> IncomingEvent:
+    """The usage event in a CloudEvent; `agency` is the code if it has none.
 
     Raises BadQuantity.
     """
     return IncomingEvent(
-        source=told.source,
-        id=told.id,
-        agency=told.agency or agency,
-        agent=told.subject,
-        meter=told.type,
-        quantity=quantity_of(told.data.quantity),
-        occurred_at=told.time,
-        properties=told.data.properties,
-        supersedes=told.supersedes,
+        source=payload.source,
+        id=payload.id,
+        agency=payload.agency or agency,
+        agent=payload.subject,
+        meter=payload.type,
+        quantity=quantity_of(payload.data.quantity),
+        occurred_at=payload.time,
+        properties=payload.data.properties,
+        supersedes=payload.supersedes,
     )
 
 
-def recognises(record: Record | None) -> bool:
-    """Whether a record says which version of CloudEvents it has."""
+def recognizes(record: Record | None) -> bool:
+    """Whether a record has the version of CloudEvents."""
     return record is not None and "specversion" in record
 
 
@@ -82,4 +82,4 @@ def _event(text: str, record: Record | BadRow, context: FileContext) -> Incoming
     except BadQuantity as error:
         raise BadRow("bad_event", "data.quantity", str(error)) from error
     except msgspec.ValidationError as error:
-        raise BadRow("bad_event", "", str(error)) from error
+        raise BadRow("bad_event", "", f"{error}.") from error

@@ -1,4 +1,7 @@
-"""Rows of cells, with commas or tabs: bounded, and one bad quote costs one row. Pure."""
+"""Reads rows of cells with bounded memory, separated by commas or tabs. Pure.
+
+A quote that is not closed affects its own row only.
+"""
 
 import csv
 import io
@@ -10,13 +13,15 @@ from itertools import count
 from billing.metering.formats.rows import UnreadableCells
 from seats.parsing.lines import bounded_lines
 
-LONGEST_ROW = 65_536  # characters; a row may have several lines, between quotes
-READ_AGAIN = 16  # times what was read, at most; and so many rows of the longest kind
-TOO_LONG = f"A row of more than {LONGEST_ROW} characters, or a quote that never closes."
+LONGEST_ROW = 65_536  # characters; a quoted cell may span lines
+REREAD_FACTOR = 16  # how often, on average, a character may be read again
+TOO_LONG = (
+    f"The row has more than {LONGEST_ROW} characters, or a quote that is never closed."
+)
 
 
 class Tabs(csv.excel_tab):
-    """Tabs, and quotes are text like any other."""
+    """Tab-separated cells in which quotes have no meaning."""
 
     quoting = csv.QUOTE_NONE
 
@@ -25,18 +30,18 @@ DIALECTS: Mapping[str, type[csv.Dialect]] = {",": csv.excel, "\t": Tabs}
 
 
 class _TooLong(Exception):
-    """A row of more characters than any has."""
+    """A row has more than LONGEST_ROW characters."""
 
 
 def csv_cells(
     file: BufferedReader, *, delimiter: str = ","
 ) -> Iterator[tuple[int, list[str]]]:
-    """The cells of every row that is not empty, counted from 1.
+    """The cells of every row that is not empty, numbered from 1.
 
-    What is no UTF-8 becomes a replacement character: it often stands in a caller's
-    name, which nobody keeps. A row that cannot be read becomes UnreadableCells, and
-    the next one begins on the line after its first: a quote that does not close costs
-    one row. Where that happens all the time, the rest of the file is one such row.
+    Bytes that are not UTF-8 become replacement characters: they are often in the name
+    of a caller, which is not stored. A row that cannot be read becomes UnreadableCells,
+    and reading goes on at the line after its first one. A file with too many such rows
+    ends with one for the rest of the file.
     """
     text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
     try:
@@ -58,45 +63,45 @@ def _rows(
         except StopIteration:
             return
         except csv.Error as error:
-            cells = UnreadableCells([f"A quote does not close, or not well: {error}."])
+            reason = f"The row has a quote that is not closed correctly: {error}."
+            cells = UnreadableCells([reason])
         except _TooLong:
             cells = UnreadableCells([TOO_LONG])
         if isinstance(cells, UnreadableCells):
             reader = csv.reader(lines, dialect)
             if not lines.go_back():
-                yield number, UnreadableCells([f"Unreadable from here. {cells[0]}"])
+                reason = f"The file cannot be read from here on. {cells[0]}"
+                yield number, UnreadableCells([reason])
                 return
         if cells:
             yield number, cells
 
 
 def _require_closed_quotes(lines: "_Lines", dialect: type[csv.Dialect]) -> None:
-    """Several lines are one row only if their quotes are as they should be: otherwise
-    one of them has a quote too many. Raises csv.Error.
-    """
+    """Raises csv.Error if lines were joined to one row by a stray quote."""
     if len(lines.row) > 1 or lines.ended:
         for _ in csv.reader(lines.row, dialect, strict=True):
             pass
 
 
 class _Lines:
-    """The lines of a file; those of the row that is being read can be read again."""
+    """The lines of a file, with a way back to the first line of the current row."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._lines = bounded_lines(text, LONGEST_ROW)
         self._again: deque[str | None] = deque()
-        self._budget = READ_AGAIN * LONGEST_ROW
+        self._budget = REREAD_FACTOR * LONGEST_ROW
         self._size = 0
         self.row: list[str] = []
         self.ended = False
 
     def begin_row(self) -> None:
-        self._budget += READ_AGAIN * self._size
+        self._budget += REREAD_FACTOR * self._size
         self._size = 0
         self.row = []
 
     def go_back(self) -> bool:
-        """Read the lines after the row's first again, unless that was done too often."""
+        """Go back to the line after the row's first; False once the budget is used up."""
         self._again.extendleft(reversed(self.row[1:]))
         self._budget -= self._size
         self._size = len(self.row[0]) if self.row else 0
@@ -107,14 +112,14 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        """Raises _TooLong where the row becomes too long."""
+        """Raises _TooLong once the row is too long."""
         try:
             line = self._again.popleft() if self._again else next(self._lines)
         except StopIteration:
             self.ended = True
             raise
         if line is None:
-            if self.row:  # that line is the next row, and refused as well
+            if self.row:  # the long line is the next row and is rejected as well
                 self._again.appendleft(None)
             raise _TooLong
         self.row.append(line)

@@ -4,9 +4,9 @@ Columns of the templates `example`, `snom` and those made from them: caller_id_n
 caller_id_number, destination_number, context, start_stamp, answer_stamp, end_stamp,
 duration, billsec, hangup_cause, uuid, bleg_uuid, accountcode, and more. The template
 `asterisk` has Asterisk's order, with hangup_cause and uuid. A site may write the legs
-of a call as two records; the second of them is left out.
+of a call as two records; the second of them is skipped.
 
-What counts is `billsec`; an empty answer_stamp is a call that nobody took.
+The quantity is `billsec`; a call with an empty answer_stamp was not answered.
 """
 
 import re
@@ -18,18 +18,18 @@ from io import BufferedReader
 from billing.metering.events import IncomingEvent
 from billing.metering.formats.csv_rows import csv_cells
 from billing.metering.formats.json_records import Record, read_records, text_at
-from billing.metering.formats.legs import Remembered, is_inbound
+from billing.metering.formats.legs import RecentIds, is_inbound
 from billing.metering.formats.rows import (
     BadRow,
     FileContext,
-    LeftOut,
     Row,
-    began_at,
+    SkippedRow,
+    non_empty,
     parse_epoch,
     parse_quantity,
     parse_time,
     row_of,
-    told,
+    started_at_text,
 )
 
 EXAMPLE = (
@@ -45,28 +45,28 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 OTHER_LEG = "the other leg of a call"
 
 
-def recognises(cells: Sequence[str], record: Record | None) -> bool:
-    """Whether cells have a uuid where FreeSWITCH has it, or a record its variables."""
+def recognizes(cells: Sequence[str], record: Record | None) -> bool:
+    """Whether cells have a uuid where FreeSWITCH writes it, or a record its variables."""
     if record is not None:
         return "billsec" in (record.get("variables") or ())
     return _order_of(cells) is not None
 
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
-    """Every record, as CSV or as JSON, whichever the file holds."""
+    """Every record of the file, which is CSV or JSON."""
     if file.peek(1)[:1] in (b"{", b"["):
         return _read_json(file, context)
     return _read_csv(file, context)
 
 
 def _read_csv(file: BufferedReader, context: FileContext) -> Iterator[Row]:
-    legs = Remembered()
+    legs = RecentIds()
     for number, cells in csv_cells(file):
         yield row_of(number, cells, partial(_event_of_cells, cells, context, legs))
 
 
 def _order_of(cells: Sequence[str]) -> list[str] | None:
-    """Which template wrote these cells, told by where the uuid stands."""
+    """The columns of the template that wrote these cells, by the place of the uuid."""
     for order in (EXAMPLE, ASTERISK):
         place = order.index("uuid")
         if len(cells) > place and UUID.fullmatch(cells[place]):
@@ -75,15 +75,16 @@ def _order_of(cells: Sequence[str]) -> list[str] | None:
 
 
 def _event_of_cells(
-    cells: Sequence[str], context: FileContext, legs: Remembered
+    cells: Sequence[str], context: FileContext, legs: RecentIds
 ) -> IncomingEvent:
     order = _order_of(cells)
     if order is None:
-        raise BadRow("bad_row", "uuid", "No uuid where FreeSWITCH writes it.")
+        message = "The row has no uuid in column 11 or 17, where FreeSWITCH writes it."
+        raise BadRow("bad_row", "uuid", message)
     call = dict(zip(order, cells, strict=False))
     other = call.get("bleg_uuid", "")
     if call["uuid"] in legs or other in legs:
-        raise LeftOut(OTHER_LEG)
+        raise SkippedRow(OTHER_LEG)
     legs.add(call["uuid"])
     if other:
         legs.add(other)
@@ -96,7 +97,7 @@ def _event_of_cells(
         agent=call.get("accountcode", ""),
         seconds=call["billsec"] if answered else "0",
         occurred_at=parse_time(call[field], field, context.zone),
-        started_at=began_at(
+        started_at=started_at_text(
             partial(parse_time, call["start_stamp"], "start_stamp", context.zone)
         ),
         cause=call["hangup_cause"],
@@ -113,7 +114,7 @@ def _event_of_record(record: Record | BadRow, context: FileContext) -> IncomingE
         raise record
     variable = partial(text_at, record, "variables")
     if variable("originator") or variable("originating_leg_uuid"):
-        raise LeftOut(OTHER_LEG)
+        raise SkippedRow(OTHER_LEG)
     answer = variable("answer_epoch")
     answered = answer not in ("", "0")
     return _event(
@@ -126,7 +127,7 @@ def _event_of_record(record: Record | BadRow, context: FileContext) -> IncomingE
             answer if answered else variable("start_epoch"),
             "variables.answer_epoch" if answered else "variables.start_epoch",
         ),
-        started_at=began_at(
+        started_at=started_at_text(
             partial(parse_epoch, variable("start_epoch"), "variables.start_epoch")
         ),
         cause=variable("hangup_cause"),
@@ -152,5 +153,5 @@ def _event(
         meter="voice.in" if is_inbound(dial_context) else "voice.out",
         quantity=parse_quantity(seconds, "billsec"),
         occurred_at=occurred_at,
-        properties=told(disposition=cause.lower(), started_at=started_at),
+        properties=non_empty(disposition=cause.lower(), started_at=started_at),
     )

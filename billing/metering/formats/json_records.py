@@ -1,8 +1,8 @@
-"""JSON in the shapes that feeds come in, one record at a time. Pure.
+"""Reads JSON records from the file shapes that feeds use, one at a time. Pure.
 
-Objects line by line, a list, objects one after another over many lines, or pages that
-hold a list. A file of any size is read in constant memory, and a record that cannot be
-read costs no other.
+These are one object per line, a list, objects one after another, or pages that hold a
+list. Files of any size are read in constant memory, and an invalid record does not
+affect the others.
 """
 
 import codecs
@@ -28,9 +28,9 @@ _decode = msgspec.json.Decoder(Record, float_hook=Decimal).decode
 
 
 def read_records(file: BufferedReader, *, page: str = "") -> Numbered:
-    """Number, text and content of each record; what is no JSON object is a BadRow.
+    """The number, text and content of each record; a BadRow if it is not a JSON object.
 
-    `page` is the name under which a page of the feed holds its list.
+    `page` is the key under which a page of the feed holds its list.
     """
     head = file.peek(HEAD)
     if head.startswith(codecs.BOM_UTF8):
@@ -46,9 +46,9 @@ def read_records(file: BufferedReader, *, page: str = "") -> Numbered:
 
 
 def text_at(record: Record, *names: str) -> str:
-    """The text of a scalar, looked for under nested names; empty: not there.
+    """The text of the scalar at nested keys; empty if there is none.
 
-    Raises BadRow where something else stands.
+    Raises BadRow if it is not a scalar.
     """
     value: Any = record
     for name in names:
@@ -57,14 +57,15 @@ def text_at(record: Record, *names: str) -> str:
         return ""
     if isinstance(value, bool | str | int | Decimal):
         return str(value)
-    raise BadRow("bad_row", ".".join(names), "Neither text nor number.")
+    path = ".".join(names)
+    raise BadRow("bad_row", path, f"`{path}` is neither text nor a number.")
 
 
 def _record_of(data: bytes) -> Record | BadRow:
     try:
         return decode_json(data, _decode)
     except msgspec.ValidationError as error:
-        return BadRow("bad_json", "", f"Not a JSON object: {error}")
+        return BadRow("bad_json", "", f"The record is not a JSON object: {error}.")
     except JsonRefused as refusal:
         return BadRow(refusal.code, refusal.field or "", refusal.message)
 
@@ -72,7 +73,7 @@ def _record_of(data: bytes) -> Record | BadRow:
 def _read_lines(file: BufferedReader) -> Numbered:
     for number, line in enumerate(bounded_lines(file, LONGEST_RECORD), 1):
         if line is None:
-            message = f"A record of more than {LONGEST_RECORD} bytes."
+            message = f"The record has more than {LONGEST_RECORD} bytes."
             yield number, "", BadRow("record_too_long", "", message)
         elif line.strip():
             yield number, line.decode(errors="replace").strip(), _record_of(line)
@@ -88,7 +89,8 @@ def _read_stream(
         except StopIteration:
             return
         except Unreadable as reason:
-            # What comes after cannot be told apart from what is broken.
-            yield number, "", BadRow("bad_json", "", f"Unreadable from here: {reason}")
+            # The start of the next record cannot be found after broken structure.
+            message = f"The file cannot be read from here on: {reason}"
+            yield number, "", BadRow("bad_json", "", message)
             return
         yield number, record.decode(errors="replace"), _record_of(record)

@@ -1,4 +1,4 @@
-"""Legs of a call: which way it went, and that a conversation is counted once. Pure."""
+"""Legs of calls: their direction, their meter, and which were seen before. Pure."""
 
 import re
 from collections import OrderedDict
@@ -9,26 +9,26 @@ INBOUND = re.compile(
 )
 TOLL_FREE = re.compile(r"^\+?1(?:800|833|844|855|866|877|888)\d{7}$")
 ABROAD = re.compile(r"^\+(?!1\d{10}$)\d")
-REMEMBERED = 100_000
+MOST_IDS = 100_000
 LONGEST_ID = 100
 
 
 def is_inbound(context: str) -> bool:
-    """Whether a dial plan's context is one that calls from outside come in by."""
+    """Whether a dial plan context is one for calls from outside."""
     return bool(INBOUND.search(context))
 
 
 def meter_of(*, inbound: bool, to: str) -> str:
-    """The meter of a call to a number in E.164: toll-free and abroad have their own."""
+    """The meter of a call to an E.164 number; toll-free and international calls differ."""
     if inbound:
         return "voice.in.tf" if TOLL_FREE.match(to) else "voice.in"
     return "voice.out.intl" if ABROAD.match(to) else "voice.out"
 
 
-class Remembered:
-    """The newest of many ids with a note each; what is older is forgotten.
+class RecentIds:
+    """The most recent ids of a file, each with a note; older ones are dropped.
 
-    Legs of one call stand near one another, so a file of any size fits.
+    The legs of a call are close together, so this works for files of any size.
     """
 
     def __init__(self) -> None:
@@ -42,12 +42,12 @@ class Remembered:
 
     def add(self, id_: str, note: str = "") -> None:
         self._notes[_short(id_)] = note
-        if len(self._notes) > REMEMBERED:
+        if len(self._notes) > MOST_IDS:
             self._notes.popitem(last=False)
 
 
 def _short(id_: str) -> str:
-    """An id that is longer than any real one takes no more memory than one."""
+    """The id, or a digest of it if it is longer than any real id."""
     if len(id_) <= LONGEST_ID:
         return id_
     return sha256(id_.encode(errors="replace")).hexdigest()

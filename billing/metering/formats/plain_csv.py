@@ -1,8 +1,9 @@
-"""Our own CSV: a header, then one event a row.
+"""The service's own CSV format: a header, then one event per row.
 
-Columns: id, meter, quantity, occurred_at (all needed), agent, agency, source, supersedes
-(the id of an event of the same source that the row replaces), and any further ones, which become properties (dial_mode, queue, disposition). Quantity
-is in the meter's raw unit; a time without offset is local to the agency.
+Columns: id, meter, quantity, occurred_at (required), agent, agency, source, supersedes
+(the id of the event, of the same source, that the row replaces). Other columns become
+properties (dial_mode, queue, disposition). The quantity is in the meter's raw unit; a
+time without an offset is local to the agency.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from billing.metering.formats.rows import (
     BadRow,
     FileContext,
     Row,
+    column_count_message,
     parse_quantity,
     parse_time,
     require_columns,
@@ -22,11 +24,11 @@ from billing.metering.formats.rows import (
 )
 
 NEEDED = ("id", "meter", "quantity", "occurred_at")
-KNOWN = {*NEEDED, "agent", "agency", "source", "supersedes"}
+EVENT_COLUMNS = {*NEEDED, "agent", "agency", "source", "supersedes"}
 
 
-def recognises(line: str) -> bool:
-    """Whether a file begins with our header."""
+def recognizes(line: str) -> bool:
+    """Whether a line is the header of this format."""
     return set(NEEDED) <= set(line.split(","))
 
 
@@ -43,7 +45,7 @@ def _event(
     header: Sequence[str], cells: Sequence[str], context: FileContext
 ) -> IncomingEvent:
     if len(cells) != len(header):
-        raise BadRow("bad_row", "", "Not as many columns as the header.")
+        raise BadRow("bad_row", "", column_count_message(cells, header))
     row = dict(zip(header, cells, strict=True))
     return IncomingEvent(
         source=row.get("source") or context.source,
@@ -54,5 +56,9 @@ def _event(
         quantity=parse_quantity(row["quantity"], "quantity"),
         occurred_at=parse_time(row["occurred_at"], "occurred_at", context.zone),
         supersedes=row.get("supersedes") or None,
-        properties={k: v for k, v in row.items() if k not in KNOWN and v},
+        properties={
+            name: text
+            for name, text in row.items()
+            if name not in EVENT_COLUMNS and text
+        },
     )

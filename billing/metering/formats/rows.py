@@ -1,4 +1,7 @@
-"""What every format gives: numbered rows that are events, or say why not. Pure."""
+"""Rows of files: each is an event, a rejection, or skipped. Pure.
+
+Every format is a function from a file to numbered rows.
+"""
 
 import hashlib
 from collections import Counter
@@ -10,36 +13,36 @@ from io import BufferedReader
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing.metering.events import IncomingEvent, Verdict, rejected
+from billing.metering.events import IncomingEvent, IngestResult, rejected
 from seats.errors import Refusal
 from seats.parsing.values import parse_decimal, parse_instant, parse_integer, shown
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
-MOST_DIGITS = 30  # orders of magnitude of a quantity, up and down
-HEAD = 65_536  # bytes that are looked at to tell a file's format
+MOST_MAGNITUDES = 30  # powers of ten that a quantity may have, up and down
+HEAD = 65_536  # bytes that are read to detect a file's format
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of a file, counted from 1: an event, a refusal, or left out.
+    """One record of a file, numbered from 1: an event, a rejection, or skipped.
 
-    `left_out` says why a record is no usage of its own, say the other leg of a call;
-    `cells` is the record as it stood in the file.
+    `skip_reason` says why a record is not usage, for example the other leg of a call.
+    `cells` holds the record as it is in the file.
     """
 
     number: int
     cells: Sequence[str]
     event: IncomingEvent | None = None
-    verdict: Verdict | None = None
-    left_out: str = ""
+    rejection: IngestResult | None = None
+    skip_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FileContext:
-    """What a file does not say itself.
+    """What the records of a file leave out.
 
-    `agency` is the code of the agency it is of; `zone` the one its local times are
-    in; `source` names the file's origin in every event.
+    `agency` is the code of the agency for records without one, `zone` the time zone of
+    times without an offset, `source` the source of events without one.
     """
 
     agency: str
@@ -48,19 +51,19 @@ class FileContext:
 
 
 class UnreadableCells(list[str]):
-    """A row that could not be taken apart; its only cell says why."""
+    """A row that could not be split into cells; its only cell is the reason."""
 
 
 class BadRow(Exception):
-    """A record that is no event; the verdict says why."""
+    """A record that is not a valid event, with its rejection."""
 
     def __init__(self, code: str, field: str, message: str) -> None:
         super().__init__(message)
-        self.verdict = rejected(code, field, message)
+        self.rejection = rejected(code, field, message)
 
 
-class LeftOut(Exception):
-    """A record that is no usage of its own."""
+class SkippedRow(Exception):
+    """A record that is not usage, with the reason."""
 
 
 class BadEncoding(Refusal):
@@ -75,38 +78,46 @@ Reader = Callable[[BufferedReader, FileContext], Iterator[Row]]
 
 
 def buffered(raw: Any) -> BufferedReader:
-    """A stream of bytes whose beginning can be looked at without being read."""
+    """A stream of bytes with a buffer that `peek` can look into."""
     return BufferedReader(raw, HEAD)
 
 
 def row_of(number: int, cells: Sequence[str], read: Callable[[], IncomingEvent]) -> Row:
-    """The row that reading a record gives, whatever comes of it."""
+    """The row of a record: the event that `read` returns, a rejection, or skipped."""
     if isinstance(cells, UnreadableCells):
-        return Row(number, cells, verdict=rejected("bad_row", "", cells[0]))
+        return Row(number, cells, rejection=rejected("bad_row", "", cells[0]))
     try:
         event = read()
-    except BadRow as bad:
-        return Row(number, cells, verdict=bad.verdict)
-    except LeftOut as reason:
-        return Row(number, cells, left_out=str(reason))
-    kept = (event.id, event.agent, *map(str, event.properties.values()))
-    if any(UNREADABLE in (text or "") for text in kept):
-        verdict = rejected("bad_encoding", "", "Not UTF-8.")
-        return Row(number, cells, verdict=verdict)
+    except BadRow as error:
+        return Row(number, cells, rejection=error.rejection)
+    except SkippedRow as reason:
+        return Row(number, cells, skip_reason=str(reason))
+    stored_texts = (event.id, event.agent, *map(str, event.properties.values()))
+    if any(UNREADABLE in (text or "") for text in stored_texts):
+        message = "The row has bytes that are not UTF-8. Save the file as UTF-8."
+        return Row(number, cells, rejection=rejected("bad_encoding", "", message))
     return Row(number, cells, event)
 
 
 def require_columns(header: Sequence[str], needed: Sequence[str]) -> None:
-    """Raises ColumnMissing, naming the first that is not there."""
+    """Raises ColumnMissing for the first needed column that the header lacks."""
     for name in needed:
         if name not in header:
-            raise ColumnMissing(f"The header has no column {name}.", field=name)
+            raise ColumnMissing(
+                f"The header has no column {name!r}. Add it, or choose another format.",
+                field=name,
+            )
+
+
+def column_count_message(cells: Sequence[str], header: Sequence[str]) -> str:
+    """The message for a row whose number of cells differs from its header's."""
+    return f"The row has {len(cells)} columns, but the header has {len(header)}."
 
 
 class ContentIds:
-    """Ids for records without one: a digest of the content, and which occurrence.
+    """Ids for records without one: a digest of the content and its occurrence.
 
-    The same file read again gives the same ids, and two equal records are two.
+    The same file always gives the same ids, and equal records get different ones.
     """
 
     def __init__(self) -> None:
@@ -124,25 +135,26 @@ def parse_quantity(text: str, field: str) -> Decimal:
         number = parse_decimal(text.strip())
     except ValueError as error:
         raise BadRow("bad_quantity", field, str(error)) from error
-    if abs(number.adjusted()) > MOST_DIGITS:
+    if abs(number.adjusted()) > MOST_MAGNITUDES:
         raise BadRow("bad_quantity", field, f"{shown(text)} is out of range.")
     return number
 
 
 def parse_time(text: str, field: str, zone: ZoneInfo) -> datetime:
-    """An instant in UTC; without an offset it is local to the zone.
+    """An instant in UTC; a time without an offset is local to the zone.
 
-    A local time that a change of clocks makes twice is its first; one that it skips
-    is as far after the change as it says. Raises BadRow.
+    Of a local time that occurs twice the first is meant; one that clocks skip is moved
+    past the gap. Raises BadRow.
     """
     try:
-        moment = parse_instant(text.strip())
+        instant = parse_instant(text.strip())
     except ValueError as error:
-        raise BadRow("bad_time", field, f"{shown(text)} is not a time.") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
+        message = f"{shown(text)} is not an ISO 8601 time."
+        raise BadRow("bad_time", field, message) from error
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=zone)
     try:
-        return moment.astimezone(UTC)
+        return instant.astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise BadRow("bad_time", field, f"{shown(text)} is out of range.") from error
 
@@ -152,17 +164,18 @@ def parse_epoch(text: str, field: str) -> datetime:
     try:
         return datetime.fromtimestamp(parse_integer(text), UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise BadRow("bad_time", field, f"{shown(text)} is not a time.") from error
+        message = f"{shown(text)} is not a time in seconds since 1970."
+        raise BadRow("bad_time", field, message) from error
 
 
-def began_at(read: Callable[[], datetime]) -> str:
-    """When ringing began, ISO 8601 in UTC; empty where the feed does not say it."""
+def started_at_text(read: Callable[[], datetime]) -> str:
+    """When ringing began, ISO 8601 in UTC; empty if the record does not have it."""
     try:
         return read().isoformat()
     except BadRow:
         return ""
 
 
-def told(**properties: str) -> dict[str, str]:
-    """The properties that say something."""
+def non_empty(**properties: str) -> dict[str, str]:
+    """The properties that have a value."""
     return {name: value for name, value in properties.items() if value}

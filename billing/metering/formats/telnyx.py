@@ -1,12 +1,12 @@
-"""Telnyx detail records: pages of the API, a list, or one record a line.
+"""Telnyx detail records: pages of the API, a list, or one record per line.
 
-Of calls (record types that carry `call_sec`): id, call_leg_id, call_session_id,
-direction, to, started_at, ended_at, call_sec, tags. `call_sec` counts; `billed_sec` is
-the carrier's own rounding. A session is one conversation: one leg of it counts, and
-the id of the event is the session's, so the database itself refuses another. Legs of
-browsers (`webrtc`) are ours and cost nothing. Of machine detection (`amd`): id,
-invoked_at, `invocations`, each of which counts. Other records are left out. The agent
-stands in a tag `agent=ID`, the dial mode in `mode=power`.
+Calls are the record types with `call_sec`, their quantity; `billed_sec` is rounded by
+Telnyx. Also used: id, call_leg_id, call_session_id, direction, to, started_at, ended_at,
+tags. A session is one conversation: one leg of it counts, and the event has the id of
+the session, so that another leg is a duplicate. Legs of browsers (`webrtc`) are internal
+and skipped. Machine detections (`amd`: id, invoked_at, invocations) count each of their
+`invocations`. Other records are skipped. The tag `agent=ID` has the agent, `mode=power`
+the dial mode.
 """
 
 from collections.abc import Iterator
@@ -17,24 +17,24 @@ from io import BufferedReader
 
 from billing.metering.events import IncomingEvent
 from billing.metering.formats.json_records import Record, read_records, text_at
-from billing.metering.formats.legs import Remembered, meter_of
+from billing.metering.formats.legs import RecentIds, meter_of
 from billing.metering.formats.rows import (
     BadRow,
     FileContext,
-    LeftOut,
     Row,
-    began_at,
+    SkippedRow,
+    non_empty,
     parse_quantity,
     parse_time,
     row_of,
-    told,
+    started_at_text,
 )
 
-LONGEST = 10**6  # seconds; longer ones are refused later, and have no answer time
+LONGEST = 10**6  # seconds; longer calls are rejected later, and have no answer time
 
 
-def recognises(record: Record | None) -> bool:
-    """Whether a record, or a page, has the names of Telnyx."""
+def recognizes(record: Record | None) -> bool:
+    """Whether a record, or a page, has the keys of Telnyx."""
     if record is None:
         return False
     return "record_type" in record or {"data", "meta"} <= record.keys()
@@ -42,13 +42,13 @@ def recognises(record: Record | None) -> bool:
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     """Every record of the file."""
-    sessions = Remembered()
+    sessions = RecentIds()
     for number, text, record in read_records(file, page="data"):
         yield row_of(number, [text], partial(_event, record, context, sessions))
 
 
 def _event(
-    record: Record | BadRow, context: FileContext, sessions: Remembered
+    record: Record | BadRow, context: FileContext, sessions: RecentIds
 ) -> IncomingEvent:
     if isinstance(record, BadRow):
         raise record
@@ -56,16 +56,16 @@ def _event(
     if kind == "amd":
         return _detection(record, context)
     if "webrtc" in kind:
-        raise LeftOut("a leg of ours")
+        raise SkippedRow("an internal leg")
     if "call_sec" not in record:
-        raise LeftOut(f"a record of {kind or 'another kind'}")
+        raise SkippedRow(f"a record of type {kind or 'unknown'}")
     return _call(record, context, sessions)
 
 
-def _call(record: Record, context: FileContext, sessions: Remembered) -> IncomingEvent:
+def _call(record: Record, context: FileContext, sessions: RecentIds) -> IncomingEvent:
     session = text_at(record, "call_session_id") or text_at(record, "id")
     if session in sessions:
-        raise LeftOut("the other leg of a call")
+        raise SkippedRow("the other leg of a call")
     seconds = parse_quantity(text_at(record, "call_sec") or "0", "call_sec")
     inbound = text_at(record, "direction").startswith("in")
     tags = _tags(record)
@@ -77,10 +77,10 @@ def _call(record: Record, context: FileContext, sessions: Remembered) -> Incomin
         meter=meter_of(inbound=inbound, to=text_at(record, "to")),
         quantity=seconds,
         occurred_at=_answered_at(record, seconds, context),
-        properties=told(
+        properties=non_empty(
             disposition=text_at(record, "status"),
             dial_mode=tags.get("mode", ""),
-            started_at=began_at(
+            started_at=started_at_text(
                 partial(
                     parse_time,
                     text_at(record, "started_at"),
@@ -113,12 +113,12 @@ def _detection(record: Record, context: FileContext) -> IncomingEvent:
         occurred_at=parse_time(
             text_at(record, "invoked_at"), "invoked_at", context.zone
         ),
-        properties=told(dial_mode=tags.get("mode", "")),
+        properties=non_empty(dial_mode=tags.get("mode", "")),
     )
 
 
 def _tags(record: Record) -> dict[str, str]:
-    """Tags written name=value; Telnyx gives a list or a text with commas."""
+    """The tags of the form name=value, from a list or comma-separated text."""
     tags = record.get("tags") or []
     if isinstance(tags, str):
         tags = tags.split(",")

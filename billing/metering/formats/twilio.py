@@ -1,11 +1,11 @@
 """Twilio's Call resources: pages of the API, a list, or a CSV of the same columns.
 
 Used: sid, parent_call_sid, from, to, status, direction, start_time, end_time, duration,
-answered_by. What counts is `duration` of a completed call. A leg to or from a browser
-or desk phone (`client:`, `sip:`) is ours and costs nothing; of a call with two legs by
-the public network the parent counts, and it alone. The id of an event is that of the
-conversation, so the database itself refuses a second leg. Where a machine was listened
-for, `answered_by` says so, and the detection is an event too. Twilio knows no agents.
+answered_by. The quantity is the `duration` of a completed call. A leg to or from a
+browser or desk phone (`client:`, `sip:`) is internal and skipped. Of a call with two
+legs on the public network only the parent counts. An event has the id of the
+conversation, so that a second leg is a duplicate. `answered_by` shows that machine
+detection ran, which is an event of its own. Twilio does not name agents.
 """
 
 from collections.abc import Iterator
@@ -18,30 +18,31 @@ from io import BufferedReader
 from billing.metering.events import IncomingEvent
 from billing.metering.formats.csv_rows import csv_cells
 from billing.metering.formats.json_records import Record, read_records, text_at
-from billing.metering.formats.legs import Remembered, meter_of
+from billing.metering.formats.legs import RecentIds, meter_of
 from billing.metering.formats.rows import (
     BadRow,
     FileContext,
-    LeftOut,
     Row,
+    SkippedRow,
     UnreadableCells,
-    began_at,
+    column_count_message,
+    non_empty,
     parse_quantity,
     parse_time,
     require_columns,
     row_of,
-    told,
+    started_at_text,
 )
 
 NEEDED = ("sid", "status", "direction", "start_time", "duration")
-OURS = ("client:", "sip:")
-WAITING = 10_000  # children whose parent has not come yet; it stands near
-WAITING_CHARACTERS = 8_388_608  # of all of them
+INTERNAL_PREFIXES = ("client:", "sip:")
+MOST_WAITING = 10_000  # child legs before their parent, which is close in the file
+MOST_WAITING_CHARACTERS = 8_388_608  # of all waiting legs together
 ON_NET, PUBLIC = "on-net", "public"
 
 
-class Waiting:
-    """Children whose parent has not come yet, as many as fit into memory."""
+class WaitingLegs:
+    """Child legs whose parent was not read yet, in bounded memory."""
 
     def __init__(self) -> None:
         self._children: dict[str, list[tuple[int, list[str], Record]]] = {}
@@ -62,22 +63,22 @@ class Waiting:
         return children
 
     def is_full(self) -> bool:
-        return self._count > WAITING or self._characters > WAITING_CHARACTERS
+        return self._count > MOST_WAITING or self._characters > MOST_WAITING_CHARACTERS
 
 
-def recognises(line: str, record: Record | None) -> bool:
-    """Whether a header or a record has the names of a call of Twilio's."""
+def recognizes(line: str, record: Record | None) -> bool:
+    """Whether a header or a record has the names of a Twilio call."""
     names = set(record) if record is not None else set(line.split(","))
     return names >= set(NEEDED) or "calls" in names
 
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
-    """Every call; children wait for their parent, wherever it stands."""
-    parents = Remembered()
-    waiting = Waiting()
+    """Every call; a child leg waits until its parent was read."""
+    parents = RecentIds()
+    waiting = WaitingLegs()
     for number, cells, record in _records(file):
         if isinstance(record, BadRow):
-            yield Row(number, cells, verdict=record.verdict)
+            yield Row(number, cells, rejection=record.rejection)
             continue
         parent = str(record.get("parent_call_sid") or "")
         if parent and parent not in parents:
@@ -89,10 +90,10 @@ def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
             yield from _rows(number, cells, record, context, parents.note_of(parent))
             continue
         sid = str(record.get("sid"))
-        parents.add(sid, ON_NET if _is_ours(record) else PUBLIC)
+        parents.add(sid, ON_NET if _is_internal(record) else PUBLIC)
         yield from _rows(number, cells, record, context)
         yield from _children(waiting, sid, parents.note_of(sid), context)
-    # A parent that is not in the file was no call by the public network.
+    # A parent that is not in the file was not a call on the public network.
     for sid in waiting:
         yield from _children(waiting, sid, ON_NET, context)
 
@@ -114,12 +115,12 @@ def _records(
         elif len(cells) == len(names):
             yield number, cells, dict(zip(names, cells, strict=True))
         else:
-            bad = BadRow("bad_row", "", "Not as many columns as the header.")
-            yield number, cells, bad
+            message = column_count_message(cells, names)
+            yield number, cells, BadRow("bad_row", "", message)
 
 
 def _children(
-    waiting: Waiting, parent: str, kind: str, context: FileContext
+    waiting: WaitingLegs, parent: str, kind: str, context: FileContext
 ) -> Iterator[Row]:
     for number, cells, record in waiting.pop(parent):
         yield from _rows(number, cells, record, context, kind)
@@ -135,20 +136,21 @@ def _rows(
     """The call of a leg that counts, and the detection that ran on it."""
     row = row_of(number, cells, partial(_call, record, context, parent))
     yield row
-    if row.event and (heard := record.get("answered_by")):
-        yield row_of(number, cells, partial(_detection, row.event, record, str(heard)))
+    if row.event and (answered_by := record.get("answered_by")):
+        read = partial(_detection, row.event, record, str(answered_by))
+        yield row_of(number, cells, read)
 
 
-def _is_ours(record: Record) -> bool:
+def _is_internal(record: Record) -> bool:
     ends = (text_at(record, "from"), text_at(record, "to"))
-    return any(end.startswith(OURS) for end in ends)
+    return any(end.startswith(INTERNAL_PREFIXES) for end in ends)
 
 
 def _call(record: Record, context: FileContext, parent: str) -> IncomingEvent:
-    if _is_ours(record):
-        raise LeftOut("a leg of ours")
+    if _is_internal(record):
+        raise SkippedRow("an internal leg")
     if parent == PUBLIC:
-        raise LeftOut("the other leg of a call")
+        raise SkippedRow("the other leg of a call")
     completed = text_at(record, "status") == "completed"
     seconds = Decimal(0)
     if completed:
@@ -162,9 +164,9 @@ def _call(record: Record, context: FileContext, parent: str) -> IncomingEvent:
         meter=meter_of(inbound=inbound, to=text_at(record, "to")),
         quantity=seconds,
         occurred_at=_answered_at(record, seconds, context),
-        properties=told(
+        properties=non_empty(
             disposition=text_at(record, "status"),
-            started_at=began_at(
+            started_at=started_at_text(
                 partial(_time, text_at(record, "start_time"), "start_time", context)
             ),
         ),
@@ -172,7 +174,7 @@ def _call(record: Record, context: FileContext, parent: str) -> IncomingEvent:
 
 
 def _answered_at(record: Record, seconds: Decimal, context: FileContext) -> datetime:
-    """A call begins to count `duration` before its end; without one, at its start."""
+    """The end of the call less its duration; without an end, its start."""
     if not seconds or not text_at(record, "end_time"):
         return _time(text_at(record, "start_time"), "start_time", context)
     end = _time(text_at(record, "end_time"), "end_time", context)
@@ -182,7 +184,7 @@ def _answered_at(record: Record, seconds: Decimal, context: FileContext) -> date
 
 
 def _time(text: str, field: str, context: FileContext) -> datetime:
-    """RFC 2822, as the API writes it, or ISO 8601."""
+    """A time in RFC 2822, as the API writes it, or in ISO 8601."""
     if not text.isascii() or "_" in text:
         return parse_time(text, field, context.zone)
     try:
@@ -191,7 +193,7 @@ def _time(text: str, field: str, context: FileContext) -> datetime:
         return parse_time(text, field, context.zone)
 
 
-def _detection(call: IncomingEvent, record: Record, heard: str) -> IncomingEvent:
+def _detection(call: IncomingEvent, record: Record, answered_by: str) -> IncomingEvent:
     return IncomingEvent(
         source=call.source,
         id=f"{text_at(record, 'sid')}:amd",
@@ -200,5 +202,5 @@ def _detection(call: IncomingEvent, record: Record, heard: str) -> IncomingEvent
         meter="amd",
         quantity=Decimal(1),
         occurred_at=call.occurred_at,
-        properties={"answered_by": heard},
+        properties={"answered_by": answered_by},
     )

@@ -1,14 +1,14 @@
 """VICIdial's call_report_export.php, standard and extended: tabs, header optional.
 
-The first 36 columns are the same in both, then come (extended: five of the lead's),
-list_name, list_description, status_name, recordings if chosen, and (extended)
-uniqueid, caller_code, server_ip, hangup_cause, dialstatus, channel, dial_time,
-answered_time, cpd_result. Without header and with recordings the places of the extended
-ones are unknown, so they are only used where the number of columns fits.
+Both start with the same 36 columns. Then come (extended: five of the lead), list_name,
+list_description, status_name, optional recordings, and (extended) uniqueid,
+caller_code, server_ip, hangup_cause, dialstatus, channel, dial_time, answered_time,
+cpd_result. A row without a header and with recordings has its extended columns at
+unknown places, so they are used only if the number of columns fits.
 
-What counts is `answered_time`, else `length_in_sec`. Inbound rows have a number, the
-seconds of the queue, where outbound ones have alt_dial. Names, addresses and numbers of
-consumers are not kept. A standard row has no id; it is known by its content.
+The quantity is `answered_time`, else `length_in_sec`. Inbound rows have a number, the
+seconds in the queue, where outbound ones have alt_dial. Names, addresses and numbers of
+consumers are not stored. A standard row has no id and gets one from its content.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,12 +24,12 @@ from billing.metering.formats.rows import (
     ContentIds,
     FileContext,
     Row,
-    began_at,
+    non_empty,
     parse_quantity,
     parse_time,
     require_columns,
     row_of,
-    told,
+    started_at_text,
 )
 
 STANDARD = (
@@ -51,17 +51,17 @@ EXTENDED = [
     *"dial_time answered_time cpd_result".split(),
 ]
 NEEDED = "call_date status user campaign_id length_in_sec alt_dial".split()
-NOBODY = {"", "VDAD", "VDCL"}  # who the dialer says when no agent had the call
+NO_AGENT = {"", "VDAD", "VDCL"}  # users of calls that no agent had
 
 
-def recognises(line: str) -> bool:
-    """Whether a line is the export's header, or a row with as many columns."""
+def recognizes(line: str) -> bool:
+    """Whether a line is the export's header, or has as many columns."""
     cells = line.split("\t")
     return cells[0] == "call_date" or len(cells) >= len(STANDARD)
 
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
-    """Every row; by the names of the header where there is one."""
+    """Every row, by the columns of the header if there is one."""
     ids = ContentIds()
     header: Sequence[str] | None = None
     for number, cells in csv_cells(file, delimiter="\t"):
@@ -81,20 +81,21 @@ def _event(
     call: dict[str, str], cells: Sequence[str], context: FileContext, ids: ContentIds
 ) -> IncomingEvent:
     if len(cells) < len(STANDARD):
-        raise BadRow("bad_row", "", f"{len(cells)} columns, not 36 or more.")
+        message = f"The row has {len(cells)} columns. VICIdial writes 36 or more."
+        raise BadRow("bad_row", "", message)
     seconds = _seconds(call)
     return IncomingEvent(
         source=context.source,
         id=call.get("uniqueid") or ids.id_of(cells),
         agency=context.agency,
-        agent=None if call["user"] in NOBODY else call["user"],
+        agent=None if call["user"] in NO_AGENT else call["user"],
         meter="voice.in" if call["alt_dial"].isdigit() else "voice.out",
         quantity=seconds,
         occurred_at=_answered_at(call, seconds, context),
-        properties=told(
+        properties=non_empty(
             disposition=call["status"],
             campaign=call["campaign_id"],
-            started_at=began_at(
+            started_at=started_at_text(
                 partial(parse_time, call["call_date"], "call_date", context.zone)
             ),
         ),
@@ -112,7 +113,7 @@ def _seconds(call: dict[str, str]) -> Decimal:
 def _answered_at(
     call: dict[str, str], seconds: Decimal, context: FileContext
 ) -> datetime:
-    """The call's date, and where it is told how long it rang (`dial_time` has both)."""
+    """The date of the call plus its ringing: `dial_time` is ringing and talking."""
     began = parse_time(call["call_date"], "call_date", context.zone)
     if not call.get("dial_time"):
         return began

@@ -26,7 +26,7 @@ MARCH_31 = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
 def play() -> None:
-    """Two agencies, March and April billed, with late facts and odd properties."""
+    """Create two agencies with March and April billed, late events and odd properties."""
     make_prices()
     for code in ("SUNRISE", "PACIFIC"):
         make_seats(make_agency(code, zone="America/New_York"), "ana")

@@ -1,4 +1,4 @@
-"""Archives of the tests' own."""
+"""Fixtures of archive tests: a folder, and hooks at the steps of archiving."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,7 +13,7 @@ from tests.billing.metering.archives import play
 
 @pytest.fixture
 def archive_root(settings, tmp_path) -> Path:
-    """A folder of the test's own; three months are kept."""
+    """The archive folder of this test; events are kept for three months."""
     root: Path = tmp_path / "archive"
     settings.BILLING = {
         **settings.BILLING,
@@ -31,7 +31,7 @@ def played(db: None, archive_root: Path) -> None:
 
 
 def when(step: str, work: Any) -> Iterator[None]:
-    """Do something at a step of an archiving."""
+    """Call a function at a step of an archiving."""
 
     def hear(*, step: str, path: Path, wanted: str = step, **_: Any) -> None:
         if step == wanted:
@@ -44,7 +44,7 @@ def when(step: str, work: Any) -> Iterator[None]:
 
 @pytest.fixture
 def at_step():
-    """Do something at a step of the archivings of this test."""
+    """Call a function at a step of every archiving in this test."""
     running = []
 
     def begin(step, work):
@@ -52,5 +52,5 @@ def at_step():
         next(running[-1])
 
     yield begin
-    for one in running:
-        next(one, None)
+    for job in running:
+        next(job, None)

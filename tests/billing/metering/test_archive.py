@@ -1,4 +1,4 @@
-"""Months that leave the database for files."""
+"""Archiving months of events to files."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -129,11 +129,11 @@ class TestArchiveMonth:
 
     def test_tells_how_many_rows_are_written(self, monkeypatch):
         monkeypatch.setattr("billing.metering.reading.ROWS_A_GROUP", 40)
-        told: list[int] = []
+        row_counts: list[int] = []
 
-        archive_month(month=MARCH, actor="test", now=LATER, on_rows=told.append)
+        archive_month(month=MARCH, actor="test", now=LATER, on_rows=row_counts.append)
 
-        assert told == [40, 80, 82]
+        assert row_counts == [40, 80, 82]
 
 
 @pytest.mark.usefixtures("played")
@@ -141,9 +141,13 @@ class TestAMonthStays:
     @pytest.mark.parametrize(
         ("month", "now", "reason"),
         [
-            (date(2020, 1, 1), LATER, "no events here"),
-            (MARCH, datetime(2026, 7, 1, 11, tzinfo=UTC), "is kept"),
-            (MARCH, datetime(2026, 6, 30, 12, tzinfo=UTC), "before 2026-03 may leave"),
+            (date(2020, 1, 1), LATER, "has no events in the database"),
+            (MARCH, datetime(2026, 7, 1, 11, tzinfo=UTC), "is too recent"),
+            (
+                MARCH,
+                datetime(2026, 6, 30, 12, tzinfo=UTC),
+                "Only months before 2026-03 can be archived",
+            ),
         ],
     )
     def test_that_is_not_there_or_too_young(self, month, now, reason):
@@ -154,7 +158,7 @@ class TestAMonthStays:
         settings.BILLING = {**settings.BILLING, "EVENTS_KEPT_MONTHS": 0}
         last_chance = datetime(2026, 6, 29, 23, tzinfo=UTC)
         late = call(occurred_at=datetime(2026, 3, 31, 20, tzinfo=UTC))
-        with pytest.raises(MonthNotArchivable, match="is kept"):
+        with pytest.raises(MonthNotArchivable, match="is too recent"):
             archive(MARCH, last_chance)
 
         assert statuses(use(late, now=last_chance)) == ["accepted"]

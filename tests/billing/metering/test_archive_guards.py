@@ -1,4 +1,4 @@
-"""What stops an archiving, what does not, and who else is at work."""
+"""Archiving with errors, crashes and concurrent writers."""
 
 from contextlib import closing
 from datetime import date
@@ -155,8 +155,10 @@ class TestOthers:
 
         results = run_in_threads(archive, archive, archive)
 
-        records = [one for one in results if isinstance(one, ArchivedMonth)]
-        kinds = {type(one) for one in results if not isinstance(one, ArchivedMonth)}
+        records = [result for result in results if isinstance(result, ArchivedMonth)]
+        kinds = {
+            type(result) for result in results if not isinstance(result, ArchivedMonth)
+        }
         assert len(records) == 1
         assert kinds <= {ArchivingElsewhere, AlreadyArchived}
         assert verify_books().findings == []
@@ -165,9 +167,9 @@ class TestOthers:
     def test_who_write_while_a_month_leaves_are_refused(
         self, at, run_in_threads, monkeypatch
     ):
-        """It was there when they looked, and is not when they write."""
+        """The month is archived after the events were checked and before they are written."""
         play()
-        monkeypatch.setattr("billing.metering.partitions._known", {})
+        monkeypatch.setattr("billing.metering.partitions._created_months", {})
         make_agency("NEW", now=LATER)
 
         def leave(execute, sql, params, many, context):
@@ -177,9 +179,9 @@ class TestOthers:
             return execute(sql, params, many, context)
 
         with connection.execute_wrapper(leave):
-            verdicts = use(call("NEW"), call("NEW", occurred_at=LATER), now=LATER)
+            results = use(call("NEW"), call("NEW", occurred_at=LATER), now=LATER)
 
-        assert statuses(verdicts) == ["too_old", "accepted"]
+        assert statuses(results) == ["too_old", "accepted"]
         assert ArchivedMonth.objects.exists()
         assert verify_books().findings == []
 
@@ -220,7 +222,7 @@ class TestOthers:
 
 
 def make_again(owner_cursor, path: Path, target: Path) -> None:
-    """The table of a month from its file, as docs/operations.md says."""
+    """Restore the table of a month from its file, as in docs/operations.md."""
     csv.write_csv(pq.read_table(path), target)
     table = "billing_usageevent_2026_03"
     owner_cursor.execute(f"DROP TABLE {table}")

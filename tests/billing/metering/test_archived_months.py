@@ -1,4 +1,4 @@
-"""Reading, writing and commanding where a month is archived."""
+"""Reading and writing events of archived months, and the command."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,7 +15,12 @@ from billing.metering.archiving import (
     archive_due,
 )
 from billing.metering.models import ArchivedMonth
-from billing.metering.parquet import ArchiveDiffers, ArchiveMissing, Wanted, read_events
+from billing.metering.parquet import (
+    ArchiveDiffers,
+    ArchiveMissing,
+    EventSelection,
+    read_events,
+)
 from billing.metering.partitions import attached_months, ensure_partitions
 from billing.metering.reading import events_of, path_of
 from billing.metering.tasks import archive_old_months
@@ -37,16 +42,16 @@ from tests.build import (
 @pytest.mark.usefixtures("played")
 class TestAnArchivedMonth:
     def test_takes_no_event_not_even_of_an_agency_that_was_never_closed(self):
-        known = call()
-        use(known, now=APRIL_2)
+        counted = call()
+        use(counted, now=APRIL_2)
         bill(date(2026, 5, 1))
         archive()
         make_agency("NEW", now=LATER)
         at = datetime(2026, 3, 9, 17, tzinfo=UTC)
 
-        verdicts = use(call("NEW", occurred_at=at), call(), known, now=LATER)
+        results = use(call("NEW", occurred_at=at), call(), counted, now=LATER)
 
-        assert statuses(verdicts) == ["too_old", "too_old", "duplicate"]
+        assert statuses(results) == ["too_old", "too_old", "duplicate"]
         assert MARCH not in attached_months()
 
     def test_is_not_made_again(self):
@@ -69,16 +74,16 @@ class TestEventsOf:
             rows = events_of(
                 agency_id=agency.pk, month=MARCH, meter_id=meter.pk, cutoff=cutoff
             )
-            told = [(row.occurred_at, row.raw) for row in rows]
-            assert told == sorted(told)
-            return [raw for _, raw in told]
+            rows_by_time = [(row.occurred_at, row.raw) for row in rows]
+            assert rows_by_time == sorted(rows_by_time)
+            return [raw for _, raw in rows_by_time]
 
         assert len(raws(1)) == 26
         assert len(raws(2)) == 27
         assert Decimal(61) not in raws(1)
         assert Decimal(61) in raws(2)
 
-    def test_reads_only_the_row_groups_that_can_hold_the_agency(self, monkeypatch):
+    def test_reads_only_the_row_groups_that_may_match_the_agency(self, monkeypatch):
         monkeypatch.setattr("billing.metering.reading.ROWS_A_GROUP", 10)
         record = archive()
         pacific = Agency.objects.get(code="PACIFIC")
@@ -86,10 +91,10 @@ class TestEventsOf:
         with pq.ParquetFile(path_of(record)) as file:
             for n in range(file.metadata.num_row_groups):
                 group = file.metadata.row_group(n)
-                if parquet._can_hold(group, {"agency_id": pacific.pk}):
+                if parquet._may_match(group, {"agency_id": pacific.pk}):
                     groups.append(n)
 
-        rows = list(read_events(path_of(record), Wanted(agency_id=pacific.pk)))
+        rows = list(read_events(path_of(record), EventSelection(agency_id=pacific.pk)))
 
         assert groups == [4, 5, 6, 7, 8]
         assert len(rows) == 41
@@ -123,8 +128,10 @@ class TestTheSweep:
 
         outcomes = archive_due(actor="test", now=LATER)
 
-        codes = [one.refusal.code if one.refusal else "" for one in outcomes]
-        assert [one.month for one in outcomes] == [MARCH, APRIL]
+        codes = [
+            outcome.refusal.code if outcome.refusal else "" for outcome in outcomes
+        ]
+        assert [outcome.month for outcome in outcomes] == [MARCH, APRIL]
         assert codes == ["", "month_not_archivable"]
 
 
@@ -155,9 +162,9 @@ class TestTheCommand:
     def test_says_why_not(self, capsys, time_machine):
         time_machine.move_to(APRIL_2)
 
-        with pytest.raises(CommandError, match="1 of 1 months stay"):
+        with pytest.raises(CommandError, match="1 of 1 months were not archived"):
             self.run(capsys, "--month", "2026-03")
-        assert "month_not_archivable: 2026-03 is kept" in capsys.readouterr().err
+        assert "month_not_archivable: 2026-03 is too recent" in capsys.readouterr().err
 
     def test_says_that_there_is_nothing_to_do(self, capsys, time_machine):
         time_machine.move_to(APRIL_2)

@@ -1,4 +1,4 @@
-"""Events sent in one request come to what the same events come to one by one."""
+"""A batch of events has the same effect as its events sent one by one."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering.events import IncomingEvent, Verdict
+from billing.metering.events import IncomingEvent, IngestResult
 from billing.metering.models import EventKey, QuarantinedEvent, UsageDay
 from billing.metering.services import ingest_events
 from seats.models import Books
@@ -27,7 +27,7 @@ AUGUST = datetime(2026, 8, 20, 16, tzinfo=UTC)
 
 
 class Sent(NamedTuple):
-    """One event of few ids, so that they meet; `old` ones are of a closed month."""
+    """An event with one of few ids, so that ids repeat; `old` ones are in a closed month."""
 
     n: int
     variant: int = 0
@@ -47,7 +47,7 @@ class Sent(NamedTuple):
 
 
 class State(NamedTuple):
-    """What is left of each day, the kept keys, and what waits in quarantine."""
+    """The sums of each day, the stored keys, and the quarantined events."""
 
     days: list[Any]
     keys: list[Any]
@@ -68,7 +68,7 @@ def agencies(db: None) -> None:
 
 
 def parts(events: Sequence[Any], wanted: Sequence[int]) -> Iterator[Sequence[Any]]:
-    """The events in batches of these sizes; the last one takes the rest."""
+    """Split the events into batches of these sizes; the last one has the rest."""
     start = 0
     for size in wanted:
         yield events[start : start + size]
@@ -76,11 +76,13 @@ def parts(events: Sequence[Any], wanted: Sequence[int]) -> Iterator[Sequence[Any
     yield events[start:]
 
 
-def send(sent: Sequence[Sent], wanted: Sequence[int], now: datetime) -> list[Verdict]:
+def send(
+    sent: Sequence[Sent], wanted: Sequence[int], now: datetime
+) -> list[IngestResult]:
     return [
-        verdict
-        for batch in parts([one.event() for one in sent], wanted)
-        for verdict in ingest_events(batch, owner=0, now=now)
+        result
+        for batch in parts([item.event() for item in sent], wanted)
+        for result in ingest_events(batch, owner=0, now=now)
     ]
 
 
@@ -99,11 +101,11 @@ def state() -> State:
 def play(
     early: Sequence[Sent], late: Sequence[Sent], wanted: Sequence[int]
 ) -> tuple[list[str], State]:
-    """Send some events, close March for good, and send others."""
-    verdicts = send(early, wanted, NOW)
+    """Send some events, close March past its late days, and send others."""
+    results = send(early, wanted, NOW)
     Books.objects.update(cutoff=F("cutoff") + 1, closed_through=MARCH)
-    verdicts += send(late, wanted, LATER)
-    return statuses(verdicts), state()
+    results += send(late, wanted, LATER)
+    return statuses(results), state()
 
 
 # First: two corrections, one of which waits for an event that comes beside them.
@@ -113,7 +115,7 @@ def play(
 @example([Sent(1, supersedes=2), Sent(2), Sent(0, supersedes=1)], [], [])
 @example([Sent(0, supersedes=1), Sent(1)], [Sent(1), Sent(1, variant=1)], [])
 @EXAMPLES
-def test_any_batching_gives_the_verdicts_days_and_keys_of_one_by_one(
+def test_any_batching_gives_the_results_days_and_keys_of_one_by_one(
     agencies: None, early: list[Sent], late: list[Sent], wanted: list[int]
 ) -> None:
     with rolled_back():

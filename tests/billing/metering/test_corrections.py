@@ -1,4 +1,4 @@
-"""Events that take the place of others: once, whichever comes first, in any month."""
+"""Corrections: an event is superseded once, in any order of arrival, in any month."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -40,7 +40,7 @@ def sunrise(settings):
 
 
 def days() -> list[Any]:
-    """What is left of each day."""
+    """The sums of each day over all cut-offs."""
     rows = UsageDay.objects.values_list("agency__code", "meter__code", "used_on")
     sums = rows.annotate(n=Sum("events"), r=Sum("raw"), b=Sum("billable"))
     return sorted(row for row in sums if any(row[3:]))
@@ -70,11 +70,11 @@ class TestSuperseding:
 
     def test_happens_once(self, sunrise):
         right(call(id="a"))
-        one, other = call(id="b", supersedes="a"), call(id="c", supersedes="a")
+        first, rival = call(id="b", supersedes="a"), call(id="c", supersedes="a")
 
-        assert right(one) == ["accepted"]
-        assert right(other) == ["superseded_already"]
-        assert right(one) == ["duplicate"]
+        assert right(first) == ["accepted"]
+        assert right(rival) == ["superseded_already"]
+        assert right(first) == ["duplicate"]
         assert right(call(id="d", supersedes="a"), call(id="e", supersedes="x"),
                      call(id="f", supersedes="x")) == [
             "superseded_already", "accepted", "superseded_already",
@@ -98,15 +98,17 @@ class TestSuperseding:
         self, sunrise, order
     ):
         right(call(id="x"), call(id="y", supersedes="x", quantity=Decimal(0)))
-        told = {
+        events_by_name = {
             "a": call(id="a", supersedes="x", quantity=Decimal(6000)),
             "b": call(id="b", supersedes="a", quantity=Decimal(45)),
             "c": call(id="c", quantity=Decimal(61)),
         }
 
-        verdicts = dict(zip(order, right(*[told[n] for n in order]), strict=True))
+        results = dict(
+            zip(order, right(*[events_by_name[n] for n in order]), strict=True)
+        )
 
-        assert verdicts["a"] == "superseded_already"
+        assert results["a"] == "superseded_already"
         assert [row[3:] for row in days()] == [(3, 106, 180)]
         assert verify_books().findings == []
 
@@ -114,9 +116,9 @@ class TestSuperseding:
         right(call(id="x"), call(id="y", supersedes="x"))
         refused = call(id="a", supersedes="x")
 
-        verdicts = use(refused, refused, call(id="a"), now=APRIL_2)
+        results = use(refused, refused, call(id="a"), now=APRIL_2)
 
-        assert statuses(verdicts) == [*["superseded_already"] * 2, "accepted"]
+        assert statuses(results) == [*["superseded_already"] * 2, "accepted"]
         assert right(refused) == ["conflict"]
 
     def test_goes_in_chains(self, sunrise):
@@ -135,10 +137,10 @@ class TestSuperseding:
             "b": call(id="b", supersedes="a", quantity=Decimal(61)),
             "c": call(id="c", supersedes="b", quantity=Decimal(1)),
         }
-        told = [chain[name] for name in order]
+        events = [chain[name] for name in order]
 
-        for n in range(0, len(told), size):
-            use(*told[n : n + size], now=APRIL_2)
+        for n in range(0, len(events), size):
+            use(*events[n : n + size], now=APRIL_2)
 
         assert [row[4:] for row in days()] == [(1, 60)]
         assert verify_books().findings == []
@@ -163,19 +165,19 @@ class TestSuperseding:
         right(call(id="a"))
         bill(MARCH)
         late = datetime(2026, 7, 15, 12, tzinfo=UTC)
-        told = call(id="b", supersedes="a", occurred_at=late - timedelta(days=1))
+        correction = call(id="b", supersedes="a", occurred_at=late - timedelta(days=1))
 
-        assert right(told, now=late) == ["too_old"]
+        assert right(correction, now=late) == ["too_old"]
         assert days()[0][4:] == (135, 180)
 
     def test_reaches_no_further_than_the_key(self, sunrise):
         right(call(id="a"))
         other = make_agency("OTHER")
-        told = call("OTHER", id="b", supersedes="a")
+        correction = call("OTHER", id="b", supersedes="a")
 
-        verdicts = ingest_events([told], owner=0, now=APRIL_2, within={other.pk})
+        results = ingest_events([correction], owner=0, now=APRIL_2, within={other.pk})
 
-        assert statuses(verdicts) == ["unknown_event"]
+        assert statuses(results) == ["unknown_event"]
 
     def test_leaves_another_owners_event_of_that_id_alone(self, sunrise):
         right(call(id="a"))

@@ -1,4 +1,4 @@
-"""Over random calls: what a feed's file holds is what is counted, whatever the feed."""
+"""Random calls are counted the same in the file of every feed."""
 
 import json
 from collections import Counter
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from billing.metering.formats import vicidial
 from billing.metering.formats.rows import buffered
-from billing.metering.imports import start_import, take_in
+from billing.metering.imports import import_rows, start_import
 from billing.metering.models import UsageDay
 from seats.models import Agency
 from tests.billing.invoicing.test_laws import EXAMPLES
@@ -32,7 +32,7 @@ ZONE = ZoneInfo("America/New_York")
 
 @dataclass(frozen=True)
 class Call:
-    """An outbound call; unanswered ones rang and count nothing."""
+    """An outbound call; an unanswered one has no talking time."""
 
     n: int
     agent: str
@@ -62,7 +62,7 @@ details = st.tuples(
     st.integers(0, 20_000),
 )  # fmt: skip
 calls = st.lists(details, min_size=1, max_size=30).map(
-    lambda several: [Call(n, *one) for n, one in enumerate(several)]
+    lambda several: [Call(n, *fields) for n, fields in enumerate(several)]
 )
 
 
@@ -128,11 +128,11 @@ def as_telnyx(call: Call) -> str:
 
 
 def as_vicidial(call: Call) -> str:
-    told: dict[str, Any] = {
+    cells: dict[str, Any] = {
         "call_date": local(call.start), "status": "SALE", "user": call.agent,
         "campaign_id": "FE1", "length_in_sec": call.talked, "alt_dial": "MAIN",
     }  # fmt: skip
-    return "\t".join(str(told.get(name, "")) for name in vicidial.STANDARD)
+    return "\t".join(str(cells.get(name, "")) for name in vicidial.STANDARD)
 
 
 def as_cloud_event(call: Call) -> str:
@@ -170,9 +170,9 @@ def sunrise(db: None) -> Agency:
 
 def import_all(agency: Agency, feed: str, content: bytes) -> Counter[str]:
     file = buffered(BytesIO(content))
-    told: dict[str, Any] = {"file_name": "x", "actor": "law", "now": NOW}
-    record = start_import(file, agency=agency, feed=feed, **told)
-    for _ in take_in(record, file, now=NOW):
+    options: dict[str, Any] = {"file_name": "x", "actor": "law", "now": NOW}
+    record = start_import(file, agency=agency, feed=feed, **options)
+    for _ in import_rows(record, file, now=NOW):
         pass
     return Counter(accepted=record.accepted, duplicate=record.duplicate)
 
@@ -182,7 +182,7 @@ def import_all(agency: Agency, feed: str, content: bytes) -> Counter[str]:
     WRITERS,
     ids=[write.__name__ for _, write, _, _ in WRITERS],
 )
-@given(told=calls)
+@given(file_calls=calls)
 @EXAMPLES
 def test_a_file_is_counted_as_its_calls_are_and_once(
     sunrise: Agency,
@@ -190,11 +190,11 @@ def test_a_file_is_counted_as_its_calls_are_and_once(
     write: Callable[[Call], str],
     header: str,
     knows_agents: bool,
-    told: list[Call],
+    file_calls: list[Call],
 ) -> None:
-    content = (header + "\n".join(map(write, told))).encode()
+    content = (header + "\n".join(map(write, file_calls))).encode()
     expected: Counter[str | None] = Counter()
-    for call in told:
+    for call in file_calls:
         expected[call.agent if knows_agents else None] += call.talked
     with rolled_back():
         first = import_all(sunrise, feed, content)
@@ -203,8 +203,8 @@ def test_a_file_is_counted_as_its_calls_are_and_once(
             Sum("raw")
         )
 
-        assert first == Counter(accepted=len(told))
-        assert again == Counter(duplicate=len(told))
+        assert first == Counter(accepted=len(file_calls))
+        assert again == Counter(duplicate=len(file_calls))
         assert {agent: int(raw) for agent, raw in counted if raw} == {
             agent: seconds for agent, seconds in expected.items() if seconds
         }

@@ -1,4 +1,4 @@
-"""Each feed against a file made from its documented columns, and what is told of it."""
+"""Each feed reads a file made from its documented columns."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ GOLDEN = {
         (4, "bad_json"),
     ]),
     "twilio.json": ("twilio", [
-        (2, "a leg of ours"),
+        (2, "an internal leg"),
         (1, "CA2", "voice.out", None, "135", "16:10:00",
          {"disposition": "completed"}),
         (1, "CA3:amd", "amd", None, "1", "16:10:00",
@@ -69,8 +69,8 @@ GOLDEN = {
         (2, "the other leg of a call"),
         (3, "r3", "amd", "ana", "2", "16:00:10.250000",
          {"dial_mode": "predictive"}),
-        (4, "a leg of ours"),
-        (5, "a record of message_detail_record"),
+        (4, "an internal leg"),
+        (5, "a record of type message_detail_record"),
         (6, "s6", "voice.in", None, "0", "16:05:00", {}),
     ]),
     "vicidial.txt": ("vicidial", [
@@ -118,18 +118,18 @@ def read(feed: str, content: bytes) -> list[Row]:
     return list(FORMATS[feed].read_rows(buffered(BytesIO(content)), CONTEXT))
 
 
-def told(row: Row) -> tuple[object, ...]:
-    """A row as the table writes it."""
+def as_tuple(row: Row) -> tuple[object, ...]:
+    """A row in the form of the GOLDEN table."""
     event = row.event
     if event is None:
-        return row.number, row.left_out or (row.verdict and row.verdict.code)
-    moment = event.occurred_at.astimezone(UTC)
-    assert moment.date().isoformat() == "2026-03-10"
+        return row.number, row.skip_reason or (row.rejection and row.rejection.code)
+    instant = event.occurred_at.astimezone(UTC)
+    assert instant.date().isoformat() == "2026-03-10"
     name = None if event.id.startswith("sha256:") else event.id
     properties = {k: v for k, v in event.properties.items() if k != "started_at"}
     return (
         row.number, name, event.meter, event.agent, str(event.quantity),
-        moment.time().isoformat(), properties,
+        instant.time().isoformat(), properties,
     )  # fmt: skip
 
 
@@ -140,7 +140,7 @@ class TestEveryFeed:
 
         rows = read(feed, (FEEDS / name).read_bytes())
 
-        assert [told(row) for row in rows] == expected
+        assert [as_tuple(row) for row in rows] == expected
 
     def test_keeps_when_ringing_began_where_it_is_told(self, name):
         feed, _ = GOLDEN[name]
@@ -148,7 +148,7 @@ class TestEveryFeed:
         rows = read(feed, (FEEDS / name).read_bytes())
 
         began = [row.event.properties.get("started_at") for row in rows if row.event]
-        assert [moment for moment in began if moment] == [
+        assert [instant for instant in began if instant] == [
             f"2026-03-10T{time}+00:00" for time in BEGAN.get(name, [])
         ]
 

@@ -24,7 +24,7 @@ NOW = datetime(2026, 5, 2, 12, tzinfo=UTC)
 CHANGING = datetime(2026, 3, 7, tzinfo=UTC)  # a day before the clocks change
 # Events of few ids, so that they meet; content follows from the id.
 ids = st.integers(0, 40)
-told = st.lists(st.lists(ids, max_size=12), max_size=8)
+batches_of_ids = st.lists(st.lists(ids, max_size=12), max_size=8)
 
 
 def event_of(n: int) -> IncomingEvent:
@@ -42,7 +42,7 @@ def event_of(n: int) -> IncomingEvent:
 
 @pytest.fixture
 def agencies(db: None) -> None:
-    """Two agencies that change their zone, made once for many histories."""
+    """Two agencies that change their time zone, created once for all examples."""
     make_prices()
     for code, zone in (("EAST", "America/New_York"), ("WEST", "America/Los_Angeles")):
         agency = make_agency(code, zone=zone)
@@ -54,7 +54,7 @@ def agencies(db: None) -> None:
 
 
 def books() -> list[tuple[Any, ...]]:
-    """The usage days, by names."""
+    """The usage days, with names instead of ids."""
     return sorted(
         UsageDay.objects.values_list(
             "agency__code", "used_on", "meter__code", "agent__external_id",
@@ -64,7 +64,7 @@ def books() -> list[tuple[Any, ...]]:
     )  # fmt: skip
 
 
-@given(told)
+@given(batches_of_ids)
 @EXAMPLES
 def test_any_order_batching_and_resending_gives_the_same_days(
     agencies: None, batches: list[list[int]]
@@ -82,21 +82,21 @@ def test_any_order_batching_and_resending_gives_the_same_days(
         assert keys == (len(distinct), len(distinct))
 
 
-@given(told)
+@given(batches_of_ids)
 @EXAMPLES
 def test_the_days_are_the_sum_of_the_events(
     agencies: None, batches: list[list[int]]
 ) -> None:
     with rolled_back():
-        verdicts = [
-            verdict.status
+        statuses = [
+            result.status
             for batch in batches
-            for verdict in ingest_events([event_of(n) for n in batch], owner=0, now=NOW)
+            for result in ingest_events([event_of(n) for n in batch], owner=0, now=NOW)
         ]
         distinct = {n for batch in batches for n in batch}
 
-        assert verdicts.count("accepted") == len(distinct)
-        assert verdicts.count("duplicate") == len(verdicts) - len(distinct)
+        assert statuses.count("accepted") == len(distinct)
+        assert statuses.count("duplicate") == len(statuses) - len(distinct)
         expected = sum((event_of(n).quantity for n in distinct), Decimal(0))
         assert sum(UsageDay.objects.values_list("raw", flat=True)) == expected
         assert sum(UsageEvent.objects.values_list("raw", flat=True)) == expected
@@ -119,7 +119,7 @@ def test_corrections_in_any_order_batching_and_resending_give_the_same_days(
     agencies: None, chain: list[int], order: list[int], size: int, again: bool
 ) -> None:
     before = dict(zip(chain[1:], chain, strict=False))
-    told = [correction_of(n, before.get(n)) for n in order]
+    events = [correction_of(n, before.get(n)) for n in order]
     with rolled_back():
         for n in sorted(range(10), key=lambda n: chain.index(n) if n in chain else -1):
             ingest_events([correction_of(n, before.get(n))], owner=0, now=NOW)
@@ -127,7 +127,7 @@ def test_corrections_in_any_order_batching_and_resending_give_the_same_days(
         assert verify_books().findings == []
     with rolled_back():
         for n in range(0, 10, size):
-            batch = told[n : n + size]
+            batch = events[n : n + size]
             ingest_events(batch, owner=0, now=NOW)
             if again:
                 ingest_events(batch, owner=0, now=NOW)
@@ -149,9 +149,9 @@ def test_rivals_and_cycles_of_corrections_take_back_only_what_was_counted(
     named = [None if other == n else other for n, other in enumerate(web)]
     with rolled_back():
         for batch in batches:
-            told = [correction_of(n, named[n]) for n in batch]
-            first = ingest_events(told, owner=0, now=NOW)
-            again = ingest_events(told, owner=0, now=NOW)
+            events = [correction_of(n, named[n]) for n in batch]
+            first = ingest_events(events, owner=0, now=NOW)
+            again = ingest_events(events, owner=0, now=NOW)
             for before, after in zip(first, again, strict=True):
                 assert (after.status == "rejected") == (before.status == "rejected")
 
@@ -160,7 +160,7 @@ def test_rivals_and_cycles_of_corrections_take_back_only_what_was_counted(
 
 
 def left() -> list[Any]:
-    """What is left of each day when all is taken back that was."""
+    """The sums of each day over all cut-offs, without zeros."""
     rows = UsageDay.objects.values_list(
         "agency__code", "used_on", "meter__code", "agent__external_id", "breakdown"
     )

@@ -1,4 +1,4 @@
-"""The partitions of usage events, made ahead or when they are needed."""
+"""The partitions of usage events, created ahead or on demand."""
 
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -60,12 +60,12 @@ class TestIngest:
             datetime(2033, 2, 28, 12, tzinfo=UTC),
         ]
 
-        verdicts = use(
+        results = use(
             *[call(occurred_at=instant) for instant in at],
             now=datetime(2033, 3, 1, tzinfo=UTC),
         )
 
-        assert statuses(verdicts) == ["accepted"] * 3
+        assert statuses(results) == ["accepted"] * 3
         assert attached_months()[-3:] == months_from(2032, 12, 3)
         days = UsageEvent.objects.order_by("used_on").values_list("used_on", flat=True)
         assert list(days) == [date(2032, 12, 31), date(2033, 1, 1), date(2033, 2, 28)]

@@ -1,4 +1,4 @@
-"""Events nobody could place: held, and counted once somebody has helped."""
+"""Quarantined events are held until staff release, replace or drop them."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from billing.metering.settling import (
     NotHeld,
     drop_events,
     release_events,
-    replace_counted,
+    replace_events,
 )
 from seats.models import User
 from tests.build import (
@@ -48,16 +48,20 @@ def ids(rows):
     return [row.pk for row in rows]
 
 
-def settle(work, rows, **told):
-    return work(event_ids=ids(rows), actor="staff", now=APRIL_2, **told)
+def settle(work, rows, **options):
+    return work(event_ids=ids(rows), actor="staff", now=APRIL_2, **options)
 
 
 class TestKeeping:
     def test_keeps_what_names_something_unknown_once_for_each_content(self, sunrise):
-        told = [call(agent="ana", id="a"), call("NOWHERE", id="b"), call(meter="nope")]
+        events = [
+            call(agent="ana", id="a"),
+            call("NOWHERE", id="b"),
+            call(meter="nope"),
+        ]
 
-        use(*told)
-        use(*told)
+        use(*events)
+        use(*events)
 
         assert {(row.code, row.agency) for row in held()} == {
             ("unknown_agent", sunrise), ("unknown_agency", None),
@@ -94,13 +98,13 @@ class TestReleasing:
         assert [*agents] == ["ana", "ana"]
 
     def test_keeps_the_owner_so_that_a_resend_stays_a_duplicate(self, sunrise):
-        told = call(agent="ana")
-        ingest_events([told], owner=sunrise.pk, now=APRIL_2)
+        event = call(agent="ana")
+        ingest_events([event], owner=sunrise.pk, now=APRIL_2)
         make_agents(sunrise, "ana")
 
         settle(release_events, held())
 
-        again = ingest_events([told], owner=sunrise.pk, now=APRIL_2)
+        again = ingest_events([event], owner=sunrise.pk, now=APRIL_2)
         assert statuses(again) == ["duplicate"]
 
     def test_counts_what_came_in_time_however_long_it_waited(self, sunrise):
@@ -109,19 +113,19 @@ class TestReleasing:
         bill(MARCH)
         make_agents(sunrise, "ana")
         late = datetime(2027, 1, 2, 12, tzinfo=UTC)
-        told = call(agent="ana")
+        event = call(agent="ana")
 
         released = release_events(event_ids=ids(held()), actor="staff", now=late)
 
         assert released == 1
         assert UsageEvent.objects.get().received_at == APRIL_2
-        assert statuses(use(told, now=late)) == ["too_old"]
+        assert statuses(use(event, now=late)) == ["too_old"]
 
     def test_settles_what_came_again_by_itself(self, sunrise):
-        told = call(agent="ana")
-        use(told)
+        event = call(agent="ana")
+        use(event)
         make_agents(sunrise, "ana")
-        use(told)
+        use(event)
 
         assert settle(release_events, held()) == 1
         assert UsageDay.objects.get().events == 1
@@ -140,7 +144,7 @@ class TestConflicts:
         use(call(id="a", quantity=Decimal(135)))
         use(call(id="a", quantity=Decimal(61)))
 
-        assert settle(replace_counted, held()) == 1
+        assert settle(replace_events, held()) == 1
 
         day = UsageDay.objects.get()
         assert [day.events, day.raw, day.billable] == [1, 61, 120]
@@ -157,7 +161,7 @@ class TestConflicts:
         use(call(agent="ana"))
 
         with pytest.raises(NotAConflict):
-            settle(replace_counted, held())
+            settle(replace_events, held())
 
     def test_are_dropped_and_stay_on_record(self, sunrise):
         use(call(id="a"))
@@ -176,10 +180,10 @@ class TestAdmin:
         client.force_login(User.objects.create_superuser("staff@example.com", "x"))
         return client
 
-    def act(self, staff, action, rows, **told):
+    def act(self, staff, action, rows, **fields):
         url = reverse("admin:billing_quarantinedevent_changelist")
-        data = {"action": action, "_selected_action": ids(rows), **told}
-        return confirm(staff, url, data) if "apply" in told else staff.post(url, data)
+        data = {"action": action, "_selected_action": ids(rows), **fields}
+        return confirm(staff, url, data) if "apply" in fields else staff.post(url, data)
 
     def test_releases_after_a_page_that_lists_them(self, staff, sunrise):
         use(call(agent="ana", id="held call"))

@@ -1,4 +1,4 @@
-"""A seat is not taken back to before its last use."""
+"""Seats cannot be removed before their last use."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -44,8 +44,8 @@ def march(day: int) -> date:
 
 def use_on(day: int, agent: str = "ana", **changes: Any) -> None:
     at = datetime(2026, 3, day, 16, tzinfo=UTC)
-    (verdict,) = use(call(agent=agent, occurred_at=at, **changes))
-    assert verdict.status == "accepted"
+    (result,) = use(call(agent=agent, occurred_at=at, **changes))
+    assert result.status == "accepted"
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def seat(db) -> Seat:
 
 
 def waived() -> dict[str, int]:
-    """What was given away, by the action of the version that says so."""
+    """The forgiven dates, by the action of their seat version."""
     rows = SeatVersion.objects.filter(waived_days__gt=0)
     return dict(rows.values_list("action", "waived_days"))
 
@@ -195,11 +195,11 @@ class TestUsedDays:
         use_on(10)
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
-            told: dict[str, Any] = {
+            params: dict[str, Any] = {
                 "seats": [seat.pk], "agents": [seat.agent_id], "starts": [MARCH],
                 "ends": ["infinity"], "first": MARCH,
             }  # fmt: skip
-            cursor.execute("EXPLAIN " + USED_DAYS, told)
+            cursor.execute("EXPLAIN " + USED_DAYS, params)
             plan = "\n".join(line for (line,) in cursor.fetchall())
 
         assert "Seq Scan on billing_usageday" not in plan
@@ -210,21 +210,25 @@ class TestUsedDays:
         use_on(10)
         use_on(12)
         losses = [
-            Loss(one.pk, DateRange(MARCH, None), [Claim(one.agent_id, MARCH, None)])
-            for one in seats
+            Loss(
+                used_seat.pk,
+                DateRange(MARCH, None),
+                [Claim(used_seat.agent_id, MARCH, None)],
+            )
+            for used_seat in seats
         ]
 
         with django_assert_num_queries(1):
-            found = used_days(losses)
+            uses = used_days(losses)
 
-        assert found == {seat.pk: Use(2, march(12))}
+        assert uses == {seat.pk: Use(2, march(12))}
 
     def test_of_no_seats_is_empty(self):
         assert used_days([]) == {}
 
 
 def take_back(day: UsageDay, *, part: Decimal = Decimal(1)) -> None:
-    """The row that a correction of that day leaves under the next cut-off."""
+    """Add the row that a correction of that day leaves under the next cut-off."""
     taken = take_cut([day.agency_id], closing=date(2026, 2, 1))[day.agency_id]
     UsageDay.objects.create(
         agency_id=day.agency_id, agent_id=day.agent_id, meter_id=day.meter_id,

@@ -1,4 +1,4 @@
-"""A carrier's file against our events: each difference once, with its reason."""
+"""Comparing a carrier's file with stored events finds each difference once."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from billing.metering.formats.catalogue import UnknownFormat
 from billing.metering.formats.rows import BadEncoding, buffered
 from billing.metering.models import UsageEvent
-from billing.metering.reconciliation import BadMonth, Difference, compare_file
+from billing.metering.reconciliation import BadMonth, UsageDifference, compare_file
 from billing.tables import safe_cell
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_agents, make_prices, use
@@ -38,13 +38,13 @@ def row(
     return (name, meter, quantity, at, agent)
 
 
-def told(*rows: Row) -> bytes:
+def csv_of(*rows: Row) -> bytes:
     lines = [f"{i},{m},{q},{at.isoformat()},{who}" for i, m, q, at, who in rows]
     return "\n".join([HEAD, *lines]).encode()
 
 
-def count_ours(*rows: Row, **changes: Any) -> None:
-    verdicts = use(
+def store(*rows: Row, **changes: Any) -> None:
+    results = use(
         *[
             call(id=i, meter=m, quantity=Decimal(q), occurred_at=at, agent=who or None,
                  **changes)
@@ -52,7 +52,7 @@ def count_ours(*rows: Row, **changes: Any) -> None:
         ],
         now=APRIL_9,
     )  # fmt: skip
-    assert {verdict.status for verdict in verdicts} <= {"accepted"}
+    assert {result.status for result in results} <= {"accepted"}
 
 
 @pytest.fixture
@@ -64,50 +64,53 @@ def sunrise(db):
 
 
 def compare(agency: Any, content: bytes, **options: Any) -> Any:
-    """The comparison, and its differences as (kind, id, ours, theirs, difference)."""
-    found: list[Difference] = []
-    done = compare_file(
+    """Return the report, and its differences as (kind, id, stored, in_file, of_month)."""
+    differences: list[UsageDifference] = []
+    report = compare_file(
         buffered(BytesIO(content)),
         agency=agency,
         month=options.pop("month", MARCH),
-        tell=found.append,
+        on_difference=differences.append,
         **options,
     )
-    return done, [(d.kind, d.id, d.ours, d.theirs, d.of_month) for d in found]
+    return report, [
+        (d.kind, d.id, d.stored, d.in_file, d.of_month) for d in differences
+    ]
 
 
 class TestCompareFile:
     def test_finds_nothing_where_both_are_equal(self, sunrise):
-        rows = [row("a"), row("b", 0), row("c", 7, agent="ana")]
-        count_ours(*rows)
+        events = [row("a"), row("b", 0), row("c", 7, agent="ana")]
+        store(*events)
 
-        done, found = compare(sunrise, told(*rows))
+        report, rows = compare(sunrise, csv_of(*events))
 
-        assert (done.is_equal, found, done.feed) == (True, [], "csv")
-        (one,) = done.sums
-        assert (one.kind, one.records, one.ours, one.theirs) == ("equal", 3, 67, 67)
+        assert (report.is_equal, rows, report.feed) == (True, [], "csv")
+        (total,) = report.sums
+        sums = (total.stored, total.in_file)
+        assert (total.kind, total.records, *sums) == ("equal", 3, 67, 67)
 
     def test_finds_what_only_one_side_has_and_other_seconds(self, sunrise):
-        count_ours(row("a"), row("b", 30), row("c", 60))
+        store(row("a"), row("b", 30), row("c", 60))
 
-        done, found = compare(sunrise, told(row("a"), row("b", 31), row("d", 5)))
+        report, rows = compare(sunrise, csv_of(row("a"), row("b", 31), row("d", 5)))
 
-        assert not done.is_equal
-        assert found == [
+        assert not report.is_equal
+        assert rows == [
             ("only_ours", "c", 60, None, 60),
             ("only_theirs", "d", None, 5, -5),
             ("other_quantity", "b", 30, 31, -1),
         ]
 
     def test_finds_one_id_with_another_day_or_meter(self, sunrise):
-        count_ours(row("a"), row("b"))
+        store(row("a"), row("b"))
 
-        _, found = compare(
+        _, rows = compare(
             sunrise,
-            told(row("a", at=NOON + timedelta(days=1)), row("b", meter="voice.in")),
+            csv_of(row("a", at=NOON + timedelta(days=1)), row("b", meter="voice.in")),
         )
 
-        assert found == [
+        assert rows == [
             ("other_day", "a", 60, 60, 0),
             ("other_meter", "b", 60, 60, 0),
         ]
@@ -116,101 +119,101 @@ class TestCompareFile:
         last = datetime(2026, 4, 1, 3, 59, 59, tzinfo=UTC)  # 31 March in New York
         first = datetime(2026, 3, 1, 4, 59, 59, tzinfo=UTC)  # 28 February there
         second = timedelta(seconds=1)
-        count_ours(row("late", at=last), row("early", at=first), row("x", at=last))
+        store(row("late", at=last), row("early", at=first), row("x", at=last))
 
-        _, found = compare(
+        _, rows = compare(
             sunrise,
-            told(row("late", at=last + second), row("early", at=first + second)),
+            csv_of(row("late", at=last + second), row("early", at=first + second)),
         )
 
-        assert found == [
+        assert rows == [
             ("only_ours", "x", 60, None, 60),
             ("other_day", "early", 60, 60, -60),
             ("other_day", "late", 60, 60, 60),
         ]
-        assert compare(sunrise, told(row("early", at=first)), month=date(2026, 2, 1))[
+        assert compare(sunrise, csv_of(row("early", at=first)), month=date(2026, 2, 1))[
             0
         ].is_equal
 
     def test_reads_times_without_offset_in_the_zone_it_is_told(self, sunrise):
-        count_ours(row("a", at=datetime(2026, 3, 31, 23, tzinfo=UTC)))
+        store(row("a", at=datetime(2026, 3, 31, 23, tzinfo=UTC)))
         content = f"{HEAD}\na,voice.out,60,2026-04-01T01:00:00,".encode()
 
         assert compare(sunrise, content, zone="Europe/Berlin")[0].is_equal
         assert not compare(sunrise, content)[0].is_equal
 
     def test_counts_a_row_told_twice_once(self, sunrise):
-        count_ours(row("a"))
+        store(row("a"))
         why: list[str] = []
 
-        done = compare_file(
-            buffered(BytesIO(told(row("a"), row("a")))),
+        report = compare_file(
+            buffered(BytesIO(csv_of(row("a"), row("a")))),
             agency=sunrise,
             month=MARCH,
-            tell=lambda difference: why.append(difference.why),
+            on_difference=lambda difference: why.append(difference.why),
         )
 
-        assert [one.kind for one in done.sums] == ["equal", "only_theirs"]
-        assert why == ["voice.out on 2026-03-10: once more than among our events"]
+        assert [total.kind for total in report.sums] == ["equal", "only_theirs"]
+        assert why == ["voice.out on 2026-03-10: more often than stored"]
 
     def test_gives_the_same_the_second_time(self, sunrise):
-        count_ours(row("a"), row("b"))
+        store(row("a"), row("b"))
 
-        assert compare(sunrise, told(row("a"))) == compare(sunrise, told(row("a")))
+        assert compare(sunrise, csv_of(row("a"))) == compare(sunrise, csv_of(row("a")))
 
     def test_sees_only_the_events_of_the_agency_and_source(self, sunrise):
         other = make_agency("OTHER")
-        count_ours(row("a"))
-        count_ours(row("a"), source="/elsewhere")
-        count_ours(row("b"), agency="OTHER")
+        store(row("a"))
+        store(row("a"), source="/elsewhere")
+        store(row("b"), agency="OTHER")
 
-        assert len(compare(sunrise, told(row("a")))[1]) == 1
-        assert compare(sunrise, told(row("a")), source="/dialer/test")[0].is_equal
-        assert compare(other, told(row("b")))[0].is_equal
+        assert len(compare(sunrise, csv_of(row("a")))[1]) == 1
+        assert compare(sunrise, csv_of(row("a")), source="/dialer/test")[0].is_equal
+        assert compare(other, csv_of(row("b")))[0].is_equal
 
     def test_leaves_out_rows_of_other_agencies(self, sunrise):
         content = f"{HEAD},agency\na,voice.out,60,2026-03-10T12:00:00,,OTHER".encode()
 
-        done, found = compare(sunrise, content)
+        report, rows = compare(sunrise, content)
 
-        assert (done.elsewhere, found) == (1, [])
+        assert (report.other_agencies, rows) == (1, [])
 
     def test_names_rows_that_it_cannot_read(self, sunrise):
         content = f"{HEAD}\na,voice.out,many,2026-03-10T12:00:00,\nb\n".encode()
 
-        done, found = compare(sunrise, content)
+        report, rows = compare(sunrise, content)
 
-        assert [name for _, name, *_ in found] == ["row 2", "row 3"]
-        assert not done.is_equal
+        assert [name for _, name, *_ in rows] == ["row 2", "row 3"]
+        assert not report.is_equal
 
     def test_counts_what_was_taken_back_as_its_net(self, sunrise):
-        count_ours(row("a", 60), row("fixed", 75))
+        store(row("a", 60), row("fixed", 75))
         take_back("a")
 
-        assert compare(sunrise, told(row("fixed", 75)))[0].is_equal
-        assert compare(sunrise, told(row("a"), row("fixed", 75)))[1] == [
+        assert compare(sunrise, csv_of(row("fixed", 75)))[0].is_equal
+        assert compare(sunrise, csv_of(row("a"), row("fixed", 75)))[1] == [
             ("only_theirs", "a", None, 60, -60)
         ]
 
     def test_knows_an_event_by_the_id_it_replaced(self, sunrise):
-        count_ours(row("a", 60))
+        store(row("a", 60))
         take_back("a")
         replace("a", by="a-2", quantity=75)
 
-        assert compare(sunrise, told(row("a", 60)))[1] == [
+        assert compare(sunrise, csv_of(row("a", 60)))[1] == [
             ("other_quantity", "a-2", 75, 60, 15)
         ]
-        assert compare(sunrise, told(row("a-2", 75)))[0].is_equal
+        assert compare(sunrise, csv_of(row("a-2", 75)))[0].is_equal
 
 
 def take_back(name: str) -> None:
-    """A row that reverses an event, as a correction writes it."""
+    """Write the row that reverses an event."""
     event = UsageEvent.objects.get(external_id=name)
     write_like(event, raw=-event.raw, billable=-event.billable, reverses=event.id)
 
 
 def replace(name: str, *, by: str, quantity: int) -> None:
-    """A row that takes the place of an event."""
+    """Write the row of an event that replaces another one."""
     event = UsageEvent.objects.get(external_id=name, reverses=None)
     raw = Decimal(quantity)
     write_like(event, raw=raw, billable=raw, external_id=by, supersedes=name)
@@ -225,28 +228,28 @@ def write_like(event: UsageEvent, **changes: Any) -> None:
 
 class TestByTime:
     def test_pairs_what_no_id_pairs_by_answer_quantity_and_agent(self, sunrise):
-        count_ours(row("a", agent="ana"), row("b", agent="ben"), row("c", 30))
-        theirs = told(row("1", agent="ben"), row("2", agent="ana"), row("3", 30))
+        store(row("a", agent="ana"), row("b", agent="ben"), row("c", 30))
+        file_rows = csv_of(row("1", agent="ben"), row("2", agent="ana"), row("3", 30))
 
         by_id, by_time = (
-            compare(sunrise, theirs, by_time=by_time)[0] for by_time in (False, True)
+            compare(sunrise, file_rows, by_time=by_time)[0] for by_time in (False, True)
         )
 
         assert (by_id.is_equal, by_id.ids_in_common) == (False, False)
         assert by_time.is_equal
 
     def test_takes_an_agent_that_one_side_does_not_know(self, sunrise):
-        count_ours(row("a", agent="ana"), row("b"))
+        store(row("a", agent="ana"), row("b"))
 
-        theirs = told(row("1"), row("2", agent="ben"))
-        assert compare(sunrise, theirs, by_time=True)[0].is_equal
+        file_rows = csv_of(row("1"), row("2", agent="ben"))
+        assert compare(sunrise, file_rows, by_time=True)[0].is_equal
 
     def test_keeps_apart_two_agents_and_two_seconds(self, sunrise):
-        count_ours(row("a", agent="ana"), row("b", 7))
+        store(row("a", agent="ana"), row("b", 7))
         later = NOON + timedelta(seconds=1)
 
-        theirs = told(row("1", agent="ben"), row("2", 7, at=later))
-        assert len(compare(sunrise, theirs, by_time=True)[1]) == 4
+        file_rows = csv_of(row("1", agent="ben"), row("2", 7, at=later))
+        assert len(compare(sunrise, file_rows, by_time=True)[1]) == 4
 
 
 class TestRefusals:
@@ -254,10 +257,10 @@ class TestRefusals:
         ("content", "options", "refusal"),
         [
             (b"hello\n", {}, UnknownFormat),
-            (told(row("a")), {"feed": "nope"}, UnknownFormat),
+            (csv_of(row("a")), {"feed": "nope"}, UnknownFormat),
             (b"\0\0", {"feed": "csv"}, BadEncoding),
-            (told(row("a")), {"month": date(1999, 1, 1)}, BadMonth),
-            (told(row("a")), {"month": date(9999, 12, 1)}, BadMonth),
+            (csv_of(row("a")), {"month": date(1999, 1, 1)}, BadMonth),
+            (csv_of(row("a")), {"month": date(9999, 12, 1)}, BadMonth),
         ],
     )
     def test_are_said(self, sunrise, content, options, refusal):
@@ -273,18 +276,18 @@ KINDS = ["same", "dropped", "added", "longer", "later", "metered"]
 def test_exactly_what_was_changed_is_found(
     sunrise: Any, kinds: list[str], backwards: bool
 ) -> None:
-    theirs: list[Row] = []
-    ours: list[Row] = []
+    file_rows: list[Row] = []
+    stored_rows: list[Row] = []
     expected = []
     for n, kind in enumerate(kinds):
-        mine = row(f"r{n}", 60 + n, NOON + timedelta(minutes=n))
-        yours = {
-            "longer": (*mine[:2], mine[2] + 1, *mine[3:]),
-            "later": (*mine[:3], mine[3] + timedelta(days=2), mine[4]),
-            "metered": (mine[0], "voice.in", *mine[2:]),
-        }.get(kind, mine)
-        ours += [mine] * (kind != "added")
-        theirs += [yours] * (kind != "dropped")
+        stored = row(f"r{n}", 60 + n, NOON + timedelta(minutes=n))
+        in_file = {
+            "longer": (*stored[:2], stored[2] + 1, *stored[3:]),
+            "later": (*stored[:3], stored[3] + timedelta(days=2), stored[4]),
+            "metered": (stored[0], "voice.in", *stored[2:]),
+        }.get(kind, stored)
+        stored_rows += [stored] * (kind != "added")
+        file_rows += [in_file] * (kind != "dropped")
         name = {
             "dropped": "only_ours",
             "added": "only_theirs",
@@ -293,24 +296,26 @@ def test_exactly_what_was_changed_is_found(
             "metered": "other_meter",
         }
         if kind != "same":
-            expected.append((name[kind], mine[0]))
+            expected.append((name[kind], stored[0]))
     with rolled_back():
-        count_ours(*ours)
+        store(*stored_rows)
 
-        done, found = compare(sunrise, told(*(theirs[::-1] if backwards else theirs)))
+        report, rows = compare(
+            sunrise, csv_of(*(file_rows[::-1] if backwards else file_rows))
+        )
 
-        assert sorted((kind, name) for kind, name, *_ in found) == sorted(expected)
-        assert done.is_equal == (not expected)
-        assert sum(s.ours for s in done.sums) == sum(mine[2] for mine in ours)
-        assert sum(s.theirs for s in done.sums) == sum(yours[2] for yours in theirs)
+        assert sorted((kind, name) for kind, name, *_ in rows) == sorted(expected)
+        assert report.is_equal == (not expected)
+        assert sum(s.stored for s in report.sums) == sum(r[2] for r in stored_rows)
+        assert sum(s.in_file for s in report.sums) == sum(r[2] for r in file_rows)
 
 
 class TestCommand:
     def reconcile(self, path, **options):
         out = io.StringIO()
         code: object = 0
-        told: dict[str, Any] = {"month": "2026-03", "agency": "SUNRISE", **options}
-        arguments = [f"--{name}={value}" for name, value in told.items()]
+        named: Any = {"month": "2026-03", "agency": "SUNRISE", **options}
+        arguments = [f"--{name}={value}" for name, value in named.items()]
         try:
             call_command("reconcile", str(path), *arguments, stdout=out)
         except SystemExit as left:
@@ -322,28 +327,21 @@ class TestCommand:
     @pytest.fixture
     def path(self, tmp_path):
         path = tmp_path / "march.csv"
-        path.write_bytes(told(row("a"), row("b", 31), row("=d", 5)))
+        path.write_bytes(csv_of(row("a"), row("b", 31), row("=d", 5)))
         return path
 
     def test_says_that_nothing_differs(self, sunrise, path):
-        count_ours(row("a"), row("b", 31), row("=d", 5))
+        store(row("a"), row("b", 31), row("=d", 5))
 
         code, out = self.reconcile(path)
 
         assert code == 0
-        assert out.splitlines()[1].split() == [
-            "equal",
-            "voice.out",
-            "3",
-            "96",
-            "96",
-            "0",
-        ]
+        assert out.splitlines()[1].split() == "equal voice.out 3 96 96 0".split()
 
     def test_writes_the_differences_so_that_no_spreadsheet_runs_them(
         self, sunrise, path, tmp_path
     ):
-        count_ours(row("a"), row("b", 30))
+        store(row("a"), row("b", 30))
 
         code, out = self.reconcile(path, differences=tmp_path / "out.csv")
 
@@ -355,40 +353,43 @@ class TestCommand:
         time = "2026-03-10T16:00:00Z"
         assert rows[1:] == [
             ["only_theirs", "'=d", "", time, "", "5", "-5",
-             "voice.out on 2026-03-10: not among our events"],
-            ["other_quantity", "b", "", time, "30", "31", "-1", "ours 30, theirs 31"],
+             "voice.out on 2026-03-10: not stored"],
+            ["other_quantity", "b", "", time, "30", "31", "-1", "stored 30, in the file 31"],
         ]  # fmt: skip
         assert safe_cell("@sum") == "'@sum"
 
     def test_hints_at_times_where_no_id_fits(self, sunrise, path):
-        count_ours(row("x"), row("y", 31), row("z", 5))
+        store(row("x"), row("y", 31), row("z", 5))
 
         code, out = self.reconcile(path)
 
-        assert (code, "try --match time" in out) == (1, True)
+        assert (code, "Use --match time to pair records by time" in out) == (1, True)
         assert self.reconcile(path, match="time")[0] == 0
 
     @pytest.mark.parametrize(
-        ("options", "said"),
+        ("options", "refusal_code"),
         [
             ({"agency": "NOBODY"}, "unknown_agency"),
             ({"timezone": "Mars/Base"}, "unknown_zone"),
             ({"month": "1999-01"}, "bad_month"),
         ],
     )
-    def test_refuses_in_so_many_words(self, sunrise, path, options, said):
+    def test_refuses_in_so_many_words(self, sunrise, path, options, refusal_code):
         code, error = self.reconcile(path, **options)
 
-        assert (code, said in error) == (2, True), error
+        assert (code, refusal_code in error) == (2, True), error
 
     def test_refuses_a_file_that_no_format_reads(self, sunrise, tmp_path):
         path = tmp_path / "bad.csv"
         path.write_text("id,meter\n")
 
-        for options, said in ({}, "unknown_format"), ({"format": "csv"}, "column_"):
+        for options, refusal_code in (
+            ({}, "unknown_format"),
+            ({"format": "csv"}, "column_"),
+        ):
             code, error = self.reconcile(path, **options)
 
-            assert (code, said in error) == (2, True), error
+            assert (code, refusal_code in error) == (2, True), error
 
     def test_says_that_a_file_is_missing(self, sunrise, tmp_path):
         code, error = self.reconcile(tmp_path / "nothing.csv")

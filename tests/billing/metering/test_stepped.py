@@ -1,4 +1,4 @@
-"""Counting in other steps: the database does as the arithmetic does."""
+"""Usage under other rounding rules: the database agrees with the arithmetic."""
 
 from decimal import Decimal
 
@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.metering.models import UsageEvent
-from billing.metering.queries import Steps, stepped_usage
+from billing.metering.queries import RoundingRule, rounded_usage
 from billing.pricing.rating import RateTerms, billable_raw
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_prices, use
 from tests.rollback import rolled_back
 
 quantities = st.integers(0, 400).map(Decimal) | st.decimals(0, 86_400, places=6)
-steps = st.builds(
-    Steps,
+rounding_rules = st.builds(
+    RoundingRule,
     st.integers(0, 90).map(Decimal) | st.decimals(0, 90, places=3),
     st.integers(1, 90).map(Decimal) | st.decimals("0.001", 90, places=3),
 )
@@ -31,23 +31,26 @@ def terms(minimum, increment):
     return RateTerms("m", minimum, increment, Decimal(60), "per_unit", Decimal(1))
 
 
-class TestSteppedUsage:
-    @given(st.lists(quantities, min_size=1, max_size=20), st.lists(steps, max_size=3))
+class TestRoundedUsage:
+    @given(
+        st.lists(quantities, min_size=1, max_size=20),
+        st.lists(rounding_rules, max_size=3),
+    )
     @EXAMPLES
-    def test_counts_as_the_arithmetic_does(self, agency, told, several):
+    def test_counts_as_the_arithmetic_does(self, agency, quantities_sent, rules):
         with rolled_back():
-            use(*(call(quantity=quantity) for quantity in told))
-            (usage,) = stepped_usage(
+            use(*(call(quantity=quantity) for quantity in quantities_sent))
+            (usage,) = rounded_usage(
                 agency_id=agency.pk, month=MARCH, raw_unit="second",
-                steps=[Steps(Decimal(60), Decimal(60)), *several],
+                rules=[RoundingRule(Decimal(60), Decimal(60)), *rules],
             )  # fmt: skip
 
         assert usage.meter == "voice.out"
-        assert usage.raw == sum(told)
-        assert usage.stepped[0] == usage.billable
-        assert usage.stepped[1:] == [
-            sum(billable_raw(quantity, terms(*one)) for quantity in told)
-            for one in several
+        assert usage.raw == sum(quantities_sent)
+        assert usage.rounded[0] == usage.billable
+        assert usage.rounded[1:] == [
+            sum(billable_raw(quantity, terms(*rule)) for quantity in quantities_sent)
+            for rule in rules
         ]
 
     def test_counts_nothing_of_an_event_that_was_taken_back(self, agency):
@@ -62,17 +65,17 @@ class TestSteppedUsage:
             properties={}, cutoff=event.cutoff, reverses=event.id,
         )  # fmt: skip
 
-        (usage,) = stepped_usage(
+        (usage,) = rounded_usage(
             agency_id=agency.pk, month=MARCH, raw_unit="second",
-            steps=[Steps(Decimal(6), Decimal(6))],
+            rules=[RoundingRule(Decimal(6), Decimal(6))],
         )  # fmt: skip
 
         assert (usage.raw, usage.billable) == (Decimal(7), Decimal(60))
-        assert usage.stepped == [12]
+        assert usage.rounded == [12]
 
     def test_leaves_out_what_is_not_counted_in_the_unit(self, agency):
         use(call(meter="sms.segment"))
 
-        assert not stepped_usage(
-            agency_id=agency.pk, month=MARCH, raw_unit="second", steps=[]
+        assert not rounded_usage(
+            agency_id=agency.pk, month=MARCH, raw_unit="second", rules=[]
         )

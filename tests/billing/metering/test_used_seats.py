@@ -102,12 +102,12 @@ class Roster:
         self._calls = 0
 
     def play(self, step: tuple[Any, ...]) -> None:
-        """A step that a service refuses does not happen."""
+        """Play a step; one that a service refuses changes nothing."""
         kind, who, *details = step
-        told = AGENCY if who == "agency" else STAFF
+        permissions = AGENCY if who == "agency" else STAFF
         before = Seat.objects.count()
         try:
-            getattr(self, f"_{kind}")(told, *details)
+            getattr(self, f"_{kind}")(permissions, *details)
         except Refusal as refusal:
             event(f"refused {refusal.code}")
             return
@@ -118,32 +118,38 @@ class Roster:
     def _seat(self, n: int) -> Seat:
         return Seat.objects.get(pk=self.seats[n % len(self.seats)].pk)
 
-    def _add(self, told: dict[str, Any], agent: int, day: int) -> None:
-        add_seats(agents=[self.agents[agent]], on=_day(day), **told)
+    def _add(self, permissions: dict[str, Any], agent: int, day: int) -> None:
+        add_seats(agents=[self.agents[agent]], on=_day(day), **permissions)
 
-    def _remove(self, told: dict[str, Any], seat: int, day: int) -> None:
-        remove_seats(seats=[self._seat(seat)], on=_day(day), **told)
+    def _remove(self, permissions: dict[str, Any], seat: int, day: int) -> None:
+        remove_seats(seats=[self._seat(seat)], on=_day(day), **permissions)
 
-    def _hand_over(self, told: dict[str, Any], seat: int, agent: int, day: int) -> None:
+    def _hand_over(
+        self, permissions: dict[str, Any], seat: int, agent: int, day: int
+    ) -> None:
         moves = [(self._seat(seat), self.agents[agent])]
-        hand_over_seats(moves=moves, on=_day(day), **told)
+        hand_over_seats(moves=moves, on=_day(day), **permissions)
 
-    def _transfer(self, told: dict[str, Any], seat: int, agent: int, day: int) -> None:
+    def _transfer(
+        self, permissions: dict[str, Any], seat: int, agent: int, day: int
+    ) -> None:
         moves = [(self._seat(seat), self.agents[agent])]
-        transfer_seats(moves=moves, on=_day(day), **told)
+        transfer_seats(moves=moves, on=_day(day), **permissions)
 
-    def _reopen(self, told: dict[str, Any], seat: int) -> None:
-        reopen_seats(seats=[self._seat(seat)], **told)
+    def _reopen(self, permissions: dict[str, Any], seat: int) -> None:
+        reopen_seats(seats=[self._seat(seat)], **permissions)
 
-    def _cancel(self, told: dict[str, Any], seat: int) -> None:
+    def _cancel(self, permissions: dict[str, Any], seat: int) -> None:
         seats = [self._seat(seat)]
-        cancel_seats(seats=seats, **{**told, "reason": told.get("reason", "")})
+        cancel_seats(
+            seats=seats, **{**permissions, "reason": permissions.get("reason", "")}
+        )
 
-    def _use(self, told: dict[str, Any], agent: int, day: int) -> None:
+    def _use(self, permissions: dict[str, Any], agent: int, day: int) -> None:
         """A call; it uses the seat that its agent holds that day, if any."""
         self._calls += 1
         caller, on = self.agents[agent], _day(day)
-        (verdict,) = ingest_events(
+        (result,) = ingest_events(
             [
                 call(
                     caller.agency.code,
@@ -156,7 +162,7 @@ class Roster:
             owner=0,
             now=NOW,
         )
-        assert verdict.status == "accepted"
+        assert result.status == "accepted"
         self.used |= {(seat_id, on) for seat_id in _held(caller, on)}
 
 

@@ -1,4 +1,4 @@
-"""What is taken of an event: its date in any zone, its quantity, odd properties."""
+"""Validation of events: dates in any zone, quantities, odd properties."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -54,17 +54,17 @@ def sunrise(db):
 
 class TestChecking:
     @pytest.mark.parametrize(
-        ("zone", "told"),
+        ("zone", "text"),
         [
             ("Pacific/Pago_Pago", "2026-03-02T00:30:00+14:00"),
             ("Pacific/Kiritimati", "2026-02-27T23:00:00-23:00"),
         ],
     )
     def test_finds_the_price_whatever_offset_a_time_is_told_with(
-        self, sunrise, zone, told
+        self, sunrise, zone, text
     ):
         make_agency("FAR", zone=zone)
-        at = datetime.fromisoformat(told)
+        at = datetime.fromisoformat(text)
 
         assert statuses(use(call("FAR", occurred_at=at))) == ["accepted"]
 
@@ -74,18 +74,18 @@ class TestChecking:
          pytest.param("1." + "0" * 1_100_000 + "1", id="a million places")],
     )  # fmt: skip
     def test_refuses_a_quantity_of_absurd_places(self, sunrise, quantity):
-        told = call(meter="sms.segment", quantity=Decimal(quantity))
+        event = call(meter="sms.segment", quantity=Decimal(quantity))
 
-        assert statuses(use(told)) == ["bad_quantity"]
+        assert statuses(use(event)) == ["bad_quantity"]
 
     @pytest.mark.parametrize("quantity", ["-0", "0E-7", "0E+5", "1E+5", "1.0000000"])
     def test_takes_a_number_in_any_spelling(self, sunrise, quantity):
-        told = call(id="a", meter="sms.segment", quantity=Decimal(quantity))
+        event = call(id="a", meter="sms.segment", quantity=Decimal(quantity))
         plain = call(
-            id="a", meter="sms.segment", quantity=Decimal(f"{told.quantity:f}")
+            id="a", meter="sms.segment", quantity=Decimal(f"{event.quantity:f}")
         )
 
-        assert statuses(use(told, plain)) == ["accepted", "duplicate"]
+        assert statuses(use(event, plain)) == ["accepted", "duplicate"]
         assert UsageEvent.objects.get().raw == Decimal(quantity)
 
     def test_takes_the_second_of_one_id_when_the_first_is_too_old(
@@ -94,9 +94,9 @@ class TestChecking:
         settings.BILLING = {**settings.BILLING, "LATE_DAYS": 1}
         sunrise.books.closed_through = APRIL_2.date().replace(month=3, day=1)
         sunrise.books.save()
-        told = call(id="a"), call(id="a", occurred_at=APRIL_2)
+        events = call(id="a"), call(id="a", occurred_at=APRIL_2)
 
-        assert statuses(use(*told, now=APRIL_2)) == ["too_old", "accepted"]
+        assert statuses(use(*events, now=APRIL_2)) == ["too_old", "accepted"]
 
     @pytest.mark.parametrize(
         "value",
@@ -105,7 +105,7 @@ class TestChecking:
     def test_keeps_numbers_in_properties_as_they_are_checked_later(
         self, sunrise, value
     ):
-        told = call(properties={"score": value, "name": "1e5"})
+        event = call(properties={"score": value, "name": "1e5"})
 
-        assert statuses(use(told, told)) == ["accepted", "duplicate"]
+        assert statuses(use(event, event)) == ["accepted", "duplicate"]
         assert verify_books().findings == []

@@ -18,7 +18,7 @@ from billing.invoicing.models import Document
 from billing.invoicing.services.documents import void_document, voided_event
 from billing.invoicing.verification.findings import Finding, about_agency
 from billing.invoicing.verification.recording import record_findings
-from billing.metering.archiving import ARCHIVED, announced
+from billing.metering.archiving import ARCHIVED, archive_payload
 from billing.metering.models import ArchivedMonth
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import DisputeTold, Outcome
@@ -241,6 +241,6 @@ def archive() -> None:
     )  # fmt: skip
     with transaction.atomic():
         publish(
-            [NewEvent(PLATFORM, ARCHIVED, f"usage:{record}", announced(record))],
+            [NewEvent(PLATFORM, ARCHIVED, f"usage:{record}", archive_payload(record))],
             now=MAY_2,
         )
