@@ -9,6 +9,7 @@ every process has it loaded.
 import csv
 import io
 import itertools
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -22,6 +23,7 @@ from billing.money import plain
 
 FORMULA = frozenset("=+-@")
 LINE_STARTS = frozenset("\t\r\n")
+SEPARATORS = re.compile(r"(?<=[;\t\r\n])")
 INVISIBLE = frozenset(["Cc", "Cf", "Zs", "Zl", "Zp"])  # categories of characters
 ROWS_A_PIECE = 1_000
 ROWS_A_GROUP = 10_000
@@ -30,8 +32,13 @@ ROWS_A_GROUP = 10_000
 def safe_cell(text: str) -> str:
     """A cell that no spreadsheet takes for a formula: with an apostrophe before it.
 
-    Spreadsheets pass over blanks, and take full-width signs for the usual ones.
+    Spreadsheets pass over blanks, and take full-width signs for the usual ones. Those of
+    many countries separate cells by semicolons, so a formula may begin behind one too.
     """
+    if SEPARATORS.search(text):
+        text = "".join(
+            f"'{part}" if _is_formula(part) else part for part in SEPARATORS.split(text)
+        )
     return f"'{text}" if _is_formula(text) else text
 
 
