@@ -16,10 +16,10 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import ChunkedReceiver
 from waitress.server import TcpWSGIServer, UnixWSGIServer
-from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import BadRequest
 
 from config.http.paths import URGENT
+from config.turns import FairDispatcher
 
 URGENT_THREADS = 2
 UPLOADS = "/admin/"
@@ -121,9 +121,8 @@ class Dispatcher:
     """Threads for most requests, and some for those that a dialer waits for."""
 
     def __init__(self, threads: int) -> None:
-        self.urgent, self.others = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
-        self.urgent.set_thread_count(URGENT_THREADS)
-        self.others.set_thread_count(threads)
+        self.urgent = FairDispatcher(URGENT_THREADS, most=URGENT_THREADS)
+        self.others = FairDispatcher(threads, most=max(threads - 1, 1))
 
     def add_task(self, channel: Channel) -> None:
         urgent = channel.requests[0].path == URGENT
