@@ -9,6 +9,7 @@ has loaded it.
 import csv
 import io
 import itertools
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -22,6 +23,7 @@ from billing.money import plain
 
 FORMULA = frozenset("=+-@")
 LINE_STARTS = frozenset("\t\r\n")
+SEPARATORS = re.compile(r"(?<=[;\t\r\n])")
 INVISIBLE = frozenset(["Cc", "Cf", "Zs", "Zl", "Zp"])  # categories of characters
 ROWS_A_PIECE = 1_000
 ROWS_A_GROUP = 10_000
@@ -30,8 +32,13 @@ ROWS_A_GROUP = 10_000
 def safe_cell(text: str) -> str:
     """The text, with an apostrophe before it if a spreadsheet could run it as a formula.
 
-    Spreadsheets ignore leading blanks, and treat full-width signs like ASCII ones.
+    Spreadsheets ignore leading blanks, and treat full-width signs like ASCII ones. In
+    many countries cells are separated by semicolons, so a formula may follow one too.
     """
+    if SEPARATORS.search(text):
+        text = "".join(
+            f"'{part}" if _is_formula(part) else part for part in SEPARATORS.split(text)
+        )
     return f"'{text}" if _is_formula(text) else text
 
 

@@ -119,6 +119,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = os.environ.get("STATIC_ROOT")  # where collectstatic puts them
 WHITENOISE_USE_FINDERS = True
 
+SESSION_ENGINE = "config.http.sessions"
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_SAVE_EVERY_REQUEST = True
 HTTPS = os.environ.get("HTTPS", "") == "1"

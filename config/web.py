@@ -4,6 +4,7 @@ A request reaches a thread once all of it has come, so slow clients hold none of
 """
 
 import os
+import re
 import time
 from copy import copy
 from typing import Any
@@ -13,10 +14,12 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.receiver import ChunkedReceiver
 from waitress.server import TcpWSGIServer, UnixWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+from waitress.utilities import BadRequest
 
 from config.http.paths import URGENT
+from config.turns import FairDispatcher
 
 URGENT_THREADS = 2
 UPLOADS = "/admin/"
@@ -24,10 +27,30 @@ HEADER_SECONDS = 10  # for all of the headers
 BODY_SECONDS = 30  # for the first bytes of a body, and after that
 SLOWEST = 20_000  # bytes a second
 MOST_HEADERS = 65_536  # bytes
+MOST_CHUNK_LINE = 1_024  # bytes, of the size of a chunk and what is said beside it
+MOST_TRAILERS = 8_192  # bytes
 MOST_BODY = 16 * 2**20
 MOST_UPLOAD = 260 * 2**20
+CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 CONNECTIONS = 1_000
 LOOP_SECONDS = 1.0
+
+
+class Chunks(ChunkedReceiver):  # type: ignore[misc]
+    """A chunked body whose lines are bounded.
+
+    The receiver joins what it has of a line with every piece of it that comes, which
+    costs the square of its length.
+    """
+
+    def received(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        if (
+            len(self.control_line) > MOST_CHUNK_LINE
+            or len(self.trailer) > MOST_TRAILERS
+        ):
+            self.error = BadRequest("A line of the chunked body is too long")
+        return consumed
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
@@ -35,19 +58,41 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     adj: Adjustments
     path = ""  # until the headers say otherwise
+    body_rcv: Any
 
     def __init__(self, adj: Adjustments) -> None:
         super().__init__(adj)
         self.began_at = time.monotonic()
+
+    def received(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        if self.error:  # or the rest of what was refused would be asked for
+            self.expect_continue = False
+        return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
         try:
             super().parse_header(header_plus)
         except ValueError as error:  # of urllib, for a bad address in the first line
             raise ParsingError(str(error)) from error
+        self._require_one_reading(header_plus)
         if not self.path.startswith(UPLOADS):
             self.adj = copy(self.adj)
             self.adj.max_request_body_size = MOST_BODY
+
+    def _require_one_reading(self, header_plus: bytes) -> None:
+        """Refuse what a proxy in front may have read as another request.
+
+        Raises ParsingError.
+        """
+        if CONTROL.search(header_plus.partition(b"\r\n")[0]):
+            raise ParsingError("Control character in the request line")
+        if self.chunked:
+            if "CONTENT_LENGTH" in self.headers:
+                raise ParsingError("Content-Length beside Transfer-Encoding")
+            self.body_rcv = Chunks(self.body_rcv.getbuf())
+        elif "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("Transfer-Encoding needs HTTP/1.1")
 
     def is_late(self, now: float) -> bool:
         """Whether it takes longer to come than anybody's line explains."""
@@ -76,9 +121,8 @@ class Dispatcher:
     """Threads for most requests, and some for those that a dialer waits for."""
 
     def __init__(self, threads: int) -> None:
-        self.urgent, self.others = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
-        self.urgent.set_thread_count(URGENT_THREADS)
-        self.others.set_thread_count(threads)
+        self.urgent = FairDispatcher(URGENT_THREADS, most=URGENT_THREADS)
+        self.others = FairDispatcher(threads, most=max(threads - 1, 1))
 
     def add_task(self, channel: Channel) -> None:
         urgent = channel.requests[0].path == URGENT

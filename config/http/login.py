@@ -8,6 +8,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
 from config.http.limits import Limit, client_address
+from seats.members.models import canonical_email
 from seats.models import User
 
 WINDOW = 15 * 60  # seconds
@@ -46,7 +47,7 @@ class ThrottledBackend(ModelBackend):
         email = username or kwargs.get("email")
         if not email or password is None:
             return None
-        taken = self._take(email.strip().lower(), request)
+        taken = self._take(canonical_email(email), request)
         user = super().authenticate(request, username=email, password=password)
         if user is not None:
             for limit, who in taken:

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from django.conf import settings
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control
 
 from config.database.patience import waiting_at_most
+from config.http.errors import bad_request
 from config.http.login import TooManyAttempts
 from config.http.paths import URGENT
 
@@ -25,7 +27,10 @@ class Patience:
 
 
 class Answers:
-    """Keeps answers out of caches, and says when logging in was tried too often."""
+    """Keeps answers out of caches, and refuses what any view may stumble over.
+
+    That is logging in too often, and a NUL, which no text of the database can hold.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -39,7 +44,9 @@ class Answers:
 
     def process_exception(
         self, request: HttpRequest, exception: Exception
-    ) -> HttpResponse | None:
+    ) -> HttpResponseBase | None:
+        if isinstance(exception, DataError) and "NUL (0x00)" in str(exception):
+            return bad_request(request, exception)  # a view that did not expect one
         if not isinstance(exception, TooManyAttempts):
             return None
         return HttpResponse(

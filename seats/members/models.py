@@ -16,12 +16,17 @@ from seats.columns import UUID7
 from seats.roster.models import Agent
 
 
+def canonical_email(email: str) -> str:
+    """The one spelling of an address under which it is kept, found and counted."""
+    return email.strip().lower()
+
+
 class UserManager(BaseUserManager["User"]):
     def create_user(
         self, email: str, password: str | None = None, **fields: Any
     ) -> "User":
         """A user who logs in with an e-mail address, kept in lower case."""
-        user = self.model(email=email.strip().lower(), **fields)
+        user = self.model(email=canonical_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -35,7 +40,12 @@ class UserManager(BaseUserManager["User"]):
         )
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email__iexact=username)
+        """The user of this address, however it is capitalized; nobody else's letters.
+
+        The database folds more than case does, such as a dotless i to an i, and would
+        find a user under many names.
+        """
+        return self.get(email=canonical_email(username or ""))
 
 
 class User(AbstractBaseUser, PermissionsMixin):

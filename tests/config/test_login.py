@@ -96,6 +96,20 @@ class TestLogin:
 
         assert log_in(PASSWORD).status_code == 429
 
+    def test_finds_an_account_under_no_spelling_that_is_counted_apart(self, staff):
+        """The database takes a dotless i for an i: 2**n names that have no limit."""
+        email = "billing.clerk@example.com"
+        User.objects.create_superuser(email, PASSWORD)
+
+        answers = [
+            log_in(PASSWORD, email=spelt, address=f"192.0.2.{n}").status_code
+            for n, spelt in enumerate(
+                [email.upper(), email.replace("i", "\u0131"), f" {email}\u3000"]
+            )
+        ]
+
+        assert answers == [302, 200, 302]
+
     def test_counts_no_right_password(self, staff):
         answers = {log_in(PASSWORD).status_code for _ in range(12)}
 

@@ -63,3 +63,11 @@ class TestAddresses:
                     query = f"{field.name}={value}"
                     status = staff.get(f"{reverse(f'{name}_add')}?{query}").status_code
                     assert status == 200, (model, query)
+
+    def test_of_the_search_boxes_are_answered(self, staff):
+        box = {"app_label": "seats", "model_name": "apikey", "field_name": "agency"}
+        url = reverse("admin:autocomplete")
+
+        for term in ("SUN", "\0", "a" * 5_000, "\ufffd"):
+            status = staff.get(url, {**box, "term": term}).status_code
+            assert status == (400 if "\0" in term else 200), term
