@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from billing.accounts.models import Account
-from billing.budgets.levels import FULL, Level, reached
+from billing.budgets.levels import FULL, BudgetLevel, reached
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.queries import AgencyMonth, levels_of, months_of
 from billing.budgets.services import end_budgets
@@ -59,7 +59,9 @@ def _check(agency_ids: Sequence[int], now: datetime) -> int:
     return len(alerts)
 
 
-def _note(levels: Sequence[tuple[Budget, AgencyMonth, Level]], now: datetime) -> None:
+def _note(
+    levels: Sequence[tuple[Budget, AgencyMonth, BudgetLevel]], now: datetime
+) -> None:
     BudgetMonth.objects.bulk_create(
         [
             BudgetMonth(
@@ -75,7 +77,7 @@ def _note(levels: Sequence[tuple[Budget, AgencyMonth, Level]], now: datetime) ->
 
 
 def _new_alerts(
-    levels: Sequence[tuple[Budget, AgencyMonth, Level]], now: datetime
+    levels: Sequence[tuple[Budget, AgencyMonth, BudgetLevel]], now: datetime
 ) -> list[BudgetAlert]:
     """Written here; the budgets are locked, so what is there already is seen."""
     told = set(
@@ -93,7 +95,7 @@ def _new_alerts(
 
 
 def _alerts_of(
-    budget: Budget, at: AgencyMonth, level: Level, now: datetime
+    budget: Budget, at: AgencyMonth, level: BudgetLevel, now: datetime
 ) -> list[BudgetAlert]:
     kinds = [
         (one, Kind.REACHED) for one in reached(level, budget.limit, budget.thresholds)

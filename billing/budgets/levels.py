@@ -13,11 +13,11 @@ FORECAST_AFTER = 3
 FULL = 100
 # What is kept of a level: what is more, an agency may well send, and its number must
 # not keep others from being told.
-MOST = Decimal(10) ** 14 - Decimal("0.000001")
+MAX_STORED = Decimal(10) ** 14 - Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class BudgetLevel:
     """What was used of a budget in a month, what will be, and when it will be full."""
 
     used: Decimal
@@ -32,19 +32,19 @@ def level_of(
     limit: Decimal,
     month: date,
     today: date,
-) -> Level:
+) -> BudgetLevel:
     """The level of a month as of a local date; `by` says what is expected by a date."""
     last = next_month(month) - DAY
-    used, expected = min(used, MOST), min(by(last), MOST)
+    used, expected = min(used, MAX_STORED), min(by(last), MAX_STORED)
     tells = basis_of(month, today) == "elapsed" and (
         elapsed_days(month, today) >= FORECAST_AFTER
     )
     if not tells or used >= limit or expected < limit:
-        return Level(used, expected)
-    return Level(used, expected, _first_date(by, limit, today, last))
+        return BudgetLevel(used, expected)
+    return BudgetLevel(used, expected, _first_date(by, limit, today, last))
 
 
-def reached(level: Level, limit: Decimal, thresholds: Iterable[int]) -> list[int]:
+def reached(level: BudgetLevel, limit: Decimal, thresholds: Iterable[int]) -> list[int]:
     """Those thresholds, in percent of the limit, that are reached, in order."""
     return [one for one in sorted(thresholds) if level.used * FULL >= limit * one]
 

@@ -11,10 +11,10 @@ from seats.columns import BELOW, UUID7
 from seats.models import Agency, Agent
 
 THRESHOLDS = [50, 80, 100]
-MOST_THRESHOLDS = 10
+MAX_THRESHOLDS = 10
 
 
-def usual_thresholds() -> list[int]:
+def default_thresholds() -> list[int]:
     """Percent of a budget at which its agency is told."""
     return [*THRESHOLDS]
 
@@ -64,7 +64,7 @@ class Budget(models.Model):
     hard = models.BooleanField(default=False, help_text="Nobody dials beyond it.")
     thresholds = ArrayField(
         models.PositiveSmallIntegerField(),
-        default=usual_thresholds,
+        default=default_thresholds,
         help_text="Percent at which alerts are sent.",
     )
     since = models.DateField(
@@ -100,7 +100,7 @@ class Budget(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(thresholds__len__gt=0)
-                & Q(thresholds__len__lte=MOST_THRESHOLDS),
+                & Q(thresholds__len__lte=MAX_THRESHOLDS),
                 name="a_budget_has_some_thresholds",
             ),
             models.CheckConstraint(

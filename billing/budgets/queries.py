@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from django.db import connection
 
-from billing.budgets.levels import Level, level_of
+from billing.budgets.levels import BudgetLevel, level_of
 from billing.budgets.models import Budget
 from billing.invoicing.forecast import MeterUse, forecast_billable, forecast_month
 from billing.invoicing.queries.facts import Span, seat_days_of
@@ -99,7 +99,7 @@ def months_of(budgets: Collection[Budget], *, now: datetime) -> list[AgencyMonth
 
 def levels_of(
     budgets: Sequence[Budget], months: Sequence[AgencyMonth]
-) -> list[tuple[Budget, AgencyMonth, Level]]:
+) -> list[tuple[Budget, AgencyMonth, BudgetLevel]]:
     """How far each budget has come in those months; where it has no price: absent."""
     units = dict(Meter.objects.values_list("code", "billed_unit"))
     by_agency: dict[int, list[AgencyMonth]] = {}
@@ -118,7 +118,7 @@ def levels_of(
     return found
 
 
-def _level(budget: Budget, at: AgencyMonth, units: Mapping[str, str]) -> Level:
+def _level(budget: Budget, at: AgencyMonth, units: Mapping[str, str]) -> BudgetLevel:
     if budget.meter is None:
         return _level_of_money(budget, at, dict(units))
     use = at.use(budget.meter.code, budget.agent_id)
@@ -134,7 +134,9 @@ def _level(budget: Budget, at: AgencyMonth, units: Mapping[str, str]) -> Level:
     return level_of(by, used=used, limit=budget.limit, month=at.month, today=at.today)
 
 
-def _level_of_money(budget: Budget, at: AgencyMonth, units: dict[str, str]) -> Level:
+def _level_of_money(
+    budget: Budget, at: AgencyMonth, units: dict[str, str]
+) -> BudgetLevel:
     uses = {code: at.use(code, None) for code, _ in at.uses}
 
     def told(day: date) -> tuple[Decimal, Decimal]:

@@ -7,8 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from billing.budgets.alerting import unit_of
-from billing.budgets.models import MOST_THRESHOLDS, Budget, BudgetMonth
-from billing.budgets.services import HIGHEST
+from billing.budgets.models import MAX_THRESHOLDS, Budget, BudgetMonth
+from billing.budgets.services import MAX_PERCENT
 from billing.invoicing.serializers import Month
 from billing.metering.serializers import Money, Plain
 from billing.money import money_text, plain, round_money
@@ -77,10 +77,10 @@ class BudgetChangeIn(Told):
     quantity = PlainDecimal(24, 6, required=False, min_value=SMALLEST)
     hard = serializers.BooleanField(required=False)
     thresholds = serializers.ListField(
-        child=PlainInteger(min_value=1, max_value=HIGHEST),
+        child=PlainInteger(min_value=1, max_value=MAX_PERCENT),
         required=False,
         min_length=1,
-        max_length=MOST_THRESHOLDS,
+        max_length=MAX_THRESHOLDS,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from billing.budgets.models import MOST_THRESHOLDS, Budget, usual_thresholds
+from billing.budgets.models import MAX_THRESHOLDS, Budget, default_thresholds
 from billing.money import round_money, round_places
 from billing.pricing.models import Meter
 from billing.webhooks.ending import access_ended
@@ -19,8 +19,8 @@ from seats.errors import Refusal
 from seats.models import Agency, Agent
 from seats.periods import local_date, month_of
 
-PLACES = 6
-HIGHEST = 1_000  # percent
+DECIMAL_PLACES = 6
+MAX_PERCENT = 1_000  # percent
 
 
 class BadBudget(Refusal):
@@ -63,7 +63,7 @@ def add_budget(
         amount=amount,
         quantity=quantity,
         hard=hard,
-        thresholds=thresholds or usual_thresholds(),
+        thresholds=thresholds or default_thresholds(),
         since=month_of(local_date(now, zones_of([agency.pk])[agency.pk])),
         created_at=now,
         changed_by=actor,
@@ -155,15 +155,15 @@ def _require_whole(budget: Budget) -> None:
     limit = budget.limit
     if not (limit.is_finite() and 0 < limit < BELOW):
         raise BadBudget("It is a number above zero.", field=name)
-    if round_places(limit, PLACES) != limit:
-        raise BadBudget(f"At most {PLACES} decimal places.", field=name)
+    if round_places(limit, DECIMAL_PLACES) != limit:
+        raise BadBudget(f"At most {DECIMAL_PLACES} decimal places.", field=name)
     percent = budget.thresholds
-    if not 0 < len(set(percent)) == len(percent) <= MOST_THRESHOLDS or not all(
-        0 < one <= HIGHEST for one in percent
+    if not 0 < len(set(percent)) == len(percent) <= MAX_THRESHOLDS or not all(
+        0 < one <= MAX_PERCENT for one in percent
     ):
         raise BadBudget(
-            f"Thresholds are 1 to {MOST_THRESHOLDS} different percentages"
-            f" from 1 to {HIGHEST}.",
+            f"Thresholds are 1 to {MAX_THRESHOLDS} different percentages"
+            f" from 1 to {MAX_PERCENT}.",
             field="thresholds",
         )
     budget.thresholds = sorted(percent)

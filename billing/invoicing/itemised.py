@@ -18,7 +18,7 @@ MICROSECONDS = 10**6
 BY_THE_CALL = ("per_unit", "graduated")
 
 
-class Call(NamedTuple):
+class ItemizedCall(NamedTuple):
     """One event behind a line; quantities in raw units, times with an offset."""
 
     start: datetime | None
@@ -35,7 +35,7 @@ class Call(NamedTuple):
     counted: str
 
 
-class Billed(NamedTuple):
+class EarlierDocument(NamedTuple):
     """An earlier document with a line for the same thing, and when it was voided."""
 
     cutoff: int
@@ -45,14 +45,14 @@ class Billed(NamedTuple):
         return self.void_cutoff is None or self.void_cutoff > cutoff
 
 
-def was_counted(fact: int, earlier: Sequence[Billed], *, cutoff: int) -> bool:
+def was_counted(fact: int, earlier: Sequence[EarlierDocument], *, cutoff: int) -> bool:
     """Whether a fact of a cut-off is in what was billed before a line.
 
     `earlier` are the documents before the line's own, in order; `cutoff` is that of
     the line. A document counts what none that still held had counted; a void gives it
     back to the next one.
     """
-    holder: Billed | None = None
+    holder: EarlierDocument | None = None
     for document in earlier:
         held = holder is not None and holder.counts_at(document.cutoff)
         if fact <= document.cutoff and not held:
@@ -112,13 +112,13 @@ class MonthPrices:
         return next((price for price in self._prices if price == rate), None)
 
 
-def itemise(
+def itemize_calls(
     events: Iterable[CountedEvent],
     *,
     prices: MonthPrices,
     counted_before: Callable[[int], bool],
     in_seconds: bool,
-) -> Iterator[Call]:
+) -> Iterator[ItemizedCall]:
     """The events as calls, in their order.
 
     `counted_before` says of a cut-off whether its facts were part of an earlier
@@ -127,7 +127,7 @@ def itemise(
     is_before = cache(counted_before)
     for event in events:
         rate, amount = prices.price(event.billable)
-        yield Call(
+        yield ItemizedCall(
             start=_instant(event.started_at),
             answer=event.occurred_at,
             end=_end(event) if in_seconds else None,

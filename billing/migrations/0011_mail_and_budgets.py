@@ -133,7 +133,7 @@ class Migration(migrations.Migration):
                     "thresholds",
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.PositiveSmallIntegerField(),
-                        default=billing.budgets.models.usual_thresholds,
+                        default=billing.budgets.models.default_thresholds,
                         help_text="Percent at which alerts are sent.",
                         size=None,
                     ),

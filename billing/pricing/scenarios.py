@@ -20,11 +20,11 @@ from seats.errors import Refusal
 from seats.parsing import values
 from seats.parsing.strict_json import JsonRefused, decode_json
 
-LONGEST_LINE = 8 * 2**20
-MOST_DIGITS = 30
+MAX_LINE_BYTES = 8 * 2**20
+MAX_DIGITS = 30
 # What a quote over HTTP may have, in all; it takes a tenth of a second at most.
-MOST_BYTES = 256 * 1024
-MOST = {
+MAX_QUOTE_BYTES = 256 * 1024
+QUOTE_LIMITS = {
     "seats": 1_000,
     "usage": 1_000,
     "usage.raw": 10_000,
@@ -92,7 +92,7 @@ _decode = msgspec.json.Decoder(Scenario).decode
 
 def decode_scenario(line: bytes | None) -> Scenario:
     """A scenario from one line of JSON; None: a longer one. Raises BadScenario."""
-    if line is None or len(line) > LONGEST_LINE:
+    if line is None or len(line) > MAX_LINE_BYTES:
         raise BadScenario("too_large", "A scenario has 8 MiB at most.")
     try:
         return decode_json(line, _decode)
@@ -120,10 +120,10 @@ def check_size(scenario: Scenario) -> None:
         "price_list.rates.tiers": sum(len(rate.tiers or ()) for rate in rates),
     }
     for field, count in counts.items():
-        if count > MOST[field]:
+        if count > QUOTE_LIMITS[field]:
             raise BadScenario(
                 "too_large",
-                f"A quote over HTTP takes at most {MOST[field]} entries here, not"
+                f"A quote over HTTP takes at most {QUOTE_LIMITS[field]} entries here, not"
                 f" {count}. Use the `quote` command for more.",
                 field=field,
             )
@@ -199,7 +199,7 @@ def parse_number(told: str | int | None, field: str) -> Decimal:
     if number < 0:
         raise BadScenario("bad_number", "Must not be negative.", field=field)
     exponent = int(number.as_tuple().exponent)
-    if number.adjusted() > MOST_DIGITS or exponent < -MOST_DIGITS:
+    if number.adjusted() > MAX_DIGITS or exponent < -MAX_DIGITS:
         raise BadScenario("bad_number", "Out of range.", field=field)
     return number
 
@@ -238,7 +238,7 @@ def parse_local_date(text: str, field: str, zone: ZoneInfo) -> date:
     return moment.date()
 
 
-def error_of(refusal: Refusal) -> Mapping[str, Any]:
+def error_body(refusal: Refusal) -> Mapping[str, Any]:
     """What is answered instead of a bill."""
     return {
         "error": {

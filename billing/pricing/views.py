@@ -16,7 +16,7 @@ from billing.pricing.models import PriceList
 from billing.pricing.queries import published_price_list, published_terms
 from billing.pricing.quoting import quote
 from billing.pricing.scenarios import (
-    MOST_BYTES,
+    MAX_QUOTE_BYTES,
     BadScenario,
     Scenario,
     check_size,
@@ -120,9 +120,9 @@ class QuoteView(PublicView):
             raise BadScenario("too_large", "The scenario is too large.") from error
         except ValueError as error:
             raise BadScenario("bad_json", "The Content-Length is no number.") from error
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_QUOTE_BYTES:
             raise BadScenario(
-                "too_large", f"A scenario has {MOST_BYTES} bytes at most."
+                "too_large", f"A scenario has {MAX_QUOTE_BYTES} bytes at most."
             )
         scenario = decode_scenario(body)
         check_size(scenario)

@@ -5,7 +5,13 @@ from functools import partial
 
 from django.db.models import OuterRef, Subquery
 
-from billing.invoicing.itemised import Billed, Call, MonthPrices, itemise, was_counted
+from billing.invoicing.itemised import (
+    EarlierDocument,
+    ItemizedCall,
+    MonthPrices,
+    itemize_calls,
+    was_counted,
+)
 from billing.invoicing.models import DocumentLine, Void
 from billing.invoicing.queries.facts import Span, facts_of
 from billing.metering.reading import counted_events
@@ -13,7 +19,7 @@ from billing.pricing.queries import published_terms
 from seats.periods import next_month
 
 
-def calls_behind(line: DocumentLine) -> Iterator[Call]:
+def calls_behind(line: DocumentLine) -> Iterator[ItemizedCall]:
     """The agency's usage of the line's month and meter up to the document's cut-off.
 
     In order of time and in constant memory; `billed_seconds` sum to the line's
@@ -35,7 +41,7 @@ def calls_behind(line: DocumentLine) -> Iterator[Call]:
         meter_id=line.meter.pk,
         cutoff=cutoff,
     )
-    return itemise(
+    return itemize_calls(
         events,
         prices=prices,
         counted_before=partial(
@@ -45,7 +51,7 @@ def calls_behind(line: DocumentLine) -> Iterator[Call]:
     )
 
 
-def _billed_before(line: DocumentLine) -> list[Billed]:
+def _billed_before(line: DocumentLine) -> list[EarlierDocument]:
     """The payer's earlier documents with a line for the same, in order."""
     earlier = DocumentLine.objects.filter(
         payer=line.payer_id,
@@ -59,6 +65,6 @@ def _billed_before(line: DocumentLine) -> list[Billed]:
     ).values("cutoff")
     told = earlier.order_by("document").values_list("document__cutoffs", Subquery(void))
     return [
-        Billed(cutoffs[str(line.agency_id)], void_cutoff)
+        EarlierDocument(cutoffs[str(line.agency_id)], void_cutoff)
         for cutoffs, void_cutoff in told
     ]

@@ -49,7 +49,7 @@ def documents_to_check(since: datetime | None, also: Collection[int]) -> set[int
     return {*rows.values_list("pk", flat=True), *also}
 
 
-def check_lately(document_ids: Collection[int]) -> Iterator[Finding]:
+def check_recent_changes(document_ids: Collection[int]) -> Iterator[Finding]:
     """Their contents, links and voids, and every payer's counter."""
     yield from check_contents(document_ids)
     yield from check_statuses(document_ids)

@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class VerificationReport:
     """What was found, and how many facts wait for their next document."""
 
     findings: list[Finding]
@@ -69,7 +69,7 @@ class Report:
         return all(finding.code != FAILED for finding in self.findings)
 
 
-def verify_books(also: Sequence[Check] = ()) -> Report:
+def verify_books(also: Sequence[Check] = ()) -> VerificationReport:
     """Check every fact and document, in one snapshot; changes nothing.
 
     Facts that are not billed yet are pending, and no error. `also` are checks of the
@@ -79,7 +79,7 @@ def verify_books(also: Sequence[Check] = ()) -> Report:
         checks = chain(_checks(), also)  # each is made when the one before is done
         findings = [finding for check in checks for finding in safely(check)]
         cursor.execute(PENDING)
-        return Report(findings, cursor.fetchone()[0])
+        return VerificationReport(findings, cursor.fetchone()[0])
 
 
 @contextmanager

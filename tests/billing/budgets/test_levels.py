@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.budgets.levels import Level, level_of, reached
+from billing.budgets.levels import BudgetLevel, level_of, reached
 from billing.invoicing.forecast import MeterUse, forecast_billable
 
 MARCH = date(2026, 3, 1)
@@ -39,7 +39,7 @@ class TestReached:
         ],
     )
     def test_counts_a_threshold_from_the_very_amount_on(self, used, expected):
-        told = reached(Level(Decimal(used), Decimal(0)), LIMIT, [100, 50, 80])
+        told = reached(BudgetLevel(Decimal(used), Decimal(0)), LIMIT, [100, 50, 80])
 
         assert told == expected
 

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from billing.invoicing.itemised import Billed, MonthPrices, itemise, was_counted
+from billing.invoicing.itemised import (
+    EarlierDocument,
+    MonthPrices,
+    itemize_calls,
+    was_counted,
+)
 from billing.invoicing.models import DocumentLine, Void
 from billing.invoicing.queries.calls import calls_behind
 from billing.metering.events import CountedEvent
@@ -56,7 +61,7 @@ def counted(**changes):
 
 
 def call_of(event, *, in_seconds=True):
-    (call,) = itemise(
+    (call,) = itemize_calls(
         [event],
         prices=prices(PER_UNIT),
         counted_before=(1).__eq__,
@@ -119,8 +124,8 @@ class TestMonthPrices:
 
 
 class TestWasCounted:
-    FIRST, SECOND = Billed(1, None), Billed(2, None)
-    VOIDED = Billed(1, 3)
+    FIRST, SECOND = EarlierDocument(1, None), EarlierDocument(2, None)
+    VOIDED = EarlierDocument(1, 3)
 
     @pytest.mark.parametrize(
         ("earlier", "told"),
@@ -130,8 +135,8 @@ class TestWasCounted:
             ([FIRST, SECOND], {1, 2}),
             ([VOIDED], set()),
             ([VOIDED, SECOND], {2}),
-            ([VOIDED, SECOND, Billed(4, None)], {1, 2, 3, 4}),
-            ([VOIDED, SECOND, Billed(4, 5)], {2}),
+            ([VOIDED, SECOND, EarlierDocument(4, None)], {1, 2, 3, 4}),
+            ([VOIDED, SECOND, EarlierDocument(4, 5)], {2}),
         ],
     )
     def test_is_what_documents_that_still_count_have_counted(self, earlier, told):
