@@ -47,7 +47,7 @@ def suspend_effects(accounts: list[Account], data: dict[str, Any] | None) -> lis
 
 
 def lift_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
-    """One sentence for each account: the seats whose outbound calls are allowed again."""
+    """One sentence for each account: the seats that may make outbound calls again."""
     return [
         f"{code}: outbound calls of {seats} seats are allowed again at once, whether"
         " staff or dunning suspended them."

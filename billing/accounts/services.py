@@ -51,7 +51,7 @@ def set_payer_shares(
     now: datetime,
     reason: str = "",
 ) -> PayerShareSet:
-    """Record who pays an agency's charges, in percent, from a local date until the next.
+    """Record who pays an agency's charges, in percent, from a local date on.
 
     Raises SharesNotWhole, OtherCurrency, MonthCutOff, TooFarAhead. Repeating appends
     the same set again and changes nothing.

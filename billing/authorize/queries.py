@@ -51,11 +51,11 @@ class EdgeAbove:
 
 @dataclass(frozen=True, slots=True)
 class DialingFacts:
-    """The row that the database function returns. `zones` is None for an unknown agency.
+    """What the database function returns. `zones` is None for an unknown agency.
 
-    `edges` lead up from the agency, given only where an upline matters: the owner of the
-    key, or of an exceeded budget. On the dates in `carried_on`, a payer suspended by
-    dunning carries all charges.
+    `edges` lead up from the agency, given only where an upline matters: the owner of
+    the key, or of an exceeded budget. On the dates in `carried_on`, a payer that is
+    suspended by dunning carries all charges.
     """
 
     key: int

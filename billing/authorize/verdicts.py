@@ -44,7 +44,7 @@ class AgentStatus:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeDecision:
-    """Whether the agent may dial, the reasons why not, and the seat and budget behind it."""
+    """Whether the agent may dial, why not, and the seat and budget behind it."""
 
     allowed: bool
     reasons: list[str]

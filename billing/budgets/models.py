@@ -1,4 +1,4 @@
-"""Budgets of months, how far each has come, and what was told of it."""
+"""Monthly budgets, how much of each is used, and the alerts sent about it."""
 
 from decimal import Decimal
 
@@ -15,15 +15,15 @@ MAX_THRESHOLDS = 10
 
 
 def default_thresholds() -> list[int]:
-    """Percent of a budget at which its agency is told."""
+    """The percentages at which alerts are sent, unless others are set."""
     return [*THRESHOLDS]
 
 
 class Budget(models.Model):
-    """What an agency wants to use in each month at most.
+    """A monthly limit on an agency's usage.
 
-    Either an amount of money for all its usage, or a quantity in billed units of one
-    meter, of all its agents or of one. Who passes a hard one may not dial any more.
+    Either an amount of money for all usage, or a quantity in billed units of one meter,
+    for all agents or for one. Once a hard budget is used up, calls are refused.
     """
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
@@ -120,7 +120,7 @@ class Budget(models.Model):
 
 
 class BudgetMonth(models.Model):
-    """How far a budget had come in a month when somebody last looked."""
+    """How much of a budget was used in a month when it was last evaluated."""
 
     budget = models.ForeignKey(
         Budget, models.CASCADE, related_name="months", db_index=False
@@ -152,7 +152,10 @@ class BudgetMonth(models.Model):
 
 
 class BudgetAlert(models.Model):
-    """That a threshold was reached, or that the limit will be; told once a month."""
+    """An alert that a threshold is reached, or that the limit will be; one per month.
+
+    `told_on` is the agency's local date when the alert was sent.
+    """
 
     class Kind(models.TextChoices):
         REACHED = "reached"

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from billing.money import round_money, round_places
 from billing.pricing.proration import seat_charge
-from billing.pricing.rating import PriceListTerms, Rated, rate_usage
+from billing.pricing.rating import PriceListTerms, RatedUsage, rate_usage
 from seats.periods import days_in_month, previous_month
 
 PLACES = 6
@@ -138,7 +138,9 @@ def forecast_month(
     )
 
 
-def _meter_forecast(now: Rated, then: Rated, currency: str) -> dict[str, Decimal]:
+def _meter_forecast(
+    now: RatedUsage, then: RatedUsage, currency: str
+) -> dict[str, Decimal]:
     return {
         "quantity": round_places(now.quantity, PLACES),
         "amount": round_money(now.amount, currency),

@@ -1,4 +1,4 @@
-"""What it costs: one public price list a currency, the same for everybody."""
+"""Meters and price lists: one public list per currency and month, for all agencies."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -29,7 +29,7 @@ class Meter(models.Model):
 
 
 class PriceList(models.Model):
-    """The seat price and the rates of one currency from a first of a month on."""
+    """The seat price and rates of a currency, from the first day of a month on."""
 
     class Status(models.TextChoices):
         DRAFT = "draft"
@@ -150,7 +150,7 @@ class Rate(models.Model):
 
 
 class RateTier(models.Model):
-    """One step of a graduated or volume rate; the upper bound is inclusive."""
+    """A tier of a graduated or volume rate; the upper bound is inclusive."""
 
     rate = models.ForeignKey(Rate, models.CASCADE, related_name="tiers")
     position = models.PositiveSmallIntegerField()
