@@ -17,7 +17,7 @@ from billing.pricing.rating import PriceListTerms, rate_usage
 SEATS = None  # the thing that is not a meter
 
 
-class Key(NamedTuple):
+class ChargeKey(NamedTuple):
     """What is billed once: one agency's month and thing (a meter code, or seats)."""
 
     agency_id: int
@@ -46,7 +46,7 @@ class SpanFacts:
 class Charge:
     """What an agency owes for a month and thing, and each payer's part of it."""
 
-    key: Key
+    key: ChargeKey
     raw: Decimal
     billable: Decimal
     quantity: Fraction
@@ -69,7 +69,7 @@ def charge_month(
         charges.append(_seat_charge(agency_id, month, spans, seat_days, prices))
     meters = sorted({meter for span in spans for meter in span.usage})
     charges += [
-        _usage_charge(Key(agency_id, month, meter), spans, seat_days, prices)
+        _usage_charge(ChargeKey(agency_id, month, meter), spans, seat_days, prices)
         for meter in meters
     ]
     return charges
@@ -89,7 +89,7 @@ def _seat_charge(
         currency=prices.currency,
     )
     return Charge(
-        key=Key(agency_id, month, SEATS),
+        key=ChargeKey(agency_id, month, SEATS),
         raw=Decimal(seat_days),
         billable=Decimal(seat_days),
         quantity=Fraction(seat_days),
@@ -105,7 +105,7 @@ def _seat_charge(
 
 
 def _usage_charge(
-    key: Key, spans: Sequence[SpanFacts], seat_days: int, prices: PriceListTerms
+    key: ChargeKey, spans: Sequence[SpanFacts], seat_days: int, prices: PriceListTerms
 ) -> Charge:
     terms = prices.rate(str(key.meter))
     used = [

@@ -6,16 +6,16 @@ from datetime import date
 from decimal import Decimal
 from itertools import chain
 
-from billing.invoicing.charges import Charge, Key
+from billing.invoicing.charges import Charge, ChargeKey
 
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ChargeDifference:
     """One line to be: a key, its charge if any is left, before and now."""
 
-    key: Key
+    key: ChargeKey
     charge: Charge | None
     before: Decimal
     now: Decimal
@@ -35,20 +35,20 @@ class MonthDocument:
     """
 
     month: date
-    lines: list[Difference]
+    lines: list[ChargeDifference]
     deferred: frozenset[int] = frozenset()
 
 
 def differences(
-    payer_id: int, charges: Iterable[Charge], billed: Mapping[Key, Decimal]
-) -> list[Difference]:
+    payer_id: int, charges: Iterable[Charge], billed: Mapping[ChargeKey, Decimal]
+) -> list[ChargeDifference]:
     """Each charge against what was billed, and what was billed without a charge.
 
     Ordered by month, agency, seats before meters. Equal ones are left in: a month
     that is billed for the first time shows its usage at 0.00 too.
     """
     found = {
-        charge.key: Difference(
+        charge.key: ChargeDifference(
             charge.key,
             charge,
             billed.get(charge.key, ZERO),
@@ -58,12 +58,14 @@ def differences(
         if payer_id in charge.parts or charge.key in billed
     }
     for key, before in billed.items():
-        found.setdefault(key, Difference(key, None, before, ZERO))
+        found.setdefault(key, ChargeDifference(key, None, before, ZERO))
     return sorted(found.values(), key=lambda difference: _order(difference.key))
 
 
 def split_by_document(
-    lines: Iterable[Difference], new_months: Mapping[int, set[date]], through: date
+    lines: Iterable[ChargeDifference],
+    new_months: Mapping[int, set[date]],
+    through: date,
 ) -> list[MonthDocument]:
     """One document per newly closed month, in order, with the late lines.
 
@@ -72,8 +74,8 @@ def split_by_document(
     first document that is not for an earlier month than any of them; without such a
     document they make one for `through`, which must not be before any line's month.
     """
-    by_month: dict[date, list[Difference]] = {}
-    late: dict[int, list[Difference]] = {}
+    by_month: dict[date, list[ChargeDifference]] = {}
+    late: dict[int, list[ChargeDifference]] = {}
     for line in lines:
         if line.key.month in new_months.get(line.key.agency_id, ()):
             by_month.setdefault(line.key.month, []).append(line)
@@ -108,5 +110,5 @@ def _first_from(month: date, documents: Iterable[date], through: date) -> date:
     )
 
 
-def _order(key: Key) -> tuple[date, int, str]:
+def _order(key: ChargeKey) -> tuple[date, int, str]:
     return (key.month, key.agency_id, key.meter or "")

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from billing.invoicing.content import Line
-from billing.invoicing.differences import Difference
+from billing.invoicing.differences import ChargeDifference
 from billing.money import plain, round_places
 from billing.pricing.rating import PriceListTerms
 from seats.periods import days_in_month
@@ -16,7 +16,7 @@ ZERO = Decimal(0)
 
 
 def line_of(
-    difference: Difference,
+    difference: ChargeDifference,
     *,
     late: bool,
     prices: PriceListTerms,
@@ -53,7 +53,7 @@ def _decimal(number: Fraction) -> Decimal:
 
 
 def _describe(
-    difference: Difference,
+    difference: ChargeDifference,
     quantity: Decimal,
     included: Decimal,
     units: dict[str, tuple[str, str]],

@@ -96,7 +96,7 @@ class SeatsOut(serializers.Serializer[Any]):
     seats = SeatPartOut(many=True)
 
 
-class MonthFilter(serializers.Serializer[Any]):
+class AgencyMonthFilter(serializers.Serializer[Any]):
     """Whose month."""
 
     agency = serializers.CharField(required=False, help_text="A code; the key's own.")

@@ -19,8 +19,8 @@ from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.queries.month_usage import month_forecast, rounding_report
 from billing.invoicing.queries.statements import seats_behind
 from billing.invoicing.serializers import (
+    AgencyMonthFilter,
     ForecastOut,
-    MonthFilter,
     RoundingOut,
     SeatsOut,
 )
@@ -113,11 +113,11 @@ class RoundingView(KeyView):
     @extend_schema(
         operation_id="get_usage_rounding",
         summary="What the steps in which calls are counted cost",
-        parameters=[MonthFilter],
+        parameters=[AgencyMonthFilter],
         responses=RoundingOut,
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(MonthFilter, request.query_params)
+        told = self.checked(AgencyMonthFilter, request.query_params)
         agency = self.agency(told.get("agency", ""))
         month = _month(self, told, self.today(agency))
         answer = {
@@ -138,11 +138,11 @@ class ForecastView(KeyView):
     @extend_schema(
         operation_id="get_usage_forecast",
         summary="A month so far and at its end",
-        parameters=[MonthFilter],
+        parameters=[AgencyMonthFilter],
         responses=ForecastOut,
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(MonthFilter, request.query_params)
+        told = self.checked(AgencyMonthFilter, request.query_params)
         agency = self.agency(told.get("agency", ""))
         today = self.today(agency)
         month = _month(self, told, today)

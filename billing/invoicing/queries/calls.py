@@ -1,4 +1,4 @@
-"""Exactly the calls that a line was computed from."""
+"""Reads the calls that a document line was computed from."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -20,10 +20,10 @@ from seats.periods import next_month
 
 
 def calls_behind(line: DocumentLine) -> Iterator[ItemizedCall]:
-    """The agency's usage of the line's month and meter up to the document's cut-off.
+    """The agency's calls of the line's month and meter, up to the document's cut-off.
 
     In order of time and in constant memory; `billed_seconds` sum to the line's
-    `billable`. The line names a meter, and comes with document and meter.
+    `billable`. The line must have a meter; select its document and meter with it.
     """
     assert line.meter
     cutoff = line.cutoff
@@ -52,7 +52,7 @@ def calls_behind(line: DocumentLine) -> Iterator[ItemizedCall]:
 
 
 def _billed_before(line: DocumentLine) -> list[EarlierDocument]:
-    """The payer's earlier documents with a line for the same, in order."""
+    """The payer's earlier documents with a line for the same charge, in order."""
     earlier = DocumentLine.objects.filter(
         payer=line.payer_id,
         agency=line.agency_id,
@@ -63,8 +63,8 @@ def _billed_before(line: DocumentLine) -> list[EarlierDocument]:
     void = Void.objects.filter(
         document=OuterRef("document"), agency=OuterRef("agency")
     ).values("cutoff")
-    told = earlier.order_by("document").values_list("document__cutoffs", Subquery(void))
+    rows = earlier.order_by("document").values_list("document__cutoffs", Subquery(void))
     return [
         EarlierDocument(cutoffs[str(line.agency_id)], void_cutoff)
-        for cutoffs, void_cutoff in told
+        for cutoffs, void_cutoff in rows
     ]

@@ -22,7 +22,7 @@ class Archives:
     unreadable: list[ArchivedMonth]
 
 
-def look_at_archives() -> Archives:
+def inspect_archives() -> Archives:
     """Each file as its record says it is, each record as it was announced.
 
     A file that differs is still read, so that the events that differ are named. A

@@ -16,7 +16,7 @@ from billing.invoicing.verification.contents import (
     check_counters,
     links_of,
 )
-from billing.invoicing.verification.facts import Books
+from billing.invoicing.verification.facts import RecomputedBooks
 from billing.invoicing.verification.findings import (
     Finding,
     about_document,
@@ -29,7 +29,7 @@ ZERO = Decimal(0)
 Thing = tuple[int, date, str | None]
 
 
-def check_documents(books: Books) -> Iterator[Finding]:
+def check_documents(books: RecomputedBooks) -> Iterator[Finding]:
     """All issued documents, payer by payer, in the order of their numbers."""
     yield from check_counters()
     voids: dict[int, dict[int, int]] = {}
@@ -99,7 +99,7 @@ def _check_amounts(
     documents: list[Document],
     lines: Mapping[int, list[Line]],
     voids: Mapping[int, Mapping[int, int]],
-    books: Books,
+    books: RecomputedBooks,
 ) -> Iterator[Finding]:
     """After each document, and at the watermark: billed = owed, key by key."""
     so_far: list[Document] = []
@@ -138,7 +138,7 @@ def _check_line(
     payer_id: int,
     billed: Mapping[Thing, Decimal],
     cutoffs: Mapping[int, int],
-    books: Books,
+    books: RecomputedBooks,
 ) -> Iterator[Finding]:
     key = (line.agency_id, line.month, line.meter)
     owed = books.owed(line.agency_id, line.month, cutoffs.get(line.agency_id, 0))
@@ -178,7 +178,7 @@ def _compare(
     billed: Mapping[Thing, Decimal],
     cutoffs: Mapping[int, int],
     ends: Mapping[int, date],
-    books: Books,
+    books: RecomputedBooks,
 ) -> Iterator[tuple[int, Finding]]:
     """Where billed is not owed, with the agency that it is about."""
     for agency_id, cutoff in cutoffs.items():

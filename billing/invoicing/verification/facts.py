@@ -25,7 +25,7 @@ from seats.models import Agency, SeatVersion
 from seats.periods import month_of
 
 
-class Books:
+class RecomputedBooks:
     """Facts by agency, read when asked for, and what is owed by them."""
 
     def __init__(self, archives: Sequence[ArchivedMonth] = ()) -> None:

@@ -18,7 +18,7 @@ SHOWN = 20  # single differences that a row keeps in words
 LONGEST = 500  # characters of each
 RECORDING = "verification_findings"
 SEEN = ["count", "details", "digest", "last_seen_at"]
-Key = tuple[str, About]
+FindingKey = tuple[str, About]
 Covers = Callable[[VerificationFinding], bool]
 
 
@@ -27,7 +27,7 @@ class NotOpen(Refusal):
 
 
 @dataclass(slots=True)
-class Group:
+class FindingGroup:
     """The differences of one code about one object."""
 
     texts: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class FindingChanges:
     """What recording changed."""
 
     opened: Sequence[VerificationFinding]
@@ -56,7 +56,7 @@ def record_findings(
     covers: Covers,
     run: VerificationRun | None,
     now: datetime,
-) -> Recorded:
+) -> FindingChanges:
     """Store findings, one row for each code and object, and notify staff of changes.
 
     Rows that `covers` says were looked at, and were not seen again, are resolved. An
@@ -85,7 +85,7 @@ def record_findings(
         rows.update(resolved_at=now)
         opened = _open(groups, run, now)
         notify_changes(opened, gone, run=run, now=now)
-    return Recorded(opened, len(gone))
+    return FindingChanges(opened, len(gone))
 
 
 def accept_finding(
@@ -108,39 +108,43 @@ def accept_finding(
     return row
 
 
-def _grouped(findings: Iterable[Finding]) -> dict[Key, Group]:
+def _grouped(findings: Iterable[Finding]) -> dict[FindingKey, FindingGroup]:
     """By code and object; what names an agency that does not exist names none."""
     agencies = set(Agency.objects.values_list("pk", flat=True))
-    groups: dict[Key, Group] = {}
+    groups: dict[FindingKey, FindingGroup] = {}
     for finding in findings:
         about = finding.about
         if about.agency is not None and about.agency not in agencies:
             about = PLATFORM
-        group = groups.setdefault((finding.code, about), Group())
+        group = groups.setdefault((finding.code, about), FindingGroup())
         group.texts.append(f"{finding.subject}: {finding.message}")
     return groups
 
 
-def _key_of(row: VerificationFinding) -> Key:
+def _key_of(row: VerificationFinding) -> FindingKey:
     about = About(
         row.scope, row.agency_id, row.month, row.document_id, row.price_list_id
     )
     return row.code, about
 
 
-def _says_more(row: VerificationFinding, group: Group | None) -> bool:
+def _says_more(row: VerificationFinding, group: FindingGroup | None) -> bool:
     """Whether it was accepted, and now says something else."""
     return bool(row.accepted_at and group and group.digest != row.digest)
 
 
-def _seen(row: VerificationFinding, group: Group, now: datetime) -> VerificationFinding:
+def _seen(
+    row: VerificationFinding, group: FindingGroup, now: datetime
+) -> VerificationFinding:
     row.count, row.details, row.digest = len(group.texts), group.details, group.digest
     row.last_seen_at = now
     return row
 
 
 def _open(
-    groups: Mapping[Key, Group], run: VerificationRun | None, now: datetime
+    groups: Mapping[FindingKey, FindingGroup],
+    run: VerificationRun | None,
+    now: datetime,
 ) -> list[VerificationFinding]:
     made = VerificationFinding.objects.bulk_create(
         VerificationFinding(

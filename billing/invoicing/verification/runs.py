@@ -9,7 +9,7 @@ from django.db.models import Exists, Max, OuterRef, Q
 from billing.accounts.queries import share_sets_of
 from billing.accounts.shares import month_segments
 from billing.invoicing.models import BillingRun, Document, RunCut, RunItem
-from billing.invoicing.queries.concerned import Pair, months_to_close, pairs_of
+from billing.invoicing.queries.concerned import PayerAgency, months_to_close, pairs_of
 from billing.invoicing.queries.facts import Span, facts_of
 from billing.invoicing.queries.plans import billable_from
 from billing.invoicing.services.runs import UNSETTLED
@@ -54,7 +54,9 @@ def _unbilled_months(late: datetime) -> Iterator[Finding]:
         )
 
 
-def _spans(wanted: list[tuple[Pair, date]]) -> Iterator[tuple[Pair, list[Span]]]:
+def _spans(
+    wanted: list[tuple[PayerAgency, date]],
+) -> Iterator[tuple[PayerAgency, list[Span]]]:
     """What the payers have to pay of months that no run has in hand.
 
     What was recorded above the cut of a month's run is late: its next run bills it.
@@ -101,7 +103,7 @@ def _newest_months(
     return newest
 
 
-def _last_cut(pair: Pair, month: date) -> int | None:
+def _last_cut(pair: PayerAgency, month: date) -> int | None:
     cuts = RunCut.objects.filter(agency=pair.agency_id, run__month__gte=month)
     own = cuts.filter(Q(run__payer=None) | Q(run__payer=pair.payer_id))
     cutoff: int | None = own.aggregate(last=Max("cutoff"))["last"]

@@ -9,9 +9,9 @@ from itertools import chain
 
 from django.db import connection, transaction
 
-from billing.invoicing.verification.archives import Archives, look_at_archives
+from billing.invoicing.verification.archives import Archives, inspect_archives
 from billing.invoicing.verification.documents import check_documents
-from billing.invoicing.verification.facts import Books
+from billing.invoicing.verification.facts import RecomputedBooks
 from billing.invoicing.verification.findings import Finding, about_agency
 from billing.invoicing.verification.records import (
     check_agencies,
@@ -100,11 +100,11 @@ def _checks() -> Iterator[Check]:
 
     def check_archives() -> Iterator[Finding]:
         nonlocal archives
-        archives = look_at_archives()
+        archives = inspect_archives()
         yield from archives.findings
 
     yield check_archives
-    books = Books(archives.readable)
+    books = RecomputedBooks(archives.readable)
     yield from (_check_stamps, check_agencies, check_seats, check_shares, check_prices)
     yield partial(check_usage, books, archives)
     yield partial(check_documents, books)

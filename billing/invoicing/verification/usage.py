@@ -9,7 +9,7 @@ from django.db import connection
 
 from billing.invoicing.verification.archives import Archives
 from billing.invoicing.verification.corrections import Corrections
-from billing.invoicing.verification.facts import Books
+from billing.invoicing.verification.facts import RecomputedBooks
 from billing.invoicing.verification.findings import (
     PLATFORM,
     About,
@@ -64,7 +64,7 @@ KEYS_OF_MONTH = """
 """
 
 
-class Names:
+class CodesById:
     """The codes that events were told with, by id."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Names:
         return about_agency(event.agency_id, month_of(event.used_on))
 
 
-def check_usage(books: Books, archives: Archives) -> Iterator[Finding]:
+def check_usage(books: RecomputedBooks, archives: Archives) -> Iterator[Finding]:
     """Each event: digests, local date, billable part; then the sums by day.
 
     The events of archived months are read from their files and checked alike. Of a
@@ -88,7 +88,7 @@ def check_usage(books: Books, archives: Archives) -> Iterator[Finding]:
     """
     totals: Totals = {}
     corrections = Corrections()
-    names = Names()
+    names = CodesById()
     live = yield from _check_events(live_events(), books, names, totals, corrections)
     away = [record.month for record in (*archives.readable, *archives.unreadable)]
     with connection.cursor() as cursor:
@@ -113,8 +113,8 @@ def check_usage(books: Books, archives: Archives) -> Iterator[Finding]:
 
 def _check_events(
     events: Iterable[EventRow],
-    books: Books,
-    names: Names,
+    books: RecomputedBooks,
+    names: CodesById,
     totals: Totals,
     corrections: Corrections,
 ) -> Generator[Finding, None, int]:
@@ -131,7 +131,9 @@ def _check_events(
     return matched
 
 
-def _check_event(event: EventRow, books: Books, names: Names) -> Iterator[Finding]:
+def _check_event(
+    event: EventRow, books: RecomputedBooks, names: CodesById
+) -> Iterator[Finding]:
     subject = f"event {event.source} {event.external_id}"
     if event.agency_id not in names.agencies or event.meter_id not in names.meters:
         message = "is of no agency or meter of ours"
@@ -191,7 +193,7 @@ def _add(totals: Totals, event: EventRow) -> None:
 
 
 def _check_keys(
-    events: Sequence[EventRow], names: Names
+    events: Sequence[EventRow], names: CodesById
 ) -> Generator[Finding, None, int]:
     """What an event says is what was counted under its id; how many have their key."""
     digests = {event.id: _digests(event, names) for event in events}
@@ -220,7 +222,7 @@ def _rows_of(keys: Iterable[str]) -> dict[str, EventKey]:
     return {row.key.hex: row for row in EventKey.objects.filter(pk__in=[*keys])}
 
 
-def _digests(event: EventRow, names: Names) -> tuple[str, str]:
+def _digests(event: EventRow, names: CodesById) -> tuple[str, str]:
     told = IncomingEvent(
         source=event.source,
         id=event.external_id,
@@ -243,7 +245,7 @@ def _digests(event: EventRow, names: Names) -> tuple[str, str]:
 
 
 def _check_days(
-    totals: Totals, books: Books, names: Names, lost: set[date]
+    totals: Totals, books: RecomputedBooks, names: CodesById, lost: set[date]
 ) -> Iterator[Finding]:
     """The day totals; not of months whose events cannot be read."""
     for day in UsageDay.objects.order_by("pk").iterator():

@@ -13,7 +13,7 @@ from billing.invoicing.content import content_of
 from billing.invoicing.models import BillingRun, Document, DocumentLine
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.previews import preview_documents
-from billing.invoicing.verification.facts import Books
+from billing.invoicing.verification.facts import RecomputedBooks
 from billing.metering.models import UsageEvent
 from billing.payments.verification import verify_everything
 from seats.models import Seat
@@ -107,7 +107,7 @@ class TestLaws:
                 world.play(step)
             bill(MONTHS[-1], now=worlds.LATEST)
             sums = _by_agency(billed())
-            books = Books()
+            books = RecomputedBooks()
             owed: dict[tuple[object, ...], Decimal] = {}
             for agency in world.agencies:
                 for month in [EARLIEST, *MONTHS]:

@@ -65,7 +65,7 @@ class TestPublishing:
         late = datetime(2026, 4, 2, tzinfo=UTC)  # 29 days ahead
 
         with pytest.raises(
-            NoticeTooShort, match="30 days' notice. The earliest start is 2026-06-01"
+            NoticeTooShort, match=r"30 days' notice\. The earliest start is 2026-06-01"
         ):
             publish_price_list(price_list=draft, now=late)
         publish_price_list(price_list=draft, now=late - timedelta(days=1))
@@ -74,7 +74,7 @@ class TestPublishing:
         settings.BILLING = {**settings.BILLING, "PRICE_NOTICE_DAYS": 0}
 
         with pytest.raises(
-            NoticeTooShort, match="2 days' notice. The earliest start is 2026-06-01"
+            NoticeTooShort, match=r"2 days' notice\. The earliest start is 2026-06-01"
         ):
             publish_price_list(
                 price_list=make_draft(), now=datetime(2026, 4, 30, tzinfo=UTC)
