@@ -183,8 +183,8 @@ def _charges_of(
         return []
     if affected.month not in prices:
         raise PriceMissing(
-            f"No published price list covers {affected.month:%B %Y}. Publish one for the"
-            " payer's currency, then bill the payer again.",
+            f"No published price list covers {affected.month:%B %Y}. Publish one for"
+            " the payer's currency, then bill the payer again.",
             field="price_list",
         )
     return charge_month(

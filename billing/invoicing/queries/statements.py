@@ -25,7 +25,7 @@ class StatementRow:
 
 
 def seats_behind(line: DocumentLine) -> list[StatementRow]:
-    """The rows behind a seat line, as in seat_statement. Select its document with it."""
+    """The rows behind a seat line, which comes with its document."""
     return seat_statement(
         agency_id=line.agency_id,
         month=line.month,

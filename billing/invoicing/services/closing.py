@@ -100,7 +100,7 @@ def close_items(*, item_ids: Sequence[int], now: datetime) -> list[Draft]:
         runs = BillingRun.objects.in_bulk({item.run_id for item in items})
         drafts: list[Draft] = []
         for run_id, group in groupby(items, key=lambda item: item.run_id):
-            # An earlier run in this chunk may have made a draft that this one waits for.
+            # An earlier run in this chunk may have made a draft that this one awaits.
             ready = _without_drafts(list(group))
             drafts += _close_run_items(runs[run_id], ready, accounts, now)
         step_reached.send(RunItem, step="written")

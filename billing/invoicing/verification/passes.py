@@ -1,4 +1,4 @@
-"""Passes as rows: when one is due, who makes it, and what came of it."""
+"""Verification passes as rows: when a pass is due, who runs it, and its outcome."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -25,9 +25,9 @@ SCHEDULE = "schedule"
 def claim_pass(
     *, kind: str, actor: str, now: datetime, is_requested: bool = False
 ) -> VerificationRun | None:
-    """Begin a pass that is due, or asked for; None while another of its kind runs.
+    """Begin a pass that is due or requested; None if it is not, or another one runs.
 
-    A pass whose lease has ended died with its worker: it is marked as failed and staff is
+    A pass whose lease has ended lost its worker: it is marked as failed, and staff are
     notified.
     """
     with transaction.atomic(durable=True):
@@ -52,7 +52,7 @@ def claim_pass(
 def make_pass(
     run: VerificationRun, *, check: Check, clock: Clock
 ) -> VerificationReport:
-    """Check the books and record what was found. Raises what the check raises."""
+    """Run a check and record its findings. Raises what the check raises."""
     try:
         lease = settings.VERIFICATION["LEASE"]
         with renewed(lambda _: _renew(run, clock() + lease), lease=lease):
@@ -68,7 +68,7 @@ def make_pass(
 def finish_pass(
     run: VerificationRun, report: VerificationReport, covers: Covers, *, now: datetime
 ) -> None:
-    """Store what a pass found, unless it lost its lease and another one began."""
+    """Store the findings of a pass, unless it lost its lease to another pass."""
     with transaction.atomic():
         rows = VerificationRun.objects.select_for_update(no_key=True)
         if rows.get(pk=run.pk).state != State.RUNNING:
