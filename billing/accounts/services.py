@@ -57,26 +57,7 @@ def set_payer_shares(
     the same set again and changes nothing.
     """
     require_near(starts_on, agency_ids=[agency.pk], now=now, field="starts_on")
-    for payer, percent in shares.items():
-        fits = percent.is_finite() and 0 < percent <= 100
-        if not fits or percent % SMALLEST_SHARE:
-            raise SharesNotWhole(
-                f"The share of {payer.code} is {percent} %. A share must be above 0 and"
-                " at most 100, with at most 6 decimal places.",
-                field="shares",
-            )
-    total = sum(shares.values())
-    if total != 100:
-        raise SharesNotWhole(
-            f"The shares sum to {total} %. They must sum to 100 %.", field="shares"
-        )
-    for payer in shares:
-        if payer.currency != agency.currency:
-            raise OtherCurrency(
-                f"{payer.code} pays in {payer.currency}, but {agency.code} is billed in"
-                f" {agency.currency}. Choose a payer with the same currency.",
-                field="shares",
-            )
+    _validate_shares(agency, shares)
     with transaction.atomic():
         cutoff = stamp_facts([agency.pk])[agency.pk]
         closed = Books.objects.get(agency=agency).closed_through
@@ -100,6 +81,30 @@ def set_payer_shares(
         )
         publish([_shares_changed(agency, share_set, shares)], now=now)
     return share_set
+
+
+def _validate_shares(agency: Agency, shares: Mapping[Agency, Decimal]) -> None:
+    """Raises SharesNotWhole, OtherCurrency."""
+    for payer, percent in shares.items():
+        fits = percent.is_finite() and 0 < percent <= 100
+        if not fits or percent % SMALLEST_SHARE:
+            raise SharesNotWhole(
+                f"The share of {payer.code} is {percent} %. A share must be above 0 and"
+                " at most 100, with at most 6 decimal places.",
+                field="shares",
+            )
+    total = sum(shares.values())
+    if total != 100:
+        raise SharesNotWhole(
+            f"The shares sum to {total} %. They must sum to 100 %.", field="shares"
+        )
+    for payer in shares:
+        if payer.currency != agency.currency:
+            raise OtherCurrency(
+                f"{payer.code} pays in {payer.currency}, but {agency.code} is billed in"
+                f" {agency.currency}. Choose a payer with the same currency.",
+                field="shares",
+            )
 
 
 def _shares_changed(

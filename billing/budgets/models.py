@@ -34,7 +34,7 @@ class Budget(models.Model):
         null=True,
         editable=False,
         related_name="+",
-        help_text="Who set it last and must reach the agency; empty: the platform.",
+        help_text="The agency that set the budget last. Empty: the platform.",
     )
     ended_at = models.DateTimeField(
         null=True,
@@ -52,23 +52,25 @@ class Budget(models.Model):
         decimal_places=3,
         null=True,
         blank=True,
-        help_text="Of usage, without seats, in the agency's currency.",
+        help_text="The limit for all usage, without seats, in the agency's currency.",
     )
     quantity = models.DecimalField(
         max_digits=24,
         decimal_places=6,
         null=True,
         blank=True,
-        help_text="In billed units of the meter.",
+        help_text="The limit in billed units of the meter.",
     )
-    hard = models.BooleanField(default=False, help_text="Nobody dials beyond it.")
+    hard = models.BooleanField(
+        default=False, help_text="Refuse calls once the budget is used up."
+    )
     thresholds = ArrayField(
         models.PositiveSmallIntegerField(),
         default=default_thresholds,
-        help_text="Percent at which alerts are sent.",
+        help_text="Percentages at which alerts are sent.",
     )
     since = models.DateField(
-        editable=False, help_text="First month that it is held against."
+        editable=False, help_text="The first month that the budget applies to."
     )
     created_at = models.DateTimeField(editable=False)
     changed_by = models.CharField(max_length=200, editable=False)
@@ -128,7 +130,9 @@ class BudgetMonth(models.Model):
     month = models.DateField()
     used = models.DecimalField(max_digits=24, decimal_places=6)
     expected = models.DecimalField(
-        max_digits=24, decimal_places=6, help_text="At the month's end."
+        max_digits=24,
+        decimal_places=6,
+        help_text="Expected usage by the end of the month.",
     )
     evaluated_at = models.DateTimeField()
 

@@ -1,4 +1,4 @@
-"""A document's lines: what is owed now less what was billed before. Pure."""
+"""Document lines as differences: what is owed now, less what was billed. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class ChargeDifference:
-    """One line to be: a key, its charge if any is left, before and now."""
+    """The amounts of a line: billed before and owed now; `charge` is None if gone."""
 
     key: ChargeKey
     charge: Charge | None
@@ -28,10 +28,10 @@ class ChargeDifference:
 
 @dataclass(frozen=True, slots=True)
 class MonthDocument:
-    """The lines of one document to be.
+    """The month and lines of a document, before it is stored.
 
-    `deferred` are the ids of agencies whose late lines only fit on a later document:
-    this one says nothing of them, so issuing it must not move their watermarks.
+    `deferred` are the ids of agencies whose late lines go on a later document. They are
+    not on this one, so issuing it must not move their watermarks.
     """
 
     month: date
@@ -42,12 +42,12 @@ class MonthDocument:
 def differences(
     payer_id: int, charges: Iterable[Charge], billed: Mapping[ChargeKey, Decimal]
 ) -> list[ChargeDifference]:
-    """Each charge against what was billed, and what was billed without a charge.
+    """Compare the payer's part of each charge with what was billed for the same key.
 
-    Ordered by month, agency, seats before meters. Equal ones are left in: a month
-    that is billed for the first time shows its usage at 0.00 too.
+    Ordered by month and agency, with seats before meters. Differences of 0.00 are kept:
+    a month that is billed for the first time shows all its usage.
     """
-    found = {
+    by_key = {
         charge.key: ChargeDifference(
             charge.key,
             charge,
@@ -58,8 +58,8 @@ def differences(
         if payer_id in charge.parts or charge.key in billed
     }
     for key, before in billed.items():
-        found.setdefault(key, ChargeDifference(key, None, before, ZERO))
-    return sorted(found.values(), key=lambda difference: _order(difference.key))
+        by_key.setdefault(key, ChargeDifference(key, None, before, ZERO))
+    return sorted(by_key.values(), key=lambda difference: _order(difference.key))
 
 
 def split_by_document(
@@ -69,10 +69,10 @@ def split_by_document(
 ) -> list[MonthDocument]:
     """One document per newly closed month, in order, with the late lines.
 
-    `new_months` are, by agency id, the months never billed to this payer. A month
-    without a differing line makes no document. All late lines of an agency join the
-    first document that is not for an earlier month than any of them; without such a
-    document they make one for `through`, which must not be before any line's month.
+    `new_months` are the months never billed to this payer, by agency id. A month whose
+    lines are all 0.00 makes no document. All late lines of an agency go on the first
+    document whose month is not before any of theirs; if there is none, on a document
+    for `through`, which must not be before any line's month.
     """
     by_month: dict[date, list[ChargeDifference]] = {}
     late: dict[int, list[ChargeDifference]] = {}
@@ -87,8 +87,10 @@ def split_by_document(
         if any(line.amount for line in by_month[month])
     }
     joins = {
-        agency_id: _first_from(max(line.key.month for line in own), documents, through)
-        for agency_id, own in late.items()
+        agency_id: _first_from(
+            max(line.key.month for line in lines), documents, through
+        )
+        for agency_id, lines in late.items()
     }
     late_lines = sorted(chain(*late.values()), key=lambda line: _order(line.key))
     for line in late_lines:

@@ -1,4 +1,4 @@
-"""The calls behind a line as files to download, in constant memory. Pure."""
+"""Files with the calls behind a line, written in constant memory. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from billing.tables import csv_pieces, parquet_pieces
 
 
 class Download(NamedTuple):
-    """A kind of file."""
+    """A file format: its media type, and a function that yields its pieces."""
 
     media_type: str
     pieces: Callable[[Iterable[ItemizedCall]], Iterator[Any]]

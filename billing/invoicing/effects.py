@@ -1,4 +1,4 @@
-"""What actions of staff will do to documents and parked payers, in sentences."""
+"""Sentences that tell staff what an action does to documents and parked payers."""
 
 from collections import defaultdict
 from datetime import timedelta
@@ -48,14 +48,14 @@ def void_effects(documents: list[Document], data: FormData) -> list[str]:
     for document in documents:
         kind = "Credit note" if document.kind == Document.Kind.CORRECTION else "Invoice"
         if not is_voidable(document):
-            lines.append(f"{document} is {document.status}: it cannot be voided.")
+            lines.append(f"{document} is {document.status} and cannot be voided.")
             continue
         lines.append(
             f"{kind} {_named(document)} will be voided:"
             f" {money_label(Decimal(0), document.currency)} is owed instead of"
             f" {_total(document)}. Its lines count as not billed, so what is still owed"
-            " for them is billed again on the next document. Refused while money is"
-            " applied to it: refund or reverse that first."
+            " for them is billed again on the next document. It cannot be voided while"
+            " money is applied to it: refund or reverse that money first."
         )
     return lines
 
@@ -98,7 +98,7 @@ def _sums(documents: list[Document], verb: str) -> list[str]:
 
 def _others(documents: list[Document]) -> list[str]:
     return [
-        f"{document} for {_total(document)} is {document.status}: it is not changed."
+        f"{document} for {_total(document)} is {document.status} and does not change."
         for document in documents
         if document.status != Status.DRAFT
     ]

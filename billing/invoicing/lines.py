@@ -1,4 +1,4 @@
-"""Differences as the lines people read. Pure."""
+"""Turns differences into document lines with descriptions. Pure."""
 
 from datetime import date
 from decimal import Decimal
@@ -22,7 +22,7 @@ def line_of(
     prices: PriceListTerms,
     units: dict[str, tuple[str, str]],
 ) -> Line:
-    """One line; `units` name each meter and its billed unit."""
+    """The line of a difference; `units` has each meter's name and billed unit."""
     charge = difference.charge
     quantity = _decimal(charge.quantity) if charge else ZERO
     included = _decimal(charge.included) if charge else ZERO
@@ -46,7 +46,7 @@ def line_of(
 
 
 def _decimal(number: Fraction) -> Decimal:
-    """To so many places; most quantities are whole."""
+    """Rounded to 6 places; most quantities are whole."""
     if number.denominator == 1:
         return Decimal(number.numerator)
     return round_places(number, PLACES)

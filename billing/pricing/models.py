@@ -12,8 +12,13 @@ class Meter(models.Model):
 
     code = models.CharField(max_length=40, unique=True)
     name = models.CharField(max_length=120)
-    raw_unit = models.CharField(max_length=24, help_text="As reported: second.")
-    billed_unit = models.CharField(max_length=24, help_text="As priced: minute.")
+    raw_unit = models.CharField(
+        max_length=24,
+        help_text="The unit in which the dialer reports usage, such as second.",
+    )
+    billed_unit = models.CharField(
+        max_length=24, help_text="The unit that is priced, such as minute."
+    )
 
     class Meta:
         ordering = ["code"]
@@ -44,7 +49,7 @@ class PriceList(models.Model):
         models.CharField(max_length=80),
         default=list,
         blank=True,
-        help_text="What a seat contains at no further charge.",
+        help_text="What a seat includes at no extra charge.",
     )
     status = models.CharField(
         max_length=16, choices=Status, default=Status.DRAFT, editable=False

@@ -227,7 +227,9 @@ def check_outbox() -> Iterator[Finding]:
     with connection.cursor() as cursor:
         cursor.execute(holes)
         for stream, last, count, highest, agency_id in cursor.fetchall():
-            message = f"has {count} events up to number {highest}; its counter is {last}"
+            message = (
+                f"has {count} events up to number {highest}; its counter is {last}"
+            )
             about = about_agency(agency_id)
             yield Finding("outbox_hole", f"stream {stream}", message, about)
     yield from _check_issued_events()
