@@ -1,4 +1,4 @@
-"""Drafts under review: issued, discarded, and what waits for them."""
+"""Drafts under review: issued, discarded, and the months that wait for them."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal

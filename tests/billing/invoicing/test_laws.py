@@ -157,7 +157,7 @@ class TestLaws:
             world = beginning.again()
             for step in steps:
                 world.play(step)
-            said = [
+            previewed = [
                 [(line.description, line.amount) for line in document.lines]
                 for agency in world.agencies
                 for document in preview_documents(
@@ -171,7 +171,7 @@ class TestLaws:
                 for document in documents
             ]
 
-            assert said == written
+            assert previewed == written
 
     @given(st.lists(worlds.seat_facts, min_size=4, max_size=20))
     @EXAMPLES
