@@ -25,7 +25,7 @@ class HeldSeat:
 
 @dataclass(frozen=True, slots=True)
 class ExceededBudget:
-    """A hard budget that is used up in a month, and the id of the agency that set it."""
+    """A hard budget that is used up in a month, and the agency that set it, by id."""
 
     budget: str
     month: date

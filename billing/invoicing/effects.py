@@ -1,4 +1,4 @@
-"""Sentences that tell staff what an action does to documents and parked payers."""
+"""Sentences that show staff what an action does to documents and parked payers."""
 
 from collections import defaultdict
 from datetime import timedelta

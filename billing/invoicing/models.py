@@ -295,7 +295,7 @@ class DocumentLine(models.Model):
 
 
 class Void(models.Model):
-    """The fact that an agency's lines on a document no longer count as billed."""
+    """Records that an agency's lines on a document no longer count as billed."""
 
     document = models.ForeignKey(Document, models.PROTECT, related_name="voids")
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")

@@ -1,4 +1,4 @@
-"""Sentences that tell staff what an action does to price lists, before they confirm."""
+"""Sentences that show staff what an action does to price lists, before they confirm."""
 
 from datetime import datetime
 from typing import Any

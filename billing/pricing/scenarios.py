@@ -81,6 +81,8 @@ class UsageIn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Scenario(msgspec.Struct, forbid_unknown_fields=True):
+    """A month's seats and usage to price; without `price_list`, the published one."""
+
     month: str
     timezone: str = "UTC"
     currency: str = "USD"
@@ -93,7 +95,7 @@ _decode = msgspec.json.Decoder(Scenario).decode
 
 
 def decode_scenario(line: bytes | None) -> Scenario:
-    """Parse a line of JSON; None stands for a line too long. Raises BadScenario."""
+    """Parse a line of JSON; None means a line that is too long. Raises BadScenario."""
     if line is None or len(line) > MAX_LINE_BYTES:
         message = "The scenario is too large. Send at most 8 MiB per scenario."
         raise BadScenario("too_large", message)

@@ -68,7 +68,8 @@ class TestQuote:
     def test_prices_the_largest_in_little_time(self, client):
         largest = scenario(
             seats=QUOTE_LIMITS["seats"], usage=1, raw=QUOTE_LIMITS["usage.raw"],
-            rates=QUOTE_LIMITS["price_list.rates"], steps=QUOTE_LIMITS["price_list.rates.tiers"],
+            rates=QUOTE_LIMITS["price_list.rates"],
+            steps=QUOTE_LIMITS["price_list.rates.tiers"],
         )  # fmt: skip
         started = time.process_time()
 
