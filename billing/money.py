@@ -1,4 +1,4 @@
-"""Money: exact arithmetic and the one place where it is rounded. Pure."""
+"""Money: exact arithmetic, and the only place where amounts are rounded. Pure."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -7,6 +7,7 @@ from functools import lru_cache
 from math import floor
 
 from seats.errors import Refusal
+from seats.parsing.values import shown
 
 NO_MINOR_UNIT = frozenset(
     [
@@ -73,6 +74,8 @@ HUNDREDTHS = frozenset(
 
 
 class UnknownCurrency(Refusal):
+    """The currency code is not supported."""
+
     code = "unknown_currency"
 
 
@@ -84,18 +87,21 @@ def minor_digits(currency: str) -> int:
         return 0
     if currency in THOUSANDTHS:
         return 3
-    raise UnknownCurrency(f"Unknown currency {currency!r}.", field="currency")
+    raise UnknownCurrency(
+        f"Unknown currency {shown(currency)}. Use an ISO 4217 code such as USD.",
+        field="currency",
+    )
 
 
 def round_places(number: Fraction | Decimal | int, places: int) -> Decimal:
-    """Half up, away from zero; exact, so that a tie is seen as a tie."""
+    """Round exactly to decimal places: half up, away from zero."""
     top, bottom = number.as_integer_ratio()
     units = (2 * abs(top) * 10**places + bottom) // (2 * bottom)
     return Decimal(units if top >= 0 else -units).scaleb(-places)
 
 
 def round_money(amount: Fraction | Decimal | int, currency: str) -> Decimal:
-    """An amount in the currency's minor unit. Raises UnknownCurrency."""
+    """Round an amount to the currency's minor unit. Raises UnknownCurrency."""
     return round_places(amount, minor_digits(currency))
 
 
@@ -104,15 +110,15 @@ def allocate(
 ) -> list[Decimal]:
     """Split an amount in proportion to weights, by largest remainder.
 
-    The parts sum to the total; of equal remainders the earlier gets the unit.
-    Raises ValueError for a total without weights.
+    The parts sum to the total; of equal remainders, the first gets the minor unit.
+    Raises UnknownCurrency, and ValueError for an amount without any weight.
     """
     unit = Decimal(1).scaleb(-minor_digits(currency))
     exact = [Fraction(weight) for weight in weights]
     whole = sum(exact, Fraction(0))
     if not whole:
         if total:
-            raise ValueError("an amount needs a weight to go to")
+            raise ValueError(f"Cannot allocate {total} {currency} without weights.")
         return [Decimal(0) * unit for _ in weights]
     units = int(abs(total) / unit)
     shares = [units * weight / whole for weight in exact]
@@ -124,7 +130,7 @@ def allocate(
 
 
 def money_text(amount: Decimal, currency: str) -> str:
-    """An amount, rounded before, with all places of the currency's minor unit."""
+    """A rounded amount with the decimal places of its currency: "1234.50"."""
     return f"{amount:.{minor_digits(currency)}f}"
 
 

@@ -1,4 +1,4 @@
-"""Who pays, for staff."""
+"""The staff admin of accounts, suspensions, and payer shares."""
 
 from decimal import Decimal
 from typing import Any
@@ -26,7 +26,7 @@ from seats.admin_actions import Outcome, staff_action, work_each
 from seats.datefields import DateField
 from seats.errors import Refusal
 from seats.models import Agency
-from seats.parsing.values import parse_decimal
+from seats.parsing.values import parse_decimal, shown
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
@@ -38,7 +38,7 @@ from seats.staff_admin import StaffAdmin, autocomplete
 
 
 def suspend_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
-    """The seats whose outbound calls stop."""
+    """One sentence for each account: the seats whose outbound calls stop."""
     return [
         f"{code}: outbound calls of {seats} seats stop at once. Calls in progress"
         " continue, and usage is still billed."
@@ -47,7 +47,7 @@ def suspend_effects(accounts: list[Account], data: dict[str, Any] | None) -> lis
 
 
 def lift_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
-    """The seats whose outbound calls are allowed again."""
+    """One sentence for each account: the seats that may make outbound calls again."""
     return [
         f"{code}: outbound calls of {seats} seats are allowed again at once, whether"
         " staff or dunning suspended them."
@@ -71,7 +71,7 @@ class AccountAdmin(StaffAdmin):
     readonly_fields = ["payer", "next_number", "last_hash"]
     actions = ["suspend", "lift"]
 
-    @admin.display(description="what happened")
+    @admin.display(description="timeline")
     def timeline(self, account: Account) -> str:
         url = reverse("admin:billing_timeline", args=[account.payer.code])
         return format_html('<a href="{}">timeline</a>', url)
@@ -80,7 +80,7 @@ class AccountAdmin(StaffAdmin):
         return False
 
     def save_model(self, request: Any, obj: Any, form: Any, change: Any) -> None:
-        """Never the counters: a closing may have moved them meanwhile."""
+        """Leave out the counters: a billing run may have moved them meanwhile."""
         obj.save(update_fields=["billing_name", "address", "email", "tax_id"])
 
     @staff_action(
@@ -120,7 +120,7 @@ class AccountAdmin(StaffAdmin):
 
 @admin.register(AccountStanding)
 class AccountStandingAdmin(ReadOnlyAdmin):
-    """Who was suspended since when; accounts have the actions."""
+    """The history of suspensions, read-only; the actions are on accounts."""
 
     list_display = ["agency", "standing", "cause", "since", "reason", "actor"]
     list_select_related = ["agency"]
@@ -129,16 +129,21 @@ class AccountStandingAdmin(ReadOnlyAdmin):
 
 
 class BadLine(Refusal):
+    """A line of the payer shares form cannot be read."""
+
     code = "bad_line"
 
 
 class ShareSetForm(AddingForm):
-    """Who pays from a date on."""
+    """Enter who pays an agency's charges from a date on."""
 
-    starts_on = DateField(help_text="A date of the agency.")
+    starts_on = DateField(
+        help_text="The first date, in the agency's time zone, with these payers."
+    )
     shares = forms.CharField(
         widget=forms.Textarea,
-        help_text="One payer a line, in percent that sum to 100: PAYER 62.5",
+        help_text="One payer per line, with its percentage: PAYER 62.5. The percentages"
+        " must sum to 100.",
     )
     elsewhere = "shares"
 
@@ -147,12 +152,12 @@ class ShareSetForm(AddingForm):
         fields = ["agency", "starts_on", "reason"]
         widgets = {"agency": autocomplete(PayerShareSet, "agency")}
 
-    def add(self, told: dict[str, Any]) -> PayerShareSet:
+    def add(self, cleaned: dict[str, Any]) -> PayerShareSet:
         return set_payer_shares(
-            agency=told["agency"],
-            shares=_shares(told["shares"]),
-            starts_on=told["starts_on"],
-            reason=told["reason"],
+            agency=cleaned["agency"],
+            shares=_parse_shares(cleaned["shares"]),
+            starts_on=cleaned["starts_on"],
+            reason=cleaned["reason"],
             actor=self.actor,
             now=timezone.now(),
         )
@@ -168,7 +173,7 @@ class ShareInline(ReadOnlyInline):
 
 @admin.register(PayerShareSet)
 class PayerShareSetAdmin(AddingAdmin):
-    """Who pays for whom since when; adding one records who pays from a date on."""
+    """The history of payer shares. Adding a set records who pays from a date on."""
 
     list_display = ["agency", "starts_on", "actor", "recorded_at", "cutoff"]
     list_select_related = ["agency"]
@@ -178,8 +183,8 @@ class PayerShareSetAdmin(AddingAdmin):
     adding_fields = ["agency", "starts_on", "shares", "reason"]
 
 
-def _shares(text: str) -> dict[Agency, Decimal]:
-    """Payers with their percent, one a line. Raises BadLine."""
+def _parse_shares(text: str) -> dict[Agency, Decimal]:
+    """Percentages by payer, from one line each. Raises BadLine."""
     lines = [line.split() for line in text.splitlines() if line.strip()]
     agencies = {
         agency.code: agency
@@ -189,12 +194,17 @@ def _shares(text: str) -> dict[Agency, Decimal]:
     for code, *percent in lines:
         payer = agencies.get(code)
         if payer is None:
-            raise BadLine(f"There is no agency {code}.")
+            raise BadLine(
+                f"There is no agency with the code {shown(code)}. Check the code."
+            )
         if payer in shares:
-            raise BadLine(f"{code} has two lines.")
+            raise BadLine(f"{code} is listed twice. Enter one line for each payer.")
         try:
             (number,) = map(parse_decimal, percent)
         except ValueError as error:
-            raise BadLine(f"Write {code} and one number.") from error
+            raise BadLine(
+                f"The line of {code} cannot be read. Enter the payer's code and one"
+                f" number: {code} 62.5"
+            ) from error
         shares[payer] = number
     return shares

@@ -1,4 +1,4 @@
-"""Who pays: the payer's account, dated shares, and how far the billing has come."""
+"""Accounts of payers, payer shares, suspensions, and how far billing has come."""
 
 from django.db import models
 from django.db.models import Q
@@ -7,9 +7,9 @@ from seats.models import Agency
 
 
 class Account(models.Model):
-    """What a payer's documents need: address, number counter, head of the chain.
+    """A payer's billing details, its next document number and its latest document hash.
 
-    Locking this row is locking the payer.
+    Services lock this row to lock the payer.
     """
 
     payer = models.OneToOneField(
@@ -38,9 +38,9 @@ class Account(models.Model):
 
 
 class AccountStanding(models.Model):
-    """That an agency's outbound calls were suspended, or are allowed again; appended.
+    """A suspension of an agency's outbound calls, or its end. Rows are only appended.
 
-    The newest row of each cause holds; the standing is good while none suspends.
+    The newest row of each cause holds. Calls are allowed while no cause suspends them.
     """
 
     class Cause(models.TextChoices):
@@ -69,9 +69,10 @@ class AccountStanding(models.Model):
 
 
 class PayerShareSet(models.Model):
-    """Who pays an agency's charges from a date on; a fact, appended, stamped.
+    """Who pays an agency's charges from a local date on. Rows are only appended.
 
-    Of several sets for one date the newest holds. Without any, the agency pays.
+    Of several sets for one date, the newest holds. Without any, the agency pays.
+    `cutoff` is the agency's cut-off at which the set was recorded.
     """
 
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="share_sets")
@@ -92,7 +93,7 @@ class PayerShareSet(models.Model):
 
 
 class PayerShare(models.Model):
-    """One payer's part of a set; the parts of a set sum to 100 percent."""
+    """One payer's percentage in a set; the percentages of a set sum to 100."""
 
     share_set = models.ForeignKey(PayerShareSet, models.PROTECT, related_name="shares")
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
@@ -115,7 +116,7 @@ class PayerShare(models.Model):
 
 
 class Watermark(models.Model):
-    """Up to which cut-off and month an agency's charges are billed to a payer."""
+    """The cut-off and month up to which an agency's charges are billed to a payer."""
 
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="watermarks")
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")

@@ -1,4 +1,4 @@
-"""Reading payers."""
+"""Reading who pays for whom."""
 
 from collections.abc import Collection
 from fractions import Fraction
@@ -9,14 +9,14 @@ from billing.accounts.shares import ShareSet
 
 def share_sets_of(agency_ids: Collection[int]) -> dict[int, list[ShareSet]]:
     """Every share set recorded for these agencies, by agency id, in one query."""
-    found: dict[int, dict[int, ShareSet]] = {}
+    by_agency: dict[int, dict[int, ShareSet]] = {}
     rows = PayerShare.objects.filter(share_set__agency__in=agency_ids).select_related(
         "share_set"
     )
     for row in rows.order_by("share_set_id", "payer_id"):
-        known = row.share_set
-        share_set = found.setdefault(known.agency_id, {}).setdefault(
-            known.pk, ShareSet(known.pk, known.starts_on, known.cutoff, {})
+        stored = row.share_set
+        share_set = by_agency.setdefault(stored.agency_id, {}).setdefault(
+            stored.pk, ShareSet(stored.pk, stored.starts_on, stored.cutoff, {})
         )
         share_set.shares[row.payer_id] = Fraction(row.percent) / 100  # type: ignore[index]
-    return {agency: list(sets.values()) for agency, sets in found.items()}
+    return {agency: list(sets.values()) for agency, sets in by_agency.items()}

@@ -1,4 +1,4 @@
-"""What the accounts room hears from below."""
+"""Signal receivers of the accounts room."""
 
 from typing import Any
 
@@ -10,5 +10,6 @@ from seats.signals import agency_added
 
 
 @receiver(agency_added)
-def open_the_account(*, agency: Agency, **_: Any) -> None:
+def open_account_of_new_agency(*, agency: Agency, **_: Any) -> None:
+    """Runs in the transaction that adds the agency."""
     open_account(agency=agency)

@@ -1,4 +1,4 @@
-"""Saying who pays."""
+"""Recording who pays, and suspending outbound calls."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -25,14 +25,20 @@ SMALLEST_SHARE = Decimal("0.000001")  # percent; what the database can hold
 
 
 class SharesNotWhole(Refusal):
+    """Payer shares are not 100 % in all, or a share is not a valid percentage."""
+
     code = "shares_not_whole"
 
 
 class MonthCutOff(Refusal):
+    """The month is closed, so who pays for it can no longer change."""
+
     code = "month_cut_off"
 
 
 class OtherCurrency(Refusal):
+    """The payer and the agency have different currencies."""
+
     code = "other_currency"
 
 
@@ -45,31 +51,21 @@ def set_payer_shares(
     now: datetime,
     reason: str = "",
 ) -> PayerShareSet:
-    """From a local date on, these payers carry an agency's charges, in percent.
+    """Record who pays an agency's charges, in percent, from a local date on.
 
-    Holds until the next set. Raises SharesNotWhole, OtherCurrency, MonthCutOff,
-    TooFarAhead. Repeating appends the same set again and changes nothing.
+    Raises SharesNotWhole, OtherCurrency, MonthCutOff, TooFarAhead. Repeating appends
+    the same set again and changes nothing.
     """
     require_near(starts_on, agency_ids=[agency.pk], now=now, field="starts_on")
-    for percent in shares.values():
-        fits = percent.is_finite() and 0 < percent <= 100
-        if not fits or percent % SMALLEST_SHARE:
-            message = "Shares are above 0 and have at most 6 decimal places."
-            raise SharesNotWhole(message, field="shares")
-    if sum(shares.values()) != 100:
-        raise SharesNotWhole("Shares sum to 100 %.", field="shares")
-    for payer in shares:
-        if payer.currency != agency.currency:
-            raise OtherCurrency(
-                f"{payer.code} pays in {payer.currency}, not {agency.currency}.",
-                field="shares",
-            )
+    _validate_shares(agency, shares)
     with transaction.atomic():
         cutoff = stamp_facts([agency.pk])[agency.pk]
         closed = Books.objects.get(agency=agency).closed_through
         if closed and starts_on < next_month(closed):
             raise MonthCutOff(
-                f"{agency.code} is closed through {closed:%B %Y}.", field="starts_on"
+                f"{agency.code} is closed through {closed:%Y-%m}, and the shares would"
+                f" start on {starts_on}. Choose {next_month(closed)} or later.",
+                field="starts_on",
             )
         share_set = PayerShareSet.objects.create(
             agency=agency,
@@ -85,6 +81,30 @@ def set_payer_shares(
         )
         publish([_shares_changed(agency, share_set, shares)], now=now)
     return share_set
+
+
+def _validate_shares(agency: Agency, shares: Mapping[Agency, Decimal]) -> None:
+    """Raises SharesNotWhole, OtherCurrency."""
+    for payer, percent in shares.items():
+        fits = percent.is_finite() and 0 < percent <= 100
+        if not fits or percent % SMALLEST_SHARE:
+            raise SharesNotWhole(
+                f"The share of {payer.code} is {percent} %. A share must be above 0 and"
+                " at most 100, with at most 6 decimal places.",
+                field="shares",
+            )
+    total = sum(shares.values())
+    if total != 100:
+        raise SharesNotWhole(
+            f"The shares sum to {total} %. They must sum to 100 %.", field="shares"
+        )
+    for payer in shares:
+        if payer.currency != agency.currency:
+            raise OtherCurrency(
+                f"{payer.code} pays in {payer.currency}, but {agency.code} is billed in"
+                f" {agency.currency}. Choose a payer with the same currency.",
+                field="shares",
+            )
 
 
 def _shares_changed(
@@ -111,7 +131,7 @@ def _shares_changed(
 
 
 def open_account(*, agency: Agency, **details: str) -> Account:
-    """The account of a new agency, in the transaction that adds it."""
+    """Create the account of a new agency, in the transaction that adds it."""
     return Account.objects.create(
         payer=agency, **{"billing_name": agency.name, **details}
     )
@@ -120,11 +140,11 @@ def open_account(*, agency: Agency, **details: str) -> Account:
 def suspend_outbound(
     *, agency: Agency, reason: str, actor: str, now: datetime
 ) -> AccountStanding | None:
-    """From now on nobody of this agency may dial; None where staff said so already.
+    """Stop an agency's outbound calls from now on; None if staff already stopped them.
 
-    Raises ReasonMissing.
+    Raises ReasonMissing. Safe to repeat.
     """
-    rows = stand_agencies(
+    rows = record_standing(
         agencies=[agency],
         standing=Standing.SUSPENDED,
         causes=[Cause.STAFF],
@@ -138,11 +158,11 @@ def suspend_outbound(
 def lift_suspension(
     *, agency: Agency, reason: str, actor: str, now: datetime
 ) -> AccountStanding | None:
-    """From now on they may again, whatever the cause; None where they may already.
+    """Allow outbound calls again, whatever stopped them; None if nothing did.
 
-    Raises ReasonMissing.
+    Raises ReasonMissing. Safe to repeat.
     """
-    rows = stand_agencies(
+    rows = record_standing(
         agencies=[agency],
         standing=Standing.GOOD,
         causes=list(Cause),
@@ -159,7 +179,7 @@ STANDING_EVENTS = {
 }
 
 
-def stand_agencies(
+def record_standing(
     *,
     agencies: Sequence[Agency],
     standing: AccountStanding.Standing,
@@ -168,14 +188,16 @@ def stand_agencies(
     actor: str,
     now: datetime,
 ) -> list[AccountStanding]:
-    """Append a standing where that of a cause differs; the rows that are new.
+    """Append a row for each agency and cause whose standing changes; return these rows.
 
-    Told to the world where an agency may dial no more, or may again: one cause is
-    enough to suspend. Raises ReasonMissing.
+    One cause is enough to suspend. An event is published for each agency whose outbound
+    calls stop, or are allowed again. Raises ReasonMissing. Safe to repeat.
     """
     if not reason.strip():
-        raise ReasonMissing("Say why.", field="reason")
-    ids = [one.pk for one in agencies]
+        verb = "suspending" if standing == Standing.SUSPENDED else "allowing"
+        message = f"Enter a reason for {verb} outbound calls."
+        raise ReasonMissing(message, field="reason")
+    ids = [agency.pk for agency in agencies]
     with transaction.atomic():
         accounts = Account.objects.select_for_update(no_key=True)
         list(accounts.filter(payer__in=ids).order_by("payer_id"))
@@ -189,30 +211,32 @@ def stand_agencies(
             for cause in causes
             if (cause in before[agency.pk]) != (standing == Standing.SUSPENDED)
         ]  # fmt: skip
-        made = AccountStanding.objects.bulk_create(rows)
+        created = AccountStanding.objects.bulk_create(rows)
         after = _suspended_by(ids)
         changed = [
             agency
             for agency in agencies
             if bool(before[agency.pk]) != bool(after[agency.pk])
         ]
-        events = [_stands(one, standing, reason, actor) for one in changed]
+        events = [
+            _standing_event(agency, standing, reason, actor) for agency in changed
+        ]
         publish(events, now=now)
-    return made
+    return created
 
 
 def _suspended_by(agency_ids: Sequence[int]) -> dict[int, set[str]]:
     """The causes that suspend each agency."""
-    found: dict[int, set[str]] = {agency_id: set() for agency_id in agency_ids}
+    causes: dict[int, set[str]] = {agency_id: set() for agency_id in agency_ids}
     rows = AccountStanding.objects.filter(agency__in=agency_ids)
     newest = rows.order_by("agency", "cause", "-id").distinct("agency", "cause")
     for agency_id, cause, standing in newest.values_list("agency", "cause", "standing"):
         if standing == Standing.SUSPENDED:
-            found[agency_id].add(cause)
-    return found
+            causes[agency_id].add(cause)
+    return causes
 
 
-def _stands(
+def _standing_event(
     agency: Agency, standing: AccountStanding.Standing, reason: str, actor: str
 ) -> NewEvent:
     payload = {

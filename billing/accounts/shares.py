@@ -1,4 +1,4 @@
-"""Who pays an agency's charges on which dates. Pure."""
+"""Which payers carry an agency's charges on which dates. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from seats.periods import next_month
 
 @dataclass(frozen=True, slots=True)
 class ShareSet:
-    """The payers of an agency from a date on, as recorded under a cut-off."""
+    """The payers of an agency from a local date on, and the cut-off it was recorded at.
+
+    `shares` are fractions by payer id that sum to 1.
+    """
 
     id: int
     starts_on: date
@@ -20,7 +23,7 @@ class ShareSet:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a month with one set of payers; their shares sum to 1."""
+    """A part of a month, [starts_on, ends_on), with one set of payers by id."""
 
     starts_on: date
     ends_on: date
@@ -30,14 +33,14 @@ class Segment:
 def month_segments(
     share_sets: Sequence[ShareSet], *, agency_id: int, month: date, cutoff: int
 ) -> list[Segment]:
-    """A month, cut where the payers change, as of a cut-off.
+    """Split a month where the payers change, as of a cut-off.
 
-    Of several sets for one date the newest holds; before the first set, or without
-    any, the agency pays for itself.
+    Of several sets that start on one date, the newest holds. Before the first set, or
+    without any, the agency pays for itself.
     """
     end = next_month(month)
     by_start: dict[date, ShareSet] = {}
-    for share_set in sorted(share_sets, key=lambda known: known.id):
+    for share_set in sorted(share_sets, key=lambda recorded: recorded.id):
         if share_set.cutoff <= cutoff and share_set.starts_on < end:
             by_start[share_set.starts_on] = share_set
     shares: Mapping[int, Fraction] = {agency_id: Fraction(1)}

@@ -1,4 +1,4 @@
-"""Whose key it is and everything that decides whether to dial, in one statement."""
+"""Reads an API key and all that decides whether an agent may dial, in one statement."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,28 +8,34 @@ import msgspec
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from billing.authorize.verdicts import Exceeded, Held, Known, Verdict, judge
+from billing.authorize.verdicts import (
+    AgentStatus,
+    AuthorizeDecision,
+    ExceededBudget,
+    HeldSeat,
+    judge,
+)
 from seats.access import holds_on
 from seats.arrays import text_array
 from seats.keys.models import ApiKey
 from seats.periods import ZonePeriod, local_date
 
-# A function of the database, which keeps its plan as long as the connection lives.
-ASK = "SELECT facts_for_dialing(%s, %s, %s, %s, %s)::text"
+# A database function, whose plan is kept for the life of the connection.
+QUERY = "SELECT facts_for_dialing(%s, %s, %s, %s, %s)::text"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The key as far as it was read; no verdict on an agency that it does not reach."""
+class AuthorizeLookup:
+    """The API key, and the decision; None for an agency the key does not reach."""
 
     key: ApiKey
-    verdict: Verdict | None
+    decision: AuthorizeDecision | None
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeAbove:
-    """An edge that may hold now, on the way up; with the zones of its lower agency where
-    it begins or ends around now."""
+    """An upline edge that may hold now. `zones` are those of the lower agency, given
+    only where the edge begins or ends around now."""
 
     upper: int
     lower: int
@@ -44,10 +50,13 @@ class EdgeAbove:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What the function tells. No zones: no such agency. `edges` lead up from the agency,
-    where somebody above it matters: the owner of the key, or of a budget that was passed.
-    On the dates of `carried_on` a payer that dunning suspended carries all charges."""
+class DialingFacts:
+    """What the database function returns. `zones` is None for an unknown agency.
+
+    `edges` lead up from the agency, given only where an upline matters: the owner of
+    the key, or of an exceeded budget. On the dates in `carried_on`, a payer that is
+    suspended by dunning carries all charges.
+    """
 
     key: int
     scopes: list[str]
@@ -59,48 +68,50 @@ class Facts:
     agent: bool
     suspended: bool
     carried_on: list[date]
-    held: list[Held] | None
-    exceeded: list[Exceeded] | None
+    held: list[HeldSeat] | None
+    exceeded: list[ExceededBudget] | None
 
 
-_facts = msgspec.json.Decoder(Facts)
+_decoder = msgspec.json.Decoder(DialingFacts)
 
 
-def may_dial(*, digest: str, code: str, agent: str, now: datetime) -> Answer | None:
-    """Whether an agent of an agency (by code; the key's own without) may dial now.
+def may_dial(
+    *, digest: str, code: str, agent: str, now: datetime
+) -> AuthorizeLookup | None:
+    """Decide whether an agent may dial now; None if no valid key has this digest.
 
-    The key is known by its digest; None where none is valid.
+    `code` names the agency; empty means the key's own. Changes nothing.
     """
     meters = text_array(settings.BILLING["DIALING_METERS"])
-    told = _ask(digest, now, code, agent, meters)
-    if told is None:
+    row = _fetch_with_retry(digest, now, code, agent, meters)
+    if row is None:
         return None
-    facts = _facts.decode(told)
-    read = {"id": facts.key, "scopes": facts.scopes, "last_used_at": facts.used_at}
-    key = ApiKey.from_db(connection.alias, read.keys(), read.values())
-    return Answer(key, _verdict(facts, now))
+    facts = _decoder.decode(row)
+    fields = {"id": facts.key, "scopes": facts.scopes, "last_used_at": facts.used_at}
+    key = ApiKey.from_db(connection.alias, fields.keys(), fields.values())
+    return AuthorizeLookup(key, _decision(facts, now))
 
 
-def _verdict(facts: Facts, now: datetime) -> Verdict | None:
+def _decision(facts: DialingFacts, now: datetime) -> AuthorizeDecision | None:
     if facts.zones is None or facts.agency is None:
         return None
     reaching = {None, *_above(facts.agency, facts.edges or [], now)}
     if facts.owner not in reaching:
         return None
     today = local_date(now, facts.zones)
-    known = Known(
-        agent=facts.agent,
+    status = AgentStatus(
+        agent_exists=facts.agent,
         suspended=facts.suspended or today in facts.carried_on,
-        held=facts.held or [],
-        exceeded=[
+        held_seats=facts.held or [],
+        exceeded_budgets=[
             budget for budget in facts.exceeded or [] if budget.owner in reaching
         ],
     )
-    return judge(known, today=today)
+    return judge(status, today=today)
 
 
 def _above(agency: int, edges: Sequence[EdgeAbove], now: datetime) -> set[int]:
-    """An agency and all above it, along the edges that hold now."""
+    """The ids of an agency and all its uplines, along the edges that hold now."""
     holding = [edge for edge in edges if edge.holds(now)]
     above: set[int] = set()
     reached = {agency}
@@ -110,24 +121,25 @@ def _above(agency: int, edges: Sequence[EdgeAbove], now: datetime) -> set[int]:
     return above
 
 
-def _ask(*told: str | datetime) -> str | None:
-    """Asked again where the connection turns out to be dead.
+def _fetch_with_retry(*params: str | datetime) -> str | None:
+    """Fetch the facts, once more if the connection turns out to be dead.
 
-    It only reads, so that is as safe as Django's look at the connection before it.
+    The query only reads, so a retry is as safe as Django's health check, which it
+    replaces to save a round trip.
     """
     connection.health_check_done = True  # type: ignore[attr-defined]
     try:
-        return _told(told)
+        return _fetch(params)
     except (OperationalError, InterfaceError):
         refused = connection.connection is None
         if refused or connection.in_atomic_block or connection.is_usable():
             raise
         connection.close()
-        return _told(told)
+        return _fetch(params)
 
 
-def _told(told: Sequence[str | datetime]) -> str | None:
+def _fetch(params: Sequence[str | datetime]) -> str | None:
     with connection.cursor() as cursor:
-        cursor.execute(ASK, told)
+        cursor.execute(QUERY, params)
         (facts,) = cursor.fetchone()
     return None if facts is None else str(facts)

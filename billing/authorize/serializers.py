@@ -1,4 +1,4 @@
-"""The answer to a dialer, as it is described."""
+"""The response to a dialer, as the API documentation describes it."""
 
 from typing import Any
 
@@ -10,12 +10,14 @@ from billing.authorize.verdicts import REASONS
 
 @extend_schema_serializer(many=False)
 class VerdictOut(serializers.Serializer[Any]):
-    """`checked` is false where the database could not be asked."""
+    """`checked` is false if the database could not be reached."""
 
     allowed = serializers.BooleanField()
     reasons = serializers.ListField(child=serializers.ChoiceField(REASONS))
-    seat = serializers.UUIDField(allow_null=True, help_text="Held today.")
+    seat = serializers.UUIDField(
+        allow_null=True, help_text="The seat that the agent holds today."
+    )
     budget = serializers.UUIDField(
-        allow_null=True, help_text="The first hard one that is used up."
+        allow_null=True, help_text="The first hard budget that is used up."
     )
     checked = serializers.BooleanField()

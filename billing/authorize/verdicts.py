@@ -1,4 +1,4 @@
-"""Whether somebody may dial, from what is known of them. Pure."""
+"""Decides whether an agent may dial. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ REASONS = [UNKNOWN_AGENT, NO_SEAT, SUSPENDED, BUDGET_EXCEEDED, NOT_CHECKED]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A seat that an agent holds on dates, half-open."""
+class HeldSeat:
+    """A seat and the local dates on which an agent holds it: [starts_on, ends_on)."""
 
     seat: str
     starts_on: date
@@ -24,8 +24,8 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Exceeded:
-    """A hard budget that was passed in a month, and which agency set it."""
+class ExceededBudget:
+    """A hard budget that is used up in a month, and the agency that set it, by id."""
 
     budget: str
     month: date
@@ -33,18 +33,18 @@ class Exceeded:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of an agent around now."""
+class AgentStatus:
+    """Everything about an agent that decides whether a call may start now."""
 
-    agent: bool
+    agent_exists: bool
     suspended: bool
-    held: Sequence[Held]
-    exceeded: Sequence[Exceeded]
+    held_seats: Sequence[HeldSeat]
+    exceeded_budgets: Sequence[ExceededBudget]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether to dial, why not, the seat of today and the first budget in the way."""
+class AuthorizeDecision:
+    """Whether the agent may dial, why not, and the seat and budget behind it."""
 
     allowed: bool
     reasons: list[str]
@@ -52,22 +52,26 @@ class Verdict:
     budget: str | None = None
 
 
-def judge(known: Known, *, today: date) -> Verdict:
-    """May this agent dial on the agency's local date?"""
+def judge(status: AgentStatus, *, today: date) -> AuthorizeDecision:
+    """Decide for `today`, a local date of the agency."""
     seats = [
-        one.seat
-        for one in known.held
-        if one.starts_on <= today and (one.ends_on is None or one.ends_on > today)
+        held.seat
+        for held in status.held_seats
+        if held.starts_on <= today and (held.ends_on is None or held.ends_on > today)
     ]
-    budgets = [one.budget for one in known.exceeded if one.month == month_of(today)]
+    budgets = [
+        exceeded.budget
+        for exceeded in status.exceeded_budgets
+        if exceeded.month == month_of(today)
+    ]
     against = {
-        UNKNOWN_AGENT: not known.agent,
-        NO_SEAT: known.agent and not seats,
-        SUSPENDED: known.suspended,
+        UNKNOWN_AGENT: not status.agent_exists,
+        NO_SEAT: status.agent_exists and not seats,
+        SUSPENDED: status.suspended,
         BUDGET_EXCEEDED: bool(budgets),
     }
     reasons = [reason for reason, holds in against.items() if holds]
-    return Verdict(
+    return AuthorizeDecision(
         allowed=not reasons,
         reasons=reasons,
         seat=seats[0] if seats else None,

@@ -1,4 +1,4 @@
-"""May this agent dial now? Asked before each call, so it does no more than it must."""
+"""May this agent dial now? Called before each call, so it does no more than it must."""
 
 import logging
 from typing import Any
@@ -14,22 +14,25 @@ from rest_framework.request import Request
 
 from billing.authorize.queries import may_dial
 from billing.authorize.serializers import VerdictOut
-from billing.authorize.verdicts import NOT_CHECKED, Verdict
+from billing.authorize.verdicts import NOT_CHECKED, AuthorizeDecision
 from seats.keys.services import digest_of, is_noted, secret_in
 from seats.keys.views import KeyView
 
-LONGEST = 64
-# What is asked like this needs no negotiation.
+MAX_AGENT_LENGTH = 64
+# Requests like this need no content negotiation.
 PARAMETERS = {"agent", "agency"}
 ACCEPTED = {"", "*/*", "application/json"}
+AGENT_REQUIRED = "Name an agent: 1 to 64 printable characters in `agent`."
 log = logging.getLogger(__name__)
 AGENT = OpenApiParameter(
     "agent",
-    {"type": "string", "minLength": 1, "maxLength": LONGEST},
+    {"type": "string", "minLength": 1, "maxLength": MAX_AGENT_LENGTH},
     required=True,
-    description="The dialer's own name.",
+    description="The agent's name in the dialer (`external_id`).",
 )
-AGENCY = OpenApiParameter("agency", str, description="A code; the key's own.")
+AGENCY = OpenApiParameter(
+    "agency", str, description="An agency's code. Default: the API key's agency."
+)
 
 
 class AuthorizeView(KeyView):
@@ -42,17 +45,17 @@ class AuthorizeView(KeyView):
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Who asks plainly, with a good key, about what is there, is told at once.
+        """Answer plain requests with a valid key directly, without DRF's overhead.
 
-        All others go through DRF, which asks once more and says what is wrong.
+        All others go through DRF, which repeats the checks and explains what is wrong.
         """
         try:
-            verdict = self._at_once(request)
+            decision = self._decide_directly(request)
         except (OperationalError, InterfaceError) as error:
             return self.handle_exception(error)
-        if verdict is None:
+        if decision is None:
             return super().dispatch(request, *args, **kwargs)
-        return _told(verdict, checked=True)
+        return _response(decision, checked=True)
 
     @extend_schema(
         operation_id="authorize",
@@ -64,43 +67,50 @@ class AuthorizeView(KeyView):
         agent = request.query_params.get("agent", "")
         code = request.query_params.get("agency", "")
         if not _is_name(agent):
-            raise ValidationError({"agent": ["Name an agent."]}, "invalid")
-        answer = None
+            raise ValidationError({"agent": [AGENT_REQUIRED]}, "invalid")
+        lookup = None
         if code.isprintable():
-            answer = may_dial(
+            lookup = may_dial(
                 digest=self.key.digest, code=code, agent=agent, now=self.now
             )
-        if answer is None or answer.verdict is None:
+        if lookup is None or lookup.decision is None:
             raise NotFound
-        return _told(answer.verdict, checked=True)
+        return _response(lookup.decision, checked=True)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
-        """Without a database the setting answers, and the log says so."""
+        """Without a database, AUTHORIZE_FAIL_OPEN decides, and an error is logged."""
         if not isinstance(exc, OperationalError | InterfaceError):
             return super().handle_exception(exc)
         allowed = bool(settings.BILLING["AUTHORIZE_FAIL_OPEN"])
-        log.error("authorize without the database: allowed=%s, %s", allowed, type(exc))
-        return _told(Verdict(allowed, [NOT_CHECKED]), checked=False)
+        log.error(
+            "The database is unavailable; authorize answers allowed=%s. %s",
+            allowed,
+            type(exc),
+        )
+        return _response(AuthorizeDecision(allowed, [NOT_CHECKED]), checked=False)
 
-    def _at_once(self, request: HttpRequest) -> Verdict | None:
-        """The verdict, if nothing at all stands against telling it."""
+    def _decide_directly(self, request: HttpRequest) -> AuthorizeDecision | None:
+        """The decision; None if anything about the request needs DRF's full checks."""
         secret = secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
         agent, code = request.GET.get("agent", ""), request.GET.get("agency", "")
         if not (
             secret and _is_plain(request) and _is_name(agent) and code.isprintable()
         ):
             return None
-        answer = may_dial(
+        lookup = may_dial(
             digest=digest_of(secret), code=code, agent=agent, now=self.now
         )
-        if answer is None or self.required_scope not in answer.key.scopes:
+        if lookup is None or self.required_scope not in lookup.key.scopes:
             return None
-        if answer.verdict is None or not is_noted(answer.key, now=self.now):
+        if lookup.decision is None or not is_noted(lookup.key, now=self.now):
             return None
-        asked = Request(request)
-        asked.auth = answer.key
-        within = all(one.allow_request(asked, self) for one in self.get_throttles())
-        return answer.verdict if within else None
+        drf_request = Request(request)
+        drf_request.auth = lookup.key
+        is_within_limits = all(
+            throttle.allow_request(drf_request, self)
+            for throttle in self.get_throttles()
+        )
+        return lookup.decision if is_within_limits else None
 
 
 def _is_plain(request: HttpRequest) -> bool:
@@ -112,15 +122,15 @@ def _is_plain(request: HttpRequest) -> bool:
 
 
 def _is_name(agent: str) -> bool:
-    return 0 < len(agent) <= LONGEST and agent.isprintable()
+    return 0 < len(agent) <= MAX_AGENT_LENGTH and agent.isprintable()
 
 
-def _told(verdict: Verdict, *, checked: bool) -> HttpResponse:
-    told = {
-        "allowed": verdict.allowed,
-        "reasons": verdict.reasons,
-        "seat": verdict.seat,
-        "budget": verdict.budget,
+def _response(decision: AuthorizeDecision, *, checked: bool) -> HttpResponse:
+    body = {
+        "allowed": decision.allowed,
+        "reasons": decision.reasons,
+        "seat": decision.seat,
+        "budget": decision.budget,
         "checked": checked,
     }
-    return HttpResponse(msgspec.json.encode(told), content_type="application/json")
+    return HttpResponse(msgspec.json.encode(body), content_type="application/json")

@@ -1,4 +1,4 @@
-"""Budgets, for staff."""
+"""The staff admin of budgets."""
 
 from typing import Any
 
@@ -21,16 +21,16 @@ CHANGES = ["amount", "quantity", "hard", "thresholds"]
 
 
 class BudgetForm(AddingForm):
-    """Saving goes through the service, whose refusals show at the fields."""
+    """Saves through the budget services and shows their refusals at the fields."""
 
     class Meta:
         model = Budget
         fields = ["agency", "agent", "meter", *CHANGES]
 
-    def add(self, told: dict[str, Any]) -> Budget:
+    def add(self, cleaned: dict[str, Any]) -> Budget:
         if self.instance.pk is None:
-            return add_budget(actor=self.actor, now=timezone.now(), **told)
-        changes = {name: told[name] for name in CHANGES}
+            return add_budget(actor=self.actor, now=timezone.now(), **cleaned)
+        changes = {name: cleaned[name] for name in CHANGES}
         return change_budget(budget=self.instance, actor=self.actor, **changes)
 
 

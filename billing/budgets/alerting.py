@@ -1,4 +1,4 @@
-"""The sweep that holds budgets against usage and tells of what it finds, once."""
+"""The sweep that compares budgets with usage and sends each alert once."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from billing.accounts.models import Account
-from billing.budgets.levels import FULL, Level, reached
+from billing.budgets.levels import FULL, BudgetLevel, reached
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.queries import AgencyMonth, levels_of, months_of
 from billing.budgets.services import end_budgets
@@ -23,12 +23,12 @@ EVENTS = {
 
 
 def check_budgets(*, now: datetime) -> int:
-    """Hold this month and the last of every budget against its usage; how many alerts.
+    """Check every budget for this month and the last; return how many alerts were sent.
 
-    Budgets whose owner does not reach their agency now are ended first.
-    From usage days, so it costs the same however many events there are. Safe to run
-    any number of times at once: who looks at a budget holds it, and an alert exists
-    once. Usage that is taken back takes no alert back.
+    Budgets whose owner no longer reaches their agency are ended first. Reads usage
+    days, so the cost does not depend on the number of events. Safe to run at any time
+    and concurrently: budgets are locked, and each alert exists once. Usage that is
+    taken back takes no alert back.
     """
     end_budgets(now=now)
     agency_ids = (
@@ -50,16 +50,18 @@ def _check(agency_ids: Sequence[int], now: datetime) -> int:
             .order_by("pk")
         )
         levels = levels_of(budgets, months_of(budgets, now=now))
-        _note(levels, now)
+        _store_progress(levels, now)
         alerts = _new_alerts(levels, now)
         emails = _emails(alerts)
         for alert in alerts:
-            _write_mail(alert, emails[alert.budget.agency_id], now)
+            _queue_alert_mail(alert, emails[alert.budget.agency_id], now)
         publish([_event(alert) for alert in alerts], now=now)
     return len(alerts)
 
 
-def _note(levels: Sequence[tuple[Budget, AgencyMonth, Level]], now: datetime) -> None:
+def _store_progress(
+    levels: Sequence[tuple[Budget, AgencyMonth, BudgetLevel]], now: datetime
+) -> None:
     BudgetMonth.objects.bulk_create(
         [
             BudgetMonth(
@@ -75,10 +77,10 @@ def _note(levels: Sequence[tuple[Budget, AgencyMonth, Level]], now: datetime) ->
 
 
 def _new_alerts(
-    levels: Sequence[tuple[Budget, AgencyMonth, Level]], now: datetime
+    levels: Sequence[tuple[Budget, AgencyMonth, BudgetLevel]], now: datetime
 ) -> list[BudgetAlert]:
-    """Written here; the budgets are locked, so what is there already is seen."""
-    told = set(
+    """Store the alerts that do not exist yet. The budgets must be locked."""
+    existing = set(
         BudgetAlert.objects.filter(
             budget__in=[budget.pk for budget, _, _ in levels],
             month__in={at.month for _, at, _ in levels},
@@ -88,15 +90,16 @@ def _new_alerts(
         alert
         for budget, at, level in levels
         for alert in _alerts_of(budget, at, level, now)
-        if (budget.pk, at.month, alert.threshold, alert.kind) not in told
+        if (budget.pk, at.month, alert.threshold, alert.kind) not in existing
     )
 
 
 def _alerts_of(
-    budget: Budget, at: AgencyMonth, level: Level, now: datetime
+    budget: Budget, at: AgencyMonth, level: BudgetLevel, now: datetime
 ) -> list[BudgetAlert]:
     kinds = [
-        (one, Kind.REACHED) for one in reached(level, budget.limit, budget.thresholds)
+        (threshold, Kind.REACHED)
+        for threshold in reached(level, budget.limit, budget.thresholds)
     ]
     if level.full_on:
         kinds.append((FULL, Kind.FORECAST))
@@ -142,7 +145,7 @@ def _emails(alerts: Sequence[BudgetAlert]) -> dict[int, str]:
     return dict(accounts.values_list("payer", "email"))
 
 
-def _write_mail(alert: BudgetAlert, email: str, now: datetime) -> None:
+def _queue_alert_mail(alert: BudgetAlert, email: str, now: datetime) -> None:
     budget = alert.budget
     queue_mail(
         to=[email],
@@ -161,5 +164,5 @@ def _write_mail(alert: BudgetAlert, email: str, now: datetime) -> None:
 
 
 def unit_of(budget: Budget) -> str:
-    """What its limit is counted in: the currency, or the meter's billed unit."""
+    """The unit of a budget's limit: the currency, or the meter's billed unit."""
     return budget.meter.billed_unit if budget.meter else budget.agency.currency

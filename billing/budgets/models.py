@@ -1,4 +1,4 @@
-"""Budgets of months, how far each has come, and what was told of it."""
+"""Monthly budgets, how much of each is used, and the alerts sent about it."""
 
 from decimal import Decimal
 
@@ -11,19 +11,19 @@ from seats.columns import BELOW, UUID7
 from seats.models import Agency, Agent
 
 THRESHOLDS = [50, 80, 100]
-MOST_THRESHOLDS = 10
+MAX_THRESHOLDS = 10
 
 
-def usual_thresholds() -> list[int]:
-    """Percent of a budget at which its agency is told."""
+def default_thresholds() -> list[int]:
+    """The percentages at which alerts are sent, unless others are set."""
     return [*THRESHOLDS]
 
 
 class Budget(models.Model):
-    """What an agency wants to use in each month at most.
+    """A monthly limit on an agency's usage.
 
-    Either an amount of money for all its usage, or a quantity in billed units of one
-    meter, of all its agents or of one. Who passes a hard one may not dial any more.
+    Either an amount of money for all usage, or a quantity in billed units of one meter,
+    for all agents or for one. Once a hard budget is used up, calls are refused.
     """
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
@@ -34,7 +34,7 @@ class Budget(models.Model):
         null=True,
         editable=False,
         related_name="+",
-        help_text="Who set it last and must reach the agency; empty: the platform.",
+        help_text="The agency that set the budget last. Empty: the platform.",
     )
     ended_at = models.DateTimeField(
         null=True,
@@ -52,23 +52,25 @@ class Budget(models.Model):
         decimal_places=3,
         null=True,
         blank=True,
-        help_text="Of usage, without seats, in the agency's currency.",
+        help_text="The limit for all usage, without seats, in the agency's currency.",
     )
     quantity = models.DecimalField(
         max_digits=24,
         decimal_places=6,
         null=True,
         blank=True,
-        help_text="In billed units of the meter.",
+        help_text="The limit in billed units of the meter.",
     )
-    hard = models.BooleanField(default=False, help_text="Nobody dials beyond it.")
+    hard = models.BooleanField(
+        default=False, help_text="Refuse calls once the budget is used up."
+    )
     thresholds = ArrayField(
         models.PositiveSmallIntegerField(),
-        default=usual_thresholds,
-        help_text="Percent at which alerts are sent.",
+        default=default_thresholds,
+        help_text="Percentages at which alerts are sent.",
     )
     since = models.DateField(
-        editable=False, help_text="First month that it is held against."
+        editable=False, help_text="The first month that the budget applies to."
     )
     created_at = models.DateTimeField(editable=False)
     changed_by = models.CharField(max_length=200, editable=False)
@@ -100,7 +102,7 @@ class Budget(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(thresholds__len__gt=0)
-                & Q(thresholds__len__lte=MOST_THRESHOLDS),
+                & Q(thresholds__len__lte=MAX_THRESHOLDS),
                 name="a_budget_has_some_thresholds",
             ),
             models.CheckConstraint(
@@ -120,7 +122,7 @@ class Budget(models.Model):
 
 
 class BudgetMonth(models.Model):
-    """How far a budget had come in a month when somebody last looked."""
+    """How much of a budget was used in a month when it was last evaluated."""
 
     budget = models.ForeignKey(
         Budget, models.CASCADE, related_name="months", db_index=False
@@ -128,7 +130,9 @@ class BudgetMonth(models.Model):
     month = models.DateField()
     used = models.DecimalField(max_digits=24, decimal_places=6)
     expected = models.DecimalField(
-        max_digits=24, decimal_places=6, help_text="At the month's end."
+        max_digits=24,
+        decimal_places=6,
+        help_text="Expected usage by the end of the month.",
     )
     evaluated_at = models.DateTimeField()
 
@@ -152,7 +156,10 @@ class BudgetMonth(models.Model):
 
 
 class BudgetAlert(models.Model):
-    """That a threshold was reached, or that the limit will be; told once a month."""
+    """An alert that a threshold is reached, or that the limit will be; one per month.
+
+    `told_on` is the agency's local date when the alert was sent.
+    """
 
     class Kind(models.TextChoices):
         REACHED = "reached"

@@ -1,4 +1,4 @@
-"""How far budgets have come, read from usage days for many agencies at once."""
+"""Reads how much of each budget is used, for many agencies at once."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from django.db import connection
 
-from billing.budgets.levels import Level, level_of
+from billing.budgets.levels import BudgetLevel, level_of
 from billing.budgets.models import Budget
 from billing.invoicing.forecast import MeterUse, forecast_billable, forecast_month
 from billing.invoicing.queries.facts import Span, seat_days_of
@@ -46,7 +46,7 @@ USES = """
 
 @dataclass(slots=True)
 class AgencyMonth:
-    """A month of an agency as of its local date, with what was used in it."""
+    """The usage of an agency in a month, as of its local date `today`."""
 
     agency_id: int
     month: date
@@ -56,7 +56,7 @@ class AgencyMonth:
     uses: dict[tuple[str, int | None], MeterUse] = field(default_factory=dict)
 
     def use(self, meter: str, agent_id: int | None) -> MeterUse:
-        """What a meter counted, of one agent or, without one, of everybody."""
+        """The usage of a meter by one agent, or by all agents if none is given."""
         return _sum(
             use
             for (code, agent), use in self.uses.items()
@@ -65,14 +65,14 @@ class AgencyMonth:
 
 
 def months_of(budgets: Collection[Budget], *, now: datetime) -> list[AgencyMonth]:
-    """This month and the last one of the agencies of budgets, in a few queries.
+    """This month and the last of the budgets' agencies, in a few queries.
 
-    Months before all of an agency's budgets, or without prices, are left out.
+    Months before an agency's first budget, or without a price list, are left out.
     """
     since: dict[int, date] = {}
     for budget in budgets:
-        known = since.get(budget.agency_id, budget.since)
-        since[budget.agency_id] = min(known, budget.since)
+        earliest = since.get(budget.agency_id, budget.since)
+        since[budget.agency_id] = min(earliest, budget.since)
     currencies = {budget.agency_id: budget.agency.currency for budget in budgets}
     todays = {
         agency_id: local_date(now, zones)
@@ -87,25 +87,25 @@ def months_of(budgets: Collection[Budget], *, now: datetime) -> list[AgencyMonth
     lists = price_lists_for(
         currencies=set(currencies.values()), months={month for _, month, _ in wanted}
     )
-    found = [
+    agency_months = [
         AgencyMonth(agency_id, month, today, lists[currencies[agency_id], month])
         for agency_id, month, today in wanted
         if (currencies[agency_id], month) in lists
     ]
-    _add_uses(found)
-    _add_seat_days(found)
-    return found
+    _add_uses(agency_months)
+    _add_seat_days(agency_months)
+    return agency_months
 
 
 def levels_of(
     budgets: Sequence[Budget], months: Sequence[AgencyMonth]
-) -> list[tuple[Budget, AgencyMonth, Level]]:
-    """How far each budget has come in those months; where it has no price: absent."""
+) -> list[tuple[Budget, AgencyMonth, BudgetLevel]]:
+    """The level of each budget in those months; absent if its meter has no price."""
     units = dict(Meter.objects.values_list("code", "billed_unit"))
     by_agency: dict[int, list[AgencyMonth]] = {}
     for month in months:
         by_agency.setdefault(month.agency_id, []).append(month)
-    found = []
+    levels = []
     for budget in budgets:
         for month in by_agency.get(budget.agency_id, []):
             if month.month < budget.since:
@@ -114,30 +114,34 @@ def levels_of(
                 level = _level(budget, month, units)
             except MeterNotPriced:
                 continue
-            found.append((budget, month, level))
-    return found
+            levels.append((budget, month, level))
+    return levels
 
 
-def _level(budget: Budget, at: AgencyMonth, units: Mapping[str, str]) -> Level:
+def _level(budget: Budget, at: AgencyMonth, units: Mapping[str, str]) -> BudgetLevel:
     if budget.meter is None:
         return _level_of_money(budget, at, dict(units))
     use = at.use(budget.meter.code, budget.agent_id)
     size = Fraction(at.prices.rate(budget.meter.code).unit_size)
 
-    def by(day: date) -> Decimal:
+    def expected_by(day: date) -> Decimal:
         billable = forecast_billable(
             use, month=at.month, today=at.today, through=max(day, at.today)
         )
         return round_places(Fraction(billable) / size, PLACES)
 
     used = round_places(Fraction(use.elapsed + use.today) / size, PLACES)
-    return level_of(by, used=used, limit=budget.limit, month=at.month, today=at.today)
+    return level_of(
+        expected_by, used=used, limit=budget.limit, month=at.month, today=at.today
+    )
 
 
-def _level_of_money(budget: Budget, at: AgencyMonth, units: dict[str, str]) -> Level:
+def _level_of_money(
+    budget: Budget, at: AgencyMonth, units: dict[str, str]
+) -> BudgetLevel:
     uses = {code: at.use(code, None) for code, _ in at.uses}
 
-    def told(day: date) -> tuple[Decimal, Decimal]:
+    def amounts_by(day: date) -> tuple[Decimal, Decimal]:
         meters = forecast_month(
             uses,
             seat_days=at.seat_days,
@@ -150,9 +154,9 @@ def _level_of_money(budget: Budget, at: AgencyMonth, units: dict[str, str]) -> L
         now = sum((meter.amount for meter in meters), Decimal(0))
         return now, sum((meter.forecast_amount for meter in meters), Decimal(0))
 
-    used, _ = told(at.today)
+    used, _ = amounts_by(at.today)
     return level_of(
-        lambda day: told(day)[1],
+        lambda day: amounts_by(day)[1],
         used=used,
         limit=budget.limit,
         month=at.month,
@@ -187,7 +191,7 @@ def _add_uses(months: Sequence[AgencyMonth]) -> None:
 
 
 def _add_seat_days(months: Sequence[AgencyMonth]) -> None:
-    """As of now, blind to payers: what the allowances are made of."""
+    """Add the seat days as of now, whoever pays: allowances depend on them."""
     cutoffs = dict(
         Books.objects.filter(agency__in={at.agency_id for at in months}).values_list(
             "agency", "cutoff"

@@ -1,4 +1,4 @@
-"""Budgets as the API takes and tells them."""
+"""Budgets in API requests and responses."""
 
 from decimal import Decimal
 from typing import Any
@@ -7,8 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from billing.budgets.alerting import unit_of
-from billing.budgets.models import MOST_THRESHOLDS, Budget, BudgetMonth
-from billing.budgets.services import HIGHEST
+from billing.budgets.models import MAX_THRESHOLDS, Budget, BudgetMonth
+from billing.budgets.services import MAX_PERCENT
 from billing.invoicing.serializers import Month
 from billing.metering.serializers import Money, Plain
 from billing.money import money_text, plain, round_money
@@ -19,7 +19,7 @@ SMALLEST = Decimal("0.000001")
 
 
 class BudgetMonthOut(serializers.ModelSerializer[BudgetMonth]):
-    """How far a budget had come when it was last looked at."""
+    """How much of a budget was used when it was last evaluated."""
 
     month = Month()
     used = serializers.SerializerMethodField()
@@ -65,41 +65,46 @@ class BudgetOut(serializers.ModelSerializer[Budget]):
     def get_newest(self, budget: Budget) -> Any:
         reached = self.context.get("reached")
         if reached is not None and budget.agency_id not in reached:
-            return None  # its former upline sees that it ended, and no usage
+            return None  # its former upline sees that it ended, but no usage
         months = list(budget.months.all())  # prefetched, newest first
         return BudgetMonthOut(months[0]).data if months else None
 
 
 class BudgetChangeIn(Told):
-    """What may change; numbers as text or as numbers."""
+    """The fields to change; the others keep their values."""
 
     amount = PlainDecimal(18, 3, required=False, min_value=SMALLEST)
     quantity = PlainDecimal(24, 6, required=False, min_value=SMALLEST)
     hard = serializers.BooleanField(required=False)
     thresholds = serializers.ListField(
-        child=PlainInteger(min_value=1, max_value=HIGHEST),
+        child=PlainInteger(min_value=1, max_value=MAX_PERCENT),
         required=False,
         min_length=1,
-        max_length=MOST_THRESHOLDS,
+        max_length=MAX_THRESHOLDS,
     )
 
 
 class BudgetIn(BudgetChangeIn):
-    """An `amount` for all usage of an agency, or a `quantity` of a meter."""
+    """A new budget: an `amount` for an agency's usage, or a `quantity` of a meter."""
 
-    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    agency = serializers.CharField(
+        required=False, help_text="An agency's code. Default: the API key's agency."
+    )
     agent = serializers.CharField(required=False, max_length=64, validators=[printable])
     meter = serializers.CharField(required=False, max_length=64, validators=[printable])
 
 
 class BudgetFilter(serializers.Serializer[Any]):
-    """Whose budgets; those of everybody within reach without."""
+    """Filters for a list of budgets."""
 
-    agency = serializers.CharField(required=False)
+    agency = serializers.CharField(
+        required=False,
+        help_text="An agency's code. Default: all agencies within reach.",
+    )
 
 
 def _in_unit_of(budget: Budget, number: Decimal) -> str:
-    """An amount in the agency's currency, or a quantity of the meter."""
+    """An amount in the agency's currency, or a quantity in the meter's billed unit."""
     if budget.meter:
         return plain(number)
     currency = budget.agency.currency

@@ -1,4 +1,4 @@
-"""Setting, changing and removing budgets."""
+"""Adds, changes, removes and ends budgets."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from billing.budgets.models import MOST_THRESHOLDS, Budget, usual_thresholds
-from billing.money import round_money, round_places
+from billing.budgets.models import MAX_THRESHOLDS, Budget, default_thresholds
+from billing.money import minor_digits, round_money, round_places
 from billing.pricing.models import Meter
 from billing.webhooks.ending import access_ended
 from billing.webhooks.services import NewEvent, publish
@@ -19,19 +19,25 @@ from seats.errors import Refusal
 from seats.models import Agency, Agent
 from seats.periods import local_date, month_of
 
-PLACES = 6
-HIGHEST = 1_000  # percent
+DECIMAL_PLACES = 6
+MAX_PERCENT = 1_000  # percent
 
 
 class BadBudget(Refusal):
+    """The budget's fields do not fit together, or a value is out of range."""
+
     code = "bad_budget"
 
 
 class BudgetExists(Refusal):
+    """The agency has a budget for the same agent, meter and kind of limit."""
+
     code = "budget_exists"
 
 
 class BudgetGone(Refusal):
+    """The budget was removed or has ended."""
+
     code = "budget_gone"
 
 
@@ -48,11 +54,12 @@ def add_budget(
     hard: bool = False,
     thresholds: Sequence[int] | None = None,
 ) -> Budget:
-    """What an agency wants to use in a month at most, from this month on.
+    """Limit an agency's monthly usage, from this month on.
 
-    An amount is for all its usage, a quantity in billed units for a meter, of one agent
-    or of all. It ends once the `owner`, the agency that sets it, does not reach the
-    agency any more; without an owner it does not. Raises BadBudget, BudgetExists.
+    `amount` limits all usage, in the agency's currency and without seats; `quantity`
+    limits a meter in billed units, for one agent or for all. The budget ends once the
+    `owner`, the agency that sets it, no longer reaches the agency; without an owner it
+    does not end. Raises BadBudget, BudgetExists.
     """
     end_budgets(now=now, agency_ids=[agency.pk])
     budget = Budget(
@@ -63,12 +70,12 @@ def add_budget(
         amount=amount,
         quantity=quantity,
         hard=hard,
-        thresholds=thresholds or usual_thresholds(),
+        thresholds=thresholds or default_thresholds(),
         since=month_of(local_date(now, zones_of([agency.pk])[agency.pk])),
         created_at=now,
         changed_by=actor,
     )
-    _require_whole(budget)
+    _validate(budget)
     try:
         with transaction.atomic():
             budget.save()
@@ -80,10 +87,10 @@ def add_budget(
 def change_budget(
     *, budget: Budget, actor: str, owner: Agency | None = None, **changes: Any
 ) -> Budget:
-    """Another amount or quantity, hard or not, other thresholds; the thing stays.
+    """Change a budget's amount or quantity, `hard`, or thresholds, and its owner.
 
-    From then on it rests on the reach of the `owner`, the agency that changes it. What
-    was told of the month is not told again. Raises BadBudget, BudgetExists, BudgetGone.
+    `owner` is the agency that makes the change, as in add_budget. Alerts already sent
+    this month are not sent again. Raises BadBudget, BudgetExists, BudgetGone.
     """
     try:
         with transaction.atomic():
@@ -94,11 +101,13 @@ def change_budget(
                 .first()
             )
             if changed is None or changed.ended_at:
-                raise BudgetGone("The budget was removed or has ended.")
+                raise BudgetGone(
+                    "The budget was removed or has ended. Add a new budget instead."
+                )
             for name in ("amount", "quantity", "hard", "thresholds"):
                 setattr(changed, name, changes.get(name, getattr(changed, name)))
             changed.changed_by, changed.owner = actor, owner
-            _require_whole(changed)
+            _validate(changed)
             changed.save()
     except IntegrityError as error:
         raise _exists(budget.agency) from error
@@ -106,18 +115,18 @@ def change_budget(
 
 
 def remove_budget(*, budget: Budget) -> None:
-    """End a budget, with what was noted of its months. Repeating is harmless."""
+    """Delete a budget with its months and alerts. Safe to repeat."""
     Budget.objects.filter(pk=budget.pk).delete()
 
 
 def end_budgets(
     *, now: datetime, agency_ids: Collection[int] | None = None
 ) -> list[int]:
-    """End budgets whose owner does not reach their agency now; their ids.
+    """End the budgets whose owner does not reach their agency now; return their ids.
 
-    Of these agencies, or of all. An ended budget stops nobody and alerts nobody, and
-    does not come back if the agency does. Both agencies get `access.ended`. Safe to
-    repeat.
+    Checks these agencies, or all. An ended budget stops no calls and sends no alerts,
+    and is not resumed if the owner reaches the agency again. Both agencies get the
+    event `access.ended`. Safe to repeat.
     """
     rows = Budget.objects.filter(ended_at=None)
     if agency_ids is not None:
@@ -138,40 +147,64 @@ def _ended_events(budget: Budget) -> list[NewEvent]:
 
 
 def _exists(agency: Agency) -> BudgetExists:
-    return BudgetExists(f"{agency.code} has such a budget already; change it.")
+    return BudgetExists(
+        f"{agency.code} already has a budget for the same agent, meter and kind of"
+        " limit. Change that budget instead."
+    )
 
 
-def _require_whole(budget: Budget) -> None:
+def _validate(budget: Budget) -> None:
     """Raises BadBudget."""
     if (budget.amount is None) == (budget.quantity is None):
-        raise BadBudget("Say an amount or a quantity.", field="amount")
+        raise BadBudget(
+            "Set either `amount` or `quantity`, and not both.", field="amount"
+        )
     if budget.amount is not None:
-        _require_money(budget)
+        _validate_amount(budget)
     elif budget.meter is None:
-        raise BadBudget("A quantity is of a meter.", field="meter")
+        raise BadBudget("A budget with a `quantity` needs a `meter`.", field="meter")
     if budget.agent is not None and budget.agent.agency_id != budget.agency_id:
-        raise BadBudget("The agent is of another agency.", field="agent")
+        raise BadBudget(
+            "The agent belongs to another agency. Choose an agent of"
+            f" {budget.agency.code}.",
+            field="agent",
+        )
     name = "amount" if budget.quantity is None else "quantity"
     limit = budget.limit
     if not (limit.is_finite() and 0 < limit < BELOW):
-        raise BadBudget("It is a number above zero.", field=name)
-    if round_places(limit, PLACES) != limit:
-        raise BadBudget(f"At most {PLACES} decimal places.", field=name)
-    percent = budget.thresholds
-    if not 0 < len(set(percent)) == len(percent) <= MOST_THRESHOLDS or not all(
-        0 < one <= HIGHEST for one in percent
+        raise BadBudget(
+            f"The {name} is {limit}. Enter a number greater than zero and below"
+            f" {BELOW:,}.",
+            field=name,
+        )
+    if round_places(limit, DECIMAL_PLACES) != limit:
+        raise BadBudget(
+            f"The {name} is {limit}. Use at most {DECIMAL_PLACES} decimal places.",
+            field=name,
+        )
+    thresholds = budget.thresholds
+    if not 0 < len(set(thresholds)) == len(thresholds) <= MAX_THRESHOLDS or not all(
+        0 < threshold <= MAX_PERCENT for threshold in thresholds
     ):
         raise BadBudget(
-            f"Thresholds are 1 to {MOST_THRESHOLDS} different percentages"
-            f" from 1 to {HIGHEST}.",
+            f"Enter 1 to {MAX_THRESHOLDS} different thresholds, each a whole percentage"
+            f" from 1 to {MAX_PERCENT}.",
             field="thresholds",
         )
-    budget.thresholds = sorted(percent)
+    budget.thresholds = sorted(thresholds)
 
 
-def _require_money(budget: Budget) -> None:
+def _validate_amount(budget: Budget) -> None:
     if budget.meter or budget.agent:
-        raise BadBudget("An amount is for all usage of an agency.", field="amount")
+        raise BadBudget(
+            "An `amount` limits all usage of an agency. Set a `quantity` to limit a"
+            " meter or an agent.",
+            field="amount",
+        )
     amount, currency = budget.limit, budget.agency.currency
     if amount.is_finite() and round_money(amount, currency) != amount:
-        raise BadBudget(f"Not an amount of {currency}.", field="amount")
+        raise BadBudget(
+            f"{amount} is not an amount in {currency}. Use at most"
+            f" {minor_digits(currency)} decimal places.",
+            field="amount",
+        )

@@ -1,4 +1,4 @@
-"""Sweeps of the budgets room."""
+"""Periodic tasks of the budgets room."""
 
 from typing import Any
 
@@ -10,5 +10,5 @@ from billing.budgets.alerting import check_budgets
 
 @shared_task(name="budgets.check_due")
 def check_all_budgets(**_newer: Any) -> None:
-    """Beat, every minute: how far the budgets have come, and what is to be told."""
+    """Every minute: compare budgets with usage and send alerts. Safe to repeat."""
     check_budgets(now=timezone.now())

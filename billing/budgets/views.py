@@ -1,4 +1,4 @@
-"""The routes of budgets."""
+"""The API routes of budgets."""
 
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from billing.budgets.services import add_budget, change_budget, remove_budget
 from billing.pricing.models import Meter
 from seats.keys.views import KeyView
 from seats.models import Agency, Agent
+from seats.parsing.values import shown
 
 SCOPES = {
     "GET": "budgets:read",
@@ -30,68 +31,70 @@ SCOPES = {
 
 
 class BudgetsView(KeyView):
-    """Budgets of the agencies within reach."""
+    """The budgets that the API key can see."""
 
     required_scope = SCOPES
     serializer_class = BudgetOut
 
     @extend_schema(
         operation_id="list_budgets",
-        summary="Budgets, and how far each has come",
+        summary="List budgets and how much of each is used",
         parameters=[BudgetFilter],
         responses=BudgetOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(BudgetFilter, request.query_params)
-        rows = _seen(self)
-        if "agency" in told:
-            rows = rows.filter(agency=self.agency(told["agency"]))
+        params = self.checked(BudgetFilter, request.query_params)
+        rows = _visible_budgets(self)
+        if "agency" in params:
+            rows = rows.filter(agency=self.agency(params["agency"]))
         return self.page(rows, BudgetOut, reached=self.reached)
 
     @extend_schema(
         operation_id="add_budget",
-        summary="Set a budget from this month on",
+        summary="Add a budget from this month on",
         request=BudgetIn,
         responses={201: BudgetOut},
     )
     def post(self, request: Request) -> Response:
-        told = self.checked(BudgetIn, request.data)
-        agency = self.agency(told.pop("agency", ""))
+        payload = self.checked(BudgetIn, request.data)
+        agency = self.agency(payload.pop("agency", ""))
         budget = add_budget(
-            **{**told, **_things(agency, told)},
+            **{**payload, **_agent_and_meter(agency, payload)},
             agency=agency,
             owner=self.key.agency,
             actor=self.actor,
             now=self.now,
         )
-        return Response(_shown(budget), status=201)
+        return Response(_body(budget), status=201)
 
 
 class BudgetView(KeyView):
-    """One budget within reach."""
+    """A budget that the API key can see, or change."""
 
     required_scope = SCOPES
     serializer_class = BudgetOut
     pagination_class = None
 
-    @extend_schema(operation_id="get_budget", summary="A budget", responses=BudgetOut)
+    @extend_schema(
+        operation_id="get_budget", summary="Get a budget", responses=BudgetOut
+    )
     def get(self, request: Request, public_id: UUID) -> Response:
-        budget = _one_of(_seen(self), public_id)
+        budget = _get(_visible_budgets(self), public_id)
         return Response(BudgetOut(budget, context={"reached": self.reached}).data)
 
     @extend_schema(
         operation_id="change_budget",
-        summary="Change how much, how hard, or when to tell",
+        summary="Change a budget's limit, `hard` or thresholds",
         request=BudgetChangeIn,
         responses=BudgetOut,
     )
     def patch(self, request: Request, public_id: UUID) -> Response:
-        told = self.checked(BudgetChangeIn, request.data)
+        changes = self.checked(BudgetChangeIn, request.data)
         budget = self._budget(public_id)
         changed = change_budget(
-            budget=budget, actor=self.actor, owner=self.key.agency, **told
+            budget=budget, actor=self.actor, owner=self.key.agency, **changes
         )
-        return Response(_shown(changed))
+        return Response(_body(changed))
 
     @extend_schema(
         operation_id="remove_budget", summary="Remove a budget", responses={204: None}
@@ -101,18 +104,18 @@ class BudgetView(KeyView):
         return Response(status=204)
 
     def _budget(self, public_id: UUID) -> Budget:
-        return _one_of(self.within(_budgets(), "agency"), public_id)
+        return _get(self.within(_budgets(), "agency"), public_id)
 
 
-def _one_of(rows: QuerySet[Budget], public_id: UUID) -> Budget:
+def _get(rows: QuerySet[Budget], public_id: UUID) -> Budget:
     budget = rows.filter(public_id=public_id).first()
     if budget is None:
         raise NotFound
     return budget
 
 
-def _seen(view: KeyView) -> QuerySet[Budget]:
-    """Budgets of agencies within reach, and those that agencies within reach set."""
+def _visible_budgets(view: KeyView) -> QuerySet[Budget]:
+    """Budgets of the agencies within reach, and budgets that such agencies set."""
     if view.reached is None:
         return _budgets()
     return _budgets().filter(Q(agency__in=view.reached) | Q(owner__in=view.reached))
@@ -123,19 +126,20 @@ def _budgets() -> QuerySet[Budget]:
     return rows.prefetch_related("months")
 
 
-def _shown(budget: Budget) -> dict[str, Any]:
+def _body(budget: Budget) -> dict[str, Any]:
     return dict(BudgetOut(_budgets().get(pk=budget.pk)).data)
 
 
-def _things(agency: Agency, told: dict[str, Any]) -> dict[str, Any]:
-    """The agent and the meter that were named. Raises ValidationError."""
-    found: dict[str, Any] = {}
-    if "agent" in told:
-        agents = Agent.objects.filter(agency=agency, external_id=told["agent"])
-        found["agent"] = agents.first()
-    if "meter" in told:
-        found["meter"] = Meter.objects.filter(code=told["meter"]).first()
-    for name, thing in found.items():
-        if thing is None:
-            raise ValidationError({name: [f"No such {name}."]}, f"unknown_{name}")
-    return found
+def _agent_and_meter(agency: Agency, payload: dict[str, Any]) -> dict[str, Any]:
+    """The agent and the meter that the payload names. Raises ValidationError."""
+    objects: dict[str, Any] = {}
+    if "agent" in payload:
+        agents = Agent.objects.filter(agency=agency, external_id=payload["agent"])
+        objects["agent"] = agents.first()
+    if "meter" in payload:
+        objects["meter"] = Meter.objects.filter(code=payload["meter"]).first()
+    for name, row in objects.items():
+        if row is None:
+            message = f"There is no {name} {shown(payload[name])}."
+            raise ValidationError({name: [message]}, f"unknown_{name}")
+    return objects

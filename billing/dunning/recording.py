@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from billing.accounts.models import AccountStanding
-from billing.accounts.services import stand_agencies
+from billing.accounts.services import record_standing
 from billing.dunning.models import DunningCase, DunningStep
 from billing.dunning.queries import open_cases, readers_of
 from billing.dunning.schedule import CLOSED, SUSPENDED, Course, Facts
@@ -135,7 +135,7 @@ def _stand(changes: Sequence[Change], now: datetime) -> None:
             if _stops(one) == (standing == Standing.SUSPENDED)
         ]
         if agencies:
-            stand_agencies(
+            record_standing(
                 agencies=agencies,
                 standing=standing,
                 causes=[AccountStanding.Cause.DUNNING],

@@ -1,4 +1,4 @@
-"""Documents, for staff."""
+"""The staff admin of documents."""
 
 from decimal import Decimal
 from typing import Any
@@ -32,7 +32,7 @@ from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, acting
 
 
 class LineInline(ReadOnlyInline):
-    """Amounts as the currency writes them, numbers without idle zeros."""
+    """Amounts with the places of their currency, numbers without trailing zeros."""
 
     model = DocumentLine
     readonly_fields = [
@@ -64,7 +64,7 @@ class LineInline(ReadOnlyInline):
 
     @admin.display(description="calls")
     def calls(self, line: DocumentLine) -> str:
-        """Every call behind a line of usage, to download."""
+        """Links to download every call behind a usage line."""
         if line.meter_id is None:
             return "-"
         links = [
@@ -134,7 +134,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """In select boxes for an invoice, only those that can be paid are offered."""
+        """Offer only invoices that can be paid in select boxes for an invoice."""
         if request.GET.get("field_name") == "invoice":
             queryset = queryset.filter(**PAYABLE)
         return super().get_search_results(request, queryset, search_term)
@@ -148,7 +148,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
 
     @admin.display(description="seats")
     def seat_statement(self, document: Document) -> str:
-        """The names behind each seat line, and what a seat includes."""
+        """The holders behind each seat line, and what a seat includes."""
         lines = document.lines.filter(kind="seat").select_related(
             "agency", "price_list"
         )
@@ -182,7 +182,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
         return work_each(documents, work)
 
     @staff_action(
-        "Discard drafts and build again",
+        "Discard drafts and bill again",
         effects=effects.discard_effects,
         undo="A discarded draft cannot be restored; the new draft replaces it.",
         done="discarded",

@@ -1,7 +1,7 @@
-"""The bytes a document's hash is taken over: canonical JSON. Pure.
+"""Canonical JSON, over which a document's hash is computed. Pure.
 
-Keys sorted, no spaces, UTF-8; decimals as plain strings without trailing zeros,
-so that the same document gives the same bytes wherever it is read from.
+Sorted keys, no spaces, UTF-8, and decimals as strings without trailing zeros, so that
+a document has the same bytes wherever it is read.
 """
 
 import hashlib
@@ -19,5 +19,5 @@ def canonical_bytes(content: Mapping[str, Any]) -> bytes:
 
 
 def chain_hash(content: Mapping[str, Any]) -> str:
-    """SHA-256, in hex, over the canonical JSON; the content names the hash before."""
+    """SHA-256, in hex, over the canonical JSON, which contains the previous hash."""
     return hashlib.sha256(canonical_bytes(content)).hexdigest()

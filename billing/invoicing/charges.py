@@ -1,6 +1,6 @@
-"""What is owed: facts to charges, charges to payers' parts. Pure.
+"""Computes charges from facts, and splits them between payers. Pure.
 
-A charge is computed blind to payers, then split (billing rules, "Payers").
+A charge does not depend on who pays it; it is split afterwards (docs/billing-rules.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from billing.money import allocate, round_money
 from billing.pricing.proration import seat_charge
 from billing.pricing.rating import PriceListTerms, rate_usage
 
-SEATS = None  # the thing that is not a meter
+SEATS = None  # the `meter` of a seat charge
 
 
-class Key(NamedTuple):
-    """What is billed once: one agency's month and thing (a meter code, or seats)."""
+class ChargeKey(NamedTuple):
+    """What is billed once: an agency's seats (`meter` is None) or meter in a month."""
 
     agency_id: int
     month: date
@@ -27,7 +27,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Totals of one meter in one span, in raw units."""
+    """The totals of a meter in a span, in raw units."""
 
     raw: Decimal
     billable: Decimal
@@ -35,7 +35,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class SpanFacts:
-    """The facts of an agency in a part of a month with one set of payers."""
+    """Seat days and usage of an agency in a part of a month with one set of payers.
+
+    `shares` are fractions by payer id.
+    """
 
     shares: Mapping[int, Fraction]
     seat_days: int
@@ -44,9 +47,12 @@ class SpanFacts:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What an agency owes for a month and thing, and each payer's part of it."""
+    """The amount an agency owes for a charge key, and each payer's part of it.
 
-    key: Key
+    `raw` and `billable` are in raw units, `quantity` and `included` in billed units.
+    """
+
+    key: ChargeKey
     raw: Decimal
     billable: Decimal
     quantity: Fraction
@@ -59,9 +65,9 @@ class Charge:
 def charge_month(
     agency_id: int, month: date, spans: Sequence[SpanFacts], prices: PriceListTerms
 ) -> list[Charge]:
-    """Every charge of an agency and month that has a seat day or usage.
+    """Every charge of an agency and month with seat days or usage.
 
-    Meters come in the order of their codes, seats first. Raises MeterNotPriced.
+    Seats come first, then meters in the order of their codes. Raises MeterNotPriced.
     """
     seat_days = sum(span.seat_days for span in spans)
     charges = []
@@ -69,7 +75,7 @@ def charge_month(
         charges.append(_seat_charge(agency_id, month, spans, seat_days, prices))
     meters = sorted({meter for span in spans for meter in span.usage})
     charges += [
-        _usage_charge(Key(agency_id, month, meter), spans, seat_days, prices)
+        _usage_charge(ChargeKey(agency_id, month, meter), spans, seat_days, prices)
         for meter in meters
     ]
     return charges
@@ -89,7 +95,7 @@ def _seat_charge(
         currency=prices.currency,
     )
     return Charge(
-        key=Key(agency_id, month, SEATS),
+        key=ChargeKey(agency_id, month, SEATS),
         raw=Decimal(seat_days),
         billable=Decimal(seat_days),
         quantity=Fraction(seat_days),
@@ -105,7 +111,7 @@ def _seat_charge(
 
 
 def _usage_charge(
-    key: Key, spans: Sequence[SpanFacts], seat_days: int, prices: PriceListTerms
+    key: ChargeKey, spans: Sequence[SpanFacts], seat_days: int, prices: PriceListTerms
 ) -> Charge:
     terms = prices.rate(str(key.meter))
     used = [
@@ -139,9 +145,9 @@ def split(
     spans: Sequence[tuple[Mapping[int, Fraction], Decimal | int]],
     currency: str,
 ) -> dict[int, Decimal]:
-    """Each payer's part: quantity in each span times share, by largest remainder.
+    """Split an amount between payers by quantity times share, by largest remainder.
 
-    The parts sum to the amount to the cent; payers are ranked by id.
+    The parts, by payer id, sum to the amount. Lower ids win ties.
     """
     payers = sorted({payer_id for shares, _ in spans for payer_id in shares})
     if len(payers) == 1:

@@ -1,4 +1,4 @@
-"""A document as values: what is stored, and what its hash covers. Pure."""
+"""A document as values: its columns, and the content that its hash covers. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from billing.money import plain
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The columns of a line that say something; see DocumentLine."""
+    """The columns of a DocumentLine that its document's hash covers."""
 
     agency_id: int
     month: date
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is fixed about a document from its draft on."""
+    """The columns of a document that are fixed from its draft on."""
 
     public_id: str
     payer_id: int
@@ -54,7 +54,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What issuing adds: the number, the dates, and the hash before."""
+    """What issuing adds: number, dates, and the previous document's hash."""
 
     number: int
     issued_at: datetime
@@ -63,7 +63,7 @@ class Issue:
 
 
 def content_of(header: Header, lines: Sequence[Line], issue: Issue) -> dict[str, Any]:
-    """Everything that may never change, as plain JSON values. State is left out."""
+    """Everything that never changes, as JSON values. The status is not part of it."""
     return {
         "id": header.public_id,
         "number": issue.number,

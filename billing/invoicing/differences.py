@@ -1,4 +1,4 @@
-"""A document's lines: what is owed now less what was billed before. Pure."""
+"""Document lines as differences: what is owed now, less what was billed. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -6,16 +6,16 @@ from datetime import date
 from decimal import Decimal
 from itertools import chain
 
-from billing.invoicing.charges import Charge, Key
+from billing.invoicing.charges import Charge, ChargeKey
 
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One line to be: a key, its charge if any is left, before and now."""
+class ChargeDifference:
+    """The amounts of a line: billed before and owed now; `charge` is None if gone."""
 
-    key: Key
+    key: ChargeKey
     charge: Charge | None
     before: Decimal
     now: Decimal
@@ -28,27 +28,27 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class MonthDocument:
-    """The lines of one document to be.
+    """The month and lines of a document, before it is stored.
 
-    `deferred` are the ids of agencies whose late lines only fit on a later document:
-    this one says nothing of them, so issuing it must not move their watermarks.
+    `deferred` are the ids of agencies whose late lines go on a later document. They are
+    not on this one, so issuing it must not move their watermarks.
     """
 
     month: date
-    lines: list[Difference]
+    lines: list[ChargeDifference]
     deferred: frozenset[int] = frozenset()
 
 
 def differences(
-    payer_id: int, charges: Iterable[Charge], billed: Mapping[Key, Decimal]
-) -> list[Difference]:
-    """Each charge against what was billed, and what was billed without a charge.
+    payer_id: int, charges: Iterable[Charge], billed: Mapping[ChargeKey, Decimal]
+) -> list[ChargeDifference]:
+    """Compare the payer's part of each charge with what was billed for the same key.
 
-    Ordered by month, agency, seats before meters. Equal ones are left in: a month
-    that is billed for the first time shows its usage at 0.00 too.
+    Ordered by month and agency, with seats before meters. Differences of 0.00 are kept:
+    a month that is billed for the first time shows all its usage.
     """
-    found = {
-        charge.key: Difference(
+    by_key = {
+        charge.key: ChargeDifference(
             charge.key,
             charge,
             billed.get(charge.key, ZERO),
@@ -58,22 +58,24 @@ def differences(
         if payer_id in charge.parts or charge.key in billed
     }
     for key, before in billed.items():
-        found.setdefault(key, Difference(key, None, before, ZERO))
-    return sorted(found.values(), key=lambda difference: _order(difference.key))
+        by_key.setdefault(key, ChargeDifference(key, None, before, ZERO))
+    return sorted(by_key.values(), key=lambda difference: _order(difference.key))
 
 
 def split_by_document(
-    lines: Iterable[Difference], new_months: Mapping[int, set[date]], through: date
+    lines: Iterable[ChargeDifference],
+    new_months: Mapping[int, set[date]],
+    through: date,
 ) -> list[MonthDocument]:
     """One document per newly closed month, in order, with the late lines.
 
-    `new_months` are, by agency id, the months never billed to this payer. A month
-    without a differing line makes no document. All late lines of an agency join the
-    first document that is not for an earlier month than any of them; without such a
-    document they make one for `through`, which must not be before any line's month.
+    `new_months` are the months never billed to this payer, by agency id. A month whose
+    lines are all 0.00 makes no document. All late lines of an agency go on the first
+    document whose month is not before any of theirs; if there is none, on a document
+    for `through`, which must not be before any line's month.
     """
-    by_month: dict[date, list[Difference]] = {}
-    late: dict[int, list[Difference]] = {}
+    by_month: dict[date, list[ChargeDifference]] = {}
+    late: dict[int, list[ChargeDifference]] = {}
     for line in lines:
         if line.key.month in new_months.get(line.key.agency_id, ()):
             by_month.setdefault(line.key.month, []).append(line)
@@ -85,8 +87,10 @@ def split_by_document(
         if any(line.amount for line in by_month[month])
     }
     joins = {
-        agency_id: _first_from(max(line.key.month for line in own), documents, through)
-        for agency_id, own in late.items()
+        agency_id: _first_from(
+            max(line.key.month for line in lines), documents, through
+        )
+        for agency_id, lines in late.items()
     }
     late_lines = sorted(chain(*late.values()), key=lambda line: _order(line.key))
     for line in late_lines:
@@ -108,5 +112,5 @@ def _first_from(month: date, documents: Iterable[date], through: date) -> date:
     )
 
 
-def _order(key: Key) -> tuple[date, int, str]:
+def _order(key: ChargeKey) -> tuple[date, int, str]:
     return (key.month, key.agency_id, key.meter or "")

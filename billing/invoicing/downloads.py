@@ -1,26 +1,26 @@
-"""The calls behind a line as files to download, in constant memory. Pure."""
+"""Files with the calls behind a line, written in constant memory. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from billing.invoicing.itemised import Call
+from billing.invoicing.itemised import ItemizedCall
 from billing.tables import csv_pieces, parquet_pieces
 
 
 class Download(NamedTuple):
-    """A kind of file."""
+    """A file format: its media type, and a function that yields its pieces."""
 
     media_type: str
-    pieces: Callable[[Iterable[Call]], Iterator[Any]]
+    pieces: Callable[[Iterable[ItemizedCall]], Iterator[Any]]
 
 
-def _csv(calls: Iterable[Call]) -> Iterator[str]:
-    return csv_pieces(Call._fields, calls)
+def _csv(calls: Iterable[ItemizedCall]) -> Iterator[str]:
+    return csv_pieces(ItemizedCall._fields, calls)
 
 
-def _parquet(calls: Iterable[Call]) -> Iterator[bytes]:
+def _parquet(calls: Iterable[ItemizedCall]) -> Iterator[bytes]:
     instant = pa.timestamp("us", tz="UTC")
     quantity = pa.decimal128(26, 6)
     kinds = {
@@ -29,7 +29,9 @@ def _parquet(calls: Iterable[Call]) -> Iterator[bytes]:
         "rate": pa.decimal128(18, 8),
         "amount_before_rounding": pa.decimal128(38, 18),
     }
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in Call._fields])
+    schema = pa.schema(
+        [(name, kinds.get(name, pa.string())) for name in ItemizedCall._fields]
+    )
     return parquet_pieces(schema, calls)
 
 

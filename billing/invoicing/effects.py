@@ -1,4 +1,4 @@
-"""What actions of staff will do to documents and parked payers, in sentences."""
+"""Sentences that show staff what an action does to documents and parked payers."""
 
 from collections import defaultdict
 from datetime import timedelta
@@ -13,10 +13,10 @@ from billing.invoicing.services.documents import is_voidable
 from billing.money import money_label
 
 Status = Document.Status
-Data = dict[str, Any] | None
+FormData = dict[str, Any] | None
 
 
-def issue_effects(documents: list[Document], data: Data) -> list[str]:
+def issue_effects(documents: list[Document], data: FormData) -> list[str]:
     """The number, total and due date that each draft will get."""
     drafts = [document for document in documents if document.status == Status.DRAFT]
     accounts = Account.objects.in_bulk([draft.payer_id for draft in drafts])
@@ -31,7 +31,7 @@ def issue_effects(documents: list[Document], data: Data) -> list[str]:
     return _sums(drafts, "will be issued") + lines + _others(documents)
 
 
-def discard_effects(documents: list[Document], data: Data) -> list[str]:
+def discard_effects(documents: list[Document], data: FormData) -> list[str]:
     """The drafts that will be discarded and built again."""
     drafts = [document for document in documents if document.status == Status.DRAFT]
     lines = [
@@ -42,25 +42,25 @@ def discard_effects(documents: list[Document], data: Data) -> list[str]:
     return lines + _others(documents)
 
 
-def void_effects(documents: list[Document], data: Data) -> list[str]:
+def void_effects(documents: list[Document], data: FormData) -> list[str]:
     """The amounts that will no longer be owed, and how they are billed again."""
     lines = []
     for document in documents:
         kind = "Credit note" if document.kind == Document.Kind.CORRECTION else "Invoice"
         if not is_voidable(document):
-            lines.append(f"{document} is {document.status}: it cannot be voided.")
+            lines.append(f"{document} is {document.status} and cannot be voided.")
             continue
         lines.append(
             f"{kind} {_named(document)} will be voided:"
             f" {money_label(Decimal(0), document.currency)} is owed instead of"
             f" {_total(document)}. Its lines count as not billed, so what is still owed"
-            " for them is billed again on the next document. Refused while money is"
-            " applied to it: refund or reverse that first."
+            " for them is billed again on the next document. It cannot be voided while"
+            " money is applied to it: refund or reverse that money first."
         )
     return lines
 
 
-def release_effects(items: list[RunItem], data: Data) -> list[str]:
+def release_effects(items: list[RunItem], data: FormData) -> list[str]:
     """The payers that will be billed again, and why each was parked."""
     return [
         f"{item.payer.code} is billed for {item.run.month:%B %Y} and every earlier month"
@@ -71,7 +71,7 @@ def release_effects(items: list[RunItem], data: Data) -> list[str]:
     ]
 
 
-def accept_effects(items: list[RunItem], data: Data) -> list[str]:
+def accept_effects(items: list[RunItem], data: FormData) -> list[str]:
     """The payers that will be billed without a check for unusual totals."""
     warning = "Totals are not checked this time: they are billed even if unusual."
     return [warning, *release_effects(items, data)]
@@ -98,7 +98,7 @@ def _sums(documents: list[Document], verb: str) -> list[str]:
 
 def _others(documents: list[Document]) -> list[str]:
     return [
-        f"{document} for {_total(document)} is {document.status}: it is not changed."
+        f"{document} for {_total(document)} is {document.status} and does not change."
         for document in documents
         if document.status != Status.DRAFT
     ]

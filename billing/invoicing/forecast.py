@@ -1,4 +1,4 @@
-"""Where a month under way is heading. Pure."""
+"""Forecasts a month from its usage so far. Pure."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from billing.money import round_money, round_places
 from billing.pricing.proration import seat_charge
-from billing.pricing.rating import PriceListTerms, Rated, rate_usage
+from billing.pricing.rating import PriceListTerms, RatedUsage, rate_usage
 from seats.periods import days_in_month, previous_month
 
 PLACES = 6
@@ -16,7 +16,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class MeterUse:
-    """What a meter counted, in raw units: on dates that are over, today, last month."""
+    """The usage of a meter, in raw units: on past dates, today, and last month."""
 
     elapsed: Decimal = ZERO
     today: Decimal = ZERO
@@ -25,7 +25,7 @@ class MeterUse:
 
 @dataclass(frozen=True, slots=True)
 class MeterForecast:
-    """A meter so far and at the month's end; quantities in billed units."""
+    """A meter so far and at month end: `billable` in raw units, the rest in billed."""
 
     meter: str
     unit: str
@@ -38,7 +38,7 @@ class MeterForecast:
 
 @dataclass(frozen=True, slots=True)
 class MonthForecast:
-    """A month so far and at its end. `basis` names what the average was taken of."""
+    """A month so far and at its end. `basis` is the period that was averaged."""
 
     currency: str
     basis: str
@@ -50,20 +50,20 @@ class MonthForecast:
 
     @property
     def total(self) -> Decimal:
-        return sum((one.amount for one in self.meters), self.seat_amount)
+        return sum((meter.amount for meter in self.meters), self.seat_amount)
 
     @property
     def forecast_total(self) -> Decimal:
-        return sum((one.forecast_amount for one in self.meters), self.seat_amount)
+        return sum((meter.forecast_amount for meter in self.meters), self.seat_amount)
 
 
 def elapsed_days(month: date, today: date) -> int:
-    """How many dates of a month are over; today is under way."""
+    """How many dates of a month are over; today is not."""
     return max(min((today - month).days, days_in_month(month)), 0)
 
 
 def basis_of(month: date, today: date) -> str:
-    """What a forecast is made of: complete, elapsed, or last_month on the first day."""
+    """The basis of a forecast: complete, elapsed, or last_month on the first day."""
     elapsed = elapsed_days(month, today)
     if elapsed == days_in_month(month):
         return "complete"
@@ -73,12 +73,11 @@ def basis_of(month: date, today: date) -> str:
 def forecast_billable(
     use: MeterUse, *, month: date, today: date, through: date | None = None
 ) -> Decimal:
-    """What a meter will have counted by the month's end, in raw units; or by the end
-    of a date of it, from today on.
+    """Forecast a meter's usage, in raw units, by the end of the month or of `through`.
 
-    So far, plus the average of the dates that are over for each date that is left;
-    today counts as what it has or as the average, whichever is more. On the first
-    day the average is that of last month's dates, or nothing if nothing was used.
+    It is the usage so far, plus the average of the past dates for each date left. Today
+    counts as its usage or the average, whichever is more. On the first day the average
+    is last month's.
     """
     days, elapsed = days_in_month(month), elapsed_days(month, today)
     if elapsed == days:
@@ -103,11 +102,10 @@ def forecast_month(
     today: date,
     through: date | None = None,
 ) -> MonthForecast:
-    """A month so far and at its end, or at that of a date of it; seats as they stand.
-    Each amount is rounded once.
+    """A month so far, and by its end or the end of `through`. Amounts are rounded once.
 
-    The allowance is that of the whole month from its first day on. Meters of last
-    month alone, which have no price any more, are left out. Raises MeterNotPriced.
+    Seats count as they are now, and the allowance is the whole month's. Meters that
+    were used last month only and have no price now are left out. Raises MeterNotPriced.
     """
     meters = []
     for meter, use in sorted(uses.items()):
@@ -117,11 +115,11 @@ def forecast_month(
         expected = forecast_billable(use, month=month, today=today, through=through)
         terms = prices.rate(meter)
         now, then = (
-            rate_usage(billable=much, terms=terms, seat_days=seat_days, month=month)
-            for much in (used, expected)
+            rate_usage(billable=total, terms=terms, seat_days=seat_days, month=month)
+            for total in (used, expected)
         )
-        told = _meter_forecast(now, then, prices.currency)
-        meters.append(MeterForecast(meter, units[meter], used, **told))
+        figures = _meter_figures(now, then, prices.currency)
+        meters.append(MeterForecast(meter, units[meter], used, **figures))
     return MonthForecast(
         currency=prices.currency,
         basis=basis_of(month, today),
@@ -138,7 +136,9 @@ def forecast_month(
     )
 
 
-def _meter_forecast(now: Rated, then: Rated, currency: str) -> dict[str, Decimal]:
+def _meter_figures(
+    now: RatedUsage, then: RatedUsage, currency: str
+) -> dict[str, Decimal]:
     return {
         "quantity": round_places(now.quantity, PLACES),
         "amount": round_money(now.amount, currency),

@@ -1,4 +1,4 @@
-"""Verification runs, and the differences they found until each is settled."""
+"""Models of verification runs and of the findings that they record."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -11,7 +11,7 @@ from seats.models import Agency
 
 
 class VerificationRun(models.Model):
-    """One pass over the books. A running pass holds a lease that it renews."""
+    """One verification pass over the books. While it runs, it renews a lease."""
 
     class Kind(models.TextChoices):
         FULL = "full"
@@ -65,10 +65,10 @@ class VerificationRun(models.Model):
 
 
 class VerificationFinding(models.Model):
-    """Differences of one code about one object, from first seen until settled.
+    """The differences with one code about one object, from when they were first seen.
 
-    While it is neither resolved nor accepted, it holds the collection of the documents
-    that its scope names. What is accepted is what `digest` covers: other differences of
+    Until it is resolved or accepted, the documents that its scope names are not
+    collected. An acceptance covers the differences in `digest`: other differences of
     the same object open a new row.
     """
 
@@ -90,15 +90,15 @@ class VerificationFinding(models.Model):
     price_list = models.ForeignKey(
         PriceList, models.PROTECT, null=True, related_name="+"
     )
-    count = models.PositiveIntegerField(help_text="How many differences.")
-    details = ArrayField(models.TextField(), help_text="The first of them.")
-    digest = models.CharField(max_length=64, help_text="SHA-256 over all of them.")
+    count = models.PositiveIntegerField(help_text="Number of differences.")
+    details = ArrayField(models.TextField(), help_text="The first differences.")
+    digest = models.CharField(max_length=64, help_text="SHA-256 over all differences.")
     first_run = models.ForeignKey(
         VerificationRun,
         models.PROTECT,
         null=True,
         related_name="+",
-        help_text="Empty: found when it was about to be charged.",
+        help_text="Empty: seen right before a charge.",
     )
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
@@ -145,7 +145,7 @@ class VerificationFinding(models.Model):
 
     @property
     def state(self) -> str:
-        """One of open, accepted, resolved; only an open one holds documents."""
+        """open, accepted or resolved; only an open finding holds documents."""
         if self.resolved_at:
             return "resolved"
         return "accepted" if self.accepted_at else "open"

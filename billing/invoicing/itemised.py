@@ -1,4 +1,4 @@
-"""The calls behind a line, each with what it adds to the month's charge. Pure."""
+"""Itemizes the calls behind a line, with the part of the charge of each. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
@@ -14,12 +14,16 @@ from seats.parsing.values import parse_instant
 
 PLACES = 18  # more than prices, quantities and sixtieths of them together need
 MICROSECONDS = 10**6
-# Under the other models one more call can change the price of all, or none at all.
+# With the other models, one more call can change the price of all calls, or of none.
 BY_THE_CALL = ("per_unit", "graduated")
 
 
-class Call(NamedTuple):
-    """One event behind a line; quantities in raw units, times with an offset."""
+class ItemizedCall(NamedTuple):
+    """A usage event behind a line; quantities in raw units, times with an offset.
+
+    `amount_before_rounding` is in the document's currency. `counted` is "before" if an
+    earlier document billed the call, else "now".
+    """
 
     start: datetime | None
     answer: datetime
@@ -35,24 +39,25 @@ class Call(NamedTuple):
     counted: str
 
 
-class Billed(NamedTuple):
-    """An earlier document with a line for the same thing, and when it was voided."""
+class EarlierDocument(NamedTuple):
+    """The cut-off of an earlier document for the same charge, and that of its void."""
 
     cutoff: int
     void_cutoff: int | None
 
     def counts_at(self, cutoff: int) -> bool:
+        """Whether the document is not void as of a cut-off."""
         return self.void_cutoff is None or self.void_cutoff > cutoff
 
 
-def was_counted(fact: int, earlier: Sequence[Billed], *, cutoff: int) -> bool:
-    """Whether a fact of a cut-off is in what was billed before a line.
+def was_counted(fact: int, earlier: Sequence[EarlierDocument], *, cutoff: int) -> bool:
+    """Whether the fact recorded at cut-off `fact` was billed before a line.
 
-    `earlier` are the documents before the line's own, in order; `cutoff` is that of
-    the line. A document counts what none that still held had counted; a void gives it
-    back to the next one.
+    `earlier` are the documents before the line's own, in order; `cutoff` is the line's.
+    A document bills the facts that no valid document had billed; a void releases them
+    to the next document.
     """
-    holder: Billed | None = None
+    holder: EarlierDocument | None = None
     for document in earlier:
         held = holder is not None and holder.counts_at(document.cutoff)
         if fact <= document.cutoff and not held:
@@ -61,17 +66,17 @@ def was_counted(fact: int, earlier: Sequence[Billed], *, cutoff: int) -> bool:
 
 
 class MonthPrices:
-    """What each call of a month adds, told in the order of the calls.
+    """Prices the calls of a month one by one, in their order.
 
-    The charge of the calls so far, less the charge without the last one. The parts
-    sum to the charge before it is rounded: the allowance goes to the first calls, a
-    tier begins with the call that enters it.
+    A call's part is the charge of the calls so far, less the charge without it. The
+    parts sum to the charge before rounding: the allowance goes to the first calls, and
+    a tier starts with the call that enters it.
     """
 
     def __init__(self, terms: RateTerms, *, seat_days: int, month: date) -> None:
         self._terms, self._seat_days, self._month = terms, seat_days, month
         self._alone = terms.model == "per_unit" and not terms.included_per_seat
-        self._known: dict[Decimal, tuple[Decimal | None, Decimal]] = {}
+        self._cached: dict[Decimal, tuple[Decimal | None, Decimal]] = {}
         self._billable, self._amount = Decimal(0), Fraction(0)
         self._prices = {tier.unit_price for tier in terms.tiers} | {
             terms.unit_price or Decimal(0),
@@ -81,16 +86,16 @@ class MonthPrices:
     def price(self, billable: Decimal) -> tuple[Decimal | None, Decimal | None]:
         """The rate of the next call and its exact part of the charge.
 
-        There is no rate where nothing is billed or two prices meet in the call, and
-        neither under volume and package prices, which no call has by itself.
+        The rate is None if nothing is billed or the call spans two prices. Both are
+        None with volume and package prices, which no single call has.
         """
         if self._terms.model not in BY_THE_CALL:
             return None, None
         if not self._alone:
             return self._next(billable)
-        if billable not in self._known:
-            self._known[billable] = self._next(billable)
-        return self._known[billable]
+        if billable not in self._cached:
+            self._cached[billable] = self._next(billable)
+        return self._cached[billable]
 
     def _next(self, billable: Decimal) -> tuple[Decimal | None, Decimal]:
         before = Decimal(0) if self._alone else self._billable
@@ -112,22 +117,22 @@ class MonthPrices:
         return next((price for price in self._prices if price == rate), None)
 
 
-def itemise(
+def itemize_calls(
     events: Iterable[CountedEvent],
     *,
     prices: MonthPrices,
     counted_before: Callable[[int], bool],
     in_seconds: bool,
-) -> Iterator[Call]:
-    """The events as calls, in their order.
+) -> Iterator[ItemizedCall]:
+    """Yield the events as calls, in their order.
 
-    `counted_before` says of a cut-off whether its facts were part of an earlier
-    document's amount.
+    `counted_before` returns whether facts of a cut-off were billed by an earlier
+    document.
     """
     is_before = cache(counted_before)
     for event in events:
         rate, amount = prices.price(event.billable)
-        yield Call(
+        yield ItemizedCall(
             start=_instant(event.started_at),
             answer=event.occurred_at,
             end=_end(event) if in_seconds else None,
@@ -149,7 +154,7 @@ def _end(event: CountedEvent) -> datetime:
 
 
 def _instant(text: str | None) -> datetime | None:
-    """What was sent as a time, if it is one and has an offset."""
+    """The time that was sent, or None unless it is valid and has an offset."""
     try:
         moment = parse_instant(text or "")
         return moment if moment.utcoffset() is not None else None

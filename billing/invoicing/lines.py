@@ -1,4 +1,4 @@
-"""Differences as the lines people read. Pure."""
+"""Turns differences into document lines with descriptions. Pure."""
 
 from datetime import date
 from decimal import Decimal
@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from billing.invoicing.content import Line
-from billing.invoicing.differences import Difference
+from billing.invoicing.differences import ChargeDifference
 from billing.money import plain, round_places
 from billing.pricing.rating import PriceListTerms
 from seats.periods import days_in_month
@@ -16,13 +16,13 @@ ZERO = Decimal(0)
 
 
 def line_of(
-    difference: Difference,
+    difference: ChargeDifference,
     *,
     late: bool,
     prices: PriceListTerms,
     units: dict[str, tuple[str, str]],
 ) -> Line:
-    """One line; `units` name each meter and its billed unit."""
+    """The line of a difference; `units` has each meter's name and billed unit."""
     charge = difference.charge
     quantity = _decimal(charge.quantity) if charge else ZERO
     included = _decimal(charge.included) if charge else ZERO
@@ -46,14 +46,14 @@ def line_of(
 
 
 def _decimal(number: Fraction) -> Decimal:
-    """To so many places; most quantities are whole."""
+    """Rounded to 6 places; most quantities are whole."""
     if number.denominator == 1:
         return Decimal(number.numerator)
     return round_places(number, PLACES)
 
 
 def _describe(
-    difference: Difference,
+    difference: ChargeDifference,
     quantity: Decimal,
     included: Decimal,
     units: dict[str, tuple[str, str]],

@@ -1,4 +1,4 @@
-"""What is owed: runs, documents with their lines, and voids."""
+"""Models of billing runs, documents with their lines, and voids."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -9,7 +9,7 @@ from seats.models import Agency
 
 
 class BillingRun(models.Model):
-    """One month's run over its payers; finished when every item is done or parked."""
+    """A billing run over the payers of a month; finished once every item is settled."""
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     month = models.DateField()
@@ -17,7 +17,7 @@ class BillingRun(models.Model):
         Agency, models.PROTECT, null=True, blank=True, help_text="Empty: every payer."
     )
     accept_outliers = models.BooleanField(
-        default=False, help_text="Staff looked: do not park for an unusual total."
+        default=False, help_text="Bill unusual totals without parking the payer."
     )
     actor = models.CharField(max_length=200)
     started_at = models.DateTimeField()
@@ -43,7 +43,7 @@ class BillingRun(models.Model):
 
 
 class RunCut(models.Model):
-    """The number at which a run cut an agency's facts."""
+    """The cut-off that a run took of an agency: it bills facts up to that number."""
 
     run = models.ForeignKey(BillingRun, models.PROTECT, related_name="cuts")
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
@@ -61,7 +61,7 @@ class RunCut(models.Model):
 
 
 class RunItem(models.Model):
-    """One payer of a run: the intent to close its months, with its attempts."""
+    """A payer of a run, as a queue entry: the months to close, with its attempts."""
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -111,7 +111,7 @@ class Document(models.Model):
 
     class Kind(models.TextChoices):
         INVOICE = "invoice"
-        CORRECTION = "correction", "correction credit note"
+        CORRECTION = "correction", "credit note"
 
     class Status(models.TextChoices):
         DRAFT = "draft"
@@ -132,8 +132,8 @@ class Document(models.Model):
     subtotal = models.DecimalField(max_digits=18, decimal_places=3)
     tax = models.DecimalField(max_digits=18, decimal_places=3, default=0)
     total = models.DecimalField(max_digits=18, decimal_places=3)
-    parties = models.JSONField(help_text="Names and addresses, as they were.")
-    cutoffs = models.JSONField(help_text="Cut-off of each agency it was made at.")
+    parties = models.JSONField(help_text="Names and addresses when it was drafted.")
+    cutoffs = models.JSONField(help_text="The cut-off of each agency at computation.")
     run = models.ForeignKey(BillingRun, models.PROTECT, null=True)
     created_at = models.DateTimeField()
     review_until = models.DateTimeField(null=True)
@@ -213,7 +213,7 @@ class Document(models.Model):
 
     @property
     def _code(self) -> str:
-        """The payer's, as frozen; "?" where somebody took it out of the row."""
+        """The payer's code, as frozen in the document; "?" if it was tampered with."""
         try:
             return str(self.parties["payer"]["code"])
         except (KeyError, TypeError):
@@ -221,7 +221,7 @@ class Document(models.Model):
 
 
 class DocumentLine(models.Model):
-    """What one agency, month and thing adds to a document: `now` less `before`.
+    """What an agency's seats or meter add: `amount_now` less `amount_before`.
 
     Raw and billable are in raw units, quantities in billed units (seat days for
     seats). They describe the agency's whole charge; the amounts are the payer's.
@@ -290,12 +290,12 @@ class DocumentLine(models.Model):
 
     @property
     def cutoff(self) -> int:
-        """The cut-off of its agency that it was computed at."""
+        """The cut-off of the agency at which the line was computed."""
         return int(self.document.cutoffs[str(self.agency_id)])
 
 
 class Void(models.Model):
-    """The fact that a document's lines of an agency no longer count as billed."""
+    """Records that an agency's lines on a document no longer count as billed."""
 
     document = models.ForeignKey(Document, models.PROTECT, related_name="voids")
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")

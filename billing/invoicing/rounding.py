@@ -1,4 +1,4 @@
-"""What the steps in which calls are counted cost. Pure."""
+"""Compares the cost of a month's usage under different billing increments. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ OTHER_STEPS = ((Decimal(1), Decimal(1)), (Decimal(6), Decimal(6)))
 
 @dataclass(frozen=True, slots=True)
 class SteppedCost:
-    """A month's usage as some steps count it; `billed` in raw units.
+    """A month's usage counted with a minimum and increment; `billed` in raw units.
 
-    `difference` is what the list's own steps cost more than these.
+    `difference` is how much more the price list's own increment costs.
     """
 
     minimum: Decimal
@@ -29,7 +29,7 @@ class SteppedCost:
 
 @dataclass(frozen=True, slots=True)
 class MeterRounding:
-    """A meter's month: really used, as the list counts it, and as others would."""
+    """A meter's month: raw usage, and its cost by the list's and other increments."""
 
     meter: str
     unit: str
@@ -40,7 +40,7 @@ class MeterRounding:
 
 @dataclass(frozen=True, slots=True)
 class MonthTerms:
-    """How a meter is priced in a month, whatever the steps."""
+    """How a meter is priced in a month, apart from the increment."""
 
     rate: RateTerms
     seat_days: int
@@ -56,9 +56,10 @@ def compare_steps(
     billable: Decimal,
     others: Sequence[Decimal],
 ) -> MeterRounding:
-    """Price the sums that OTHER_STEPS give like the list's own, each rounded once.
+    """Price the usage as the list counts it and as OTHER_STEPS do, each rounded once.
 
-    Price, allowance and model stay the same. Sums are in raw units.
+    Price, allowance and model stay the same. `others` are the sums, in raw units, that
+    OTHER_STEPS give.
     """
     rate = priced.rate
     listed = _cost(priced, rate.minimum, rate.increment, billable)

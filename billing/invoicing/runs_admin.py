@@ -1,4 +1,4 @@
-"""Billing runs and their payers, for staff."""
+"""The staff admin of billing runs and their payers."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
 
 @admin.register(RunItem)
 class RunItemAdmin(ReadOnlyAdmin):
-    """Payers of runs; the filter "parked" shows who waits for a person."""
+    """The payers of runs; the filter "parked" shows those that wait for a person."""
 
     list_display = [
         "payer", "run", "state", "code", "last_error", "documents",
@@ -73,7 +73,7 @@ class RunItemAdmin(ReadOnlyAdmin):
         return _release(request, items, accept_outliers=False)
 
     @staff_action(
-        "Bill the unusual total, which is right",
+        "Accept the unusual total and bill again",
         effects=effects.accept_effects,
         undo="A draft that it makes can be discarded, an issued document voided.",
         done="released",

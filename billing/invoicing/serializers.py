@@ -1,4 +1,4 @@
-"""Issued documents and their lines as the API tells them."""
+"""Issued documents and their lines in API responses."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ class DocumentOut(serializers.ModelSerializer[Document]):
 
 
 class LineOut(serializers.ModelSerializer[DocumentLine]):
-    """A line: `amount` is what it adds, now less before."""
+    """A line; `amount` is `amount_now` less `amount_before`."""
 
     agency = serializers.CharField(source="agency.code")
     month = Month()
@@ -65,10 +65,14 @@ class LineOut(serializers.ModelSerializer[DocumentLine]):
 
 
 class DocumentFilter(serializers.Serializer[Any]):
-    """What a list of documents is narrowed to."""
+    """Filters for a list of documents."""
 
-    agency = serializers.CharField(required=False, help_text="The payer.")
-    month = serializers.CharField(required=False, max_length=7, help_text="2026-10")
+    agency = serializers.CharField(
+        required=False, help_text="The payer's code. Default: all payers within reach."
+    )
+    month = serializers.CharField(
+        required=False, max_length=7, help_text="A month: 2026-10."
+    )
     status = serializers.ChoiceField(
         [s for s in Document.Status.values if s != "draft"], required=False
     )
@@ -86,7 +90,7 @@ class SeatPartOut(serializers.Serializer[Any]):
 
 @extend_schema_serializer(many=False)
 class SeatsOut(serializers.Serializer[Any]):
-    """What is behind a seat line; the parts sum to the agency's charge."""
+    """The seats behind a seat line; their amounts sum to the agency's charge."""
 
     agency = serializers.CharField()
     month = serializers.CharField(help_text="2026-10")
@@ -96,17 +100,19 @@ class SeatsOut(serializers.Serializer[Any]):
     seats = SeatPartOut(many=True)
 
 
-class MonthFilter(serializers.Serializer[Any]):
-    """Whose month."""
+class AgencyMonthFilter(serializers.Serializer[Any]):
+    """An agency and a month."""
 
-    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    agency = serializers.CharField(
+        required=False, help_text="An agency's code. Default: the API key's agency."
+    )
     month = serializers.CharField(
-        required=False, max_length=7, help_text="2026-10; this month without."
+        required=False, max_length=7, help_text="A month: 2026-10. Default: this month."
     )
 
 
 class SteppedCostOut(serializers.Serializer[Any]):
-    """`billed` in raw units; `difference`: what the list costs more than this."""
+    """`billed` in raw units; `difference` is how much more the price list costs."""
 
     minimum = Plain()
     increment = Plain()
@@ -128,7 +134,7 @@ class MeterRoundingOut(serializers.Serializer[Any]):
 
 @extend_schema_serializer(many=False)
 class RoundingOut(serializers.Serializer[Any]):
-    """What the steps in which calls are counted cost an agency in a month."""
+    """What an agency's calls of a month cost with different billing increments."""
 
     agency = serializers.CharField()
     month = serializers.CharField(help_text="2026-10")
@@ -150,7 +156,7 @@ class MeterForecastOut(serializers.Serializer[Any]):
 
 @extend_schema_serializer(many=False)
 class ForecastOut(serializers.Serializer[Any]):
-    """A month so far and at its end; `basis` says what the average was taken of."""
+    """A month so far and at its end; `basis` is the period that was averaged."""
 
     agency = serializers.CharField()
     month = serializers.CharField(help_text="2026-10")

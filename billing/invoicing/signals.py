@@ -1,4 +1,4 @@
-"""What invoicing says while it works.
+"""Signals of the invoicing room.
 
 `step_reached` is sent after each commit, and before the last one of a closing, with
 `step` naming the point: opened, cut, planned, claimed, written, closed, parked, issued,
@@ -6,7 +6,8 @@ finished.
 
 `documents_issued` (`documents`: their ids, `payers`: their ids, `now`) and
 `document_voided` (`document`, `now`) are sent inside the transaction, once for all
-documents of a statement, with the payers locked; a refusal of who listens undoes it.
+documents of a statement, with the payers locked; a receiver that raises a Refusal
+undoes the transaction.
 """
 
 from django.dispatch import Signal

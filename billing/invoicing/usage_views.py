@@ -1,4 +1,4 @@
-"""What is behind the amounts: calls, seats, steps, and where a month is heading."""
+"""The API routes of details: calls and seats behind lines, rounding, and forecasts."""
 
 from datetime import date
 from typing import Any
@@ -19,18 +19,21 @@ from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.queries.month_usage import month_forecast, rounding_report
 from billing.invoicing.queries.statements import seats_behind
 from billing.invoicing.serializers import (
+    AgencyMonthFilter,
     ForecastOut,
-    MonthFilter,
     RoundingOut,
     SeatsOut,
 )
 from billing.invoicing.views import document_of
 from seats.errors import Refusal
 from seats.keys.views import KeyView
+from seats.parsing.values import shown
 from seats.periods import month_of
 
 
 class UnknownFormat(Refusal):
+    """The `format` parameter names no supported file format."""
+
     code = "unknown_format"
     status = 400
 
@@ -45,28 +48,29 @@ class ParquetFile(BaseRenderer):
     media_type = DOWNLOADS["parquet"].media_type
 
 
-class ByFormat(DefaultContentNegotiation):
-    """By `?format=`, else by Accept."""
+class FormatNegotiation(DefaultContentNegotiation):
+    """Chooses a renderer by `?format=`, else by the Accept header."""
 
     def filter_renderers(self, renderers: Any, format: str) -> Any:
-        found = [one for one in renderers if one.format == format]
-        if not found:
-            known = " or ".join(one.format for one in renderers)
-            raise UnknownFormat(f"The format is {known}.", field="format")
-        return found
+        matching = [renderer for renderer in renderers if renderer.format == format]
+        if not matching:
+            formats = " or ".join(renderer.format for renderer in renderers)
+            message = f"Unknown format {shown(format)}. Use {formats}."
+            raise UnknownFormat(message, field="format")
+        return matching
 
 
 class LineCallsView(KeyView):
-    """Every call behind a line of usage, as a file."""
+    """Every call behind a usage line, as a file."""
 
     required_scope = "invoices:read"
     pagination_class = None
     renderer_classes = [CsvFile, ParquetFile]
-    content_negotiation_class = ByFormat
+    content_negotiation_class = FormatNegotiation
 
     @extend_schema(
         operation_id="download_line_calls",
-        summary="Every call behind a line of usage",
+        summary="Download every call behind a usage line",
         parameters=[OpenApiParameter("format", str, enum=sorted(DOWNLOADS))],
         responses={
             (200, CsvFile.media_type): OpenApiTypes.STR,
@@ -81,19 +85,19 @@ class LineCallsView(KeyView):
 
 
 class LineSeatsView(KeyView):
-    """Each seat and holder behind a line of seats."""
+    """Each seat and holder behind a seat line."""
 
     required_scope = "invoices:read"
     pagination_class = None
 
     @extend_schema(
         operation_id="get_line_seats",
-        summary="Each seat and holder behind a line of seats",
+        summary="List the seats and holders behind a seat line",
         responses=SeatsOut,
     )
     def get(self, request: Request, public_id: UUID, position: int) -> Response:
         line = _line_of(self, public_id, position, DocumentLine.Kind.SEAT)
-        answer = {
+        body = {
             "agency": line.agency.code,
             "month": f"{line.month:%Y-%m}",
             "currency": line.document.currency,
@@ -101,62 +105,62 @@ class LineSeatsView(KeyView):
             "includes": line.price_list.seat_includes,
             "seats": seats_behind(line),
         }
-        return Response(SeatsOut(answer).data)
+        return Response(SeatsOut(body).data)
 
 
 class RoundingView(KeyView):
-    """What an agency's month of calls would have cost in other steps."""
+    """What an agency's month of calls would have cost with other increments."""
 
     required_scope = "usage:read"
     pagination_class = None
 
     @extend_schema(
         operation_id="get_usage_rounding",
-        summary="What the steps in which calls are counted cost",
-        parameters=[MonthFilter],
+        summary="Compare the cost of a month under other billing increments",
+        parameters=[AgencyMonthFilter],
         responses=RoundingOut,
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(MonthFilter, request.query_params)
-        agency = self.agency(told.get("agency", ""))
-        month = _month(self, told, self.today(agency))
-        answer = {
+        params = self.checked(AgencyMonthFilter, request.query_params)
+        agency = self.agency(params.get("agency", ""))
+        month = _month(self, params, self.today(agency))
+        body = {
             "agency": agency.code,
             "month": f"{month:%Y-%m}",
             "currency": agency.currency,
             "meters": rounding_report(agency=agency, month=month),
         }
-        return Response(RoundingOut(answer).data)
+        return Response(RoundingOut(body).data)
 
 
 class ForecastView(KeyView):
-    """An agency's month so far, and where it is heading."""
+    """An agency's month so far, and its forecast."""
 
     required_scope = "usage:read"
     pagination_class = None
 
     @extend_schema(
         operation_id="get_usage_forecast",
-        summary="A month so far and at its end",
-        parameters=[MonthFilter],
+        summary="Forecast a month from its usage so far",
+        parameters=[AgencyMonthFilter],
         responses=ForecastOut,
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(MonthFilter, request.query_params)
-        agency = self.agency(told.get("agency", ""))
+        params = self.checked(AgencyMonthFilter, request.query_params)
+        agency = self.agency(params.get("agency", ""))
         today = self.today(agency)
-        month = _month(self, told, today)
-        answer = {
+        month = _month(self, params, today)
+        body = {
             "agency": agency.code,
             "month": f"{month:%Y-%m}",
             "as_of": today,
             "forecast": month_forecast(agency=agency, month=month, today=today),
         }
-        return Response(ForecastOut(answer).data)
+        return Response(ForecastOut(body).data)
 
 
 def calls_file(line: DocumentLine, kind: str) -> StreamingHttpResponse:
-    """The calls behind a line of usage as a file, `csv` or `parquet`, as it is made."""
+    """Stream the calls behind a usage line as a file; `kind` is `csv` or `parquet`."""
     download = DOWNLOADS[kind]
     label = line.document.label or f"draft-{line.document_id}"
     name = f"{label}-line-{line.position}-calls.{kind}"
@@ -167,8 +171,8 @@ def calls_file(line: DocumentLine, kind: str) -> StreamingHttpResponse:
     )
 
 
-def _month(view: KeyView, told: dict[str, Any], today: date) -> date:
-    return view.month(told["month"]) if "month" in told else month_of(today)
+def _month(view: KeyView, params: dict[str, Any], today: date) -> date:
+    return view.month(params["month"]) if "month" in params else month_of(today)
 
 
 def _line_of(

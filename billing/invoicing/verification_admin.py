@@ -1,4 +1,4 @@
-"""Verification passes and their findings, for staff."""
+"""The staff admin of verification runs and findings."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from seats.readonly import ReadOnlyAdmin, acting
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Open ones hold documents; accepted and resolved ones hold nothing."""
+    """Open, accepted or resolved; only open findings hold documents."""
 
     title = "state"
     parameter_name = "state"
@@ -36,9 +36,9 @@ class StateFilter(admin.SimpleListFilter):
 def accept_effects(
     findings: list[VerificationFinding], data: dict[str, Any] | None
 ) -> list[str]:
-    """The differences of each finding, and what is collected again."""
+    """The differences of each finding, and the documents that are collected again."""
     return [
-        f"{finding}: {finding.count} differences, first {finding.details[0]}"
+        f"{finding} has {finding.count} differences, first {finding.details[0]}."
         f" {_collected_again(finding)}"
         for finding in findings
     ]
@@ -54,7 +54,7 @@ def _collected_again(finding: VerificationFinding) -> str:
 
 @admin.register(VerificationFinding)
 class VerificationFindingAdmin(ReadOnlyAdmin):
-    """Differences between the books and what was recorded; what each one holds."""
+    """Differences that verification found, and the documents that each one holds."""
 
     list_display = [
         "code", "state", "agency_code", "month", "document", "scope", "count",
@@ -82,7 +82,7 @@ class VerificationFindingAdmin(ReadOnlyAdmin):
         )
 
     @staff_action(
-        "Accept, and collect again",
+        "Accept and collect again",
         effects=accept_effects,
         undo="An acceptance cannot be undone. Another change of the same object opens a"
         " new finding, which holds documents again.",
@@ -104,7 +104,7 @@ class VerificationFindingAdmin(ReadOnlyAdmin):
 
 @admin.register(VerificationRun)
 class VerificationRunAdmin(ReadOnlyAdmin):
-    """The hourly and the daily pass: when, and what came of each."""
+    """The hourly and daily verification runs and their results."""
 
     list_display = [
         "kind", "state", "started_at", "finished_at", "findings", "opened", "resolved",

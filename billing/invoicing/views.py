@@ -1,4 +1,4 @@
-"""Issued documents with their lines, and what the next ones would say."""
+"""The API routes of issued documents and of previews of the next ones."""
 
 from typing import Any
 from uuid import UUID
@@ -68,30 +68,30 @@ class InvoicesView(KeyView):
 
     @extend_schema(
         operation_id="list_invoices",
-        summary="Issued invoices and credit notes",
+        summary="List issued invoices and credit notes",
         parameters=[DocumentFilter],
         responses=DocumentOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(DocumentFilter, request.query_params)
+        params = self.checked(DocumentFilter, request.query_params)
         rows = issued_documents(self)
-        if "agency" in told:
-            rows = rows.filter(payer=self.agency(told["agency"]))
-        if "month" in told:
-            rows = rows.filter(month=self.month(told["month"]))
+        if "agency" in params:
+            rows = rows.filter(payer=self.agency(params["agency"]))
+        if "month" in params:
+            rows = rows.filter(month=self.month(params["month"]))
         for name in ("status", "kind"):
-            if name in told:
-                rows = rows.filter(**{name: told[name]})
+            if name in params:
+                rows = rows.filter(**{name: params[name]})
         return self.page(rows, DocumentOut)
 
 
 class InvoiceView(KeyView):
-    """One issued document."""
+    """An issued invoice or credit note."""
 
     required_scope = "invoices:read"
     serializer_class = DocumentOut
 
-    @extend_schema(operation_id="get_invoice", summary="One document")
+    @extend_schema(operation_id="get_invoice", summary="Get an invoice or credit note")
     def get(self, request: Request, public_id: UUID) -> Response:
         return Response(DocumentOut(document_of(self, public_id)).data)
 
@@ -104,7 +104,7 @@ class InvoiceContentView(KeyView):
 
     @extend_schema(
         operation_id="get_invoice_content",
-        summary="The content that the hash covers",
+        summary="Get the content that the hash covers",
         description="The hash is the SHA-256 of this content as JSON in UTF-8, with"
         " sorted keys and no spaces. `previous_hash` is the hash of the payer's previous"
         " document.",
@@ -125,7 +125,7 @@ class InvoiceLinesView(KeyView):
 
     @extend_schema(
         operation_id="list_invoice_lines",
-        summary="Its lines",
+        summary="List the lines of an invoice or credit note",
         responses=LineOut(many=True),
     )
     def get(self, request: Request, public_id: UUID) -> Response:
@@ -136,17 +136,23 @@ class InvoiceLinesView(KeyView):
 
 
 class NextInvoicesView(KeyView):
-    """The documents that closing a month now would write; nothing is kept."""
+    """The documents that closing a month now would write. Stores nothing."""
 
     required_scope = "invoices:read"
     pagination_class = None
 
     @extend_schema(
         operation_id="preview_invoices",
-        summary="A payer's next documents, as of now",
+        summary="Preview a payer's next documents",
         parameters=[
-            OpenApiParameter("month", str, required=True, description="2026-10"),
-            OpenApiParameter("agency", str, description="payer; the key's without"),
+            OpenApiParameter(
+                "month", str, required=True, description="A month: 2026-10."
+            ),
+            OpenApiParameter(
+                "agency",
+                str,
+                description="The payer's code. Default: the API key's agency.",
+            ),
         ],
         responses={(200, "application/json"): {"type": "array", "items": DOCUMENT}},
     )
@@ -164,7 +170,7 @@ def issued_documents(view: KeyView) -> QuerySet[Document]:
 
 
 def document_of(view: KeyView, public_id: UUID) -> Document:
-    """One of them. Raises NotFound."""
+    """An issued document within reach, by its public id. Raises NotFound."""
     document = issued_documents(view).filter(public_id=public_id).first()
     if document is None:
         raise NotFound

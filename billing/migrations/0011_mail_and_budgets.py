@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=3,
-                        help_text="Of usage, without seats, in the agency's currency.",
+                        help_text="The limit for all usage, without seats, in the agency's currency.",
                         max_digits=18,
                         null=True,
                     ),
@@ -118,7 +118,7 @@ class Migration(migrations.Migration):
                     models.DecimalField(
                         blank=True,
                         decimal_places=6,
-                        help_text="In billed units of the meter.",
+                        help_text="The limit in billed units of the meter.",
                         max_digits=24,
                         null=True,
                     ),
@@ -126,22 +126,24 @@ class Migration(migrations.Migration):
                 (
                     "hard",
                     models.BooleanField(
-                        default=False, help_text="Nobody dials beyond it."
+                        default=False,
+                        help_text="Refuse calls once the budget is used up.",
                     ),
                 ),
                 (
                     "thresholds",
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.PositiveSmallIntegerField(),
-                        default=billing.budgets.models.usual_thresholds,
-                        help_text="Percent at which alerts are sent.",
+                        default=billing.budgets.models.default_thresholds,
+                        help_text="Percentages at which alerts are sent.",
                         size=None,
                     ),
                 ),
                 (
                     "since",
                     models.DateField(
-                        editable=False, help_text="First month that it is held against."
+                        editable=False,
+                        help_text="The first month that the budget applies to.",
                     ),
                 ),
                 ("created_at", models.DateTimeField(editable=False)),
@@ -243,7 +245,9 @@ class Migration(migrations.Migration):
                 (
                     "expected",
                     models.DecimalField(
-                        decimal_places=6, help_text="At the month's end.", max_digits=24
+                        decimal_places=6,
+                        help_text="Expected usage by the end of the month.",
+                        max_digits=24,
                     ),
                 ),
                 ("evaluated_at", models.DateTimeField()),

@@ -154,20 +154,20 @@ class Migration(migrations.Migration):
                 ("month", models.DateField(null=True)),
                 (
                     "count",
-                    models.PositiveIntegerField(help_text="How many differences."),
+                    models.PositiveIntegerField(help_text="Number of differences."),
                 ),
                 (
                     "details",
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.TextField(),
-                        help_text="The first of them.",
+                        help_text="The first differences.",
                         size=None,
                     ),
                 ),
                 (
                     "digest",
                     models.CharField(
-                        help_text="SHA-256 over all of them.", max_length=64
+                        help_text="SHA-256 over all differences.", max_length=64
                     ),
                 ),
                 ("first_seen_at", models.DateTimeField()),
@@ -206,7 +206,7 @@ class Migration(migrations.Migration):
                 (
                     "first_run",
                     models.ForeignKey(
-                        help_text="Empty: found when it was about to be charged.",
+                        help_text="Empty: seen right before a charge.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",

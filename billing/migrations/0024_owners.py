@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             name="owner",
             field=models.ForeignKey(
                 editable=False,
-                help_text="Who set it last and must reach the agency; empty: the platform.",
+                help_text="The agency that set the budget last. Empty: the platform.",
                 null=True,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="+",

@@ -5,7 +5,7 @@ from functools import partial
 
 from billing.invoicing.integrity import VerificationFinding, VerificationRun
 from billing.invoicing.verification.incremental import (
-    check_lately,
+    check_recent_changes,
     covers,
     documents_to_check,
 )
@@ -17,7 +17,7 @@ from billing.invoicing.verification.passes import (
     make_pass,
 )
 from billing.invoicing.verification.recording import Covers
-from billing.invoicing.verification.services import Report, safely, snapshot
+from billing.invoicing.verification.services import VerificationReport, safely, snapshot
 from billing.payments.models import Allocation
 from billing.payments.verification import check_covering, verify_everything
 from seats.errors import Refusal
@@ -48,9 +48,9 @@ def verify_due(*, clock: Clock) -> int:
     return made
 
 
-def verify_now(*, actor: str, clock: Clock) -> Report:
+def verify_now(*, actor: str, clock: Clock) -> VerificationReport:
     """Make a full pass at once and record it. Raises VerificationRunning."""
-    run = claim_pass(kind=Kind.FULL, actor=actor, now=clock(), is_asked_for=True)
+    run = claim_pass(kind=Kind.FULL, actor=actor, now=clock(), is_requested=True)
     if run is None:
         raise VerificationRunning(
             "A full verification is running. Try again when it has finished."
@@ -58,7 +58,7 @@ def verify_now(*, actor: str, clock: Clock) -> Report:
     return make_pass(run, check=CHECKS[Kind.FULL], clock=clock)
 
 
-def _check_lately(run: VerificationRun) -> tuple[Report, Covers]:
+def _check_recent_changes(run: VerificationRun) -> tuple[VerificationReport, Covers]:
     """What may be charged, and what was issued, voided or covered since a moment."""
     with snapshot():
         moved = Allocation.objects.none()
@@ -67,8 +67,8 @@ def _check_lately(run: VerificationRun) -> tuple[Report, Covers]:
         ids = documents_to_check(
             run.since, set(moved.values_list("document", flat=True))
         )
-        checks = (partial(check_lately, ids), partial(check_covering, ids))
-        report = Report(
+        checks = (partial(check_recent_changes, ids), partial(check_covering, ids))
+        report = VerificationReport(
             [finding for check in checks for finding in safely(check)], None
         )
 
@@ -78,12 +78,12 @@ def _check_lately(run: VerificationRun) -> tuple[Report, Covers]:
     return report, covered
 
 
-def _check_everything(run: VerificationRun) -> tuple[Report, Covers]:
+def _check_everything(run: VerificationRun) -> tuple[VerificationReport, Covers]:
     report = verify_everything(now=run.started_at)
     return report, lambda row: report.is_complete
 
 
 CHECKS: dict[str, Check] = {
-    Kind.INCREMENTAL: _check_lately,
+    Kind.INCREMENTAL: _check_recent_changes,
     Kind.FULL: _check_everything,
 }

@@ -19,7 +19,11 @@ from billing.invoicing.verification.findings import (
     about_payer,
 )
 from billing.invoicing.verification.runs import check_runs
-from billing.invoicing.verification.services import Check, Report, verify_books
+from billing.invoicing.verification.services import (
+    Check,
+    VerificationReport,
+    verify_books,
+)
 from billing.money import plain
 from billing.payments.ledger import LedgerEntry
 from billing.payments.models import Allocation, Payment, Refund
@@ -43,7 +47,7 @@ Fact = tuple[str, int]
 Entries = dict[tuple[int, str, str, str], Decimal]
 
 
-def verify_everything(*, now: datetime | None = None) -> Report:
+def verify_everything(*, now: datetime | None = None) -> VerificationReport:
     """Check every fact, document, payment and ledger entry; changes nothing.
 
     With `now` also what should have happened by then: months that are over are billed,

@@ -1,4 +1,4 @@
-"""Price lists, for staff."""
+"""The staff admin of meters and price lists."""
 
 from typing import Any
 
@@ -25,8 +25,8 @@ class MeterAdmin(ReadOnlyAdmin):
     ordering = ["code"]
 
 
-class OfADraft(StaffAdmin):
-    """What belongs to a price list changes only while that is a draft."""
+class DraftOnlyAdmin(StaffAdmin):
+    """An object that can be changed only while its price list is a draft."""
 
     form = PlainModelForm
 
@@ -55,7 +55,7 @@ class TierInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(PriceList)
-class PriceListAdmin(OfADraft):
+class PriceListAdmin(DraftOnlyAdmin):
     list_display = ["code", "currency", "starts_on", "price", "status"]
     list_filter = ["currency", "status"]
     search_fields = ["code"]
@@ -75,7 +75,7 @@ class PriceListAdmin(OfADraft):
     @staff_action(
         "Publish permanently",
         effects=lambda lists, data: publish_effects(lists, data, now=timezone.now()),
-        undo="A published list never changes. Publish another one for a later month.",
+        undo="A published list never changes. Publish another list for a later month.",
         done="published",
     )
     def publish(
@@ -92,7 +92,7 @@ class PriceListAdmin(OfADraft):
         "Delete drafts",
         permission="delete",
         effects=delete_effects,
-        undo="A deleted draft has to be entered again.",
+        undo="A deleted draft cannot be restored. Enter it again.",
         done="deleted",
     )
     def delete_draft(
@@ -105,8 +105,8 @@ class PriceListAdmin(OfADraft):
 
 
 @admin.register(Rate)
-class RateAdmin(OfADraft):
-    """Reached from its list, for its tiers."""
+class RateAdmin(DraftOnlyAdmin):
+    """A rate with its tiers; linked from its price list."""
 
     list_display = ["price_list", "meter", "model", "unit_price", "included_per_seat"]
     list_select_related = ["price_list", "meter"]
@@ -117,7 +117,7 @@ class RateAdmin(OfADraft):
     def formfield_for_foreignkey(
         self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> Any:
-        """Published lists never change, so none of them is offered."""
+        """Offer drafts only, since published lists never change."""
         if db_field.name == "price_list":
             drafts = PriceList.objects.filter(status=PriceList.Status.DRAFT)
             kwargs["queryset"] = drafts

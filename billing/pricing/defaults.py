@@ -1,4 +1,4 @@
-"""The default meters and price list, as data. Pure."""
+"""The default meters and price list. Pure."""
 
 from decimal import Decimal
 

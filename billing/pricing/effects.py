@@ -1,4 +1,4 @@
-"""What publishing a price list changes, in sentences, before staff confirm it."""
+"""Sentences that show staff what an action does to price lists, before they confirm."""
 
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,12 @@ from seats.models import Agency
 def publish_effects(
     lists: list[PriceList], data: dict[str, Any] | None, *, now: datetime
 ) -> list[str]:
-    """Who pays what from when on, against the list before, or why it is refused."""
-    return [line for price_list in lists for line in _publishing(price_list, now)]
+    """The agencies and prices that change and when, or why publishing is refused."""
+    return [line for price_list in lists for line in _publishing_lines(price_list, now)]
 
 
 def delete_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[str]:
-    """Drafts go with their rates; published lists stay."""
+    """The drafts that are deleted with their rates, and the lists that stay."""
     return [
         f"The draft {price_list} with its {price_list.rates.count()} rates is deleted."
         if price_list.status == PriceList.Status.DRAFT
@@ -27,9 +27,9 @@ def delete_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[
     ]
 
 
-def _publishing(draft: PriceList, now: datetime) -> list[str]:
+def _publishing_lines(draft: PriceList, now: datetime) -> list[str]:
     if draft.status != PriceList.Status.DRAFT:
-        return [f"{draft} is already published: it is not changed."]
+        return [f"{draft} is already published and does not change."]
     draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
     before = preceding_list(draft)
     agencies = Agency.objects.filter(currency=draft.currency).count()
@@ -42,10 +42,12 @@ def _publishing(draft: PriceList, now: datetime) -> list[str]:
         ),
         f"Seat price: {_seat_price(before)} before, {_seat_price(draft)} after.",
         f"Meters with a rate: {len(rates)}"
-        + (f", of {len(old)} on {before}." if before else "; no list comes before."),
+        + (
+            f", of {len(old)} on {before}." if before else ". There is no earlier list."
+        ),
     ]
     lines += [
-        f"It cannot be published: {reason}"
+        f"It cannot be published. {reason}"
         for reason in reasons_against(draft, now=now)
     ]
     lines += [
@@ -65,7 +67,7 @@ def _seat_price(price_list: PriceList | None) -> str:
 
 
 def _price(rate: Rate | None) -> str:
-    """Everything that decides what a quantity costs."""
+    """Everything about a rate that decides what a quantity costs."""
     if rate is None:
         return "no rate"
     steps = [

@@ -1,4 +1,4 @@
-"""What it costs: one public price list a currency, the same for everybody."""
+"""Meters and price lists: one public list per currency and month, for all agencies."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -12,8 +12,13 @@ class Meter(models.Model):
 
     code = models.CharField(max_length=40, unique=True)
     name = models.CharField(max_length=120)
-    raw_unit = models.CharField(max_length=24, help_text="As reported: second.")
-    billed_unit = models.CharField(max_length=24, help_text="As priced: minute.")
+    raw_unit = models.CharField(
+        max_length=24,
+        help_text="The unit in which the dialer reports usage, such as second.",
+    )
+    billed_unit = models.CharField(
+        max_length=24, help_text="The unit that is priced, such as minute."
+    )
 
     class Meta:
         ordering = ["code"]
@@ -29,7 +34,7 @@ class Meter(models.Model):
 
 
 class PriceList(models.Model):
-    """The seat price and the rates of one currency from a first of a month on."""
+    """The seat price and rates of a currency, from the first day of a month on."""
 
     class Status(models.TextChoices):
         DRAFT = "draft"
@@ -44,7 +49,7 @@ class PriceList(models.Model):
         models.CharField(max_length=80),
         default=list,
         blank=True,
-        help_text="What a seat contains at no further charge.",
+        help_text="What a seat includes at no extra charge.",
     )
     status = models.CharField(
         max_length=16, choices=Status, default=Status.DRAFT, editable=False
@@ -150,7 +155,7 @@ class Rate(models.Model):
 
 
 class RateTier(models.Model):
-    """One step of a graduated or volume rate; the upper bound is inclusive."""
+    """A tier of a graduated or volume rate; the upper bound is inclusive."""
 
     rate = models.ForeignKey(Rate, models.CASCADE, related_name="tiers")
     position = models.PositiveSmallIntegerField()

@@ -1,4 +1,4 @@
-"""Reading published price lists as the arithmetic needs them."""
+"""Reads published price lists, and their terms as values."""
 
 from collections.abc import Collection
 from datetime import date
@@ -12,23 +12,26 @@ from seats.errors import Refusal
 
 
 class PriceMissing(Refusal):
+    """No published price list covers a currency and month."""
+
     code = "price_missing"
 
 
 def published_price_list(currency: str, month: date) -> PriceListTerms:
-    """The one list of a currency and month. Raises PriceMissing."""
-    found = price_lists_for(currencies=[currency], months=[month])
-    if not found:
+    """The price list of a currency and month. Raises PriceMissing."""
+    lists = price_lists_for(currencies=[currency], months=[month])
+    if not lists:
         raise PriceMissing(
-            f"No price list in {currency} for {month:%B %Y}.", field="month"
+            f"No published price list in {currency} covers {month:%B %Y}.",
+            field="month",
         )
-    return found[currency, month]
+    return lists[currency, month]
 
 
 def price_lists_for(
     *, currencies: Collection[str], months: Collection[date]
 ) -> dict[tuple[str, date], PriceListTerms]:
-    """The lists by currency and month, in one query; months without: absent."""
+    """The lists by currency and month, in one query; absent if no list applies."""
     lists = list(
         PriceList.objects.filter(
             status=PriceList.Status.PUBLISHED, currency__in=currencies
@@ -36,17 +39,17 @@ def price_lists_for(
         .order_by("currency", "starts_on")
         .values_list("pk", "currency", "starts_on")
     )
-    chosen: dict[tuple[str, date], int] = {}
+    list_ids: dict[tuple[str, date], int] = {}
     for list_id, currency, starts_on in lists:
         for month in months:
             if starts_on <= month:
-                chosen[currency, month] = list_id
-    return {key: published_terms(list_id) for key, list_id in chosen.items()}
+                list_ids[currency, month] = list_id
+    return {key: published_terms(list_id) for key, list_id in list_ids.items()}
 
 
 @lru_cache(maxsize=64)
 def published_terms(list_id: int) -> PriceListTerms:
-    """The terms of a published list, which never change."""
+    """The terms of a published list. Cached, because they never change."""
     return terms_of(PriceList.objects.prefetch_related(*WITH_RATES).get(pk=list_id))
 
 
@@ -57,7 +60,7 @@ WITH_RATES = (
 
 
 def preceding_list(price_list: PriceList) -> PriceList | None:
-    """The published list that holds until this one starts, with its rates."""
+    """The published list that applies until this one starts, with its rates."""
     published = PriceList.objects.filter(
         currency=price_list.currency,
         status=PriceList.Status.PUBLISHED,
@@ -67,7 +70,7 @@ def preceding_list(price_list: PriceList) -> PriceList | None:
 
 
 def terms_of(price_list: PriceList) -> PriceListTerms:
-    """A list with its rates and tiers as values."""
+    """The terms of a list whose rates and tiers were prefetched."""
     return PriceListTerms(
         code=price_list.code,
         currency=price_list.currency,

@@ -1,4 +1,4 @@
-"""One bill from a scenario: the same arithmetic as invoicing, no data touched. Pure."""
+"""Prices a scenario with the arithmetic of invoicing, without stored data. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from billing.pricing.scenarios import (
     parse_terms,
     parse_zone,
 )
+from seats.parsing.values import shown
 from seats.periods import DateRange, billed_range, days_in_month, month_range
 
 QUANTITY_PLACES = 6
@@ -29,7 +30,7 @@ QUANTITY_PLACES = 6
 
 @dataclass(frozen=True, slots=True)
 class SeatRow:
-    """One holder's row of a seat: its dates and who holds it from when."""
+    """A row of a scenario's seats: who holds the seat on which dates."""
 
     agent: str
     days: DateRange
@@ -38,10 +39,11 @@ class SeatRow:
 def quote(
     scenario: Scenario, published: Callable[[str, date], PriceListTerms]
 ) -> dict[str, Any]:
-    """The bill of a scenario, decimals as strings.
+    """The bill of a scenario as JSON values, with decimals as strings.
 
-    `published` finds the list of a currency and month where the scenario brings
-    none. Raises BadScenario, UnknownCurrency, or what `published` refuses.
+    `published` returns the published price list of a currency and month; it is called
+    only if the scenario has no price list. Raises BadScenario, UnknownCurrency, and
+    what `published` raises.
     """
     month = parse_month(scenario.month)
     zone = parse_zone(scenario.timezone)
@@ -123,21 +125,18 @@ def _usage_line(
 def _seat_days(
     seats: list[SeatIn], month: date, zone: ZoneInfo
 ) -> list[tuple[str, int]]:
-    """Days of the month by agent, in the order of the rows; each date once a seat.
+    """The seat days of each agent in the month, in the order of the rows.
 
-    Rows of one seat are hand-overs: a date belongs to its last holder.
+    Rows of the same seat are hand-overs: a date belongs to its last holder.
     """
     held: dict[str, dict[date, str]] = {}
     order: dict[str, None] = {}
     rows = [_seat_row(n, row, zone) for n, row in enumerate(seats)]
-    for (row, named), _ in sorted(
-        zip(rows, range(len(rows)), strict=True),
-        key=lambda x: (x[0][0].days.start, x[1]),
-    ):
-        seat = held.setdefault(named, {})
+    for row, seat_key in sorted(rows, key=lambda pair: pair[0].days.start):
+        seat = held.setdefault(seat_key, {})
         for day in _dates(row.days, month):
             seat[day] = row.agent
-    for row, _named in rows:
+    for row, _ in rows:
         order.setdefault(row.agent)
     counts = dict.fromkeys(order, 0)
     for seat in held.values():
@@ -154,11 +153,11 @@ def _seat_row(n: int, row: SeatIn, zone: ZoneInfo) -> tuple[SeatRow, str]:
         if removed < added:
             raise BadScenario(
                 "removed_before_added",
-                "A seat is removed after it was added.",
+                f"The seat is removed on {removed}, before it is added on {added}.",
                 field=f"seats[{n}].removed_at",
             )
-    named = f"seat {row.seat}" if row.seat is not None else f"agent {row.agent}"
-    return SeatRow(row.agent, billed_range(added, removed)), named
+    seat_key = f"seat {row.seat}" if row.seat is not None else f"agent {row.agent}"
+    return SeatRow(row.agent, billed_range(added, removed)), seat_key
 
 
 def _dates(days: DateRange, month: date) -> list[date]:
@@ -170,19 +169,21 @@ def _dates(days: DateRange, month: date) -> list[date]:
 
 
 def _billable(usage: list[UsageIn], prices: PriceListTerms) -> dict[str, Decimal]:
-    """Billable sums in raw units by meter; meters without use: absent."""
+    """Billable sums by meter, in raw units. Meters without usage are left out."""
     sums: dict[str, Decimal] = {}
     for n, use in enumerate(usage):
         terms = prices.rates_by_meter.get(use.meter)
         if terms is None:
             raise BadScenario(
                 "unknown_meter",
-                f"The price list has no meter {use.meter}.",
+                f"The price list has no rate for the meter {shown(use.meter)}.",
                 field=f"usage[{n}].meter",
             )
         if (use.raw is None) == (use.quantity is None):
             raise BadScenario(
-                "bad_usage", "Give either raw or quantity.", field=f"usage[{n}]"
+                "bad_usage",
+                "Give either `raw` or `quantity` for each entry, not both.",
+                field=f"usage[{n}]",
             )
         if use.raw is not None:
             amount = Decimal(0)
@@ -199,7 +200,7 @@ def _billable(usage: list[UsageIn], prices: PriceListTerms) -> dict[str, Decimal
 
 
 def _price(price: Decimal, currency: str) -> str:
-    """As many places as it has, but those of the currency at least."""
+    """A unit price, with at least the decimal places of its currency."""
     text = plain(price)
     places = len(text.partition(".")[2])
     return text if places >= minor_digits(currency) else money_text(price, currency)

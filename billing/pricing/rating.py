@@ -1,4 +1,4 @@
-"""Quantities to money: billable steps, allowance and the four models. Pure."""
+"""Prices usage: billable steps, the allowance, and the four pricing models. Pure."""
 
 import itertools
 from collections.abc import Callable
@@ -18,16 +18,20 @@ PRICE_PLACES = 8
 
 
 class MeterNotPriced(Refusal):
+    """The price list has no rate for a meter."""
+
     code = "meter_not_priced"
 
 
 class BadRate(Refusal):
+    """A rate that could not price every quantity; `field` names the wrong part."""
+
     code = "bad_rate"
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Prices up to and including `up_to` billed units; the last is open."""
+    """A price up to and including `up_to` billed units; None in the last tier."""
 
     up_to: Decimal | None
     unit_price: Decimal
@@ -36,7 +40,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class RateTerms:
-    """What one meter costs. `minimum`, `increment`, `unit_size` in raw units."""
+    """What a meter costs. `minimum`, `increment` and `unit_size` are in raw units."""
 
     meter: str
     minimum: Decimal
@@ -51,7 +55,7 @@ class RateTerms:
 
 @dataclass(frozen=True)
 class PriceListTerms:
-    """A price list as arithmetic needs it."""
+    """A price list as values. Prices are in `currency`, with up to 8 decimal places."""
 
     code: str
     currency: str
@@ -69,13 +73,13 @@ class PriceListTerms:
         try:
             return self.rates_by_meter[meter]
         except KeyError:
-            message = f"{self.code} has no rate for {meter}."
+            message = f"The price list {self.code} has no rate for the meter {meter}."
             raise MeterNotPriced(message, field="meter") from None
 
 
 @dataclass(frozen=True, slots=True)
-class Rated:
-    """What a month's usage of a meter comes to, in billed units; not yet rounded."""
+class RatedUsage:
+    """A month's usage of a meter, in billed units, and its amount before rounding."""
 
     quantity: Fraction
     included: Fraction
@@ -84,9 +88,9 @@ class Rated:
 
 
 def billable_raw(raw: Decimal, terms: RateTerms) -> Decimal:
-    """What one event counts, in raw units: begun increments, never below the minimum.
+    """What an event counts, in raw units: whole increments, at least the minimum.
 
-    Nothing stays nothing: an unanswered call is free.
+    0 stays 0: an unanswered call is free.
     """
     if not raw:
         return Decimal(0)
@@ -96,8 +100,8 @@ def billable_raw(raw: Decimal, terms: RateTerms) -> Decimal:
 
 def rate_usage(
     *, billable: Decimal, terms: RateTerms, seat_days: int, month: date
-) -> Rated:
-    """Price a month's billable sum (raw units) of an agency, less its allowance."""
+) -> RatedUsage:
+    """Price an agency's billable sum of a month (raw units), less its allowance."""
     quantity = _ratio(billable, terms.unit_size)
     included = Fraction(0)
     if terms.included_per_seat:
@@ -107,7 +111,7 @@ def rate_usage(
         included = min(quantity, allowance)
     charged = quantity - included if included else quantity
     amount = _PRICES[terms.model](charged, terms) if charged else Fraction(0)
-    return Rated(quantity, included, charged, amount)
+    return RatedUsage(quantity, included, charged, amount)
 
 
 def _ratio(number: Decimal, by: Decimal) -> Fraction:
@@ -122,13 +126,13 @@ def _per_unit(charged: Fraction, terms: RateTerms) -> Fraction:
 
 
 def _package(charged: Fraction, terms: RateTerms) -> Fraction:
-    """Begun packages count whole."""
+    """A package that is begun counts as a whole one."""
     packages = ceil(charged / Fraction(terms.package_size or 1))
     return packages * Fraction(terms.unit_price or 0)
 
 
 def _graduated(charged: Fraction, terms: RateTerms) -> Fraction:
-    """Each tier prices its own slice; an entered tier adds its flat fee."""
+    """Each tier prices its own slice; a tier that is reached adds its flat fee."""
     amount, below = Fraction(0), Fraction(0)
     for tier in terms.tiers:
         if charged <= below:
@@ -140,7 +144,7 @@ def _graduated(charged: Fraction, terms: RateTerms) -> Fraction:
 
 
 def _volume(charged: Fraction, terms: RateTerms) -> Fraction:
-    """The tier that the whole quantity falls into prices all of it."""
+    """The tier that the whole quantity reaches prices all of it."""
     tier = next(t for t in terms.tiers if t.up_to is None or charged <= t.up_to)
     return charged * Fraction(tier.unit_price) + Fraction(tier.flat_fee)
 
@@ -153,41 +157,44 @@ _PRICES: dict[str, Callable[[Fraction, RateTerms], Fraction]] = {
 }
 
 
+_USED_BY = "is required with the model {} and not allowed with others; the model is {}"
+
+
 def validate_terms(terms: RateTerms) -> None:
     """Refuse terms that could not price every quantity. Raises BadRate."""
     for name in ("minimum", "included_per_seat"):
         _require(getattr(terms, name) >= 0, name, "must not be negative")
     for name in ("increment", "unit_size"):
-        _require(getattr(terms, name) > 0, name, "must be above zero")
+        _require(getattr(terms, name) > 0, name, "must be greater than zero")
     tiered = terms.model in {"graduated", "volume"}
     _require((terms.unit_price is None) == tiered, "unit_price",
-             "goes with per_unit and package, and only with them")  # fmt: skip
+             _USED_BY.format("per_unit or package", terms.model))  # fmt: skip
     _require((terms.package_size is None) == (terms.model != "package"),
-             "package_size", "goes with package, and only with it")  # fmt: skip
+             "package_size", _USED_BY.format("package", terms.model))  # fmt: skip
     if terms.package_size is not None:
-        _require(terms.package_size > 0, "package_size", "must be above zero")
+        _require(terms.package_size > 0, "package_size", "must be greater than zero")
     _require(bool(terms.tiers) == tiered, "tiers",
-             "go with graduated and volume, and only with them")  # fmt: skip
+             _USED_BY.format("graduated or volume", terms.model))  # fmt: skip
     _validate_tiers(terms.tiers)
     prices = [terms.unit_price] if terms.unit_price is not None else []
     prices += [p for tier in terms.tiers for p in (tier.unit_price, tier.flat_fee)]
     for price in prices:
         _require(price >= 0, "unit_price", "must not be negative")
         _require(_places(price) <= PRICE_PLACES, "unit_price",
-                 f"has at most {PRICE_PLACES} places")  # fmt: skip
+                 f"must have at most {PRICE_PLACES} decimal places")  # fmt: skip
 
 
 def _validate_tiers(tiers: tuple[Tier, ...]) -> None:
     bounds = [tier.up_to for tier in tiers]
     if not bounds:
         return
-    _require(bounds[-1] is None, "tiers", "must end with an open tier")
+    _require(bounds[-1] is None, "tiers", "must end with a tier without `up_to`")
     closed = [bound for bound in bounds if bound is not None]
     ascending = all(low < high for low, high in itertools.pairwise(closed))
     _require(
         len(closed) == len(bounds) - 1 and ascending and min(closed, default=1) > 0,
         "tiers",
-        "must have rising upper bounds above zero",
+        "must have rising `up_to` bounds greater than zero",
     )
 
 
@@ -198,4 +205,4 @@ def _places(number: Decimal) -> int:
 
 def _require(holds: bool, field: str, message: str) -> None:  # noqa: FBT001
     if not holds:
-        raise BadRate(f"{field} {message}.", field=field)
+        raise BadRate(f"`{field}` {message}.", field=field)

@@ -1,4 +1,4 @@
-"""What the pricing room has to say about seats before staff change them."""
+"""Prices planned changes of seats, for the confirmation pages of the staff admin."""
 
 from datetime import date
 from typing import Any
@@ -16,7 +16,7 @@ from seats.signals import seat_days_previewed
 def price_seat_days(
     *, days: dict[tuple[Agency, date], tuple[int, int]], **_: Any
 ) -> list[str]:
-    """What the seat days of each agency and month cost before and after."""
+    """A sentence for each agency and month: seat days and amount, before and after."""
     lists = price_lists_for(
         currencies={agency.currency for agency, _ in days},
         months={month for _, month in days},
@@ -25,7 +25,10 @@ def price_seat_days(
     for (agency, month), counts in days.items():
         terms = lists.get((agency.currency, month))
         if terms is None:
-            lines.append(f"{agency.code}, {month:%B %Y}: no price list covers it.")
+            lines.append(
+                f"No price list in {agency.currency} covers {month:%B %Y}, so the seats"
+                f" of {agency.code} cannot be priced."
+            )
             continue
         before, after = (
             f"{count} seat days, "

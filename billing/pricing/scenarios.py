@@ -1,10 +1,9 @@
-"""Scenarios for a quote: what they look like, and what is refused. Pure."""
+"""Scenarios for a quote: their JSON shape, parsing, and limits. Pure."""
 
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -19,12 +18,15 @@ from billing.pricing.rating import (
 from seats.errors import Refusal
 from seats.parsing import values
 from seats.parsing.strict_json import JsonRefused, decode_json
+from seats.parsing.values import shown
 
-LONGEST_LINE = 8 * 2**20
-MOST_DIGITS = 30
-# What a quote over HTTP may have, in all; it takes a tenth of a second at most.
-MOST_BYTES = 256 * 1024
-MOST = {
+MAX_LINE_BYTES = 8 * 2**20
+MAX_DIGITS = 30
+MODELS = ("per_unit", "graduated", "volume", "package")
+MAX_NUMBER_LENGTH = 80
+# Limits of a quote over HTTP, so that it takes a tenth of a second at most.
+MAX_QUOTE_BYTES = 256 * 1024
+QUOTE_LIMITS = {
     "seats": 1_000,
     "usage": 1_000,
     "usage.raw": 10_000,
@@ -34,7 +36,7 @@ MOST = {
 
 
 class BadScenario(Refusal):
-    """A scenario that cannot be priced; `code` says the kind of problem."""
+    """A scenario that cannot be priced; `code` names the kind of problem."""
 
     def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
         super().__init__(message, field=field)
@@ -79,6 +81,8 @@ class UsageIn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Scenario(msgspec.Struct, forbid_unknown_fields=True):
+    """A month's seats and usage to price; without `price_list`, the published one."""
+
     month: str
     timezone: str = "UTC"
     currency: str = "USD"
@@ -91,9 +95,10 @@ _decode = msgspec.json.Decoder(Scenario).decode
 
 
 def decode_scenario(line: bytes | None) -> Scenario:
-    """A scenario from one line of JSON; None: a longer one. Raises BadScenario."""
-    if line is None or len(line) > LONGEST_LINE:
-        raise BadScenario("too_large", "A scenario has 8 MiB at most.")
+    """Parse a line of JSON; None means a line that is too long. Raises BadScenario."""
+    if line is None or len(line) > MAX_LINE_BYTES:
+        message = "The scenario is too large. Send at most 8 MiB per scenario."
+        raise BadScenario("too_large", message)
     try:
         return decode_json(line, _decode)
     except msgspec.ValidationError as error:
@@ -107,10 +112,7 @@ def decode_scenario(line: bytes | None) -> Scenario:
 
 
 def check_size(scenario: Scenario) -> None:
-    """Refuse what would take long to price for somebody without a key.
-
-    The `quote` command has no such limits. Raises BadScenario with the field.
-    """
+    """Refuse a scenario that takes too long for an HTTP quote. Raises BadScenario."""
     rates = scenario.price_list.rates if scenario.price_list else []
     counts = {
         "seats": len(scenario.seats),
@@ -120,60 +122,58 @@ def check_size(scenario: Scenario) -> None:
         "price_list.rates.tiers": sum(len(rate.tiers or ()) for rate in rates),
     }
     for field, count in counts.items():
-        if count > MOST[field]:
+        if count > QUOTE_LIMITS[field]:
             raise BadScenario(
                 "too_large",
-                f"A quote over HTTP takes at most {MOST[field]} entries here, not"
-                f" {count}. Use the `quote` command for more.",
+                f"`{field}` has {count} entries. A quote over HTTP takes at most"
+                f" {QUOTE_LIMITS[field]}. Use the `quote` command for more.",
                 field=field,
             )
 
 
-def parse_terms(told: PriceListIn) -> PriceListTerms:
+def parse_terms(price_list: PriceListIn) -> PriceListTerms:
+    """The terms of a scenario's own price list. Raises BadScenario with the field."""
     try:
-        minor_digits(told.currency)
-    except Refusal as refusal:
-        raise BadScenario(
-            refusal.code, refusal.message, field="price_list.currency"
-        ) from refusal
+        minor_digits(price_list.currency)
+    except Refusal as bad:
+        field = "price_list.currency"
+        raise BadScenario(bad.code, bad.message, field=field) from bad
     rates: dict[str, RateTerms] = {}
-    for n, rate in enumerate(told.rates):
+    for n, rate in enumerate(price_list.rates):
         field = f"price_list.rates[{n}]"
         if rate.meter in rates:
-            raise BadScenario(
-                "meter_twice", f"{rate.meter} has two rates.", field=f"{field}.meter"
-            )
-        rates[rate.meter] = _rate(rate, field)
+            message = f"{shown(rate.meter)} has two rates. Give one rate per meter."
+            raise BadScenario("meter_twice", message, field=f"{field}.meter")
+        rates[rate.meter] = _parse_rate(rate, field)
     return PriceListTerms(
         code="scenario",
-        currency=told.currency,
-        seat_price=parse_number(told.seat_price, "price_list.seat_price"),
+        currency=price_list.currency,
+        seat_price=parse_number(price_list.seat_price, "price_list.seat_price"),
         rates=tuple(rates.values()),
     )
 
 
-def _rate(told: RateIn, field: str) -> RateTerms:
-    if told.model not in {"per_unit", "graduated", "volume", "package"}:
-        raise BadScenario(
-            "unknown_model", f"Unknown model {told.model}.", field=f"{field}.model"
-        )
+def _parse_rate(rate: RateIn, field: str) -> RateTerms:
+    if rate.model not in MODELS:
+        message = f"Unknown model {shown(rate.model)}. Use one of {', '.join(MODELS)}."
+        raise BadScenario("unknown_model", message, field=f"{field}.model")
     numbers = {
-        name: parse_number(getattr(told, name), f"{field}.{name}")
+        name: parse_number(getattr(rate, name), f"{field}.{name}")
         for name in ("minimum", "increment", "unit_size", "included_per_seat")
     }
     tiers = tuple(
         Tier(
-            _optional(tier.up_to, f"{field}.tiers[{n}].up_to"),
+            _parse_optional(tier.up_to, f"{field}.tiers[{n}].up_to"),
             parse_number(tier.unit_price, f"{field}.tiers[{n}].unit_price"),
             parse_number(tier.flat_fee, f"{field}.tiers[{n}].flat_fee"),
         )
-        for n, tier in enumerate(told.tiers or [])
+        for n, tier in enumerate(rate.tiers or [])
     )
     terms = RateTerms(
-        meter=told.meter,
-        model=told.model,  # type: ignore[arg-type]
-        unit_price=_optional(told.unit_price, f"{field}.unit_price"),
-        package_size=_optional(told.package_size, f"{field}.package_size"),
+        meter=rate.meter,
+        model=rate.model,  # type: ignore[arg-type]
+        unit_price=_parse_optional(rate.unit_price, f"{field}.unit_price"),
+        package_size=_parse_optional(rate.package_size, f"{field}.package_size"),
         tiers=tiers,
         **numbers,
     )
@@ -184,66 +184,67 @@ def _rate(told: RateIn, field: str) -> RateTerms:
     return terms
 
 
-def _optional(told: str | int | None, field: str) -> Decimal | None:
-    return None if told is None else parse_number(told, field)
+def _parse_optional(number: str | int | None, field: str) -> Decimal | None:
+    return None if number is None else parse_number(number, field)
 
 
-def parse_number(told: str | int | None, field: str) -> Decimal:
-    """A plain decimal, 0 or above, of a sane size."""
-    text = str(told).strip() if told is None or len(str(told)) <= 80 else "x"
+def parse_number(raw: str | int | None, field: str) -> Decimal:
+    """A plain decimal, 0 or above, with at most 30 places. Raises BadScenario."""
+    text = str(raw)
     try:
-        number = values.parse_decimal(text)
+        if len(text) > MAX_NUMBER_LENGTH:
+            raise ValueError
+        number = values.parse_decimal(text.strip())
     except ValueError as error:
-        message = "Not a plain decimal number."
+        message = f"{shown(text)} is not a plain decimal number such as 12.50."
         raise BadScenario("bad_number", message, field=field) from error
     if number < 0:
-        raise BadScenario("bad_number", "Must not be negative.", field=field)
+        message = f"{shown(text)} is negative. Use 0 or more."
+        raise BadScenario("bad_number", message, field=field)
     exponent = int(number.as_tuple().exponent)
-    if number.adjusted() > MOST_DIGITS or exponent < -MOST_DIGITS:
-        raise BadScenario("bad_number", "Out of range.", field=field)
+    if number.adjusted() > MAX_DIGITS or exponent < -MAX_DIGITS:
+        message = f"{shown(text)} is out of range. Use at most {MAX_DIGITS} digits."
+        raise BadScenario("bad_number", message, field=field)
     return number
 
 
 def parse_month(text: str) -> date:
-    """The first of a month of the years 1970 to 9000. Raises BadScenario."""
+    """The first day of a month written 2026-04. Raises BadScenario."""
     try:
         month = values.parse_month(text)
     except ValueError as error:
         raise BadScenario("bad_month", str(error), field="month") from error
     if not 1970 <= month.year <= 9000:
-        message = f"{values.shown(text)} is out of range; the year is 1970 to 9000."
+        message = f"{shown(text)} is out of range. Use a year from 1970 to 9000."
         raise BadScenario("bad_month", message, field="month")
     return month
 
 
 def parse_zone(name: str) -> ZoneInfo:
+    """The time zone of an IANA name. Raises BadScenario."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadScenario(
-            "unknown_zone", f"Unknown time zone {name!r}.", field="timezone"
-        ) from error
+    except (KeyError, ValueError, OSError) as error:
+        message = f"Unknown time zone {shown(name)}. Use a name like America/New_York."
+        raise BadScenario("unknown_zone", message, field="timezone") from error
 
 
 def parse_local_date(text: str, field: str, zone: ZoneInfo) -> date:
-    """The local date of an instant; a time without offset is local already."""
+    """The local date of a time; without offset it is local. Raises BadScenario."""
     try:
         moment = values.parse_instant(text)
         if moment.tzinfo is not None:
             moment = moment.astimezone(zone)
     except (ValueError, OverflowError) as error:
-        raise BadScenario("bad_time", "Not an ISO 8601 time.", field=field) from error
+        message = f"{shown(text)} is not an ISO 8601 time such as 2026-04-10T09:00:00Z."
+        raise BadScenario("bad_time", message, field=field) from error
     if not 1900 <= moment.year <= 9900:
-        raise BadScenario("bad_time", "The year is out of range.", field=field)
+        message = f"{shown(text)} is out of range. Use a year from 1900 to 9900."
+        raise BadScenario("bad_time", message, field=field)
     return moment.date()
 
 
-def error_of(refusal: Refusal) -> Mapping[str, Any]:
-    """What is answered instead of a bill."""
-    return {
-        "error": {
-            "code": refusal.code,
-            "message": refusal.message,
-            "field": refusal.field,
-        }
-    }
+def error_body(refusal: Refusal) -> dict[str, Any]:
+    """The JSON object that takes the place of a bill."""
+    fields = ("code", "message", "field")
+    return {"error": {name: getattr(refusal, name) for name in fields}}

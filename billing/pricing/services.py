@@ -1,4 +1,4 @@
-"""Publishing price lists."""
+"""Publishes and deletes price lists."""
 
 import hashlib
 from datetime import date, datetime, timedelta
@@ -22,32 +22,40 @@ from seats.periods import month_of, next_month
 
 
 class NotADraft(Refusal):
+    """The price list is already published."""
+
     code = "price_list_not_draft"
 
 
 class NoticeTooShort(Refusal):
+    """The price list starts too soon."""
+
     code = "price_notice_too_short"
 
 
 class MonthTaken(Refusal):
+    """Another price list of the currency starts in the same month."""
+
     code = "price_list_month_taken"
 
 
 class MetersMissing(Refusal):
+    """The price list lacks a rate for a meter that needs one."""
+
     code = "price_list_meters_missing"
 
 
 def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
-    """Fix a draft for ever and announce it. Repeating is refused.
+    """Publish a draft, which then never changes, and announce it. Repeating is refused.
 
-    Must lie PRICE_NOTICE_DAYS ahead unless it is the first of its currency, and have a
-    rate for every meter of the list before it and for every meter in use. Raises
+    It must start PRICE_NOTICE_DAYS ahead, unless it is the first of its currency, and
+    have a rate for each meter that is in use or on the list before it. Raises
     NotADraft, NoticeTooShort, MonthTaken, MetersMissing, BadRate, UnknownCurrency.
     """
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
         if draft.status != PriceList.Status.DRAFT:
-            raise NotADraft(f"{draft} is already published.")
+            raise NotADraft(f"The price list {draft} is already published.")
         draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
         terms = terms_of(draft)
         minor_digits(terms.currency)
@@ -61,7 +69,7 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
         try:
             with transaction.atomic():
                 draft.save(update_fields=["status", "published_at", "content_hash"])
-        except IntegrityError as error:  # somebody published another one meanwhile
+        except IntegrityError as error:  # another list was published meanwhile
             raise _taken(draft) from error
         content = list_content(terms, draft.starts_on, draft.seat_includes)
         event = NewEvent(
@@ -75,7 +83,7 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
 
 
 def reasons_against(draft: PriceList, *, now: datetime) -> list[str]:
-    """Why a draft cannot be published now: its month, or its meters. Changes nothing."""
+    """The messages of the refusals that publishing would raise for month and meters."""
     reasons = []
     for require in (partial(_require_notice, now=now), _require_meters):
         try:
@@ -96,28 +104,28 @@ def _require_notice(draft: PriceList, now: datetime) -> None:
     if published.exists() and draft.starts_on < earliest:
         first = earliest if earliest.day == 1 else next_month(month_of(earliest))
         raise NoticeTooShort(
-            f"Prices change with {days} days' notice, on the first of a month; the"
-            f" earliest start is {first}.",
+            f"The list starts on {draft.starts_on}, and price changes need {days} days'"
+            f" notice. The earliest start is {first}.",
             field="starts_on",
         )
 
 
 def _missing_meters(draft: PriceList) -> list[str]:
-    """Codes of meters without a rate that the list before has, or that are in use."""
+    """Codes of meters without a rate that are in use, or on the list before."""
     included = {rate.meter.code for rate in draft.rates.all()}
     before = preceding_list(draft)
     expected = {rate.meter.code for rate in before.rates.all()} if before else set()
     codes = Meter.objects.values_list("code", flat=True)
     candidates = set(codes) - included - expected
-    answers: list[Any] = meters_in_use.send(
+    responses: list[Any] = meters_in_use.send(
         PriceList, currency=draft.currency, candidates=candidates
     )
-    used = {code for _, in_use in answers for code in in_use}
+    used = {code for _, in_use in responses for code in in_use}
     return sorted((expected | used) - included)
 
 
 def _require_meters(draft: PriceList) -> None:
-    """Usage of a meter without a rate parks its payer, so none may be forgotten."""
+    """Refuse a missing rate now: usage without a rate would park its payer later."""
     if missing := _missing_meters(draft):
         raise MetersMissing(
             f"{draft} has no rate for {', '.join(missing)}, which the previous list has"
@@ -128,12 +136,14 @@ def _require_meters(draft: PriceList) -> None:
 
 def _taken(draft: PriceList) -> MonthTaken:
     return MonthTaken(
-        f"A list starts in {draft.starts_on:%B %Y} already.", field="starts_on"
+        f"Another {draft.currency} price list already starts in"
+        f" {draft.starts_on:%B %Y}. Choose a different month.",
+        field="starts_on",
     )
 
 
 def content_hash(terms: PriceListTerms, starts_on: date, includes: list[str]) -> str:
-    """SHA-256, in hex, over all that a list says."""
+    """SHA-256, in hex, over the content of a list."""
     content = list_content(terms, starts_on, includes)
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
@@ -141,7 +151,7 @@ def content_hash(terms: PriceListTerms, starts_on: date, includes: list[str]) ->
 def list_content(
     terms: PriceListTerms, starts_on: date, includes: list[str]
 ) -> dict[str, Any]:
-    """A list as plain JSON values, decimals without trailing zeros."""
+    """A list as JSON values, decimals as strings without trailing zeros."""
     return {
         "code": terms.code,
         "currency": terms.currency,
@@ -182,12 +192,14 @@ def delete_draft_list(*, price_list: PriceList) -> None:
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
         if draft.status != PriceList.Status.DRAFT:
-            raise NotADraft(f"{draft} is already published and cannot be deleted.")
+            raise NotADraft(
+                f"The price list {draft} is already published and cannot be deleted."
+            )
         draft.delete()
 
 
 def publish_default_prices(*, starts_on: date, now: datetime) -> PriceList:
-    """Load the default meters and publish the default list; harmless to repeat."""
+    """Create the default meters and publish the default list. Safe to repeat."""
     with transaction.atomic():
         for code, name, raw_unit, billed_unit in defaults.default_meters():
             Meter.objects.get_or_create(

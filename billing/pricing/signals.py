@@ -1,7 +1,7 @@
-"""How pricing asks upwards, before a list is published."""
+"""Signals that pricing sends before a price list is published."""
 
 from django.dispatch import Signal
 
-# currency: str, candidates: Collection[str]. A receiver gives the codes of those
-# meters of which agencies of the currency have usage.
+# Arguments: currency: str, candidates: Collection[str] (meter codes). Receivers return
+# the candidates of which agencies with this currency have usage.
 meters_in_use = Signal()

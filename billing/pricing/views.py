@@ -1,4 +1,4 @@
-"""The public price list, and what a month would cost under it. No key is needed."""
+"""The public price list and quotes. These routes need no API key."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from billing.pricing.models import PriceList
 from billing.pricing.queries import published_price_list, published_terms
 from billing.pricing.quoting import quote
 from billing.pricing.scenarios import (
-    MOST_BYTES,
+    MAX_QUOTE_BYTES,
     BadScenario,
     Scenario,
     check_size,
@@ -28,7 +28,7 @@ from seats.described import schema_of
 
 
 def _object(**properties: Any) -> dict[str, Any]:
-    """An object with exactly these fields; a name of a type stands for it."""
+    """The JSON schema of an object with exactly these fields, each a type or schema."""
     return {
         "type": "object",
         "properties": {
@@ -65,30 +65,40 @@ BILL = _object(
 )  # fmt: skip
 
 
+TOO_LARGE = (
+    f"The scenario is too large. Send at most {MAX_QUOTE_BYTES} bytes, or use the"
+    " `quote` command."
+)
+
+
 class PublicView(APIView):
-    """A route that says the same to everybody."""
+    """A route without authentication."""
 
     authentication_classes: list[Any] = []
     permission_classes = [AllowAny]
 
 
 class PriceListView(PublicView):
-    """The one published list of a currency and month."""
+    """The published price list of a currency and month."""
 
     @extend_schema(
         operation_id="get_price_list",
         summary="The price list, the same for every agency",
         parameters=[
-            OpenApiParameter("currency", str, description="USD"),
-            OpenApiParameter("month", str, description="2026-10; this month without"),
+            OpenApiParameter(
+                "currency", str, description="An ISO 4217 code. Default: USD."
+            ),
+            OpenApiParameter(
+                "month", str, description="A month: 2026-10. Default: this month."
+            ),
         ],
         responses={(200, "application/json"): PRICE_LIST},
         auth=[],
     )
     def get(self, request: Request) -> Response:
-        told = request.query_params
-        month = parse_month(told.get("month") or f"{timezone.now():%Y-%m}")
-        currency = told.get("currency") or "USD"
+        params = request.query_params
+        month = parse_month(params.get("month") or f"{timezone.now():%Y-%m}")
+        currency = params.get("currency") or "USD"
         minor_digits(currency)
         terms = published_price_list(currency, month)
         assert terms.list_id
@@ -102,7 +112,7 @@ class PriceListView(PublicView):
 
 
 class QuoteView(PublicView):
-    """One bill from a scenario, as the `quote` command gives it; nothing is kept."""
+    """Prices a scenario like the `quote` command. Nothing is stored."""
 
     rate = "QUOTE_REQUESTS_A_MINUTE"
 
@@ -117,13 +127,13 @@ class QuoteView(PublicView):
         try:
             body = request.body
         except RequestDataTooBig as error:
-            raise BadScenario("too_large", "The scenario is too large.") from error
+            raise BadScenario("too_large", TOO_LARGE) from error
         except ValueError as error:
-            raise BadScenario("bad_json", "The Content-Length is no number.") from error
-        if len(body) > MOST_BYTES:
             raise BadScenario(
-                "too_large", f"A scenario has {MOST_BYTES} bytes at most."
-            )
+                "bad_json", "The Content-Length header is not a number."
+            ) from error
+        if len(body) > MAX_QUOTE_BYTES:
+            raise BadScenario("too_large", TOO_LARGE)
         scenario = decode_scenario(body)
         check_size(scenario)
         return Response(quote(scenario, published_price_list))

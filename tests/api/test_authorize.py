@@ -344,7 +344,10 @@ class TestWithoutTheDatabase:
             "allowed": open_, "reasons": ["not_checked"], "seat": None,
             "budget": None, "checked": False,
         }  # fmt: skip
-        assert f"authorize without the database: allowed={open_}" in caplog.text
+        assert (
+            f"The database is unavailable; authorize answers allowed={open_}."
+            in caplog.text
+        )
         assert "dk_" not in caplog.text
 
     def test_nobody_is_let_in_without_a_key(self, gone):

@@ -12,7 +12,7 @@ from django.db import connection
 from pyarrow import parquet
 
 from billing.invoicing.downloads import DOWNLOADS
-from billing.invoicing.itemised import Call
+from billing.invoicing.itemised import ItemizedCall
 from billing.invoicing.models import DocumentLine
 from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.services.documents import void_document
@@ -173,7 +173,7 @@ class TestCalls:
             for a in answers
         ]
         assert tables[0] == tables[1]
-        assert tables[0].column_names == list(Call._fields)
+        assert tables[0].column_names == list(ItemizedCall._fields)
         assert tables[0].column("id").to_pylist() == ["=b", "a"]
         assert tables[0].column("raw_seconds").to_pylist() == [
             Decimal("45.500000"), Decimal("135.000000"),

@@ -166,7 +166,7 @@ class TestAdmin:
             {"agency": world[0].pk, "thresholds": "50"},
         ).content.decode()
 
-        assert "Say an amount or a quantity." in page
+        assert "Set either `amount` or `quantity`, and not both." in page
 
     @pytest.mark.parametrize(
         "told",

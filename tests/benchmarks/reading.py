@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from billing.invoicing.downloads import DOWNLOADS
-from billing.invoicing.itemised import MonthPrices, itemise
+from billing.invoicing.itemised import MonthPrices, itemize_calls
 from billing.invoicing.queries.month_usage import rounding_report
 from billing.metering.models import UsageDay
 from billing.metering.pagination import ByDateAndId
@@ -130,7 +130,7 @@ def _download(agency: Agency, meter: Meter, kind: str) -> float:
     events = counted_events(
         agency_id=agency.pk, month=MONTH, meter_id=meter.pk, cutoff=1
     )
-    calls = itemise(
+    calls = itemize_calls(
         events,
         prices=MonthPrices(prices.rate(meter.code), seat_days=31, month=MONTH),
         counted_before=lambda cutoff: False,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from billing.invoicing.downloads import DOWNLOADS
-from billing.invoicing.itemised import Call
+from billing.invoicing.itemised import ItemizedCall
 from billing.management.commands.reconcile import cells_of
 from billing.metering.models import RefusedRow
 from billing.metering.reconciliation import UsageDifference
@@ -69,8 +69,8 @@ def differing(name: str) -> str:
 
 
 def calls(name: str) -> str:
-    told: dict[str, Any] = dict.fromkeys(Call._fields, name)
-    call = Call(**{**told, "answer": AT})
+    told: dict[str, Any] = dict.fromkeys(ItemizedCall._fields, name)
+    call = ItemizedCall(**{**told, "answer": AT})
     return "".join(DOWNLOADS["csv"].pieces([call]))
 
 

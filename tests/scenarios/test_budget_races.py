@@ -1,4 +1,4 @@
-"""Sweeps over budgets at once."""
+"""Concurrent sweeps over budgets."""
 
 from decimal import Decimal
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.usefixtures("fresh_database"), pytest.mark.timeout(120
 
 
 class TestCheckBudgets:
-    def test_tells_everything_once_however_many_look(self, run_in_threads):
+    def test_sends_each_alert_once_however_many_sweeps_run(self, run_in_threads):
         make_prices()
         for n in range(5):
             agency = make_agency(f"A{n}")
@@ -26,10 +26,10 @@ class TestCheckBudgets:
             budget(agency, amount=Decimal(18))
             minutes(1000, agency=f"A{n}")
 
-        found = run_in_threads(*[lambda: check_budgets(now=noon(10))] * 4)
-        found.append(check_budgets(now=noon(10)))
+        counts = run_in_threads(*[lambda: check_budgets(now=noon(10))] * 4)
+        counts.append(check_budgets(now=noon(10)))
 
-        assert sum(found) == 5 * 2 * 3
+        assert sum(counts) == 5 * 2 * 3
         assert BudgetAlert.objects.count() == 30
         assert Mail.objects.count() == 30
         assert OutboxEvent.objects.filter(type__startswith="usage.").count() == 30

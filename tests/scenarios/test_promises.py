@@ -1,4 +1,4 @@
-"""The four promises, through the doors a customer comes through."""
+"""The four promises, tested through the API and the admin."""
 
 import io
 from datetime import UTC, date, datetime
@@ -48,8 +48,8 @@ CARVE_OUTS = """
       AND attribute.attname ~ %s
     ORDER BY 1, 2
 """
-# Of a customer's tables, these columns name a list, split a bill or are moments.
-KNOWN = {
+# These columns of customers' tables name a list, split a bill, or are times.
+HARMLESS = {
     ("billing_billingrun", "planned_at"),
     ("billing_payershare", "percent"),
     ("billing_verificationfinding", "price_list_id"),
@@ -89,8 +89,8 @@ class Api:
     def add_seat(self, name, on):
         at = datetime(on.year, on.month, on.day, 15, tzinfo=UTC)
         self.send("agents", {"external_id": name, "name": name.title()}, at)
-        told = {"agent": name, "on": on.isoformat()}
-        return self.send("seats", told, at)[0]["id"]
+        payload = {"agent": name, "on": on.isoformat()}
+        return self.send("seats", payload, at)[0]["id"]
 
     def remove_seat(self, seat, on):
         at = datetime(on.year, on.month, on.day, 20, tzinfo=UTC)
@@ -104,12 +104,12 @@ class Api:
         assert self.send("usage-events", event, at)["accepted"] == 1
 
     def invoices(self, month):
-        """The month billed by the command, and what the agency is told of it."""
+        """Bill a month by the command, and read its invoices by the API."""
         later = datetime(month.year, month.month + 1, 3, tzinfo=UTC)
         with time_machine.travel(later, tick=False):
             call_command("bill", f"--month={month:%Y-%m}", stdout=io.StringIO())
-            found = self.client.get(f"/api/v1/invoices?month={month:%Y-%m}").json()
-        return found["results"]
+            page = self.client.get(f"/api/v1/invoices?month={month:%Y-%m}").json()
+        return page["results"]
 
     def lines(self, invoice):
         return self.client.get(f"/api/v1/invoices/{invoice['id']}/lines").json()[
@@ -166,9 +166,9 @@ def test_no_carve_outs(api, agency, client):
     """One published list for all, and no column in which an agency could differ."""
     other = make_agency("OTHER")
     _, key = create_key(agency=other, scopes=SCOPES, actor="test", now=MARCH_1)
-    asked = [Client(), api.client, Client(headers={"authorization": f"Bearer {key}"})]
-    shown = [one.get("/api/v1/price-list?month=2026-03").content for one in asked]
-    assert len(set(shown)) == 1
+    clients = [Client(), api.client, Client(headers={"authorization": f"Bearer {key}"})]
+    lists = [each.get("/api/v1/price-list?month=2026-03").content for each in clients]
+    assert len(set(lists)) == 1
 
     second = PriceList.objects.create(
         code="SPECIAL", currency="USD", starts_on=date(2026, 1, 1), seat_price=1
@@ -184,11 +184,11 @@ def test_no_carve_outs(api, agency, client):
 
     with connection.cursor() as cursor:
         cursor.execute(CARVE_OUTS, [PRICE_LIKE])
-        found = {row for row in cursor.fetchall() if row[0] not in RECORDS}
-        reaching = {table for table, _ in found}
+        suspicious = {row for row in cursor.fetchall() if row[0] not in RECORDS}
+        reaching = {table for table, _ in suspicious}
         cursor.execute(CARVE_OUTS, ["^id$"])
         below_an_agency = {table for table, _ in cursor.fetchall()}
-    assert found <= KNOWN, found - KNOWN
+    assert suspicious <= HARMLESS, suspicious - HARMLESS
     assert not below_an_agency & set(PRICES)
-    assert ("billing_payershare", "percent") in found  # the look is not blind
+    assert ("billing_payershare", "percent") in suspicious  # the query finds columns
     assert "billing_payershare" in reaching

@@ -1,4 +1,4 @@
-"""Drafts under review: issued, discarded, and what waits for them."""
+"""Drafts under review: issued, discarded, and the months that wait for them."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -84,7 +84,7 @@ class TestReview:
         finally:
             documents_issued.disconnect(refuse)
 
-        states = [documents_of(one)[0].status for one in (agency, other)]
+        states = [documents_of(payer)[0].status for payer in (agency, other)]
         assert states == ["draft", "open"]
         assert issue_due(now=APRIL_2 + REVIEW) == 1
 
@@ -176,7 +176,7 @@ class TestTwoRunsOfOnePayer:
 
 
 class TestPreview:
-    def test_tells_what_a_planned_change_would_cost_and_keeps_nothing(self, agency):
+    def test_shows_what_a_planned_change_would_cost_and_stores_nothing(self, agency):
         now = datetime(2026, 3, 16, 15, tzinfo=UTC)
         (seat,) = agency.seats.all()
 
@@ -232,7 +232,9 @@ class TestUnusualTotals:
         item = RunItem.objects.get(state="parked")
         assert (item.code, totals(agency)) == ("unusual_total", [Decimal(50)])
         assert item.last_error == (
-            "500.00 is more than 3 times the largest so far, 50.000."
+            "A total of 500.00 USD is more than 3 times the payer's largest so far,"
+            " 50.00 USD. Check it, then bill it as it is, or correct the data and bill"
+            " again."
         )
 
     def test_are_not_measured_by_what_was_voided(self, agency, strict):

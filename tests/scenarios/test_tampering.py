@@ -1,4 +1,4 @@
-"""The owner's hands in every table of money and facts: verify names each touch."""
+"""Direct changes of tables by the database owner: verification reports each one."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -46,7 +46,7 @@ DISABLE = (
     "ALTER TABLE {table} DISABLE TRIGGER USER; {statement};"
     " SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE {table} ENABLE TRIGGER USER"
 )
-# A key that nothing asks for, and a hole in the platform's own events: no agency.
+# A key without an event, and a gap in the platform's own events, are of no agency.
 OF_NOBODY = ["INSERT INTO {table} VALUES", "agency_id IS NULL"]
 FIRST = "id = (SELECT min(id) FROM {table})"
 
@@ -129,7 +129,7 @@ TOUCHES = [
 
 @pytest.fixture(scope="module")
 def played(django_db_setup, django_db_blocker):
-    """The name of a database with two months of a bit of everything, and clean."""
+    """The name of a database with two months of all kinds of records, no findings."""
     at_once = {**settings.BILLING, "REVIEW_WINDOW": None}
     with django_db_blocker.unblock(), databases.cloned() as name:
         with override_settings(BILLING=at_once):
@@ -140,14 +140,14 @@ def played(django_db_setup, django_db_blocker):
 
 @pytest.fixture
 def books(played, django_db_blocker):
-    """A copy of the books of the test's own."""
+    """A copy of that database for one test."""
     with django_db_blocker.unblock(), databases.cloned(of=played):
         yield
 
 
 @pytest.fixture(scope="class")
 def untouched(played, django_db_blocker):
-    """The application's hands in the books themselves."""
+    """A cursor with the application's rights in the original database."""
     before = connection.settings_dict["NAME"]
     with django_db_blocker.unblock():
         databases.use(played)
@@ -168,13 +168,13 @@ def play():
     agency = make_agency(upline=imo)
     seats = make_seats(agency, "ana", "ben")
     (cara,) = make_agents(agency, "cara")
-    told: dict[str, Any] = {"actor": "test", "now": MARCH_1}
-    hand_over_seats(moves=[(seats[0], cara)], on=date(2026, 3, 9), **told)
+    context: dict[str, Any] = {"actor": "test", "now": MARCH_1}
+    hand_over_seats(moves=[(seats[0], cara)], on=date(2026, 3, 9), **context)
     set_payer_shares(
         agency=agency,
         shares={agency: Decimal(40), imo: Decimal(60)},
         starts_on=date(2026, 3, 20),
-        **told,
+        **context,
     )
     use(call(agent="ana"), call(agent="ben"), call(id="told"))
     use(call(supersedes="told", quantity=Decimal(1)), call(supersedes="to come"))
@@ -273,7 +273,7 @@ RECORDS = [
 
 @pytest.fixture(scope="module")
 def archived(played, tmp_path_factory, django_db_blocker):
-    """The same books with March in a file: the database's name, and the file."""
+    """The same database with March archived: its name, and the file."""
     root = tmp_path_factory.mktemp("archive")
     with django_db_blocker.unblock(), databases.cloned(of=played) as name:
         with override_settings(BILLING={**settings.BILLING, "ARCHIVE_ROOT": root}):
@@ -285,7 +285,7 @@ def archived(played, tmp_path_factory, django_db_blocker):
 
 @pytest.fixture
 def archived_file(archived, tmp_path, django_db_blocker):
-    """A copy of these books and their file, of the test's own."""
+    """A copy of that database and file for one test."""
     name, file = archived
     copy = tmp_path / file.name
     copy.write_bytes(file.read_bytes())
@@ -361,7 +361,7 @@ class TestArchives:
 
 
 class TestTheApplication:
-    """What the service itself could not do, whatever its code says."""
+    """What the database refuses to the application, whatever its code does."""
 
     @pytest.mark.parametrize(
         "statement",

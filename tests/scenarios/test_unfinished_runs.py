@@ -1,4 +1,4 @@
-"""Whatever is begun and left, the sweeps finish; whoever looks is told of it."""
+"""Unfinished work is finished by the sweeps, and reported by verification."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -40,7 +40,7 @@ HOUR = timedelta(hours=1)
 
 
 class Died(BaseException):
-    """The process ended here."""
+    """Stands for the end of the process."""
 
 
 @pytest.fixture(autouse=True)
@@ -58,21 +58,21 @@ def agency():
 
 @pytest.fixture
 def die_at():
-    """End whoever comes to a step, once its commit is done."""
-    chosen: list[str] = []
+    """Make the process die at a step, once its commit is done."""
+    deadly_steps: list[str] = []
 
     def die(step, **_):
-        if step in chosen:
-            chosen.remove(step)
+        if step in deadly_steps:
+            deadly_steps.remove(step)
             raise Died(step)
 
     step_reached.connect(die)
-    yield chosen.append
+    yield deadly_steps.append
     step_reached.disconnect(die)
 
 
 def ring(now):
-    """What beat wakes every minute, until there is nothing to do."""
+    """Run the periodic tasks until there is nothing left to do."""
     start_due(now=now)
     while close_due(now=now):
         pass
@@ -230,7 +230,7 @@ class TestReopening:
 
 class TestVerify:
     def codes(self, now):
-        return [found.code for found in verify_everything(now=now).findings]
+        return [finding.code for finding in verify_everything(now=now).findings]
 
     def test_names_a_month_that_is_over_and_was_never_run(self, agency):
         over = datetime(2026, 4, 1, 4, tzinfo=UTC)  # midnight in New York
@@ -240,8 +240,8 @@ class TestVerify:
         assert self.codes(over + 7 * HOUR + timedelta(minutes=1)) == [
             "month_not_billed"
         ]
-        (found,) = verify_everything(now=MAY_2 - 48 * HOUR).findings
-        assert str(found) == (
+        (finding,) = verify_everything(now=MAY_2 - 48 * HOUR).findings
+        assert str(finding) == (
             "month_not_billed SUNRISE 2026-03: seats or usage of SUNRISE are not"
             " billed, and no run includes them"
         )

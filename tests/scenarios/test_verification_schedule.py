@@ -1,4 +1,4 @@
-"""The hourly and the daily pass, by the schedule and by the command."""
+"""The hourly and daily verification passes, by the schedule and by the command."""
 
 from datetime import timedelta
 
@@ -139,18 +139,18 @@ class TestTheCommand:
     def test_stores_nothing_by_itself(self, invoice, capsys):
         alter(RAISED)
 
-        code, said = self.verify(capsys)
+        code, output = self.verify(capsys)
 
-        assert (code, "hash_differs SUNRISE-00001" in said) == (1, True)
+        assert (code, "hash_differs SUNRISE-00001" in output) == (1, True)
         assert not VerificationRun.objects.exists()
         assert not VerificationFinding.objects.exists()
 
     def test_records_when_asked_to(self, invoice, capsys):
         alter(RAISED)
 
-        code, said = self.verify(capsys, "--record", "--json")
+        code, output = self.verify(capsys, "--record", "--json")
 
         assert code == 1
-        assert '"agency": "SUNRISE"' in said
+        assert '"agency": "SUNRISE"' in output
         assert VerificationRun.objects.get().actor == "manage.py verify"
         assert VerificationFinding.objects.filter(document=invoice).exists()

@@ -1,4 +1,4 @@
-"""What has been billed: the sum of lines that still count, per key."""
+"""Reads what has been billed: the sums of the lines of documents that are not void."""
 
 from collections.abc import Collection
 from datetime import date
@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from django.db import connection
 
-from billing.invoicing.charges import Key
+from billing.invoicing.charges import ChargeKey
 from seats.arrays import columns
 
-# A void counts from its own cut-off on, so that a document made at an earlier
-# cut-off can be computed again.
+# A void counts only from its own cut-off on, so that a document made at an earlier
+# cut-off can be recomputed.
 BILLED = """
     SELECT line.payer_id, line.agency_id, line.month, meter.code, sum(line.amount)
     FROM unnest(%s::bigint[], %s::bigint[], %s::date[], %s::bigint[])
@@ -27,12 +27,15 @@ BILLED = """
 
 
 def billed_amounts(
-    wanted: Collection[tuple[int, int, date, int]],
-) -> dict[int, dict[Key, Decimal]]:
-    """By payer id and key, for each (payer id, agency id, month, cut-off) wanted."""
-    billed: dict[int, dict[Key, Decimal]] = {}
+    lookups: Collection[tuple[int, int, date, int]],
+) -> dict[int, dict[ChargeKey, Decimal]]:
+    """Billed amounts by payer id and charge key, as of a cut-off.
+
+    Each lookup is (payer id, agency id, month, cut-off).
+    """
+    billed: dict[int, dict[ChargeKey, Decimal]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(BILLED, columns(wanted, 4))
+        cursor.execute(BILLED, columns(lookups, 4))
         for payer_id, agency_id, month, meter, amount in cursor.fetchall():
-            billed.setdefault(payer_id, {})[Key(agency_id, month, meter)] = amount
+            billed.setdefault(payer_id, {})[ChargeKey(agency_id, month, meter)] = amount
     return billed

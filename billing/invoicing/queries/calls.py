@@ -1,11 +1,17 @@
-"""Exactly the calls that a line was computed from."""
+"""Reads the calls that a document line was computed from."""
 
 from collections.abc import Iterator
 from functools import partial
 
 from django.db.models import OuterRef, Subquery
 
-from billing.invoicing.itemised import Billed, Call, MonthPrices, itemise, was_counted
+from billing.invoicing.itemised import (
+    EarlierDocument,
+    ItemizedCall,
+    MonthPrices,
+    itemize_calls,
+    was_counted,
+)
 from billing.invoicing.models import DocumentLine, Void
 from billing.invoicing.queries.facts import Span, facts_of
 from billing.metering.reading import counted_events
@@ -13,11 +19,11 @@ from billing.pricing.queries import published_terms
 from seats.periods import next_month
 
 
-def calls_behind(line: DocumentLine) -> Iterator[Call]:
-    """The agency's usage of the line's month and meter up to the document's cut-off.
+def calls_behind(line: DocumentLine) -> Iterator[ItemizedCall]:
+    """The agency's calls of the line's month and meter, up to the document's cut-off.
 
     In order of time and in constant memory; `billed_seconds` sum to the line's
-    `billable`. The line names a meter, and comes with document and meter.
+    `billable`. The line must have a meter; select its document and meter with it.
     """
     assert line.meter
     cutoff = line.cutoff
@@ -35,7 +41,7 @@ def calls_behind(line: DocumentLine) -> Iterator[Call]:
         meter_id=line.meter.pk,
         cutoff=cutoff,
     )
-    return itemise(
+    return itemize_calls(
         events,
         prices=prices,
         counted_before=partial(
@@ -45,8 +51,8 @@ def calls_behind(line: DocumentLine) -> Iterator[Call]:
     )
 
 
-def _billed_before(line: DocumentLine) -> list[Billed]:
-    """The payer's earlier documents with a line for the same, in order."""
+def _billed_before(line: DocumentLine) -> list[EarlierDocument]:
+    """The payer's earlier documents with a line for the same charge, in order."""
     earlier = DocumentLine.objects.filter(
         payer=line.payer_id,
         agency=line.agency_id,
@@ -57,8 +63,8 @@ def _billed_before(line: DocumentLine) -> list[Billed]:
     void = Void.objects.filter(
         document=OuterRef("document"), agency=OuterRef("agency")
     ).values("cutoff")
-    told = earlier.order_by("document").values_list("document__cutoffs", Subquery(void))
+    rows = earlier.order_by("document").values_list("document__cutoffs", Subquery(void))
     return [
-        Billed(cutoffs[str(line.agency_id)], void_cutoff)
-        for cutoffs, void_cutoff in told
+        EarlierDocument(cutoffs[str(line.agency_id)], void_cutoff)
+        for cutoffs, void_cutoff in rows
     ]

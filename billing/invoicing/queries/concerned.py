@@ -1,4 +1,4 @@
-"""Which months a payer's next document concerns: derived from facts, never flagged."""
+"""Which months a payer's next documents affect, derived from facts."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from seats.periods import DateRange, billed_range, month_of, months_between, nex
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """An agency whose charges a payer has or had a share in, and its watermark."""
+class PayerAgency:
+    """A payer, an agency whose charges it pays or paid, and how far that is billed."""
 
     payer_id: int
     agency_id: int
@@ -36,7 +36,7 @@ PAIRS = """
     ORDER BY pair.payer_id, pair.agency_id
 """
 
-# Looked up agency by agency in the index, whatever the planner thinks of the sizes.
+# LATERAL forces one index look-up per agency, whatever the planner estimates.
 USED_MONTHS = """
     SELECT mark.n, used.month
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::date[])
@@ -60,7 +60,7 @@ VOIDED_MONTHS = """
         AND line.agency_id = mark.agency_id AND line.payer_id = mark.payer_id
 """
 
-# The days of every seat with a newer version, as billed and as of the cut.
+# The dates of each seat with a newer version: as billed before, and as of the cut.
 CHANGED_SEATS = """
     SELECT mark.n, now.added_on, now.removed_on, now.cancelled,
            was.added_on, was.removed_on, was.cancelled
@@ -85,7 +85,7 @@ FIRST_FACTS = """
         WHERE agency_id = ANY(%(agencies)s::bigint[]) GROUP BY agency_id
         UNION ALL
         SELECT agency.id, (
-            -- The first date of each cut-off, one look into the index for each.
+            -- The first date of each cut-off, one index look-up for each.
             WITH RECURSIVE first(cutoff, used_on) AS (
                 (SELECT cutoff, used_on FROM billing_usageday
                  WHERE agency_id = agency.id ORDER BY cutoff, used_on LIMIT 1)
@@ -101,15 +101,15 @@ FIRST_FACTS = """
 """
 
 
-def pairs_of(payer_ids: Collection[int]) -> list[Pair]:
-    """Every agency these payers pay or paid for, each payer itself included."""
+def pairs_of(payer_ids: Collection[int]) -> list[PayerAgency]:
+    """Every agency that these payers pay or paid for, including themselves."""
     with connection.cursor() as cursor:
         cursor.execute(PAIRS, {"payers": array_text(payer_ids)})
-        return [Pair(*row) for row in cursor.fetchall()]
+        return [PayerAgency(*row) for row in cursor.fetchall()]
 
 
 def first_fact_months(agency_ids: Collection[int]) -> dict[int, date]:
-    """The month of each agency's first seat day or usage; agencies without: absent."""
+    """The month of each agency's first seat day or usage; absent if it has neither."""
     if not agency_ids:
         return {}
     with connection.cursor() as cursor:
@@ -118,11 +118,11 @@ def first_fact_months(agency_ids: Collection[int]) -> dict[int, date]:
 
 
 def months_to_close(
-    pairs: Sequence[Pair], *, through: Mapping[int, date]
+    pairs: Sequence[PayerAgency], *, through: Mapping[int, date]
 ) -> list[list[date]]:
-    """Per pair: the months never billed to it, in order.
+    """For each pair: the months never billed to the payer, in order.
 
-    `through` is the last of them, by payer id.
+    `through` is the last month to bill, by payer id.
     """
     firsts = first_fact_months(
         {pair.agency_id for pair in pairs if pair.billed_through is None}
@@ -140,9 +140,9 @@ def months_to_close(
 
 
 def touched_months(
-    pairs: Sequence[Pair], cutoffs: Mapping[Pair, int]
+    pairs: Sequence[PayerAgency], cutoffs: Mapping[PayerAgency, int]
 ) -> list[set[date]]:
-    """Per pair: billed months that a fact above its watermark touches."""
+    """For each pair: the billed months that a fact above its watermark affects."""
     touched: list[set[date]] = [set() for _ in pairs]
     billed = [
         (n, pair, cutoffs[pair], next_month(pair.billed_through))
@@ -177,7 +177,7 @@ def touched_months(
 def changed_months(
     now: DateRange | None, was: DateRange | None, before: date
 ) -> set[date]:
-    """The months before a date in which two day sets differ. Pure."""
+    """The months before a date in which two ranges of dates differ. Pure."""
     edges = []
     if now is None or was is None or _disjoint(now, was):
         edges = [days for days in (now, was) if days is not None]
@@ -206,7 +206,7 @@ def _days(
     return billed_range(added_on, removed_on)
 
 
-def _disjoint(one: DateRange, other: DateRange) -> bool:
-    return (one.end is not None and one.end <= other.start) or (
-        other.end is not None and other.end <= one.start
+def _disjoint(first: DateRange, second: DateRange) -> bool:
+    return (first.end is not None and first.end <= second.start) or (
+        second.end is not None and second.end <= first.start
     )

@@ -1,4 +1,4 @@
-"""Reading stored documents back as values."""
+"""Reads stored documents as values."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from billing.invoicing.models import Document, DocumentLine
 
 
 def header_of(document: Document) -> Header:
-    """The fixed columns of a document."""
+    """The columns of a document that are fixed from its draft on."""
     return Header(
         public_id=str(document.public_id),
         payer_id=document.payer_id,
@@ -25,7 +25,7 @@ def header_of(document: Document) -> Header:
 
 
 def issue_of(document: Document) -> Issue:
-    """What issuing gave a document."""
+    """The number, dates and previous hash of an issued document."""
     assert document.number
     assert document.issued_at
     assert document.due_at

@@ -1,6 +1,6 @@
-"""The facts of agencies and months up to a cut-off, read in sets.
+"""Reads seat days and usage of many agencies and months up to a cut-off.
 
-Dates are local dates of the agency, spans half-open.
+Dates are local dates of the agency; spans are half-open.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class Span:
     shares: Mapping[int, Fraction]
 
 
-# Seat days: the newest version at the cut-off of each seat, overlapped.
+# The overlap of each span with each seat, in its newest version at the cut-off.
 SEAT_DAYS = """
     SELECT span.n, sum(
         least(coalesce(seat.ended_on, span.ends_on), span.ends_on)
@@ -64,11 +64,11 @@ USAGE = """
 
 def facts_of(spans: Sequence[Span]) -> list[SpanFacts]:
     """The seat days and usage of each span, in the order of the spans."""
-    told = _told(spans)
+    params = _params(spans)
     usage: list[dict[str, Usage]] = [{} for _ in spans]
     seat_days = seat_days_of(spans)
     with connection.cursor() as cursor:
-        cursor.execute(USAGE, told)
+        cursor.execute(USAGE, params)
         for n, meter, raw, billable in cursor.fetchall():
             usage[n - 1][meter] = Usage(raw, billable)
     return [
@@ -79,12 +79,12 @@ def facts_of(spans: Sequence[Span]) -> list[SpanFacts]:
 def seat_days_of(spans: Sequence[Span]) -> list[int]:
     """The seat days of each span, in the order of the spans."""
     with connection.cursor() as cursor:
-        cursor.execute(SEAT_DAYS, _told(spans))
-        found: dict[int, int] = dict(cursor.fetchall())
-    return [found.get(n, 0) for n in range(1, len(spans) + 1)]
+        cursor.execute(SEAT_DAYS, _params(spans))
+        seat_days: dict[int, int] = dict(cursor.fetchall())
+    return [seat_days.get(n, 0) for n in range(1, len(spans) + 1)]
 
 
-def _told(spans: Sequence[Span]) -> list[str]:
+def _params(spans: Sequence[Span]) -> list[str]:
     return columns(
         [(span.agency_id, span.starts_on, span.ends_on, span.cutoff) for span in spans],
         4,

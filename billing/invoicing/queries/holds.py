@@ -1,4 +1,4 @@
-"""Which documents may not be collected, because a difference about them is open."""
+"""Which documents must not be collected, because of an open verification finding."""
 
 from collections.abc import Collection
 
@@ -6,8 +6,8 @@ from django.db import connection
 
 from seats.arrays import array_text
 
-# Whether an open finding concerns the document of this alias. What concerns an agency
-# concerns documents with lines of it, and those that were made of its facts.
+# Whether an open finding applies to the document with this alias. A finding about an
+# agency applies to documents with lines of it, and to those computed from its facts.
 ON_HOLD = """
     EXISTS (
         SELECT FROM billing_verificationfinding AS finding
@@ -45,14 +45,14 @@ INVOICES = f"""
 
 
 def documents_on_hold(document_ids: Collection[int]) -> set[int]:
-    """Those of these documents that an open finding concerns, in one statement."""
+    """The documents among these to which an open finding applies, in one statement."""
     with connection.cursor() as cursor:
         cursor.execute(AMONG, [array_text(document_ids)])
         return {document_id for (document_id,) in cursor.fetchall()}
 
 
 def invoices_on_hold() -> list[int]:
-    """Every invoice that is owed and may not be collected, in one statement."""
+    """Every unpaid invoice that must not be collected, in one statement."""
     with connection.cursor() as cursor:
         cursor.execute(INVOICES)
         return [document_id for (document_id,) in cursor.fetchall()]

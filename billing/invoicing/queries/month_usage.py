@@ -1,4 +1,4 @@
-"""An agency's month as of now: where it is heading, and what rounding costs it."""
+"""An agency's month as of now: its forecast, and what rounding of calls costs."""
 
 from datetime import date
 from decimal import Decimal
@@ -24,16 +24,22 @@ SECOND = "second"
 
 
 class MonthNotBegun(Refusal):
+    """The month lies in the future of the agency's time zone."""
+
     code = "month_not_begun"
 
 
 def month_forecast(*, agency: Agency, month: date, today: date) -> MonthForecast:
-    """A month so far and at its end; `today` is the agency's local date.
+    """An agency's month so far and at its end; `today` is its local date.
 
     Raises MonthNotBegun, PriceMissing.
     """
     if month > today:
-        raise MonthNotBegun(f"{month:%B %Y} has not begun.", field="month")
+        raise MonthNotBegun(
+            f"{month:%B %Y} has not begun; today is {today}. Choose {today:%Y-%m} or an"
+            " earlier month.",
+            field="month",
+        )
     prices = published_price_list(agency.currency, month)
     end = next_month(month)
     over = min(today, end)
@@ -62,7 +68,7 @@ def month_forecast(*, agency: Agency, month: date, today: date) -> MonthForecast
 
 
 def rounding_report(*, agency: Agency, month: date) -> list[MeterRounding]:
-    """What each voice meter would have cost in other steps, event by event.
+    """What each meter counted in seconds would have cost with other increments.
 
     Raises PriceMissing, MeterNotPriced.
     """
@@ -90,7 +96,7 @@ def rounding_report(*, agency: Agency, month: date) -> list[MeterRounding]:
 
 
 def _facts(agency: Agency, *spans: tuple[date, date, date]) -> list[SpanFacts]:
-    """The facts of (month, start, end) as of now, blind to payers."""
+    """The facts of each (month, start, end) as of now, whoever pays."""
     cutoff = Books.objects.get(agency=agency.pk).cutoff
     return facts_of(
         [Span(agency.pk, month, start, end, cutoff, {}) for month, start, end in spans]

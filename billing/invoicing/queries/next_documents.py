@@ -1,5 +1,4 @@
-"""What payers' next documents would say: the one computation behind closing,
-preview and rebuilding."""
+"""Computes payers' next documents, for closing, previews and rebuilding alike."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from itertools import groupby
 
 from billing.accounts.queries import share_sets_of
 from billing.accounts.shares import month_segments
-from billing.invoicing.charges import Charge, Key, SpanFacts, charge_month
+from billing.invoicing.charges import Charge, ChargeKey, SpanFacts, charge_month
 from billing.invoicing.differences import (
     MonthDocument,
     differences,
@@ -17,7 +16,7 @@ from billing.invoicing.differences import (
 )
 from billing.invoicing.queries.billed import billed_amounts
 from billing.invoicing.queries.concerned import (
-    Pair,
+    PayerAgency,
     months_to_close,
     touched_months,
 )
@@ -31,9 +30,10 @@ Prices = Mapping[tuple[str, date], PriceListTerms]
 
 @dataclass(frozen=True, slots=True)
 class NextDocuments:
-    """A payer's next documents, by month in order, or why there are none.
+    """A payer's next documents, in the order of their months, or why there are none.
 
-    `through` is the month up to which they bill the agencies in `cutoffs`.
+    They bill the agencies in `cutoffs` (by id, at that cut-off) up to the month
+    `through`. `refusal` is why the payer has to be parked.
     """
 
     payer_id: int
@@ -44,48 +44,52 @@ class NextDocuments:
 
 
 @dataclass(frozen=True, slots=True)
-class _Concern:
-    """One month of one pair, and the spans that it is made of."""
+class _AffectedMonth:
+    """A month of a payer and agency, and the spans with different payers within it."""
 
-    pair: Pair
+    pair: PayerAgency
     month: date
     new: bool
     spans: list[Span]
 
 
 def next_documents(
-    pairs: Sequence[Pair],
+    pairs: Sequence[PayerAgency],
     cutoffs: Mapping[int, int],
     currencies: Mapping[int, str],
     *,
     through: date,
 ) -> list[NextDocuments]:
-    """For each payer among the pairs (which come sorted by payer).
+    """The next documents of each payer among the pairs, which are sorted by payer.
 
-    `cutoffs` are by agency id, `currencies` by payer id; `through` is the month
-    that closes. A payer that was billed for a later month before is billed through
-    that one again, so that facts of it that came late are not passed over. Reads in a
-    constant number of queries.
+    `cutoffs` are by agency id, `currencies` by payer id; `through` is the month to
+    close. A payer that was billed through a later month is billed through that month
+    again, so that its late facts are not skipped. Makes a constant number of queries.
     """
     at = {pair: max(cutoffs[pair.agency_id], pair.billed_cutoff) for pair in pairs}
     through_by_payer = _through(pairs, through)
-    concerns = _concerns(pairs, at, through_by_payer)
-    spans = [span for concern in concerns for span in concern.spans]
+    affected_months = _affected_months(pairs, at, through_by_payer)
+    spans = [span for affected in affected_months for span in affected.spans]
     facts = iter(facts_of(spans))
-    facts_by_concern = [[next(facts) for _ in concern.spans] for concern in concerns]
+    facts_by_month = [
+        [next(facts) for _ in affected.spans] for affected in affected_months
+    ]
     billed = billed_amounts(
-        [(c.pair.payer_id, c.pair.agency_id, c.month, at[c.pair]) for c in concerns]
+        [
+            (c.pair.payer_id, c.pair.agency_id, c.month, at[c.pair])
+            for c in affected_months
+        ]
     )
     prices = price_lists_for(
-        currencies=set(currencies.values()), months={c.month for c in concerns}
+        currencies=set(currencies.values()), months={c.month for c in affected_months}
     )
-    by_payer: dict[int, list[tuple[_Concern, list[SpanFacts]]]] = {}
-    for concern, found in zip(concerns, facts_by_concern, strict=True):
-        by_payer.setdefault(concern.pair.payer_id, []).append((concern, found))
+    by_payer: dict[int, list[tuple[_AffectedMonth, list[SpanFacts]]]] = {}
+    for affected, span_facts in zip(affected_months, facts_by_month, strict=True):
+        by_payer.setdefault(affected.pair.payer_id, []).append((affected, span_facts))
     return [
         _documents_of(
             payer_id,
-            {pair.agency_id: at[pair] for pair in own},
+            {pair.agency_id: at[pair] for pair in payer_pairs},
             by_payer.get(payer_id, []),
             billed.get(payer_id, {}),
             {
@@ -95,12 +99,12 @@ def next_documents(
             },
             through_by_payer[payer_id],
         )
-        for payer_id, own in groupby(pairs, key=lambda pair: pair.payer_id)
+        for payer_id, payer_pairs in groupby(pairs, key=lambda pair: pair.payer_id)
     ]
 
 
-def _through(pairs: Sequence[Pair], month: date) -> dict[int, date]:
-    """By payer id, the month to bill through: watermarks never move back."""
+def _through(pairs: Sequence[PayerAgency], month: date) -> dict[int, date]:
+    """The month to bill through, by payer id; never before a watermark."""
     through: dict[int, date] = {}
     for pair in pairs:
         billed = pair.billed_through or month
@@ -108,17 +112,19 @@ def _through(pairs: Sequence[Pair], month: date) -> dict[int, date]:
     return through
 
 
-def _concerns(
-    pairs: Sequence[Pair], at: Mapping[Pair, int], through: Mapping[int, date]
-) -> list[_Concern]:
-    """Every month to look at; a new month only where the payer has a share."""
+def _affected_months(
+    pairs: Sequence[PayerAgency],
+    at: Mapping[PayerAgency, int],
+    through: Mapping[int, date],
+) -> list[_AffectedMonth]:
+    """Every month to compute; a new month only if the payer has a share of it."""
     share_sets = share_sets_of({pair.agency_id for pair in pairs})
     new = months_to_close(pairs, through=through)
     touched = touched_months(pairs, at)
-    concerns = []
-    for pair, new_months, touched_ones in zip(pairs, new, touched, strict=True):
+    affected_months = []
+    for pair, new_months, billed_months in zip(pairs, new, touched, strict=True):
         months = [(month, True) for month in new_months]
-        months += [(month, False) for month in sorted(touched_ones)]
+        months += [(month, False) for month in sorted(billed_months)]
         for month, is_new in months:
             segments = month_segments(
                 share_sets.get(pair.agency_id, ()),
@@ -139,46 +145,48 @@ def _concerns(
                 )
                 for segment in segments
             ]
-            concerns.append(_Concern(pair, month, is_new, spans))
-    return concerns
+            affected_months.append(_AffectedMonth(pair, month, is_new, spans))
+    return affected_months
 
 
 def _documents_of(
     payer_id: int,
     cutoffs: dict[int, int],
-    concerns: Sequence[tuple[_Concern, list[SpanFacts]]],
-    billed: Mapping[Key, Decimal],
+    affected_months: Sequence[tuple[_AffectedMonth, list[SpanFacts]]],
+    billed: Mapping[ChargeKey, Decimal],
     prices: Mapping[date, PriceListTerms],
     through: date,
 ) -> NextDocuments:
     try:
         charges = [
             charge
-            for concern, facts in concerns
-            for charge in _charges_of(concern, facts, prices)
+            for affected, facts in affected_months
+            for charge in _charges_of(affected, facts, prices)
         ]
     except Refusal as refusal:
         return NextDocuments(payer_id, cutoffs, through, refusal=refusal)
     new_months: dict[int, set[date]] = {}
-    for concern, _ in concerns:
-        if concern.new:
-            new_months.setdefault(concern.pair.agency_id, set()).add(concern.month)
+    for affected, _ in affected_months:
+        if affected.new:
+            new_months.setdefault(affected.pair.agency_id, set()).add(affected.month)
     lines = differences(payer_id, charges, billed)
     documents = split_by_document(lines, new_months, through)
     return NextDocuments(payer_id, cutoffs, through, documents)
 
 
 def _charges_of(
-    concern: _Concern,
+    affected: _AffectedMonth,
     facts: Sequence[SpanFacts],
     prices: Mapping[date, PriceListTerms],
 ) -> list[Charge]:
     if not any(span.seat_days or span.usage for span in facts):
         return []
-    if concern.month not in prices:
+    if affected.month not in prices:
         raise PriceMissing(
-            f"No price list for {concern.month:%B %Y}.", field="price_list"
+            f"No published price list covers {affected.month:%B %Y}. Publish one for"
+            " the payer's currency, then bill the payer again.",
+            field="price_list",
         )
     return charge_month(
-        concern.pair.agency_id, concern.month, facts, prices[concern.month]
+        affected.pair.agency_id, affected.month, facts, prices[affected.month]
     )

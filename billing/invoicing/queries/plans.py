@@ -1,4 +1,4 @@
-"""Which payers a run has to look at, and how far it has come."""
+"""Which payers a run has to bill, and the progress of a run."""
 
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,8 +10,8 @@ from billing.invoicing.models import BillingRun, RunItem
 from seats.agencies.queries import zones_of
 from seats.periods import month_over_at, next_month
 
-# Every payer with a fact above its watermark, or with a seat day or usage in a
-# month after it. Any version of a seat counts: looking once too often writes nothing.
+# Every payer with a fact above its watermark, or with a seat day or usage in a month
+# after it. Any version of a seat counts: an item without differences writes nothing.
 PLAN = """
     INSERT INTO billing_runitem (run_id, payer_id, state, attempts, next_attempt_at,
                                  code, last_error, documents)
@@ -68,21 +68,21 @@ AGENCIES_PAID_BY = """
 
 
 def agencies_paid_by(payer_id: int) -> set[int]:
-    """The ids of the agencies a payer has or had a share in, and its own."""
+    """The ids of the agencies that a payer pays or paid for, including its own."""
     with connection.cursor() as cursor:
         cursor.execute(AGENCIES_PAID_BY, {"payer": payer_id})
         return {row[0] for row in cursor.fetchall()}
 
 
 def billable_from(month: date, agency_ids: Collection[int]) -> datetime:
-    """When a month, and the grace after it, has ended for all of these agencies."""
+    """When a month and the grace period after it have ended for all these agencies."""
     grace: timedelta = settings.BILLING["GRACE"]
     ends = [month_over_at(month, zones) for zones in zones_of(agency_ids).values()]
     return max(ends, default=datetime.combine(next_month(month), time(), UTC)) + grace
 
 
 def insert_plan(run: BillingRun, now: datetime) -> int:
-    """One item per payer concerned; how many were added."""
+    """Insert one item for each payer to bill; return how many were inserted."""
     with connection.cursor() as cursor:
         cursor.execute(
             PLAN,
@@ -97,7 +97,7 @@ def insert_plan(run: BillingRun, now: datetime) -> int:
 
 
 def progress_of(run_id: int) -> dict[str, int]:
-    """How many items of a run are in which state."""
+    """The number of a run's items by state."""
     counts = dict.fromkeys(RunItem.State.values, 0)
     for state in RunItem.objects.filter(run=run_id).values_list("state", flat=True):
         counts[state] += 1

@@ -1,4 +1,4 @@
-"""What stands behind a seat line: each seat and holder, with days and amount."""
+"""The seats and holders behind a seat line, with their days and amounts."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +15,7 @@ from seats.roster.versions import holdings_of
 
 @dataclass(frozen=True, slots=True)
 class StatementRow:
-    """One holder of one seat: its seat days in the month, and their amount."""
+    """A holder of a seat: the seat days in the month, and their part of the charge."""
 
     seat_id: int
     seat: UUID
@@ -25,9 +25,7 @@ class StatementRow:
 
 
 def seats_behind(line: DocumentLine) -> list[StatementRow]:
-    """The rows of a line of seats, which comes with its document: see
-    seat_statement.
-    """
+    """The rows behind a seat line, which comes with its document."""
     return seat_statement(
         agency_id=line.agency_id,
         month=line.month,
@@ -40,17 +38,16 @@ def seats_behind(line: DocumentLine) -> list[StatementRow]:
 def seat_statement(
     *, agency_id: int, month: date, cutoff: int, charge: Decimal, currency: str
 ) -> list[StatementRow]:
-    """The rows of an agency's seat charge, as of a cut-off; they sum to the charge.
+    """The rows of an agency's seat charge, as of a cut-off. They sum to the charge.
 
-    A date belongs to its last holder. Holders without a day in the month are left
-    out.
+    A date belongs to its last holder. Holders without a date in the month are left out.
     """
     recorded = SeatVersion.objects.filter(agency=agency_id, cutoff__lte=cutoff)
     whole = month_range(month)
     held = [
         (seat_id, holding.agent_id, days)
-        for seat_id, own in read_versions(recorded).items()
-        for holding in holdings_of(own)
+        for seat_id, versions in read_versions(recorded).items()
+        for holding in holdings_of(versions)
         if (days := DateRange(holding.starts_on, holding.ends_on).overlap_days(whole))
     ]
     names = dict(

@@ -1,4 +1,4 @@
-"""Closing payers' months: from a claimed item to issued documents."""
+"""Closes payers' months: from claimed run items to issued documents."""
 
 import logging
 from collections import Counter
@@ -37,6 +37,7 @@ from billing.invoicing.services.items import (
 )
 from billing.invoicing.services.runs import finish_runs
 from billing.invoicing.signals import step_reached
+from billing.money import money_label
 from seats.errors import Refusal
 from seats.models import Agency
 
@@ -45,14 +46,16 @@ ZERO = Decimal(0)
 
 
 class UnusualTotal(Refusal):
+    """A total is far above the payer's largest so far, so a person has to check it."""
+
     code = "unusual_total"
 
 
 def close_due(*, now: datetime, run: BillingRun | None = None) -> int:
-    """Close one chunk of the payers that are due; how many items were taken.
+    """Close one chunk of the payers that are due; return how many items were claimed.
 
-    Safe to run anywhere, any number of times at once. A payer that cannot be closed
-    is parked or tried again later; the others go on.
+    Safe to repeat, also concurrently. A payer that cannot be closed is parked or tried
+    again later; the others go on.
     """
     claim = claim_items(now=now, limit=settings.BILLING["CLOSE_CHUNK"], run=run)
     if claim.is_exhausted:
@@ -62,29 +65,29 @@ def close_due(*, now: datetime, run: BillingRun | None = None) -> int:
             lambda elapsed: renew_claim(claim=claim, now=now + elapsed),
             lease=settings.BILLING["CLOSE_LEASE"],
         ):
-            _close_or_set_aside(claim.item_ids, now)
+            _close_or_retry(claim.item_ids, now)
     finish_runs(now=now)
     return len(claim.item_ids)
 
 
-def _close_or_set_aside(item_ids: Sequence[int], now: datetime) -> None:
-    """Together if possible; if that fails, one by one, to find the culprit."""
+def _close_or_retry(item_ids: Sequence[int], now: datetime) -> None:
+    """Close items together; if that fails, one by one, so that only failures wait."""
     try:
         close_items(item_ids=item_ids, now=now)
     except Exception as error:
-        log.exception("closing %d payers failed", len(item_ids))
+        log.exception("Closing %d payers failed.", len(item_ids))
         if len(item_ids) == 1:
             retry_item(item_id=item_ids[0], message=repr(error), now=now)
             return
         for item_id in item_ids:
-            _close_or_set_aside([item_id], now)
+            _close_or_retry([item_id], now)
 
 
 def close_items(*, item_ids: Sequence[int], now: datetime) -> list[Draft]:
     """Write the documents of claimed items and move their watermarks, in one commit.
 
-    Payers are locked in the order of their ids. Items that somebody else settled
-    meanwhile are left alone, so repeating is harmless.
+    Payers are locked in the order of their ids. Items that were settled meanwhile are
+    skipped, so repeating is safe.
     """
     with transaction.atomic(durable=True):
         payers = RunItem.objects.filter(pk__in=item_ids).values_list("payer", flat=True)
@@ -97,7 +100,7 @@ def close_items(*, item_ids: Sequence[int], now: datetime) -> list[Draft]:
         runs = BillingRun.objects.in_bulk({item.run_id for item in items})
         drafts: list[Draft] = []
         for run_id, group in groupby(items, key=lambda item: item.run_id):
-            # A run may have drafted what the next one in this chunk would pass over.
+            # An earlier run in this chunk may have made a draft that this one awaits.
             ready = _without_drafts(list(group))
             drafts += _close_run_items(runs[run_id], ready, accounts, now)
         step_reached.send(RunItem, step="written")
@@ -106,9 +109,9 @@ def close_items(*, item_ids: Sequence[int], now: datetime) -> list[Draft]:
 
 
 def _without_drafts(items: Sequence[RunItem]) -> list[RunItem]:
-    """The items whose payers have no draft; the others wait until theirs is issued.
+    """The items whose payers have no draft; the others wait until it is issued.
 
-    A watermark must not move past facts that a draft, made at an older cut, left out.
+    A watermark must not move past facts that a draft, made at an older cut, leaves out.
     """
     drafted = set(
         Document.objects.filter(
@@ -132,22 +135,22 @@ def _close_run_items(
     if not items:
         return []
     by_payer = {item.payer_id: item for item in items}
-    found = _next_documents(run, sorted(by_payer))
-    refused = {p.payer_id: p.refusal for p in found if p.refusal is not None}
-    found = [payer for payer in found if payer.refusal is None]
+    computed = _next_documents(run, sorted(by_payer))
+    refused = {p.payer_id: p.refusal for p in computed if p.refusal is not None}
+    billable = [payer for payer in computed if payer.refusal is None]
     review = settings.BILLING["REVIEW_WINDOW"]
     if review:
-        # One draft a payer: its next month waits for the issue of this one.
-        found = [_first_only(payer) for payer in found]
-    documents = build_documents(found, accounts)
+        # One draft per payer: its next month waits until this one is issued.
+        billable = [_first_only(payer) for payer in billable]
+    documents = build_documents(billable, accounts)
     if not run.accept_outliers:
-        refused |= _unusual(documents)
+        refused |= _unusual_totals(documents)
     documents = [d for d in documents if d.payer_id not in refused]
-    closed = [payer for payer in found if payer.payer_id not in refused]
+    closed = [payer for payer in billable if payer.payer_id not in refused]
     drafts: list[Draft] = []
-    for documents_of_a_round in _rounds(documents):
+    for batch in _rounds(documents):
         stored = store_drafts(
-            documents_of_a_round,
+            batch,
             run_id=run.pk,
             review_until=now + review if review else None,
             now=now,
@@ -164,7 +167,7 @@ def _close_run_items(
             for agency_id, cutoff in payer.cutoffs.items()
         ]
     )
-    _settle(by_payer, closed, drafted, drafts)
+    _settle_items(by_payer, closed, drafted, drafts)
     for payer_id, refusal in refused.items():
         park_items(
             item_ids=[by_payer[payer_id].pk],
@@ -175,7 +178,7 @@ def _close_run_items(
 
 
 def _rounds(documents: Sequence[NewDocument]) -> Iterator[list[NewDocument]]:
-    """The first document of each payer, then the second: one draft at a time."""
+    """Batches with one document per payer at most, in the order of the months."""
     waiting = list(documents)
     while waiting:
         firsts = {document.payer_id: document for document in reversed(waiting)}
@@ -190,7 +193,7 @@ def _next_documents(run: BillingRun, payer_ids: Sequence[int]) -> list[NextDocum
             run=run, agency__in={pair.agency_id for pair in pairs}
         ).values_list("agency", "cutoff")
     )
-    # An agency that came under the payer after the cut waits for the next one.
+    # An agency that the payer took over after the cut waits for the next run.
     pairs = [pair for pair in pairs if pair.agency_id in cutoffs]
     currencies = dict(
         Agency.objects.filter(pk__in=payer_ids).values_list("pk", "currency")
@@ -202,16 +205,17 @@ def _first_only(payer: NextDocuments) -> NextDocuments:
     return replace(payer, documents=payer.documents[:1])
 
 
-def _unusual(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
-    """Totals far above a payer's largest so far; a first document has no measure.
+def _unusual_totals(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
+    """Refusals, by payer id, of totals far above the payer's largest so far.
 
-    Each of several documents is measured. What was voided is no measure. Small totals
-    are never unusual; what is small is said in seats, so that it means the same in every
-    currency.
+    Each of a payer's documents is compared; void documents do not count, and a first
+    document is never unusual. Neither are totals below the price of a number of seats,
+    so that the bound means the same in every currency.
     """
     factor = settings.BILLING["OUTLIER_FACTOR"]
     seats = settings.BILLING["OUTLIER_FLOOR_SEATS"]
     highest: dict[int, Decimal] = {}
+    currencies = {document.payer_id: document.currency for document in documents}
     for document in documents:
         total = abs(sum((line.amount for line in document.lines), ZERO))
         if total > seats * document.seat_price:
@@ -225,21 +229,23 @@ def _unusual(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
     )
     return {
         payer_id: UnusualTotal(
-            f"{total} is more than {factor} times the largest so far,"
-            f" {largest[payer_id]}."
+            f"A total of {money_label(total, currencies[payer_id])} is more than"
+            f" {factor} times the payer's largest so far,"
+            f" {money_label(largest[payer_id], currencies[payer_id])}. Check it, then"
+            " bill it as it is, or correct the data and bill again."
         )
         for payer_id, total in highest.items()
         if payer_id in largest and total > factor * largest[payer_id]
     }
 
 
-def _settle(
+def _settle_items(
     by_payer: Mapping[int, RunItem],
     closed: Sequence[NextDocuments],
     drafted: set[int],
     drafts: Sequence[Draft],
 ) -> None:
-    """Items of drafted payers wait for the review, the others are done."""
+    """Items of payers with a draft wait for its review; the others are done."""
     State = RunItem.State
     for payers, state in (
         ([p.payer_id for p in closed if p.payer_id not in drafted], State.DONE),
@@ -250,13 +256,13 @@ def _settle(
         )
     per_payer = Counter(draft.header.payer_id for draft in drafts)
     for count in set(per_payer.values()):
-        items = [by_payer[p].pk for p, many in per_payer.items() if many == count]
+        items = [by_payer[payer].pk for payer, n in per_payer.items() if n == count]
         RunItem.objects.filter(pk__in=items).update(documents=F("documents") + count)
     _release_parked(closed)
 
 
 def _release_parked(closed: Sequence[NextDocuments]) -> None:
-    """What was parked for these payers is billed with them."""
+    """Parked items of these payers, in any run, are billed now."""
     RunItem.objects.filter(
         payer__in=[payer.payer_id for payer in closed], state=RunItem.State.PARKED
     ).update(state=RunItem.State.RELEASED)

@@ -1,4 +1,4 @@
-"""What people do to single documents: issue, discard, void."""
+"""Issues, discards and voids single documents."""
 
 import logging
 from datetime import datetime
@@ -25,24 +25,31 @@ Status = Document.Status
 
 
 class NotADraft(Refusal):
+    """The document is not a draft."""
+
     code = "document_not_draft"
 
 
 class NotVoidable(Refusal):
+    """The document's status does not allow voiding it."""
+
     code = "document_not_voidable"
 
 
 def issue_document(*, document_id: int, now: datetime) -> Document:
-    """Number a draft, freeze it, move the watermark and announce it.
+    """Give a draft its number, freeze it, move the watermark, and publish the event.
 
-    Repeating is harmless. Raises NotADraft for a void one.
+    Safe to repeat. Raises NotADraft for a void or uncollectible document.
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
         if document.status in {Status.OPEN, Status.PAID}:
             return document
         if document.status != Status.DRAFT:
-            raise NotADraft(f"{document} is {document.status}, not a draft.")
+            raise NotADraft(
+                f"{document} is {document.status} and cannot be issued. Only drafts can"
+                " be issued."
+            )
         accounts = lock_accounts([document.payer_id])
         lines = lines_of([document.pk])[document.pk]
         issue_drafts(
@@ -54,16 +61,17 @@ def issue_document(*, document_id: int, now: datetime) -> Document:
                 for agency_id, cutoff in document.cutoffs.items()
             ]
         )
-        _wake(document.payer_id, now)
+        _requeue_waiting_items(document.payer_id, now)
         document.refresh_from_db()
     step_reached.send(Document, step="issued")
     return document
 
 
 def issue_due(*, now: datetime, limit: int = 500) -> int:
-    """Issue the drafts whose review is over; how many.
+    """Issue the drafts whose review is over; return how many were issued.
 
-    One that cannot be issued is logged and stays; the others do not wait for it.
+    A draft that cannot be issued is logged and tried again next time; it does not keep
+    the others waiting. Safe to repeat.
     """
     due = Document.objects.filter(status=Status.DRAFT, review_until__lte=now)
     ids = list(due.order_by("review_until").values_list("pk", flat=True)[:limit])
@@ -74,33 +82,36 @@ def _issue_or_log(document_id: int, now: datetime) -> bool:
     try:
         issue_document(document_id=document_id, now=now)
     except Exception:
-        log.exception("document %d cannot be issued", document_id)
+        log.exception("Document %d could not be issued.", document_id)
         return False
     return True
 
 
 def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
-    """Throw a draft away and bill its month again at a new cut-off.
+    """Delete a draft and bill its month again at a new cut-off.
 
-    Raises NotADraft, MonthNotOver.
+    Returns the new run. Raises NotADraft, MonthNotOver.
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
         if document.status != Status.DRAFT or document.run is None:
-            raise NotADraft(f"{document} is {document.status}, not a draft.")
+            raise NotADraft(
+                f"{document} is {document.status} and cannot be discarded. Only drafts"
+                " of a billing run can be discarded."
+            )
         month, payer = document.run.month, document.payer
         require_over(month=month, payer=payer, now=now)
         DocumentLine.objects.filter(document=document).delete()
         Document.objects.filter(pk=document.pk).delete()
         run = reopen_month(month=month, payer=payer, actor=actor, now=now)
-        _wake(payer.pk, now)
+        _requeue_waiting_items(payer.pk, now)
     step_reached.send(BillingRun, step="opened")
     resume_run(run=run, now=now)
     return run
 
 
 def is_voidable(document: Document) -> bool:
-    """Whether its state lets it be voided; who listens may refuse all the same."""
+    """Whether the status allows voiding; `document_voided` receivers may refuse."""
     is_free = document.status == Status.PAID and document.total == 0
     return is_free or document.status in {Status.OPEN, Status.UNCOLLECTIBLE}
 
@@ -108,13 +119,13 @@ def is_voidable(document: Document) -> bool:
 def void_document(
     *, document_id: int, actor: str, reason: str, now: datetime
 ) -> Document:
-    """Take an issued document back: its lines no longer count as billed.
+    """Void an issued document, so that its lines no longer count as billed.
 
-    The next run bills what is still owed. Refused once money is involved. Raises
-    NotVoidable, ReasonMissing, and what who listens to `document_voided` raises.
+    The next run bills what is still owed. Raises NotVoidable, ReasonMissing, and what
+    receivers of `document_voided` raise, such as a refusal because money is applied.
     """
     if not reason:
-        raise ReasonMissing("Say why the document is voided.", field="reason")
+        raise ReasonMissing("Enter a reason for voiding the document.", field="reason")
     agency_ids = set(
         DocumentLine.objects.filter(document=document_id).values_list(
             "agency", flat=True
@@ -124,7 +135,11 @@ def void_document(
         stamps = stamp_facts(agency_ids)
         document = _lock(document_id)
         if not is_voidable(document):
-            raise NotVoidable(f"{document} is {document.status}.", field="status")
+            raise NotVoidable(
+                f"{document} is {document.status} and cannot be voided. Only open and"
+                " uncollectible documents, and paid ones over 0.00, can be voided.",
+                field="status",
+            )
         Void.objects.bulk_create(
             Void(
                 document=document,
@@ -154,8 +169,8 @@ def _lock(document_id: int) -> Document:
     )
 
 
-def _wake(payer_id: int, now: datetime) -> None:
-    """Let what waited for the payer's draft go on."""
+def _requeue_waiting_items(payer_id: int, now: datetime) -> None:
+    """Make the run items that waited for the payer's draft due again."""
     RunItem.objects.filter(payer=payer_id, state=RunItem.State.REVIEW).update(
         state=RunItem.State.PENDING, attempts=0, next_attempt_at=now
     )
@@ -164,7 +179,7 @@ def _wake(payer_id: int, now: datetime) -> None:
 def voided_event(
     document: Document, stamps: dict[int, int], actor: str, reason: str
 ) -> NewEvent:
-    """How the world hears that a document was taken back."""
+    """The event that a document was voided; `cutoffs` are by agency id."""
     kind = "credit_note" if document.kind == "correction" else "invoice"
     return NewEvent(
         document.payer_id,

@@ -1,4 +1,4 @@
-"""Turning what next documents say into rows: drafts with their lines."""
+"""Stores computed documents as drafts with their lines."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ Kind = Document.Kind
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A stored draft and the values it was made of."""
+    """A stored draft, with its header and lines."""
 
     id: int
     header: Header
@@ -36,7 +36,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document to be: everything but its ids."""
+    """A document before it is stored, so without ids. Amounts are in `currency`."""
 
     payer_id: int
     month: date
@@ -78,18 +78,18 @@ COPY_LINES = """
 
 
 def build_documents(
-    found: Sequence[NextDocuments], accounts: Mapping[int, Account]
+    payers: Sequence[NextDocuments], accounts: Mapping[int, Account]
 ) -> list[NewDocument]:
     """The documents of payers, with names and addresses as they are now."""
-    agency_ids = {agency for payer in found for agency in payer.cutoffs}
-    agencies = Agency.objects.in_bulk(agency_ids | {payer.payer_id for payer in found})
+    agency_ids = {agency for payer in payers for agency in payer.cutoffs}
+    agencies = Agency.objects.in_bulk(agency_ids | {payer.payer_id for payer in payers})
     units = {
         code: (name, unit)
         for code, name, unit in Meter.objects.values_list("code", "name", "billed_unit")
     }
     months = {
         month
-        for payer in found
+        for payer in payers
         for document in payer.documents
         for month in (document.month, *(line.key.month for line in document.lines))
     }
@@ -98,7 +98,7 @@ def build_documents(
     )
     return [
         _new_document(payer, document, agencies, accounts, prices, units)
-        for payer in found
+        for payer in payers
         for document in payer.documents
     ]
 
@@ -113,19 +113,19 @@ def _new_document(
 ) -> NewDocument:
     agency, account = agencies[payer.payer_id], accounts[payer.payer_id]
     currency = agency.currency
-    own = prices.get((currency, document.month))
+    price_list = prices.get((currency, document.month))
     named = {line.key.agency_id for line in document.lines}
     return NewDocument(
         payer_id=payer.payer_id,
         month=document.month,
         currency=currency,
-        price_list_id=own.list_id if own else None,
-        price_list=own.code if own else "",
-        price_list_hash=own.content_hash if own else "",
+        price_list_id=price_list.list_id if price_list else None,
+        price_list=price_list.code if price_list else "",
+        price_list_hash=price_list.content_hash if price_list else "",
         seat_price=max(
             terms.seat_price
-            for (known, _), terms in prices.items()
-            if known == currency
+            for (list_currency, _), terms in prices.items()
+            if list_currency == currency
         ),
         parties=_parties(agency, account, [agencies[n] for n in sorted(named)]),
         cutoffs={
@@ -148,7 +148,7 @@ def _new_document(
 def _parties(
     agency: Agency, account: Account, named: Sequence[Agency]
 ) -> dict[str, Any]:
-    """Names and addresses as they are now, of the payer and of the lines' agencies."""
+    """The current names and addresses of the payer and of the lines' agencies."""
     return {
         "payer": {
             "code": agency.code,
@@ -171,7 +171,7 @@ def store_drafts(
     review_until: datetime | None,
     now: datetime,
 ) -> list[Draft]:
-    """Insert documents as drafts, with their lines, in two statements and a COPY."""
+    """Insert drafts with one statement and their lines with COPY, in this order."""
     if not documents:
         return []
     totals = [sum((line.amount for line in d.lines), ZERO) for d in documents]
@@ -245,7 +245,7 @@ def _line_row(
     meters: Mapping[str, int],
     lists: Mapping[str, int],
 ) -> str:
-    r"""A row of COPY's text format; of its texts only the description needs care."""
+    r"""A row in the text format of COPY; only the description needs escaping."""
     kind, meter = ("usage", meters[line.meter]) if line.meter else ("seat", r"\N")
     unit_price = r"\N" if line.unit_price is None else line.unit_price
     return (

@@ -1,4 +1,4 @@
-"""Issuing drafts: number, dates, hash, watermark and announcement, all at once."""
+"""Issues drafts: number, dates, hash, watermark and event in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,8 +46,8 @@ RAISE_WATERMARKS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """A draft with what issuing gave it."""
+class IssuedDraft:
+    """A draft with its number, dates, hash and new status."""
 
     draft: Draft
     issue: Issue
@@ -56,7 +56,7 @@ class Issued:
 
 
 def lock_accounts(payer_ids: Sequence[int]) -> dict[int, Account]:
-    """Lock payers in the order of their ids, in a statement of its own."""
+    """Lock payers in the order of their ids, in a separate statement, by payer id."""
     accounts = Account.objects.select_for_update(no_key=True).filter(
         payer__in=payer_ids
     )
@@ -65,8 +65,11 @@ def lock_accounts(payer_ids: Sequence[int]) -> dict[int, Account]:
 
 def issue_drafts(
     drafts: Sequence[Draft], accounts: Mapping[int, Account], *, now: datetime
-) -> list[Issued]:
-    """Issue drafts of locked payers, in their order, and announce each."""
+) -> list[IssuedDraft]:
+    """Issue drafts in their order and publish an event for each.
+
+    The payers' accounts must be locked; their counters are moved in place.
+    """
     if not drafts:
         return []
     due_at = now + settings.BILLING["PAYMENT_TERMS"]
@@ -78,9 +81,9 @@ def issue_drafts(
         account.next_number += 1
         account.last_hash = digest
         status = "open" if draft.header.total else "paid"
-        issued.append(Issued(draft, issue, digest, status))
+        issued.append(IssuedDraft(draft, issue, digest, status))
     _write(issued, accounts, now, due_at)
-    publish([event for one in issued for event in _events(one)], now=now)
+    publish([event for document in issued for event in _events(document)], now=now)
     documents_issued.send(
         Document,
         documents=[draft.id for draft in drafts],
@@ -91,7 +94,7 @@ def issue_drafts(
 
 
 def raise_watermarks(marks: Sequence[tuple[int, int, int, Any]]) -> None:
-    """Move (payer id, agency id, cut-off, month) forward, never back."""
+    """Move watermarks forward, never back. Each mark: payer, agency, cut-off, month."""
     if not marks:
         return
     with connection.cursor() as cursor:
@@ -99,50 +102,49 @@ def raise_watermarks(marks: Sequence[tuple[int, int, int, Any]]) -> None:
 
 
 def _write(
-    issued: Sequence[Issued],
+    issued: Sequence[IssuedDraft],
     accounts: Mapping[int, Account],
     now: datetime,
     due_at: datetime,
 ) -> None:
-    moved = {
-        one.draft.header.payer_id: accounts[one.draft.header.payer_id] for one in issued
-    }
+    payer_ids = dict.fromkeys(document.draft.header.payer_id for document in issued)
+    counters = [
+        (payer_id, accounts[payer_id].next_number, accounts[payer_id].last_hash)
+        for payer_id in payer_ids
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             ISSUE,
             {
                 "now": now,
                 "due_at": due_at,
-                "ids": array_text(one.draft.id for one in issued),
-                "statuses": array_text(one.status for one in issued),
-                "numbers": array_text(one.issue.number for one in issued),
-                "hashes": array_text(one.hash for one in issued),
-                "befores": text_array(one.issue.previous_hash for one in issued),
+                "ids": array_text(document.draft.id for document in issued),
+                "statuses": array_text(document.status for document in issued),
+                "numbers": array_text(document.issue.number for document in issued),
+                "hashes": array_text(document.hash for document in issued),
+                "befores": text_array(
+                    document.issue.previous_hash for document in issued
+                ),
             },
         )
-        cursor.execute(
-            ADVANCE_ACCOUNTS,
-            columns(
-                [(n, one.next_number, one.last_hash) for n, one in moved.items()], 3
-            ),
-        )
+        cursor.execute(ADVANCE_ACCOUNTS, columns(counters, 3))
 
 
-def _events(one: Issued) -> list[NewEvent]:
-    header = one.draft.header
+def _events(document: IssuedDraft) -> list[NewEvent]:
+    header = document.draft.header
     code = header.parties["payer"]["code"]
     kind = "credit_note" if header.kind == "correction" else "invoice"
     payload = {
         "id": header.public_id,
-        "number": f"{code}-{one.issue.number:05d}",
+        "number": f"{code}-{document.issue.number:05d}",
         "month": header.month.isoformat(),
         "currency": header.currency,
         "total": plain(header.total),
-        "due_at": one.issue.due_at.isoformat(),
-        "hash": one.hash,
+        "due_at": document.issue.due_at.isoformat(),
+        "hash": document.hash,
     }
     subject = f"document:{header.public_id}"
     events = [NewEvent(header.payer_id, f"{kind}.issued", subject, payload)]
-    if kind == "invoice" and one.status == "paid":
+    if kind == "invoice" and document.status == "paid":
         events.append(NewEvent(header.payer_id, "invoice.paid", subject, payload))
     return events

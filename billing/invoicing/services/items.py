@@ -1,4 +1,4 @@
-"""The payers of runs as a queue: claimed under a lease, parked, or tried again."""
+"""Run items as a queue of payers: claimed under a lease, parked, or tried again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from django.db import connection, transaction
 from billing.invoicing.models import BillingRun, RunItem
 from billing.invoicing.signals import step_reached
 
-FEW = 25  # of those whose worker died once; of those whose workers died twice, one
+RETRY_CHUNK = 25
 
-# What was tried before goes in smaller chunks and then alone, so that one payer that
-# kills its worker takes no others with it for long.
+# Items whose worker died once are claimed in smaller chunks, and after that alone, so
+# that a payer that kills its worker does not hold up others for long.
 CLAIM = """
     WITH due AS (
         SELECT id, attempts, row_number() OVER (ORDER BY attempts, run_id, payer_id) AS n
@@ -28,14 +28,15 @@ CLAIM = """
     ), taken AS (
         SELECT id FROM due
         WHERE attempts = (SELECT min(attempts) FROM due)
-          AND n <= CASE attempts WHEN 0 THEN %(limit)s WHEN 1 THEN %(few)s ELSE 1 END
+          AND n <= CASE attempts
+              WHEN 0 THEN %(limit)s WHEN 1 THEN %(retry_chunk)s ELSE 1 END
     )
     UPDATE billing_runitem AS item
     SET state = 'working', attempts = attempts + 1, lease_until = %(lease_until)s
     FROM taken WHERE item.id = taken.id
     RETURNING item.id, item.attempts
 """
-# Rows that the closing itself has locked need no lease: nobody else gets them.
+# Rows that are locked by the closing itself need no lease: nobody else can claim them.
 RENEW = """
     UPDATE billing_runitem SET lease_until = %(lease_until)s
     WHERE id IN (
@@ -46,20 +47,22 @@ RENEW = """
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Items that a worker holds until its lease ends, each at the same attempt."""
+class ItemClaim:
+    """Items that a worker holds until the lease ends, all at the same attempt."""
 
     item_ids: list[int]
     attempts: int
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether they were tried too often to be tried again."""
+        """Whether all attempts were used up before this claim."""
         return self.attempts > int(settings.BILLING["CLOSE_ATTEMPTS"])
 
 
-def claim_items(*, now: datetime, limit: int, run: BillingRun | None = None) -> Claim:
-    """Take due items, counting the attempt before the work, in a commit of its own."""
+def claim_items(
+    *, now: datetime, limit: int, run: BillingRun | None = None
+) -> ItemClaim:
+    """Claim due items. The attempt is counted and committed before the work begins."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(
             CLAIM,
@@ -67,18 +70,18 @@ def claim_items(*, now: datetime, limit: int, run: BillingRun | None = None) -> 
                 "now": now,
                 "run": run.pk if run else None,
                 "limit": limit,
-                "few": FEW,
+                "retry_chunk": RETRY_CHUNK,
                 "lease_until": now + settings.BILLING["CLOSE_LEASE"],
             },
         )
         rows = cursor.fetchall()
     if rows:
         step_reached.send(RunItem, step="claimed")
-    return Claim([item_id for item_id, _ in rows], rows[0][1] if rows else 0)
+    return ItemClaim([item_id for item_id, _ in rows], rows[0][1] if rows else 0)
 
 
-def renew_claim(*, claim: Claim, now: datetime) -> None:
-    """Move the end of the lease; what others took over meanwhile stays theirs."""
+def renew_claim(*, claim: ItemClaim, now: datetime) -> None:
+    """Extend the lease of the items that were not claimed by others meanwhile."""
     with connection.cursor() as cursor:
         cursor.execute(
             RENEW,
@@ -91,9 +94,9 @@ def renew_claim(*, claim: Claim, now: datetime) -> None:
 
 
 def park_items(*, item_ids: Sequence[int], code: str, message: str) -> None:
-    """Set payers aside for a person; their watermarks stay, so nothing is skipped.
+    """Park payers for a person to look at. Watermarks stay, so nothing is skipped.
 
-    Items that somebody settled meanwhile are left alone.
+    `code` and `message` tell why. Items that were settled meanwhile are skipped.
     """
     with transaction.atomic():
         RunItem.objects.filter(pk__in=item_ids, state=RunItem.State.WORKING).update(
@@ -106,21 +109,22 @@ def park_items(*, item_ids: Sequence[int], code: str, message: str) -> None:
 
 
 def park_exhausted(*, item_ids: Sequence[int]) -> None:
-    """Set aside payers that no attempt could close, with the last error if any."""
+    """Park payers whose attempts are used up, with their last error if there is one."""
     items = RunItem.objects.filter(pk__in=item_ids)
     failed = dict(items.exclude(last_error="").values_list("pk", "last_error"))
     crashed = [item_id for item_id in item_ids if item_id not in failed]
     park_items(
         item_ids=crashed,
         code="crashed",
-        message="Every attempt ended without a result.",
+        message="The worker stopped during every attempt. Look for errors in its log,"
+        " then bill the payer again.",
     )
     for item_id, message in failed.items():
         park_items(item_ids=[item_id], code="failed", message=message)
 
 
 def retry_item(*, item_id: int, message: str, now: datetime) -> None:
-    """Give an item that failed back, for later, unless it is settled."""
+    """Make a failed item due again later, unless it was settled meanwhile."""
     RunItem.objects.filter(pk=item_id, state=RunItem.State.WORKING).update(
         state=RunItem.State.PENDING,
         last_error=message,

@@ -1,4 +1,4 @@
-"""Starting months by themselves once they are over, and resuming what was begun."""
+"""Starts the billing of months once they are over, and resumes unfinished runs."""
 
 import logging
 from datetime import date, datetime
@@ -15,10 +15,10 @@ log = logging.getLogger(__name__)
 def start_due(*, now: datetime) -> list[BillingRun]:
     """Resume runs without a cut or a plan, then start the months that need a run.
 
-    Months are started in order, from the one after the newest that was run for all
-    payers, or from the first fact, up to the last that is over everywhere. Safe to
-    repeat, and at once; with nothing to do it costs two short queries. Returns the
-    runs that have items to close now.
+    Months are started in order, from the one after the newest run for all payers, or
+    from the first fact, up to the last month that is over everywhere. Returns the runs
+    that have items to close now. Safe to repeat, also concurrently; with nothing to do
+    it costs two short queries.
     """
     runs = resume_runs(now=now)
     for month in _months_to_start(now):

@@ -1,4 +1,4 @@
-"""What a payer's next document would say, now or after a planned change."""
+"""Previews of a payer's next documents, as of now or after a planned change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from seats.roster.services import add_seats, remove_seats
 
 @dataclass(frozen=True, slots=True)
 class PlannedSeats:
-    """Seats to be added for so many new agents from a local date on."""
+    """Seats to add, one for each of `count` new agents, from a local date on."""
 
     agency: Agency
     count: int
@@ -26,7 +26,7 @@ class PlannedSeats:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRemoval:
-    """Seats to be removed on a local date."""
+    """Seats to remove on a local date."""
 
     seats: tuple[Seat, ...]
     on: date
@@ -39,20 +39,20 @@ def preview_documents(
     now: datetime,
     planned: Sequence[PlannedSeats | PlannedRemoval] = (),
 ) -> list[NewDocument]:
-    """The documents that closing the month now would write; nothing is kept.
+    """The documents that closing the month now would write. Stores nothing.
 
-    A planned change is really made, by the services that make it, and rolled back.
-    Raises what closing would park the payer for, and what the change refuses.
+    Planned changes are made by their usual services, and rolled back. Raises the
+    refusals that closing would park the payer for, and those of the changes.
     """
     with transaction.atomic():
         for plan in planned:
-            _carry_out(plan, now)
+            _apply(plan, now)
         documents = _compute(payer, month)
         transaction.set_rollback(True)
     return documents
 
 
-def _carry_out(plan: PlannedSeats | PlannedRemoval, now: datetime) -> None:
+def _apply(plan: PlannedSeats | PlannedRemoval, now: datetime) -> None:
     if isinstance(plan, PlannedRemoval):
         remove_seats(seats=plan.seats, on=plan.on, actor="preview", now=now)
         return
@@ -75,7 +75,8 @@ def _compute(payer: Agency, month: date) -> list[NewDocument]:
             "agency", "cutoff"
         )
     )
-    (found,) = next_documents(pairs, cutoffs, {payer.pk: payer.currency}, through=month)
-    if found.refusal is not None:
-        raise found.refusal
-    return build_documents([found], {payer.pk: Account.objects.get(pk=payer.pk)})
+    currencies = {payer.pk: payer.currency}
+    (computed,) = next_documents(pairs, cutoffs, currencies, through=month)
+    if computed.refusal is not None:
+        raise computed.refusal
+    return build_documents([computed], {payer.pk: Account.objects.get(pk=payer.pk)})

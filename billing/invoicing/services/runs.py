@@ -1,4 +1,4 @@
-"""A month's run: opened, cut, planned, finished; and opened again for one payer."""
+"""Billing runs: opened, cut, planned, finished, and reopened for one payer."""
 
 import logging
 from collections.abc import Mapping
@@ -25,10 +25,14 @@ UNSETTLED = [RunItem.State.PENDING, RunItem.State.WORKING, RunItem.State.REVIEW]
 
 
 class MonthNotOver(Refusal):
+    """The month, or the grace period after it, has not ended everywhere."""
+
     code = "month_not_over"
 
 
 class NotParked(Refusal):
+    """The payer's item of a run is not parked."""
+
     code = "not_parked"
 
 
@@ -40,10 +44,10 @@ def start_run(
     payer: Agency | None = None,
     accept_outliers: bool = False,
 ) -> BillingRun:
-    """Cut the books and plan the month of every payer, or of one.
+    """Cut the books and plan a month for every payer, or for one.
 
     An unfinished run of the same month and payer is resumed instead. Once the run is
-    opened the schedule resumes it too, so dying in here loses nothing. Raises
+    opened, the schedule resumes it too, so a crash in here loses nothing. Raises
     MonthNotOver.
     """
     require_over(month=month, payer=payer, now=now)
@@ -68,17 +72,17 @@ def open_run(
     now: datetime,
     accept_outliers: bool = False,
 ) -> BillingRun:
-    """The unfinished run of a month and payer, made if there is none.
+    """Return the unfinished run of a month and payer; create it if there is none.
 
-    The row is the intent to bill: write it in the transaction of its cause, and commit;
-    `resume_run` does the rest, called by whoever opened it or by the schedule.
+    The row is the intent to bill. Call this in the transaction of its cause; once that
+    is committed, `resume_run` does the rest, called by the caller or by the schedule.
     """
     unfinished = BillingRun.objects.select_for_update(no_key=True).filter(
         month=month, payer=payer, finished_at__isnull=True
     )
     run = None
     while run is None:
-        # Somebody else's insert is waited for, and then found; it may even be over.
+        # A concurrent insert is waited for and then read; its run may even be finished.
         BillingRun.objects.bulk_create(
             [
                 BillingRun(
@@ -106,10 +110,10 @@ def reopen_month(
     now: datetime,
     accept_outliers: bool = False,
 ) -> BillingRun:
-    """A new run for a payer whose month is to be billed again at a new cut-off.
+    """Open a new run for a payer, to bill a month again at a new cut-off.
 
-    Called with the payer locked, in the transaction of the cause. What other runs of
-    the month still had to do for this payer is left to the new one.
+    Call this in the transaction of its cause, with the payer locked. The payer's open
+    items of other runs of the month are released; the new run replaces them.
     """
     RunItem.objects.filter(payer=payer, run__month=month, state__in=UNSETTLED).update(
         state=RunItem.State.RELEASED, lease_until=None
@@ -125,10 +129,10 @@ def reopen_month(
 
 
 def resume_run(*, run: BillingRun, now: datetime) -> None:
-    """Do what is missing of a run's cut and plan; nothing if both are there.
+    """Cut and plan a run, as far as that is not done yet.
 
-    Safe to repeat, and at once. Raises MonthNotOver while an agency that came since
-    still has a part of the month before it.
+    Safe to repeat, also concurrently. Raises MonthNotOver if an agency was added since
+    in whose time zone the month is not over.
     """
     if run.planned_at is not None:
         return
@@ -140,9 +144,9 @@ def resume_run(*, run: BillingRun, now: datetime) -> None:
 
 
 def resume_runs(*, now: datetime) -> list[BillingRun]:
-    """Resume every run that was opened and has no plan; those that have one now.
+    """Resume every run that has no plan; return those that have one now.
 
-    One that cannot be resumed is logged and stays for the next time.
+    A run that cannot be resumed is logged and tried again next time.
     """
     resumed = []
     waiting = BillingRun.objects.filter(finished_at=None, planned_at=None)
@@ -150,21 +154,25 @@ def resume_runs(*, now: datetime) -> list[BillingRun]:
         try:
             resume_run(run=run, now=now)
         except MonthNotOver as refusal:
-            log.info("%s waits: %s", run, refusal.message)
+            log.info("Run %s has to wait. %s", run, refusal.message)
         except Exception:
-            log.exception("%s cannot be resumed", run)
+            log.exception("Run %s could not be resumed.", run)
         else:
             resumed.append(run)
     return resumed
 
 
 def require_over(*, month: date, payer: Agency | None, now: datetime) -> None:
-    """Raises MonthNotOver before the month, and the grace after it, has ended for every
-    agency that the payer pays for, or for every agency where no payer is named."""
+    """Require that a month and the grace period after it have ended.
+
+    They must have ended for every agency that the payer pays for, or for every agency
+    if no payer is given. Raises MonthNotOver.
+    """
     ready_at = billable_from(month, _agency_ids(payer))
     if now < ready_at:
         raise MonthNotOver(
-            f"{month:%B %Y} can be billed from {ready_at:%Y-%m-%d %H:%M} UTC on.",
+            f"{month:%B %Y} can be billed from {ready_at:%Y-%m-%d %H:%M} UTC on. Try"
+            " again then.",
             field="month",
         )
 
@@ -176,20 +184,20 @@ def _agency_ids(payer: Agency | None) -> set[int]:
 
 
 def _cut(run: BillingRun) -> None:
-    """Take the numbers, unless somebody did while their facts were waited for.
+    """Take the cut-offs, unless another process did so meanwhile.
 
-    Buckets are locked before the run is looked at: who opens a run holds a payer, for
-    whom somebody with a bucket may be waiting.
+    Buckets are locked before the run is read: whoever opens a run holds a payer's lock,
+    for which a process that holds a bucket may be waiting.
     """
     with transaction.atomic(durable=True):
         cuts = take_cut(_agency_ids(run.payer), closing=run.month)
         if RunCut.objects.filter(run=run).exists():
             transaction.set_rollback(True)
         else:
-            _keep_cuts(run, cuts)
+            _store_cuts(run, cuts)
 
 
-def _keep_cuts(run: BillingRun, cuts: Mapping[int, int]) -> None:
+def _store_cuts(run: BillingRun, cuts: Mapping[int, int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO billing_runcut (run_id, agency_id, cutoff)"
@@ -199,7 +207,7 @@ def _keep_cuts(run: BillingRun, cuts: Mapping[int, int]) -> None:
 
 
 def _plan(run: BillingRun, now: datetime) -> None:
-    """Plan once: a second plan would be made of watermarks that have moved."""
+    """Plan once only: watermarks move, so a second plan would differ."""
     with transaction.atomic(durable=True):
         locked = BillingRun.objects.select_for_update(no_key=True).get(pk=run.pk)
         if locked.planned_at is None:
@@ -214,14 +222,21 @@ def _plan(run: BillingRun, now: datetime) -> None:
 def release_item(
     *, item: RunItem, actor: str, now: datetime, accept_outliers: bool = False
 ) -> BillingRun:
-    """Bill a parked payer after all, at a new cut-off. Raises NotParked, MonthNotOver."""
+    """Bill a parked payer again, at a new cut-off, and return the new run.
+
+    `accept_outliers` skips the check for unusual totals. Raises NotParked and
+    MonthNotOver.
+    """
     month, payer = item.run.month, item.payer
     require_over(month=month, payer=payer, now=now)
     with transaction.atomic(durable=True):
         lock_accounts([payer.pk])
         parked = RunItem.objects.filter(pk=item.pk, state=RunItem.State.PARKED)
         if not parked.update(state=RunItem.State.RELEASED):
-            raise NotParked(f"{item} is not parked.")
+            raise NotParked(
+                f"{payer.code} is not parked in the run for {month:%Y-%m}. Reload the"
+                " page for its current state."
+            )
         run = reopen_month(
             month=month,
             payer=payer,
@@ -235,7 +250,10 @@ def release_item(
 
 
 def finish_runs(*, now: datetime, payer: Agency | None = None) -> list[BillingRun]:
-    """Mark the runs whose every item is settled, and announce them; or only a payer's."""
+    """Finish the runs whose items are all settled, of all payers or of one.
+
+    Publishes an event for each, and returns them. Safe to repeat.
+    """
     with transaction.atomic():
         planned = BillingRun.objects.select_for_update(skip_locked=True, no_key=True)
         if payer:

@@ -1,5 +1,5 @@
-"""The books checker: a second, slow path over every fact and every document.
+"""Verification of the books: recomputes every document by a second, slower path.
 
-It counts event by event and day by day, and shares with billing only the function
-that rounds, the digests and the definition of a document's bytes.
+It counts event by event and day by day. It shares with billing only the rounding
+function, the digests, and the definition of a document's bytes.
 """

@@ -1,4 +1,4 @@
-"""The files of archived months against their records, and those as announced."""
+"""Checks the files of archived months against their records and events."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from seats.errors import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Archives:
-    """What there is of archived months: what was found, and what can be read."""
+    """Findings about archived months, and the months whose files can be read or not."""
 
     findings: list[Finding]
     readable: list[ArchivedMonth]
     unreadable: list[ArchivedMonth]
 
 
-def look_at_archives() -> Archives:
-    """Each file as its record says it is, each record as it was announced.
+def inspect_archives() -> Archives:
+    """Check each file against its record, and each record against its event.
 
     A file that differs is still read, so that the events that differ are named. A
-    month that was attached to the table again is read there.
+    month that was attached to the table again is read from there.
     """
     archives = Archives(list(_check_records()), [], [])
     attached = set(attached_months())
@@ -34,8 +34,8 @@ def look_at_archives() -> Archives:
         try:
             archives.findings.extend(_check_file(record))
         except Refusal as refusal:
-            found = Finding(refusal.code, f"usage of {record}", refusal.message)
-            archives.findings.append(found)
+            finding = Finding(refusal.code, f"usage of {record}", refusal.message)
+            archives.findings.append(finding)
             unreadable = True
         else:
             unreadable = False
@@ -45,27 +45,30 @@ def look_at_archives() -> Archives:
 
 
 def _check_file(record: ArchivedMonth) -> Iterator[Finding]:
-    """Raises ArchiveMissing, and ArchiveDiffers if it is no file of events."""
+    """Raises ArchiveMissing, and ArchiveDiffers if the file has no readable events."""
     path = path_of(record)
     hashed = file_hash(path)
     sums = sums_of(path)
-    said = (record.file_hash, record.file_size, record.rows, record.sums_hash)
-    found = (hashed, path.stat().st_size, rows_in(path), sums_hash(sums))
-    if said != found:
+    recorded = (record.file_hash, record.file_size, record.rows, record.sums_hash)
+    actual = (hashed, path.stat().st_size, rows_in(path), sums_hash(sums))
+    if recorded != actual:
         for _ in read_events(path):
-            pass  # whoever reads it later can rely on that it can be read
-        message = f"{path.name} is not the file that was archived"
+            pass  # raises now if the file cannot be read, so that later checks can
+        message = f"the file {path.name} differs from the one that was archived"
         yield Finding("archive_differs", f"usage of {record}", message)
 
 
 def _check_records() -> Iterator[Finding]:
-    told = {
+    payloads = {
         event.payload.get("month"): event.payload
         for event in OutboxEvent.objects.filter(type=ARCHIVED)
     }
     for record in ArchivedMonth.objects.all():
-        if told.pop(record.month.isoformat(), None) != archive_payload(record):
+        if payloads.pop(record.month.isoformat(), None) != archive_payload(record):
             subject = f"usage of {record}"
-            yield Finding("announced_otherwise", subject, "its event differs")
-    for month in told:
-        yield Finding("fact_missing", f"usage of {month}", "was archived")
+            yield Finding(
+                "announced_otherwise", subject, "its event differs from the record"
+            )
+    for month in payloads:
+        message = "an event announced its archive, but there is no record of it"
+        yield Finding("fact_missing", f"usage of {month}", message)

@@ -1,4 +1,4 @@
-"""Whether documents still say what was issued: content, lines and links of the chain."""
+"""Checks issued documents: content hashes, sums, and links of the hash chain."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from seats.arrays import array_text
 
 ZERO = Decimal(0)
 CHUNK = 200
-# One statement, so that a document issued meanwhile is seen on both sides or on none.
+# One statement, so that a document issued meanwhile is seen by both sides or neither.
 LINKS = """
     SELECT document.id, coalesce(before.hash, ''),
            coalesce(after.previous_hash, account.last_hash, '')
@@ -47,16 +47,16 @@ ACCOUNTS = """
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The hash of the document before, and the one that is named after this one."""
+    """The previous document's hash, and the hash that the next document names."""
 
     before: str
     after: str
 
 
 def check_contents(document_ids: Collection[int]) -> Iterator[Finding]:
-    """Issued documents against their own hashes, sums and neighbors in the chain.
+    """Check issued documents against their own hashes, sums and chain neighbors.
 
-    Three statements for each 200 documents, whatever their age. Changes nothing.
+    Makes three queries for each 200 documents. Changes nothing.
     """
     ids = sorted(document_ids)
     for start in range(0, len(ids), CHUNK):
@@ -71,44 +71,50 @@ def check_contents(document_ids: Collection[int]) -> Iterator[Finding]:
 def check_content(
     document: Document, lines: Sequence[Line], links: Links
 ) -> Iterator[Finding]:
-    """One issued document; its price list must be at hand.
+    """Check one issued document, whose price list was selected with it.
 
-    The messages name what is there now, so that another change makes another finding.
+    Messages contain the current values, so that another change makes another finding.
     """
     about = about_document(document.pk, document.payer_id)
     if document.previous_hash != links.before:
         message = (
-            f"names {document.previous_hash[:12] or 'nothing'} as the hash before it,"
-            f" which is {links.before[:12] or 'none'}"
+            f"previous_hash is {document.previous_hash[:12] or 'empty'}, but the"
+            f" previous document's hash is {links.before[:12] or 'empty'}"
         )
         yield Finding("chain_broken", str(document), message, about)
     if document.hash != links.after:
         message = (
-            f"has the hash {document.hash[:12]}; what comes after it names"
-            f" {links.after[:12] or 'nothing'}"
+            f"hash is {document.hash[:12]}, but the next document or the account names"
+            f" {links.after[:12] or 'no hash'}"
         )
         yield Finding("chain_broken", str(document), message, about)
     computed = chain_hash(content_of(header_of(document), lines, issue_of(document)))
     if document.hash != computed:
-        message = f"its content hashes to {computed[:12]}, not to {document.hash[:12]}"
+        message = f"content hashes to {computed[:12]}, not to {document.hash[:12]}"
         yield Finding("hash_differs", str(document), message, about)
     total = sum((line.amount for line in lines), ZERO)
     if document.subtotal != total:
-        message = f"its lines sum to {total}, not to {document.subtotal}"
+        message = (
+            f"lines sum to {total} {document.currency}, but the subtotal is"
+            f" {document.subtotal} {document.currency}"
+        )
         yield Finding("sum_differs", str(document), message, about)
 
 
 def check_counters() -> Iterator[Finding]:
-    """Each payer's next number and last hash, in one statement."""
+    """Check each payer's next number and last hash, in one statement."""
     with connection.cursor() as cursor:
         cursor.execute(ACCOUNTS)
         for payer_id, code, next_number, last_hash, count, newest in cursor.fetchall():
             about = about_payer(payer_id)
             if next_number != count + 1:
-                message = f"next number is {next_number}, not {count + 1}"
+                message = f"the next number is {next_number}, but should be {count + 1}"
                 yield Finding("counter_differs", code, message, about)
             if last_hash != newest:
-                message = f"the last hash is {last_hash[:12]}, not {newest[:12]}"
+                message = (
+                    f"the last hash is {last_hash[:12]}, but the newest document's hash"
+                    f" is {newest[:12]}"
+                )
                 yield Finding("chain_broken", code, message, about)
 
 

@@ -1,4 +1,4 @@
-"""Events that supersede others: each took its event back once, and nothing else did."""
+"""Checks that each superseding event reverses its event once, and nothing else does."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from billing.metering.events import EventRow, event_key
 from billing.metering.models import EventKey
 from seats.periods import month_of
 
-# A reversal says the same as its event, with quantities below zero.
+# A reversal equals its event, with negative quantities.
 UNLIKE = """
     SELECT back.source, back.external_id, back.agency_id, back.used_on
     FROM billing_usageevent AS back
@@ -34,48 +34,49 @@ UNLIKE = """
 
 
 class Corrections:
-    """Which events were to be superseded, and which were; keys in hex."""
+    """Which events should be superseded, and which are; keys in hex."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, str] = {}
+        self._superseding: dict[str, str] = {}  # key to the superseding event's key
         self._reversed: set[str] = set()
         self._about: dict[str, About] = {}
 
     def add(self, event: EventRow) -> None:
-        """Take note of an event or reversal."""
+        """Remember an event or reversal."""
         if event.reverses is not None:
-            self._reversed.add(self._known(event, event.external_id))
+            self._reversed.add(self._remember_key(event, event.external_id))
         elif event.supersedes is not None:
-            key = self._known(event, event.supersedes)
-            self._asked[key] = _key(event, event.external_id)
+            key = self._remember_key(event, event.supersedes)
+            self._superseding[key] = _key(event, event.external_id)
 
     def findings(self) -> Iterator[Finding]:
-        """What does not fit, once every event was added."""
+        """The differences, once every event was added."""
         waiting = {
             row.key.hex: row.content.hex
             for row in EventKey.objects.filter(event_id=None)
         }
-        for key, by in self._asked.items():
+        for key, by in self._superseding.items():
             waited = waiting.pop(key, by if key in self._reversed else None)
             self._reversed.discard(key)
             if waited != by:
-                message = "counts all the same"
+                message = "is superseded, but still counts"
                 yield Finding("not_superseded", f"key {key}", message, self._of(key))
         for key in sorted(self._reversed):
-            message = "nothing supersedes it"
+            message = "was taken back, but no event supersedes it"
             yield Finding("reversal_unasked", f"key {key}", message, self._of(key))
         for key in sorted(waiting):
-            yield Finding("key_unasked", f"key {key}", "nothing supersedes it")
+            message = "waits to be superseded, but no event supersedes it"
+            yield Finding("key_unasked", f"key {key}", message)
         with connection.cursor() as cursor:
             cursor.execute(UNLIKE)
             for source, name, agency_id, used_on in cursor.fetchall():
-                message = "is not what it takes back"
+                message = "the reversal differs from the event that it reverses"
                 about = about_agency(agency_id, month_of(used_on))
                 subject = f"event {source} {name}"
                 yield Finding("reversal_differs", subject, message, about)
 
-    def _known(self, event: EventRow, external_id: str) -> str:
-        """The key of an id; remembers whose agency and month it is about."""
+    def _remember_key(self, event: EventRow, external_id: str) -> str:
+        """The key of an event id; remembers its agency and month for findings."""
         key = _key(event, external_id)
         self._about[key] = about_agency(event.agency_id, month_of(event.used_on))
         return key

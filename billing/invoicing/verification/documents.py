@@ -1,4 +1,4 @@
-"""Every document against the facts at its own cut-off, and the chain it is in."""
+"""Checks every document against the facts at its cut-off, and each payer's chain."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from billing.invoicing.verification.contents import (
     check_counters,
     links_of,
 )
-from billing.invoicing.verification.facts import Books
+from billing.invoicing.verification.facts import RecomputedBooks
 from billing.invoicing.verification.findings import (
     Finding,
     about_document,
@@ -29,8 +29,8 @@ ZERO = Decimal(0)
 Thing = tuple[int, date, str | None]
 
 
-def check_documents(books: Books) -> Iterator[Finding]:
-    """All issued documents, payer by payer, in the order of their numbers."""
+def check_documents(books: RecomputedBooks) -> Iterator[Finding]:
+    """Check all issued documents, payer by payer, in the order of their numbers."""
     yield from check_counters()
     voids: dict[int, dict[int, int]] = {}
     for document_id, agency_id, cutoff in Void.objects.values_list(
@@ -59,7 +59,7 @@ def _check_chain(
     for document in documents:
         if document.number != expected:
             about = about_payer(document.payer_id)
-            message = f"number {expected} is missing"
+            message = f"the document number {expected} is missing before this one"
             yield Finding("number_gap", str(document), message, about)
         expected = (document.number or 0) + 1
         own = lines.get(document.pk, [])
@@ -67,7 +67,7 @@ def _check_chain(
 
 
 def check_statuses(document_ids: Collection[int]) -> Iterator[Finding]:
-    """Whether exactly the void ones of these issued documents were voided."""
+    """Check that exactly the void documents among these have records of voids."""
     voids: dict[int, dict[int, int]] = {}
     for document_id, agency_id, cutoff in Void.objects.filter(
         document__in=document_ids
@@ -85,12 +85,15 @@ def _check_status(
     document: Document, lines: list[Line], voids: Mapping[int, Mapping[int, int]]
 ) -> Iterator[Finding]:
     voided = set(voids.get(document.pk, {}))
-    wanted = (
+    expected = (
         {line.agency_id for line in lines} if document.status == Status.VOID else set()
     )
-    if voided != wanted:
+    if voided != expected:
         about = about_document(document.pk, document.payer_id)
-        message = f"status is {document.status}"
+        message = (
+            f"the status is {document.status}, but voids are recorded for"
+            f" {len(voided)} agencies instead of {len(expected)}"
+        )
         yield Finding("void_differs", str(document), message, about)
 
 
@@ -99,9 +102,9 @@ def _check_amounts(
     documents: list[Document],
     lines: Mapping[int, list[Line]],
     voids: Mapping[int, Mapping[int, int]],
-    books: Books,
+    books: RecomputedBooks,
 ) -> Iterator[Finding]:
-    """After each document, and at the watermark: billed = owed, key by key."""
+    """Check that billed equals owed after each document and at the watermark."""
     so_far: list[Document] = []
     for document in documents:
         cutoffs = _cutoffs_of(document)
@@ -125,7 +128,7 @@ def _check_amounts(
 
 
 def _cutoffs_of(document: Document) -> dict[int, int]:
-    """By agency; none of what is not a cut-off, which the hash tells of."""
+    """By agency id; empty if they were altered, which the hash check reports."""
     try:
         return {int(key): int(cutoff) for key, cutoff in document.cutoffs.items()}
     except (AttributeError, TypeError, ValueError):
@@ -138,7 +141,7 @@ def _check_line(
     payer_id: int,
     billed: Mapping[Thing, Decimal],
     cutoffs: Mapping[int, int],
-    books: Books,
+    books: RecomputedBooks,
 ) -> Iterator[Finding]:
     key = (line.agency_id, line.month, line.meter)
     owed = books.owed(line.agency_id, line.month, cutoffs.get(line.agency_id, 0))
@@ -147,10 +150,12 @@ def _check_line(
     subject = f"{document}, {line.description}"
     about = about_document(document.pk, line.agency_id)
     if line.amount_now != now:
-        message = f"says {line.amount_now}, facts {now}"
+        message = f"amount_now is {line.amount_now}, but the facts give {now}"
         yield Finding("line_differs", subject, message, about)
     if line.amount_before != before:
-        message = f"says {line.amount_before}, billed {before}"
+        message = (
+            f"amount_before is {line.amount_before}, but {before} was billed before"
+        )
         yield Finding("before_differs", subject, message, about)
 
 
@@ -160,7 +165,7 @@ def _billed(
     voids: Mapping[int, Mapping[int, int]],
     cutoffs: Mapping[int, int],
 ) -> dict[Thing, Decimal]:
-    """The sum of the lines that count at these cut-offs."""
+    """The sums of the lines that count at these cut-offs."""
     billed: dict[Thing, Decimal] = {}
     for document in documents:
         for line in lines.get(document.pk, []):
@@ -178,9 +183,9 @@ def _compare(
     billed: Mapping[Thing, Decimal],
     cutoffs: Mapping[int, int],
     ends: Mapping[int, date],
-    books: Books,
+    books: RecomputedBooks,
 ) -> Iterator[tuple[int, Finding]]:
-    """Where billed is not owed, with the agency that it is about."""
+    """Differences between billed and owed amounts, with the agency id of each."""
     for agency_id, cutoff in cutoffs.items():
         first = books.first_month(agency_id)
         if first is None:
@@ -193,12 +198,13 @@ def _compare(
                 ).items()
                 if payer == payer_id
             }
-            known = {key for key in billed if key[:2] == (agency_id, month)}
-            for key in sorted(owed.keys() | known, key=str):
+            billed_keys = {key for key in billed if key[:2] == (agency_id, month)}
+            for key in sorted(owed.keys() | billed_keys, key=str):
                 if owed.get(key, ZERO) != billed.get(key, ZERO):
                     where = f"{books.code(agency_id)} {month:%Y-%m}"
                     message = (
-                        f"billed {billed.get(key, ZERO)}, owed {owed.get(key, ZERO)}"
+                        f"{billed.get(key, ZERO)} is billed, but"
+                        f" {owed.get(key, ZERO)} is owed"
                     )
                     yield (
                         agency_id,

@@ -1,4 +1,4 @@
-"""The facts as the checker reads them: rows, not sums."""
+"""Reads facts row by row for verification, without the sums that billing uses."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -25,8 +25,8 @@ from seats.models import Agency, SeatVersion
 from seats.periods import month_of
 
 
-class Books:
-    """Facts by agency, read when asked for, and what is owed by them."""
+class RecomputedBooks:
+    """Recorded facts by agency, read on first use, and the amounts owed by them."""
 
     def __init__(self, archives: Sequence[ArchivedMonth] = ()) -> None:
         self._archives = archives
@@ -36,8 +36,8 @@ class Books:
             status=PriceList.Status.PUBLISHED
         )
         self._lists = [
-            (known.currency, known.starts_on, terms_of(known))
-            for known in lists.order_by("starts_on")
+            (row.currency, row.starts_on, terms_of(row))
+            for row in lists.order_by("starts_on")
         ]
         self.facts = cache(self._facts)
         self.owed = cache(self._owed)
@@ -46,12 +46,12 @@ class Books:
         return self._agencies[agency_id].code
 
     def prices(self, agency_id: int, month: date) -> PriceListTerms | None:
-        """The newest list that has started, if any."""
+        """The terms of the newest price list that has started, if there is one."""
         currency = self._agencies[agency_id].currency
         started = [
             terms
-            for known, starts_on, terms in self._lists
-            if known == currency and starts_on <= month
+            for list_currency, starts_on, terms in self._lists
+            if list_currency == currency and starts_on <= month
         ]
         return started[-1] if started else None
 
@@ -82,12 +82,12 @@ class Books:
             + list(self._archived_usage(agency_id)),
             [
                 ShareFact(
-                    known.pk,
-                    known.starts_on,
-                    known.cutoff,
-                    {share.payer_id: share.percent for share in known.shares.all()},
+                    row.pk,
+                    row.starts_on,
+                    row.cutoff,
+                    {share.payer_id: share.percent for share in row.shares.all()},
                 )
-                for known in sets
+                for row in sets
             ],
         )
 

@@ -1,4 +1,4 @@
-"""What the checker finds, and what each difference is about. Pure."""
+"""Findings of verification, and the objects that they are about. Pure."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -6,11 +6,11 @@ from datetime import date
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The object of a difference, by ids; `scope` says which documents it concerns.
+    """The object of a finding, by ids. `scope` decides which documents it applies to.
 
-    "document": that one. "agency": those that include the agency, of one month or of
-    any. "payer": all of the payer `agency`. "price_list": those priced with it.
-    "platform": none.
+    "document": that document. "agency": documents that include the agency, of one month
+    or of all. "payer": all documents of the payer `agency`. "price_list": documents
+    priced with it. "platform": none.
     """
 
     scope: str = "platform"
@@ -25,7 +25,7 @@ PLATFORM = About()
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference: a stable code, the thing it is about, and what is wrong."""
+    """One difference: a stable code, the object it is about, and what is wrong."""
 
     code: str
     subject: str
@@ -37,12 +37,12 @@ class Finding:
 
 
 def about_agency(agency_id: int | None, month: date | None = None) -> About:
-    """Facts of an agency, of one month or of any; without an agency, the platform."""
+    """The facts of an agency, of one month or of all; the platform if None is given."""
     return PLATFORM if agency_id is None else About("agency", agency_id, month)
 
 
 def about_payer(payer_id: int | None) -> About:
-    """The books of a payer as a whole: its counter, chain, ledger or payments."""
+    """The books of a payer as a whole: counter, chain, ledger or payments."""
     return PLATFORM if payer_id is None else About("payer", payer_id)
 
 

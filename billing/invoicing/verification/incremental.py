@@ -1,4 +1,4 @@
-"""The hourly pass: what may be charged, and what was issued or moved lately."""
+"""The hourly pass: unpaid invoices, and documents issued or voided recently."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
@@ -21,9 +21,9 @@ OF_PAYERS = {"counter_differs", "chain_broken"}
 
 
 def since_last_pass(*, before: int | None = None) -> datetime | None:
-    """The start of the last good pass, less an overlap; None: there was none.
+    """The start of the last finished pass, less an overlap; None if there is none.
 
-    With an id, the last one before that run.
+    `before` is the id of a run: only earlier passes count.
     """
     rows = VerificationRun.objects.filter(state=VerificationRun.State.FINISHED)
     if before is not None:
@@ -33,9 +33,9 @@ def since_last_pass(*, before: int | None = None) -> datetime | None:
 
 
 def documents_to_check(since: datetime | None, also: Collection[int]) -> set[int]:
-    """Owed invoices, and documents issued, voided or named in `also` since a moment.
+    """Ids of unpaid invoices, of documents issued or voided since then, and of `also`.
 
-    Those that an unresolved finding is about belong to them, so that it can end.
+    Includes documents with an unresolved finding, so that it can be resolved.
     """
     findings = VerificationFinding.objects.filter(resolved_at=None)
     named = findings.exclude(document=None).values_list("document", flat=True)
@@ -49,15 +49,15 @@ def documents_to_check(since: datetime | None, also: Collection[int]) -> set[int
     return {*rows.values_list("pk", flat=True), *also}
 
 
-def check_lately(document_ids: Collection[int]) -> Iterator[Finding]:
-    """Their contents, links and voids, and every payer's counter."""
+def check_recent_changes(document_ids: Collection[int]) -> Iterator[Finding]:
+    """Check the contents, links and voids of documents, and every payer's counter."""
     yield from check_contents(document_ids)
     yield from check_statuses(document_ids)
     yield from check_counters()
 
 
 def covers(row: VerificationFinding, document_ids: Collection[int]) -> bool:
-    """Whether a pass over these documents would have seen a finding again."""
+    """Whether a pass over these documents would have reported a finding again."""
     if row.scope == VerificationFinding.Scope.DOCUMENT:
         return row.code in OF_DOCUMENTS and row.document_id in document_ids
     return row.scope == VerificationFinding.Scope.PAYER and row.code in OF_PAYERS

@@ -1,4 +1,4 @@
-"""Mails and events about new findings, their end, and passes that failed."""
+"""Mails and events about new findings, their resolution, and failed passes."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ def notify_changes(
     run: VerificationRun | None,
     now: datetime,
 ) -> None:
-    """One event and one mail for all that is new; one event when nothing is left.
+    """Send one event and mail for all new findings; one event once none is left open.
 
     Must be called in the transaction that stores the findings.
     """
@@ -54,7 +54,7 @@ def notify_changes(
 
 
 def notify_failure(run: VerificationRun, *, now: datetime) -> None:
-    """One mail a day and kind of pass, while passes fail.
+    """Send one mail per day and kind of pass while passes fail.
 
     Must be called in the transaction that stores the failure.
     """

@@ -1,4 +1,4 @@
-"""Passes as rows: when one is due, who makes it, and what came of it."""
+"""Verification passes as rows: when a pass is due, who runs it, and its outcome."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,23 +11,23 @@ from billing.invoicing.integrity import VerificationRun
 from billing.invoicing.verification.incremental import since_last_pass
 from billing.invoicing.verification.notifications import notify_failure
 from billing.invoicing.verification.recording import Covers, record_findings
-from billing.invoicing.verification.services import Report
+from billing.invoicing.verification.services import VerificationReport
 from seats.locks import lock_name
 
 Kind, State = VerificationRun.Kind, VerificationRun.State
 Clock = Callable[[], datetime]
-Check = Callable[[VerificationRun], tuple[Report, Covers]]
+Check = Callable[[VerificationRun], tuple[VerificationReport, Covers]]
 LOST = "The worker was lost before the pass finished."
 CLAIMING = "verification_runs"
 SCHEDULE = "schedule"
 
 
 def claim_pass(
-    *, kind: str, actor: str, now: datetime, is_asked_for: bool = False
+    *, kind: str, actor: str, now: datetime, is_requested: bool = False
 ) -> VerificationRun | None:
-    """Begin a pass that is due, or asked for; None while another of its kind runs.
+    """Begin a pass that is due or requested; None if it is not, or another one runs.
 
-    A pass whose lease has ended died with its worker: it is marked as failed and staff is
+    A pass whose lease has ended lost its worker: it is marked as failed, and staff are
     notified.
     """
     with transaction.atomic(durable=True):
@@ -37,7 +37,7 @@ def claim_pass(
             _fail(lost, LOST, now)
         last = runs.order_by("-started_at").first()
         if last and (
-            last.state == State.RUNNING or not (is_asked_for or _due(last, now))
+            last.state == State.RUNNING or not (is_requested or _due(last, now))
         ):
             return None
         return VerificationRun.objects.create(
@@ -49,8 +49,10 @@ def claim_pass(
         )
 
 
-def make_pass(run: VerificationRun, *, check: Check, clock: Clock) -> Report:
-    """Check the books and record what was found. Raises what the check raises."""
+def make_pass(
+    run: VerificationRun, *, check: Check, clock: Clock
+) -> VerificationReport:
+    """Run a check and record its findings. Raises what the check raises."""
     try:
         lease = settings.VERIFICATION["LEASE"]
         with renewed(lambda _: _renew(run, clock() + lease), lease=lease):
@@ -64,9 +66,9 @@ def make_pass(run: VerificationRun, *, check: Check, clock: Clock) -> Report:
 
 
 def finish_pass(
-    run: VerificationRun, report: Report, covers: Covers, *, now: datetime
+    run: VerificationRun, report: VerificationReport, covers: Covers, *, now: datetime
 ) -> None:
-    """Store what a pass found, unless it lost its lease and another one began."""
+    """Store the findings of a pass, unless it lost its lease to another pass."""
     with transaction.atomic():
         rows = VerificationRun.objects.select_for_update(no_key=True)
         if rows.get(pk=run.pk).state != State.RUNNING:

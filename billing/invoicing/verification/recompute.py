@@ -1,4 +1,4 @@
-"""What an agency owes, counted the long way: day by day, event by event. Pure."""
+"""Recomputes what an agency owes, day by day and event by event. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class SeatFact:
 
 @dataclass(frozen=True, slots=True)
 class UsageFact:
-    """One event."""
+    """A usage event; `raw` is in raw units, negative for a reversal."""
 
     meter: str
     day: date
@@ -37,7 +37,7 @@ class UsageFact:
 
 @dataclass(frozen=True, slots=True)
 class ShareFact:
-    """The payers from a date on, in percent."""
+    """The payers from a local date on, with their percentages by payer id."""
 
     id: int
     starts_on: date
@@ -58,9 +58,9 @@ class AgencyFacts:
 def owed(
     facts: AgencyFacts, month: date, cutoff: int, prices: PriceListTerms | None
 ) -> Amounts:
-    """What each payer owes for each thing of a month, as of a cut-off.
+    """What each payer owes for a month, as of a cut-off, in the list's currency.
 
-    Keys are (meter or None for seats, payer id). Without prices: nothing.
+    Keys are (meter or None for seats, payer id). Empty without prices.
     """
     if prices is None:
         return {}
@@ -116,7 +116,7 @@ def _payers_on(facts: AgencyFacts, day: date, cutoff: int) -> Mapping[int, Fract
     sets = [s for s in facts.shares if s.cutoff <= cutoff and s.starts_on <= day]
     if not sets:
         return {facts.agency_id: Fraction(1)}
-    latest = max(sets, key=lambda known: (known.starts_on, known.id))
+    latest = max(sets, key=lambda share: (share.starts_on, share.id))
     return {payer: Fraction(part) / 100 for payer, part in latest.percents.items()}
 
 
@@ -129,7 +129,7 @@ def _usage(facts: AgencyFacts, month: date, cutoff: int) -> dict[str, list[Usage
 
 
 def _billable(raw: Decimal, terms: RateTerms) -> Fraction:
-    """What an event counts, or below zero what a reversal takes back."""
+    """The billable quantity of an event, in raw units; negative for a reversal."""
     if raw < 0:
         return -_billable(-raw, terms)
     if raw == 0:
@@ -166,20 +166,20 @@ def _weights(parts: Iterable[tuple[date, Fraction]]) -> dict[date, Fraction]:
 
 
 def _split(
-    thing: str | None,
+    meter: str | None,
     charge: Decimal,
     weights: Mapping[date, Fraction],
     payers: Mapping[date, Mapping[int, Fraction]],
     currency: str,
 ) -> Amounts:
-    """By largest remainder over the payers, ranked by id, in minor units."""
+    """Split a charge by largest remainder over the payers, ranked by id."""
     parts: dict[int, Fraction] = {}
     for day, weight in weights.items():
         for payer, share in payers[day].items():
             parts[payer] = parts.get(payer, Fraction(0)) + weight * share
     whole = sum(parts.values())
     if not whole:
-        return {(thing, payer): Decimal(0) for payer in parts}
+        return {(meter, payer): Decimal(0) for payer in parts}
     cents = int(Fraction(charge) * 10 ** minor_digits(currency))
     exact = {payer: cents * part / whole for payer, part in sorted(parts.items())}
     given = {payer: int(part) for payer, part in exact.items()}
@@ -188,6 +188,6 @@ def _split(
     for payer in ranked[:missing]:
         given[payer] += 1
     return {
-        (thing, payer): Decimal(part).scaleb(-minor_digits(currency))
+        (meter, payer): Decimal(part).scaleb(-minor_digits(currency))
         for payer, part in given.items()
     }

@@ -1,4 +1,4 @@
-"""Findings as rows: opened when first seen, resolved when a pass sees them no more."""
+"""Stores findings: opened when first seen, resolved when no longer seen."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,37 +14,39 @@ from seats.errors import ReasonMissing, Refusal
 from seats.locks import lock_name
 from seats.models import Agency
 
-SHOWN = 20  # single differences that a row keeps in words
-LONGEST = 500  # characters of each
+MAX_DETAILS = 20  # differences whose text a row keeps
+MAX_DETAIL_LENGTH = 500
 RECORDING = "verification_findings"
-SEEN = ["count", "details", "digest", "last_seen_at"]
-Key = tuple[str, About]
+SEEN_FIELDS = ["count", "details", "digest", "last_seen_at"]
+FindingKey = tuple[str, About]
 Covers = Callable[[VerificationFinding], bool]
 
 
 class NotOpen(Refusal):
+    """The finding is already accepted or resolved."""
+
     code = "finding_not_open"
 
 
 @dataclass(slots=True)
-class Group:
+class FindingGroup:
     """The differences of one code about one object."""
 
     texts: list[str] = field(default_factory=list)
 
     @property
     def digest(self) -> str:
-        """The same for the same differences, in whatever order they were found."""
+        """SHA-256 over the differences, independent of their order."""
         return hashlib.sha256("\n".join(sorted(self.texts)).encode()).hexdigest()
 
     @property
     def details(self) -> list[str]:
-        return [text[:LONGEST] for text in self.texts[:SHOWN]]
+        return [text[:MAX_DETAIL_LENGTH] for text in self.texts[:MAX_DETAILS]]
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """What recording changed."""
+class FindingChanges:
+    """The findings that recording opened, and how many it resolved."""
 
     opened: Sequence[VerificationFinding]
     resolved: int
@@ -56,12 +58,12 @@ def record_findings(
     covers: Covers,
     run: VerificationRun | None,
     now: datetime,
-) -> Recorded:
+) -> FindingChanges:
     """Store findings, one row for each code and object, and notify staff of changes.
 
-    Rows that `covers` says were looked at, and were not seen again, are resolved. An
-    accepted row stays accepted while it says the same. Repeating changes nothing but
-    the time last seen. Opens a transaction, or joins the caller's.
+    Rows that `covers` selects and that were not seen again are resolved. An accepted
+    row stays accepted while its differences stay the same. Repeating changes only the
+    time last seen. Opens a transaction, or joins the caller's.
     """
     groups = _grouped(findings)
     with transaction.atomic():
@@ -73,28 +75,29 @@ def record_findings(
         gone = [
             row
             for key, row in open_rows.items()
-            if (key not in groups and covers(row)) or _says_more(row, groups.get(key))
+            if (key not in groups and covers(row))
+            or _has_other_differences(row, groups.get(key))
         ]
         seen = [
-            _seen(row, groups.pop(key), now)
+            _update_seen(row, groups.pop(key), now)
             for key, row in open_rows.items()
             if key in groups and row not in gone
         ]
-        VerificationFinding.objects.bulk_update(seen, SEEN)
+        VerificationFinding.objects.bulk_update(seen, SEEN_FIELDS)
         rows = VerificationFinding.objects.filter(pk__in=[row.pk for row in gone])
         rows.update(resolved_at=now)
         opened = _open(groups, run, now)
         notify_changes(opened, gone, run=run, now=now)
-    return Recorded(opened, len(gone))
+    return FindingChanges(opened, len(gone))
 
 
 def accept_finding(
     *, finding: VerificationFinding, reason: str, actor: str, now: datetime
 ) -> VerificationFinding:
-    """Accept that a difference is right, so that it no longer holds any document.
+    """Accept a finding, so that it no longer holds any documents.
 
-    It covers what the finding says now: another difference of the same object opens
-    a new one. Raises ReasonMissing, and NotOpen for one that is settled already.
+    Only its current differences are accepted: other differences of the same object
+    open a new finding. Raises ReasonMissing, NotOpen.
     """
     if not reason.strip():
         raise ReasonMissing("Enter a reason for accepting the finding.", field="reason")
@@ -102,47 +105,56 @@ def accept_finding(
         lock_name(RECORDING)
         row = VerificationFinding.objects.get(pk=finding.pk)
         if row.state != "open":
-            raise NotOpen(f"Finding {row.pk} is already {row.state}.")
+            raise NotOpen(
+                f"Finding {row.pk} is already {row.state}. Only open findings can be"
+                " accepted."
+            )
         row.accepted_at, row.accepted_by, row.accepted_reason = now, actor, reason
         row.save(update_fields=["accepted_at", "accepted_by", "accepted_reason"])
     return row
 
 
-def _grouped(findings: Iterable[Finding]) -> dict[Key, Group]:
-    """By code and object; what names an agency that does not exist names none."""
+def _grouped(findings: Iterable[Finding]) -> dict[FindingKey, FindingGroup]:
+    """Findings by code and object; about the platform if the agency does not exist."""
     agencies = set(Agency.objects.values_list("pk", flat=True))
-    groups: dict[Key, Group] = {}
+    groups: dict[FindingKey, FindingGroup] = {}
     for finding in findings:
         about = finding.about
         if about.agency is not None and about.agency not in agencies:
             about = PLATFORM
-        group = groups.setdefault((finding.code, about), Group())
+        group = groups.setdefault((finding.code, about), FindingGroup())
         group.texts.append(f"{finding.subject}: {finding.message}")
     return groups
 
 
-def _key_of(row: VerificationFinding) -> Key:
+def _key_of(row: VerificationFinding) -> FindingKey:
     about = About(
         row.scope, row.agency_id, row.month, row.document_id, row.price_list_id
     )
     return row.code, about
 
 
-def _says_more(row: VerificationFinding, group: Group | None) -> bool:
-    """Whether it was accepted, and now says something else."""
+def _has_other_differences(
+    row: VerificationFinding, group: FindingGroup | None
+) -> bool:
+    """Whether an accepted finding now has other differences than accepted."""
     return bool(row.accepted_at and group and group.digest != row.digest)
 
 
-def _seen(row: VerificationFinding, group: Group, now: datetime) -> VerificationFinding:
+def _update_seen(
+    row: VerificationFinding, group: FindingGroup, now: datetime
+) -> VerificationFinding:
     row.count, row.details, row.digest = len(group.texts), group.details, group.digest
     row.last_seen_at = now
     return row
 
 
 def _open(
-    groups: Mapping[Key, Group], run: VerificationRun | None, now: datetime
+    groups: Mapping[FindingKey, FindingGroup],
+    run: VerificationRun | None,
+    now: datetime,
 ) -> list[VerificationFinding]:
-    made = VerificationFinding.objects.bulk_create(
+    created = VerificationFinding.objects.bulk_create(
         VerificationFinding(
             code=code,
             scope=about.scope,
@@ -159,6 +171,6 @@ def _open(
         )
         for (code, about), group in groups.items()
     )
-    rows = VerificationFinding.objects.filter(pk__in=[row.pk for row in made])
+    rows = VerificationFinding.objects.filter(pk__in=[row.pk for row in created])
     rows = rows.select_related("agency", "document", "price_list")
     return list(rows.order_by("pk"))

@@ -1,4 +1,4 @@
-"""Facts against their projections, their keys and what was announced of them."""
+"""Checks facts against their projections and against the events published of them."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -28,7 +28,7 @@ from seats.roster.versions import holdings_of
 
 
 def check_seats() -> Iterator[Finding]:
-    """Seats and holdings as their versions say; versions as announced."""
+    """Check seats and holdings against their versions, and versions against events."""
     versions = read_versions(SeatVersion.objects.all())
     numbers: dict[int, int] = {}
     for seat_id, number, agency_id in SeatVersion.objects.order_by(
@@ -36,7 +36,7 @@ def check_seats() -> Iterator[Finding]:
     ).values_list("seat", "number", "agency"):
         if number != numbers.get(seat_id, 0) + 1:
             about = about_agency(agency_id)
-            message = f"no version before {number}"
+            message = f"the version before {number} is missing"
             yield Finding("version_gap", f"seat {seat_id}", message, about)
         numbers[seat_id] = number
     holdings: dict[int, list[tuple[Any, ...]]] = {}
@@ -47,22 +47,22 @@ def check_seats() -> Iterator[Finding]:
     for seat in Seat.objects.order_by("pk"):
         own, about = versions.get(seat.pk), about_agency(seat.agency_id)
         if not own or numbers[seat.pk] != seat.version:
-            message = f"has no version {seat.version}"
+            message = f"version {seat.version} is missing"
             yield Finding("versions_missing", str(seat), message, about)
             continue
-        wanted = [(h.agent_id, h.starts_on, h.ends_on) for h in holdings_of(own)]
-        if holdings.get(seat.pk, []) != wanted:
-            message = "is not held as its versions say"
+        expected = [(h.agent_id, h.starts_on, h.ends_on) for h in holdings_of(own)]
+        if holdings.get(seat.pk, []) != expected:
+            message = "its holders differ from those in its versions"
             yield Finding("holding_differs", str(seat), message, about)
         newest = own[-1]
-        holder = wanted[-1][0] if wanted else newest.agent_id
+        holder = expected[-1][0] if expected else newest.agent_id
         if (seat.agent_id, seat.added_on, seat.removed_on, seat.cancelled) != (
             holder,
             newest.added_on,
             newest.removed_on,
             newest.cancelled,
         ):
-            message = "is not what its versions say"
+            message = "its holder, dates or state differ from its newest version"
             yield Finding("seat_differs", str(seat), message, about)
     yield from _check_seat_events()
 
@@ -79,7 +79,7 @@ def _check_seat_events() -> Iterator[Finding]:
     )
     for version in versions.order_by("pk"):
         event = announced.pop((str(version.seat_public_id), version.number), None)
-        said = {
+        expected = {
             "held_from": version.held_from.isoformat(),
             "added_on": version.added_on.isoformat(),
             "removed_on": version.removed_on and version.removed_on.isoformat(),
@@ -91,29 +91,29 @@ def _check_seat_events() -> Iterator[Finding]:
         }
         about = about_agency(version.agency_id)
         if event is None:
-            yield Finding("not_announced", str(version), "no event tells of it", about)
+            message = "no event was published for it"
+            yield Finding("not_announced", str(version), message, about)
         elif (
             event.type != SEAT_EVENTS[SeatVersion.Action(version.action)]
             or event.payload.get("waived_days", 0) != version.waived_days
             or event.occurred_at != version.recorded_at
-            or any(event.payload.get(name) != value for name, value in said.items())
+            or any(event.payload.get(name) != value for name, value in expected.items())
         ):
-            yield Finding(
-                "announced_otherwise", str(version), "its event differs", about
-            )
+            message = "its event differs from the version"
+            yield Finding("announced_otherwise", str(version), message, about)
     for (seat, number), event in announced.items():
         about = about_agency(event.stream.agency_id)
-        message = f"version {number} was announced"
+        message = f"version {number} has an event, but does not exist"
         yield Finding("fact_missing", f"seat {seat}", message, about)
 
 
 def check_agencies() -> Iterator[Finding]:
-    """Zones, uplines and currencies as announced."""
+    """Check zones, uplines and currencies against events."""
     events: dict[int, list[OutboxEvent]] = {}
-    told = OutboxEvent.objects.filter(type__startswith="agency.").select_related(
+    published = OutboxEvent.objects.filter(type__startswith="agency.").select_related(
         "stream"
     )
-    for event in told.order_by("stream", "sequence"):
+    for event in published.order_by("stream", "sequence"):
         events.setdefault(event.stream.agency_id or 0, []).append(event)
     codes = dict(Agency.objects.values_list("pk", "code"))
     zones: dict[int, list[str]] = {}
@@ -129,21 +129,22 @@ def check_agencies() -> Iterator[Finding]:
     for agency in Agency.objects.order_by("pk"):
         own = events.get(agency.pk, [])
         added = [event.payload for event in own if event.type == "agency.added"]
-        told_zones = [event.payload.get("timezone") for event in own
-                      if "timezone" in event.payload]  # fmt: skip
+        event_zones = [event.payload.get("timezone") for event in own
+                       if "timezone" in event.payload]  # fmt: skip
         differs = {
             "agency": not added or added[0]["currency"] != agency.currency,
-            "zones": sorted(zones.get(agency.pk, [])) != sorted(told_zones),
-            "uplines": edges.get(agency.pk, []) != _told_edges(own),
+            "zones": sorted(zones.get(agency.pk, [])) != sorted(event_zones),
+            "uplines": edges.get(agency.pk, []) != _edges_of(own),
         }
-        for what in (name for name, is_other in differs.items() if is_other):
-            message = "agency differs" if what == "agency" else f"{what} differ"
+        for what in (name for name, is_different in differs.items() if is_different):
+            verb = "differs" if what == "agency" else "differ"
+            message = f"the {what} {verb} from the published events"
             about = about_agency(agency.pk)
             yield Finding("announced_otherwise", codes[agency.pk], message, about)
 
 
-def _told_edges(events: list[OutboxEvent]) -> list[tuple[Any, ...]]:
-    """The upline edges that the announced moves make."""
+def _edges_of(events: list[OutboxEvent]) -> list[tuple[Any, ...]]:
+    """The upline edges that result from the published changes."""
     edges: list[list[Any]] = []
     for event in events:
         if event.type != "agency.upline_changed":
@@ -160,33 +161,38 @@ def _told_edges(events: list[OutboxEvent]) -> list[tuple[Any, ...]]:
 
 
 def check_shares() -> Iterator[Finding]:
-    """Payer shares sum to the whole and are as announced."""
+    """Check that payer shares sum to 100 %, and check them against events."""
     announced = {
         int(event.subject.split(":")[1]): event
         for event in OutboxEvent.objects.filter(
             type="payer_shares.changed"
         ).select_related("stream")
     }
-    for known in PayerShareSet.objects.prefetch_related("shares__payer").order_by("pk"):
-        shares = {s.payer.code: f"{s.percent:.6f}" for s in known.shares.all()}
-        event = announced.pop(known.pk, None)
-        about = about_agency(known.agency_id)
+    for share_set in PayerShareSet.objects.prefetch_related("shares__payer").order_by(
+        "pk"
+    ):
+        shares = {s.payer.code: f"{s.percent:.6f}" for s in share_set.shares.all()}
+        event = announced.pop(share_set.pk, None)
+        about = about_agency(share_set.agency_id)
         if sum(Decimal(part) for part in shares.values()) != 100:
-            yield Finding("shares_not_whole", str(known), "do not sum to 100 %", about)
+            message = "the shares do not sum to 100 %"
+            yield Finding("shares_not_whole", str(share_set), message, about)
         if (
             event is None
             or event.payload.get("shares") != shares
-            or event.payload.get("starts_on") != known.starts_on.isoformat()
-            or event.payload.get("cutoff") != known.cutoff
+            or event.payload.get("starts_on") != share_set.starts_on.isoformat()
+            or event.payload.get("cutoff") != share_set.cutoff
         ):
-            yield Finding("announced_otherwise", str(known), "its event differs", about)
+            message = "its event differs from the share set"
+            yield Finding("announced_otherwise", str(share_set), message, about)
     for missing, event in announced.items():
         about = about_agency(event.stream.agency_id)
-        yield Finding("fact_missing", f"share set {missing}", "was announced", about)
+        message = "has an event, but does not exist"
+        yield Finding("fact_missing", f"share set {missing}", message, about)
 
 
 def check_prices() -> Iterator[Finding]:
-    """Published lists still say what was published."""
+    """Check published price lists against their hashes and events."""
     announced = {
         event.payload.get("code"): event.payload.get("hash")
         for event in OutboxEvent.objects.filter(type="price_list.published")
@@ -194,18 +200,20 @@ def check_prices() -> Iterator[Finding]:
     published = PriceList.objects.prefetch_related(*WITH_RATES).filter(
         status=PriceList.Status.PUBLISHED
     )
-    for known in published.order_by("pk"):
-        digest = content_hash(terms_of(known), known.starts_on, known.seat_includes)
-        if digest != known.content_hash or announced.pop(known.code, "") != digest:
-            message = f"says what hashes to {digest[:12]}, not what was published"
-            about = about_price_list(known.pk)
-            yield Finding("prices_differ", known.code, message, about)
+    for row in published.order_by("pk"):
+        digest = content_hash(terms_of(row), row.starts_on, row.seat_includes)
+        if digest != row.content_hash or announced.pop(row.code, "") != digest:
+            message = (
+                f"content hashes to {digest[:12]} and differs from what was published"
+            )
+            about = about_price_list(row.pk)
+            yield Finding("prices_differ", row.code, message, about)
     for code in announced:
-        yield Finding("fact_missing", code, "was published and is gone")
+        yield Finding("fact_missing", code, "was published, but does not exist")
 
 
 def check_outbox() -> Iterator[Finding]:
-    """No hole in any stream; every document and void announced as it is."""
+    """Check event streams for gaps, and documents and voids against events."""
     holes = """
         SELECT stream.id, stream.last_sequence, count(event.id),
                coalesce(max(event.sequence), 0), stream.agency_id
@@ -219,7 +227,9 @@ def check_outbox() -> Iterator[Finding]:
     with connection.cursor() as cursor:
         cursor.execute(holes)
         for stream, last, count, highest, agency_id in cursor.fetchall():
-            message = f"{count} events up to {highest}, counter at {last}"
+            message = (
+                f"has {count} events up to number {highest}; its counter is {last}"
+            )
             about = about_agency(agency_id)
             yield Finding("outbox_hole", f"stream {stream}", message, about)
     yield from _check_issued_events()
@@ -237,11 +247,12 @@ def _check_issued_events() -> Iterator[Finding]:
         event = issued.pop(str(document.public_id), None)
         if event is None or event.payload.get("hash") != document.hash:
             about = about_document(document.pk, document.payer_id)
-            message = "its event differs"
+            message = "its event is missing or differs from the document"
             yield Finding("announced_otherwise", str(document), message, about)
     for public_id, event in issued.items():
         about = about_payer(event.stream.agency_id)
-        yield Finding("fact_missing", f"document {public_id}", "was announced", about)
+        message = "has an event, but does not exist"
+        yield Finding("fact_missing", f"document {public_id}", message, about)
 
 
 def _check_void_events() -> Iterator[Finding]:
@@ -260,7 +271,8 @@ def _check_void_events() -> Iterator[Finding]:
             about = abouts.get(
                 event.payload.get("id"), about_payer(event.stream.agency_id)
             )
-            yield Finding("announced_otherwise", number, "its void differs", about)
+            message = "its void differs from the event"
+            yield Finding("announced_otherwise", number, message, about)
     for public_id in voided:
-        message, about = "no event tells of it", abouts[public_id]
+        message, about = "no event was published for it", abouts[public_id]
         yield Finding("not_announced", f"void of {public_id}", message, about)

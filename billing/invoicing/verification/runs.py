@@ -1,4 +1,4 @@
-"""Whether what should have happened has: months billed, runs ended, drafts issued."""
+"""Checks that ended months are billed, runs are finished, and drafts are issued."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
@@ -9,7 +9,7 @@ from django.db.models import Exists, Max, OuterRef, Q
 from billing.accounts.queries import share_sets_of
 from billing.accounts.shares import month_segments
 from billing.invoicing.models import BillingRun, Document, RunCut, RunItem
-from billing.invoicing.queries.concerned import Pair, months_to_close, pairs_of
+from billing.invoicing.queries.concerned import PayerAgency, months_to_close, pairs_of
 from billing.invoicing.queries.facts import Span, facts_of
 from billing.invoicing.queries.plans import billable_from
 from billing.invoicing.services.runs import UNSETTLED
@@ -23,10 +23,10 @@ IN_HAND = [*UNSETTLED, State.PARKED]
 
 
 def check_runs(*, now: datetime) -> Iterator[Finding]:
-    """Months that are over and not billed; runs, payers of runs and drafts left lying.
+    """Check for unbilled months, unfinished runs, and drafts that were never issued.
 
-    Each is named once it is later than `OVERDUE_AFTER`, so that a run under way is no
-    finding. Payers that are parked or under review wait for a person and are none.
+    Each is reported once it is overdue by `OVERDUE_AFTER`, so that a run in progress is
+    not. Payers that are parked or under review wait for a person and are not reported.
     """
     late = now - settings.BILLING["OVERDUE_AFTER"]
     yield from _unbilled_months(late)
@@ -42,9 +42,11 @@ def _unbilled_months(late: datetime) -> Iterator[Finding]:
     pairs = pairs_of(agency_ids)
     months = months_to_close(pairs, through=dict.fromkeys(agency_ids, month))
     codes = dict(Agency.objects.values_list("pk", "code"))
-    wanted = [(pair, month) for pair, own in zip(pairs, months, strict=True)
-              for month in own]  # fmt: skip
-    unbilled = [(pair, spans) for pair, spans in _spans(wanted) if _has_facts(spans)]
+    candidates = [(pair, month) for pair, own in zip(pairs, months, strict=True)
+                  for month in own]  # fmt: skip
+    unbilled = [
+        (pair, spans) for pair, spans in _spans(candidates) if _has_facts(spans)
+    ]
     for pair, spans in unbilled:
         yield Finding(
             "month_not_billed",
@@ -54,19 +56,21 @@ def _unbilled_months(late: datetime) -> Iterator[Finding]:
         )
 
 
-def _spans(wanted: list[tuple[Pair, date]]) -> Iterator[tuple[Pair, list[Span]]]:
-    """What the payers have to pay of months that no run has in hand.
+def _spans(
+    candidates: list[tuple[PayerAgency, date]],
+) -> Iterator[tuple[PayerAgency, list[Span]]]:
+    """The spans that payers have to pay, of months that no run is working on.
 
-    What was recorded above the cut of a month's run is late: its next run bills it.
+    Facts recorded above the cut of a month's run are late: the next run bills them.
     """
-    share_sets = share_sets_of({pair.agency_id for pair, _ in wanted})
+    share_sets = share_sets_of({pair.agency_id for pair, _ in candidates})
     items = RunItem.objects.filter(state__in=IN_HAND)
     in_hand = _newest_months(items.values_list("payer", "run__month"))
     runs = BillingRun.objects.values_list("payer", "month")
     unplanned = _newest_months(runs.filter(planned_at=None))
     last_run = _newest_months(runs.filter(payer=None)).get(None, date.min)
     cutoffs = dict(Books.objects.values_list("agency", "cutoff"))
-    for pair, month in wanted:
+    for pair, month in candidates:
         busy = (
             in_hand.get(pair.payer_id), unplanned.get(pair.payer_id), unplanned.get(None)
         )  # fmt: skip
@@ -101,7 +105,7 @@ def _newest_months(
     return newest
 
 
-def _last_cut(pair: Pair, month: date) -> int | None:
+def _last_cut(pair: PayerAgency, month: date) -> int | None:
     cuts = RunCut.objects.filter(agency=pair.agency_id, run__month__gte=month)
     own = cuts.filter(Q(run__payer=None) | Q(run__payer=pair.payer_id))
     cutoff: int | None = own.aggregate(last=Max("cutoff"))["last"]
@@ -121,12 +125,12 @@ def _unfinished_runs(late: datetime) -> Iterator[Finding]:
         open=Exists(items.filter(state__in=UNSETTLED)),
     ).filter(Q(planned_at=None) | Q(overdue=True) | Q(open=False))
     for run in stuck.select_related("payer").order_by("pk"):
-        missing = "an end" if run.planned_at else "a plan"
-        of = f" for {run.payer.code}" if run.payer else ""
+        problem = "has not finished" if run.planned_at else "has no plan"
+        payer = f" for {run.payer.code}" if run.payer else ""
         yield Finding(
             "run_unfinished",
-            f"{run}{of}",
-            f"has been without {missing} since {run.started_at:%Y-%m-%d %H:%M} UTC",
+            f"{run}{payer}",
+            f"{problem}; it was started at {run.started_at:%Y-%m-%d %H:%M} UTC",
         )
 
 
@@ -138,5 +142,6 @@ def _drafts(late: datetime) -> Iterator[Finding]:
         yield Finding(
             "draft_not_issued",
             f"{draft.payer.code} {draft.month:%Y-%m}",
-            f"its review was over at {draft.review_until:%Y-%m-%d %H:%M} UTC",
+            f"the draft is not issued; its review ended at"
+            f" {draft.review_until:%Y-%m-%d %H:%M} UTC",
         )

@@ -1,4 +1,4 @@
-"""Checking the books, and saying what is pending."""
+"""Verifies the books: every fact and every document, in one snapshot."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -9,9 +9,9 @@ from itertools import chain
 
 from django.db import connection, transaction
 
-from billing.invoicing.verification.archives import Archives, look_at_archives
+from billing.invoicing.verification.archives import Archives, inspect_archives
 from billing.invoicing.verification.documents import check_documents
-from billing.invoicing.verification.facts import Books
+from billing.invoicing.verification.facts import RecomputedBooks
 from billing.invoicing.verification.findings import Finding, about_agency
 from billing.invoicing.verification.records import (
     check_agencies,
@@ -57,34 +57,40 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What was found, and how many facts wait for their next document."""
+class VerificationReport:
+    """The findings, and the number of facts not billed yet; None if not counted."""
 
     findings: list[Finding]
     pending_facts: int | None
 
     @property
     def is_complete(self) -> bool:
-        """Whether every check came to its end."""
+        """Whether every check finished without an error."""
         return all(finding.code != FAILED for finding in self.findings)
 
 
-def verify_books(also: Sequence[Check] = ()) -> Report:
-    """Check every fact and document, in one snapshot; changes nothing.
+def verify_books(also: Sequence[Check] = ()) -> VerificationReport:
+    """Check every fact and document in one snapshot. Changes nothing.
 
-    Facts that are not billed yet are pending, and no error. `also` are checks of the
-    rooms above. A check that stops with an error is a finding, and the others go on.
+    Facts that are not billed yet are counted as pending and are no finding. `also` are
+    checks of other rooms. A check that stops with an error is reported as a finding,
+    and the others go on.
     """
     with snapshot(HOLD_MONTHS), connection.cursor() as cursor:
-        checks = chain(_checks(), also)  # each is made when the one before is done
+        checks = chain(
+            _checks(), also
+        )  # each check is created after the previous one is done
         findings = [finding for check in checks for finding in safely(check)]
         cursor.execute(PENDING)
-        return Report(findings, cursor.fetchone()[0])
+        return VerificationReport(findings, cursor.fetchone()[0])
 
 
 @contextmanager
 def snapshot(first: str = "") -> Iterator[None]:
-    """Read everything as of one moment; within a caller's transaction, as of its own."""
+    """Read everything as of one moment; in a caller's transaction, as of that one.
+
+    `first` is a statement to run after the snapshot's isolation level is set.
+    """
     nested = connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
         if not nested:
@@ -95,16 +101,16 @@ def snapshot(first: str = "") -> Iterator[None]:
 
 
 def _checks() -> Iterator[Check]:
-    """In order; what later ones need of earlier ones is read between them."""
+    """The checks in order; later ones use what earlier ones have read."""
     archives = Archives([], [], [])
 
     def check_archives() -> Iterator[Finding]:
         nonlocal archives
-        archives = look_at_archives()
+        archives = inspect_archives()
         yield from archives.findings
 
     yield check_archives
-    books = Books(archives.readable)
+    books = RecomputedBooks(archives.readable)
     yield from (_check_stamps, check_agencies, check_seats, check_shares, check_prices)
     yield partial(check_usage, books, archives)
     yield partial(check_documents, books)
@@ -112,13 +118,13 @@ def _checks() -> Iterator[Check]:
 
 
 def safely(check: Check) -> Iterator[Finding]:
-    """What a check finds; a finding in place of an error that stops it."""
+    """The findings of a check; an error that stops it becomes a finding."""
     try:
         with transaction.atomic():
             yield from check()
     except Exception as error:
         name = getattr(check, "func", check).__name__
-        logger.exception("%s stopped", name)
+        logger.exception("The verification check %s stopped with an error.", name)
         yield Finding(FAILED, name, f"stopped with {type(error).__name__}: {error}")
 
 
@@ -126,5 +132,5 @@ def _check_stamps() -> Iterator[Finding]:
     with connection.cursor() as cursor:
         cursor.execute(FUTURE_STAMPS)
         for kind, code, agency_id in cursor.fetchall():
-            message = f"a {kind} is ahead of the books"
+            message = f"the cut-off of a {kind} is ahead of the agency's counter"
             yield Finding("stamp_ahead", code, message, about_agency(agency_id))

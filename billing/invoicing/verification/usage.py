@@ -1,4 +1,4 @@
-"""Events one by one against their keys, their dates and the days' totals."""
+"""Checks usage events one by one: keys, local dates, and the totals of days."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import date
@@ -9,7 +9,7 @@ from django.db import connection
 
 from billing.invoicing.verification.archives import Archives
 from billing.invoicing.verification.corrections import Corrections
-from billing.invoicing.verification.facts import Books
+from billing.invoicing.verification.facts import RecomputedBooks
 from billing.invoicing.verification.findings import (
     PLATFORM,
     About,
@@ -36,6 +36,7 @@ from seats.models import Agency, Agent
 from seats.periods import local_date, month_of, next_month
 
 CHUNK = 5_000
+EVENT_MISSING = "was counted, but the event does not exist"
 Totals = dict[tuple[int, int | None, int, str, date, int], list[Decimal]]
 
 ORPHANS = """
@@ -64,8 +65,8 @@ KEYS_OF_MONTH = """
 """
 
 
-class Names:
-    """The codes that events were told with, by id."""
+class CodesById:
+    """The codes of agencies, agents and meters by id, as events name them."""
 
     def __init__(self) -> None:
         self.agencies = dict(Agency.objects.values_list("pk", "code"))
@@ -74,27 +75,27 @@ class Names:
         self.zones = zones_of(self.agencies)
 
     def about(self, event: EventRow) -> About:
-        """The agency and month of an event; the platform where it is of no agency."""
+        """The agency and month of an event; the platform for an unknown agency."""
         if event.agency_id not in self.agencies:
             return PLATFORM
         return about_agency(event.agency_id, month_of(event.used_on))
 
 
-def check_usage(books: Books, archives: Archives) -> Iterator[Finding]:
-    """Each event: digests, local date, billable part; then the sums by day.
+def check_usage(books: RecomputedBooks, archives: Archives) -> Iterator[Finding]:
+    """Check each event's digests, local date and billable quantity, then daily totals.
 
-    The events of archived months are read from their files and checked alike. Of a
-    file that cannot be read nothing more is said here than that it cannot.
+    Events of archived months are read from their files and checked alike. A file that
+    cannot be read is reported once, without its events.
     """
     totals: Totals = {}
     corrections = Corrections()
-    names = Names()
+    names = CodesById()
     live = yield from _check_events(live_events(), books, names, totals, corrections)
     away = [record.month for record in (*archives.readable, *archives.unreadable)]
     with connection.cursor() as cursor:
         cursor.execute(ORPHANS, [away])
         for (key,) in cursor.fetchall():
-            yield Finding("event_missing", f"key {key}", "was counted and is gone")
+            yield Finding("event_missing", f"key {key}", EVENT_MISSING)
         cursor.execute(KEYS_BY_MONTH)
         keys = dict(cursor.fetchall())
     if live != sum(count for month, count in keys.items() if month not in away):
@@ -113,12 +114,12 @@ def check_usage(books: Books, archives: Archives) -> Iterator[Finding]:
 
 def _check_events(
     events: Iterable[EventRow],
-    books: Books,
-    names: Names,
+    books: RecomputedBooks,
+    names: CodesById,
     totals: Totals,
     corrections: Corrections,
 ) -> Generator[Finding, None, int]:
-    """Gives back how many of the events have the key that was counted for them."""
+    """Returns how many of the events have the key that was counted for them."""
     matched = 0
     rows = iter(events)
     while chunk := list(islice(rows, CHUNK)):
@@ -131,30 +132,32 @@ def _check_events(
     return matched
 
 
-def _check_event(event: EventRow, books: Books, names: Names) -> Iterator[Finding]:
+def _check_event(
+    event: EventRow, books: RecomputedBooks, names: CodesById
+) -> Iterator[Finding]:
     subject = f"event {event.source} {event.external_id}"
     if event.agency_id not in names.agencies or event.meter_id not in names.meters:
-        message = "is of no agency or meter of ours"
+        message = "its agency or meter does not exist"
         yield Finding("event_unknown", subject, message, names.about(event))
         return
     prices = books.prices(event.agency_id, month_of(event.used_on))
     meter = names.meters[event.meter_id]
     terms = prices.rates_by_meter.get(meter) if prices else None
     if local_date(event.occurred_at, names.zones[event.agency_id]) != event.used_on:
-        message = f"stands under {event.used_on}"
+        message = f"is recorded on {event.used_on}, which is not its local date"
         yield Finding("date_differs", subject, message, names.about(event))
     if terms is None or _billable(event.raw, terms) != event.billable:
-        message = f"says {event.billable}"
+        message = f"billable is {event.billable}, which does not follow from the rate"
         yield Finding("billable_differs", subject, message, names.about(event))
 
 
 def _billable(raw: Decimal, terms: RateTerms) -> Decimal:
-    """What an event counts, or below zero what a reversal takes back."""
+    """The billable quantity of an event; negative for a reversal."""
     return billable_raw(raw, terms) if raw >= 0 else -billable_raw(-raw, terms)
 
 
 def _name_orphans(archive: ArchivedMonth) -> Iterator[Finding]:
-    """The keys of a month whose event is not in its file; only if some are."""
+    """The keys of an archived month whose event is not in its file."""
     held = {row.id for row in read_events(path_of(archive))}
     with connection.chunked_cursor() as cursor:
         month = archive.month
@@ -162,17 +165,16 @@ def _name_orphans(archive: ArchivedMonth) -> Iterator[Finding]:
         while rows := cursor.fetchmany(CHUNK):
             for key, event_id in rows:
                 if event_id not in held:
-                    message = "was counted and is gone"
-                    yield Finding("event_missing", f"key {key}", message)
+                    yield Finding("event_missing", f"key {key}", EVENT_MISSING)
 
 
 def _name_twins() -> Iterator[Finding]:
-    """The events that have more keys than one, so that some id is taken for nothing."""
+    """The events that have more than one key, so that an id is taken for nothing."""
     with connection.cursor() as cursor:
         cursor.execute(TWINS)
         for event_id, agency_id, used_on in cursor.fetchall():
             about = about_agency(agency_id, month_of(used_on))
-            message = "was counted as two ids"
+            message = "was counted under more than one id"
             yield Finding("key_twice", f"event {event_id}", message, about)
 
 
@@ -191,9 +193,9 @@ def _add(totals: Totals, event: EventRow) -> None:
 
 
 def _check_keys(
-    events: Sequence[EventRow], names: Names
+    events: Sequence[EventRow], names: CodesById
 ) -> Generator[Finding, None, int]:
-    """What an event says is what was counted under its id; how many have their key."""
+    """Check events against their keys; returns how many have their key."""
     digests = {event.id: _digests(event, names) for event in events}
     rows = _rows_of(key for key, _ in digests.values())
     waiting = [key for key, row in rows.items() if row.event_id is None]
@@ -206,12 +208,12 @@ def _check_keys(
             row = arrived.get(arrival_key(key))
         subject = f"event {event.source} {event.external_id}"
         if row is None or row.event_id != event.id:
-            message = "its id was never counted"
+            message = "no key was counted for its id"
             yield Finding("key_missing", subject, message, names.about(event))
             continue
         matched += 1
         if row.content.hex != content or row.used_on != event.used_on:
-            message = "is not what was counted"
+            message = "its content or date differs from what was counted"
             yield Finding("content_differs", subject, message, names.about(event))
     return matched
 
@@ -220,8 +222,8 @@ def _rows_of(keys: Iterable[str]) -> dict[str, EventKey]:
     return {row.key.hex: row for row in EventKey.objects.filter(pk__in=[*keys])}
 
 
-def _digests(event: EventRow, names: Names) -> tuple[str, str]:
-    told = IncomingEvent(
+def _digests(event: EventRow, names: CodesById) -> tuple[str, str]:
+    incoming = IncomingEvent(
         source=event.source,
         id=event.external_id,
         agency=names.agencies.get(event.agency_id, ""),
@@ -234,7 +236,7 @@ def _digests(event: EventRow, names: Names) -> tuple[str, str]:
     )
     key = event_key(event.owner, event.source, event.external_id)
     content = content_digest(
-        told,
+        incoming,
         plain(event.raw),
         utc_text(event.occurred_at),
         properties_json(event.properties),
@@ -243,9 +245,9 @@ def _digests(event: EventRow, names: Names) -> tuple[str, str]:
 
 
 def _check_days(
-    totals: Totals, books: Books, names: Names, lost: set[date]
+    totals: Totals, books: RecomputedBooks, names: CodesById, lost: set[date]
 ) -> Iterator[Finding]:
-    """The day totals; not of months whose events cannot be read."""
+    """Check the totals of days, except in months whose events cannot be read."""
     for day in UsageDay.objects.order_by("pk").iterator():
         key = (
             day.agency_id,
@@ -262,13 +264,14 @@ def _check_days(
             yield Finding(
                 "day_differs",
                 f"{books.code(day.agency_id)} {day.used_on}",
-                f"says {day.events} events, {day.billable}; counted {sums[0]}, {sums[2]}",
+                f"total is {day.events} events and {day.billable} billable, but"
+                f" {sums[0]} events and {sums[2]} were counted",
                 about_agency(day.agency_id, month_of(day.used_on)),
             )
     for agency_id, _, _, _, used_on, _ in totals:
-        is_known_agency = agency_id in names.agencies
+        agency_exists = agency_id in names.agencies
         about = (
-            about_agency(agency_id, month_of(used_on)) if is_known_agency else PLATFORM
+            about_agency(agency_id, month_of(used_on)) if agency_exists else PLATFORM
         )
-        message = "has no total"
+        message = "has events, but no total"
         yield Finding("day_missing", f"agency {agency_id}, {used_on}", message, about)

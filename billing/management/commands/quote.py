@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 
 from billing.pricing.queries import published_price_list
 from billing.pricing.quoting import quote
-from billing.pricing.scenarios import LONGEST_LINE, decode_scenario, error_of
+from billing.pricing.scenarios import MAX_LINE_BYTES, decode_scenario, error_body
 from seats.errors import Refusal
 from seats.parsing.lines import bounded_lines
 
@@ -22,13 +22,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         refused = False
-        for line in bounded_lines(sys.stdin.buffer, LONGEST_LINE):
+        for line in bounded_lines(sys.stdin.buffer, MAX_LINE_BYTES):
             if line is not None and not line.strip():
                 continue
             try:
                 bill: Any = quote(decode_scenario(line), published_price_list)
             except Refusal as refusal:
-                bill, refused = error_of(refusal), True
+                bill, refused = error_body(refusal), True
             self.stdout.write(json.dumps(bill))
             self.stdout.flush()
         if refused:

@@ -1,4 +1,4 @@
-"""Budgets held against usage, and what is told of it."""
+"""Budgets compared with usage, and the alerts that are sent."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from billing.accounts.models import Account
 from billing.budgets.alerting import check_budgets
-from billing.budgets.levels import MOST
+from billing.budgets.levels import MAX_STORED
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.services import (
     BadBudget,
@@ -33,23 +33,24 @@ def noon(day, month=3):
     return datetime(2026, month, day, 16, tzinfo=UTC)
 
 
-def minutes(much, day=10, month=3, **told):
-    """Calls of so many billed minutes; they cost 1.8 cents each."""
+def minutes(count, day=10, month=3, **fields):
+    """Record a call of so many billed minutes; a minute costs 1.8 cents."""
     at = noon(day, month)
-    (verdict,) = use(call(quantity=Decimal(60 * much), occurred_at=at, **told), now=at)
+    event = call(quantity=Decimal(60 * count), occurred_at=at, **fields)
+    (verdict,) = use(event, now=at)
     assert verdict.status == "accepted", verdict
 
 
-def budget(agency, **told):
-    return add_budget(**{"agency": agency, "actor": "test", "now": MARCH_1, **told})
+def budget(agency, **fields):
+    return add_budget(**{"agency": agency, "actor": "test", "now": MARCH_1, **fields})
 
 
-def of_minutes(agency, quantity=1000, **told):
+def of_minutes(agency, quantity=1000, **fields):
     return budget(agency, meter=Meter.objects.get(code="voice.out"),
-                  quantity=Decimal(quantity), **told)  # fmt: skip
+                  quantity=Decimal(quantity), **fields)  # fmt: skip
 
 
-def told():
+def alerts():
     return list(
         BudgetAlert.objects.order_by("pk").values_list("month", "threshold", "kind")
     )
@@ -58,13 +59,13 @@ def told():
 @pytest.fixture
 def agency():
     make_prices()
-    made = make_agency()
-    Account.objects.filter(payer=made).update(email="boss@sunrise.example")
-    return made
+    agency = make_agency()
+    Account.objects.filter(payer=agency).update(email="boss@sunrise.example")
+    return agency
 
 
 class TestCheckBudgets:
-    def test_tells_each_threshold_once(self, agency):
+    def test_alerts_for_each_threshold_once(self, agency):
         of_minutes(agency)
         minutes(499)
         assert check_budgets(now=noon(10)) == 0
@@ -74,7 +75,7 @@ class TestCheckBudgets:
         assert check_budgets(now=noon(10)) == 2
         assert check_budgets(now=noon(11)) == 0
 
-        assert told() == [
+        assert alerts() == [
             (MARCH, 50, "reached"), (MARCH, 80, "reached"), (MARCH, 100, "reached"),
         ]  # fmt: skip
 
@@ -84,11 +85,11 @@ class TestCheckBudgets:
 
         check_budgets(now=noon(10))
 
-        assert told() == [(MARCH, 50, "reached")]
+        assert alerts() == [(MARCH, 50, "reached")]
         month = BudgetMonth.objects.get(budget=money)
         assert (month.used, month.evaluated_at) == (Decimal(9), noon(10))
 
-    def test_tells_everybody_however_much_somebody_sends(self, agency):
+    def test_alerts_everybody_however_much_usage_one_agency_sends(self, agency):
         of_minutes(agency)
         minutes(500)
         flood = make_agency("FLOOD")
@@ -105,12 +106,12 @@ class TestCheckBudgets:
             ),
             now=noon(10),
         )  # fmt: skip
-        assert {one.status for one in verdicts} == {"accepted"}
+        assert {verdict.status for verdict in verdicts} == {"accepted"}
 
         assert check_budgets(now=noon(2)) == 4
 
         month = BudgetMonth.objects.get(budget=texts)
-        assert (month.used, month.expected) == (9 * Decimal(10**12 - 1), MOST)
+        assert (month.used, month.expected) == (9 * Decimal(10**12 - 1), MAX_STORED)
 
     def test_counts_one_agent_where_one_is_named(self, agency):
         ana, _ = make_agents(agency, "ana", "ben")
@@ -120,7 +121,7 @@ class TestCheckBudgets:
 
         check_budgets(now=noon(10))
 
-        assert told() == [(MARCH, 50, "reached")]
+        assert alerts() == [(MARCH, 50, "reached")]
 
     def test_says_when_the_limit_will_be_reached(self, agency):
         of_minutes(agency, 2000, thresholds=[100])
@@ -165,9 +166,9 @@ class TestCheckBudgets:
         assert mail.agency == agency
         assert mail.subject == ("SUNRISE: 100 % of the budget for March 2026 is used")
         assert "has used 1000 of 1000 minute in March 2026" in mail.text
-        assert "nobody it is for may dial" in mail.text
+        assert "calls that count toward it are refused" in mail.text
 
-    def test_tells_the_world_where_nobody_has_an_address(self, agency):
+    def test_publishes_an_event_where_nobody_has_an_address(self, agency):
         Account.objects.update(email="")
         of_minutes(agency, thresholds=[100])
         minutes(1000)
@@ -182,9 +183,9 @@ class TestCheckBudgets:
             minutes(1000, day=10, month=month)
             check_budgets(now=noon(10, month))
 
-        assert told() == [(MARCH, 100, "reached"), (APRIL, 100, "reached")]
+        assert alerts() == [(MARCH, 100, "reached"), (APRIL, 100, "reached")]
 
-    def test_lives_by_the_dates_of_the_agency(self, agency):
+    def test_uses_the_local_dates_of_the_agency(self, agency):
         """At three in the morning UTC it is March in New York, and April in London."""
         london = make_agency("LONDON", zone="Europe/London")
         of_minutes(agency, thresholds=[100])
@@ -206,14 +207,14 @@ class TestCheckBudgets:
         of_minutes(agency, thresholds=[100])
         minutes(600, day=20)
         check_budgets(now=LATE)
-        assert told() == []
+        assert alerts() == []
         bill(MARCH)
         at = noon(5, 4)
         use(call(quantity=Decimal(24_000), occurred_at=noon(30)), now=at)
 
         assert check_budgets(now=at) == 1
 
-        assert told() == [(MARCH, 100, "reached")]
+        assert alerts() == [(MARCH, 100, "reached")]
 
     def test_looks_at_no_month_before_the_budget(self, agency):
         minutes(1000, day=10)
@@ -233,7 +234,7 @@ class TestCheckBudgets:
         assert BudgetMonth.objects.get().used == 10
         minutes(995, day=12)
         assert check_budgets(now=noon(12)) == 0
-        assert told() == [(MARCH, 100, "reached")]
+        assert alerts() == [(MARCH, 100, "reached")]
 
     def test_leaves_alone_what_has_no_price(self, agency):
         of_minutes(make_agency("ZURICH", currency="CHF"), thresholds=[100])
@@ -242,20 +243,20 @@ class TestCheckBudgets:
 
         assert check_budgets(now=noon(10)) == 1
 
-    def test_asks_the_same_few_questions_for_many_agencies(self, agency):
-        def asked():
+    def test_makes_the_same_few_queries_for_many_agencies(self, agency):
+        def count_queries():
             with CaptureQueriesContext(connection) as queries:
                 check_budgets(now=noon(10))
             return len(queries)
 
         of_minutes(agency)
-        asked()
-        few = asked()
+        count_queries()
+        few = count_queries()
         for n in range(8):
             of_minutes(make_agency(f"A{n}"))
             budget(make_agency(f"B{n}"), amount=Decimal(9))
 
-        assert asked() == few
+        assert count_queries() == few
 
     def test_the_database_holds_an_alert_once(self, agency):
         of_minutes(agency, thresholds=[100])
@@ -305,7 +306,7 @@ class TestBudgets:
         with pytest.raises(BudgetExists):
             of_minutes(agency, 5)
 
-    def test_change_how_much_and_when_to_tell(self, agency):
+    def test_change_their_quantity_and_thresholds(self, agency):
         mine = of_minutes(agency)
         minutes(500)
         check_budgets(now=noon(10))
@@ -317,7 +318,7 @@ class TestBudgets:
         assert (changed.quantity, changed.thresholds) == (Decimal(500), [50, 100])
         assert changed.changed_by == "boss"
         check_budgets(now=noon(10) + timedelta(minutes=1))
-        assert told() == [(MARCH, 50, "reached"), (MARCH, 100, "reached")]
+        assert alerts() == [(MARCH, 50, "reached"), (MARCH, 100, "reached")]
         with pytest.raises(BadBudget):
             change_budget(budget=mine, actor="boss", amount=Decimal(1))
 

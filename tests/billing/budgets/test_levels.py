@@ -1,4 +1,4 @@
-"""How far a budget has come, by itself."""
+"""Levels of budgets, as pure arithmetic."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.budgets.levels import Level, level_of, reached
+from billing.budgets.levels import BudgetLevel, level_of, reached
 from billing.invoicing.forecast import MeterUse, forecast_billable
 
 MARCH = date(2026, 3, 1)
@@ -39,18 +39,18 @@ class TestReached:
         ],
     )
     def test_counts_a_threshold_from_the_very_amount_on(self, used, expected):
-        told = reached(Level(Decimal(used), Decimal(0)), LIMIT, [100, 50, 80])
+        level = BudgetLevel(Decimal(used), Decimal(0))
 
-        assert told == expected
+        assert reached(level, LIMIT, [100, 50, 80]) == expected
 
 
 class TestLevelOf:
     def test_names_the_date_by_whose_end_the_limit_is_reached(self):
         """Fifty a date: 500 after ten, 1,000 with the twentieth."""
-        told = level(500, 0, day=11)
+        march = level(500, 0, day=11)
 
-        assert (told.used, told.expected) == (500, 1550)
-        assert told.full_on == date(2026, 3, 20)
+        assert (march.used, march.expected) == (500, 1550)
+        assert march.full_on == date(2026, 3, 20)
 
     def test_may_name_today_and_the_last_date(self):
         assert level(900, 0, day=11).full_on == date(2026, 3, 12)
@@ -66,19 +66,19 @@ class TestLevelOf:
         assert level(900, 0, day=4).full_on == date(2026, 3, 4)
 
     def test_names_none_once_the_month_is_over(self):
-        told = level(900, 0, day=32)
+        march = level(900, 0, day=32)
 
-        assert (told.used, told.expected, told.full_on) == (900, 900, None)
+        assert (march.used, march.expected, march.full_on) == (900, 900, None)
 
     @given(st.integers(0, 2000), st.integers(0, 300), st.integers(4, 31))
     def test_names_the_first_such_date(self, elapsed, today_used, day):
-        told = level(elapsed, today_used, day)
+        march = level(elapsed, today_used, day)
         today = MARCH + timedelta(days=day - 1)
         use = MeterUse(Decimal(elapsed), Decimal(today_used))
         by = {
-            one: forecast_billable(use, month=MARCH, today=today, through=one)
-            for one in (today + timedelta(days=n) for n in range(32 - day))
+            end: forecast_billable(use, month=MARCH, today=today, through=end)
+            for end in (today + timedelta(days=n) for n in range(32 - day))
         }
-        first = next((one for one, much in by.items() if much >= LIMIT), None)
+        first = next((end for end, used in by.items() if used >= LIMIT), None)
 
-        assert told.full_on == (None if told.used >= LIMIT else first)
+        assert march.full_on == (None if march.used >= LIMIT else first)

@@ -144,10 +144,10 @@ def allowed(agency: Agency, now: datetime) -> bool | list[str]:
     if key is None:
         scopes = [ApiKey.Scope.AUTHORIZE_READ]
         key, _ = create_key(agency=agency, scopes=scopes, actor="test", now=now)
-    answer = may_dial(digest=key.digest, code="", agent="ana", now=now)
-    assert answer
-    assert answer.verdict
-    return answer.verdict.allowed or answer.verdict.reasons
+    lookup = may_dial(digest=key.digest, code="", agent="ana", now=now)
+    assert lookup
+    assert lookup.decision
+    return lookup.decision.allowed or lookup.decision.reasons
 
 
 def newest_attempt() -> PaymentAttempt:

@@ -1,4 +1,4 @@
-"""Where a month is heading, without a database."""
+"""Forecasts of months, without a database."""
 
 from datetime import date
 from decimal import Decimal
@@ -75,9 +75,9 @@ class TestForecastBillable:
     def test_is_never_less_than_what_was_used(self, elapsed, today, last, day):
         elapsed = elapsed if day > 1 else Decimal(0)
 
-        told = expected(use(elapsed, today, last), date(2026, 3, day))
+        forecast = expected(use(elapsed, today, last), date(2026, 3, day))
 
-        assert told >= elapsed + today
+        assert forecast >= elapsed + today
 
 
 class TestForecastMonth:
@@ -88,15 +88,15 @@ class TestForecastMonth:
         )  # fmt: skip
 
     def test_prices_what_was_used_and_what_is_expected(self):
-        told = self.month({"voice.out": use(elapsed=60_000)})
+        march = self.month({"voice.out": use(elapsed=60_000)})
 
-        (calls,) = told.meters
+        (calls,) = march.meters
         assert (calls.quantity, calls.amount) == (1000, Decimal("18.00"))
         assert (calls.forecast_quantity, calls.forecast_amount) == (
             3100, Decimal("55.80"),
         )  # fmt: skip
-        assert told.seat_amount == Decimal("100.00")
-        assert (told.total, told.forecast_total) == (
+        assert march.seat_amount == Decimal("100.00")
+        assert (march.total, march.forecast_total) == (
             Decimal("118.00"), Decimal("155.80"),
         )  # fmt: skip
 
@@ -106,7 +106,7 @@ class TestForecastMonth:
         assert coach.amount == 0
         assert coach.forecast_amount == (15_500 - 6_000) * Decimal("0.0120")
 
-    def test_leaves_out_what_was_used_last_month_and_has_no_price_now(self):
+    def test_leaves_out_meters_used_last_month_that_have_no_price_now(self):
         first = date(2026, 3, 1)
 
         assert self.month({"gone": use(last_month=60)}, today=first).meters == []

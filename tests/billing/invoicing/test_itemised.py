@@ -1,4 +1,4 @@
-"""The calls behind a line: exactly those, and each with its part of the charge."""
+"""The calls behind a line, each with its part of the charge."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,7 +8,12 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from billing.invoicing.itemised import Billed, MonthPrices, itemise, was_counted
+from billing.invoicing.itemised import (
+    EarlierDocument,
+    MonthPrices,
+    itemize_calls,
+    was_counted,
+)
 from billing.invoicing.models import DocumentLine, Void
 from billing.invoicing.queries.calls import calls_behind
 from billing.metering.events import CountedEvent
@@ -47,16 +52,16 @@ def prices(terms):
 
 
 def counted(**changes):
-    told = {
+    fields = {
         "id": "a", "source": "/x", "agent": "ana", "dial_mode": "power",
         "occurred_at": NOON, "started_at": "2026-03-10T11:59:51+00:00",
         "raw": Decimal(45), "billable": Decimal(60), "cutoff": 1,
     }  # fmt: skip
-    return CountedEvent(**{**told, **changes})
+    return CountedEvent(**{**fields, **changes})
 
 
 def call_of(event, *, in_seconds=True):
-    (call,) = itemise(
+    (call,) = itemize_calls(
         [event],
         prices=prices(PER_UNIT),
         counted_before=(1).__eq__,
@@ -71,7 +76,7 @@ class TestMonthPrices:
     def test_gives_parts_that_sum_to_the_charge(self, terms, minutes):
         each = prices(terms)
 
-        parts = [each.price(Decimal(60 * one))[1] for one in minutes]
+        parts = [each.price(Decimal(60 * count))[1] for count in minutes]
 
         whole = rate_usage(
             billable=Decimal(60 * sum(minutes)), terms=terms, seat_days=31, month=MARCH
@@ -81,9 +86,9 @@ class TestMonthPrices:
     def test_gives_the_allowance_to_the_first_calls(self):
         each = prices(POOLED)
 
-        told = [each.price(Decimal(60 * minutes)) for minutes in (9, 2, 1)]
+        parts = [each.price(Decimal(60 * minutes)) for minutes in (9, 2, 1)]
 
-        assert told == [
+        assert parts == [
             (Decimal(0), Decimal(0)),
             (None, Decimal("0.012")),
             (Decimal("0.0120"), Decimal("0.012")),
@@ -92,9 +97,9 @@ class TestMonthPrices:
     def test_begins_a_tier_with_the_call_that_enters_it(self):
         each = prices(GRADUATED)
 
-        told = [each.price(Decimal(60 * minutes)) for minutes in (1, 1, 4, 2)]
+        parts = [each.price(Decimal(60 * minutes)) for minutes in (1, 1, 4, 2)]
 
-        assert told == [
+        assert parts == [
             (None, Decimal("0.52")),  # with the flat fee
             (Decimal("0.02"), Decimal("0.02")),
             (None, Decimal("0.0755")),
@@ -104,7 +109,7 @@ class TestMonthPrices:
     def test_takes_back_what_was_added(self):
         each = prices(PER_UNIT)
 
-        amounts = [each.price(Decimal(much))[1] for much in (60, 120, -60)]
+        amounts = [each.price(Decimal(seconds))[1] for seconds in (60, 120, -60)]
 
         assert amounts == [Decimal("0.018"), Decimal("0.036"), Decimal("-0.018")]
 
@@ -119,25 +124,25 @@ class TestMonthPrices:
 
 
 class TestWasCounted:
-    FIRST, SECOND = Billed(1, None), Billed(2, None)
-    VOIDED = Billed(1, 3)
+    FIRST, SECOND = EarlierDocument(1, None), EarlierDocument(2, None)
+    VOIDED = EarlierDocument(1, 3)
 
     @pytest.mark.parametrize(
-        ("earlier", "told"),
+        ("earlier", "expected"),
         [
             ([], {}),
             ([FIRST], {1}),
             ([FIRST, SECOND], {1, 2}),
             ([VOIDED], set()),
             ([VOIDED, SECOND], {2}),
-            ([VOIDED, SECOND, Billed(4, None)], {1, 2, 3, 4}),
-            ([VOIDED, SECOND, Billed(4, 5)], {2}),
+            ([VOIDED, SECOND, EarlierDocument(4, None)], {1, 2, 3, 4}),
+            ([VOIDED, SECOND, EarlierDocument(4, 5)], {2}),
         ],
     )
-    def test_is_what_documents_that_still_count_have_counted(self, earlier, told):
-        found = {fact for fact in range(1, 6) if was_counted(fact, earlier, cutoff=5)}
+    def test_is_what_documents_that_still_count_have_counted(self, earlier, expected):
+        counted = {f for f in range(1, 6) if was_counted(f, earlier, cutoff=5)}
 
-        assert found == set(told)
+        assert counted == set(expected)
 
     def test_is_as_it_was_when_the_line_was_written(self):
         assert was_counted(1, [self.VOIDED], cutoff=2)
@@ -145,23 +150,23 @@ class TestWasCounted:
 
 
 class TestItemise:
-    def test_says_when_it_rang_was_answered_and_ended(self):
+    def test_has_the_times_of_start_answer_and_end(self):
         call = call_of(counted(raw=Decimal("45.5")))
 
         assert call.start == datetime(2026, 3, 10, 11, 59, 51, tzinfo=UTC)
         assert call.answer == NOON
         assert call.end == datetime(2026, 3, 10, 12, 0, 45, 500_000, tzinfo=UTC)
 
-    @pytest.mark.parametrize("told", [None, "", "=1+1", "2026-03-10T12:00:00", "9"])
-    def test_knows_no_start_that_was_not_told_as_a_time(self, told):
-        assert call_of(counted(started_at=told)).start is None
+    @pytest.mark.parametrize("text", [None, "", "=1+1", "2026-03-10T12:00:00", "9"])
+    def test_has_no_start_unless_a_time_was_sent(self, text):
+        assert call_of(counted(started_at=text)).start is None
 
-    def test_knows_no_end_of_what_is_not_counted_in_seconds(self):
+    def test_has_no_end_for_meters_that_are_not_in_seconds(self):
         assert call_of(counted(), in_seconds=False).end is None
 
-    @pytest.mark.parametrize(("cutoff", "told"), [(1, "before"), (2, "now")])
-    def test_says_what_an_earlier_document_has_counted(self, cutoff, told):
-        assert call_of(counted(cutoff=cutoff)).counted == told
+    @pytest.mark.parametrize(("cutoff", "expected"), [(1, "before"), (2, "now")])
+    def test_names_calls_that_an_earlier_document_has_counted(self, cutoff, expected):
+        assert call_of(counted(cutoff=cutoff)).counted == expected
 
 
 @pytest.mark.django_db

@@ -13,7 +13,7 @@ from billing.invoicing.content import content_of
 from billing.invoicing.models import BillingRun, Document, DocumentLine
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.previews import preview_documents
-from billing.invoicing.verification.facts import Books
+from billing.invoicing.verification.facts import RecomputedBooks
 from billing.metering.models import UsageEvent
 from billing.payments.verification import verify_everything
 from seats.models import Seat
@@ -107,7 +107,7 @@ class TestLaws:
                 world.play(step)
             bill(MONTHS[-1], now=worlds.LATEST)
             sums = _by_agency(billed())
-            books = Books()
+            books = RecomputedBooks()
             owed: dict[tuple[object, ...], Decimal] = {}
             for agency in world.agencies:
                 for month in [EARLIEST, *MONTHS]:
@@ -157,7 +157,7 @@ class TestLaws:
             world = beginning.again()
             for step in steps:
                 world.play(step)
-            said = [
+            previewed = [
                 [(line.description, line.amount) for line in document.lines]
                 for agency in world.agencies
                 for document in preview_documents(
@@ -171,7 +171,7 @@ class TestLaws:
                 for document in documents
             ]
 
-            assert said == written
+            assert previewed == written
 
     @given(st.lists(worlds.seat_facts, min_size=4, max_size=20))
     @EXAMPLES

@@ -1,4 +1,4 @@
-"""The names behind a seat line."""
+"""The seats and holders behind a seat line."""
 
 from datetime import date
 from decimal import Decimal
@@ -10,7 +10,7 @@ from billing.invoicing.queries.statements import seat_statement
 from seats.roster.services import cancel_seats, hand_over_seats, remove_seats
 from tests.build import MARCH, MARCH_1, make_agency, make_agents, make_seats
 
-TOLD: dict[str, Any] = {"actor": "test", "now": MARCH_1}
+CONTEXT: dict[str, Any] = {"actor": "test", "now": MARCH_1}
 
 
 @pytest.mark.django_db
@@ -19,10 +19,10 @@ class TestSeatStatement:
         agency = make_agency()
         ana, ben, eve = make_seats(agency, "ana", "ben", "eve")
         cara, dan = make_agents(agency, "cara", "dan")
-        hand_over_seats(moves=[(ana, cara)], on=date(2026, 3, 11), **TOLD)
-        hand_over_seats(moves=[(ana, dan)], on=date(2026, 3, 11), **TOLD)
-        remove_seats(seats=[ben], on=date(2026, 3, 1), **TOLD)
-        cancel_seats(seats=[eve], reason="test", **TOLD)
+        hand_over_seats(moves=[(ana, cara)], on=date(2026, 3, 11), **CONTEXT)
+        hand_over_seats(moves=[(ana, dan)], on=date(2026, 3, 11), **CONTEXT)
+        remove_seats(seats=[ben], on=date(2026, 3, 1), **CONTEXT)
+        cancel_seats(seats=[eve], reason="test", **CONTEXT)
 
         rows = seat_statement(
             agency_id=agency.pk,

@@ -1,7 +1,7 @@
 """Random histories of a small downline, for the laws.
 
-A step is drawn as small numbers and means what it can where it stands; what the
-services refuse does not happen.
+A step is drawn as small numbers, which are mapped to what exists at that point; a step
+that the services refuse does not happen.
 """
 
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ START = date(2026, 3, 1)  # clocks change on the 8th in America, on the 29th in 
 MONTHS = [date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 1)]
 LATEST = datetime(2026, 6, 3, 12, tzinfo=UTC)
 CLOCKS_CHANGE = [date(2026, 3, 8), date(2026, 3, 29)]
-# Where the day stands in the details of a step.
+# The position of the day in the details of a step.
 DATED = {"add": 1, "remove": 1, "hand_over": 1, "transfer": 2, "use": 1, "share": 1}
 METERS = ["voice.out", "sms.segment", "ai.minute"]
 
@@ -60,7 +60,7 @@ uses = st.tuples(
     st.just("use"), agencies, days, st.integers(0, 23), st.integers(0, 2),
     st.integers(0, 400_000),
 )  # fmt: skip
-# An event that was told, and what it comes to instead.
+# An event that was sent, and its new quantity.
 supersedes = st.tuples(
     st.just("supersede"), st.integers(0, 19), st.just(0) | st.integers(0, 400_000)
 )
@@ -149,9 +149,9 @@ class World:
         remove_seats(seats=[self._seat(seat)], on=_day(day), **self._actor())
 
     def _hand_over(self, seat: int, day: int) -> None:
-        chosen = self._seat(seat)
-        to = self._agent(chosen.agency)
-        hand_over_seats(moves=[(chosen, to)], on=_day(day), **self._actor())
+        handed_over = self._seat(seat)
+        to = self._agent(handed_over.agency)
+        hand_over_seats(moves=[(handed_over, to)], on=_day(day), **self._actor())
 
     def _transfer(self, seat: int, agency: int, day: int) -> None:
         to = self._agent(self.agencies[agency])
@@ -159,12 +159,12 @@ class World:
         self.seats += transfer_seats(moves=moves, on=_day(day), **self._actor())
 
     def _zone(self, agency: int, zone: int, month: int) -> None:
-        """Known before the month begins, and so before its facts."""
-        chosen = self.agencies[agency]
-        if UsageEvent.objects.filter(agency=chosen).exists():
+        """Changed before the month begins, and so before its facts."""
+        moved = self.agencies[agency]
+        if UsageEvent.objects.filter(agency=moved).exists():
             raise Refusal("used already")
         change_zone(
-            agency=chosen, zone=ZONES[zone], starts_on=MONTHS[month], actor="law",
+            agency=moved, zone=ZONES[zone], starts_on=MONTHS[month], actor="law",
             now=datetime(2026, 3, 2, 13, tzinfo=UTC),
         )  # fmt: skip
 
@@ -174,48 +174,48 @@ class World:
     def _cancel(self, seat: int) -> None:
         cancel_seats(seats=[self._seat(seat)], **self._actor())
 
-    def _use(self, agency: int, day: int, hour: int, meter: int, much: int) -> None:
+    def _use(self, agency: int, day: int, hour: int, meter: int, quantity: int) -> None:
         self._next += 1
-        self._tell(
+        self._send(
             IncomingEvent(
                 source="/law",
                 id=f"event{self._next}",
                 agency=CODES[agency],
                 agent=None,
                 meter=METERS[meter],
-                quantity=_quantity(METERS[meter], much),
+                quantity=_quantity(METERS[meter], quantity),
                 occurred_at=datetime(2026, 3, 1, tzinfo=UTC)
                 + timedelta(days=day, hours=hour, minutes=30),
             )
         )
 
-    def _supersede(self, n: int, much: int) -> None:
-        """Count an event otherwise, or take it back; once it may be, and then no more."""
+    def _supersede(self, n: int, quantity: int) -> None:
+        """Change an event's quantity or take it back; each event at most once."""
         if not self.used:
             raise Refusal("no event yet")
         self._next += 1
-        chosen = self.used[n % len(self.used)]
-        self._tell(
+        superseded = self.used[n % len(self.used)]
+        self._send(
             replace(
-                chosen,
+                superseded,
                 id=f"event{self._next}",
-                quantity=_quantity(chosen.meter, much),
-                supersedes=chosen.id,
+                quantity=_quantity(superseded.meter, quantity),
+                supersedes=superseded.id,
             )
         )
 
     def take_all_back(self) -> None:
-        """Supersede every event that still counts by one of nothing."""
-        gone = {told.supersedes for told in self.used}
-        for n, told in enumerate([*self.used]):
-            if told.id not in gone:
+        """Supersede every event that still counts with a quantity of 0."""
+        superseded = {event.supersedes for event in self.used}
+        for n, sent in enumerate([*self.used]):
+            if sent.id not in superseded:
                 self._supersede(n, 0)
 
-    def _tell(self, told: IncomingEvent) -> None:
-        (verdict,) = ingest_events([told], owner=0, now=LATEST)
+    def _send(self, sent: IncomingEvent) -> None:
+        (verdict,) = ingest_events([sent], owner=0, now=LATEST)
         if verdict.status != "accepted":
             raise Refusal(verdict.message)
-        self.used.append(told)
+        self.used.append(sent)
 
     def _share(self, agency: int, day: int, percent: int, payer: int) -> None:
         own, other = self.agencies[agency], self.agencies[payer]
@@ -233,12 +233,12 @@ class World:
         documents = list(Document.objects.order_by("pk"))
         if not documents:
             raise Refusal("no document yet")
-        chosen = documents[n % len(documents)]
-        void_document(document_id=chosen.pk, actor="law", reason="law", now=LATEST)
+        document = documents[n % len(documents)]
+        void_document(document_id=document.pk, actor="law", reason="law", now=LATEST)
 
 
-def _quantity(meter: str, much: int) -> Decimal:
-    return Decimal(much % 5_000 if meter == "voice.out" else much % 86_400)
+def _quantity(meter: str, quantity: int) -> Decimal:
+    return Decimal(quantity % 5_000 if meter == "voice.out" else quantity % 86_400)
 
 
 def _day(day: int) -> date:

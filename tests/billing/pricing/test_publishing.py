@@ -64,14 +64,18 @@ class TestPublishing:
         draft = make_draft()
         late = datetime(2026, 4, 2, tzinfo=UTC)  # 29 days ahead
 
-        with pytest.raises(NoticeTooShort, match="30 days"):
+        with pytest.raises(
+            NoticeTooShort, match=r"30 days' notice\. The earliest start is 2026-06-01"
+        ):
             publish_price_list(price_list=draft, now=late)
         publish_price_list(price_list=draft, now=late - timedelta(days=1))
 
     def test_no_setting_goes_below_two_days(self, settings):
         settings.BILLING = {**settings.BILLING, "PRICE_NOTICE_DAYS": 0}
 
-        with pytest.raises(NoticeTooShort, match="2 days"):
+        with pytest.raises(
+            NoticeTooShort, match=r"2 days' notice\. The earliest start is 2026-06-01"
+        ):
             publish_price_list(
                 price_list=make_draft(), now=datetime(2026, 4, 30, tzinfo=UTC)
             )
@@ -138,8 +142,8 @@ class TestPublishing:
         )
         draft, euro = make_draft(JUNE), make_draft(date(2026, 7, 1))
         PriceList.objects.filter(pk=euro.pk).update(currency="EUR")
-        for one in (draft, euro):
-            one.rates.exclude(meter__code="voice.out").delete()
+        for price_list in (draft, euro):
+            price_list.rates.exclude(meter__code="voice.out").delete()
 
         with pytest.raises(MetersMissing, match=r"no rate for mms,"):
             publish_price_list(price_list=draft, now=NOW)
@@ -164,9 +168,9 @@ class TestPublishing:
         with pytest.raises(UnknownCurrency):
             publish_price_list(price_list=draft, now=NOW)
 
-    def test_leaves_a_refused_draft_as_it_was_and_tells_nobody(self):
+    def test_leaves_a_refused_draft_as_it_was_and_publishes_no_event(self):
         draft = make_draft()
-        told = OutboxEvent.objects.count()
+        published = OutboxEvent.objects.count()
 
         with pytest.raises(NoticeTooShort):
             publish_price_list(price_list=draft, now=datetime(2026, 4, 2, tzinfo=UTC))
@@ -175,7 +179,7 @@ class TestPublishing:
         assert (draft.status, draft.published_at, draft.content_hash) == (
             "draft", None, "",
         )  # fmt: skip
-        assert OutboxEvent.objects.count() == told
+        assert OutboxEvent.objects.count() == published
 
     def test_announces_the_list_with_its_hash(self):
         published = publish_price_list(price_list=make_draft(), now=NOW)
@@ -186,7 +190,7 @@ class TestPublishing:
         )  # fmt: skip
         assert event.payload["hash"] == published.content_hash
 
-    def test_refuses_a_rate_that_says_nothing(self):
+    def test_refuses_a_rate_without_a_price(self):
         with pytest.raises((BadRate, DatabaseError)):
             publish_price_list(price_list=make_draft(unit_price=None), now=NOW)
 

@@ -23,8 +23,8 @@ D = Decimal
 
 
 def terms(minimum=0, increment=1, unit_size=1, **changes):
-    told = {"model": "per_unit", "unit_price": D("0.02"), **changes}
-    return RateTerms("m", D(minimum), D(increment), D(unit_size), **told)
+    fields = {"model": "per_unit", "unit_price": D("0.02"), **changes}
+    return RateTerms("m", D(minimum), D(increment), D(unit_size), **fields)
 
 
 def price(quantity, rate, seat_days=0):

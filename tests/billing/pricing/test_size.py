@@ -5,7 +5,7 @@ import time
 import msgspec
 import pytest
 
-from billing.pricing.scenarios import MOST, MOST_BYTES
+from billing.pricing.scenarios import MAX_QUOTE_BYTES, QUOTE_LIMITS
 
 pytestmark = pytest.mark.django_db
 TIER = {"up_to": None, "unit_price": "0.01", "flat_fee": "0"}
@@ -44,12 +44,12 @@ class TestQuote:
     @pytest.mark.parametrize(
         ("size", "field"),
         [
-            ({"seats": MOST["seats"] + 1}, "seats"),
-            ({"usage": MOST["usage"] + 1}, "usage"),
-            ({"usage": 1, "raw": MOST["usage.raw"] + 1}, "usage.raw"),
-            ({"rates": MOST["price_list.rates"] + 1}, "price_list.rates"),
+            ({"seats": QUOTE_LIMITS["seats"] + 1}, "seats"),
+            ({"usage": QUOTE_LIMITS["usage"] + 1}, "usage"),
+            ({"usage": 1, "raw": QUOTE_LIMITS["usage.raw"] + 1}, "usage.raw"),
+            ({"rates": QUOTE_LIMITS["price_list.rates"] + 1}, "price_list.rates"),
             (
-                {"steps": MOST["price_list.rates.tiers"] + 1},
+                {"steps": QUOTE_LIMITS["price_list.rates.tiers"] + 1},
                 "price_list.rates.tiers",
             ),
         ],
@@ -61,14 +61,15 @@ class TestQuote:
         assert (answer.json()["code"], answer.json()["field"]) == ("too_large", field)
 
     def test_refuses_a_large_body(self, client):
-        answer = post(client, {"month": "2026-04", "timezone": "x" * MOST_BYTES})
+        answer = post(client, {"month": "2026-04", "timezone": "x" * MAX_QUOTE_BYTES})
 
         assert (answer.status_code, answer.json()["code"]) == (422, "too_large")
 
     def test_prices_the_largest_in_little_time(self, client):
         largest = scenario(
-            seats=MOST["seats"], usage=1, raw=MOST["usage.raw"],
-            rates=MOST["price_list.rates"], steps=MOST["price_list.rates.tiers"],
+            seats=QUOTE_LIMITS["seats"], usage=1, raw=QUOTE_LIMITS["usage.raw"],
+            rates=QUOTE_LIMITS["price_list.rates"],
+            steps=QUOTE_LIMITS["price_list.rates.tiers"],
         )  # fmt: skip
         started = time.process_time()
 
