@@ -180,6 +180,8 @@ BILLING: dict[str, Any] = {
     "CLOSE_LEASE": seconds("BILLING_CLOSE_LEASE_SECONDS", 15),
     "CLOSE_RETRY": seconds("BILLING_CLOSE_RETRY_SECONDS", 60),
     "CLOSE_ATTEMPTS": 5,
+    # The same for what is done daily or hourly by its row.
+    "RECURRING_LEASE": seconds("BILLING_RECURRING_LEASE_SECONDS", 30),
     # `verify` names months, runs and drafts that are later than this.
     "OVERDUE_AFTER": seconds("BILLING_OVERDUE_SECONDS", 3600),
     "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", "250")),
