@@ -1,10 +1,13 @@
 """What people do to single documents: issue, discard, void."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import transaction
 
+from billing.invoicing.content import Line
 from billing.invoicing.models import BillingRun, Document, DocumentLine, RunItem, Void
 from billing.invoicing.queries.documents import header_of, lines_of
 from billing.invoicing.services.drafting import Draft
@@ -15,7 +18,7 @@ from billing.invoicing.services.issuing import (
 )
 from billing.invoicing.services.runs import reopen_month, require_over, resume_run
 from billing.invoicing.signals import document_voided, step_reached
-from billing.money import plain
+from billing.money import money_label, plain
 from billing.webhooks.services import NewEvent, publish
 from seats.cutoffs.services import stamp_facts
 from seats.errors import ReasonMissing, Refusal
@@ -32,10 +35,15 @@ class NotVoidable(Refusal):
     code = "document_not_voidable"
 
 
+class DocumentAltered(Refusal):
+    code = "document_altered"
+
+
 def issue_document(*, document_id: int, now: datetime) -> Document:
     """Number a draft, freeze it, move the watermark and announce it.
 
-    Repeating is harmless. Raises NotADraft for a void one.
+    Repeating is harmless. Raises NotADraft for a void one, and DocumentAltered for one
+    whose amounts are not those of its lines.
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
@@ -45,6 +53,7 @@ def issue_document(*, document_id: int, now: datetime) -> Document:
             raise NotADraft(f"{document} is {document.status}, not a draft.")
         accounts = lock_accounts([document.payer_id])
         lines = lines_of([document.pk])[document.pk]
+        _require_sums(document, lines)
         issue_drafts(
             [Draft(document.pk, header_of(document), lines)], accounts, now=now
         )
@@ -60,6 +69,19 @@ def issue_document(*, document_id: int, now: datetime) -> Document:
     return document
 
 
+def _require_sums(draft: Document, lines: Sequence[Line]) -> None:
+    """What is issued must add up. Raises DocumentAltered."""
+    sum_of_lines = sum((line.amount for line in lines), Decimal(0))
+    if draft.subtotal != sum_of_lines:
+        subtotal = money_label(draft.subtotal, draft.currency)
+        raise DocumentAltered(
+            f"{draft} cannot be issued: its subtotal is {subtotal}, and its lines sum to"
+            f" {money_label(sum_of_lines, draft.currency)}. Discard it and build it"
+            " again.",
+            field="status",
+        )
+
+
 def issue_due(*, now: datetime, limit: int = 500) -> int:
     """Issue the drafts whose review is over; how many.
 
@@ -73,6 +95,9 @@ def issue_due(*, now: datetime, limit: int = 500) -> int:
 def _issue_or_log(document_id: int, now: datetime) -> bool:
     try:
         issue_document(document_id=document_id, now=now)
+    except Refusal as refusal:
+        log.error("document %d cannot be issued: %s", document_id, refusal.message)
+        return False
     except Exception:
         log.exception("document %d cannot be issued", document_id)
         return False
