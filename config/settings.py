@@ -340,12 +340,15 @@ LOGGING = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
-    "filters": {"refusals": {"()": "config.http.logs.OneLineForRefusals"}},
+    "filters": {
+        "refusals": {"()": "config.http.logs.OneLineForRefusals"},
+        "outages": {"()": "config.http.logs.OneLineForOutages"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["refusals"],
+            "filters": ["refusals", "outages"],
         },
     },
     # Stripe's library tells of whole requests and answers.
