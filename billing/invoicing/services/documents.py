@@ -169,14 +169,17 @@ def void_document(
 
 
 def _lock(document_id: int) -> Document:
-    """Lock the payer, then the document."""
-    payer_id = Document.objects.values_list("payer", flat=True).get(pk=document_id)
-    lock_accounts([payer_id])
-    return (
-        Document.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("price_list", "run", "payer")
-        .get(pk=document_id)
-    )
+    """Lock the payer, then the document. Raises NotADraft for one that is discarded."""
+    rows = Document.objects.filter(pk=document_id)
+    payer_id = rows.values_list("payer", flat=True).first()
+    document = None
+    if payer_id is not None:
+        lock_accounts([payer_id])
+        locked = rows.select_for_update(of=("self",), no_key=True)
+        document = locked.select_related("price_list", "run", "payer").first()
+    if document is None:
+        raise NotADraft("The draft was discarded in the meantime.")
+    return document
 
 
 def _wake(payer_id: int, now: datetime) -> None:
