@@ -29,7 +29,10 @@ class OneLineForOutages(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if error is None or not (is_outage(error) or isinstance(error, BROKER_OUTAGES)):
+        if record.name.startswith("celery"):  # wraps what its connections raise
+            while error and not _is_outage(error):
+                error = error.__cause__ or error.__context__
+        if error is None or not _is_outage(error):
             return True
         message, name = record.getMessage().partition("\n")[0], type(error).__name__
         if name not in message:
@@ -38,3 +41,7 @@ class OneLineForOutages(logging.Filter):
         record.msg, record.args = message, None
         record.exc_info = record.exc_text = None
         return True
+
+
+def _is_outage(error: BaseException) -> bool:
+    return is_outage(error) or isinstance(error, BROKER_OUTAGES)
