@@ -11,6 +11,8 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
+from config.http.limits import client_of
+
 POSTGRES = 18
 SHORTEST_KEY = 20
 NAMED = 3  # migrations in a message
@@ -81,16 +83,10 @@ def check_broker(
     if "default" not in (databases or ()) or settings.EMBEDDED_REDIS:
         return []
     try:
-        with redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5
-        ) as client:
-            client.ping()
-    except (redis.RedisError, ValueError, OSError) as error:
-        reason = (
-            str(error).partition("\n")[0]
-            if isinstance(error, redis.RedisError)
-            else "not a URL of Redis"
-        )
+        client_of(settings.REDIS_URL).ping()
+    except (redis.RedisError, ValueError) as error:
+        is_bad_url = isinstance(error, ValueError)
+        reason = "not a URL of Redis" if is_bad_url else str(error).partition("\n")[0]
         return [
             Error(
                 f"The broker cannot be reached: {reason}",
