@@ -190,7 +190,7 @@ class TestEveryAction:
     def test_is_shown_again_to_who_did_not_see_it(self, settings):
         """What somebody confirmed holds for no other user, action or kind of row."""
         make_everything(settings)
-        item = RunItem.objects.get(state="parked")
+        item = RunItem.objects.filter(state="parked").earliest("pk")
         url = page_of(RunItem, "changelist")
         content = {"action": "release", "_selected_action": [item.pk], "reason": "x"}
         final = confirmation(log_in(make_staff()), url, content)
