@@ -5,7 +5,9 @@ from typing import Any
 
 from django.conf import settings
 
-VISIBILITY_SECONDS = int(os.environ.get("BROKER_VISIBILITY_SECONDS", "900"))
+from config.environment import number
+
+VISIBILITY_SECONDS = number("BROKER_VISIBILITY_SECONDS", 900)
 
 broker_url = settings.REDIS_URL
 broker_transport_options = {

@@ -4,12 +4,18 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import redis
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+
+from config.http.limits import client_of
 
 POSTGRES = 18
+SHORTEST_KEY = 20
+NAMED = 3  # migrations in a message
 
 
 @register(Tags.database)
@@ -18,8 +24,10 @@ def check_databases(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
-    """PostgreSQL 18, and a role that could not tamper if it wanted to."""
-    return problems_of("default") if "default" in (databases or ()) else []
+    """PostgreSQL 18, a role that could not tamper if it wanted to, all migrations."""
+    if "default" not in (databases or ()):
+        return []
+    return [*problems_of("default"), *missing_migrations("default")]
 
 
 def problems_of(alias: str) -> list[CheckMessage]:
@@ -45,6 +53,69 @@ def problems_of(alias: str) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def missing_migrations(alias: str) -> list[CheckMessage]:
+    """Which migrations of this version a database does not have yet."""
+    executor = MigrationExecutor(connections[alias])
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if not plan:
+        return []
+    count = f"{len(plan)} migration{'s' if len(plan) > 1 else ''}"
+    names = ", ".join(str(migration) for migration, _ in plan[:NAMED])
+    more = f" and {len(plan) - NAMED} more" if len(plan) > NAMED else ""
+    return [
+        Error(
+            f"The database lacks {count}: {names}{more}.",
+            hint="Run `manage.py migrate --database owner`.",
+            id="config.E008",
+        )
+    ]
+
+
+@register(Tags.database)
+def check_broker(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """The broker answers; its URL is not shown, as it may hold a password."""
+    if "default" not in (databases or ()) or settings.EMBEDDED_REDIS:
+        return []
+    try:
+        client_of(settings.REDIS_URL).ping()
+    except (redis.RedisError, ValueError) as error:
+        is_bad_url = isinstance(error, ValueError)
+        reason = "not a URL of Redis" if is_bad_url else str(error).partition("\n")[0]
+        return [
+            Error(
+                f"The broker cannot be reached: {reason}",
+                hint="Set REDIS_URL to a URL such as redis://host:6379/0.",
+                id="config.E009",
+            )
+        ]
+    return []
+
+
+@register(Tags.database)
+def check_archive(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """The archive that was set is there; a share that is not mounted is not made."""
+    folder = os.environ.get("BILLING_ARCHIVE_ROOT")
+    if "default" not in (databases or ()) or not folder:
+        return []
+    if os.path.isdir(folder) and os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return []
+    return [
+        Error(
+            f"BILLING_ARCHIVE_ROOT is {folder!r}, which is not a writable folder.",
+            hint="Create or mount it, the same on every machine.",
+            id="config.E010",
+        )
+    ]
 
 
 @register()
@@ -75,11 +146,15 @@ def check_webhook_key(
     """Several machines share one database, so they must share the key as well."""
     embedded = settings.DATABASES["default"]["OPTIONS"]["embedded"]
     asked = "default" in (databases or ())
-    if not asked or embedded or os.environ.get("WEBHOOK_SECRETS_KEY"):
+    if not asked or embedded:
+        return []
+    keys = os.environ.get("WEBHOOK_SECRETS_KEY", "")
+    if keys and all(len(key) >= SHORTEST_KEY for key in keys.split(",")):
         return []
     return [
         Error(
             "Set WEBHOOK_SECRETS_KEY, and keep it apart from the database's backups.",
+            hint=f"Each key in it must have at least {SHORTEST_KEY} characters.",
             id="config.E004",
         )
     ]

@@ -5,10 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
 from psycopg import IsolationLevel
 
 from config import services
+from config.environment import database_of, number, numbers, seconds
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -63,9 +63,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 
 def database(url: str | None, role: services.Role) -> dict[str, Any]:
     """One connection: the given server, or the embedded one, as one of two roles."""
-    settings: dict[str, Any] = {
-        **dj_database_url.parse(url or services.database_url(role))
-    }
+    settings = database_of(url or services.database_url(role), role)
     settings["ENGINE"] = "config.database"
     options = settings.get("OPTIONS", {})
     settings["HOST"] = options.pop("host", settings["HOST"])  # a socket's folder
@@ -83,13 +81,13 @@ def database(url: str | None, role: services.Role) -> dict[str, Any]:
 
 # The application may not change what is issued; only migrations run as the owner.
 DATABASES = {
-    "default": database(os.environ.get("DATABASE_URL"), "app"),
-    "owner": database(os.environ.get("DATABASE_OWNER_URL"), "owner"),
+    "default": database(os.environ.get("DATABASE_URL") or None, "app"),
+    "owner": database(os.environ.get("DATABASE_OWNER_URL") or None, "owner"),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = os.environ.get("REDIS_URL") or services.redis_url()
-EMBEDDED_REDIS = "REDIS_URL" not in os.environ
+EMBEDDED_REDIS = not os.environ.get("REDIS_URL")
 
 AUTH_USER_MODEL = "seats.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -105,9 +103,9 @@ AUTHENTICATION_BACKENDS = ["config.http.login.ThrottledBackend"]
 # Wrong passwords in 15 minutes: for an account from one address, for it from all
 # addresses together, and for all accounts from one address.
 LOGIN = {
-    "ACCOUNT_AT_ADDRESS": int(os.environ.get("LOGIN_ACCOUNT_AT_ADDRESS", "10")),
-    "ACCOUNT": int(os.environ.get("LOGIN_ACCOUNT", "50")),
-    "ADDRESS": int(os.environ.get("LOGIN_ADDRESS", "30")),
+    "ACCOUNT_AT_ADDRESS": number("LOGIN_ACCOUNT_AT_ADDRESS", 10),
+    "ACCOUNT": number("LOGIN_ACCOUNT", 50),
+    "ADDRESS": number("LOGIN_ADDRESS", 30),
 }
 
 USE_TZ = True
@@ -140,11 +138,6 @@ CSRF_TRUSTED_ORIGINS = [
 ]
 X_FRAME_OPTIONS = "DENY"
 
-
-def seconds(name: str, default: float) -> timedelta:
-    return timedelta(seconds=float(os.environ.get(name, default)))
-
-
 # How long requests wait for the database to answer one statement.
 DATABASE_PATIENCE = {
     "REQUESTS": seconds("DATABASE_PATIENCE_SECONDS", 30),
@@ -153,12 +146,12 @@ DATABASE_PATIENCE = {
 
 # Without a host and an address to send from, mails are held.
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
-EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "587"))
+EMAIL_PORT = number("EMAIL_PORT", 587)
 EMAIL_HOST_USER = os.environ.get("EMAIL_USER", "")
 EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_PASSWORD", "")
 EMAIL_USE_TLS = os.environ.get("EMAIL_TLS", "starttls") == "starttls"
 EMAIL_USE_SSL = os.environ.get("EMAIL_TLS", "starttls") == "tls"
-EMAIL_TIMEOUT = float(os.environ.get("EMAIL_TIMEOUT_SECONDS", "20"))
+EMAIL_TIMEOUT = seconds("EMAIL_TIMEOUT_SECONDS", 20).total_seconds()
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "")
 
 # The rules of billing that an operator may choose.
@@ -171,23 +164,25 @@ BILLING: dict[str, Any] = {
     "LATE_DAYS": 90,
     "BACKDATE_DAYS": 90,
     # Dates of seats, uplines, zones and payers further ahead are typing errors.
-    "AHEAD_DAYS": int(os.environ.get("BILLING_AHEAD_DAYS", "400")),
+    "AHEAD_DAYS": number("BILLING_AHEAD_DAYS", 400),
     "PRICE_NOTICE_DAYS": 30,
     # A document above this many times the payer's largest so far is parked.
-    "OUTLIER_FACTOR": int(os.environ.get("BILLING_OUTLIER_FACTOR", "10")),
+    "OUTLIER_FACTOR": number("BILLING_OUTLIER_FACTOR", 10),
     # Less than this many seats cost in a month is never parked, in any currency.
-    "OUTLIER_FLOOR_SEATS": int(os.environ.get("BILLING_OUTLIER_FLOOR_SEATS", "200")),
+    "OUTLIER_FLOOR_SEATS": number("BILLING_OUTLIER_FLOOR_SEATS", 200),
     # Renewed while the worker lives, so it only says how soon another takes over.
     "CLOSE_LEASE": seconds("BILLING_CLOSE_LEASE_SECONDS", 15),
     "CLOSE_RETRY": seconds("BILLING_CLOSE_RETRY_SECONDS", 60),
     "CLOSE_ATTEMPTS": 5,
+    # The same for what is done daily or hourly by its row.
+    "RECURRING_LEASE": seconds("BILLING_RECURRING_LEASE_SECONDS", 30),
     # `verify` names months, runs and drafts that are later than this.
     "OVERDUE_AFTER": seconds("BILLING_OVERDUE_SECONDS", 3600),
-    "CLOSE_CHUNK": int(os.environ.get("BILLING_CLOSE_CHUNK", "250")),
+    "CLOSE_CHUNK": number("BILLING_CLOSE_CHUNK", 250),
     # Rows of files that were refused may name people.
     "REFUSED_ROWS_KEPT": timedelta(days=30),
     # Older months leave the database for files, once nothing can come for them.
-    "EVENTS_KEPT_MONTHS": int(os.environ.get("BILLING_EVENTS_KEPT_MONTHS", "18")),
+    "EVENTS_KEPT_MONTHS": number("BILLING_EVENTS_KEPT_MONTHS", 18),
     "ARCHIVE_ROOT": Path(
         os.environ.get("BILLING_ARCHIVE_ROOT") or services.archive_folder()
     ),
@@ -204,7 +199,7 @@ BILLING: dict[str, Any] = {
     # What a dialer is told while the database cannot be asked.
     "AUTHORIZE_FAIL_OPEN": os.environ.get("AUTHORIZE_FAIL_OPEN", "1") == "1",
     # Files of one agency that are read at the same time, by all workers.
-    "IMPORTS_AT_ONCE": int(os.environ.get("BILLING_IMPORTS_AT_ONCE", "1")),
+    "IMPORTS_AT_ONCE": number("BILLING_IMPORTS_AT_ONCE", 1),
     "LARGEST_UPLOAD": 256 * 1024 * 1024,
 }
 
@@ -216,15 +211,15 @@ WEBHOOKS: dict[str, Any] = {
     ).split(","),
     # For receivers on this machine, also without TLS.
     "ALLOW_LOOPBACK": DEBUG or os.environ.get("WEBHOOKS_ALLOW_LOOPBACK", "") == "1",
-    "PORTS": [int(n) for n in os.environ.get("WEBHOOKS_PORTS", "443,8443").split(",")],
+    "PORTS": [int(port) for port in numbers("WEBHOOKS_PORTS", "443,8443")],
     "CA_FILE": os.environ.get("WEBHOOKS_CA_FILE"),
     # A request, all of it; the lease is longer, or two would send one attempt.
     "TIMEOUT": seconds("WEBHOOKS_TIMEOUT_SECONDS", 15),
     "LEASE": seconds("WEBHOOKS_LEASE_SECONDS", 60),
     # At once in a worker; to one endpoint; to one endpoint that fails.
-    "THREADS": int(os.environ.get("WEBHOOKS_THREADS", "64")),
+    "THREADS": number("WEBHOOKS_THREADS", 64),
     # To all endpoints that one agency owns, by all workers.
-    "AT_ONCE_AGENCY": int(os.environ.get("WEBHOOKS_AT_ONCE_AGENCY", "24")),
+    "AT_ONCE_AGENCY": number("WEBHOOKS_AT_ONCE_AGENCY", 24),
     "AT_ONCE": 16,
     "AT_ONCE_FAILING": 1,
     # How long a sweep takes new deliveries; the next one goes on.
@@ -244,10 +239,8 @@ CHARGES: dict[str, Any] = {
     "ON_ISSUE": os.environ.get("CHARGES_ON_ISSUE", "1") == "1",
     # What became of a charge is asked after these pauses, then after the last again.
     "LOOK_UPS": [
-        timedelta(seconds=float(pause))
-        for pause in os.environ.get("CHARGES_LOOK_UP_SECONDS", "300,3600,86400").split(
-            ","
-        )
+        timedelta(seconds=pause)
+        for pause in numbers("CHARGES_LOOK_UP_SECONDS", "300,3600,86400")
     ],
     # Processors keep keys for 24 hours; the rest is for clocks and slow lines.
     "RESEND_WITHIN": timedelta(hours=23),
@@ -260,7 +253,7 @@ CHARGES: dict[str, Any] = {
     "UNKNOWN_LIMIT": seconds("CHARGES_UNKNOWN_LIMIT_SECONDS", 86_400),
     "PENDING_LIMIT": seconds("CHARGES_PENDING_LIMIT_SECONDS", 7 * 86_400),
     # After an outage so many days, up to yesterday, are compared with processors' lists.
-    "RECONCILE_DAYS": int(os.environ.get("RECONCILE_DAYS", "31")),
+    "RECONCILE_DAYS": number("RECONCILE_DAYS", 31),
     # Pages of processors are open this long; they allow a day at most.
     "PAGE_OPEN": timedelta(hours=23),
     # Where payers go after one, if whoever opens it does not say.
@@ -282,9 +275,7 @@ VERIFICATION: dict[str, Any] = {
 DUNNING: dict[str, Any] = {
     # The pauses before each retry of what could not be charged, each from the one before.
     "RETRIES": [
-        timedelta(days=float(days))
-        for days in os.environ.get("DUNNING_RETRY_DAYS", "3,5,7,7").split(",")
-        if days
+        timedelta(days=days) for days in numbers("DUNNING_RETRY_DAYS", "3,5,7,7")
     ],
     # How long something may be overdue, after the last retry, before calls are suspended.
     "GRACE": seconds("DUNNING_GRACE_SECONDS", 7 * 86_400),
@@ -304,14 +295,12 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "config.http.errors.as_problem",
 }
 # How many proxies in front write X-Forwarded-For; 0: the header is not believed.
-TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES", "0"))
-API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", "600"))
-QUOTE_REQUESTS_A_MINUTE = int(os.environ.get("QUOTE_REQUESTS_A_MINUTE", "60"))
-API_REFUSALS_A_MINUTE = int(os.environ.get("API_REFUSALS_A_MINUTE", "60"))
-AUTHORIZE_REQUESTS_A_MINUTE = int(
-    os.environ.get("AUTHORIZE_REQUESTS_A_MINUTE", "60000")
-)
-PROCESSOR_REQUESTS_A_MINUTE = int(os.environ.get("PROCESSOR_REQUESTS_A_MINUTE", "6000"))
+TRUSTED_PROXIES = number("TRUSTED_PROXIES", 0)
+API_REQUESTS_A_MINUTE = number("API_REQUESTS_A_MINUTE", 600)
+QUOTE_REQUESTS_A_MINUTE = number("QUOTE_REQUESTS_A_MINUTE", 60)
+API_REFUSALS_A_MINUTE = number("API_REFUSALS_A_MINUTE", 60)
+AUTHORIZE_REQUESTS_A_MINUTE = number("AUTHORIZE_REQUESTS_A_MINUTE", 60000)
+PROCESSOR_REQUESTS_A_MINUTE = number("PROCESSOR_REQUESTS_A_MINUTE", 6000)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Billing for a per-seat dialer",
     "OAS_VERSION": "3.1.1",
@@ -339,12 +328,15 @@ LOGGING = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
-    "filters": {"refusals": {"()": "config.http.logs.OneLineForRefusals"}},
+    "filters": {
+        "refusals": {"()": "config.http.logs.OneLineForRefusals"},
+        "outages": {"()": "config.http.logs.OneLineForOutages"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["refusals"],
+            "filters": ["refusals", "outages"],
         },
     },
     # Stripe's library tells of whole requests and answers.

@@ -3,7 +3,8 @@
 Every action of the admin that changes something is a `StaffAction`. Choosing one shows
 a page that says what will happen, for whom, and whether it can be undone, and asks for
 a reason. Nothing changes until that page is confirmed, and if what will happen is
-different by then (or depends on what was filled in), the page is shown once more.
+different by then (or depends on what was filled in), the page is shown once more; so
+it is when somebody acted on the rows meanwhile, so nothing is done twice.
 """
 
 import json
@@ -12,20 +13,25 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+from zlib import crc32
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Max, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from seats.errors import Refusal
 from seats.fields import PlainForm
+from seats.locks import names_locked
 
 LISTED = 100  # sentences on the page
+GONE = "Nothing was changed: what was selected does not exist any more."
+BUCKETS = 64  # locks of the rows of one kind
 WARNED = 10  # refusals after bulk work, each in a message of its own
 
 Effects = Callable[[list[Any], dict[str, Any] | None], Iterable[str]]
@@ -93,7 +99,21 @@ class StaffAction:
         """Ask, or do what was confirmed. Raises PermissionDenied."""
         if not self.is_allowed(request, model_admin.model):
             raise PermissionDenied
+        if "seen" not in request.POST:
+            return self._answer(model_admin, request, queryset)
+        with names_locked(_lock_names(queryset)):
+            return self._answer(model_admin, request, queryset.all())
+
+    def _answer(
+        self,
+        model_admin: "admin.ModelAdmin[Any]",
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+    ) -> HttpResponse | None:
         rows = list(queryset)
+        if not rows:
+            model_admin.message_user(request, GONE, messages.WARNING)
+            return None
         form = self.form(rows)(request.POST if "apply" in request.POST else None)
         data = form.cleaned_data if form.is_valid() else None
         try:
@@ -101,7 +121,8 @@ class StaffAction:
         except Refusal as refusal:
             _show_refusal(form, refusal)
             data, effects = None, list(self.effects(rows, None))
-        seen = _digest(rows, effects)
+        who = [str(request.user.pk), model_admin.model._meta.label, self.name]
+        seen = _digest([*who, _last_entry(rows)], rows, effects)
         if data is not None and request.POST.get("seen") == seen:
             try:
                 outcome = self._perform(model_admin, request, rows, data)
@@ -240,9 +261,27 @@ def _show_refusal(form: forms.Form, refusal: Refusal) -> None:
     )
 
 
-def _digest(rows: list[Any], effects: list[str]) -> str:
+def _lock_names(queryset: QuerySet[Any]) -> list[str]:
+    """Few names for many rows, so that nobody acts on one of them at the same time."""
+    label = queryset.model._meta.label_lower
+    keys = queryset.order_by().values_list("pk", flat=True)
+    buckets = {crc32(str(key).encode()) % BUCKETS for key in keys}
+    return [f"staff_action:{label}:{bucket}" for bucket in sorted(buckets)]
+
+
+def _last_entry(rows: list[Any]) -> str:
+    """The latest entry in the history of any row; it ends all pages shown before."""
+    entries = LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(rows[0]),
+        object_id__in=[str(row.pk) for row in rows],
+    )
+    return str(entries.aggregate(last=Max("pk"))["last"])
+
+
+def _digest(who: list[str], rows: list[Any], effects: list[str]) -> str:
+    """Of what a user saw of an action; nothing else is confirmed with it."""
     fixed = [effect for effect in effects if not isinstance(effect, Moving)]
-    seen = json.dumps([[str(row.pk) for row in rows], fixed])
+    seen = json.dumps([who, [str(row.pk) for row in rows], fixed])
     return sha256(seen.encode()).hexdigest()
 
 

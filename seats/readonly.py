@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from seats.errors import Refusal
 from seats.fields import PlainForm
-from seats.staff_admin import StaffAdmin
+from seats.staff_admin import StaffAdmin, once_more_if_taken
 
 
 class ReadOnlyAdmin(StaffAdmin):
@@ -106,11 +106,12 @@ class SavedByServiceAdmin(StaffAdmin):
             if self.saves_in_transaction
             else self._changeform_view  # type: ignore[attr-defined]
         )
+        page = request, object_id, form_url, extra_context
         try:
-            return view(request, object_id, form_url, extra_context)
+            return once_more_if_taken(view, *page)
         except NotSaved as error:
             request.refusal = error.refusal  # type: ignore[attr-defined]
-            return view(request, object_id, form_url, extra_context)
+            return view(*page)
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any

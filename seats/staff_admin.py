@@ -1,17 +1,20 @@
 """The base of every page of the admin, and its search-as-you-type boxes."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db import DataError, transaction
-from django.db.models import BinaryField, Model
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import BinaryField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from psycopg.errors import UniqueViolation
 
-from seats.admin_actions import StaffAction
+from seats.admin_actions import GONE, StaffAction
 
 # No filter of ours asks for these; they would let people guess columns that no page
 # shows, letter by letter.
@@ -41,6 +44,23 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             and entry[0].is_allowed(request, self.model)
         }
 
+    def response_action(  # type: ignore[override]
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse | None:
+        """Nothing is done for keys that no row could have."""
+        if all(map(self._is_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            return super().response_action(request, queryset)
+        self.message_user(request, GONE, messages.WARNING)
+        return None
+
+    def _is_key(self, text: str) -> bool:
+        key: Any = self.model._meta.pk
+        try:
+            key.run_validators(key.to_python(text))
+        except ValidationError:
+            return False
+        return bool(text) and "\0" not in text
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -56,6 +76,17 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 raise
             log.warning("%s cannot be filtered like this: %s", request.path, error)
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        return once_more_if_taken(
+            super().changeform_view, request, object_id, form_url, extra_context
+        )
 
     def lookup_allowed(
         self, lookup: str, value: Any, request: HttpRequest | None = None
@@ -98,6 +129,19 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> bool:
         """What may be deleted has an action for it, which asks for a reason."""
         return False
+
+
+def once_more_if_taken(view: Callable[..., Any], *args: Any) -> Any:
+    """What a page says of what somebody else added while it was being saved.
+
+    The form was valid when it was checked; checked again it shows what is wrong.
+    """
+    try:
+        return view(*args)
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, UniqueViolation):
+            raise
+        return view(*args)
 
 
 def autocomplete(model: type[Model], field: str) -> AutocompleteSelect:

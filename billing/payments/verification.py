@@ -27,7 +27,7 @@ from billing.invoicing.verification.services import (
 from billing.money import plain
 from billing.payments.ledger import LedgerEntry
 from billing.payments.models import Allocation, Payment, Refund
-from billing.payments.queries.receivables import check_receivables
+from billing.payments.queries.receivables import check_attempts, check_receivables
 from billing.payments.returns import Dispute
 from billing.webhooks.models import OutboxEvent
 
@@ -56,6 +56,7 @@ def verify_everything(*, now: datetime | None = None) -> VerificationReport:
     checks: list[Check] = [
         check_ledger,
         check_receivables,
+        check_attempts,
         check_covering,
         check_spending,
         check_announced,

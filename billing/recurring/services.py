@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from billing.heartbeat import renewed
 from billing.recurring.models import RecurringJob
 
-LEASE = timedelta(seconds=30)
 LONGEST_ERROR = 500
 Clock = Callable[[], datetime]
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def run_when_due(job: Job, work: Callable[[], object], *, clock: Clock) -> bool:
 
     Ring as often as you like: while nothing is due this is one query by primary key.
     One process works at a time, under a lease that is renewed while it does; whoever
-    dies leaves the job due again half a minute later, so the work must be safe to
+    dies leaves the job due again when the lease ends, so the work must be safe to
     repeat. It is due next `every` after it began, `retry` after it raised; what it
     raised is kept in the row and raised again.
     """
@@ -51,7 +51,7 @@ def run_when_due(job: Job, work: Callable[[], object], *, clock: Clock) -> bool:
     if claim is None:
         return False
     try:
-        with renewed(lambda _: _renew(job, claim, clock()), lease=LEASE):
+        with renewed(lambda _: _renew(job, claim, clock()), lease=_lease()):
             work()
     except Exception as error:
         log.error("%s failed: %r", job.name, error)
@@ -73,17 +73,23 @@ def run_when_due(job: Job, work: Callable[[], object], *, clock: Clock) -> bool:
     return True
 
 
+def _lease() -> timedelta:
+    """How long a process that died keeps a job from others."""
+    lease: timedelta = settings.BILLING["RECURRING_LEASE"]
+    return lease
+
+
 def _claim(job: Job, now: datetime) -> int | None:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(
-            CLAIM, {"name": job.name, "now": now, "lease_until": now + LEASE}
+            CLAIM, {"name": job.name, "now": now, "lease_until": now + _lease()}
         )
         row = cursor.fetchone()
     return row[0] if row else None
 
 
 def _renew(job: Job, claim: int, now: datetime) -> None:
-    _settle(job, claim, next_run_at=now + LEASE)
+    _settle(job, claim, next_run_at=now + _lease())
 
 
 def _settle(job: Job, claim: int, **changes: object) -> None:

@@ -43,7 +43,7 @@ class Broker:
         if time.monotonic() < self._resumes_at.get(url, 0):
             raise redis.ConnectionError("The broker did not answer a moment ago.")
         try:
-            return int(_client(url).eval(script, 1, slot, *arguments))
+            return int(client_of(url).eval(script, 1, slot, *arguments))
         except redis.RedisError:
             self._resumes_at[url] = time.monotonic() + PAUSE
             raise
@@ -134,7 +134,7 @@ def _network(address: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _client(url: str) -> redis.Redis:
+def client_of(url: str) -> redis.Redis:
     """A client whose connections are kept; it may be shared by threads.
 
     The URL is the broker's; only Celery spells a socket with this scheme.

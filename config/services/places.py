@@ -64,14 +64,28 @@ def local_secret_key(name: str = "secret_key") -> str:
     It is written aside and then given its name, so nobody reads half of one.
     """
     path = LOCAL / name
-    LOCAL.mkdir(exist_ok=True)
-    if not path.exists():
-        with tempfile.NamedTemporaryFile("w", dir=LOCAL, suffix=".new") as file:
-            file.write(secrets.token_urlsafe(48))
-            file.flush()
-            with suppress(FileExistsError):
-                os.link(file.name, path)
-    return path.read_text()
+    with _in_local():
+        if not path.exists():
+            with tempfile.NamedTemporaryFile("w", dir=LOCAL, suffix=".new") as file:
+                file.write(secrets.token_urlsafe(48))
+                file.flush()
+                with suppress(FileExistsError):
+                    os.link(file.name, path)
+        return path.read_text()
+
+
+@contextmanager
+def _in_local() -> Iterator[None]:
+    """Make the checkout's own folder; ServiceUnavailable where that cannot be."""
+    try:
+        LOCAL.mkdir(exist_ok=True)
+        yield
+    except OSError as error:
+        raise ServiceUnavailable(
+            f"{LOCAL} cannot be used ({error.strerror}). Make it a writable folder, or"
+            " set SECRET_KEY, WEBHOOK_SECRETS_KEY, DATABASE_URL, DATABASE_OWNER_URL and"
+            " REDIS_URL. (config.E011)"
+        ) from error
 
 
 def as_server_user() -> dict[str, Any]:
@@ -115,9 +129,9 @@ def _opened(folder: Path) -> Iterator[int]:
 @contextmanager
 def one_starter(service: str) -> Iterator[None]:
     """Only one process of the checkout starts or stops a service at a time."""
-    LOCAL.mkdir(exist_ok=True)
-    if is_root():
-        (LOCAL / "state").write_text(f"{state_folder()}\n")
+    with _in_local():
+        if is_root():
+            (LOCAL / "state").write_text(f"{state_folder()}\n")
     make_private(state_folder())
     make_private(socket_folder())
     with open(LOCAL / f"{service}.lock", "w") as lock:

@@ -8,18 +8,23 @@ from pathlib import Path
 import pytest
 
 from config import checks
+from config.services import places
 from tests.postgres import as_user
 
 ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 300  # a deadline for a machine that is busy with other things
 SECRETS = {
     "SECRET_KEY": "a long and random text of fifty characters or more, ok?",
     "WEBHOOK_SECRETS_KEY": "another long and random text",
 }
 
 
+pytestmark = pytest.mark.timeout(SECONDS + 60)
+
+
 def run_check(*options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """What `manage.py check` says with exactly these variables set."""
-    names = {"DATABASE_URL", "DATABASE_OWNER_URL", *SECRETS}
+    names = {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", *SECRETS}
     inherited = {name: text for name, text in os.environ.items() if name not in names}
     return subprocess.run(
         [sys.executable, "manage.py", "check", "--database", "default", *options],
@@ -27,7 +32,7 @@ def run_check(*options: str, **environment: str) -> "subprocess.CompletedProcess
         env={**inherited, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=SECONDS,
         check=False,
     )
 
@@ -73,6 +78,96 @@ class TestCheckCommand:
         assert "config.E005" in answer.stderr
         assert "Traceback" not in answer.stderr
 
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            ({"WEBHOOK_SECRETS_KEY": "short"}, "config.E004"),
+            ({"WEBHOOK_SECRETS_KEY": f"{SECRETS['SECRET_KEY']},"}, "config.E004"),
+            ({"REDIS_URL": "redis://:secret@127.0.0.1:1/0"}, "config.E009"),
+            ({"REDIS_URL": "the usual place, secret"}, "config.E009"),
+            ({"BILLING_ARCHIVE_ROOT": "/nonexistent/archive"}, "config.E010"),
+            ({"BILLING_ARCHIVE_ROOT": __file__}, "config.E010"),
+        ],
+    )
+    def test_names_what_is_set_wrongly(self, fresh_database, changes, expected):
+        answer = run_check(**{**fresh_database.environment, **SECRETS, **changes})
+
+        assert answer.returncode == 1
+        assert expected in answer.stderr
+        assert "identified 1 issue" in answer.stderr
+        assert "Traceback" not in answer.stderr
+        assert "secret" not in answer.stderr
+
+    def test_names_the_migrations_that_are_missing(self, fresh_database, owner_cursor):
+        owner_cursor.execute(
+            "DELETE FROM django_migrations WHERE app = 'billing' AND id = ("
+            "SELECT max(id) FROM django_migrations WHERE app = 'billing')"
+        )
+
+        answer = run_check(**fresh_database.environment, **SECRETS)
+
+        assert answer.returncode == 1
+        assert "(config.E008) The database lacks 1 migration: billing." in answer.stderr
+
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            ({"DATABASE_URL": "at home, secret"}, "DATABASE_URL cannot be read"),
+            ({"DATABASE_URL": "mysql://a:secret@b/c"}, "DATABASE_URL is not the URL of"),
+            ({"DATABASE_OWNER_URL": "postgresql://a:secret@b:port/c"},
+             "DATABASE_OWNER_URL cannot be read"),
+            ({"BILLING_CLOSE_CHUNK": "many"}, "BILLING_CLOSE_CHUNK is 'many'"),
+            ({"BILLING_CLOSE_LEASE_SECONDS": "-5"}, "BILLING_CLOSE_LEASE_SECONDS is '-5'"),
+            ({"MAIL_LEASE_SECONDS": "nan"}, "MAIL_LEASE_SECONDS is 'nan'"),
+            ({"BILLING_GRACE_SECONDS": "1e99"}, "BILLING_GRACE_SECONDS is '1e99'"),
+            ({"DUNNING_RETRY_DAYS": "3,five"}, "DUNNING_RETRY_DAYS is 'five'"),
+        ],
+    )  # fmt: skip
+    def test_names_a_variable_that_cannot_be_read(self, changes, expected):
+        answer = run_check(**SECRETS, **changes)
+
+        (line,) = answer.stderr.splitlines()
+        assert answer.returncode == 1
+        assert line.startswith(f"The settings are wrong: config.E006: {expected}")
+        assert "secret" not in line
+
+    @pytest.mark.parametrize(
+        ("url", "reason"),
+        [
+            ("postgresql://dialer_app:secret@127.0.0.1:1/dialer", "Connection refused"),
+            (
+                "postgresql://dialer_app:secret@nowhere.invalid/dialer",
+                "nowhere.invalid",
+            ),
+        ],
+    )
+    def test_says_that_the_database_cannot_be_reached(self, url, reason):
+        answer = run_check(**SECRETS, DATABASE_URL=url, DATABASE_OWNER_URL=url)
+
+        (line,) = answer.stderr.splitlines()
+        assert answer.returncode == 1
+        assert line.startswith("The database cannot be reached: ")
+        assert reason in line
+        assert line.endswith("(config.E007)")
+        assert "secret" not in line
+
+
+class TestLocalFolder:
+    def test_that_cannot_be_used_is_named(self, tmp_path, monkeypatch):
+        """Where secrets are unset and the checkout belongs to somebody else."""
+        taken = tmp_path / ".local"
+        taken.touch()
+        monkeypatch.setattr(places, "LOCAL", taken)
+
+        for use in (places.local_secret_key, lambda: next(iter(starter()))):
+            with pytest.raises(places.ServiceUnavailable, match=r"config\.E011"):
+                use()
+
+
+def starter():
+    with places.one_starter("test"):
+        yield
+
 
 class TestCheckDatabases:
     @pytest.mark.django_db
@@ -98,7 +193,7 @@ class TestRegistration:
             env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=SECONDS,
             check=False,
         )
         names = [name for name in dir(checks) if name.startswith("check_")]

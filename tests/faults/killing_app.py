@@ -13,6 +13,7 @@ from typing import Any
 from celery.signals import worker_process_init
 
 from billing.invoicing.signals import step_reached
+from billing.metering.signals import archive_step
 from config.celery import app
 
 __all__ = ["app"]
@@ -34,3 +35,4 @@ def die(*, step: str, **_: Any) -> None:
 @worker_process_init.connect(weak=False)
 def arm(**_: Any) -> None:
     step_reached.connect(die, weak=False)
+    archive_step.connect(die, weak=False)

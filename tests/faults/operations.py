@@ -42,7 +42,7 @@ def attempt(
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 

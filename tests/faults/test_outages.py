@@ -22,7 +22,7 @@ from config.services import places
 from tests.faults.operations import attempt, block_of, manage, sql_of
 from tests.postgres import Server, running_postgres
 from tests.web import Visitor
-from tests.workers import running_broker, running_web
+from tests.workers import running_broker, running_web, start_beat, start_worker
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 STAFF, PASSWORD = "staff@example.com", "correct horse battery"
@@ -31,6 +31,7 @@ EVENT = {
     "quantity": 60, "occurred_at": "2026-03-06T14:42:48Z",
 }  # fmt: skip
 FROZEN = 25  # seconds in which every door has answered while the database hangs
+SWEEPS = {"invoicing.close_due", "payments.answers_due", "webhooks.deliver_due"}
 SOON = 5  # seconds in which a door answers while the broker is frozen
 
 
@@ -123,6 +124,38 @@ def test_every_door_says_that_the_database_is_away(service, web):
     assert "Traceback" not in log.read_text()
     assert program.get("/api/v1/agencies").status == 200
     assert staff.get("/admin/").status == 200
+
+
+def test_workers_log_a_line_for_each_sweep_that_fails(service, tmp_path):
+    """And go on by themselves once the database is back."""
+    environment = {**service.environment, "SCHEDULE_SPEED": "8"}
+    worker = start_worker(environment, tmp_path / "worker.log")
+    beat = start_beat(environment, tmp_path / "beat.log")
+
+    def wait_for(text: str, since: int = 0) -> int:
+        deadline = time.monotonic() + 60
+        while text not in (lines := worker.log.read_text()[since:]):
+            assert time.monotonic() < deadline, lines[-2000:]
+            time.sleep(0.1)
+        return len(worker.log.read_text())
+
+    try:
+        size = wait_for("succeeded in")
+        service.server.stop()
+        try:
+            size = wait_for("OperationalError", size)
+            time.sleep(10)  # more than a minute of the schedule
+        finally:
+            service.server.start()
+        wait_for("succeeded in", len(worker.log.read_text()))
+    finally:
+        beat.kill()
+        worker.kill()
+
+    lines = worker.log.read_text().splitlines()
+    failed = [line for line in lines if " raised unexpected: " in line]
+    assert {name for name in SWEEPS if any(name in line for line in failed)} == SWEEPS
+    assert not [line for line in lines if "Traceback" in line or 'File "' in line]
 
 
 def test_no_door_waits_for_a_frozen_database(service, web):

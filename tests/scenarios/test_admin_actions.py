@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.db import models
 from django.utils import timezone
 
-from billing.invoicing.models import Document
+from billing.invoicing.models import Document, RunItem
 from billing.jobs import JOBS
 from billing.payments.models import PaymentProcessor
 from billing.payments.services.registering import add_processor
@@ -186,6 +186,21 @@ class TestEveryAction:
 
         assert "Nothing has changed yet" in page.content.decode()
         assert not Document.objects.filter(status="void").exists()
+
+    def test_is_shown_again_to_who_did_not_see_it(self, settings):
+        """What somebody confirmed holds for no other user, action or kind of row."""
+        make_everything(settings)
+        item = RunItem.objects.filter(state="parked").earliest("pk")
+        url = page_of(RunItem, "changelist")
+        content = {"action": "release", "_selected_action": [item.pk], "reason": "x"}
+        final = confirmation(log_in(make_staff()), url, content)
+        other = log_in(make_staff("other@example.com"))
+
+        for changes in ({}, {"action": "accept"}):
+            page = other.post(url, {**final, **changes})
+            assert "Nothing has changed yet" in page.content.decode()
+        item.refresh_from_db()
+        assert item.state == "parked"
 
     def test_says_no_secret_that_was_typed_in(self):
         staff = log_in(make_staff())

@@ -1,10 +1,13 @@
 """Issues, discards and voids single documents."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import transaction
 
+from billing.invoicing.content import Line
 from billing.invoicing.models import BillingRun, Document, DocumentLine, RunItem, Void
 from billing.invoicing.queries.documents import header_of, lines_of
 from billing.invoicing.services.drafting import Draft
@@ -15,7 +18,7 @@ from billing.invoicing.services.issuing import (
 )
 from billing.invoicing.services.runs import reopen_month, require_over, resume_run
 from billing.invoicing.signals import document_voided, step_reached
-from billing.money import plain
+from billing.money import money_label, plain
 from billing.webhooks.services import NewEvent, publish
 from seats.cutoffs.services import stamp_facts
 from seats.errors import ReasonMissing, Refusal
@@ -36,10 +39,15 @@ class NotVoidable(Refusal):
     code = "document_not_voidable"
 
 
+class DocumentAltered(Refusal):
+    code = "document_altered"
+
+
 def issue_document(*, document_id: int, now: datetime) -> Document:
     """Give a draft its number, freeze it, move the watermark, and publish the event.
 
-    Safe to repeat. Raises NotADraft for a void or uncollectible document.
+    Safe to repeat. Raises NotADraft for a void or uncollectible document, and
+    DocumentAltered for one whose amounts are not those of its lines.
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
@@ -52,6 +60,7 @@ def issue_document(*, document_id: int, now: datetime) -> Document:
             )
         accounts = lock_accounts([document.payer_id])
         lines = lines_of([document.pk])[document.pk]
+        _require_sums(document, lines)
         issue_drafts(
             [Draft(document.pk, header_of(document), lines)], accounts, now=now
         )
@@ -65,6 +74,19 @@ def issue_document(*, document_id: int, now: datetime) -> Document:
         document.refresh_from_db()
     step_reached.send(Document, step="issued")
     return document
+
+
+def _require_sums(draft: Document, lines: Sequence[Line]) -> None:
+    """What is issued must add up. Raises DocumentAltered."""
+    sum_of_lines = sum((line.amount for line in lines), Decimal(0))
+    if draft.subtotal != sum_of_lines:
+        subtotal = money_label(draft.subtotal, draft.currency)
+        raise DocumentAltered(
+            f"{draft} cannot be issued: its subtotal is {subtotal}, and its lines sum to"
+            f" {money_label(sum_of_lines, draft.currency)}. Discard it and build it"
+            " again.",
+            field="status",
+        )
 
 
 def issue_due(*, now: datetime, limit: int = 500) -> int:
@@ -81,6 +103,9 @@ def issue_due(*, now: datetime, limit: int = 500) -> int:
 def _issue_or_log(document_id: int, now: datetime) -> bool:
     try:
         issue_document(document_id=document_id, now=now)
+    except Refusal as refusal:
+        log.error("document %d cannot be issued: %s", document_id, refusal.message)
+        return False
     except Exception:
         log.exception("Document %d could not be issued.", document_id)
         return False
@@ -159,14 +184,17 @@ def void_document(
 
 
 def _lock(document_id: int) -> Document:
-    """Lock the payer, then the document."""
-    payer_id = Document.objects.values_list("payer", flat=True).get(pk=document_id)
-    lock_accounts([payer_id])
-    return (
-        Document.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("price_list", "run", "payer")
-        .get(pk=document_id)
-    )
+    """Lock the payer, then the document. Raises NotADraft for one that is discarded."""
+    rows = Document.objects.filter(pk=document_id)
+    payer_id = rows.values_list("payer", flat=True).first()
+    document = None
+    if payer_id is not None:
+        lock_accounts([payer_id])
+        locked = rows.select_for_update(of=("self",), no_key=True)
+        document = locked.select_related("price_list", "run", "payer").first()
+    if document is None:
+        raise NotADraft("The draft was discarded in the meantime.")
+    return document
 
 
 def _requeue_waiting_items(payer_id: int, now: datetime) -> None:

@@ -1,11 +1,18 @@
-"""What the ledger says payers owe, compared with their documents and what covers them."""
+"""What the ledger and open attempts say is owed, compared with documents.
+
+Documents are covered by allocations; what is left of them is owed.
+"""
 
 from collections.abc import Collection, Iterator
 from decimal import Decimal
 
 from django.db import connection
 
-from billing.invoicing.verification.findings import Finding, about_payer
+from billing.invoicing.verification.findings import (
+    Finding,
+    about_document,
+    about_payer,
+)
 from billing.money import plain
 from seats.arrays import array_text
 
@@ -29,6 +36,33 @@ DIFFERENCES = """
     WHERE (%(payers)s::bigint[] IS NULL OR agency.id = ANY(%(payers)s::bigint[]))
       AND posted.amount <> issued.amount - covered.amount
     ORDER BY agency.id
+"""
+# An attempt is over all that was owed when it was requested: the total less the first so
+# many allocations, which are added one after the other while the payer is locked. At
+# least those count that were recorded before it; the minute is for clocks that differ.
+ALTERED = """
+    SELECT attempt.public_id, attempt.amount, attempt.currency, document.id,
+           document.payer_id
+    FROM billing_paymentattempt AS attempt
+    JOIN billing_document AS document ON document.id = attempt.invoice_id
+    LEFT JOIN billing_paymentmethod AS method ON method.id = attempt.method_id
+    WHERE attempt.state IN ('created', 'sent', 'pending', 'unknown')
+      AND (%(documents)s::bigint[] IS NULL
+           OR document.id = ANY(%(documents)s::bigint[]))
+      AND (attempt.currency <> document.currency
+           OR method.payer_id <> document.payer_id
+           OR method.processor_id <> attempt.processor_id
+           OR NOT EXISTS (
+               SELECT FROM (
+                   SELECT 0 AS id, 0 AS amount UNION ALL
+                   SELECT id, sum(amount) OVER (ORDER BY id) FROM billing_allocation
+                   WHERE document_id = document.id) AS covered
+               WHERE attempt.amount = document.total - covered.amount
+                 AND covered.id >= coalesce((
+                     SELECT max(id) FROM billing_allocation
+                     WHERE document_id = document.id AND recorded_at
+                         < attempt.requested_at - interval '1 minute'), 0)))
+    ORDER BY attempt.id
 """
 
 
@@ -60,3 +94,21 @@ def check_receivables(payer_ids: Collection[int] | None = None) -> Iterator[Find
             " and what covers them"
         )
         yield Finding("receivable_differs", code, message, about_payer(payer_id))
+
+
+def check_attempts(document_ids: Collection[int] | None = None) -> Iterator[Finding]:
+    """Open attempts over another amount than was owed, or by another payer's method.
+
+    Of these documents; None: of all. Charges ask too, before they are sent.
+    """
+    documents = None if document_ids is None else array_text(document_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(ALTERED, {"documents": documents})
+        rows = cursor.fetchall()
+    for public_id, amount, currency, document_id, payer_id in rows:
+        message = (
+            f"is over {plain(amount)} {currency}; its invoice, what covers it, or its"
+            " payment method says otherwise"
+        )
+        about = about_document(document_id, payer_id)
+        yield Finding("attempt_differs", f"attempt {public_id}", message, about)

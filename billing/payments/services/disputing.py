@@ -41,7 +41,8 @@ def take_dispute(
     what covers nothing first, then invoices that it covered are owed again. The same
     again changes nothing. Raises DoesNotFit, BadAmount, BadReference, MoreThanCaptured
     where so much of the payment went back, and NotYet while the payment is not known or
-    another dispute withholds it.
+    another dispute withholds it. The amount of an inquiry moves nothing: it may differ
+    from that of the dispute that follows, which replaces it.
     """
     check_reference(told.reference)
     payment = payment_told(
@@ -77,7 +78,9 @@ def _new(processor: PaymentProcessor, payment: Payment, told: DisputeTold) -> Di
 
 
 def _require_agreement(dispute: Dispute, payment: Payment, told: DisputeTold) -> None:
-    if (dispute.payment_id, dispute.amount) != (payment.pk, told.amount):
+    is_inquiry = State.INQUIRY in {dispute.state, told.state}
+    same_amount = dispute.amount == told.amount or is_inquiry
+    if dispute.payment_id != payment.pk or not same_amount:
         raise DoesNotFit(f"{dispute} is over another amount, or of another payment.")
     if {dispute.state, told.state} == CLOSED:
         raise DoesNotFit(f"{dispute} is {dispute.state} already, not {told.state}.")
@@ -89,7 +92,8 @@ def _advance(
     """Move a dispute; what happened to its money, in order. None: nothing is new."""
     forward = RANKS.get(dispute.state, -1) < RANKS[State(told.state)]  # type: ignore[call-overload]
     opens = dispute.opened_at is None and told.state in {State.OPEN, State.LOST}
-    if not forward and not opens:
+    revised = _revise_inquiry(dispute, told)
+    if not (forward or opens or revised):
         return None
     if forward:
         dispute.state, dispute.reason = told.state, told.reason[:200]
@@ -112,12 +116,20 @@ def _advance(
     return happened
 
 
+def _revise_inquiry(dispute: Dispute, told: DisputeTold) -> bool:
+    """Take another amount for an inquiry, which moved nothing; whether there is one."""
+    revised = dispute.state == State.INQUIRY and dispute.amount != told.amount
+    if revised:
+        dispute.amount = told.amount
+    return revised
+
+
 def _store(dispute: Dispute) -> None:
     if dispute.pk is None:
         dispute.save(force_insert=True)
         dispute.refresh_from_db()
     else:
-        moving = ["state", "reason", "told_at", "opened_at", "closed_at"]
+        moving = ["state", "amount", "reason", "told_at", "opened_at", "closed_at"]
         dispute.save(update_fields=moving)
 
 

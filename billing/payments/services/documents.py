@@ -8,7 +8,9 @@ from django.db.models import Q, Sum
 
 from billing.invoicing.models import Document
 from billing.invoicing.queries.holds import documents_on_hold
-from billing.money import money_text
+from billing.invoicing.services.documents import DocumentAltered
+from billing.money import money_label, money_text
+from billing.payments.ledger import LedgerEntry
 from billing.payments.models import Allocation, PaymentAttempt
 from billing.payments.services.posting import post_issued, post_voided
 from billing.payments.services.requesting import (
@@ -19,6 +21,9 @@ from billing.payments.services.requesting import (
 from billing.payments.services.settling import settle_accounts
 from billing.webhooks.services import publish
 from seats.errors import Refusal
+
+ZERO = Decimal(0)
+REVENUE = {"seat": "revenue_seats", "usage": "revenue_usage"}
 
 
 class MoneyInvolved(Refusal):
@@ -41,7 +46,8 @@ def take_voided(*, document: Document, now: datetime) -> None:
     """Post the void of a locked document, in its transaction.
 
     A charge that waits because the document is on hold ends unsent. Raises
-    MoneyInvolved, and ChargeUnderWay while it may be charged.
+    MoneyInvolved, ChargeUnderWay while it may be charged, and DocumentAltered where the
+    ledger would not be as before it was issued.
     """
     if documents_on_hold([document.pk]):
         _end_waiting(document, now)
@@ -51,13 +57,34 @@ def take_voided(*, document: Document, now: datetime) -> None:
     if open_ones.exists():
         raise ChargeUnderWay(f"A charge of {document} is under way.", field="status")
     involved = Allocation.objects.filter(Q(document=document) | Q(credit_note=document))
-    covered = involved.aggregate(sum=Sum("amount"))["sum"] or Decimal(0)
+    covered = involved.aggregate(sum=Sum("amount"))["sum"] or ZERO
     if covered:
         raise MoneyInvolved(
             f"{money_text(covered, document.currency)} of {document} are covered.",
             field="status",
         )
+    _require_as_posted(document)
     post_voided([document.pk], now=now)
+
+
+def _require_as_posted(document: Document) -> None:
+    """What is taken back must be what was posted. Raises DocumentAltered."""
+    entries = LedgerEntry.objects.filter(
+        transaction__kind="issued", transaction__fact_id=document.pk
+    )
+    posted = dict(entries.values_list("account", "amount"))
+    lines = document.lines.order_by().values_list("kind").annotate(sum=Sum("amount"))
+    sums = {"receivable": document.total, "tax_payable": -document.tax}
+    sums |= {REVENUE[kind]: -amount for kind, amount in lines}
+    if posted != {account: amount for account, amount in sums.items() if amount}:
+        total = money_label(document.total, document.currency)
+        owed = money_label(posted.get("receivable", ZERO), document.currency)
+        raise DocumentAltered(
+            f"{document} cannot be voided because it no longer matches the ledger: its"
+            f" total is {total}, and {owed} was posted when it was issued. Restore its"
+            " total and lines, then void it.",
+            field="status",
+        )
 
 
 def _end_waiting(document: Document, now: datetime) -> None:

@@ -185,6 +185,36 @@ class TestTakeDispute:
         with pytest.raises(DoesNotFit, match="another amount"):
             dispute("won", amount="109")
 
+    @pytest.mark.parametrize("end", ["won", "lost"])
+    def test_takes_the_amount_of_the_dispute_and_not_of_its_inquiry(
+        self, captured, dispute, end
+    ):
+        """A bank may ask about the whole payment and then take back a part of it."""
+        amounts = {"inquiry": "130", "open": "110", end: "110"}
+        results = set()
+        for order in permutations(amounts):
+            with transaction.atomic():
+                mark = transaction.savepoint()
+                for state in (*order, "inquiry"):
+                    dispute(state, amount=amounts[state])
+                assert verify_everything().findings == [], order
+                balances = tuple(sorted(balances_of(captured.payer).items()))
+                results.add((Dispute.objects.get().amount, balances))
+                transaction.savepoint_rollback(mark)
+
+        ((amount, balances),) = results
+        assert amount == 110
+        assert dict(balances)["cash"] == {"won": 130, "lost": 20}[end]
+
+    def test_keeps_the_latest_amount_of_an_inquiry(self, captured, dispute):
+        for amount in ("130", "40", "50"):
+            dispute("inquiry", amount=amount)
+
+        assert Dispute.objects.get().amount == 50
+        assert dispute("won", amount="30").amount == 30  # a warning that was closed
+        with pytest.raises(DoesNotFit, match="another amount"):
+            dispute("open", amount="40")
+
     def test_takes_no_more_than_is_left_after_refunds(self, captured, dispute):
         refund_payment(
             payment=captured, amount=Decimal(30), reference="re_1", reason="test",
@@ -228,6 +258,16 @@ class TestTheDatabase:
         ):
             with pytest.raises(ProgrammingError), transaction.atomic():
                 change()
+
+    @pytest.mark.parametrize("state", ["inquiry", "won", "lost"])
+    def test_keeps_the_amount_of_what_is_no_inquiry(self, dispute, state):
+        """Also where a state and the amount would change together."""
+        dispute("inquiry")
+        Dispute.objects.update(amount=1)
+        dispute("open")
+
+        with pytest.raises(ProgrammingError), transaction.atomic():
+            Dispute.objects.update(amount=1, state=state)
 
     @pytest.mark.parametrize(
         "changes",
@@ -274,6 +314,17 @@ class TestAnswers:
             assert self.tell(client, processor, clock, kind) == "done"
 
         assert Dispute.objects.get().state == "lost"
+
+    def test_may_ask_about_another_amount_than_is_taken_back(
+        self, client, captured, processor, clock
+    ):
+        amounts = {"inquiry": "130", "opened": "110", "lost": "110"}
+        for kind, amount in amounts.items():
+            state = self.tell(client, processor, clock, kind, amount=amount)
+            assert state == "done"
+
+        assert Dispute.objects.get().amount == 110
+        assert verify_everything().findings == []
 
     @pytest.mark.parametrize(
         ("kind", "changes"),

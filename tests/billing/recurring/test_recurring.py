@@ -5,9 +5,9 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings as django_settings
 
 from billing.heartbeat import renewed
-from billing.recurring import services
 from billing.recurring.models import RecurringJob
 from billing.recurring.services import Job, run_when_due
 
@@ -15,6 +15,7 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 DAILY = Job("test.daily", every=DAY)
+LEASE = django_settings.BILLING["RECURRING_LEASE"]
 
 
 class Clock:
@@ -76,29 +77,30 @@ class TestRunWhenDue:
         with pytest.raises(Died):
             run_when_due(DAILY, die, clock=clock)
 
-        clock.now = NOON + services.LEASE - timedelta(seconds=1)
+        clock.now = NOON + LEASE - timedelta(seconds=1)
         assert run_when_due(DAILY, lambda: None, clock=clock) is False
-        clock.now = NOON + services.LEASE
+        clock.now = NOON + LEASE
         assert run_when_due(DAILY, lambda: None, clock=clock) is True
 
     def test_who_lost_the_lease_says_nothing_for_the_next(self, clock):
         def be_slow():
-            clock.now += services.LEASE
+            clock.now += LEASE
             run_when_due(DAILY, lambda: None, clock=clock)
             clock.now += MINUTE
 
         run_when_due(DAILY, be_slow, clock=clock)
 
-        assert RecurringJob.objects.get().last_finished_at == NOON + services.LEASE
+        assert RecurringJob.objects.get().last_finished_at == NOON + LEASE
 
 
 @pytest.mark.timeout(120)
 class TestAtOnce:
     def test_one_of_many_does_the_work_and_keeps_its_lease(
-        self, fresh_database, run_in_threads, monkeypatch
+        self, fresh_database, run_in_threads, settings
     ):
         """Longer than its lease, so that only renewals keep the others off."""
-        monkeypatch.setattr(services, "LEASE", timedelta(seconds=1))
+        lease = timedelta(seconds=1)
+        settings.BILLING = {**settings.BILLING, "RECURRING_LEASE": lease}
         working, done = threading.Event(), []
 
         def clock():
