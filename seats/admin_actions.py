@@ -39,7 +39,7 @@ class Moving(str):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ActionOutcome:
     """What an action did to its rows; every row is in exactly one of the three.
 
     `unchanged` and `refused` name a reason for each row. `summary` replaces the
@@ -52,7 +52,7 @@ class Outcome:
     summary: str = ""
 
 
-Work = Callable[[Any, HttpRequest, list[Any], dict[str, Any]], Outcome | None]
+Work = Callable[[Any, HttpRequest, list[Any], dict[str, Any]], ActionOutcome | None]
 
 
 class ReasonForm(PlainForm, forms.Form):
@@ -135,13 +135,13 @@ class StaffAction:
         request: HttpRequest,
         rows: list[Any],
         data: dict[str, Any],
-    ) -> Outcome:
+    ) -> ActionOutcome:
         entry = f"{self.short_description}{_details(data, self.form(rows))}."
         entry = f"{entry} Reason: {data['reason']}"
         if self.atomic:
             with transaction.atomic():
                 outcome = self.work(model_admin, request, rows, dict(data))
-                outcome = outcome or Outcome(changed=rows)
+                outcome = outcome or ActionOutcome(changed=rows)
                 _record(request, outcome.changed, entry)
             return outcome
         # The service commits by itself: who and why must not be lost with a crash.
@@ -151,7 +151,7 @@ class StaffAction:
         except Refusal as refusal:
             _record(request, rows, f"Not done: {refusal.message}")
             raise
-        outcome = outcome or Outcome(changed=rows)
+        outcome = outcome or ActionOutcome(changed=rows)
         for row, why in (*outcome.unchanged, *outcome.refused):
             _record(request, [row], f"Not done: {why}")
         return outcome
@@ -160,7 +160,7 @@ class StaffAction:
         self,
         model_admin: "admin.ModelAdmin[Any]",
         request: HttpRequest,
-        outcome: Outcome,
+        outcome: ActionOutcome,
     ) -> None:
         counts = Counter(why for _, why in outcome.unchanged)
         parts = [
@@ -192,7 +192,7 @@ def staff_action(
     `done` follows a count ("2 issued"). `permission` is a verb ("void" asks for
     "billing.void_document" at documents; the method's name by default) or a full name.
     `form` is a `ReasonForm`, or chooses one by the rows. The method gets the rows and
-    the cleaned data, and gives an `Outcome`; None means that every row changed. It runs
+    the cleaned data, and gives an `ActionOutcome`; None means that every row changed. It runs
     in a transaction with its record, unless `atomic` is off because the service it
     calls commits by itself.
     """
@@ -214,7 +214,7 @@ def staff_action(
     return decorate
 
 
-def work_each(rows: Iterable[Any], work: Callable[[Any], str | None]) -> Outcome:
+def work_each(rows: Iterable[Any], work: Callable[[Any], str | None]) -> ActionOutcome:
     """Do something to each row by itself; a refusal leaves that row alone.
 
     The work gives None for a row that it changed, and else why it did not ("was
@@ -231,7 +231,7 @@ def work_each(rows: Iterable[Any], work: Callable[[Any], str | None]) -> Outcome
                 changed.append(row)
             else:
                 unchanged.append((row, why))
-    return Outcome(changed, unchanged, refused)
+    return ActionOutcome(changed, unchanged, refused)
 
 
 def _show_refusal(form: forms.Form, refusal: Refusal) -> None:

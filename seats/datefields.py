@@ -19,13 +19,13 @@ class DateInput(forms.DateInput):
 
 
 class DateField(forms.DateField):
-    """A local date of an agency; `proposing` says which one stands there at first."""
+    """A local date of an agency; see `with_initial_dates`."""
 
     widget = DateInput
     input_formats = ["%Y-%m-%d"]
 
 
-def proposing(form_class: type[F], **dates: date) -> type[F]:
+def with_initial_dates(form_class: type[F], **dates: date) -> type[F]:
     """The form with dates that stand in its fields when it is opened."""
     fields: dict[str, forms.Field] = {}
     for name, day in dates.items():

@@ -156,6 +156,6 @@ def adding_form_for(
     return type(form_class.__name__, (form_class,), own)
 
 
-def acting(request: HttpRequest) -> dict[str, Any]:
+def actor_and_now(request: HttpRequest) -> dict[str, Any]:
     """Who does it, and when, as services want to be told."""
     return {"actor": str(request.user), "now": timezone.now()}

@@ -10,7 +10,7 @@ from seats.models import Agency, Agent, Seat, SeatHolding
 MOST = 1_000
 
 
-class Told(serializers.Serializer[Any]):
+class RequestBody(serializers.Serializer[Any]):
     """A body: a field that is not known is refused, as it may be another misspelt."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -57,7 +57,7 @@ class AgentOut(serializers.ModelSerializer[Agent]):
         fields = ["id", "agency", "external_id", "name", "email", "npn"]
 
 
-class AgentIn(Told):
+class AgentIn(RequestBody):
     """A new agent; `external_id` is the dialer's own name for it."""
 
     agency = serializers.CharField(required=False, help_text="A code; the key's own.")
@@ -90,7 +90,7 @@ class SeatOut(serializers.ModelSerializer[Seat]):
         ]  # fmt: skip
 
 
-class SeatIn(Told):
+class SeatIn(RequestBody):
     """A seat to add; dates are local to the agency, today without one."""
 
     agency = serializers.CharField(required=False, help_text="A code; the key's own.")
@@ -98,7 +98,7 @@ class SeatIn(Told):
     on = LocalDate(required=False)
 
 
-class RemovalIn(Told):
+class RemovalIn(RequestBody):
     on = LocalDate(required=False)
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
@@ -111,11 +111,11 @@ class TransferIn(HandOverIn):
     agency = serializers.CharField(max_length=32)
 
 
-class CancellationIn(Told):
+class CancellationIn(RequestBody):
     reason = serializers.CharField(max_length=500)
 
 
-class ReopeningIn(Told):
+class ReopeningIn(RequestBody):
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 

@@ -15,7 +15,7 @@ from rest_framework.serializers import BaseSerializer
 
 from seats.agencies.queries import uplines_of, zones_of
 from seats.described import one_or_many
-from seats.keys.views import KeyView, several
+from seats.keys.views import KeyView, is_list_body
 from seats.models import Agency, Agent, Seat
 from seats.periods import local_date, zone_on
 from seats.roster.services import (
@@ -270,7 +270,7 @@ def _agents(agency: Agency, names: Sequence[str]) -> dict[str, Agent]:
 def _checked_many(
     view: KeyView, kind: type[BaseSerializer[Any]], request: Request
 ) -> list[dict[str, Any]]:
-    if not several(request):
+    if not is_list_body(request):
         return [view.checked(kind, request.data)]
     if not 0 < len(request.data) <= MOST:
         raise ValidationError(f"A list has 1 to {MOST} entries.")

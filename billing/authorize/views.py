@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from billing.authorize.queries import may_dial
 from billing.authorize.serializers import VerdictOut
 from billing.authorize.verdicts import NOT_CHECKED, Verdict
-from seats.keys.services import digest_of, is_noted, secret_in
+from seats.keys.services import bearer_secret, is_use_recorded, token_digest
 from seats.keys.views import KeyView
 
 LONGEST = 64
@@ -84,18 +84,18 @@ class AuthorizeView(KeyView):
 
     def _at_once(self, request: HttpRequest) -> Verdict | None:
         """The verdict, if nothing at all stands against telling it."""
-        secret = secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
+        secret = bearer_secret(request.META.get("HTTP_AUTHORIZATION", ""))
         agent, code = request.GET.get("agent", ""), request.GET.get("agency", "")
         if not (
             secret and _is_plain(request) and _is_name(agent) and code.isprintable()
         ):
             return None
         answer = may_dial(
-            digest=digest_of(secret), code=code, agent=agent, now=self.now
+            digest=token_digest(secret), code=code, agent=agent, now=self.now
         )
         if answer is None or self.required_scope not in answer.key.scopes:
             return None
-        if answer.verdict is None or not is_noted(answer.key, now=self.now):
+        if answer.verdict is None or not is_use_recorded(answer.key, now=self.now):
             return None
         asked = Request(request)
         asked.auth = answer.key

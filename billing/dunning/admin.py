@@ -13,14 +13,14 @@ from billing.dunning.models import DunningCase, DunningHold, DunningStep
 from billing.dunning.queries import with_debts
 from billing.dunning.services import hold_dunning
 from billing.money import money_label
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.datefields import DateField
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    acting,
+    actor_and_now,
 )
 from seats.staff_admin import autocomplete
 
@@ -93,9 +93,9 @@ class DunningCaseAdmin(ByPrintedNumber, ReadOnlyAdmin):
     )
     def hold(
         self, request: HttpRequest, cases: list[DunningCase], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         for case in sorted(cases, key=lambda case: case.payer_id):
-            hold_dunning(payer=case.payer, **acting(request), **data)
+            hold_dunning(payer=case.payer, **actor_and_now(request), **data)
         return None
 
 

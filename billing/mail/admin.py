@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing.mail.models import Mail
 from billing.mail.services import has_server, resend_mails
-from seats.admin_actions import Outcome, staff_action
+from seats.admin_actions import ActionOutcome, staff_action
 from seats.readonly import ReadOnlyAdmin
 
 NO_SERVER = (
@@ -55,12 +55,12 @@ class MailAdmin(ReadOnlyAdmin):
     )
     def send_again(
         self, request: HttpRequest, mails: list[Mail], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         waiting = [mail for mail in mails if mail.state in WAITING]
         ids = [mail.pk for mail in waiting]
         count = resend_mails(mail_ids=ids, now=timezone.now())
         others = [mail for mail in mails if mail.state not in WAITING]
         why = "neither failed nor held"
-        return Outcome(
+        return ActionOutcome(
             waiting, [(mail, why) for mail in others], summary=f"{count} queued"
         )

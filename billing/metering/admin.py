@@ -19,14 +19,14 @@ from billing.metering.imports import upload_file
 from billing.metering.models import QuarantinedEvent, RefusedRow, UsageDay, UsageImport
 from billing.metering.refusals import refused_csv
 from billing.metering.settling import drop_events, release_events, replace_counted
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.models import SeatHolding
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    acting,
+    actor_and_now,
 )
 from seats.staff_admin import autocomplete
 
@@ -183,13 +183,15 @@ class ReleaseForm(ReasonForm):
     field_order = ["agency", "agent", "reason"]
 
 
-def _settled(events: list[QuarantinedEvent], done: str) -> Outcome:
+def _settled(events: list[QuarantinedEvent], done: str) -> ActionOutcome:
     """Which of them left quarantine, as the database has it now."""
     ids = [event.pk for event in events]
     rows = QuarantinedEvent.objects.in_bulk(ids)
     left = [event for event in events if rows[event.pk].state == done]
     held = [event for event in events if rows[event.pk].state != done]
-    return Outcome(left, refused=[(event, rows[event.pk].message) for event in held])
+    return ActionOutcome(
+        left, refused=[(event, rows[event.pk].message) for event in held]
+    )
 
 
 @admin.register(QuarantinedEvent)
@@ -211,7 +213,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     )
     def release(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         place = {"agency": data["agency"], "agent": data["agent"]}
         release_events(**_settled_by(request, events), **place)
         return _settled(events, QuarantinedEvent.State.RELEASED)
@@ -224,7 +226,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     )
     def replace_counted(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         replace_counted(**_settled_by(request, events))
         return _settled(events, QuarantinedEvent.State.RELEASED)
 
@@ -236,10 +238,10 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     )
     def drop(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         drop_events(**_settled_by(request, events))
         return _settled(events, QuarantinedEvent.State.DROPPED)
 
 
 def _settled_by(request: HttpRequest, chosen: list[QuarantinedEvent]) -> dict[str, Any]:
-    return {"event_ids": [event.pk for event in chosen], **acting(request)}
+    return {"event_ids": [event.pk for event in chosen], **actor_and_now(request)}

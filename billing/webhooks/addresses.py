@@ -38,7 +38,7 @@ GIVEN_OUT = ip_network("2000::/3")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AddressPolicy:
     """What an operator allows besides https to the world."""
 
     ports: Collection[int] = (443, 8443)
@@ -49,7 +49,7 @@ class NotAllowed(Exception):
     """The message says what is wrong, for whoever chose the URL."""
 
 
-def check_url(url: str, rules: Rules) -> None:
+def check_url(url: str, rules: AddressPolicy) -> None:
     """Whether an endpoint may have this URL; its name is looked up only when sending.
 
     Raises NotAllowed.
@@ -84,7 +84,11 @@ def _parts(url: str) -> SplitResult:
 
 
 def address_of(
-    host: str, port: int, rules: Rules, *, resolver: Resolver = socket.getaddrinfo
+    host: str,
+    port: int,
+    rules: AddressPolicy,
+    *,
+    resolver: Resolver = socket.getaddrinfo,
 ) -> Address:
     """The address to connect to: the first answer, if all of them are allowed.
 
@@ -100,7 +104,7 @@ def address_of(
     return found[0]
 
 
-def is_allowed(address: Address, rules: Rules) -> bool:
+def is_allowed(address: Address, rules: AddressPolicy) -> bool:
     """Whether a connection may go there."""
     address = _unmapped(address)
     if address.is_loopback:
@@ -129,6 +133,6 @@ def _names_loopback(host: str) -> bool:
 def _is_denied(host: str) -> bool:
     """Whether a host that is written as an address is one that is not allowed."""
     try:
-        return not is_allowed(ip_address(host), Rules())
+        return not is_allowed(ip_address(host), AddressPolicy())
     except ValueError:
         return False

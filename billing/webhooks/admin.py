@@ -21,9 +21,9 @@ from billing.webhooks.models import (
 )
 from billing.webhooks.replaying import replay_range
 from seats.admin_actions import (
+    ActionOutcome,
     Effects,
     Moving,
-    Outcome,
     ReasonForm,
     staff_action,
     work_each,
@@ -31,7 +31,7 @@ from seats.admin_actions import (
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
-    acting,
+    actor_and_now,
 )
 from seats.staff_admin import autocomplete
 
@@ -118,7 +118,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     )
     def pause(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         reason = f"by {request.user}"
 
         def work(row: WebhookEndpoint) -> str | None:
@@ -137,7 +137,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     )
     def resume(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         now = timezone.now()
 
         def work(row: WebhookEndpoint) -> str | None:
@@ -156,8 +156,8 @@ class WebhookEndpointAdmin(AddingAdmin):
     )
     def send_test(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
-        who = acting(request)
+    ) -> ActionOutcome:
+        who = actor_and_now(request)
 
         def work(row: WebhookEndpoint) -> None:
             send_test_event(endpoint=row, **who)
@@ -175,7 +175,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     )
     def rotate(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         def work(row: WebhookEndpoint) -> None:
             endpoint, secret = rotate_secret(endpoint=row, now=timezone.now())
             _show_secret(self, request, endpoint, secret)
@@ -193,7 +193,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     )
     def replay(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         count = sum(
             replay_range(
                 endpoint=row,
@@ -203,7 +203,7 @@ class WebhookEndpointAdmin(AddingAdmin):
             )
             for row in rows
         )
-        return Outcome(
+        return ActionOutcome(
             rows, summary=f"{count} event{'s' if count != 1 else ''} sent again"
         )
 
@@ -219,7 +219,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     )
     def delete_for_ever(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         now = timezone.now()
 
         def work(row: WebhookEndpoint) -> str | None:

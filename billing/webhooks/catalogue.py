@@ -25,7 +25,7 @@ from billing.webhooks.payment_data import (
     PaymentUnresolved,
     ProcessorChanged,
     ProcessorEventUnresolved,
-    RefundAsked,
+    RefundRequested,
     RefundUnresolved,
 )
 
@@ -279,10 +279,10 @@ CATALOGUE: Mapping[str, EventType] = {
         ProcessorEventUnresolved,
     ),
     "refund.failed": EventType(
-        "A processor did not give back what it was asked to.", RefundAsked
+        "A processor did not give back what it was asked to.", RefundRequested
     ),
     "refund.requested": EventType(
-        "A processor is going to be asked to give money back.", RefundAsked
+        "A processor is going to be asked to give money back.", RefundRequested
     ),
     "refund.unresolved": EventType(
         "A processor has not said what became of a refund; staff look it up.",

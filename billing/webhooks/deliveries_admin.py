@@ -13,7 +13,7 @@ from django.utils import timezone
 from billing.webhooks.models import Delivery, DeliveryAttempt, OutboxEvent
 from billing.webhooks.replaying import replay_event
 from billing.webhooks.timeline import timeline_of
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import ActionOutcome, staff_action, work_each
 from seats.models import Agency
 from seats.readonly import ReadOnlyAdmin, ReadOnlyInline
 
@@ -82,7 +82,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     )
     def replay(
         self, request: HttpRequest, rows: list[Delivery], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         now = timezone.now()
 
         def work(row: Delivery) -> str | None:

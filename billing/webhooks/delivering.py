@@ -17,7 +17,7 @@ from django.db import connection, transaction
 
 from billing.webhooks.catalogue import body_of
 from billing.webhooks.ending import end_endpoints
-from billing.webhooks.endpoints import announce_pauses, rules, secrets_of
+from billing.webhooks.endpoints import address_policy, announce_pauses, secrets_of
 from billing.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from billing.webhooks.retries import PAUSES, pause_after, wished_pause
 from billing.webhooks.sending import Limits, Outcome, send
@@ -104,7 +104,7 @@ def deliver_due(*, clock: Clock) -> int:
     stop = clock() + chosen["SWEEP"]
     limits = Limits(
         seconds=chosen["TIMEOUT"].total_seconds(),
-        rules=rules(),
+        rules=address_policy(),
         ca_file=chosen["CA_FILE"],
     )
     made = 0

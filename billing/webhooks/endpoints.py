@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from billing.webhooks.addresses import NotAllowed, Rules, check_url
+from billing.webhooks.addresses import AddressPolicy, NotAllowed, check_url
 from billing.webhooks.catalogue import CATALOGUE, PAUSED, TEST
 from billing.webhooks.models import Delivery, WebhookEndpoint
 from billing.webhooks.services import PLATFORM, NewEvent, publish
@@ -51,10 +51,10 @@ class EndpointEnded(Refusal):
     code = "endpoint_ended"
 
 
-def rules() -> Rules:
+def address_policy() -> AddressPolicy:
     """Where endpoints may be, as the operator set it."""
     chosen = settings.WEBHOOKS
-    return Rules(frozenset(chosen["PORTS"]), chosen["ALLOW_LOOPBACK"])
+    return AddressPolicy(frozenset(chosen["PORTS"]), chosen["ALLOW_LOOPBACK"])
 
 
 def add_endpoint(
@@ -226,7 +226,7 @@ def _lock(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 def _require_url(url: str) -> None:
     try:
-        check_url(url, rules())
+        check_url(url, address_policy())
     except NotAllowed as error:
         raise BadUrl(str(error), field="url") from error
 

@@ -120,7 +120,7 @@ class PaymentsCompared(msgspec.Struct):
     differences: int
 
 
-class RefundAsked(msgspec.Struct):
+class RefundRequested(msgspec.Struct):
     """`id` is the request's; the refund itself has another one."""
 
     id: UUID

@@ -10,7 +10,7 @@ from django.dispatch import receiver
 
 from billing.webhooks.services import NewEvent, publish
 from seats.models import Agency, SeatVersion
-from seats.roster.changes import Change
+from seats.roster.changes import SeatChange
 from seats.signals import agency_added, seats_changed, upline_changed, zone_changed
 
 SEAT_EVENTS = {
@@ -71,7 +71,7 @@ def tell_upline_changed(
 
 
 @receiver(seats_changed)
-def tell_seats_changed(*, changes: list[Change], now: datetime, **_: Any) -> None:
+def tell_seats_changed(*, changes: list[SeatChange], now: datetime, **_: Any) -> None:
     publish([_seat_event(change) for change in changes], now=now)
 
 
@@ -79,7 +79,7 @@ def _about(agency: Agency, kind: str, payload: dict[str, Any]) -> NewEvent:
     return NewEvent(agency.pk, kind, f"agency:{agency.code}", payload)
 
 
-def _seat_event(change: Change) -> NewEvent:
+def _seat_event(change: SeatChange) -> NewEvent:
     version = change.version
     return NewEvent(
         version.agency_id,

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from billing.webhooks.catalogue import CATALOGUE, data_of
 from billing.webhooks.models import OutboxEvent, WebhookEndpoint
 from seats.fields import PlainInteger
-from seats.serializers import Told, printable
+from seats.serializers import RequestBody, printable
 
 LARGEST_SEQUENCE = 2**53
 
@@ -53,7 +53,7 @@ class EndpointWithSecret(EndpointOut):
         return str(self.context["secret"])
 
 
-class EndpointChange(Told):
+class EndpointChange(RequestBody):
     """What can be changed; `event_types` empty means all."""
 
     url = serializers.CharField(max_length=500, required=False)
@@ -115,7 +115,7 @@ class WebhookEventFilter(serializers.Serializer[Any]):
     since = SequenceField(required=False, help_text="This sequence number and later.")
 
 
-class ReplayIn(Told):
+class ReplayIn(RequestBody):
     """One `event`, or everything from `since` on, up to `until`, both included."""
 
     endpoint = serializers.UUIDField()

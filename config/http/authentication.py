@@ -10,7 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from seats.keys.models import ApiKey
-from seats.keys.services import secret_in, use_key
+from seats.keys.services import bearer_secret, use_key
 
 if TYPE_CHECKING:  # views import what the settings name, and that is this
     from rest_framework.views import APIView
@@ -23,7 +23,7 @@ class KeyAuthentication(BaseAuthentication):
         header = request.headers.get("Authorization", "")
         if not header:
             return None
-        secret = secret_in(header)
+        secret = bearer_secret(header)
         key = use_key(token=secret, now=timezone.now()) if secret else None
         if key is None:
             raise AuthenticationFailed("No such key, or it is no longer valid.")

@@ -12,17 +12,17 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.queries import local_dates
 from seats.agencies.services import add_agency, change_zone, set_upline
-from seats.datefields import DateField, proposing
+from seats.datefields import DateField, with_initial_dates
 from seats.periods import next_month
 from seats.readonly import (
     AddingForm,
     ReadOnlyInline,
     SavedByServiceAdmin,
-    acting,
+    actor_and_now,
     adding_form_for,
 )
 from seats.staff_admin import autocomplete
@@ -140,10 +140,13 @@ class AgencyAdmin(SavedByServiceAdmin):
     )
     def move(
         self, request: HttpRequest, agencies: list[Agency], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         for agency in agencies:
             set_upline(
-                agency=agency, upline=data["upline"], on=data["on"], **acting(request)
+                agency=agency,
+                upline=data["upline"],
+                on=data["on"],
+                **actor_and_now(request),
             )
         return None
 
@@ -156,13 +159,13 @@ class AgencyAdmin(SavedByServiceAdmin):
     )
     def change_zone(
         self, request: HttpRequest, agencies: list[Agency], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         for agency in agencies:
             change_zone(
                 agency=agency,
                 zone=data["zone"],
                 starts_on=data["starts_on"],
-                **acting(request),
+                **actor_and_now(request),
             )
         return None
 
@@ -213,11 +216,11 @@ class AgencyAdmin(SavedByServiceAdmin):
 
 
 def _upline_form(agencies: Sequence[Agency]) -> type[ReasonForm]:
-    return proposing(UplineForm, on=min(_days_at(agencies)))
+    return with_initial_dates(UplineForm, on=min(_days_at(agencies)))
 
 
 def _zone_form(agencies: Sequence[Agency]) -> type[ReasonForm]:
-    return proposing(ZoneForm, starts_on=next_month(max(_days_at(agencies))))
+    return with_initial_dates(ZoneForm, starts_on=next_month(max(_days_at(agencies))))
 
 
 def _days_at(agencies: Sequence[Agency]) -> Collection[date]:

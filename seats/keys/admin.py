@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import ActionOutcome, staff_action, work_each
 from seats.keys.models import ApiKey
 from seats.keys.services import revoke_key
 from seats.readonly import ReadOnlyAdmin
@@ -51,7 +51,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     )
     def revoke(
         self, request: HttpRequest, keys: list[ApiKey], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         now = timezone.now()
 
         def work(key: ApiKey) -> str | None:

@@ -58,7 +58,7 @@ def create_key(
         agency=agency,
         label=label,
         prefix=token[:PREFIX],
-        digest=digest_of(token),
+        digest=token_digest(token),
         scopes=sorted(scopes),
         created_by=actor,
         created_at=now,
@@ -70,26 +70,26 @@ def create_key(
 def use_key(*, token: str, now: datetime) -> ApiKey | None:
     """The key of a secret if it is valid now; notes its use, once an hour."""
     with connection.cursor() as cursor:
-        cursor.execute(FIND, [digest_of(token), now])
+        cursor.execute(FIND, [token_digest(token), now])
         row = cursor.fetchone()
     key = _key_of(row) if row else None
-    if key and not is_noted(key, now=now):
+    if key and not is_use_recorded(key, now=now):
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return key
 
 
-def is_noted(key: ApiKey, *, now: datetime) -> bool:
+def is_use_recorded(key: ApiKey, *, now: datetime) -> bool:
     """Whether a use of the key within the hour is noted."""
     return key.last_used_at is not None and key.last_used_at >= now - USED_EVERY
 
 
-def secret_in(header: str) -> str:
+def bearer_secret(header: str) -> str:
     """The secret that an `Authorization` header brings; empty where it brings none."""
     scheme, _, secret = header.partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""
 
 
-def digest_of(token: str) -> str:
+def token_digest(token: str) -> str:
     """What we keep of a secret."""
     return sha256(token.encode(errors="replace")).hexdigest()
 

@@ -110,6 +110,6 @@ class KeyView(GenericAPIView):  # type: ignore[type-arg]
         return self.get_paginated_response(kind(page, many=True, context=context).data)
 
 
-def several(request: Request) -> bool:
+def is_list_body(request: Request) -> bool:
     """Whether a list was sent and not a single object."""
     return isinstance(request.data, list)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils import timezone
 
-from seats.admin_actions import Outcome, staff_action
+from seats.admin_actions import ActionOutcome, staff_action
 from seats.members.models import Member, User
 from seats.readonly import ReadOnlyAdmin
 from seats.staff_admin import StaffAdmin
@@ -105,7 +105,7 @@ class MemberAdmin(StaffAdmin):
     )
     def end(
         self, request: HttpRequest, members: list[Member], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         ids = [member.pk for member in members]
         Member.objects.filter(pk__in=ids).delete()
         return None

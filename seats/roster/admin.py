@@ -10,11 +10,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.agencies.queries import local_dates
-from seats.datefields import DateField, proposing
+from seats.datefields import DateField, with_initial_dates
 from seats.errors import Refusal
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, acting
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, actor_and_now
 from seats.roster import effects
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 from seats.roster.queries import waived_days
@@ -99,7 +99,7 @@ class AgentAdmin(StaffAdmin):
     )
     def add_a_seat(
         self, request: HttpRequest, agents: list[Agent], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         add_seats(agents=agents, **_by_staff(request), **data)
         return None
 
@@ -125,7 +125,7 @@ class SeatAdmin(ReadOnlyAdmin):
     )
     def remove(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         changed = remove_seats(seats=seats, **_by_staff(request), **data)
         return _outcome(changed, "removed")
 
@@ -142,7 +142,7 @@ class SeatAdmin(ReadOnlyAdmin):
     )
     def hand_over(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         moves = _moves(seats, data.pop("agents"))
         hand_over_seats(moves=moves, **_by_staff(request), **data)
         return None
@@ -162,7 +162,7 @@ class SeatAdmin(ReadOnlyAdmin):
     )
     def transfer(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         moves = _moves(seats, data.pop("agents"))
         transfer_seats(moves=moves, **_by_staff(request), **data)
         return _outcome(seats, "transferred")
@@ -175,7 +175,7 @@ class SeatAdmin(ReadOnlyAdmin):
     )
     def reopen(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         reopen_seats(seats=seats, **_by_staff(request), **data)
         return None
 
@@ -187,7 +187,7 @@ class SeatAdmin(ReadOnlyAdmin):
     )
     def cancel(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         changed = cancel_seats(seats=seats, **_by_staff(request), **data)
         return _outcome(changed, "cancelled")
 
@@ -197,12 +197,12 @@ def _on(data: dict[str, Any] | None) -> date | None:
 
 
 def _by_staff(request: HttpRequest) -> dict[str, Any]:
-    return {**acting(request), "staff": True}
+    return {**actor_and_now(request), "staff": True}
 
 
 def _dated(form_class: type[ChangeForm], rows: Sequence[Any]) -> type[ReasonForm]:
     """The form with the day it is at the agencies of these rows, the earliest one."""
-    return proposing(form_class, on=_earliest_day(rows))
+    return with_initial_dates(form_class, on=_earliest_day(rows))
 
 
 def _earliest_day(rows: Sequence[Any]) -> date:
@@ -212,11 +212,11 @@ def _earliest_day(rows: Sequence[Any]) -> date:
     return min(local_dates(ids, now=now).values(), default=now.date())
 
 
-def _outcome(seats: Sequence[Seat], done: str) -> Outcome:
+def _outcome(seats: Sequence[Seat], done: str) -> ActionOutcome:
     """The outcome, with the seat days that were waived."""
     days = waived_days(seats)
     waived = f". Waived although the seats were used: {days} seat days"
-    return Outcome(seats, summary=f"{len(seats)} {done}{waived if days else ''}")
+    return ActionOutcome(seats, summary=f"{len(seats)} {done}{waived if days else ''}")
 
 
 def _moves(seats: list[Seat], text: str) -> list[Move]:

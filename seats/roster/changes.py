@@ -6,7 +6,7 @@ from datetime import date
 
 from seats.periods import DateRange
 from seats.roster.models import SeatVersion
-from seats.roster.versions import Claim
+from seats.roster.versions import HolderClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Loss:
 
     seat_id: int
     dates: DateRange
-    claims: Sequence[Claim]
+    claims: Sequence[HolderClaim]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SeatChange:
     """A version that was written, and the agency's and holder's names for it."""
 
     version: SeatVersion

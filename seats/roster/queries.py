@@ -9,7 +9,7 @@ from seats.agencies.queries import zones_of
 from seats.arrays import array_text
 from seats.periods import local_date
 from seats.roster.models import Seat, SeatVersion
-from seats.roster.versions import Claim, Version, claims_of
+from seats.roster.versions import HolderClaim, Version, claims_of
 
 # A seat goes back to the one it was transferred from, and so on.
 ORIGINS = """
@@ -24,7 +24,7 @@ ORIGINS = """
 """
 
 
-def holders_on_record(seats: Sequence[Seat]) -> dict[int, list[Claim]]:
+def holders_on_record(seats: Sequence[Seat]) -> dict[int, list[HolderClaim]]:
     """Everybody who ever was on record as a holder, by seat id.
 
     A seat that was transferred brings the holders it had before along. Dates are
@@ -34,7 +34,7 @@ def holders_on_record(seats: Sequence[Seat]) -> dict[int, list[Claim]]:
         cursor.execute(ORIGINS, [array_text(seat.pk for seat in seats)])
         origins = cursor.fetchall()
     own = _own_claims({origin for _, origin in origins})
-    claims: dict[int, list[Claim]] = {}
+    claims: dict[int, list[HolderClaim]] = {}
     for seat_id, origin in origins:
         claims.setdefault(seat_id, []).extend(own[origin])
     return claims
@@ -55,7 +55,7 @@ def waived_days(seats: Sequence[Seat]) -> int:
     return int(newest.aggregate(days=Sum("waived_days"))["days"] or 0)
 
 
-def _own_claims(seat_ids: set[int]) -> dict[int, list[Claim]]:
+def _own_claims(seat_ids: set[int]) -> dict[int, list[HolderClaim]]:
     """By seat id, without what the seats they were transferred from bring along."""
     rows: dict[int, list[SeatVersion]] = {}
     for row in SeatVersion.objects.filter(seat__in=seat_ids).order_by("seat", "number"):

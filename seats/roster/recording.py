@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from seats.errors import Refusal
-from seats.roster.changes import Change
+from seats.roster.changes import SeatChange
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 from seats.roster.queries import version_of
 from seats.roster.versions import Version, holdings_of
@@ -114,7 +114,7 @@ def record(
         )
     )
     changes = [
-        Change(version, str(public_ids[version.seat_id]), names[version.agent_id])
+        SeatChange(version, str(public_ids[version.seat_id]), names[version.agent_id])
         for version in written
     ]
     seats_changed.send(Seat, changes=changes, now=now)

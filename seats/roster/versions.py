@@ -63,7 +63,7 @@ def holder_on(versions: Sequence[Version], day: date) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class HolderClaim:
     """Dates on which an agent was on record as the holder of a seat; half-open.
 
     A call of that agent on such a date used the seat, whoever holds it on that date
@@ -77,14 +77,14 @@ class Claim:
 
 def claims_of(
     versions: Sequence[Version], superseded_on: Sequence[date]
-) -> list[Claim]:
+) -> list[HolderClaim]:
     """Every holder a seat ever had on record, by its versions in order.
 
     `superseded_on` has the local date on which each version but the newest gave way
     to the next. A version that gave way says nothing about later dates, as nobody
     could use the seat by it then; about that date and earlier ones it counts for ever.
     """
-    claims: dict[Claim, None] = {}
+    claims: dict[HolderClaim, None] = {}
     held: list[tuple[date, int]] = []
     for n, version in enumerate(versions):
         while held and held[-1][0] >= version.held_from:
@@ -100,7 +100,7 @@ def claims_of(
             ends = [end for end in (*limits, next_start) if end is not None]
             end = min(ends, default=None)
             if end is None or start < end:
-                claims[Claim(agent_id, start, end)] = None
+                claims[HolderClaim(agent_id, start, end)] = None
     return list(claims)
 
 

@@ -23,7 +23,7 @@ from seats.roster.services import (
     reopen_seats,
     transfer_seats,
 )
-from seats.roster.versions import Claim
+from seats.roster.versions import HolderClaim
 from tests.build import (
     MARCH,
     call,
@@ -210,7 +210,9 @@ class TestUsedDays:
         use_on(10)
         use_on(12)
         losses = [
-            Loss(one.pk, DateRange(MARCH, None), [Claim(one.agent_id, MARCH, None)])
+            Loss(
+                one.pk, DateRange(MARCH, None), [HolderClaim(one.agent_id, MARCH, None)]
+            )
             for one in seats
         ]
 

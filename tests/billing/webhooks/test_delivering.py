@@ -15,8 +15,8 @@ from billing.webhooks.delivering import (
     record_results,
 )
 from billing.webhooks.endpoints import (
+    address_policy,
     rotate_secret,
-    rules,
     send_test_event,
 )
 from billing.webhooks.fanning import fan_out_due
@@ -332,7 +332,7 @@ class TestLeases:
         announce(agency, "a", clock=clock)
         fan_out_due(now=clock())
         (lost,) = claim_due(now=clock(), limit=9)
-        make_attempt(lost, Limits(rules=rules()), clock)  # and then it dies
+        make_attempt(lost, Limits(rules=address_policy()), clock)  # and then it dies
         assert sweep(clock) == 0
 
         clock.forward(minutes=1)
@@ -347,7 +347,7 @@ class TestLeases:
         announce(agency, "a", clock=clock)
         fan_out_due(now=clock())
         (lost,) = claim_due(now=clock(), limit=9)
-        late = make_attempt(lost, Limits(rules=rules()), clock)
+        late = make_attempt(lost, Limits(rules=address_policy()), clock)
         clock.forward(minutes=1)
         receiver.behave = answers(500)
         sweep(clock)

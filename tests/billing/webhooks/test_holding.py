@@ -8,10 +8,10 @@ from django.test.utils import CaptureQueriesContext
 from billing.webhooks.catalogue import PAUSED, data_of
 from billing.webhooks.delivering import claim_due, make_attempt, record_results
 from billing.webhooks.endpoints import (
+    address_policy,
     delete_endpoint,
     pause_endpoint,
     resume_endpoint,
-    rules,
 )
 from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import (
@@ -69,7 +69,7 @@ class TestPausing:
         for owner in (other, agency):
             announce(owner, "a", clock=clock)
         fan_out_due(now=clock())
-        limits = Limits(rules=rules())
+        limits = Limits(rules=address_policy())
         claimed = claim_due(now=clock(), limit=9)
         results = [make_attempt(one, limits, clock) for one in claimed]
 

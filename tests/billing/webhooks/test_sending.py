@@ -6,8 +6,8 @@ import time
 import pytest
 
 from billing.webhooks.addresses import (
+    AddressPolicy,
     NotAllowed,
-    Rules,
     address_of,
     check_url,
 )
@@ -22,7 +22,7 @@ from tests.receivers import (
     write_certificate,
 )
 
-HERE = Rules(allow_loopback=True)
+HERE = AddressPolicy(allow_loopback=True)
 PATIENCE = 0.6
 SLACK = 1.0
 
@@ -156,17 +156,20 @@ class TestAddresses:
         for answer in ([inside], ["93.184.216.34", inside], [inside, "8.8.8.8"]):
             resolve, _ = resolving(*answer)
             with pytest.raises(NotAllowed):
-                address_of("name.example", 443, Rules(), resolver=resolve)
+                address_of("name.example", 443, AddressPolicy(), resolver=resolve)
 
     @pytest.mark.parametrize("outside", ["93.184.216.34", "2606:4700::1111"])
     def test_outside_are_taken(self, outside):
         resolve, _ = resolving(outside, "8.8.4.4")
 
-        assert str(address_of("a.example", 443, Rules(), resolver=resolve)) == outside
+        assert (
+            str(address_of("a.example", 443, AddressPolicy(), resolver=resolve))
+            == outside
+        )
 
     def test_are_refused_before_a_connection_is_made(self):
         with receiving() as receiver:
-            outcome = post(receiver.url, rules=Rules())
+            outcome = post(receiver.url, rules=AddressPolicy())
 
         assert outcome.error.startswith("not allowed")
         assert receiver.received == []
@@ -176,7 +179,7 @@ class TestAddresses:
     )
     def test_written_in_odd_ways_are_refused_when_they_are_looked_up(self, host):
         with pytest.raises((NotAllowed, OSError)):
-            address_of(host, 443, Rules())
+            address_of(host, 443, AddressPolicy())
 
 
 class TestUrls:
@@ -186,7 +189,7 @@ class TestUrls:
          "https://93.184.216.34/", "https://[2606:4700::1111]/"],
     )  # fmt: skip
     def test_of_the_internet_are_fine(self, url):
-        check_url(url, Rules())
+        check_url(url, AddressPolicy())
 
     @pytest.mark.parametrize(
         "url",
@@ -201,7 +204,7 @@ class TestUrls:
     )  # fmt: skip
     def test_of_anything_else_are_refused(self, url):
         with pytest.raises(NotAllowed):
-            check_url(url, Rules())
+            check_url(url, AddressPolicy())
 
     def test_of_this_machine_are_fine_where_the_operator_says_so(self):
         check_url("http://127.0.0.1:9000/", HERE)
