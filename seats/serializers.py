@@ -8,10 +8,11 @@ from seats.fields import LocalDate
 from seats.models import Agency, Agent, Seat, SeatHolding
 
 MOST = 1_000
+DEFAULT_AGENCY = "An agency code. Default: the agency of the API key."
 
 
 class RequestBody(serializers.Serializer[Any]):
-    """A body: a field that is not known is refused, as it may be another misspelt."""
+    """A request body that refuses unknown fields, which may be misspelled ones."""
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
@@ -60,7 +61,7 @@ class AgentOut(serializers.ModelSerializer[Agent]):
 class AgentIn(RequestBody):
     """A new agent; `external_id` is the dialer's own name for it."""
 
-    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    agency = serializers.CharField(required=False, help_text=DEFAULT_AGENCY)
     external_id = serializers.CharField(max_length=64, validators=[printable])
     name = serializers.CharField(max_length=200, validators=[printable])
     email = serializers.EmailField(required=False, allow_blank=True)
@@ -93,7 +94,7 @@ class SeatOut(serializers.ModelSerializer[Seat]):
 class SeatIn(RequestBody):
     """A seat to add; dates are local to the agency, today without one."""
 
-    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    agency = serializers.CharField(required=False, help_text=DEFAULT_AGENCY)
     agent = serializers.CharField(max_length=64)
     on = LocalDate(required=False)
 

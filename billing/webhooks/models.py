@@ -1,4 +1,4 @@
-"""The outbox: what the world will want to hear of, in order; and who is told of it."""
+"""The outbox: events in order, and the webhook endpoints they are delivered to."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -26,7 +26,7 @@ class OutboxStream(models.Model):
 
 
 class OutboxEvent(models.Model):
-    """One event, written in the transaction of its fact."""
+    """An event, written in the transaction that causes it; never changed."""
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     stream = models.ForeignKey(
@@ -53,10 +53,10 @@ class OutboxEvent(models.Model):
 
 
 class FannedOut(models.Model):
-    """How far a stream is handed out to endpoints.
+    """Up to which sequence number a stream is fanned out to endpoints.
 
     The counter of a stream is locked until its event is committed, so its numbers
-    become visible in order, and what is at or below one is complete.
+    become visible in order, without gaps.
     """
 
     stream = models.OneToOneField(OutboxStream, models.PROTECT, primary_key=True)
@@ -67,7 +67,7 @@ class FannedOut(models.Model):
 
 
 class WebhookEndpoint(models.Model):
-    """An address that is told of events: of one agency, or, without one, of all."""
+    """A URL that events are delivered to: those of one agency, or (None) of all."""
 
     class State(models.TextChoices):
         ENABLED = "enabled"
@@ -153,7 +153,7 @@ class WebhookEndpoint(models.Model):
 
 
 class Delivery(models.Model):
-    """One event for one endpoint: the row is the queue."""
+    """The delivery of an event to an endpoint. The row is the queue."""
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -214,7 +214,7 @@ class Delivery(models.Model):
 
 
 class DeliveryAttempt(models.Model):
-    """One request that was made, and what came of it."""
+    """A request that was made for a delivery, with the response or the error."""
 
     delivery = models.ForeignKey(
         Delivery, models.CASCADE, related_name="log", db_index=False

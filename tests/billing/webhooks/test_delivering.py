@@ -8,7 +8,7 @@ from django.db import transaction
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from billing.webhooks.delivering import (
-    MOST_TRIES,
+    MAX_TRIES,
     claim_due,
     deliver_due,
     make_attempt,
@@ -184,7 +184,7 @@ class TestRetries:
             pauses.append(row.due_at - clock())
             clock.now = max(row.due_at, clock.now)
 
-        assert len(receiver.received) == MOST_TRIES == 10
+        assert len(receiver.received) == MAX_TRIES == 10
         assert states(endpoint) == ["given_up"]
         assert timedelta(hours=75) < clock() - began < timedelta(hours=84)
         assert timedelta(seconds=5) <= pauses[0] <= timedelta(seconds=5.5)
@@ -270,7 +270,7 @@ class TestRetries:
     ):
         announce(agency, "a", clock=clock)
         fan_out_due(now=clock())
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             assert len(claim_due(now=clock(), limit=9)) == 1
             clock.forward(minutes=1)
 
