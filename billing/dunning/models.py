@@ -1,4 +1,4 @@
-"""Dunning: one open case per payer, what was done about it, and pauses by staff."""
+"""Dunning cases (one open case per payer), their steps, and holds by staff."""
 
 from django.db import models
 from django.db.models import Q
@@ -11,9 +11,9 @@ from seats.models import Agency
 
 
 class DunningCase(models.Model):
-    """That a payer owes what could not be charged, or is past its due date.
+    """A payer with invoices that could not be charged, or are past their due date.
 
-    The row is the queue; whoever changes it holds the payer's account.
+    The row is the queue. It is only changed while the payer's account is locked.
     """
 
     class State(models.TextChoices):
@@ -87,7 +87,7 @@ class DunningCase(models.Model):
 
 
 class DunningStep(models.Model):
-    """Something that was done about a case, or that came of it; appended."""
+    """A step of a case; appended, never changed."""
 
     class Kind(models.TextChoices):
         STARTED = "started"
@@ -121,7 +121,7 @@ class DunningStep(models.Model):
 
 
 class DunningHold(models.Model):
-    """That staff wait for a payer until a moment, and why; appended, the newest holds."""
+    """A pause of a payer's dunning until an instant; appended, the newest counts."""
 
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="dunning_holds")
     until = models.DateTimeField()

@@ -124,8 +124,8 @@ def clients(caller: Callable[..., Client]) -> list[Client]:
     make_seats(make_agency("OTHER"), "zoe")
     use(call("TOP"))
     callers = [caller(top, SCOPES), caller(None, SCOPES), Client()]
-    for one in callers:
-        one.raise_request_exception = False
+    for client in callers:
+        client.raise_request_exception = False
     return callers
 
 

@@ -228,7 +228,7 @@ class TestAuthorize:
 
         answers = [top.get(PATH, {"agent": "ana"}) for _ in range(4)]
 
-        assert [one.status_code for one in answers] == [200, 200, 429, 429]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
         assert answers[3].json()["code"] == "throttled"
         assert 0 < int(answers[3]["Retry-After"]) <= 61
 
@@ -318,7 +318,7 @@ class TestAfterTheServerWentAway:
 
         with pytest.raises(OperationalError):  # its commit finds nobody either
             ask_within()
-        assert [one["checked"] for one in told] == [False]
+        assert [row["checked"] for row in told] == [False]
 
 
 class TestWithoutTheDatabase:

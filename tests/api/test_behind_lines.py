@@ -137,7 +137,7 @@ class TestCalls:
 
         *_, last = documents_of(billed)
         line = last.lines.get(month=MARCH, meter__code="voice.out")
-        assert [(one.id, one.counted) for one in calls_behind(line)] == [
+        assert [(call.id, call.counted) for call in calls_behind(line)] == [
             ("=b", "before"), ("a", "now"),
         ]  # fmt: skip
 
@@ -154,7 +154,7 @@ class TestCalls:
         line = last.lines.get(meter__code="voice.out")
         calls = list(calls_behind(line))
 
-        assert [(one.rate, one.amount_before_rounding) for one in calls] == [
+        assert [(call.rate, call.amount_before_rounding) for call in calls] == [
             (Decimal("0.021"), Decimal("1.869")),
             (None, Decimal("0.021") + 2 * Decimal("0.0155")),
         ]

@@ -66,7 +66,7 @@ class TestBudgets:
         made = [of_minutes(agency) for agency in world]
         below, other = made[1].public_id, made[2].public_id
 
-        assert [one["agency"] for one in top.get(PATH).json()["results"]] == [
+        assert [result["agency"] for result in top.get(PATH).json()["results"]] == [
             "TOP", "BELOW",
         ]  # fmt: skip
         assert len(top.get(f"{PATH}?agency=BELOW").json()["results"]) == 1

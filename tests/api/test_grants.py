@@ -138,11 +138,11 @@ class TestEndpoints:
             announce(leaf, "one", clock=clock)
         fan_out_due(now=NOW)
 
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as queries:
             claimed = claim_due(now=NOW, limit=10)
 
         assert len(claimed) >= 3
-        assert len([one for one in asked if "seats_upline" in one["sql"]]) <= 2
+        assert len([query for query in queries if "seats_upline" in query["sql"]]) <= 2
 
 
 def reached_state(client, path):

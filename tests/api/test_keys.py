@@ -233,7 +233,7 @@ class TestRefusals:
         good = caller(make_agency()).get(PREVIEW, REMOTE_ADDR=here)
         elsewhere = Client(REMOTE_ADDR="198.51.100.1").get(PREVIEW)
 
-        assert [one.status_code for one in wrong] == [401] * most + [429] * 15
+        assert [answer.status_code for answer in wrong] == [401] * most + [429] * 15
         assert wrong[-1].json()["code"] == "throttled"
         assert int(wrong[-1]["Retry-After"]) > 0
         assert good.status_code == 200

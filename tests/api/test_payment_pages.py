@@ -81,7 +81,7 @@ class TestPaymentPage:
         for payer, status in zip(agencies, [200, 200, 404], strict=True):
             assert send(top, page_of(payer)).status_code == status
 
-        urls = {one["url"] for one in stripe.account.of("checkout.session")}
+        urls = {session["url"] for session in stripe.account.of("checkout.session")}
         assert set(HostedPage.objects.values_list("url", flat=True)) == urls
         assert len(urls) == 2
 
@@ -196,7 +196,7 @@ class TestPaymentAttempts:
 
         def found(client, query=""):
             rows = client.get(f"{ATTEMPTS}{query}").json()["results"]
-            return [one["payer"] for one in rows]
+            return [entry["payer"] for entry in rows]
 
         (invoice,) = documents_of(agencies[1])
         PaymentAttempt.objects.filter(invoice=invoice).update(state="failed")

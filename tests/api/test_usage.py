@@ -201,7 +201,7 @@ class TestTotals:
             for names in combinations(GROUPS, size)
         ]  # fmt: skip
         with rolled_back():
-            use(*(self.event(*one) for one in told))
+            use(*(self.event(*row) for row in told))
             sums = {self.sums(downline, names) for names in groupings}
             events = list(UsageEvent.objects.exclude(agency__code="OTHER"))
 

@@ -67,7 +67,7 @@ def post(client, content, kind="application/json", **headers):
 
 def codes(answer):
     assert answer.status_code == 200, answer.content
-    return [one.get("code", one["status"]) for one in answer.json()["results"]]
+    return [result.get("code", result["status"]) for result in answer.json()["results"]]
 
 
 class TestShapes:
@@ -110,8 +110,8 @@ class TestShapes:
         ]  # fmt: skip
         told = answer.json()
         assert [told[k] for k in ("accepted", "duplicate", "rejected")] == [2, 1, 6]
-        assert [one["index"] for one in told["results"]] == list(range(9))
-        assert [one.get("field") for one in told["results"]][2:5] == [
+        assert [result["index"] for result in told["results"]] == list(range(9))
+        assert [result.get("field") for result in told["results"]][2:5] == [
             "quantity", "occurred_at", None,
         ]  # fmt: skip
         assert "agnet" in told["results"][4]["message"]
@@ -136,7 +136,7 @@ class TestCorrections:
         ]
         post(sunrise, event(id="c", quantity=180, supersedes="b"))  # waits for b
 
-        bodies = [told] if together else [[one] for one in told]
+        bodies = [told] if together else [[row] for row in told]
         verdicts = [code for body in bodies for code in codes(post(sunrise, body))]
 
         assert verdicts == ["accepted", "superseded_already", "accepted"]

@@ -122,7 +122,7 @@ class TestEndpoints:
             assert {a.status_code for a in answers} == {404}
             assert {a.content for a in answers} == {missing.content}
         seen = caller(agency, SCOPES).get(ENDPOINTS).json()["results"]
-        assert [one["agency"] for one in seen] == ["SUNRISE", "BELOW"]
+        assert [endpoint["agency"] for endpoint in seen] == ["SUNRISE", "BELOW"]
         assert len(caller(below, SCOPES).get(ENDPOINTS).json()["results"]) == 1
 
     def test_need_the_scope(self, caller, agency):
@@ -146,8 +146,8 @@ class TestEvents:
         listed = client.get(EVENTS).json()["results"]
 
         assert len(listed) == 2
-        told = [one.told for one in receiver.received]
-        assert sorted(told, key=lambda one: one["sequence"]) == listed
+        told = [request.told for request in receiver.received]
+        assert sorted(told, key=lambda event: event["sequence"]) == listed
 
     def test_are_narrowed_by_number_type_and_agency(self, caller, client, agency):
         make_seats(agency, "ana", "ben")
@@ -155,7 +155,8 @@ class TestEvents:
 
         def numbers(query, who=client):
             return [
-                one["sequence"] for one in who.get(EVENTS + query).json()["results"]
+                result["sequence"]
+                for result in who.get(EVENTS + query).json()["results"]
             ]
 
         assert numbers("") == [1, 2, 3]
@@ -202,4 +203,6 @@ def test_a_test_event_goes_out_with_the_next_sweep(client, agency, settings):
         deliver_due(clock=lambda: NOW)
 
     assert answer.status_code == 202
-    assert [one.told["type"] for one in receiver.received] == ["webhook_endpoint.test"]
+    assert [request.told["type"] for request in receiver.received] == [
+        "webhook_endpoint.test"
+    ]

@@ -206,8 +206,8 @@ class TestTheScheduleAlone:
                 broker = start_broker(port, own)
                 until(lambda: all_issued(2), "broker back")
             finally:
-                for one in started:
-                    one.kill()
+                for process in started:
+                    process.kill()
                 broker.send_signal(signal.SIGKILL)
                 broker.wait()
 

@@ -149,12 +149,12 @@ class TestRecords:
     def test_are_cut_apart_in_every_shape(
         self, told: list[Any], spelling: dict[str, Any], chunk: int, data: st.DataObject
     ) -> None:
-        objects = [{"r": one} for one in told]
+        objects = [{"r": row} for row in told]
         shapes: list[tuple[str, dict[str, Any], list[Any]]] = [
             (json.dumps(told, **spelling), {"container": b"["}, told),
             (json.dumps({"n": told, "calls": told, "x": 1}, **spelling),
              {"container": b"{", "key": "calls"}, told),
-            ("\n".join(json.dumps(one, **spelling) for one in objects), {}, objects),
+            ("\n".join(json.dumps(row, **spelling) for row in objects), {}, objects),
         ]  # fmt: skip
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(records, "CHUNK", chunk)
@@ -180,7 +180,9 @@ class TestRecords:
 
 def cut(text: str, **shape: Any) -> list[Any]:
     file = BytesIO(text.encode(errors="surrogatepass"))
-    return [json.loads(one) for one in split_records(file, longest=10**6, **shape)]
+    return [
+        json.loads(record) for record in split_records(file, longest=10**6, **shape)
+    ]
 
 
 def test_long_lines_are_passed_over() -> None:

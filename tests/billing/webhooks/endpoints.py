@@ -49,4 +49,7 @@ def states(endpoint: WebhookEndpoint) -> list[str]:
 
 def told(receiver: Receiver) -> list[tuple[str, int]]:
     """The subjects and sequence numbers received, in order of arrival."""
-    return [(one.told["subject"], one.told["sequence"]) for one in receiver.received]
+    return [
+        (request.told["subject"], request.told["sequence"])
+        for request in receiver.received
+    ]

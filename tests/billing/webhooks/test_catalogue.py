@@ -53,7 +53,7 @@ class TestCatalogue:
             schema = described[event.type]["post"]["requestBody"]["content"]
             jsonschema.validate(json.loads(body), schema["application/json"]["schema"])
             assert len(body) < LARGEST_BODY
-            assert [one for one in PEOPLE if one in body.decode()] == []
+            assert [name for name in PEOPLE if name in body.decode()] == []
             told.add(event.type)
 
         # the other two are told by endpoints, see test_holding.py

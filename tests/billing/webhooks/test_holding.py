@@ -71,12 +71,12 @@ class TestPausing:
         fan_out_due(now=clock())
         limits = Limits(rules=address_policy())
         claimed = claim_due(now=clock(), limit=9)
-        results = [make_attempt(one, limits, clock) for one in claimed]
+        results = [make_attempt(delivery, limits, clock) for delivery in claimed]
 
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as queries:
             record_results(results)
 
-        locks = [one for one in asked if "last_sequence FROM" in one["sql"]]
+        locks = [query for query in queries if "last_sequence FROM" in query["sql"]]
         assert len(locks) == 1
         assert OutboxEvent.objects.filter(type=PAUSED).count() == 4
 
@@ -137,7 +137,7 @@ class TestReplaying:
         count = replay_event(endpoint=endpoint, event_id=event.public_id, now=clock())
         sweep(clock)
 
-        ids = [one.id for one in receiver.received]
+        ids = [request.id for request in receiver.received]
         assert (count, ids.count(str(event.public_id)), len(ids)) == (1, 2, 3)
 
     def test_tells_a_range_or_everything_since_a_number_in_order(

@@ -39,9 +39,9 @@ def resolving(*addresses):
     def resolve(host, port, **_):
         asked.append(host)
         return [
-            (socket.AF_INET6 if ":" in one else socket.AF_INET, socket.SOCK_STREAM, 6,
-             "", (one, port))
-            for one in addresses
+            (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6,
+             "", (address, port))
+            for address in addresses
         ]  # fmt: skip
 
     return resolve, asked
