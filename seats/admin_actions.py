@@ -1,9 +1,9 @@
-"""What staff do to rows: allowed by name, shown before it happens, recorded after.
+"""Admin actions of staff: each has a permission, a confirmation page, and a record.
 
-Every action of the admin that changes something is a `StaffAction`. Choosing one shows
+Every action of the admin that changes something is a `StaffAction`. Choosing it shows
 a page that says what will happen, for whom, and whether it can be undone, and asks for
 a reason. Nothing changes until that page is confirmed, and if what will happen is
-different by then (or depends on what was filled in), the page is shown once more.
+different by then (or depends on what was filled in), the page is shown again.
 """
 
 import json
@@ -25,25 +25,25 @@ from django.shortcuts import render
 from seats.errors import Refusal
 from seats.fields import PlainForm
 
-LISTED = 100  # sentences on the page
-WARNED = 10  # refusals after bulk work, each in a message of its own
+MAX_EFFECTS = 100  # sentences on the page
+MAX_WARNINGS = 10  # refusals after bulk work, each in a message of its own
 
 Effects = Callable[[list[Any], dict[str, Any] | None], Iterable[str]]
 
 
 class Moving(str):
-    """A sentence with numbers that move by themselves, such as what waits to be sent.
+    """A sentence with numbers that change by themselves, such as a queue's length.
 
-    It is shown, but who confirms does not confirm these numbers.
+    It is shown, but a change of it does not ask for confirmation again.
     """
 
 
 @dataclass(frozen=True)
 class ActionOutcome:
-    """What an action did to its rows; every row is in exactly one of the three.
+    """The result of an action; every row is in exactly one of the three lists.
 
-    `unchanged` and `refused` name a reason for each row. `summary` replaces the
-    counts where those say too little.
+    `unchanged` and `refused` have a reason for each row. `summary` replaces the count
+    of changed rows in the message that staff see.
     """
 
     changed: Sequence[Model] = ()
@@ -56,7 +56,7 @@ Work = Callable[[Any, HttpRequest, list[Any], dict[str, Any]], ActionOutcome | N
 
 
 class ReasonForm(PlainForm, forms.Form):
-    """The reason, which the history of each row keeps."""
+    """The reason, which is kept in the history of each row."""
 
     reason = forms.CharField(max_length=500)
 
@@ -76,7 +76,7 @@ class StaffAction:
     work: Work
 
     def permission_for(self, model: type[Model]) -> str:
-        """The full name, such as "billing.void_document"."""
+        """The full permission name, such as "billing.void_document"."""
         if "." in self.permission:
             return self.permission
         return f"{model._meta.app_label}.{self.permission}_{model._meta.model_name}"
@@ -90,7 +90,7 @@ class StaffAction:
         request: HttpRequest,
         queryset: QuerySet[Any],
     ) -> HttpResponse | None:
-        """Ask, or do what was confirmed. Raises PermissionDenied."""
+        """Show the confirmation page, or do what it confirmed. Raises PermissionDenied."""
         if not self.is_allowed(request, model_admin.model):
             raise PermissionDenied
         rows = list(queryset)
@@ -116,8 +116,8 @@ class StaffAction:
             "title": self.short_description,
             "opts": model_admin.opts,
             "count": len(rows),
-            "effects": effects[:LISTED],
-            "more": max(len(effects) - LISTED, 0),
+            "effects": effects[:MAX_EFFECTS],
+            "more": max(len(effects) - MAX_EFFECTS, 0),
             "undo": self.undo,
             "look_again": data is not None,
             "seen": seen,
@@ -144,7 +144,7 @@ class StaffAction:
                 outcome = outcome or ActionOutcome(changed=rows)
                 _record(request, outcome.changed, entry)
             return outcome
-        # The service commits by itself: who and why must not be lost with a crash.
+        # The service commits by itself: record first, so that a crash loses no reason.
         _record(request, rows, entry)
         try:
             outcome = self.work(model_admin, request, rows, dict(data))
@@ -171,7 +171,7 @@ class StaffAction:
             parts.append(f"{len(outcome.refused)} refused")
         level = messages.SUCCESS if outcome.changed else messages.WARNING
         model_admin.message_user(request, f"{', '.join(parts)}.", level)
-        for row, why in outcome.refused[:WARNED]:
+        for row, why in outcome.refused[:MAX_WARNINGS]:
             model_admin.message_user(request, f"{row}: {why}", messages.WARNING)
 
 
@@ -185,16 +185,15 @@ def staff_action(
     form: type[ReasonForm] | Callable[[list[Any]], type[ReasonForm]] = ReasonForm,
     atomic: bool = True,
 ) -> Callable[[Work], StaffAction]:
-    """Make a method of a `StaffAdmin` an action that asks first and is recorded.
+    """Make a method of a `StaffAdmin` an action that is confirmed first and recorded.
 
-    `effects(rows, data)` says in sentences what will happen; `data` is what was filled
-    in, or None before that. `undo` says how it can be undone, or that it cannot.
-    `done` follows a count ("2 issued"). `permission` is a verb ("void" asks for
-    "billing.void_document" at documents; the method's name by default) or a full name.
-    `form` is a `ReasonForm`, or chooses one by the rows. The method gets the rows and
-    the cleaned data, and gives an `ActionOutcome`; None means that every row changed. It runs
-    in a transaction with its record, unless `atomic` is off because the service it
-    calls commits by itself.
+    `effects(rows, data)` returns sentences about what will happen; `data` is the cleaned
+    form, or None before it is filled in. `undo` says how to undo it, or that one cannot.
+    `done` follows a count ("2 issued"). `permission` is a verb ("void" requires
+    "billing.void_document" for documents; default: the method's name) or a full name.
+    `form` is a `ReasonForm`, or a function of the rows that returns one. The method
+    returns an `ActionOutcome`, or None if every row changed. It runs in one transaction
+    with its record, unless `atomic` is off because the service commits by itself.
     """
 
     def decorate(work: Work) -> StaffAction:
@@ -215,9 +214,9 @@ def staff_action(
 
 
 def work_each(rows: Iterable[Any], work: Callable[[Any], str | None]) -> ActionOutcome:
-    """Do something to each row by itself; a refusal leaves that row alone.
+    """Call `work` for each row; a refusal leaves that row unchanged.
 
-    The work gives None for a row that it changed, and else why it did not ("was
+    `work` returns None for a row that it changed, or why it did not change it ("was
     already issued").
     """
     changed, unchanged, refused = [], [], []
@@ -259,6 +258,6 @@ def _details(data: dict[str, Any], form: type[forms.Form]) -> str:
 
 
 def _record(request: HttpRequest, rows: Sequence[Model], entry: str) -> None:
-    """Keep who did what and why, for the history page of each row."""
+    """Record who did what and why on the history page of each row."""
     if rows and request.user.pk is not None:
         LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, entry)

@@ -1,4 +1,4 @@
-"""Mails, for staff: what was written to whom, what failed, and another try."""
+"""Admin page of mails: recipients, state and errors, and sending failed ones again."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from seats.admin_actions import ActionOutcome, staff_action
 from seats.readonly import ReadOnlyAdmin
 
 NO_SERVER = (
-    "No mail server is set (EMAIL_HOST, EMAIL_FROM): mails are held and not sent."
-    " Once one is set, send them from here."
+    "No mail server is configured, so mails are held instead of sent. Set EMAIL_HOST and"
+    " EMAIL_FROM, then send the held mails from this page."
 )
 
 WAITING = {Mail.State.FAILED, Mail.State.HELD}
 
 
 def send_effects(mails: list[Mail], data: dict[str, Any] | None) -> list[str]:
-    """The recipients of each mail, and the mails that are not sent again."""
+    """Sentences about the mails that are sent again, and those that are not."""
     return [
         f'"{mail.subject}" of {mail.created_at:%Y-%m-%d} is sent to {", ".join(mail.to)}.'
         if mail.state in WAITING
-        else f'"{mail.subject}" is {mail.state}: it is left alone.'
+        else f'"{mail.subject}" is {mail.state} and is not sent again.'
         for mail in mails
     ]
 
@@ -48,7 +48,7 @@ class MailAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, extra_context)
 
     @staff_action(
-        "Send those that failed or are held",
+        "Send failed and held mails again",
         effects=send_effects,
         undo="A sent mail cannot be recalled.",
         done="queued",

@@ -1,4 +1,4 @@
-"""Mails that are to be sent, or were: the queue and its record."""
+"""Mails: the queue of those to be sent, and the record of those that were."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -9,10 +9,10 @@ from seats.models import Agency
 
 
 class Mail(models.Model):
-    """One mail, as it was rendered when its cause was written.
+    """A mail, rendered in the transaction that caused it. The row is the queue.
 
-    Its state is a queue's: an attempt is counted before it is made, and a worker holds
-    a mail until its lease ends. The public id makes the Message-ID of every attempt.
+    An attempt is counted before it is made, and a worker owns a mail until its lease
+    ends. All attempts have the same Message-ID, made from the public id.
     """
 
     class State(models.TextChoices):

@@ -1,4 +1,4 @@
-"""Agencies, for staff."""
+"""Admin pages of agencies."""
 
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -31,22 +31,22 @@ ZONES = [(zone, zone) for zone in sorted(available_timezones())]
 
 
 class UplineForm(ReasonForm):
-    """Above whom, and from when on."""
+    """The new upline, and from which date on."""
 
-    on = DateField()
+    on = DateField(label="Date", help_text="The first date below the new upline.")
     upline = forms.ModelChoiceField(
         Agency.objects.all(),
         required=False,
         widget=autocomplete(Upline, "upline"),
-        help_text="Empty: nobody.",
+        help_text="Leave empty for no upline.",
     )
     field_order = ["on", "upline", "reason"]
 
 
 class ZoneForm(ReasonForm):
-    """Which zone, from the first of which month on."""
+    """The new time zone, and from which month on."""
 
-    starts_on = DateField(help_text="The first of a coming month.")
+    starts_on = DateField(help_text="The first day of a future month.")
     zone = forms.ChoiceField(choices=ZONES, initial="America/New_York")
     field_order = ["starts_on", "zone", "reason"]
 
@@ -63,16 +63,8 @@ class AgencyForm(AddingForm):
         model = Agency
         fields = ["code", "name", "currency"]
 
-    def add(self, told: dict[str, Any]) -> Agency:
-        return add_agency(
-            code=told["code"],
-            name=told["name"],
-            currency=told["currency"],
-            zone=told["zone"],
-            upline=told["upline"],
-            actor=self.actor,
-            now=timezone.now(),
-        )
+    def add(self, cleaned: dict[str, Any]) -> Agency:
+        return add_agency(**cleaned, actor=self.actor, now=timezone.now())
 
 
 class ZoneInline(ReadOnlyInline):
@@ -90,7 +82,7 @@ class UplineInline(ReadOnlyInline):
 
 
 def move_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
-    """The agencies that move, and who sees them afterwards."""
+    """Sentences about the agencies that move, and who sees them afterwards."""
     after = "the upline chosen below"
     if data:
         upline = data["upline"].code if data["upline"] else "nobody"
@@ -105,7 +97,7 @@ def move_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
 
 
 def zone_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
-    """The time zone of each agency today and from the given month."""
+    """Sentences about the time zone of each agency today and from the given month."""
     after = f"{data['zone']} from {data['starts_on']} on" if data else "chosen below"
     return [
         f"{agency.code}: today's zone is {agency.zone_name}; the next is {after}."
@@ -193,7 +185,7 @@ class AgencyAdmin(SavedByServiceAdmin):
         return self.inlines if obj else []
 
     def save_model(self, request: Any, obj: Any, form: Any, change: Any) -> None:
-        """The service saved a new one; of an old one only the name changes."""
+        """Save the name of an existing agency; a new one was saved by the service."""
         if change:
             obj.save(update_fields=["name"])
 
@@ -224,14 +216,14 @@ def _zone_form(agencies: Sequence[Agency]) -> type[ReasonForm]:
 
 
 def _days_at(agencies: Sequence[Agency]) -> Collection[date]:
-    """The dates it is at these agencies now; in UTC where none was chosen."""
+    """The local dates of these agencies now; without agencies, the date in UTC."""
     now = timezone.now()
     ids = {agency.pk for agency in agencies}
     return local_dates(ids, now=now).values() or [now.date()]
 
 
 def _seats_on(today: date) -> Coalesce:
-    """Counted for the agencies of a page alone, however many there are."""
+    """The number of seats, counted by a subquery only for the agencies of a page."""
     ends_later = Q(seats__removed_on__isnull=True) | Q(seats__removed_on__gt=today)
     seated = ends_later & Q(seats__cancelled=False, seats__added_on__lte=today)
     same = Agency.objects.filter(pk=OuterRef("pk")).order_by().values("pk")

@@ -1,4 +1,4 @@
-"""The books of an agency: which cut-off a fact written now belongs to."""
+"""The books of an agency: the current cut-off, which every new fact is stamped with."""
 
 from django.db import models
 

@@ -1,4 +1,4 @@
-"""API keys, for staff: to look at and to revoke. `create_key` makes them."""
+"""Admin page of API keys, to view and revoke them. `create_key` creates them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from seats.readonly import ReadOnlyAdmin
 
 
 def revoke_effects(keys: list[ApiKey], data: dict[str, Any] | None) -> list[str]:
-    """The keys that stop working."""
+    """Sentences about the keys that stop working."""
     return [
         f"{key.prefix} ({key.label or 'no label'}) of"
         f" {key.agency.code if key.agency else 'the platform'}"

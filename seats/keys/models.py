@@ -1,4 +1,4 @@
-"""Keys that programs hold: whose they are, and what they may do."""
+"""API keys: the agency they belong to, and their scopes."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -9,9 +9,9 @@ from seats.columns import UUID7
 
 
 class ApiKey(models.Model):
-    """A secret that only its holder knows; we keep its SHA-256.
+    """An API key. Only the SHA-256 of its secret is stored.
 
-    Several may live at once, so that one can be exchanged for another.
+    An agency may have several valid keys at once, so that it can rotate them.
     """
 
     class Scope(models.TextChoices):

@@ -1,4 +1,4 @@
-"""Agents, and who holds which seat since when. The roster is the bill."""
+"""Agents, seats, and who holds each seat on which dates. Seats are billed by these."""
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
@@ -10,7 +10,7 @@ from seats.columns import UUID7, DateRangeOf, SameId
 
 
 class Agent(models.Model):
-    """A licensed producer of exactly one agency."""
+    """A licensed insurance agent of exactly one agency."""
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="agents")
@@ -42,7 +42,7 @@ class Agent(models.Model):
 
 
 class Seat(models.Model):
-    """A position at one agency; the projection of its versions."""
+    """A billable seat of one agency; derived from its versions."""
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="seats")
@@ -88,7 +88,7 @@ class Seat(models.Model):
 
 
 class SeatHolding(models.Model):
-    """Who holds a seat on which dates; the projection of the seat's versions."""
+    """The dates on which an agent holds a seat; derived from the seat's versions."""
 
     seat = models.ForeignKey(Seat, models.PROTECT, related_name="holdings")
     agent = models.ForeignKey(Agent, models.PROTECT, related_name="holdings")
@@ -124,10 +124,10 @@ class SeatHolding(models.Model):
 
 
 class SeatVersion(models.Model):
-    """One recorded change of a seat; appended, never edited.
+    """A recorded change of a seat; appended, never edited.
 
-    The dates and the cancellation of the newest version hold. The holder on a
-    date is the agent of the newest version with `held_from` at or before it.
+    The dates and the cancellation of the newest version apply. The holder on a date is
+    the agent of the newest version with `held_from` at or before that date.
     """
 
     class Action(models.TextChoices):

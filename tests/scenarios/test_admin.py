@@ -288,7 +288,7 @@ class TestActions:
             staff, "seats_seat", "remove", seat, apply="x", reason="Left", **on
         )
 
-        assert b"begins after" in answer.content
+        assert b"begins after 2" in answer.content
         assert Seat.objects.get().removed_on is None
 
     def test_seats_are_handed_over_transferred_and_re_opened(self, staff):

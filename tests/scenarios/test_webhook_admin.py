@@ -105,7 +105,7 @@ class TestActions:
         act(staff, "delete_for_ever", endpoint)
 
         assert endpoint.deleted_at
-        assert "is deleted" in act(staff, "resume", endpoint)
+        assert "is deleted. Add a new endpoint" in act(staff, "resume", endpoint)
 
     def test_rotate_shows_another_secret(self, staff, endpoint):
         before = endpoint.sealed_secret

@@ -96,7 +96,7 @@ class TestSendDue:
 
         mail.refresh_from_db()
         assert mail.state == "failed"
-        assert mail.last_error == "Sent, but not to all: 450 later"
+        assert mail.last_error == "Sent, but some recipients were refused: 450 later"
         assert len(mailbox.mails) == 1
 
     @pytest.mark.parametrize(
