@@ -352,12 +352,12 @@ class TestForecast:
 
     def test_is_the_bill_once_the_month_is_over(self, caller, billed):
         client = caller(billed, ["usage:read"])
-        told = [
+        body = [
             client.get(f"{self.PATH}?month=2026-0{month}").json() for month in (2, 3)
         ]
 
-        assert (told[0]["basis"], told[0]["forecast_total"]) == ("complete", "0.00")
-        assert told[1]["total"] == told[1]["forecast_total"] == "50.07"
+        assert (body[0]["basis"], body[0]["forecast_total"]) == ("complete", "0.00")
+        assert body[1]["total"] == body[1]["forecast_total"] == "50.07"
         assert sum(document.total for document in documents_of(billed)) == (
             Decimal("50.07") + Decimal("43.99")
         )

@@ -27,8 +27,8 @@ PREVIEW = "/api/v1/invoices/preview?month=2026-03"
 
 
 def make_key(**changes):
-    told = {"agency": None, "scopes": SCOPES, "actor": "test", "now": NOW}
-    return create_key(**{**told, **changes})
+    options = {"agency": None, "scopes": SCOPES, "actor": "test", "now": NOW}
+    return create_key(**{**options, **changes})
 
 
 class TestKeys:

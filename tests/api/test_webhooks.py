@@ -47,10 +47,10 @@ class TestEndpoints:
         assert added["agency"] == "SUNRISE"
         (listed,) = client.get(ENDPOINTS).json()["results"]
         assert "secret" not in listed
-        one = client.get(f"{ENDPOINTS}/{added['id']}")
-        assert added["secret"] not in one.content.decode()
-        assert listed == one.json()
-        assert one.json()["event_types"] == ["invoice.issued"]
+        shown = client.get(f"{ENDPOINTS}/{added['id']}")
+        assert added["secret"] not in shown.content.decode()
+        assert listed == shown.json()
+        assert shown.json()["event_types"] == ["invoice.issued"]
 
     def test_rotate_to_another_secret_with_a_day_of_both(self, client):
         added = add(client)
@@ -146,8 +146,8 @@ class TestEvents:
         listed = client.get(EVENTS).json()["results"]
 
         assert len(listed) == 2
-        told = [request.told for request in receiver.received]
-        assert sorted(told, key=lambda event: event["sequence"]) == listed
+        payload = [request.told for request in receiver.received]
+        assert sorted(payload, key=lambda event: event["sequence"]) == listed
 
     def test_are_narrowed_by_number_type_and_agency(self, caller, client, agency):
         make_seats(agency, "ana", "ben")
@@ -175,10 +175,10 @@ class TestEvents:
         event = OutboxEvent.objects.get(stream__agency=agency, sequence=2)
         replay = f"{EVENTS}/replay"
 
-        one = post(client, replay, endpoint=endpoint, event=str(event.public_id))
+        single = post(client, replay, endpoint=endpoint, event=str(event.public_id))
         some = post(client, replay, endpoint=endpoint, since=1, until=3)
 
-        assert (one.status_code, one.json()) == (202, {"count": 1})
+        assert (single.status_code, single.json()) == (202, {"count": 1})
         assert some.json() == {"count": 2}  # one of the three waits already
         assert Delivery.objects.count() == 3
 

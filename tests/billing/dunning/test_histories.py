@@ -169,8 +169,8 @@ class TestLostDisputes:
         bill(MARCH)
         days.at(0)
         (payment,) = payer.payments.all()
-        told = DisputeTold(payment.reference, "dp_1", Decimal(100), "USD", "lost")
-        take_dispute(processor=processor, told=told, now=day(20))
+        update = DisputeTold(payment.reference, "dp_1", Decimal(100), "USD", "lost")
+        take_dispute(processor=processor, told=update, now=day(20))
         bill(APRIL)
 
         for number in range(20, 42):

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.django_db
 
 
 def write(**changes):
-    told = {
+    payload = {
         "to": ["ana@sunrise.example"], "template": "greeting",
         "context": {"name": "Ana"}, "subject_key": "greeting:1", "agency_id": None,
         "now": NOW,
     }  # fmt: skip
     with transaction.atomic():
-        return queue_mail(**{**told, **changes})
+        return queue_mail(**{**payload, **changes})
 
 
 class TestQueueMail:
@@ -164,11 +164,11 @@ class TestTurns:
         self, mailbox, settings
     ):
         settings.BILLING = {**settings.BILLING, "MAIL_CHUNK": 4}
-        many, one, two = (make_agency(code) for code in ("MANY", "ONE", "TWO"))
+        many, first, second = (make_agency(code) for code in ("MANY", "ONE", "TWO"))
         for n in range(10):
             write(subject_key=f"greeting:{n}", agency_id=many.pk)
         later = NOW + timedelta(seconds=1)
-        for agency in (one, two):
+        for agency in (first, second):
             write(subject_key=f"to:{agency.code}", agency_id=agency.pk, now=later)
         write(subject_key="to:staff", now=later)
 

@@ -156,9 +156,9 @@ class TestSendDue:
         with caplog.at_level(logging.DEBUG):
             send_due(now=NOW)
 
-        ours = [r.getMessage() for r in caplog.records if r.name != "mail.log"]
-        assert not any("sunrise.example" in line or "550" in line for line in ours)
-        assert any("failed" in line for line in ours)
+        messages = [r.getMessage() for r in caplog.records if r.name != "mail.log"]
+        assert not any("sunrise.example" in line or "550" in line for line in messages)
+        assert any("failed" in line for line in messages)
 
 
 class TestAttempts:

@@ -29,10 +29,10 @@ from billing.webhooks.models import (
 from billing.webhooks.sending import Limits
 from tests.billing.webhooks.endpoints import (
     announce,
+    delivered,
     make_endpoint,
     states,
     sweep,
-    told,
 )
 from tests.build import make_agency
 from tests.receivers import answers, hangs, vanishes
@@ -55,8 +55,8 @@ class TestHandingOut:
 
         sweep(clock)
 
-        assert [subject for subject, _ in told(own)] == ["thing:SUNRISE"]
-        assert [subject for subject, _ in told(other)] == ["thing:BELOW"]
+        assert [subject for subject, _ in delivered(own)] == ["thing:SUNRISE"]
+        assert [subject for subject, _ in delivered(other)] == ["thing:BELOW"]
         assert len(all_of_them.received) == 3
         assert {request.told["agency"] for request in all_of_them.received} == {
             "SUNRISE", "BELOW", None,
@@ -87,9 +87,9 @@ class TestHandingOut:
 
         sweep(clock)
 
-        (one,) = receiver.received
-        assert one.told["type"] == "webhook_endpoint.test"
-        assert one.told["data"] == {"endpoint": str(endpoint.public_id)}
+        (request,) = receiver.received
+        assert request.told["type"] == "webhook_endpoint.test"
+        assert request.told["data"] == {"endpoint": str(endpoint.public_id)}
         assert other.received == []
 
 
@@ -101,23 +101,23 @@ class TestSignatures:
 
         sweep(clock)
 
-        (one,) = receiver.received
+        (request,) = receiver.received
         event = OutboxEvent.objects.latest("pk")
-        assert one.id == str(event.public_id)
-        assert Webhook(secret).verify(one.body, one.headers) == one.told
+        assert request.id == str(event.public_id)
+        assert Webhook(secret).verify(request.body, request.headers) == request.told
 
     def test_are_refused_for_another_secret_body_id_or_time(
         self, endpoint, secret, receiver, agency, clock
     ):
         announce(agency, "a", clock=clock)
         sweep(clock)
-        (one,) = receiver.received
-        later = str(int(one.headers["webhook-timestamp"]) + 1)
+        (request,) = receiver.received
+        later = str(int(request.headers["webhook-timestamp"]) + 1)
         wrong = [
-            ("whsec_" + "A" * 44, one.body, one.headers),
-            (secret, one.body + b" ", one.headers),
-            (secret, one.body, one.headers | {"webhook-id": "other"}),
-            (secret, one.body, one.headers | {"webhook-timestamp": later}),
+            ("whsec_" + "A" * 44, request.body, request.headers),
+            (secret, request.body + b" ", request.headers),
+            (secret, request.body, request.headers | {"webhook-id": "other"}),
+            (secret, request.body, request.headers | {"webhook-timestamp": later}),
         ]
 
         for key, body, headers in wrong:
@@ -130,9 +130,9 @@ class TestSignatures:
         _, new = rotate_secret(endpoint=endpoint, now=clock())
         announce(agency, "a", clock=clock)
         sweep(clock)
-        (one,) = receiver.received
+        (request,) = receiver.received
         for key in (secret, new):
-            assert Webhook(key).verify(one.body, one.headers)
+            assert Webhook(key).verify(request.body, request.headers)
 
         clock.forward(hours=24)
         announce(agency, "b", clock=clock)
@@ -140,7 +140,7 @@ class TestSignatures:
 
         signatures = receiver.received[1].headers["webhook-signature"]
         assert len(signatures.split()) == 1
-        assert len(one.headers["webhook-signature"].split()) == 2
+        assert len(request.headers["webhook-signature"].split()) == 2
 
     def test_have_the_time_of_the_attempt_and_the_same_id_and_body(
         self, endpoint, receiver, agency, clock
@@ -240,7 +240,7 @@ class TestRetries:
         assert states(endpoint) == ["delivered"] * 2
 
     @pytest.mark.parametrize(
-        "told",
+        "header",
         [
             "Mon, 01 Jan 99999999999999 00:00:00 GMT",
             "Mon, 01 Jan 2026 00:00:00 +99999999999999",
@@ -248,9 +248,9 @@ class TestRetries:
         ],
     )
     def test_do_not_believe_a_time_that_is_none(
-        self, endpoint, receiver, agency, clock, told
+        self, endpoint, receiver, agency, clock, header
     ):
-        receiver.behave = answers(503, Retry_After=told)
+        receiver.behave = answers(503, Retry_After=header)
         announce(agency, "a", clock=clock)
 
         assert sweep(clock) == 1
@@ -306,7 +306,7 @@ class TestOrder:
 
         sweep(clock)
 
-        order = [n for subject, n in told(receiver) if subject == "a"]
+        order = [n for subject, n in delivered(receiver) if subject == "a"]
         assert order == sorted(order)
         assert states(endpoint) == ["delivered"] * 5
 

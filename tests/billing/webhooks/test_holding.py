@@ -28,10 +28,10 @@ from billing.webhooks.replaying import (
 from billing.webhooks.sending import Limits
 from tests.billing.webhooks.endpoints import (
     announce,
+    delivered,
     make_endpoint,
     states,
     sweep,
-    told,
 )
 from tests.build import make_agency
 from tests.receivers import answers
@@ -91,7 +91,7 @@ class TestPausing:
         resume_endpoint(endpoint=endpoint, now=clock())
         sweep(clock)
 
-        order = [n for subject, n in told(receiver) if subject == "a"]
+        order = [n for subject, n in delivered(receiver) if subject == "a"]
         assert order == sorted(order)
         assert len(receiver.received) == 4
 
@@ -156,7 +156,7 @@ class TestReplaying:
         sweep(clock)
 
         assert (some, rest) == (2, 2)
-        numbers = [n - first for _, n in told(receiver)]
+        numbers = [n - first for _, n in delivered(receiver)]
         assert numbers == [1, 2, 2, 3]
 
     def test_tells_what_was_before_the_endpoint(

@@ -28,23 +28,23 @@ SLACK = 1.0
 
 
 def post(url, **changes):
-    told = {"seconds": PATIENCE, "rules": HERE, **changes}
-    return send(url, b'{"a":1}', {"webhook-id": "1"}, Limits(**told))
+    options = {"seconds": PATIENCE, "rules": HERE, **changes}
+    return send(url, b'{"a":1}', {"webhook-id": "1"}, Limits(**options))
 
 
 def resolving(*addresses):
     """A resolver that answers this, and notes what it was asked."""
-    asked = []
+    hosts = []
 
     def resolve(host, port, **_):
-        asked.append(host)
+        hosts.append(host)
         return [
             (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6,
              "", (address, port))
             for address in addresses
         ]  # fmt: skip
 
-    return resolve, asked
+    return resolve, hosts
 
 
 class TestSend:
@@ -52,10 +52,10 @@ class TestSend:
         with receiving(answers(202, b"thank you")) as receiver:
             outcome = post(receiver.url)
 
-        (one,) = receiver.received
-        assert (one.body, one.path) == (b'{"a":1}', "/hook")
-        assert one.headers["content-type"] == "application/json"
-        assert one.headers["host"] == receiver.url.split("/")[2]
+        (request,) = receiver.received
+        assert (request.body, request.path) == (b'{"a":1}', "/hook")
+        assert request.headers["content-type"] == "application/json"
+        assert request.headers["host"] == receiver.url.split("/")[2]
         assert (outcome.status, outcome.answer, outcome.taken) == (
             202,
             "thank you",
@@ -113,15 +113,15 @@ class TestSend:
         good = write_certificate(tmp_path / "good.pem", host="receiver.example")
         other = write_certificate(tmp_path / "other.pem", host="other.example")
         resolve, _ = resolving("127.0.0.1")
-        found = []
+        outcomes = []
 
         for certificate, trusted in [(good, good), (other, other), (good, other)]:
             with receiving(tls=certificate) as receiver:
                 url = receiver.url.replace("127.0.0.1", "receiver.example")
                 outcome = post(url, ca_file=str(trusted), resolver=resolve)
-                found.append((outcome.taken, outcome.error[:3]))
+                outcomes.append((outcome.taken, outcome.error[:3]))
 
-        assert found == [(True, ""), (False, "tls"), (False, "tls")]
+        assert outcomes == [(True, ""), (False, "tls"), (False, "tls")]
 
 
 class TestAddresses:
@@ -130,16 +130,16 @@ class TestAddresses:
             port = first.url.split(":")[2].split("/")[0]
             other = second.url.split(":")[2].split("/")[0]
             answers_in_turn = iter(["127.0.0.1", "127.0.0.2", "127.0.0.2"])
-            asked = []
+            hosts = []
 
-            def rebind(host, told_port, **_):
-                asked.append(host)
-                return resolving(next(answers_in_turn))[0](host, told_port)
+            def rebind(host, wanted_port, **_):
+                hosts.append(host)
+                return resolving(next(answers_in_turn))[0](host, wanted_port)
 
             outcome = post(f"http://name.example:{port}/", resolver=rebind)
 
         assert outcome.taken
-        assert asked == ["name.example"]
+        assert hosts == ["name.example"]
         assert (len(first.received), second.received, other != port) == (1, [], True)
 
     @pytest.mark.parametrize(
