@@ -30,16 +30,16 @@ class DunningCase(models.Model):
         models.PROTECT,
         related_name="+",
         db_index=False,
-        help_text="The oldest that is concerned.",
+        help_text="The oldest invoice of the case.",
     )
     state = models.CharField(max_length=16, choices=State)
-    since = models.DateTimeField(help_text="When it came to this state.")
+    since = models.DateTimeField(help_text="When the case entered this state.")
     retries = models.PositiveSmallIntegerField(
-        default=0, help_text="Of the schedule, planned so far."
+        default=0, help_text="Retries planned so far."
     )
     retry_at = models.DateTimeField(null=True)
     escalate_at = models.DateTimeField(
-        null=True, help_text="When it becomes overdue, or is suspended."
+        null=True, help_text="When the case becomes overdue, or calls are suspended."
     )
     next_step_at = models.GeneratedField(
         expression=Least("retry_at", "escalate_at"),

@@ -24,11 +24,16 @@ class Mail(models.Model):
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(
-        Agency, models.PROTECT, null=True, related_name="+", help_text="Whose matter."
+        Agency,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="The agency the mail is about. Empty: the platform.",
     )
     template = models.CharField(max_length=64)
     subject_key = models.CharField(
-        max_length=200, help_text="What it is about; told once to each."
+        max_length=200,
+        help_text="What the mail is about. Each address gets one mail per template and key.",
     )
     to = ArrayField(models.CharField(max_length=254))
     subject = models.CharField(max_length=250)

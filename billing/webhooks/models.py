@@ -35,7 +35,8 @@ class OutboxEvent(models.Model):
     sequence = models.BigIntegerField()
     type = models.CharField(max_length=64)
     subject = models.CharField(
-        max_length=120, help_text="The object the event is about; its order is kept."
+        max_length=120,
+        help_text="The object of the event. Events of one object are delivered in order.",
     )
     payload = models.JSONField()
     occurred_at = models.DateTimeField()
@@ -82,7 +83,7 @@ class WebhookEndpoint(models.Model):
         null=True,
         blank=True,
         related_name="webhook_endpoints",
-        help_text="Its own events, not its downline's. None: everybody's.",
+        help_text="Whose events are delivered, without its downline. Empty: all events.",
     )
     owner = models.ForeignKey(
         Agency,
@@ -91,17 +92,23 @@ class WebhookEndpoint(models.Model):
         blank=True,
         related_name="+",
         editable=False,
-        help_text="Who added it, and has to reach the agency. None: the platform.",
+        help_text="Who added it and must reach the agency. Empty: the platform.",
     )
     url = models.CharField(max_length=500)
     description = models.CharField(max_length=200, blank=True)
     event_types = ArrayField(
-        models.CharField(max_length=64), default=list, help_text="None: all."
+        models.CharField(max_length=64),
+        default=list,
+        help_text="The subscribed event types. Empty: all.",
     )
     state = models.CharField(max_length=10, choices=State, default=State.ENABLED)
-    reason = models.CharField(max_length=200, blank=True, help_text="Of its state.")
+    reason = models.CharField(
+        max_length=200, blank=True, help_text="Why the endpoint is in this state."
+    )
     failing_since = models.DateTimeField(null=True)
-    quiet_until = models.DateTimeField(null=True, help_text="It said it is busy.")
+    quiet_until = models.DateTimeField(
+        null=True, help_text="The receiver is busy; nothing is sent before this."
+    )
     sealed_secret = models.TextField()
     sealed_previous = models.TextField(blank=True)
     previous_until = models.DateTimeField(null=True)
@@ -167,9 +174,13 @@ class Delivery(models.Model):
     event = models.ForeignKey(OutboxEvent, models.PROTECT, related_name="deliveries")
     subject = models.CharField(max_length=120)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    attempts = models.IntegerField(default=0, help_text="Ever begun.")
-    tries = models.IntegerField(default=0, help_text="Begun since it was put back.")
-    due_at = models.DateTimeField(help_text="While it is sent: the end of the lease.")
+    attempts = models.IntegerField(default=0, help_text="Attempts begun in total.")
+    tries = models.IntegerField(
+        default=0, help_text="Attempts begun since it was last queued."
+    )
+    due_at = models.DateTimeField(
+        help_text="When the next attempt is due; while sending, the end of the lease."
+    )
     settled_at = models.DateTimeField(null=True)
 
     class Meta:

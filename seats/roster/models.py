@@ -14,7 +14,9 @@ class Agent(models.Model):
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="agents")
-    external_id = models.CharField(max_length=64, help_text="The dialer's own name.")
+    external_id = models.CharField(
+        max_length=64, help_text="The dialer's id of the agent."
+    )
     name = models.CharField(max_length=200)
     email = models.EmailField(blank=True)
     npn = models.CharField("NPN", max_length=10, blank=True)
@@ -47,7 +49,10 @@ class Seat(models.Model):
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="seats")
     agent = models.ForeignKey(
-        Agent, models.PROTECT, related_name="seats", help_text="The last holder."
+        Agent,
+        models.PROTECT,
+        related_name="seats",
+        help_text="The last holder of the seat.",
     )
     added_on = models.DateField()
     removed_on = models.DateField(null=True, blank=True)
@@ -153,7 +158,7 @@ class SeatVersion(models.Model):
     waived_days = models.PositiveIntegerField(
         default=0,
         db_default=0,
-        help_text="Dates taken off the bill although the seat was used on them.",
+        help_text="Dates not billed although the seat was used on them.",
     )
     actor = models.CharField(max_length=200)
     reason = models.CharField(max_length=500, blank=True)
