@@ -1,4 +1,4 @@
-"""Leases that live as long as the process that works under them."""
+"""Renew leases for as long as the process that holds them works."""
 
 import logging
 import threading
@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from django.db import Error, connections
 
-RENEWALS = 3  # in the time of one lease, so that a late one ends nothing
+RENEWALS = 3  # per lease, so that a late renewal does not end it
 log = logging.getLogger(__name__)
 
 
@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 def renewed(
     renew: Callable[[timedelta], object], *, lease: timedelta
 ) -> Iterator[None]:
-    """Renew a lease from a thread while the body runs.
+    """Renew a lease from a thread while the body of the `with` statement runs.
 
-    `renew` is called every third of `lease` with the time since the body began; it
-    moves the end of the lease, on a database connection of its own, and must not wait
-    for locks that the body holds. Work that is done within a third of a lease costs
-    no query. When the process dies or is stopped the renewals end with it, so a lease
-    can be short however long the work takes. A renewal that fails is logged: at worst
-    somebody else takes the work over, which must be safe anyway.
+    `renew` is called every third of `lease` with the time since the body began. It
+    extends the lease on a database connection of its own, and must not wait for locks
+    that the body holds. Work that ends within a third of a lease costs no query. When
+    the process dies or is stopped, renewals end with it, so a lease can be short however
+    long the work takes. A failed renewal is logged: at worst another worker takes over
+    the work, which must be safe anyway.
     """
     done = threading.Event()
     started = time.monotonic()
@@ -36,7 +36,7 @@ def renewed(
                 try:
                     renew(timedelta(seconds=time.monotonic() - started))
                 except Error:
-                    log.warning("A lease could not be renewed", exc_info=True)
+                    log.warning("A lease could not be renewed.", exc_info=True)
                     connections.close_all()
         finally:
             connections.close_all()

@@ -1,6 +1,6 @@
-"""What each job of platform staff may do: the one table, kept in the database's groups.
+"""The permissions of each job of platform staff, synchronized to Django's groups.
 
-Nobody but a superuser changes staff or gives jobs; see `seats.members.admin`.
+Only a superuser changes staff or gives them jobs; see `seats.members.admin`.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from django.apps import AppConfig, apps
 from django.contrib.auth.management import create_permissions
 from django.db import connections
 
-SEES = """
+VIEW = """
     seats.view_agency seats.view_agent seats.view_seat seats.view_member seats.view_user
     billing.view_account billing.view_accountstanding billing.view_payershareset
     billing.view_budget billing.view_document billing.view_dunningcase
@@ -35,7 +35,7 @@ SUPPORT = """
     billing.send_test_webhookendpoint billing.replay_webhookendpoint
     billing.replay_delivery
 """
-SEES_MONEY = """
+VIEW_MONEY = """
     billing.view_billingrun billing.view_runitem billing.view_payment
     billing.view_paymentattempt billing.view_paymentmethod billing.view_hostedpage
     billing.view_refundattempt billing.view_dispute billing.view_ledgertransaction
@@ -75,21 +75,21 @@ ADMIN = """
     billing.rotate_webhookendpoint
 """
 JOBS = {
-    "support": frozenset(f"{SEES} {SUPPORT}".split()),
-    "billing": frozenset(f"{SEES} {SEES_MONEY} {BILLING}".split()),
-    "admin": frozenset(f"{SEES} {SUPPORT} {SEES_MONEY} {BILLING} {ADMIN}".split()),
+    "support": frozenset(f"{VIEW} {SUPPORT}".split()),
+    "billing": frozenset(f"{VIEW} {VIEW_MONEY} {BILLING}".split()),
+    "admin": frozenset(f"{VIEW} {SUPPORT} {VIEW_MONEY} {BILLING} {ADMIN}".split()),
 }
 
 
 def keep_jobs(*, using: str, **_: Any) -> None:
-    """Make the groups of the table, with exactly its permissions. Safe to repeat.
+    """Create or update the groups of JOBS with exactly their permissions.
 
-    Runs after every `migrate` that left the tables of groups there. Other groups are
-    left alone. Raises LookupError for a permission of the table that no model has.
+    Runs after every `migrate`, if the table of groups exists. Other groups are not
+    changed. Safe to repeat. Raises LookupError for a permission that no model defines.
     """
     if "auth_group" not in connections[using].introspection.table_names():
         return
-    for label in {name.partition(".")[0] for name in _named()}:
+    for label in {name.partition(".")[0] for name in _all_permissions()}:
         config: AppConfig = apps.get_app_config(label)
         create_permissions(config, verbosity=0, interactive=False, using=using)
     group_model = apps.get_model("auth", "Group")
@@ -99,7 +99,7 @@ def keep_jobs(*, using: str, **_: Any) -> None:
         group.permissions.set([ids[name] for name in names])
 
 
-def _named() -> set[str]:
+def _all_permissions() -> set[str]:
     return {name for names in JOBS.values() for name in names}
 
 
@@ -107,6 +107,8 @@ def _permission_ids(using: str) -> dict[str, int]:
     permissions = apps.get_model("auth", "Permission").objects.using(using)
     rows = permissions.values_list("content_type__app_label", "codename", "pk")
     ids = {f"{app}.{codename}": pk for app, codename, pk in rows}
-    if unknown := _named() - ids.keys():
-        raise LookupError(f"No model has these permissions: {sorted(unknown)}")
+    if unknown := _all_permissions() - ids.keys():
+        raise LookupError(
+            f"No model defines these permissions of JOBS: {', '.join(sorted(unknown))}."
+        )
     return ids

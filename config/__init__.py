@@ -1,4 +1,4 @@
-"""How the service is put together: settings, addresses, worker, servers."""
+"""The Django project: settings, URLs, worker and servers."""
 
 from config.celery import app as celery_app
 

@@ -1,4 +1,4 @@
-"""The project as a Django app: what every process registers when it starts."""
+"""The project as a Django app; registers system checks in every process."""
 
 from django.apps import AppConfig
 

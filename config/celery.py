@@ -1,7 +1,7 @@
-"""The worker application; its settings and schedule are in celeryconfig.py.
+"""The Celery application; its settings and schedule are in celeryconfig.py.
 
-Redis is a doorbell: a task carries a row id or nothing, and beat only wakes
-sweeps, so a lost or doubled message costs one tick.
+Messages only wake sweeps: a task carries a row id or nothing, so a lost or duplicate
+message costs one run of the schedule at most.
 """
 
 import os
@@ -16,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
 class App(Celery):
-    """Starts the embedded broker before the first connection to it."""
+    """Celery that starts the embedded broker before the first connection to it."""
 
     def _connection(self, *args: Any, **kwargs: Any) -> Any:
         if settings.EMBEDDED_REDIS:

@@ -1,4 +1,4 @@
-"""Celery settings that are known to hold; see docs/decisions/."""
+"""Celery settings, tested against crashes and lost messages; see docs/decisions/."""
 
 import os
 from typing import Any
@@ -29,8 +29,8 @@ accept_content = ["json"]
 task_time_limit = 300
 task_soft_time_limit = 240
 task_default_queue = "money"
-# What waits for somebody else has a queue and processes of its own: receivers of
-# webhooks, processors, mail servers and large files. Handing out events waits for nobody.
+# Tasks that wait for others have queues and processes of their own: receivers of webhooks,
+# processors, mail servers and large files. Fanning out events waits for nobody.
 task_routes = {
     "webhooks.fan_out_due": {"queue": "fanout"},
     "webhooks.end_due": {"queue": "fanout"},
@@ -46,9 +46,9 @@ worker_cancel_long_running_tasks_on_connection_loss = True
 worker_soft_shutdown_timeout = 30
 worker_hijack_root_logger = False
 timezone = "UTC"
-# How often each sweep is rung, in seconds. Nothing is rung more rarely than once a
-# minute, so a lost ring costs a minute; what is done daily says in a row when it is due.
-SECONDS_BETWEEN_RINGS = {
+# How often each sweep is started, in seconds: at least once a minute, so a lost message
+# costs a minute. Daily jobs have a row that says when they are due.
+SECONDS_BETWEEN_RUNS = {
     "invoicing.start_due": 60.0,
     "invoicing.close_due": 5.0,
     "invoicing.issue_due": 60.0,
@@ -78,9 +78,9 @@ beat_schedule: dict[str, dict[str, Any]] = {
     task: {
         "task": task,
         "schedule": seconds / SPEED,
-        # Old rings only pile up. But one that ended with its interval would starve the
-        # frequent sweeps where workers are busy for longer than that.
+        # Old messages only pile up. But expiring with their interval would starve the
+        # frequent sweeps while workers are busy for longer than that.
         "options": {"expires": max(seconds, 60.0) / SPEED},
     }
-    for task, seconds in SECONDS_BETWEEN_RINGS.items()
+    for task, seconds in SECONDS_BETWEEN_RUNS.items()
 }

@@ -1,4 +1,4 @@
-"""System checks: what must hold where the service runs. `check --database default`."""
+"""System checks of a deployment, for `manage.py check --database default`."""
 
 import os
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ def check_databases(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
-    """PostgreSQL 18, a role that could not tamper if it wanted to, all migrations."""
+    """Require PostgreSQL 18, a role that cannot bypass the guards, and all migrations."""
     if "default" not in (databases or ()):
         return []
     return [*problems_of("default"), *missing_migrations("default")]
 
 
 def problems_of(alias: str) -> list[CheckMessage]:
-    """What is wrong with a connection that the application would use."""
+    """The problems of a database connection of the application."""
     with connections[alias].cursor() as cursor:
         cursor.execute(
             "SELECT current_setting('server_version_num')::int / 10000, rolsuper,"
@@ -41,18 +41,25 @@ def problems_of(alias: str) -> list[CheckMessage]:
             " FROM pg_roles WHERE rolname = current_user"
         )
         version, is_super, is_owner = cursor.fetchone()
-    found: list[CheckMessage] = []
+    problems: list[CheckMessage] = []
     if version < POSTGRES:
-        found.append(Error(f"PostgreSQL {POSTGRES} is needed.", id="config.E001"))
-    if is_super or is_owner:
-        found.append(
+        problems.append(
             Error(
-                "The application's role owns tables or is a superuser.",
-                hint="Give DATABASE_URL a role of its own; only migrations own tables.",
+                f"The server is PostgreSQL {version}; PostgreSQL {POSTGRES} is required.",
+                hint="Upgrade the server, or point DATABASE_URL at another one.",
+                id="config.E001",
+            )
+        )
+    if is_super or is_owner:
+        problems.append(
+            Error(
+                "The database role of the application owns tables or is a superuser.",
+                hint="Use a separate role in DATABASE_URL; only the role in"
+                " DATABASE_OWNER_URL, which runs migrations, may own tables.",
                 id="config.E002",
             )
         )
-    return found
+    return problems
 
 
 def missing_migrations(alias: str) -> list[CheckMessage]:
@@ -122,7 +129,7 @@ def check_archive(
 def check_urls(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Both databases are the embedded one, or neither is."""
+    """Require that both connections use the embedded server, or neither does."""
     kinds = {
         settings.DATABASES[alias]["OPTIONS"]["embedded"]
         for alias in ("default", "owner")
@@ -131,7 +138,7 @@ def check_urls(
         return []
     return [
         Error(
-            "Set both DATABASE_URL and DATABASE_OWNER_URL, or neither.",
+            "Only one of DATABASE_URL and DATABASE_OWNER_URL is set. Set both, or neither.",
             id="config.E003",
         )
     ]
@@ -143,10 +150,10 @@ def check_webhook_key(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
-    """Several machines share one database, so they must share the key as well."""
+    """Require the key of stored secrets: all machines that share a database need it."""
     embedded = settings.DATABASES["default"]["OPTIONS"]["embedded"]
-    asked = "default" in (databases or ())
-    if not asked or embedded:
+    is_selected = "default" in (databases or ())
+    if not is_selected or embedded:
         return []
     keys = os.environ.get("WEBHOOK_SECRETS_KEY", "")
     if keys and all(len(key) >= SHORTEST_KEY for key in keys.split(",")):
@@ -166,14 +173,15 @@ def check_secret_key(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
-    """Sessions signed on one machine must be valid on every other."""
+    """Require SECRET_KEY: sessions signed on one machine must be valid on every other."""
     embedded = settings.DATABASES["default"]["OPTIONS"]["embedded"]
     selected = "default" in (databases or ())
     if not selected or embedded or os.environ.get("SECRET_KEY"):
         return []
     return [
         Error(
-            "Set SECRET_KEY to the same long random text on every machine.",
+            "SECRET_KEY is not set.",
+            hint="Set it to the same long random text on every machine.",
             id="config.E005",
         )
     ]

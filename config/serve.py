@@ -1,4 +1,4 @@
-"""Web, workers and beat together, for one machine: ends all when one ends."""
+"""Run web server, workers and beat on one machine; stop all when one of them exits."""
 
 import os
 import signal
@@ -7,8 +7,8 @@ import sys
 import time
 from urllib.request import urlopen
 
-# Queues, processes and a name for each worker. What waits for others has a worker of its
-# own, so that receivers, processors and mail servers that hang hold up nobody's bill.
+# Queues, processes and name of each worker. Tasks that wait for others have a worker of
+# their own, so receivers, processors and mail servers that hang do not delay billing.
 WORKERS = [
     ("money", 2, "billing"),
     ("documents", 2, "documents"),
@@ -49,7 +49,7 @@ def main() -> None:
             sys.stdout.flush()
         while all(process.poll() is None for process in processes):
             time.sleep(0.5)
-        sys.stderr.write(_what_ended(processes))
+        sys.stderr.write(_exit_message(processes))
     except KeyboardInterrupt:
         pass
     finally:
@@ -62,21 +62,21 @@ def main() -> None:
                 process.kill()
 
 
-def _what_ended(processes: "list[subprocess.Popen[bytes]]") -> str:
-    """Which process ended by itself, and how; all the others are stopped with it."""
+def _exit_message(processes: "list[subprocess.Popen[bytes]]") -> str:
+    """Which process exited by itself, and how; all others are stopped with it."""
     for command, process in zip(COMMANDS, processes, strict=True):
         if process.returncode is not None:
             how = (
                 f"was killed by signal {-process.returncode}"
                 if process.returncode < 0
-                else f"ended with exit code {process.returncode}"
+                else f"exited with code {process.returncode}"
             )
             return f"`{' '.join(command)}` {how}; stopping everything else.\n"
     return ""
 
 
 def _is_up(web: "subprocess.Popen[bytes]") -> bool:
-    """Whether the web server answers, once it does or has ended."""
+    """Wait until the web server responds (True), or has exited or timed out (False)."""
     deadline = time.monotonic() + START_SECONDS
     while web.poll() is None and time.monotonic() < deadline:
         try:

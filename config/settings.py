@@ -1,4 +1,4 @@
-"""Settings. Everything that differs between machines comes from the environment."""
+"""Django settings. Everything that differs between machines is read from the environment."""
 
 import os
 from datetime import timedelta
@@ -55,7 +55,7 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     }
 ]
-# Mails in plain text are rendered by an engine of their own, which escapes nothing.
+# Plain-text mails are rendered by a separate engine without HTML escaping.
 TEMPLATES.append({**TEMPLATES[0], "NAME": "text", "OPTIONS": {"autoescape": False}})
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -73,13 +73,13 @@ def database(url: str | None, role: services.Role) -> dict[str, Any]:
         "connect_timeout": options.get("connect_timeout", 5),
         "embedded": url is None,
     }
-    # A new session has to learn every table, trigger and plan again: keep them, and
-    # look at them before each request.
+    # New sessions start with cold caches of tables, triggers and plans, so sessions are
+    # kept open, and checked before each request.
     settings |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     return settings
 
 
-# The application may not change what is issued; only migrations run as the owner.
+# The application's role cannot change issued documents; only migrations run as the owner.
 DATABASES = {
     "default": database(os.environ.get("DATABASE_URL") or None, "app"),
     "owner": database(os.environ.get("DATABASE_OWNER_URL") or None, "owner"),
@@ -100,8 +100,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 AUTHENTICATION_BACKENDS = ["config.http.login.ThrottledBackend"]
-# Wrong passwords in 15 minutes: for an account from one address, for it from all
-# addresses together, and for all accounts from one address.
+# Failed log-ins allowed in 15 minutes: for an account from one address, for an account
+# from all addresses, and for all accounts from one address.
 LOGIN = {
     "ACCOUNT_AT_ADDRESS": number("LOGIN_ACCOUNT_AT_ADDRESS", 10),
     "ACCOUNT": number("LOGIN_ACCOUNT", 50),
@@ -123,12 +123,12 @@ SESSION_SAVE_EVERY_REQUEST = True
 HTTPS = os.environ.get("HTTPS", "") == "1"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-# The whole domain, and browsers' own lists, only where its owner wants that.
+# HSTS for subdomains and in browsers' preload lists, unless HSTS_SUBDOMAINS is 0.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = (
     HTTPS and os.environ.get("HSTS_SUBDOMAINS", "1") == "1"
 )
-# The header by which the proxy in front says that it was reached by TLS. The service
-# speaks no TLS itself, so with HTTPS=1 there is one.
+# The header in which the proxy reports the scheme. The service itself does not terminate
+# TLS, so with HTTPS=1 there is a proxy.
 _PROXY_HEADER = os.environ.get("SECURE_PROXY_SSL_HEADER") or "X-Forwarded-Proto"
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_" + _PROXY_HEADER.upper().replace("-", "_"), "https") if HTTPS else None
@@ -144,7 +144,7 @@ DATABASE_PATIENCE = {
     "AUTHORIZE": seconds("AUTHORIZE_PATIENCE_SECONDS", 2),
 }
 
-# Without a host and an address to send from, mails are held.
+# Without EMAIL_HOST and EMAIL_FROM, mails are held.
 EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
 EMAIL_PORT = number("EMAIL_PORT", 587)
 EMAIL_HOST_USER = os.environ.get("EMAIL_USER", "")
@@ -154,39 +154,39 @@ EMAIL_USE_SSL = os.environ.get("EMAIL_TLS", "starttls") == "tls"
 EMAIL_TIMEOUT = seconds("EMAIL_TIMEOUT_SECONDS", 20).total_seconds()
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "")
 
-# The rules of billing that an operator may choose.
+# Rules of billing.
 BILLING: dict[str, Any] = {
-    # A month can be billed once it is over everywhere, plus this.
+    # A month can be billed this long after it has ended everywhere.
     "GRACE": seconds("BILLING_GRACE_SECONDS", 6 * 3600),
-    # A draft waits this long for a look before it is issued.
+    # A draft waits this long for review before it is issued.
     "REVIEW_WINDOW": seconds("BILLING_REVIEW_SECONDS", 2 * 86_400),
     "PAYMENT_TERMS": timedelta(days=14),
     "LATE_DAYS": 90,
     "BACKDATE_DAYS": 90,
-    # Dates of seats, uplines, zones and payers further ahead are typing errors.
+    # Dates of seats, uplines, zones and payers further ahead are refused as typing errors.
     "AHEAD_DAYS": number("BILLING_AHEAD_DAYS", 400),
     "PRICE_NOTICE_DAYS": 30,
     # A document above this many times the payer's largest so far is parked.
     "OUTLIER_FACTOR": number("BILLING_OUTLIER_FACTOR", 10),
-    # Less than this many seats cost in a month is never parked, in any currency.
+    # A document below the monthly price of this many seats is never parked.
     "OUTLIER_FLOOR_SEATS": number("BILLING_OUTLIER_FLOOR_SEATS", 200),
-    # Renewed while the worker lives, so it only says how soon another takes over.
+    # Renewed while the worker lives: the time until another worker takes over.
     "CLOSE_LEASE": seconds("BILLING_CLOSE_LEASE_SECONDS", 15),
     "CLOSE_RETRY": seconds("BILLING_CLOSE_RETRY_SECONDS", 60),
     "CLOSE_ATTEMPTS": 5,
     # The same for what is done daily or hourly by its row.
     "RECURRING_LEASE": seconds("BILLING_RECURRING_LEASE_SECONDS", 30),
-    # `verify` names months, runs and drafts that are later than this.
+    # `verify` reports months, runs and drafts that are later than this.
     "OVERDUE_AFTER": seconds("BILLING_OVERDUE_SECONDS", 3600),
     "CLOSE_CHUNK": number("BILLING_CLOSE_CHUNK", 250),
-    # Rows of files that were refused may name people.
+    # Refused rows of files may contain personal data, so they are deleted after this.
     "REFUSED_ROWS_KEPT": timedelta(days=30),
-    # Older months leave the database for files, once nothing can come for them.
+    # Older months are archived to files, once no more events can arrive for them.
     "EVENTS_KEPT_MONTHS": number("BILLING_EVENTS_KEPT_MONTHS", 18),
     "ARCHIVE_ROOT": Path(
         os.environ.get("BILLING_ARCHIVE_ROOT") or services.archive_folder()
     ),
-    # Everybody waits while a month leaves, so it is waited for no longer than this.
+    # Archiving a month locks its table; give up if the lock takes longer than this.
     "ARCHIVE_LOCK_WAIT": seconds("BILLING_ARCHIVE_LOCK_SECONDS", 1),
     # How long a mail waits after each failed attempt: two days in all.
     "MAIL_RETRIES": [
@@ -194,11 +194,11 @@ BILLING: dict[str, Any] = {
     ],
     "MAIL_LEASE": seconds("MAIL_LEASE_SECONDS", 15),  # renewed while the worker lives
     "MAIL_CHUNK": 10,
-    # Usage of these meters is dialing: hard budgets of others stop nobody.
+    # Meters that count as dialing: hard budgets of other meters stop no calls.
     "DIALING_METERS": ["voice.out", "voice.out.intl"],
-    # What a dialer is told while the database cannot be asked.
+    # Whether `authorize` allows calls while the database is down.
     "AUTHORIZE_FAIL_OPEN": os.environ.get("AUTHORIZE_FAIL_OPEN", "1") == "1",
-    # Files of one agency that are read at the same time, by all workers.
+    # Files of an agency that are imported concurrently, by all workers together.
     "IMPORTS_AT_ONCE": number("BILLING_IMPORTS_AT_ONCE", 1),
     "LARGEST_UPLOAD": 256 * 1024 * 1024,
 }
@@ -213,16 +213,17 @@ WEBHOOKS: dict[str, Any] = {
     "ALLOW_LOOPBACK": DEBUG or os.environ.get("WEBHOOKS_ALLOW_LOOPBACK", "") == "1",
     "PORTS": [int(port) for port in numbers("WEBHOOKS_PORTS", "443,8443")],
     "CA_FILE": os.environ.get("WEBHOOKS_CA_FILE"),
-    # A request, all of it; the lease is longer, or two would send one attempt.
+    # The time limit of a whole request. The lease must be longer, or two workers would
+    # send the same attempt.
     "TIMEOUT": seconds("WEBHOOKS_TIMEOUT_SECONDS", 15),
     "LEASE": seconds("WEBHOOKS_LEASE_SECONDS", 60),
-    # At once in a worker; to one endpoint; to one endpoint that fails.
+    # Concurrent requests: of a worker, to an endpoint, to an endpoint that fails.
     "THREADS": number("WEBHOOKS_THREADS", 64),
-    # To all endpoints that one agency owns, by all workers.
+    # Concurrent requests to all endpoints that an agency owns, by all workers.
     "AT_ONCE_AGENCY": number("WEBHOOKS_AT_ONCE_AGENCY", 24),
     "AT_ONCE": 16,
     "AT_ONCE_FAILING": 1,
-    # How long a sweep takes new deliveries; the next one goes on.
+    # How long a sweep claims new deliveries; the next one continues.
     "SWEEP": timedelta(seconds=45),
     "SECRET_OVERLAP": timedelta(hours=24),
     "PAUSE_AFTER": timedelta(days=5),
@@ -230,38 +231,38 @@ WEBHOOKS: dict[str, Any] = {
 }
 
 CHARGES: dict[str, Any] = {
-    # Longer than a look-up and a charge together, each of a webhook's timeout.
+    # Longer than a look-up and a charge together, each with a webhook's timeout.
     "LEASE": seconds("CHARGES_LEASE_SECONDS", 120),
-    "AT_ONCE": 8,  # calls in a sweep; processors have equal shares of them
-    "EVENTS": 100,  # read at once
+    "AT_ONCE": 8,  # concurrent calls of a sweep, shared equally by processors
+    "EVENTS": 100,  # events read in a batch
     "SWEEP": timedelta(seconds=45),
     # Invoices of payers with a payment method are charged when they are issued.
     "ON_ISSUE": os.environ.get("CHARGES_ON_ISSUE", "1") == "1",
-    # What became of a charge is asked after these pauses, then after the last again.
+    # Open charges are looked up after these pauses, then after the last one repeatedly.
     "LOOK_UPS": [
         timedelta(seconds=pause)
         for pause in numbers("CHARGES_LOOK_UP_SECONDS", "300,3600,86400")
     ],
-    # Processors keep keys for 24 hours; the rest is for clocks and slow lines.
+    # Processors keep idempotency keys for 24 hours; the margin is for clock differences.
     "RESEND_WITHIN": timedelta(hours=23),
     "EVENT_TRIES": 5,
-    # A charge of a document on hold looks again after this whether it still is.
+    # A charge of a document on hold is checked again after this pause.
     "HOLD_PAUSE": timedelta(minutes=5),
-    # The age at which staff is notified of an event that is not recorded, and of a charge
+    # The age at which staff are notified of an event that is not recorded, and of a charge
     # or refund whose outcome is unknown. Bank debits are pending for days.
     "EVENT_LIMIT": seconds("CHARGES_EVENT_LIMIT_SECONDS", 86_400),
     "UNKNOWN_LIMIT": seconds("CHARGES_UNKNOWN_LIMIT_SECONDS", 86_400),
     "PENDING_LIMIT": seconds("CHARGES_PENDING_LIMIT_SECONDS", 7 * 86_400),
-    # After an outage so many days, up to yesterday, are compared with processors' lists.
+    # After an outage, this many days up to yesterday are reconciled with processors.
     "RECONCILE_DAYS": number("RECONCILE_DAYS", 31),
     # Pages of processors are open this long; they allow a day at most.
     "PAGE_OPEN": timedelta(hours=23),
-    # Where payers go after one, if whoever opens it does not say.
+    # Where payers return after a checkout page, unless its request names a URL.
     "RETURN_URL": os.environ.get("PAYMENT_RETURN_URL", ""),
 }
 
 VERIFICATION: dict[str, Any] = {
-    # How long after the start of a pass the next of its kind is due.
+    # The time from the start of a pass to the next of its kind.
     "EVERY": {
         "full": seconds("VERIFY_FULL_SECONDS", 86_400),
         "incremental": seconds("VERIFY_INCREMENTAL_SECONDS", 3600),
@@ -273,14 +274,14 @@ VERIFICATION: dict[str, Any] = {
 }
 
 DUNNING: dict[str, Any] = {
-    # The pauses before each retry of what could not be charged, each from the one before.
+    # The pause before each retry of an invoice that could not be charged.
     "RETRIES": [
         timedelta(days=days) for days in numbers("DUNNING_RETRY_DAYS", "3,5,7,7")
     ],
-    # How long something may be overdue, after the last retry, before calls are suspended.
+    # How long an invoice may be overdue before calls are suspended.
     "GRACE": seconds("DUNNING_GRACE_SECONDS", 7 * 86_400),
     "LONGEST_HOLD": timedelta(days=90),
-    "CHUNK": 100,  # payers a transaction
+    "CHUNK": 100,  # payers per transaction
 }
 
 REST_FRAMEWORK = {
@@ -339,11 +340,11 @@ LOGGING = {
             "filters": ["refusals", "outages"],
         },
     },
-    # Stripe's library tells of whole requests and answers.
+    # Stripe's library logs whole requests and responses.
     "loggers": {
         "django": {"level": LOG_LEVEL},
         "stripe": {"level": "WARNING"},
-        # Each request that waits for a thread would be a line.
+        # It would log a line for each request that waits for a thread.
         "waitress.queue": {"level": "ERROR"},
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},

@@ -1,6 +1,6 @@
-"""The web server: gunicorn's processes, and in each waitress, which reads for its threads.
+"""The web server: gunicorn's processes, each running waitress with its threads.
 
-A request reaches a thread once all of it has come, so slow clients hold none of them.
+A request is passed to a thread once it was read completely, so slow clients occupy none.
 """
 
 import os
@@ -54,7 +54,7 @@ class Chunks(ChunkedReceiver):  # type: ignore[misc]
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Only staff send files; everybody else's bodies are small."""
+    """A parser that accepts large bodies only for uploads in the admin."""
 
     adj: Adjustments
     path = ""  # until the headers say otherwise
@@ -95,7 +95,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("Transfer-Encoding needs HTTP/1.1")
 
     def is_late(self, now: float) -> bool:
-        """Whether it takes longer to come than anybody's line explains."""
+        """Whether the request arrives slower than SLOWEST allows."""
         allowed = HEADER_SECONDS
         if self.headers_finished:
             allowed = BODY_SECONDS + self.body_bytes_received / SLOWEST
@@ -103,12 +103,12 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """One connection."""
+    """A connection."""
 
     parser_class = Parser
 
     def is_late(self, now: float) -> bool:
-        """Whether a request is not coming, or an answer is not being taken."""
+        """Whether a request does not arrive, or a response is not being read."""
         if self.request is not None:
             return bool(self.request.is_late(now))
         idle: float = time.time() - self.last_activity
@@ -118,7 +118,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class Dispatcher:
-    """Threads for most requests, and some for those that a dialer waits for."""
+    """A pool of threads for most requests, and a small one for urgent ones."""
 
     def __init__(self, threads: int) -> None:
         self.urgent = FairDispatcher(URGENT_THREADS, most=URGENT_THREADS)
@@ -137,7 +137,7 @@ class _Deadlines:
     channel_class = Channel
 
     def maintenance(self, now: float) -> None:
-        """Close what idles, and what is too slow to be meant well."""
+        """Close connections that are idle or too slow."""
         super().maintenance(now)  # type: ignore[misc]
         passed = time.monotonic()
         for channel in self.active_channels.values():  # type: ignore[attr-defined]
@@ -154,7 +154,7 @@ class UnixServer(_Deadlines, UnixWSGIServer):  # type: ignore[misc]
 
 
 class BufferedWorker(Worker):  # type: ignore[misc]
-    """A process of gunicorn that serves with waitress."""
+    """A gunicorn worker process that serves with waitress."""
 
     def run(self) -> None:
         sockets: dict[int, Any] = {}
@@ -189,7 +189,7 @@ class BufferedWorker(Worker):  # type: ignore[misc]
             connection_limit=CONNECTIONS,
             max_request_header_size=MOST_HEADERS,
             max_request_body_size=MOST_UPLOAD,
-            # Which proxies to believe is said by Django's settings alone.
+            # Trusted proxies are configured in Django's settings alone.
             clear_untrusted_proxy_headers=False,
         )
         kind = TcpServer if sock.family.name.startswith("AF_INET") else UnixServer

@@ -1,9 +1,9 @@
-"""Which agencies an owner reaches: itself and its downline, now; never upward.
+"""Which agencies an owner reaches at an instant: itself and its downline; never upward.
 
-One clock decides: an instant. An edge of the tree holds while the local date of its
-lower agency lies within the edge's dates, so each edge of a chain is judged by the date
-of the agency that it places. What one agency set up for another (a webhook endpoint, a
-budget, a payment page) asks here whenever it is used.
+An edge of the tree holds while the local date of its lower agency lies within the edge's
+dates, so each edge of a chain is evaluated in the time zone of its lower agency. What one
+agency set up for another (a webhook endpoint, a budget, a checkout page) is checked here
+whenever it is used.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -20,7 +20,7 @@ from seats.periods import DAY, local_date
 M = TypeVar("M", bound=Model)
 
 # The local date of an agency is at most one day from that of UTC. Edges that may hold on
-# one of these dates are walked; those that begin or end around now are looked at again.
+# one of these dates are walked; those that begin or end around now are checked again.
 MAY_HOLD = """
     edge.starts_on <= %(latest)s AND (edge.ends_on IS NULL OR edge.ends_on > %(earliest)s)
     AND edge.id <> ALL(%(not_in_force)s)
@@ -65,7 +65,7 @@ def holds_on(day: date, starts_on: date, ends_on: date | None) -> bool:
 
 
 def reached_by(owner_id: int, *, now: datetime) -> set[int]:
-    """The ids of an agency and of everybody below it at an instant.
+    """The ids of an agency and of all agencies below it at an instant.
 
     One query; three while an edge of its branch begins or ends.
     """
@@ -75,10 +75,10 @@ def reached_by(owner_id: int, *, now: datetime) -> set[int]:
 def out_of_reach(
     grants: Iterable[tuple[int | None, int | None]], *, now: datetime
 ) -> set[tuple[int | None, int | None]]:
-    """Those of (owner, agency) pairs whose owner does not reach the agency now.
+    """The (owner, agency) pairs of ids whose owner does not reach the agency at `now`.
 
-    The platform, an owner of None, reaches everybody. As many queries as `reached_by`,
-    however many pairs; none where every owner is the agency itself.
+    The platform, an owner of None, reaches every agency. As many queries as
+    `reached_by`, however many pairs; none where every owner is the agency itself.
     """
     foreign = {grant for grant in grants if grant[0] and grant[0] != grant[1]}
     agencies = sorted({agency for _, agency in foreign if agency})
@@ -89,10 +89,11 @@ def out_of_reach(
 
 
 def lock_out_of_reach(rows: QuerySet[M], *, now: datetime) -> list[M]:
-    """Lock the rows whose `owner` does not reach their `agency` now, by primary key.
+    """Lock the rows whose `owner` does not reach their `agency` at `now`.
 
-    `agency` and `owner` of each are loaded. Rows without an owner, or owned by the
-    agency itself, are left out. Must be called in a transaction; repeating is harmless.
+    Locks in the order of primary keys and loads `agency` and `owner`. Rows without an
+    owner, or owned by the agency itself, are left out. Must be called in a transaction;
+    repeating is harmless.
     """
     foreign = rows.filter(agency__isnull=False, owner__isnull=False)
     foreign = foreign.exclude(owner=F("agency"))

@@ -1,4 +1,4 @@
-"""Table of contents of the admin, for Django."""
+"""All admin pages of the app, imported here because Django looks for them here."""
 
 from django.contrib import admin
 

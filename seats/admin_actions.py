@@ -1,10 +1,10 @@
-"""What staff do to rows: allowed by name, shown before it happens, recorded after.
+"""Admin actions of staff: each has a permission, a confirmation page, and a record.
 
-Every action of the admin that changes something is a `StaffAction`. Choosing one shows
+Every action of the admin that changes something is a `StaffAction`. Choosing it shows
 a page that says what will happen, for whom, and whether it can be undone, and asks for
 a reason. Nothing changes until that page is confirmed, and if what will happen is
-different by then (or depends on what was filled in), the page is shown once more; so
-it is when somebody acted on the rows meanwhile, so nothing is done twice.
+different by then (or depends on what was filled in), the page is shown again; so it
+is when somebody acted on the rows in the meantime, so nothing is done twice.
 """
 
 import json
@@ -29,27 +29,27 @@ from seats.errors import Refusal
 from seats.fields import PlainForm
 from seats.locks import names_locked
 
-LISTED = 100  # sentences on the page
-GONE = "Nothing was changed: what was selected does not exist any more."
+MAX_EFFECTS = 100  # sentences on the page
+MAX_WARNINGS = 10  # refusals after bulk work, each in a message of its own
 BUCKETS = 64  # locks of the rows of one kind
-WARNED = 10  # refusals after bulk work, each in a message of its own
+GONE = "Nothing was changed: what you selected no longer exists."
 
 Effects = Callable[[list[Any], dict[str, Any] | None], Iterable[str]]
 
 
 class Moving(str):
-    """A sentence with numbers that move by themselves, such as what waits to be sent.
+    """A sentence with numbers that change by themselves, such as a queue's length.
 
-    It is shown, but who confirms does not confirm these numbers.
+    It is shown, but a change of it does not ask for confirmation again.
     """
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What an action did to its rows; every row is in exactly one of the three.
+class ActionOutcome:
+    """The result of an action; every row is in exactly one of the three lists.
 
-    `unchanged` and `refused` name a reason for each row. `summary` replaces the
-    counts where those say too little.
+    `unchanged` and `refused` have a reason for each row. `summary` replaces the count
+    of changed rows in the message that staff see.
     """
 
     changed: Sequence[Model] = ()
@@ -58,11 +58,11 @@ class Outcome:
     summary: str = ""
 
 
-Work = Callable[[Any, HttpRequest, list[Any], dict[str, Any]], Outcome | None]
+Work = Callable[[Any, HttpRequest, list[Any], dict[str, Any]], ActionOutcome | None]
 
 
 class ReasonForm(PlainForm, forms.Form):
-    """The reason, which the history of each row keeps."""
+    """The reason, which is kept in the history of each row."""
 
     reason = forms.CharField(max_length=500)
 
@@ -82,7 +82,7 @@ class StaffAction:
     work: Work
 
     def permission_for(self, model: type[Model]) -> str:
-        """The full name, such as "billing.void_document"."""
+        """The full permission name, such as "billing.void_document"."""
         if "." in self.permission:
             return self.permission
         return f"{model._meta.app_label}.{self.permission}_{model._meta.model_name}"
@@ -96,7 +96,7 @@ class StaffAction:
         request: HttpRequest,
         queryset: QuerySet[Any],
     ) -> HttpResponse | None:
-        """Ask, or do what was confirmed. Raises PermissionDenied."""
+        """Show the confirmation page, or do what it confirmed. Raises PermissionDenied."""
         if not self.is_allowed(request, model_admin.model):
             raise PermissionDenied
         if "seen" not in request.POST:
@@ -137,8 +137,8 @@ class StaffAction:
             "title": self.short_description,
             "opts": model_admin.opts,
             "count": len(rows),
-            "effects": effects[:LISTED],
-            "more": max(len(effects) - LISTED, 0),
+            "effects": effects[:MAX_EFFECTS],
+            "more": max(len(effects) - MAX_EFFECTS, 0),
             "undo": self.undo,
             "look_again": data is not None,
             "seen": seen,
@@ -156,23 +156,23 @@ class StaffAction:
         request: HttpRequest,
         rows: list[Any],
         data: dict[str, Any],
-    ) -> Outcome:
+    ) -> ActionOutcome:
         entry = f"{self.short_description}{_details(data, self.form(rows))}."
         entry = f"{entry} Reason: {data['reason']}"
         if self.atomic:
             with transaction.atomic():
                 outcome = self.work(model_admin, request, rows, dict(data))
-                outcome = outcome or Outcome(changed=rows)
+                outcome = outcome or ActionOutcome(changed=rows)
                 _record(request, outcome.changed, entry)
             return outcome
-        # The service commits by itself: who and why must not be lost with a crash.
+        # The service commits by itself: record first, so that a crash loses no reason.
         _record(request, rows, entry)
         try:
             outcome = self.work(model_admin, request, rows, dict(data))
         except Refusal as refusal:
             _record(request, rows, f"Not done: {refusal.message}")
             raise
-        outcome = outcome or Outcome(changed=rows)
+        outcome = outcome or ActionOutcome(changed=rows)
         for row, why in (*outcome.unchanged, *outcome.refused):
             _record(request, [row], f"Not done: {why}")
         return outcome
@@ -181,7 +181,7 @@ class StaffAction:
         self,
         model_admin: "admin.ModelAdmin[Any]",
         request: HttpRequest,
-        outcome: Outcome,
+        outcome: ActionOutcome,
     ) -> None:
         counts = Counter(why for _, why in outcome.unchanged)
         parts = [
@@ -192,7 +192,7 @@ class StaffAction:
             parts.append(f"{len(outcome.refused)} refused")
         level = messages.SUCCESS if outcome.changed else messages.WARNING
         model_admin.message_user(request, f"{', '.join(parts)}.", level)
-        for row, why in outcome.refused[:WARNED]:
+        for row, why in outcome.refused[:MAX_WARNINGS]:
             model_admin.message_user(request, f"{row}: {why}", messages.WARNING)
 
 
@@ -206,16 +206,15 @@ def staff_action(
     form: type[ReasonForm] | Callable[[list[Any]], type[ReasonForm]] = ReasonForm,
     atomic: bool = True,
 ) -> Callable[[Work], StaffAction]:
-    """Make a method of a `StaffAdmin` an action that asks first and is recorded.
+    """Make a method of a `StaffAdmin` an action that is confirmed first and recorded.
 
-    `effects(rows, data)` says in sentences what will happen; `data` is what was filled
-    in, or None before that. `undo` says how it can be undone, or that it cannot.
-    `done` follows a count ("2 issued"). `permission` is a verb ("void" asks for
-    "billing.void_document" at documents; the method's name by default) or a full name.
-    `form` is a `ReasonForm`, or chooses one by the rows. The method gets the rows and
-    the cleaned data, and gives an `Outcome`; None means that every row changed. It runs
-    in a transaction with its record, unless `atomic` is off because the service it
-    calls commits by itself.
+    `effects(rows, data)` returns sentences about what will happen; `data` is the cleaned
+    form, or None before it is filled in. `undo` says how to undo it, or that one cannot.
+    `done` follows a count ("2 issued"). `permission` is a verb ("void" requires
+    "billing.void_document" for documents; default: the method's name) or a full name.
+    `form` is a `ReasonForm`, or a function of the rows that returns one. The method
+    returns an `ActionOutcome`, or None if every row changed. It runs in one transaction
+    with its record, unless `atomic` is off because the service commits by itself.
     """
 
     def decorate(work: Work) -> StaffAction:
@@ -235,10 +234,10 @@ def staff_action(
     return decorate
 
 
-def work_each(rows: Iterable[Any], work: Callable[[Any], str | None]) -> Outcome:
-    """Do something to each row by itself; a refusal leaves that row alone.
+def work_each(rows: Iterable[Any], work: Callable[[Any], str | None]) -> ActionOutcome:
+    """Call `work` for each row; a refusal leaves that row unchanged.
 
-    The work gives None for a row that it changed, and else why it did not ("was
+    `work` returns None for a row that it changed, or why it did not change it ("was
     already issued").
     """
     changed, unchanged, refused = [], [], []
@@ -252,7 +251,7 @@ def work_each(rows: Iterable[Any], work: Callable[[Any], str | None]) -> Outcome
                 changed.append(row)
             else:
                 unchanged.append((row, why))
-    return Outcome(changed, unchanged, refused)
+    return ActionOutcome(changed, unchanged, refused)
 
 
 def _show_refusal(form: forms.Form, refusal: Refusal) -> None:
@@ -298,6 +297,6 @@ def _details(data: dict[str, Any], form: type[forms.Form]) -> str:
 
 
 def _record(request: HttpRequest, rows: Sequence[Model], entry: str) -> None:
-    """Keep who did what and why, for the history page of each row."""
+    """Record who did what and why on the history page of each row."""
     if rows and request.user.pk is not None:
         LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, entry)

@@ -1,6 +1,6 @@
-"""Long lists as parameters of statements: one text in PostgreSQL's spelling of arrays.
+"""Long lists as SQL parameters: a single text in PostgreSQL's array syntax.
 
-It costs a tenth of what a list of as many parameters does.
+This costs a tenth of passing as many parameters.
 """
 
 from collections.abc import Iterable
@@ -8,17 +8,17 @@ from itertools import repeat
 
 
 def array_text(values: Iterable[object]) -> str:
-    """An array of values that need no quotes; None is NULL."""
+    """A PostgreSQL array of values that need no quotes; None becomes NULL."""
     return "{" + ",".join("NULL" if v is None else str(v) for v in values) + "}"
 
 
 def text_array(texts: Iterable[str]) -> str:
-    """An array of any texts."""
+    """A PostgreSQL array of any texts."""
     quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
     return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
 
 
 def columns(rows: Iterable[tuple[object, ...]], count: int) -> list[str]:
-    """The columns of rows, each as an array; so many of them, also without a row."""
-    found = [array_text(column) for column in zip(*rows, strict=True)]
-    return found or [*repeat("{}", count)]
+    """The `count` columns of the rows, each as an array; empty arrays without rows."""
+    arrays = [array_text(column) for column in zip(*rows, strict=True)]
+    return arrays or [*repeat("{}", count)]

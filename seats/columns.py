@@ -22,7 +22,7 @@ class DateRangeOf(Func):
 
 
 class SameId(Func):
-    """A bigint as a range of one, so that an exclusion needs no extension."""
+    """A bigint as a range of one value, so an exclusion constraint needs no extension."""
 
     function = "int8range"
 

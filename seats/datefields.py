@@ -1,4 +1,4 @@
-"""Dates in forms: the browser's own calendar, and the day it is at the agency."""
+"""Date fields of forms: the browser's date picker, and initial local dates."""
 
 import copy
 from datetime import date
@@ -19,14 +19,14 @@ class DateInput(forms.DateInput):
 
 
 class DateField(forms.DateField):
-    """A local date of an agency; `proposing` says which one stands there at first."""
+    """A local date of an agency; see `with_initial_dates`."""
 
     widget = DateInput
     input_formats = ["%Y-%m-%d"]
 
 
-def proposing(form_class: type[F], **dates: date) -> type[F]:
-    """The form with dates that stand in its fields when it is opened."""
+def with_initial_dates(form_class: type[F], **dates: date) -> type[F]:
+    """A subclass of the form whose date fields have these initial dates."""
     fields: dict[str, forms.Field] = {}
     for name, day in dates.items():
         fields[name] = copy.deepcopy(form_class.base_fields[name])

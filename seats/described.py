@@ -1,4 +1,4 @@
-"""How the API's description says what a route takes and gives."""
+"""Helpers for the OpenAPI description: schemas of structs, and bodies with lists."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from rest_framework.serializers import Serializer
 
 
 def schema_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """A struct as JSON schema, with what it is made of written out."""
+    """The JSON schema of a struct, with all references resolved inline."""
     (schema,), parts = msgspec.json.schema_components([struct])
-    return dict(_written_out(schema, parts))
+    return dict(_inlined(schema, parts))
 
 
 def one_or_many(kind: type[Serializer[Any]]) -> PolymorphicProxySerializer:
@@ -23,11 +23,11 @@ def one_or_many(kind: type[Serializer[Any]]) -> PolymorphicProxySerializer:
     )
 
 
-def _written_out(schema: Any, parts: dict[str, Any]) -> Any:
+def _inlined(schema: Any, parts: dict[str, Any]) -> Any:
     if isinstance(schema, list):
-        return [_written_out(one, parts) for one in schema]
+        return [_inlined(part, parts) for part in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        return _written_out(parts[schema["$ref"].rpartition("/")[2]], parts)
-    return {key: _written_out(value, parts) for key, value in schema.items()}
+        return _inlined(parts[schema["$ref"].rpartition("/")[2]], parts)
+    return {key: _inlined(value, parts) for key, value in schema.items()}

@@ -1,10 +1,14 @@
-"""Refusals: what a caller did that cannot be done, said for people and programs."""
+"""Refusals: anticipated errors of the caller, with a message and a stable code."""
 
 from typing import ClassVar
 
 
 class Refusal(Exception):
-    """An anticipated refusal. `code` is stable; `field` names what was wrong."""
+    """A request that cannot be carried out as it is; nothing was changed.
+
+    `code` is stable, for programs; `message` is for people; `field` names the input
+    that was wrong, if it was a single one.
+    """
 
     code: ClassVar[str] = "refused"
 
@@ -15,12 +19,12 @@ class Refusal(Exception):
 
 
 class ReasonMissing(Refusal):
-    """What is done must say why. One class, because every room asks for reasons."""
+    """A required reason is empty. Shared, because every room asks for reasons."""
 
     code = "reason_missing"
 
 
 class TooFarAhead(Refusal):
-    """A date that can only be a typing error. One class, because every room has dates."""
+    """A date so far ahead that it must be a typing error. Shared by all rooms."""
 
     code = "too_far_ahead"

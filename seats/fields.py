@@ -1,7 +1,7 @@
-"""Fields for numbers and dates that people and programs send: one spelling only.
+"""Serializer and form fields for numbers and dates in plain ASCII.
 
-Django and DRF parse with `int` and `Decimal`, which also take `1_000`, full-width and
-other digits. What is taken here, `seats.parsing` takes too.
+Django and DRF parse with `int` and `Decimal`, which also accept `1_000`, full-width and
+other digits. These fields accept only what `seats.parsing` accepts.
 """
 
 from datetime import date
@@ -14,11 +14,11 @@ from rest_framework import serializers
 
 from seats.parsing import values
 
-ASCII_ONLY = "Use plain ASCII digits, without underscores."
+ASCII_ONLY = "Enter plain ASCII digits, without underscores."
 
 
 class PlainDecimal(serializers.DecimalField):
-    """A decimal number, as a number or as a text."""
+    """A decimal, as a JSON number or string."""
 
     def to_internal_value(self, data: Any) -> Decimal:
         if isinstance(data, str) and not _is_spelled(values.parse_decimal, data):
@@ -27,7 +27,7 @@ class PlainDecimal(serializers.DecimalField):
 
 
 class PlainInteger(serializers.IntegerField):
-    """A whole number, as a number or as a text."""
+    """A whole number, as a JSON number or string."""
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, str) and not _is_spelled(values.parse_integer, data):
@@ -36,7 +36,7 @@ class PlainInteger(serializers.IntegerField):
 
 
 class LocalDate(serializers.DateField):
-    """A date written 2026-03-09."""
+    """A local date, written as 2026-03-09."""
 
     def to_internal_value(self, value: Any) -> date:
         if not isinstance(value, str) or not _is_spelled(values.parse_date, value):
@@ -45,7 +45,7 @@ class LocalDate(serializers.DateField):
 
 
 class PlainForm(forms.BaseForm):
-    """A form whose numbers and dates are written in ASCII; for any form to inherit."""
+    """A base for forms that accept numbers and dates in plain ASCII only."""
 
     def _clean_fields(self) -> None:
         super()._clean_fields()  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Table of contents of the tables, for Django."""
+"""All models of the app, imported here because Django looks for them here."""
 
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.cutoffs.models import Books

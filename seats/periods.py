@@ -1,6 +1,6 @@
-"""Local dates, months and zones. Pure.
+"""Local dates, months and time zones. Pure.
 
-A month is named by its first day. Ranges of dates are half-open.
+A month is represented by its first day. Ranges of dates are half-open.
 """
 
 import calendar
@@ -14,12 +14,12 @@ DAY = timedelta(days=1)
 
 
 def month_of(day: date) -> date:
-    """The month a date is in."""
+    """The first day of the month that a date is in."""
     return day.replace(day=1)
 
 
 def next_month(month: date) -> date:
-    """The month after."""
+    """The first day of the next month."""
     return (
         date(month.year + 1, 1, 1)
         if month.month == 12
@@ -28,17 +28,17 @@ def next_month(month: date) -> date:
 
 
 def previous_month(month: date) -> date:
-    """The month before."""
+    """The first day of the previous month."""
     return month_of(month_of(month) - DAY)
 
 
 def days_in_month(month: date) -> int:
-    """Calendar days; also where a zone skipped one."""
+    """The number of calendar days, even where a time zone skipped one."""
     return calendar.monthrange(month.year, month.month)[1]
 
 
 def months_between(first: date, last: date) -> list[date]:
-    """The months from first to last, both included; none when last is earlier."""
+    """The months from first to last, both included; empty when last is earlier."""
     months = []
     while first <= last:
         months.append(first)
@@ -48,13 +48,13 @@ def months_between(first: date, last: date) -> list[date]:
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
-    """The dates from `start` up to, not including, `end`; without `end`: for ever."""
+    """The dates from `start` up to, not including, `end`; `end` None: without end."""
 
     start: date
     end: date | None
 
     def overlap_days(self, other: "DateRange") -> int:
-        """How many dates both contain. One of the two must have an end."""
+        """The number of dates that both contain. One of the two must have an end."""
         ends = [end for end in (self.end, other.end) if end is not None]
         return max((min(ends) - max(self.start, other.start)).days, 0)
 
@@ -65,24 +65,25 @@ def month_range(month: date) -> DateRange:
 
 
 def billed_range(added_on: date, removed_on: date | None) -> DateRange:
-    """The dates a seat is billed for: one at least (billing rules, "Seat days")."""
+    """The dates a seat is billed for: at least one (billing rules, "Seat days")."""
     end = added_on + DAY if removed_on == added_on else removed_on
     return DateRange(added_on, end)
 
 
 @dataclass(frozen=True, slots=True)
 class ZonePeriod:
-    """A zone and the month it starts with; the first one holds before that too."""
+    """A time zone and the month it starts with; the first also holds before that."""
 
     starts_on: date
     zone: str
 
 
 def local_date(instant: datetime, zones: Sequence[ZonePeriod]) -> date:
-    """The agency's date of an instant; `zones` in order of their start.
+    """The agency's local date of an instant; `zones` in order of their start.
 
-    The switch is midnight of the 1st in the old zone; instants from then on follow
-    the new zone, but never to a date before the 1st. Each instant has one date.
+    A change of zone takes effect at midnight of the 1st in the old zone; instants from
+    then on follow the new zone, but never to a date before the 1st. So each instant has
+    exactly one date.
     """
     day = instant.astimezone(ZoneInfo(zones[0].zone)).date()
     for old, new in itertools.pairwise(zones):
@@ -93,12 +94,12 @@ def local_date(instant: datetime, zones: Sequence[ZonePeriod]) -> date:
 
 
 def zone_on(zones: Sequence[ZonePeriod], day: date) -> str:
-    """The zone that a date of an agency follows; `zones` in order of their start."""
+    """The time zone of a local date; `zones` in order of their start."""
     return [zones[0], *(zone for zone in zones if zone.starts_on <= day)][-1].zone
 
 
 def month_over_at(month: date, zones: Sequence[ZonePeriod]) -> datetime:
-    """The instant (UTC) from which no local date of the month, or before, comes."""
+    """The UTC instant at which the month is over at the agency."""
     following = next_month(month)
     zone = zones[0].zone
     for period in zones[1:]:
@@ -109,6 +110,6 @@ def month_over_at(month: date, zones: Sequence[ZonePeriod]) -> datetime:
 
 
 def _midnight(day: date, zone: str) -> datetime:
-    """When a date starts in a zone; a skipped midnight starts after the gap."""
+    """The UTC instant at which a date starts; a skipped midnight starts after the gap."""
     local = datetime.combine(day, time(), ZoneInfo(zone))
     return local.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""What the application's database role may do, said in migrations."""
+"""Privileges of the application's database role, for use in migrations."""
 
 from django.conf import settings
 from django.db import migrations
@@ -7,12 +7,12 @@ from django.db.migrations.state import StateApps
 
 
 def app_role() -> str:
-    """The role the service runs as: the user of the default connection."""
+    """The database role of the service: the user of the default connection."""
     return str(settings.DATABASES["default"]["USER"])
 
 
 def grant_defaults() -> migrations.RunPython:
-    """Read and write on every table that exists or will be made; no TRUNCATE."""
+    """Grant read and write on all existing and future tables, without TRUNCATE."""
 
     def forwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         role = schema_editor.quote_name(app_role())
@@ -36,7 +36,7 @@ def grant_defaults() -> migrations.RunPython:
 
 
 def restrict(rules: dict[str, str]) -> migrations.RunPython:
-    """Leave the role only these privileges: table -> "SELECT, INSERT" and so on."""
+    """Reduce the role's privileges on tables to these: {table: "SELECT, INSERT"}."""
 
     def forwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         role = schema_editor.quote_name(app_role())

@@ -1,4 +1,4 @@
-"""The admin's way with facts: to be looked at, added and changed only by services."""
+"""Admin bases for rows that are read-only, and added or changed only by services."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from seats.staff_admin import StaffAdmin, once_more_if_taken
 
 
 class ReadOnlyAdmin(StaffAdmin):
-    """No adding, changing or deleting; what can be done is an action."""
+    """Pages without adding, changing or deleting; changes are actions."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -26,11 +26,11 @@ class ReadOnlyAdmin(StaffAdmin):
 
 
 class PlainModelForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
-    """For admin pages that change rows by Django's own forms."""
+    """For admin pages that change rows with Django's own forms."""
 
 
 class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
-    """Rows that belong to the page, as they are."""
+    """Related rows, read-only."""
 
     extra = 0
     can_delete = False
@@ -52,18 +52,18 @@ class NotSaved(Exception):
 
 
 class AddingForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
-    """A form that a service saves, once, after everything in it was validated.
+    """A form that is saved by a service, once, after it was fully validated.
 
-    Validation writes nothing. What the service refuses shows at its field when the page
-    comes back. `elsewhere` is the field for refusals that name none of the form's;
-    none: above the form.
+    Validation writes nothing. A refusal of the service is shown at its field when the
+    page is rendered again. `elsewhere` is the field for refusals that name none of the
+    form's fields; None: above the form.
     """
 
     actor = ""
     elsewhere: str | None = None
-    refusal: Refusal | None = None  # of an attempt to save what is entered
+    refusal: Refusal | None = None  # of the first attempt to save this input
 
-    def add(self, told: dict[str, Any]) -> Model:
+    def add(self, cleaned: dict[str, Any]) -> Model:
         """Call the service with the cleaned data. May raise any refusal."""
         raise NotImplementedError
 
@@ -76,21 +76,21 @@ class AddingForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
     def _post_clean(self) -> None:
-        """The service checks uniqueness and constraints, and its refusals say more."""
+        """Skip Django's checks of the model: the service's refusals are more precise."""
 
     def save(self, commit: bool = True) -> Any:  # noqa: FBT001, FBT002
-        """What the service saved. Raises NotSaved."""
+        """Save through the service. Raises NotSaved."""
         try:
             return self.add(self.cleaned_data)
         except Refusal as refusal:
             raise NotSaved(refusal) from refusal
 
     def save_m2m(self) -> None:
-        """The service has written whatever goes with it."""
+        """Do nothing: the service has saved related rows."""
 
 
 class SavedByServiceAdmin(StaffAdmin):
-    """Pages of AddingForms: a refusal undoes everything and brings the form back."""
+    """Pages with AddingForms: a refusal rolls back and renders the form again."""
 
     saves_in_transaction = True  # False where the service speaks to the network
 
@@ -116,11 +116,11 @@ class SavedByServiceAdmin(StaffAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
-        """The form has saved it."""
+        """Do nothing: the form has saved it."""
 
 
 class AddingAdmin(SavedByServiceAdmin, ReadOnlyAdmin):
-    """Rows that are added through a form of fields of its own, and then only read."""
+    """Rows that are added through an AddingForm and read-only afterwards."""
 
     adding_form: type[AddingForm]
     adding_fields: list[str]
@@ -151,12 +151,12 @@ class AddingAdmin(SavedByServiceAdmin, ReadOnlyAdmin):
 def adding_form_for(
     request: HttpRequest, form_class: type[AddingForm]
 ) -> type[AddingForm]:
-    """The form as whoever is logged in fills it in, with what was refused before."""
+    """The form for the current user, with the refusal of the first attempt to save."""
     refusal = getattr(request, "refusal", None)
     own = {"actor": str(request.user), "refusal": refusal}
     return type(form_class.__name__, (form_class,), own)
 
 
-def acting(request: HttpRequest) -> dict[str, Any]:
-    """Who does it, and when, as services want to be told."""
+def actor_and_now(request: HttpRequest) -> dict[str, Any]:
+    """The `actor` and `now` arguments that services take."""
     return {"actor": str(request.user), "now": timezone.now()}

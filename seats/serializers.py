@@ -1,4 +1,4 @@
-"""Agencies, agents and seats as the API tells and takes them."""
+"""Serializers of agencies, agents and seats."""
 
 from typing import Any
 
@@ -6,32 +6,38 @@ from rest_framework import serializers
 
 from seats.fields import LocalDate
 from seats.models import Agency, Agent, Seat, SeatHolding
+from seats.parsing.values import shown
 
 MOST = 1_000
+DEFAULT_AGENCY = "An agency code. Default: the agency of the API key."
 
 
-class Told(serializers.Serializer[Any]):
-    """A body: a field that is not known is refused, as it may be another misspelt."""
+class RequestBody(serializers.Serializer[Any]):
+    """A request body that refuses unknown fields, which may be misspelled ones."""
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
         if unknown:
-            raise serializers.ValidationError({min(unknown): ["Unknown field."]})
+            raise serializers.ValidationError(
+                {min(unknown): ["This field does not exist. Remove it."]}
+            )
         return super().to_internal_value(data)
 
 
 class Unfiltered(serializers.Serializer[Any]):
-    """A list that is narrowed to nothing."""
+    """A list without filters."""
 
 
 def printable(text: str) -> None:
-    """Refuse what no event could name and no page shows. Raises ValidationError."""
+    """Refuse text that cannot be shown on a page. Raises ValidationError."""
     if not text.isprintable():
-        raise serializers.ValidationError("Printable characters only.")
+        raise serializers.ValidationError(
+            f"{shown(text)} contains control characters. Use printable characters only."
+        )
 
 
 class AgencyOut(serializers.ModelSerializer[Agency]):
-    """An agency, its zone and its upline of today."""
+    """An agency with its time zone and upline of today."""
 
     timezone = serializers.SerializerMethodField()
     upline = serializers.SerializerMethodField()
@@ -57,10 +63,10 @@ class AgentOut(serializers.ModelSerializer[Agent]):
         fields = ["id", "agency", "external_id", "name", "email", "npn"]
 
 
-class AgentIn(Told):
-    """A new agent; `external_id` is the dialer's own name for it."""
+class AgentIn(RequestBody):
+    """A new agent; `external_id` is the dialer's own id of the agent."""
 
-    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    agency = serializers.CharField(required=False, help_text=DEFAULT_AGENCY)
     external_id = serializers.CharField(max_length=64, validators=[printable])
     name = serializers.CharField(max_length=200, validators=[printable])
     email = serializers.EmailField(required=False, allow_blank=True)
@@ -76,7 +82,7 @@ class HoldingOut(serializers.ModelSerializer[SeatHolding]):
 
 
 class SeatOut(serializers.ModelSerializer[Seat]):
-    """A seat, who holds it last, and everybody who held it."""
+    """A seat, its last holder (`agent`), and all its holders by date (`holdings`)."""
 
     id = serializers.UUIDField(source="public_id")
     agency = serializers.CharField(source="agency.code")
@@ -90,15 +96,15 @@ class SeatOut(serializers.ModelSerializer[Seat]):
         ]  # fmt: skip
 
 
-class SeatIn(Told):
-    """A seat to add; dates are local to the agency, today without one."""
+class SeatIn(RequestBody):
+    """A seat to add from a local date of the agency on (default: today)."""
 
-    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    agency = serializers.CharField(required=False, help_text=DEFAULT_AGENCY)
     agent = serializers.CharField(max_length=64)
     on = LocalDate(required=False)
 
 
-class RemovalIn(Told):
+class RemovalIn(RequestBody):
     on = LocalDate(required=False)
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
@@ -111,22 +117,22 @@ class TransferIn(HandOverIn):
     agency = serializers.CharField(max_length=32)
 
 
-class CancellationIn(Told):
+class CancellationIn(RequestBody):
     reason = serializers.CharField(max_length=500)
 
 
-class ReopeningIn(Told):
+class ReopeningIn(RequestBody):
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True)
 
 
 class AgentFilter(serializers.Serializer[Any]):
-    """What a list of agents is narrowed to."""
+    """The filters of a list of agents."""
 
     agency = serializers.CharField(required=False)
     agent = serializers.CharField(required=False, max_length=64)
 
 
 class SeatFilter(AgentFilter):
-    """What a list of seats is narrowed to."""
+    """The filters of a list of seats."""
 
-    on = LocalDate(required=False, help_text="Held on this date.")
+    on = LocalDate(required=False, help_text="Only seats that are held on this date.")

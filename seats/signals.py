@@ -1,6 +1,6 @@
-"""How seats speaks upwards: sent inside the transaction; a receiver may refuse.
+"""Signals of seats for the rooms above, sent inside the transaction of the change.
 
-Every signal carries `now`. A receiver that raises a Refusal undoes the change.
+A receiver that raises a Refusal rolls back the change.
 """
 
 from django.dispatch import Signal
@@ -11,11 +11,11 @@ agency_added = Signal()
 zone_changed = Signal()
 # agency: Agency, upline: Agency | None, on: date, now
 upline_changed = Signal()
-# losses: list[seats.roster.changes.Loss], before any is written. A receiver answers
-# with seats.roster.changes.Use by seat id; seats that were not used are left out.
+# losses: list[seats.roster.changes.Loss], before any is written; no `now`. A receiver
+# returns seats.roster.changes.Use by seat id; seats that were not used are left out.
 seats_leaving = Signal()
 # changes: list[seats.roster.changes.Change] just written, in order; now
 seats_changed = Signal()
 # Before staff confirm a change of seats. days: dict[(Agency, month), (before, after)],
-# in seat days. A receiver gives a list of sentences for the page; no `now`.
+# in seat days; no `now`. A receiver returns a list of sentences for the page.
 seat_days_previewed = Signal()

@@ -1,4 +1,4 @@
-"""The base of every page of the admin, and its search-as-you-type boxes."""
+"""The base class of all admin pages, and autocomplete fields."""
 
 import logging
 from collections.abc import Callable
@@ -16,16 +16,16 @@ from psycopg.errors import UniqueViolation
 
 from seats.admin_actions import GONE, StaffAction
 
-# No filter of ours asks for these; they would let people guess columns that no page
-# shows, letter by letter.
+# No admin filter uses these lookups; they would let people guess hidden columns letter
+# by letter.
 GUESSING = {"regex", "iregex", "startswith", "istartswith", "endswith", "iendswith",
             "contains", "icontains", "iexact", "range", "search"}  # fmt: skip
-EMPTINESS = {"isnull", "isempty"}  # all that can be asked of bytes
+EMPTINESS = {"isnull", "isempty"}  # the only lookups allowed on binary columns
 log = logging.getLogger(__name__)
 
 
 class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The base of every page of the admin: newest first, and no action but ours."""
+    """The base class of all admin pages: newest first, and only StaffActions."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -35,7 +35,7 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         css = {"all": ["seats/admin.css"]}
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Those that whoever is logged in may use; nothing without a permission."""
+        """The actions that the current user has the permission for."""
         return {
             name: entry
             for name, entry in super().get_actions(request).items()
@@ -64,7 +64,7 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The list; where the address asks for what no column holds, Django's notice."""
+        """The list; Django's error notice if the URL filters by an impossible value."""
         if request.method != "GET" or not request.GET:
             return super().changelist_view(request, extra_context)
         try:
@@ -74,7 +74,7 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         except (DataError, ValueError, OverflowError) as error:
             if ERROR_FLAG in request.GET:
                 raise
-            log.warning("%s cannot be filtered like this: %s", request.path, error)
+            log.warning("Invalid filter on %s: %s", request.path, error)
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
 
     def changeform_view(
@@ -91,7 +91,7 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def lookup_allowed(
         self, lookup: str, value: Any, request: HttpRequest | None = None
     ) -> bool:
-        """Only lookups that our filters and links use."""
+        """Allow only lookups that the admin's own filters and links use."""
         name, _, kind = lookup.partition("__")
         if lookup.rpartition("__")[2] in GUESSING:
             return False
@@ -103,12 +103,12 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        if "\0" in object_id:  # which no key of the database can hold
+        if "\0" in object_id:  # PostgreSQL cannot store it
             return None
         return super().get_object(request, object_id, from_field)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """What the address fills in, but for what its field cannot hold."""
+        """Initial values from the URL, without those that their field cannot hold."""
         initial = super().get_changeform_initial_data(request)
         return {
             name: value for name, value in initial.items() if self._fits(name, value)
@@ -127,7 +127,7 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
-        """What may be deleted has an action for it, which asks for a reason."""
+        """Deny: rows are deleted by an action, which asks for a reason."""
         return False
 
 
@@ -145,5 +145,5 @@ def once_more_if_taken(view: Callable[..., Any], *args: Any) -> Any:
 
 
 def autocomplete(model: type[Model], field: str) -> AutocompleteSelect:
-    """A select box that searches as one types, like the one of this foreign key."""
+    """An autocomplete widget for this foreign key."""
     return AutocompleteSelect(model._meta.get_field(field), admin.site)

@@ -1,4 +1,4 @@
-"""Routes of agencies, agents and seats, below /api/v1/."""
+"""Routes of agencies, agents and seats, under /api/v1/."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The routes of agencies, agents and seats."""
+"""API views of agencies, agents and seats."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -15,8 +15,9 @@ from rest_framework.serializers import BaseSerializer
 
 from seats.agencies.queries import uplines_of, zones_of
 from seats.described import one_or_many
-from seats.keys.views import KeyView, several
+from seats.keys.views import KeyView, is_list_body
 from seats.models import Agency, Agent, Seat
+from seats.parsing.values import shown
 from seats.periods import local_date, zone_on
 from seats.roster.services import (
     add_agents,
@@ -48,14 +49,14 @@ READ_WRITE = {"GET": "seats:read", "POST": "seats:write"}
 
 
 class AgenciesView(KeyView):
-    """The agencies within reach."""
+    """The agencies that the key reaches."""
 
     required_scope = "seats:read"
     serializer_class = AgencyOut
 
     @extend_schema(
         operation_id="list_agencies",
-        summary="Agencies within reach",
+        summary="List the agencies that the key reaches",
         responses=AgencyOut(many=True),
     )
     def get(self, request: Request) -> Response:
@@ -77,29 +78,29 @@ class AgenciesView(KeyView):
 
 
 class AgentsView(KeyView):
-    """Agents of the agencies within reach."""
+    """Agents of the agencies that the key reaches."""
 
     required_scope = READ_WRITE
     serializer_class = AgentOut
 
     @extend_schema(
         operation_id="list_agents",
-        summary="Agents",
+        summary="List agents",
         parameters=[AgentFilter],
         responses=AgentOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(AgentFilter, request.query_params)
+        filters = self.checked(AgentFilter, request.query_params)
         rows = self.within(Agent.objects.select_related("agency"), "agency")
-        if "agency" in told:
-            rows = rows.filter(agency=self.agency(told["agency"]))
-        if "agent" in told:
-            rows = rows.filter(external_id=told["agent"])
+        if "agency" in filters:
+            rows = rows.filter(agency=self.agency(filters["agency"]))
+        if "agent" in filters:
+            rows = rows.filter(external_id=filters["agent"])
         return self.page(rows, AgentOut)
 
     @extend_schema(
         operation_id="add_agents",
-        summary=f"Add an agent, or a list of up to {MOST}: all or none",
+        summary=f"Add an agent, or a list of up to {MOST} agents (all or none)",
         request=one_or_many(AgentIn),
         responses={201: AgentOut(many=True)},
     )
@@ -107,8 +108,8 @@ class AgentsView(KeyView):
         many = _checked_many(self, AgentIn, request)
         added: list[Agent] = []
         with transaction.atomic():
-            for code, told in _by_agency(many).items():
-                agents = [Agent(**_without(one, "agency")) for one in told]
+            for code, bodies in _by_agency(many).items():
+                agents = [Agent(**_without(body, "agency")) for body in bodies]
                 agency = self.agency(code)
                 added += add_agents(agency=agency, agents=agents, now=self.now)
         shown = Agent.objects.filter(pk__in=[agent.pk for agent in added])
@@ -117,31 +118,32 @@ class AgentsView(KeyView):
 
 
 class SeatsView(KeyView):
-    """Seats of the agencies within reach."""
+    """Seats of the agencies that the key reaches."""
 
     required_scope = READ_WRITE
     serializer_class = SeatOut
 
     @extend_schema(
         operation_id="list_seats",
-        summary="Seats",
+        summary="List seats",
         parameters=[SeatFilter],
         responses=SeatOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(SeatFilter, request.query_params)
+        filters = self.checked(SeatFilter, request.query_params)
         rows = self.within(_seats(), "agency")
-        if "agency" in told:
-            rows = rows.filter(agency=self.agency(told["agency"]))
-        if "agent" in told:
-            rows = rows.filter(holdings__agent__external_id=told["agent"]).distinct()
-        if "on" in told:
-            rows = rows.filter(_held_on(told["on"])).distinct()
+        if "agency" in filters:
+            rows = rows.filter(agency=self.agency(filters["agency"]))
+        if "agent" in filters:
+            agent = filters["agent"]
+            rows = rows.filter(holdings__agent__external_id=agent).distinct()
+        if "on" in filters:
+            rows = rows.filter(_held_on(filters["on"])).distinct()
         return self.page(rows, SeatOut)
 
     @extend_schema(
         operation_id="add_seats",
-        summary=f"Add a seat, or a list of up to {MOST}: all or none",
+        summary=f"Add a seat, or a list of up to {MOST} seats (all or none)",
         request=one_or_many(SeatIn),
         responses={201: SeatOut(many=True)},
     )
@@ -149,95 +151,112 @@ class SeatsView(KeyView):
         many = _checked_many(self, SeatIn, request)
         added: list[Seat] = []
         with transaction.atomic():
-            for code, told in _by_agency(many).items():
+            for code, bodies in _by_agency(many).items():
                 agency = self.agency(code)
-                agents = _agents(agency, [one["agent"] for one in told])
-                for on, names in _by_date(told, self.today(agency)).items():
+                agents = _agents(agency, [body["agent"] for body in bodies])
+                for on, names in _by_date(bodies, self.today(agency)).items():
                     added += add_seats(
                         agents=[agents[name] for name in names],
                         on=on,
                         actor=self.actor,
                         now=self.now,
                     )
-        return Response(_shown(added), status=201)
+        return Response(_seat_bodies(added), status=201)
 
 
 class SeatActionView(KeyView):
-    """Something that is done to a seat within reach."""
+    """An action on a seat that the key reaches."""
 
     required_scope = "seats:write"
     serializer_class = SeatOut
-    takes: type[BaseSerializer[Any]]
+    body_class: type[BaseSerializer[Any]]
 
     def post(self, request: Request, public_id: UUID) -> Response:
-        told = self.checked(self.takes, request.data)
+        body = self.checked(self.body_class, request.data)
         seat = self.within(_seats(), "agency").filter(public_id=public_id).first()
         if seat is None:
             raise NotFound
-        by = {"actor": self.actor, "now": self.now, "reason": told.get("reason", "")}
-        return Response(_shown(self.do(seat, told, by))[0])
+        audit = {"actor": self.actor, "now": self.now, "reason": body.get("reason", "")}
+        return Response(_seat_bodies(self.perform(seat, body, audit))[0])
 
-    def do(self, seat: Seat, told: dict[str, Any], by: dict[str, Any]) -> list[Seat]:
+    def perform(
+        self, seat: Seat, body: dict[str, Any], audit: dict[str, Any]
+    ) -> list[Seat]:
+        """Call the service; `audit` has its `actor`, `now` and `reason`."""
         raise NotImplementedError
 
-    def on(self, seat: Seat, told: dict[str, Any]) -> date:
-        return told.get("on") or self.today(seat.agency)
+    def date_of(self, seat: Seat, body: dict[str, Any]) -> date:
+        """The `on` of the body, or else the agency's local date."""
+        return body.get("on") or self.today(seat.agency)
 
 
-def _described(name: str, takes: type[BaseSerializer[Any]]) -> Any:
-    return extend_schema_view(post=extend_schema(operation_id=name, request=takes))
+def _operation(name: str, body_class: type[BaseSerializer[Any]]) -> Any:
+    operation = extend_schema(operation_id=name, request=body_class)
+    return extend_schema_view(post=operation)
 
 
-@_described("remove_seat", RemovalIn)
+@_operation("remove_seat", RemovalIn)
 class RemoveSeatView(SeatActionView):
-    """End a seat; `on` is the first date that is not billed."""
+    """Remove a seat; `on` (default: today) is the first date that is not billed."""
 
-    takes = RemovalIn
+    body_class = RemovalIn
 
-    def do(self, seat: Seat, told: dict[str, Any], by: dict[str, Any]) -> list[Seat]:
-        return remove_seats(seats=[seat], on=self.on(seat, told), **by)
+    def perform(
+        self, seat: Seat, body: dict[str, Any], audit: dict[str, Any]
+    ) -> list[Seat]:
+        return remove_seats(seats=[seat], on=self.date_of(seat, body), **audit)
 
 
-@_described("hand_over_seat", HandOverIn)
+@_operation("hand_over_seat", HandOverIn)
 class HandOverSeatView(SeatActionView):
-    """Another agent of the agency holds the seat from a date on; free."""
+    """Hand a seat over to another agent of the agency from a date on, free of charge."""
 
-    takes = HandOverIn
+    body_class = HandOverIn
 
-    def do(self, seat: Seat, told: dict[str, Any], by: dict[str, Any]) -> list[Seat]:
-        to = _agents(seat.agency, [told["agent"]])[told["agent"]]
-        return hand_over_seats(moves=[(seat, to)], on=self.on(seat, told), **by)
+    def perform(
+        self, seat: Seat, body: dict[str, Any], audit: dict[str, Any]
+    ) -> list[Seat]:
+        to = _agents(seat.agency, [body["agent"]])[body["agent"]]
+        on = self.date_of(seat, body)
+        return hand_over_seats(moves=[(seat, to)], on=on, **audit)
 
 
-@_described("transfer_seat", TransferIn)
+@_operation("transfer_seat", TransferIn)
 class TransferSeatView(SeatActionView):
-    """End the seat here and open one at another agency on the same date."""
+    """End a seat and add one at another agency on the same date."""
 
-    takes = TransferIn
+    body_class = TransferIn
 
-    def do(self, seat: Seat, told: dict[str, Any], by: dict[str, Any]) -> list[Seat]:
-        to = _agents(self.agency(told["agency"]), [told["agent"]])[told["agent"]]
-        return transfer_seats(moves=[(seat, to)], on=self.on(seat, told), **by)
+    def perform(
+        self, seat: Seat, body: dict[str, Any], audit: dict[str, Any]
+    ) -> list[Seat]:
+        to = _agents(self.agency(body["agency"]), [body["agent"]])[body["agent"]]
+        on = self.date_of(seat, body)
+        return transfer_seats(moves=[(seat, to)], on=on, **audit)
 
 
-@_described("cancel_seat", CancellationIn)
+@_operation("cancel_seat", CancellationIn)
 class CancelSeatView(SeatActionView):
-    """Take back a seat that was entered by mistake: no date of it is billed."""
+    """Cancel a seat that was entered by mistake: no date of it is billed."""
 
-    takes = CancellationIn
+    body_class = CancellationIn
 
-    def do(self, seat: Seat, told: dict[str, Any], by: dict[str, Any]) -> list[Seat]:
-        return cancel_seats(seats=[seat], **by)
+    def perform(
+        self, seat: Seat, body: dict[str, Any], audit: dict[str, Any]
+    ) -> list[Seat]:
+        return cancel_seats(seats=[seat], **audit)
 
 
-@_described("reopen_seat", ReopeningIn)
+@_operation("reopen_seat", ReopeningIn)
 class ReopenSeatView(SeatActionView):
-    """Take back a removal, from its date on."""
+    """Undo the removal of a seat."""
 
-    takes = ReopeningIn
+    body_class = ReopeningIn
 
-    def do(self, seat: Seat, told: dict[str, Any], by: dict[str, Any]) -> list[Seat]:
-        return reopen_seats(seats=[seat], **by)
+    def perform(
+        self, seat: Seat, body: dict[str, Any], audit: dict[str, Any]
+    ) -> list[Seat]:
+        return reopen_seats(seats=[seat], **audit)
 
 
 def _seats() -> QuerySet[Seat]:
@@ -251,45 +270,47 @@ def _held_on(on: date) -> Q:
     return ends & Q(holdings__starts_on__lte=on)
 
 
-def _shown(seats: Sequence[Seat]) -> list[dict[str, Any]]:
+def _seat_bodies(seats: Sequence[Seat]) -> list[dict[str, Any]]:
     rows = _seats().filter(pk__in=[seat.pk for seat in seats]).order_by("pk")
     return list(SeatOut(rows, many=True).data)
 
 
 def _agents(agency: Agency, names: Sequence[str]) -> dict[str, Agent]:
-    """Agents of an agency by the dialer's name. Raises ValidationError."""
+    """Agents of an agency by their external ids. Raises ValidationError."""
     rows = Agent.objects.filter(agency=agency, external_id__in=names)
-    found = {agent.external_id: agent for agent in rows}
+    agents = {agent.external_id: agent for agent in rows}
     for name in names:
-        if name not in found:
-            message = f"{agency.code} has no agent {name}."
+        if name not in agents:
+            message = f"{agency.code} has no agent {shown(name)}. Add the agent first."
             raise ValidationError({"agent": [message]}, "unknown_agent")
-    return found
+    return agents
 
 
 def _checked_many(
     view: KeyView, kind: type[BaseSerializer[Any]], request: Request
 ) -> list[dict[str, Any]]:
-    if not several(request):
+    if not is_list_body(request):
         return [view.checked(kind, request.data)]
     if not 0 < len(request.data) <= MOST:
-        raise ValidationError(f"A list has 1 to {MOST} entries.")
+        raise ValidationError(
+            f"The list has {len(request.data)} entries. Send between 1 and {MOST}."
+        )
     return list(view.checked(kind, request.data, many=True))
 
 
 def _by_agency(many: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     groups: dict[str, list[dict[str, Any]]] = {}
-    for one in many:
-        groups.setdefault(one.get("agency", ""), []).append(one)
+    for body in many:
+        groups.setdefault(body.get("agency", ""), []).append(body)
     return groups
 
 
 def _by_date(many: Sequence[dict[str, Any]], today: date) -> dict[date, list[str]]:
     groups: dict[date, list[str]] = {}
-    for one in many:
-        groups.setdefault(one.get("on") or today, []).append(one["agent"])
+    for body in many:
+        groups.setdefault(body.get("on") or today, []).append(body["agent"])
     return groups
 
 
-def _without(told: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in told.items() if key != name}
+def _without(body: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key != name}

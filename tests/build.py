@@ -115,7 +115,7 @@ def make_seats(
 
 def call(agency: str = "SUNRISE", **changes: Any) -> IncomingEvent:
     """An outbound call of two minutes and a quarter at noon of 10 March."""
-    told: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "source": "/dialer/test",
         "id": f"call-{next(_ids)}",
         "agency": agency,
@@ -125,7 +125,7 @@ def call(agency: str = "SUNRISE", **changes: Any) -> IncomingEvent:
         "occurred_at": datetime(2026, 3, 10, 16, tzinfo=UTC),
         "properties": {"dial_mode": "power"},
     }
-    return IncomingEvent(**{**told, **changes})
+    return IncomingEvent(**{**payload, **changes})
 
 
 def use(

@@ -134,8 +134,8 @@ def worker(
         return started[-1]
 
     yield start
-    for one in started:
-        one.kill()
+    for process in started:
+        process.kill()
 
 
 SCHEDULE_SPEED = 8  # a minute of the schedule is 7.5 seconds
@@ -158,5 +158,5 @@ def beat(
         return started[-1]
 
     yield start
-    for one in started:
-        one.kill()
+    for process in started:
+        process.kill()

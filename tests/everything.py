@@ -142,8 +142,8 @@ def _make_money(agency: Agency) -> None:
         payer=agency, amount=Decimal("1234.50"), currency="USD", processor="acme",
         reference="ch_0123456789abcdef", now=APRIL_2,
     )  # fmt: skip
-    told = DisputeTold(payment.reference, "dp_1", Decimal(15), "USD", "lost")
-    take_dispute(processor=acme, told=told, now=MAY_2)
+    update = DisputeTold(payment.reference, "dp_1", Decimal(15), "USD", "lost")
+    take_dispute(processor=acme, told=update, now=MAY_2)
     request_refund(
         payment=payment, amount=Decimal(1), reason="test", actor="t", now=APRIL_2
     )

@@ -64,10 +64,10 @@ def _missing_migrations() -> Iterator[str]:
 
 
 def main() -> None:
-    found = list(breaches())
-    for breach in found:
+    messages = list(breaches())
+    for breach in messages:
         sys.stdout.write(f"{breach}\n")
-    sys.exit(1 if found else 0)
+    sys.exit(1 if messages else 0)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from billing.accounts.services import (
     set_payer_shares,
     suspend_outbound,
 )
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import ActionOutcome, staff_action, work_each
 from seats.datefields import DateField
 from seats.errors import Refusal
 from seats.models import Agency
@@ -32,7 +32,7 @@ from seats.readonly import (
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    acting,
+    actor_and_now,
 )
 from seats.staff_admin import StaffAdmin, autocomplete
 
@@ -91,10 +91,10 @@ class AccountAdmin(StaffAdmin):
     )
     def suspend(
         self, request: HttpRequest, accounts: list[Account], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         def work(account: Account) -> str | None:
             row = suspend_outbound(
-                agency=account.payer, reason=data["reason"], **acting(request)
+                agency=account.payer, reason=data["reason"], **actor_and_now(request)
             )
             return None if row else "was already suspended"
 
@@ -108,10 +108,10 @@ class AccountAdmin(StaffAdmin):
     )
     def lift(
         self, request: HttpRequest, accounts: list[Account], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         def work(account: Account) -> str | None:
             row = lift_suspension(
-                agency=account.payer, reason=data["reason"], **acting(request)
+                agency=account.payer, reason=data["reason"], **actor_and_now(request)
             )
             return None if row else "was not suspended"
 

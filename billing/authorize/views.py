@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from billing.authorize.queries import may_dial
 from billing.authorize.serializers import VerdictOut
 from billing.authorize.verdicts import NOT_CHECKED, AuthorizeDecision
-from seats.keys.services import digest_of, is_noted, secret_in
+from seats.keys.services import token_digest, is_use_recorded, bearer_secret
 from seats.keys.views import KeyView
 
 MAX_AGENT_LENGTH = 64
@@ -91,18 +91,18 @@ class AuthorizeView(KeyView):
 
     def _decide_directly(self, request: HttpRequest) -> AuthorizeDecision | None:
         """The decision; None if anything about the request needs DRF's full checks."""
-        secret = secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
+        secret = bearer_secret(request.META.get("HTTP_AUTHORIZATION", ""))
         agent, code = request.GET.get("agent", ""), request.GET.get("agency", "")
         if not (
             secret and _is_plain(request) and _is_name(agent) and code.isprintable()
         ):
             return None
         lookup = may_dial(
-            digest=digest_of(secret), code=code, agent=agent, now=self.now
+            digest=token_digest(secret), code=code, agent=agent, now=self.now
         )
         if lookup is None or self.required_scope not in lookup.key.scopes:
             return None
-        if lookup.decision is None or not is_noted(lookup.key, now=self.now):
+        if lookup.decision is None or not is_use_recorded(lookup.key, now=self.now):
             return None
         drf_request = Request(request)
         drf_request.auth = lookup.key

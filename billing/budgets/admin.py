@@ -9,7 +9,7 @@ from django.utils import timezone
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.services import add_budget, change_budget, remove_budget
 from billing.cells import money_cell
-from seats.admin_actions import Outcome, staff_action
+from seats.admin_actions import ActionOutcome, staff_action
 from seats.readonly import (
     AddingForm,
     ReadOnlyInline,
@@ -79,7 +79,7 @@ class BudgetAdmin(SavedByServiceAdmin):
     )
     def remove(
         self, request: HttpRequest, budgets: list[Budget], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         for budget in budgets:
             remove_budget(budget=budget)
         return None

@@ -13,7 +13,7 @@ from billing.invoicing.serializers import Month
 from billing.metering.serializers import Money, Plain
 from billing.money import money_text, plain, round_money
 from seats.fields import PlainDecimal, PlainInteger
-from seats.serializers import Told, printable
+from seats.serializers import RequestBody, printable
 
 SMALLEST = Decimal("0.000001")
 
@@ -70,7 +70,7 @@ class BudgetOut(serializers.ModelSerializer[Budget]):
         return BudgetMonthOut(months[0]).data if months else None
 
 
-class BudgetChangeIn(Told):
+class BudgetChangeIn(RequestBody):
     """The fields to change; the others keep their values."""
 
     amount = PlainDecimal(18, 3, required=False, min_value=SMALLEST)

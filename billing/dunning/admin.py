@@ -1,4 +1,4 @@
-"""Who owes late, for staff."""
+"""Admin pages of dunning cases and holds."""
 
 from datetime import datetime
 from typing import Any
@@ -13,32 +13,34 @@ from billing.dunning.models import DunningCase, DunningHold, DunningStep
 from billing.dunning.queries import with_debts
 from billing.dunning.services import hold_dunning
 from billing.money import money_label
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.datefields import DateField
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    acting,
+    actor_and_now,
 )
 from seats.staff_admin import autocomplete
 
 
 class HoldForm(ReasonForm):
-    """Until which local date nothing is done, and why."""
+    """Until which local date of the payer dunning pauses, and why."""
 
-    until = DateField(help_text="A date of the payer; today ends a hold.")
+    until = DateField(
+        help_text="A local date of the payer. Choose today to end a hold."
+    )
     field_order = ["until", "reason"]
 
 
 def hold_effects(cases: list[Any], data: dict[str, Any] | None) -> list[str]:
-    """The payers that dunning leaves alone, and until when."""
+    """What each payer owes, and until when its dunning pauses."""
     until = data["until"] if data else "the date chosen below"
     return [
         f"{case.payer.code} owes {money_label(case.owed, case.payer.currency)}, of which"
         f" {money_label(case.overdue, case.payer.currency)} is overdue. Dunning"
-        f" pauses until {until}: no charge is retried, nobody is suspended, and a"
+        f" pauses until {until}: no charge is retried, calls are not suspended, and a"
         " suspension by dunning is lifted."
         for case in with_debts(cases, now=timezone.now())
     ]
@@ -55,7 +57,7 @@ class StepInline(ReadOnlyInline):
 
 @admin.register(DunningCase)
 class DunningCaseAdmin(ByPrintedNumber, ReadOnlyAdmin):
-    """Cases with what was done; accounts have the actions that suspend and allow."""
+    """Cases with their steps. Accounts have the actions that suspend and allow calls."""
 
     list_display = [
         "payer", "state", "invoice", "next_step_at", "held_until", "opened_at",
@@ -80,12 +82,12 @@ class DunningCaseAdmin(ByPrintedNumber, ReadOnlyAdmin):
 
     @admin.display(description="held until", empty_value="")
     def held_until(self, case: Any) -> datetime | None:
-        """Nothing is done about an open case before that."""
+        """The end of the hold of an open case; None without one."""
         ahead = case.hold and case.hold > timezone.now() and case.closed_at is None
         return case.hold if ahead else None
 
     @staff_action(
-        "Hold: wait for a promise",
+        "Hold: pause dunning until a date",
         effects=hold_effects,
         undo="Hold it until today; dunning then continues.",
         done="held",
@@ -93,14 +95,14 @@ class DunningCaseAdmin(ByPrintedNumber, ReadOnlyAdmin):
     )
     def hold(
         self, request: HttpRequest, cases: list[DunningCase], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         for case in sorted(cases, key=lambda case: case.payer_id):
-            hold_dunning(payer=case.payer, **acting(request), **data)
+            hold_dunning(payer=case.payer, **actor_and_now(request), **data)
         return None
 
 
 class AddHoldForm(AddingForm):
-    """A payer that is waited for, with or without a case."""
+    """A hold for a payer, with or without an open case."""
 
     until = HoldForm.base_fields["until"]
 
@@ -109,13 +111,13 @@ class AddHoldForm(AddingForm):
         fields = ["payer", "reason"]
         widgets = {"payer": autocomplete(DunningHold, "payer")}
 
-    def add(self, told: dict[str, Any]) -> DunningHold:
-        return hold_dunning(**told, actor=self.actor, now=timezone.now())
+    def add(self, cleaned: dict[str, Any]) -> DunningHold:
+        return hold_dunning(**cleaned, actor=self.actor, now=timezone.now())
 
 
 @admin.register(DunningHold)
 class DunningHoldAdmin(AddingAdmin):
-    """Whom staff wait for, and why; the newest hold of a payer counts."""
+    """Pauses of dunning by staff, with their reasons; a payer's newest hold counts."""
 
     list_display = ["payer", "until", "reason", "actor", "held_at"]
     list_select_related = ["payer"]

@@ -1,4 +1,4 @@
-"""Dunning: one open case per payer, what was done about it, and pauses by staff."""
+"""Dunning cases (one open case per payer), their steps, and holds by staff."""
 
 from django.db import models
 from django.db.models import Q
@@ -11,9 +11,9 @@ from seats.models import Agency
 
 
 class DunningCase(models.Model):
-    """That a payer owes what could not be charged, or is past its due date.
+    """A payer with invoices that could not be charged, or are past their due date.
 
-    The row is the queue; whoever changes it holds the payer's account.
+    The row is the queue. It is only changed while the payer's account is locked.
     """
 
     class State(models.TextChoices):
@@ -30,16 +30,16 @@ class DunningCase(models.Model):
         models.PROTECT,
         related_name="+",
         db_index=False,
-        help_text="The oldest that is concerned.",
+        help_text="The oldest invoice of the case.",
     )
     state = models.CharField(max_length=16, choices=State)
-    since = models.DateTimeField(help_text="When it came to this state.")
+    since = models.DateTimeField(help_text="When the case entered this state.")
     retries = models.PositiveSmallIntegerField(
-        default=0, help_text="Of the schedule, planned so far."
+        default=0, help_text="Retries planned so far."
     )
     retry_at = models.DateTimeField(null=True)
     escalate_at = models.DateTimeField(
-        null=True, help_text="When it becomes overdue, or is suspended."
+        null=True, help_text="When the case becomes overdue, or calls are suspended."
     )
     next_step_at = models.GeneratedField(
         expression=Least("retry_at", "escalate_at"),
@@ -87,7 +87,7 @@ class DunningCase(models.Model):
 
 
 class DunningStep(models.Model):
-    """Something that was done about a case, or that came of it; appended."""
+    """A step of a case; appended, never changed."""
 
     class Kind(models.TextChoices):
         STARTED = "started"
@@ -121,7 +121,7 @@ class DunningStep(models.Model):
 
 
 class DunningHold(models.Model):
-    """That staff wait for a payer until a moment, and why; appended, the newest holds."""
+    """A pause of a payer's dunning until an instant; appended, the newest counts."""
 
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="dunning_holds")
     until = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""What is known of payers that owe; each in a fixed number of statements."""
+"""Reading the debts, holds and cases of payers, in a fixed number of statements."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from django.db import connection
 
 from billing.accounts.models import Account
 from billing.dunning.models import DunningCase
-from billing.dunning.schedule import Debt, Facts, owed
+from billing.dunning.schedule import Debt, PayerSnapshot, owed
 from billing.invoicing.queries.holds import ON_HOLD
 from billing.payments.queries.methods import SPENT
 from seats.agencies.queries import zones_of
@@ -17,9 +17,9 @@ from seats.arrays import array_text
 from seats.members.models import Member
 from seats.periods import ZonePeriod
 
-READERS = [Member.Role.OWNER, Member.Role.BILLING_VIEWER]
+RECIPIENT_ROLES = [Member.Role.OWNER, Member.Role.BILLING_VIEWER]
 
-# A page that nobody paid on is no charge in vain.
+# A checkout page that nobody paid on is not a failed charge.
 A_CHARGE = """
     NOT (attempt.state = 'failed' AND EXISTS (
         SELECT FROM billing_hostedpage WHERE attempt_id = attempt.id))
@@ -65,14 +65,14 @@ NOT_CHARGED = """
           AND attempt.state IN ('created', 'sent', 'pending', 'unknown')
           AND attempt.reported_at IS NULL)
 """
-# Nobody is pressed for what is checked, nor for anything else meanwhile.
+# While an open invoice of a payer is on hold for verification, dunning pauses entirely.
 NOT_CHECKED = f"""
     NOT EXISTS (
         SELECT FROM billing_document AS invoice
         WHERE invoice.payer_id = account.payer_id AND invoice.kind = 'invoice'
           AND invoice.status = 'open' AND {ON_HOLD.format(document="invoice")})
 """
-# Nobody tells of an invoice that was written off.
+# A write-off sends no signal, so the sweep looks for cases without a concerned invoice.
 NOT_CONCERNED = f"""
     NOT EXISTS (
         SELECT FROM billing_document AS invoice
@@ -85,7 +85,7 @@ NOT_CONCERNED = f"""
                      AND (state IN ('declined_hard', 'declined_soft', 'failed')
                           OR reported_at IS NOT NULL))))
 """
-# Locking the account is locking the payer; who has it now is looked at next time.
+# Locking the account locks the payer; payers that are locked now wait for the next sweep.
 CLAIM = (
     "ORDER BY account.payer_id LIMIT %(limit)s FOR NO KEY UPDATE OF account SKIP LOCKED"
 )
@@ -112,42 +112,42 @@ CLAIM_DUE = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Whom mails about an agency go to, and by which dates it lives."""
+class Recipients:
+    """The mail addresses for an agency's matters, and the time zones of its dates."""
 
     addresses: Sequence[str]
     zones: Sequence[ZonePeriod]
 
 
 def claim_past_due(*, now: datetime, after: int, limit: int) -> list[int]:
-    """Lock payers that owe past a due date and have no case, those after an id."""
-    return _claimed(CLAIM_PAST_DUE, now, after, limit)
+    """Lock payers (with ids above `after`) that are past due and have no open case."""
+    return _claim(CLAIM_PAST_DUE, now, after, limit)
 
 
 def claim_due(*, now: datetime, after: int, limit: int) -> list[int]:
-    """Lock payers with a case that is due, or that owe nothing any more."""
-    return _claimed(CLAIM_DUE, now, after, limit)
+    """Lock payers (with ids above `after`) whose case is due, or has nothing left."""
+    return _claim(CLAIM_DUE, now, after, limit)
 
 
 def open_cases(payer_ids: Collection[int]) -> dict[int, DunningCase]:
-    """The open cases of payers, by payer."""
+    """The open cases of payers, by payer id, with payer and invoice loaded."""
     rows = DunningCase.objects.filter(payer__in=payer_ids, closed_at=None)
-    return {one.payer_id: one for one in rows.select_related("payer", "invoice")}
+    return {case.payer_id: case for case in rows.select_related("payer", "invoice")}
 
 
-def facts_of(
+def payer_snapshots(
     payer_ids: Collection[int], *, now: datetime, without: int | None = None
-) -> dict[int, Facts]:
-    """What is known of each payer, as if the document `without` were not there."""
+) -> dict[int, PayerSnapshot]:
+    """A snapshot of each payer, by its id, leaving out the document `without`."""
     debts: dict[int, list[Debt]] = {payer_id: [] for payer_id in payer_ids}
-    for payer_id, *told in _rows(DEBTS, payer_ids):
-        debt = Debt(*told)
+    for payer_id, *fields in _rows(DEBTS, payer_ids):
+        debt = Debt(*fields)
         if debt.invoice != without:
             debts[payer_id].append(debt)
-    methods = {payer: (pk, spent) for payer, pk, spent in _rows(METHODS, payer_ids)}
+    methods = {payer: (pk, failed) for payer, pk, failed in _rows(METHODS, payer_ids)}
     holds = dict(_rows(HOLDS, payer_ids))
     return {
-        payer_id: Facts(
+        payer_id: PayerSnapshot(
             now, debts[payer_id], *methods.get(payer_id, (None, False)),
             holds.get(payer_id),
         )
@@ -156,35 +156,38 @@ def facts_of(
 
 
 def with_debts(cases: Sequence[Any], *, now: datetime) -> Sequence[Any]:
-    """Open cases with what is `owed` and `overdue` of each, and what a hold does."""
-    known = facts_of([case.payer_id for case in cases], now=now)
+    """Set `owed`, `overdue`, `held_until` and `postponed_to` on these open cases.
+
+    Amounts are in the payer's currency; `postponed_to` is the next step after any hold.
+    """
+    snapshots = payer_snapshots([case.payer_id for case in cases], now=now)
     for case in cases:
-        facts = known[case.payer_id]
-        case.owed, case.overdue = owed(facts.concerned), owed(facts.overdue)
-        held = facts.held_until
+        snapshot = snapshots[case.payer_id]
+        case.owed, case.overdue = owed(snapshot.concerned), owed(snapshot.overdue)
+        held = snapshot.held_until
         case.held_until = held if held and held > now else None
-        case.put_off_to = case.next_step_at and max(
+        case.postponed_to = case.next_step_at and max(
             case.next_step_at, held or case.next_step_at
         )
     return cases
 
 
-def readers_of(payer_ids: Collection[int]) -> dict[int, Reader]:
-    """Who is written to: the account's address, owners and billing viewers."""
-    found: dict[int, set[str]] = {payer_id: set() for payer_id in payer_ids}
+def recipients_of(payer_ids: Collection[int]) -> dict[int, Recipients]:
+    """Who gets mails: the account's address, its owners and its billing viewers."""
+    addresses: dict[int, set[str]] = {payer_id: set() for payer_id in payer_ids}
     accounts = Account.objects.filter(payer__in=payer_ids).exclude(email="")
     for payer_id, email in accounts.values_list("payer", "email"):
-        found[payer_id].add(email)
+        addresses[payer_id].add(email)
     members = Member.objects.filter(
-        agency__in=payer_ids, role__in=READERS, user__is_active=True
+        agency__in=payer_ids, role__in=RECIPIENT_ROLES, user__is_active=True
     )
     for payer_id, email in members.values_list("agency", "user__email"):
-        found[payer_id].add(email)
+        addresses[payer_id].add(email)
     zones = zones_of(payer_ids)
-    return {pk: Reader(sorted(found[pk]), zones[pk]) for pk in payer_ids}
+    return {pk: Recipients(sorted(addresses[pk]), zones[pk]) for pk in payer_ids}
 
 
-def _claimed(statement: str, now: datetime, after: int, limit: int) -> list[int]:
+def _claim(statement: str, now: datetime, after: int, limit: int) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(statement, {"now": now, "after": after, "limit": limit})
         return [payer_id for (payer_id,) in cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""What dunning hears from below, in the same transaction."""
+"""Receivers of payment and invoice signals, in the transaction that sends them."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -7,10 +7,10 @@ from typing import Any
 from django.dispatch import receiver
 
 from billing.dunning.services import (
-    take_end,
-    take_method,
-    take_moves,
-    take_unresolved,
+    handle_attempt_end,
+    handle_debt_changes,
+    handle_new_method,
+    handle_unresolved_attempt,
 )
 from billing.invoicing.models import Document
 from billing.invoicing.signals import document_voided
@@ -24,25 +24,25 @@ from billing.payments.signals import (
 
 
 @receiver(attempt_ended)
-def hear_of_end(*, attempt: PaymentAttempt, now: datetime, **_: Any) -> None:
-    take_end(attempt=attempt, now=now)
+def on_attempt_ended(*, attempt: PaymentAttempt, now: datetime, **_: Any) -> None:
+    handle_attempt_end(attempt=attempt, now=now)
 
 
 @receiver(attempt_unresolved)
-def hear_of_unresolved(*, attempt: PaymentAttempt, now: datetime, **_: Any) -> None:
-    take_unresolved(attempt=attempt, now=now)
+def on_attempt_unresolved(*, attempt: PaymentAttempt, now: datetime, **_: Any) -> None:
+    handle_unresolved_attempt(attempt=attempt, now=now)
 
 
 @receiver(method_saved)
-def hear_of_method(*, method: PaymentMethod, now: datetime, **_: Any) -> None:
-    take_method(method=method, now=now)
+def on_method_saved(*, method: PaymentMethod, now: datetime, **_: Any) -> None:
+    handle_new_method(method=method, now=now)
 
 
 @receiver(invoices_moved)
-def hear_of_moves(*, payers: Collection[int], now: datetime, **_: Any) -> None:
-    take_moves(payer_ids=payers, now=now)
+def on_invoices_moved(*, payers: Collection[int], now: datetime, **_: Any) -> None:
+    handle_debt_changes(payer_ids=payers, now=now)
 
 
 @receiver(document_voided)
-def hear_of_void(*, document: Document, now: datetime, **_: Any) -> None:
-    take_moves(payer_ids=[document.payer_id], now=now, without=document.pk)
+def on_document_voided(*, document: Document, now: datetime, **_: Any) -> None:
+    handle_debt_changes(payer_ids=[document.payer_id], now=now, without=document.pk)

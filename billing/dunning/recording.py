@@ -1,6 +1,6 @@
-"""Writing what comes of cases: the case, its steps, events, mails, and standings.
+"""Recording changes of cases: the case, its steps, events, mails and standings.
 
-All in the transaction of the fact, of payers whose accounts are locked.
+Always in the transaction that causes them, with the accounts of the payers locked.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from datetime import datetime
 from billing.accounts.models import AccountStanding
 from billing.accounts.services import record_standing
 from billing.dunning.models import DunningCase, DunningStep
-from billing.dunning.queries import open_cases, readers_of
-from billing.dunning.schedule import CLOSED, SUSPENDED, Course, Facts
-from billing.dunning.telling import ACTOR, Change, event_of, mails_about
+from billing.dunning.queries import open_cases, recipients_of
+from billing.dunning.schedule import CLOSED, SUSPENDED, Course, PayerSnapshot
+from billing.dunning.telling import ACTOR, CaseChange, step_event, step_mails
 from billing.mail.services import queue_mails
 from billing.webhooks.services import publish
 
 Standing = AccountStanding.Standing
 REASONS = {
     Standing.SUSPENDED: "Invoices are overdue.",
-    Standing.GOOD: "Nothing is overdue any more, or staff wait for it.",
+    Standing.GOOD: "No invoice is overdue any more, or staff paused dunning.",
 }
 FIELDS = [
     "invoice", "state", "since", "retries", "retry_at", "escalate_at", "closed_at",
@@ -27,65 +27,75 @@ FIELDS = [
 
 
 def course_of(case: DunningCase) -> Course:
-    """Where a case stands."""
+    """The course of a stored case."""
     return Course(case.state, case.retries, case.retry_at, case.escalate_at)
 
 
-def new_case(payer_id: int, facts: Facts) -> DunningCase:
-    """A case about what a payer owes, before its first step."""
+def new_case(payer_id: int, snapshot: PayerSnapshot) -> DunningCase:
+    """An unsaved case for a payer's oldest concerned invoice, before its first step."""
     return DunningCase(
         payer_id=payer_id,
-        invoice_id=facts.concerned[0].invoice,
-        since=facts.now,
-        opened_at=facts.now,
+        invoice_id=snapshot.concerned[0].invoice,
+        since=snapshot.now,
+        opened_at=snapshot.now,
     )
 
 
-def record_changes(changes: Sequence[Change], *, now: datetime) -> None:
-    """Keep and tell what comes of cases, in a fixed number of statements."""
+def record_changes(changes: Sequence[CaseChange], *, now: datetime) -> None:
+    """Store changes of cases and notify of them, in a fixed number of statements.
+
+    Suspends the agencies of cases that become suspended, and lifts the suspension of
+    those that no longer are.
+    """
     if not changes:
         return
-    stopped = {one.case.pk for one in changes if one.case.state == SUSPENDED}
+    suspended = {row.case.pk for row in changes if row.case.state == SUSPENDED}
     changes = _stored(changes, now)
     steps = _append_steps(changes, now)
     publish(
-        [event_of(change, kind) for change in changes for kind in change.move.steps],
+        [step_event(row, kind) for row in changes for kind in row.transition.steps],
         now=now,
     )
-    goes = [one for one in changes if (one.case.pk in stopped) != _stops(one)]
-    _stand(goes, now)
-    readers = readers_of([one.case.payer_id for one in changes])
+    switched = [
+        row for row in changes if (row.case.pk in suspended) != _is_suspended(row)
+    ]
+    _update_standings(switched, now)
+    recipients = recipients_of([row.case.payer_id for row in changes])
     mails = [
         mail
-        for one in changes
-        for mail in mails_about(
-            one,
-            steps[one.case.pk],
-            reader=readers[one.case.payer_id],
-            lifted=one in goes and not _stops(one),
+        for row in changes
+        for mail in step_mails(
+            row,
+            steps[row.case.pk],
+            recipients=recipients[row.case.payer_id],
+            lifted=row in switched and not _is_suspended(row),
         )
     ]
     queue_mails(mails, now=now)
 
 
-def _stored(changes: Sequence[Change], now: datetime) -> list[Change]:
-    """The changes with their cases as they are now stored, payer and invoice at hand."""
-    moved = []
+def _stored(changes: Sequence[CaseChange], now: datetime) -> list[CaseChange]:
+    """Save the cases; return the changes with payer and invoice of each case loaded."""
+    reloaded = []
     for change in changes:
-        if _set(change, now) or not change.case.pk:
-            moved.append(change.case.payer_id)
-    known = [one.case for one in changes if one.case.pk]
-    DunningCase.objects.bulk_update(known, FIELDS)
-    DunningCase.objects.bulk_create(one.case for one in changes if not one.case.pk)
-    fresh = open_cases(moved) if moved else {}
+        if _apply(change, now) or not change.case.pk:
+            reloaded.append(change.case.payer_id)
+    existing = [row.case for row in changes if row.case.pk]
+    DunningCase.objects.bulk_update(existing, FIELDS)
+    DunningCase.objects.bulk_create(row.case for row in changes if not row.case.pk)
+    fresh = open_cases(reloaded) if reloaded else {}
     return [
-        replace(one, case=fresh.get(one.case.payer_id, one.case)) for one in changes
+        replace(row, case=fresh.get(row.case.payer_id, row.case)) for row in changes
     ]
 
 
-def _set(change: Change, now: datetime) -> bool:
-    """Bring a case to where it goes; whether it is about another invoice now."""
-    case, course, concerned = change.case, change.move.course, change.facts.concerned
+def _apply(change: CaseChange, now: datetime) -> bool:
+    """Set the fields of a case by its transition; whether its invoice changed."""
+    case, course, concerned = (
+        change.case,
+        change.transition.course,
+        change.snapshot.concerned,
+    )
     if course.state != case.state:
         case.since = now
     case.state, case.retries = course.state, course.retries
@@ -99,40 +109,40 @@ def _set(change: Change, now: datetime) -> bool:
 
 
 def _append_steps(
-    changes: Sequence[Change], now: datetime
+    changes: Sequence[CaseChange], now: datetime
 ) -> dict[int, dict[str, int]]:
-    """The numbers of the new rows, by case and kind."""
+    """Append the steps; the ids of the new rows by case id and kind."""
     rows = DunningStep.objects.bulk_create(
         DunningStep(
-            case=one.case,
+            case=change.case,
             kind=kind,
-            invoice_id=one.case.invoice_id,
-            attempt=one.attempt,
+            invoice_id=change.case.invoice_id,
+            attempt=change.attempt,
             at=now,
-            next_at=one.next_at,
-            note=one.note[:500],
-            actor=one.actor,
+            next_at=change.next_at,
+            note=change.note[:500],
+            actor=change.actor,
         )
-        for one in changes
-        for kind in one.move.steps
+        for change in changes
+        for kind in change.transition.steps
     )
-    found: dict[int, dict[str, int]] = {one.case.pk: {} for one in changes}
+    step_ids: dict[int, dict[str, int]] = {change.case.pk: {} for change in changes}
     for row in rows:
-        found[row.case_id][row.kind] = row.pk
-    return found
+        step_ids[row.case_id][row.kind] = row.pk
+    return step_ids
 
 
-def _stops(change: Change) -> bool:
+def _is_suspended(change: CaseChange) -> bool:
     return change.case.state == SUSPENDED
 
 
-def _stand(changes: Sequence[Change], now: datetime) -> None:
-    """Suspend whose case came to that, and let dial whose case left it."""
+def _update_standings(changes: Sequence[CaseChange], now: datetime) -> None:
+    """Suspend payers whose case became suspended; lift it where it no longer is."""
     for standing, reason in REASONS.items():
         agencies = [
-            one.case.payer
-            for one in changes
-            if _stops(one) == (standing == Standing.SUSPENDED)
+            change.case.payer
+            for change in changes
+            if _is_suspended(change) == (standing == Standing.SUSPENDED)
         ]
         if agencies:
             record_standing(

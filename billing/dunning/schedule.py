@@ -1,8 +1,9 @@
-"""What comes next for a payer that owes, from what is known of it. Pure.
+"""The dunning schedule: the next step for a payer that owes. Pure.
 
-A course says where a case stands: its state, and two dates. At `retry_at` the oldest
-invoice is charged again; at `escalate_at` what is overdue is told so, and then suspended.
-Every date counts from the step before it, so an outage of ours takes nobody's time.
+A course is the state of a case and its two dates. At `retry_at` the oldest invoice is
+charged again; at `escalate_at` the payer is notified that it is overdue, and then
+suspended. Every date counts from the step before it, so an outage shortens no deadline.
+Amounts are positive decimals in the payer's currency; instants are aware UTC.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,22 +13,22 @@ from decimal import Decimal
 
 RETRYING, WAITING = "retrying", "waiting"
 OVERDUE, SUSPENDED, CLOSED = "overdue", "suspended", "closed"
-EARLY = {RETRYING, WAITING}
+BEFORE_OVERDUE = {RETRYING, WAITING}
 
 STARTED, RETRY_SCHEDULED, RETRIED = "started", "retry_scheduled", "retried"
 METHOD_NEEDED, NOW_OVERDUE = "payment_method_needed", "overdue"
 NOW_SUSPENDED, LIFTED, HELD, ENDED = "suspended", "lifted", "held", "ended"
 
-UNDER_WAY = {"created", "sent", "pending", "unknown"}
+IN_PROGRESS = {"created", "sent", "pending", "unknown"}
 UNRESOLVED = (
     "unresolved"  # still open, and reported to staff because its outcome is unknown
 )
-IN_VAIN = {"declined_hard", "declined_soft", "failed"}
+FAILED_STATES = {"declined_hard", "declined_soft", "failed"}
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """The pauses before each retry, and how long it may be overdue before a stop."""
+class DunningPolicy:
+    """The pauses before each retry, and the time from overdue to suspended (`grace`)."""
 
     retries: Sequence[timedelta]
     grace: timedelta
@@ -40,7 +41,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """An open invoice: what is left of it, and the state of its newest attempt."""
+    """An open invoice: the amount left to pay, and the state of its newest attempt.
+
+    `attempt` is None where the invoice was never charged.
+    """
 
     invoice: int
     label: str
@@ -50,65 +54,66 @@ class Debt:
 
 
 def owed(debts: Iterable[Debt]) -> Decimal:
-    """What is left of them together."""
+    """The total that is left to pay."""
     return sum((debt.left for debt in debts), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of a payer at a moment; its open invoices, the oldest first.
+class PayerSnapshot:
+    """A payer at a moment: its open invoices (the oldest first), method and hold.
 
-    A method that was declined for good, or whose bank took a payment back, is `spent`.
+    `method_failed`: the payment method was permanently declined, or the bank took a
+    payment back.
     """
 
     now: datetime
     debts: Sequence[Debt] = ()
     method: int | None = None
-    spent: bool = False
+    method_failed: bool = False
     held_until: datetime | None = None
 
     @property
     def concerned(self) -> list[Debt]:
-        """What could not be charged as far as is known, or is past its due date."""
+        """Invoices that could not be charged, are unresolved, or are past due."""
         return [
             debt
             for debt in self.debts
-            if debt.due_at <= self.now or debt.attempt in {*IN_VAIN, UNRESOLVED}
+            if debt.due_at <= self.now or debt.attempt in {*FAILED_STATES, UNRESOLVED}
         ]
 
     @property
     def chargeable(self) -> list[Debt]:
-        """Those of them that nobody may have been charged for already."""
+        """Concerned invoices without an unresolved charge, which may have succeeded."""
         return [debt for debt in self.concerned if debt.attempt != UNRESOLVED]
 
     @property
     def unresolved(self) -> bool:
-        """Whether nothing can be charged before the outcome of a charge is known."""
+        """Whether nothing can be charged until the outcome of a charge is known."""
         return bool(self.concerned) and not self.chargeable
 
     @property
     def overdue(self) -> list[Debt]:
-        """What is past its due date."""
+        """Invoices that are past their due date."""
         return [debt for debt in self.debts if debt.due_at <= self.now]
 
     @property
     def usable(self) -> bool:
-        """Whether there is a method to charge by."""
-        return self.method is not None and not self.spent
+        """Whether there is a payment method that can be charged."""
+        return self.method is not None and not self.method_failed
 
     @property
     def resting(self) -> bool:
-        """Nothing is done while staff hold it, or a charge is under way.
+        """Whether no step is taken: staff hold the payer, or a charge is in progress.
 
-        One that was reported to staff is no longer waited for.
+        A charge that was reported to staff as unresolved is no longer waited for.
         """
         held = self.held_until is not None and self.held_until > self.now
-        return held or any(debt.attempt in UNDER_WAY for debt in self.debts)
+        return held or any(debt.attempt in IN_PROGRESS for debt in self.debts)
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Where a case stands; so many `retries` of the schedule were planned so far."""
+    """The state of a case and its next dates; `retries` counts those planned so far."""
 
     state: str = RETRYING
     retries: int = 0
@@ -117,10 +122,10 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """The course that follows, and the steps to record.
+class DunningTransition:
+    """The next course of a case, and the steps to record.
 
-    `charges`: the oldest that is chargeable is charged.
+    `charges`: the oldest chargeable invoice is charged.
     """
 
     course: Course
@@ -128,162 +133,193 @@ class Move:
     charges: bool = False
 
 
-def begin_overdue(facts: Facts, rules: Rules) -> Move:
-    """Something is past its due date and nobody tried to charge it in vain."""
-    if facts.usable and not facts.unresolved:
-        move = _scheduled(Course(), facts.now + rules.first)
+def begin_overdue(snapshot: PayerSnapshot, policy: DunningPolicy) -> DunningTransition:
+    """Open a case for an invoice that is past due without a failed charge."""
+    if snapshot.usable and not snapshot.unresolved:
+        transition = _scheduled(Course(), snapshot.now + policy.first)
     else:
-        move = _escalated(Course(), facts, rules)
-    return replace(move, steps=(STARTED, *move.steps))
+        transition = _escalated(Course(), snapshot, policy)
+    return replace(transition, steps=(STARTED, *transition.steps))
 
 
-def begin_failed(facts: Facts, rules: Rules) -> Move:
-    """A charge came to nothing, and there is no case yet."""
-    move = after_failure(Course(), facts, rules)
-    return replace(move, steps=(STARTED, *move.steps))
+def begin_failed(snapshot: PayerSnapshot, policy: DunningPolicy) -> DunningTransition:
+    """Open a case after a failed charge."""
+    transition = after_failure(Course(), snapshot, policy)
+    return replace(transition, steps=(STARTED, *transition.steps))
 
 
-def after_failure(course: Course, facts: Facts, rules: Rules) -> Move:
-    """A charge was declined or failed; a retry that is planned already stays so."""
-    if not facts.usable:
-        return _without_method(course, facts, rules)
+def after_failure(
+    course: Course, snapshot: PayerSnapshot, policy: DunningPolicy
+) -> DunningTransition:
+    """Continue after a charge was declined or failed; a planned retry stays planned."""
+    if not snapshot.usable:
+        return _without_method(course, snapshot, policy)
     if course.retry_at:
-        return Move(course)
-    if course.retries < len(rules.retries):
-        return _scheduled(course, facts.now + rules.retries[course.retries])
-    if course.state in EARLY and facts.overdue:
-        return _escalated(course, facts, rules)
-    return _without_method(course, facts, rules, exhausted=True)
+        return DunningTransition(course)
+    if course.retries < len(policy.retries):
+        return _scheduled(course, snapshot.now + policy.retries[course.retries])
+    if course.state in BEFORE_OVERDUE and snapshot.overdue:
+        return _escalated(course, snapshot, policy)
+    return _without_method(course, snapshot, policy, exhausted=True)
 
 
-def after_success(course: Course, facts: Facts) -> Move:
-    """The method works: the next oldest at once."""
-    return with_method(course, facts) if facts.usable else Move(course)
+def after_success(course: Course, snapshot: PayerSnapshot) -> DunningTransition:
+    """Continue after a charge succeeded: charge the next oldest invoice at once."""
+    return (
+        with_method(course, snapshot) if snapshot.usable else DunningTransition(course)
+    )
 
 
-def with_method(course: Course, facts: Facts) -> Move:
-    """A new method is tried at once, from the first retry on; it moves no deadline."""
-    if facts.unresolved:
-        return Move(replace(course, retries=0))
-    state = RETRYING if course.state in EARLY else course.state
-    return Move(replace(course, state=state, retries=0, retry_at=facts.now))
+def with_method(course: Course, snapshot: PayerSnapshot) -> DunningTransition:
+    """Charge a new payment method at once; retries start over, deadlines stay."""
+    if snapshot.unresolved:
+        return DunningTransition(replace(course, retries=0))
+    state = RETRYING if course.state in BEFORE_OVERDUE else course.state
+    return DunningTransition(
+        replace(course, state=state, retries=0, retry_at=snapshot.now)
+    )
 
 
-def after_unresolved(course: Course, facts: Facts, rules: Rules) -> Move:
+def after_unresolved(
+    course: Course, snapshot: PayerSnapshot, policy: DunningPolicy
+) -> DunningTransition:
     """Stop waiting for a charge whose unknown outcome was reported to staff.
 
     The next oldest invoice is charged in its turn, if there is one.
     """
-    if not facts.unresolved:
-        return after_failure(course, facts, rules)
+    if not snapshot.unresolved:
+        return after_failure(course, snapshot, policy)
     if course.escalate_at:
-        return Move(course)
-    return while_unresolved(course, facts, rules)
+        return DunningTransition(course)
+    return while_unresolved(course, snapshot, policy)
 
 
-def while_unresolved(course: Course, facts: Facts, rules: Rules) -> Move:
+def while_unresolved(
+    course: Course, snapshot: PayerSnapshot, policy: DunningPolicy
+) -> DunningTransition:
     """Continue without charging while the outcome of an open charge is unknown.
 
     Overdue invoices are announced as overdue; others wait for their due date. Deadlines
     stay.
     """
     course = replace(course, retry_at=None)
-    if course.state not in EARLY:
-        return Move(course)
-    if facts.overdue:
-        return _escalated(course, facts, rules)
-    escalate_at = course.escalate_at or facts.concerned[0].due_at
-    return Move(replace(course, state=WAITING, escalate_at=escalate_at))
+    if course.state not in BEFORE_OVERDUE:
+        return DunningTransition(course)
+    if snapshot.overdue:
+        return _escalated(course, snapshot, policy)
+    escalate_at = course.escalate_at or snapshot.concerned[0].due_at
+    return DunningTransition(replace(course, state=WAITING, escalate_at=escalate_at))
 
 
-def after_payment(course: Course, facts: Facts, rules: Rules, *, paid: bool) -> Move:
-    """Less is owed; `paid` says that nothing of the case's own invoice is."""
-    if not facts.concerned:
+def after_payment(
+    course: Course, snapshot: PayerSnapshot, policy: DunningPolicy, *, paid: bool
+) -> DunningTransition:
+    """Continue after the debts changed; `paid`: the case's own invoice is settled."""
+    if not snapshot.concerned:
         return ended()
-    if course.state not in EARLY and not facts.overdue:
-        fresh = _anew(facts, rules)
+    if course.state not in BEFORE_OVERDUE and not snapshot.overdue:
+        fresh = _restarted(snapshot, policy)
         steps = (LIFTED,) if course.state == SUSPENDED else ()
         return replace(fresh, steps=(*steps, *fresh.steps))
     if not paid:
-        return Move(course)
-    if course.state in EARLY:
-        return _anew(facts, rules)
+        return DunningTransition(course)
+    if course.state in BEFORE_OVERDUE:
+        return _restarted(snapshot, policy)
     course = replace(course, retries=0, retry_at=None)
-    if facts.usable and not facts.unresolved:
-        course = _scheduled(course, facts.now + rules.first).course
-    return Move(course)
+    if snapshot.usable and not snapshot.unresolved:
+        course = _scheduled(course, snapshot.now + policy.first).course
+    return DunningTransition(course)
 
 
-def when_due(course: Course, facts: Facts, rules: Rules) -> Move | None:
-    """The step that is due now; none while it rests, or where none is."""
-    if not facts.concerned:
+def when_due(
+    course: Course, snapshot: PayerSnapshot, policy: DunningPolicy
+) -> DunningTransition | None:
+    """The step that is due now; None while the payer rests, or where none is due."""
+    if not snapshot.concerned:
         return ended()
-    if course.state not in EARLY and not facts.overdue:
-        return after_payment(course, facts, rules, paid=True)
-    if facts.resting:
+    if course.state not in BEFORE_OVERDUE and not snapshot.overdue:
+        return after_payment(course, snapshot, policy, paid=True)
+    if snapshot.resting:
         return None
-    if course.retry_at and course.retry_at <= facts.now:
-        if facts.unresolved:
-            return while_unresolved(course, facts, rules)
-        if not facts.usable:
-            return _without_method(course, facts, rules)
-        return Move(replace(course, retry_at=None), (RETRIED,), charges=True)
-    if course.escalate_at and course.escalate_at <= facts.now:
-        return _next_stage(course, facts, rules)
+    if course.retry_at and course.retry_at <= snapshot.now:
+        if snapshot.unresolved:
+            return while_unresolved(course, snapshot, policy)
+        if not snapshot.usable:
+            return _without_method(course, snapshot, policy)
+        return DunningTransition(
+            replace(course, retry_at=None), (RETRIED,), charges=True
+        )
+    if course.escalate_at and course.escalate_at <= snapshot.now:
+        return _next_stage(course, snapshot, policy)
     return None
 
 
-def held(course: Course, until: datetime) -> Move:
-    """Staff wait for a promise: who was suspended may dial until then."""
+def held(course: Course, until: datetime) -> DunningTransition:
+    """Pause a case until a date; a suspended payer may make calls until then."""
     if course.state != SUSPENDED:
-        return Move(course, (HELD,))
+        return DunningTransition(course, (HELD,))
     course = replace(course, state=OVERDUE, escalate_at=until)
-    return Move(course, (LIFTED, HELD))
+    return DunningTransition(course, (LIFTED, HELD))
 
 
-def ended() -> Move:
-    """Nothing is overdue or failed any more."""
-    return Move(Course(state=CLOSED), (ENDED,))
+def ended() -> DunningTransition:
+    """Close a case: nothing is overdue or failed any more."""
+    return DunningTransition(Course(state=CLOSED), (ENDED,))
 
 
-def _anew(facts: Facts, rules: Rules) -> Move:
-    """From the first retry on, whatever was before."""
-    if facts.unresolved:
-        return while_unresolved(Course(), facts, rules)
-    if facts.usable:
-        return _scheduled(Course(), facts.now + rules.first)
-    return _without_method(Course(), facts, rules)
+def _restarted(snapshot: PayerSnapshot, policy: DunningPolicy) -> DunningTransition:
+    """Start the schedule over from the first retry."""
+    if snapshot.unresolved:
+        return while_unresolved(Course(), snapshot, policy)
+    if snapshot.usable:
+        return _scheduled(Course(), snapshot.now + policy.first)
+    return _without_method(Course(), snapshot, policy)
 
 
-def _scheduled(course: Course, at: datetime) -> Move:
-    state = RETRYING if course.state in EARLY else course.state
+def _scheduled(course: Course, at: datetime) -> DunningTransition:
+    state = RETRYING if course.state in BEFORE_OVERDUE else course.state
     course = replace(course, state=state, retries=course.retries + 1, retry_at=at)
-    return Move(course, (RETRY_SCHEDULED,))
+    return DunningTransition(course, (RETRY_SCHEDULED,))
 
 
-def _next_stage(course: Course, facts: Facts, rules: Rules) -> Move:
-    """Overdue, then suspended; what is not past its due date is waited for."""
-    if not facts.overdue:
-        return Move(replace(course, escalate_at=facts.concerned[0].due_at))
-    if course.state in EARLY:
-        return _escalated(course, facts, rules)
+def _next_stage(
+    course: Course, snapshot: PayerSnapshot, policy: DunningPolicy
+) -> DunningTransition:
+    """Escalate to overdue, then to suspended; wait for the due date where none passed."""
+    if not snapshot.overdue:
+        return DunningTransition(
+            replace(course, escalate_at=snapshot.concerned[0].due_at)
+        )
+    if course.state in BEFORE_OVERDUE:
+        return _escalated(course, snapshot, policy)
     stopped = replace(course, state=SUSPENDED, escalate_at=None)
-    return Move(stopped, (NOW_SUSPENDED,))
+    return DunningTransition(stopped, (NOW_SUSPENDED,))
 
 
-def _escalated(course: Course, facts: Facts, rules: Rules) -> Move:
-    until = facts.now + rules.grace
-    return Move(replace(course, state=OVERDUE, escalate_at=until), (NOW_OVERDUE,))
+def _escalated(
+    course: Course, snapshot: PayerSnapshot, policy: DunningPolicy
+) -> DunningTransition:
+    until = snapshot.now + policy.grace
+    return DunningTransition(
+        replace(course, state=OVERDUE, escalate_at=until), (NOW_OVERDUE,)
+    )
 
 
 def _without_method(
-    course: Course, facts: Facts, rules: Rules, *, exhausted: bool = False
-) -> Move:
-    """Only another method, or money, helps; until the due date, and at least a while."""
+    course: Course,
+    snapshot: PayerSnapshot,
+    policy: DunningPolicy,
+    *,
+    exhausted: bool = False,
+) -> DunningTransition:
+    """Wait for another payment method or a payment, at least until the due date.
+
+    Unless retries were exhausted, also at least as long as the pause of the first retry.
+    """
     course = replace(course, retry_at=None)
-    if course.state in EARLY:
-        due = facts.concerned[0].due_at
-        later = due if exhausted else max(due, facts.now + rules.first)
+    if course.state in BEFORE_OVERDUE:
+        due = snapshot.concerned[0].due_at
+        later = due if exhausted else max(due, snapshot.now + policy.first)
         escalate_at = course.escalate_at or later
         course = replace(course, state=WAITING, escalate_at=escalate_at)
-    return Move(course, (METHOD_NEEDED,))
+    return DunningTransition(course, (METHOD_NEEDED,))

@@ -1,4 +1,4 @@
-"""Cases as the API tells them."""
+"""Serializers of dunning cases."""
 
 from typing import Any
 
@@ -16,10 +16,11 @@ OPEN_STATES = [
 
 
 class DunningOut(serializers.ModelSerializer[DunningCase]):
-    """An open case; `overdue` is past its due date, `owed` with what could not be charged.
+    """An open case of a payer. `overdue` is the amount past its due date; `owed` also
+    includes invoices that could not be charged.
 
-    `invoice` is the oldest; without `next_step_at` a charge is under way, or only a
-    payment or another payment method helps.
+    `invoice` is the oldest. If `next_step_at` is null, a charge is in progress, or a
+    payment or another payment method is needed.
     """
 
     id = serializers.UUIDField(source="public_id")
@@ -30,7 +31,7 @@ class DunningOut(serializers.ModelSerializer[DunningCase]):
     currency = serializers.CharField(source="payer.currency")
     owed = Money(currency="payer.currency")
     overdue = Money(currency="payer.currency")
-    next_step_at = serializers.DateTimeField(source="put_off_to", allow_null=True)
+    next_step_at = serializers.DateTimeField(source="postponed_to", allow_null=True)
     held_until = serializers.DateTimeField(allow_null=True)
 
     class Meta:
@@ -42,6 +43,9 @@ class DunningOut(serializers.ModelSerializer[DunningCase]):
 
 
 class DunningFilter(serializers.Serializer[Any]):
-    """Whose case; those of everybody within reach without."""
+    """The filters of the list of cases."""
 
-    agency = serializers.CharField(required=False, help_text="The payer.")
+    agency = serializers.CharField(
+        required=False,
+        help_text="The agency code of the payer. Default: all the key reaches.",
+    )

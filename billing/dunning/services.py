@@ -1,6 +1,7 @@
-"""What payments tell of, taken into the cases of their payers; and pauses by staff.
+"""Dunning's reactions to payments, and pauses by staff.
 
-All but the last are called in the transaction of the fact, with the payers locked.
+All but `hold_dunning` are called in the transaction that changes the payment, with the
+accounts of the payers locked.
 """
 
 from collections.abc import Collection
@@ -11,10 +12,10 @@ from django.conf import settings
 from django.db import transaction
 
 from billing.dunning.models import DunningHold
-from billing.dunning.queries import facts_of, open_cases
+from billing.dunning.queries import open_cases, payer_snapshots
 from billing.dunning.recording import course_of, new_case, record_changes
 from billing.dunning.schedule import (
-    Rules,
+    DunningPolicy,
     after_failure,
     after_payment,
     after_success,
@@ -23,7 +24,7 @@ from billing.dunning.schedule import (
     held,
     with_method,
 )
-from billing.dunning.telling import Change
+from billing.dunning.telling import CaseChange
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
 from billing.payments.hosting import HostedPage
@@ -38,37 +39,42 @@ class BadHold(Refusal):
     code = "bad_hold"
 
 
-def rules() -> Rules:
-    """The schedule as the operator chose it."""
-    return Rules(settings.DUNNING["RETRIES"], settings.DUNNING["GRACE"])
+def dunning_policy() -> DunningPolicy:
+    """The dunning schedule of the operator's settings."""
+    return DunningPolicy(settings.DUNNING["RETRIES"], settings.DUNNING["GRACE"])
 
 
-def take_end(*, attempt: PaymentAttempt, now: datetime) -> None:
-    """A charge has an end: open a case of one in vain, and say what comes next.
+def handle_attempt_end(*, attempt: PaymentAttempt, now: datetime) -> None:
+    """Continue or open the payer's case after a charge succeeded or failed.
 
-    A page that nobody paid on asked no card: what was planned before it goes on.
+    A checkout page that nobody paid on charged no card, so it changes nothing.
     """
     payer_id = attempt.invoice.payer_id
     case = open_cases([payer_id]).get(payer_id)
     if attempt.state == PaymentAttempt.State.SUCCEEDED:
         if case is None:
             return
-        facts = facts_of([payer_id], now=now)[payer_id]
-        if attempt.method_id == facts.method:
-            move = after_success(course_of(case), facts)
-            record_changes([Change(case, facts, move, attempt)], now=now)
+        snapshot = payer_snapshots([payer_id], now=now)[payer_id]
+        if attempt.method_id == snapshot.method:
+            transition = after_success(course_of(case), snapshot)
+            record_changes([CaseChange(case, snapshot, transition, attempt)], now=now)
         return
     if attempt.invoice.status != Document.Status.OPEN or _is_page_unpaid(attempt):
-        return  # who paid told us; or no card was asked
-    facts = facts_of([payer_id], now=now)[payer_id]
+        return  # it was paid or voided meanwhile; or no card was charged
+    snapshot = payer_snapshots([payer_id], now=now)[payer_id]
     if case is None:
-        case, move = new_case(payer_id, facts), begin_failed(facts, rules())
+        case, transition = (
+            new_case(payer_id, snapshot),
+            begin_failed(snapshot, dunning_policy()),
+        )
     else:
-        move = after_failure(course_of(case), facts, rules())
-    record_changes([Change(case, facts, move, attempt, attempt.error)], now=now)
+        transition = after_failure(course_of(case), snapshot, dunning_policy())
+    record_changes(
+        [CaseChange(case, snapshot, transition, attempt, attempt.error)], now=now
+    )
 
 
-def take_unresolved(*, attempt: PaymentAttempt, now: datetime) -> None:
+def handle_unresolved_attempt(*, attempt: PaymentAttempt, now: datetime) -> None:
     """Stop waiting for a charge whose unknown outcome was reported to staff.
 
     A case continues without charging the invoice. Without a case, the sweep opens one
@@ -78,57 +84,65 @@ def take_unresolved(*, attempt: PaymentAttempt, now: datetime) -> None:
     case = open_cases([payer_id]).get(payer_id)
     if case is None or attempt.invoice.status != Document.Status.OPEN:
         return
-    facts = facts_of([payer_id], now=now)[payer_id]
-    move = after_unresolved(course_of(case), facts, rules())
-    record_changes([Change(case, facts, move, attempt)], now=now)
+    snapshot = payer_snapshots([payer_id], now=now)[payer_id]
+    transition = after_unresolved(course_of(case), snapshot, dunning_policy())
+    record_changes([CaseChange(case, snapshot, transition, attempt)], now=now)
 
 
-def take_method(*, method: PaymentMethod, now: datetime) -> None:
-    """A payer with a case has another method: the next sweep charges by it."""
+def handle_new_method(*, method: PaymentMethod, now: datetime) -> None:
+    """Let the next sweep charge the new payment method of a payer with an open case."""
     payer_id = method.payer_id
     case = open_cases([payer_id]).get(payer_id)
     if case:
-        facts = facts_of([payer_id], now=now)[payer_id]
-        move = with_method(course_of(case), facts)
-        record_changes([Change(case, facts, move)], now=now)
+        snapshot = payer_snapshots([payer_id], now=now)[payer_id]
+        transition = with_method(course_of(case), snapshot)
+        record_changes([CaseChange(case, snapshot, transition)], now=now)
 
 
-def take_moves(
+def handle_debt_changes(
     *, payer_ids: Collection[int], now: datetime, without: int | None = None
 ) -> None:
-    """Less, or more, is owed: end cases, and let dial whom nothing overdue is left.
+    """Continue or close the cases of payers after their debts changed.
 
-    As if the invoice `without` were not there.
+    Lifts suspensions where nothing is overdue any more. The document `without` is left
+    out, as if it were already gone. Repeating is harmless.
     """
     cases = open_cases(payer_ids)
     if not cases:
         return
-    known = facts_of(cases, now=now, without=without)
+    snapshots = payer_snapshots(cases, now=now, without=without)
     changes = []
     for payer_id, case in cases.items():
-        facts, course = known[payer_id], course_of(case)
-        paid = case.invoice_id not in {debt.invoice for debt in facts.debts}
-        move = after_payment(course, facts, rules(), paid=paid)
-        if paid or move.course != course:
-            changes.append(Change(case, facts, move))
+        snapshot, course = snapshots[payer_id], course_of(case)
+        paid = case.invoice_id not in {debt.invoice for debt in snapshot.debts}
+        transition = after_payment(course, snapshot, dunning_policy(), paid=paid)
+        if paid or transition.course != course:
+            changes.append(CaseChange(case, snapshot, transition))
     record_changes(changes, now=now)
 
 
 def hold_dunning(
     *, payer: Agency, until: date, reason: str, actor: str, now: datetime
 ) -> DunningHold:
-    """Do nothing about what a payer owes before a local date of it.
+    """Pause dunning of a payer until (not including) a local date of the payer.
 
-    Whom dunning suspended may dial until then. The newest hold counts; one until today
-    ends it. Raises ReasonMissing, BadHold.
+    A payer that dunning suspended may make calls until then. The newest hold counts; a
+    hold until today ends the pause. Not safe to repeat: each call adds a hold. Raises
+    ReasonMissing, BadHold.
     """
     if not reason.strip():
-        raise ReasonMissing("Say why.", field="reason")
+        raise ReasonMissing(
+            f"Enter a reason for pausing dunning of {payer.code}.", field="reason"
+        )
     zones = zones_of([payer.pk])[payer.pk]
     today = local_date(now, zones)
-    if not today <= until <= today + settings.DUNNING["LONGEST_HOLD"]:
-        days = settings.DUNNING["LONGEST_HOLD"].days
-        raise BadHold(f"From today on, {days} days at most.", field="until")
+    longest = settings.DUNNING["LONGEST_HOLD"]
+    if not today <= until <= today + longest:
+        raise BadHold(
+            f"Dunning cannot be paused until {until}. Choose a date from {today} to"
+            f" {today + longest} ({longest.days} days ahead).",
+            field="until",
+        )
     moment = datetime.combine(until, time(), ZoneInfo(zone_on(zones, until)))
     with transaction.atomic():
         lock_accounts([payer.pk])
@@ -137,9 +151,9 @@ def hold_dunning(
         )
         case = open_cases([payer.pk]).get(payer.pk)
         if case and until > today:
-            facts = facts_of([payer.pk], now=now)[payer.pk]
-            move = held(course_of(case), moment)
-            change = Change(case, facts, move, note=reason, actor=actor)
+            snapshot = payer_snapshots([payer.pk], now=now)[payer.pk]
+            transition = held(course_of(case), moment)
+            change = CaseChange(case, snapshot, transition, note=reason, actor=actor)
             record_changes([change], now=now)
     return hold
 

@@ -1,7 +1,7 @@
-"""The sweep: open cases of what is past due, and take the steps that are due.
+"""The dunning sweep: open cases for past-due invoices, and take the steps that are due.
 
-Payers are locked first, as everywhere; who holds one now is looked at next time. A step
-and what it leads to are one transaction, so a sweep that dies leaves it to the next.
+Payers are locked first, as everywhere; payers locked by others wait for the next sweep.
+A step and its consequences are one transaction, so if a sweep dies, the next repeats it.
 """
 
 import logging
@@ -12,29 +12,34 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from billing.dunning.queries import claim_due, claim_past_due, facts_of, open_cases
+from billing.dunning.queries import (
+    claim_due,
+    claim_past_due,
+    open_cases,
+    payer_snapshots,
+)
 from billing.dunning.recording import (
     course_of,
     new_case,
     record_changes,
 )
 from billing.dunning.schedule import begin_overdue, when_due
-from billing.dunning.services import rules
-from billing.dunning.telling import ACTOR, Change
+from billing.dunning.services import dunning_policy
+from billing.dunning.telling import ACTOR, CaseChange
 from billing.invoicing.models import Document
 from billing.payments.services.holds import find_on_hold
 from billing.payments.services.requesting import request_charge
 
 log = logging.getLogger(__name__)
-Claim = Callable[..., list[int]]
-Work = Callable[[Sequence[int], datetime], int]
+ClaimPayers = Callable[..., list[int]]
+WorkOnPayers = Callable[[Sequence[int], datetime], int]
 
 
 def step_due(*, now: datetime) -> int:
-    """Open cases of what is past due, and take the steps that are due; how many.
+    """Open cases for past-due invoices and take all due steps; return how many.
 
-    Each payer is looked at once. What is charged is so in a transaction of its own; the
-    rest goes in sets. Safe to run twice, and at once.
+    Each payer is handled once. Charges are requested in a transaction per payer, all
+    other steps in batches. Safe to run repeatedly and concurrently.
     """
     chunk = settings.DUNNING["CHUNK"]
     opened = _sweep(claim_past_due, _open, now, chunk)
@@ -43,45 +48,49 @@ def step_due(*, now: datetime) -> int:
     return opened + stepped + charged
 
 
-def _sweep(claim: Claim, work: Work, now: datetime, limit: int) -> int:
+def _sweep(claim: ClaimPayers, work: WorkOnPayers, now: datetime, limit: int) -> int:
     done, after = 0, 0
     while True:
         with transaction.atomic(durable=True):
             claimed = claim(now=now, after=after, limit=limit)
             if not claimed:
                 return done
-            done += _together(claimed, work, now)
+            done += _work_in_batch(claimed, work, now)
         after = claimed[-1]
 
 
-def _together(payer_ids: Sequence[int], work: Work, now: datetime) -> int:
-    """Work on payers; where that fails, one by one, so that none holds up another."""
+def _work_in_batch(payer_ids: Sequence[int], work: WorkOnPayers, now: datetime) -> int:
+    """WorkOnPayers on payers; if that fails, on each by itself, so none holds up the others."""
     try:
         with transaction.atomic():
             return work(payer_ids, now)
     except Exception:
         if len(payer_ids) == 1:
-            log.exception("dunning of agency %d", payer_ids[0])
+            log.exception("Dunning of agency %d failed.", payer_ids[0])
             return 0
-    return sum(_together([payer_id], work, now) for payer_id in payer_ids)
+    return sum(_work_in_batch([payer_id], work, now) for payer_id in payer_ids)
 
 
 def _open(payer_ids: Sequence[int], now: datetime) -> int:
-    """Nobody had a case when they were claimed; somebody may have paid since."""
-    known = facts_of(payer_ids, now=now)
+    """Open cases; payers may have paid or got a case since they were claimed."""
+    snapshots = payer_snapshots(payer_ids, now=now)
     cases = open_cases(payer_ids)
     changes = [
-        Change(new_case(payer_id, facts), facts, begin_overdue(facts, rules()))
-        for payer_id, facts in known.items()
-        if facts.overdue and not facts.resting and payer_id not in cases
+        CaseChange(
+            new_case(payer_id, snapshot),
+            snapshot,
+            begin_overdue(snapshot, dunning_policy()),
+        )
+        for payer_id, snapshot in snapshots.items()
+        if snapshot.overdue and not snapshot.resting and payer_id not in cases
     ]
     record_changes(changes, now=now)
     return len(changes)
 
 
 def _step(payer_ids: Sequence[int], now: datetime) -> int:
-    """What can be done in sets: all but charging."""
-    changes = [one for one in _due(payer_ids, now) if not one.move.charges]
+    """Take the due steps except charges."""
+    changes = [row for row in _due(payer_ids, now) if not row.transition.charges]
     record_changes(changes, now=now)
     return len(changes)
 
@@ -89,26 +98,28 @@ def _step(payer_ids: Sequence[int], now: datetime) -> int:
 def _charge(payer_ids: Sequence[int], now: datetime) -> int:
     changes = _due(payer_ids, now)
     oldest = {
-        change.facts.chargeable[0].invoice for change in changes if change.move.charges
+        change.snapshot.chargeable[0].invoice
+        for change in changes
+        if change.transition.charges
     }
     held = find_on_hold(oldest, now=now)
     for change in changes:
         attempt = None
-        if change.move.charges and change.facts.chargeable[0].invoice in held:
-            continue  # the finding is kept, and the payer left alone from now on
-        if change.move.charges:
-            invoice = Document.objects.get(pk=change.facts.chargeable[0].invoice)
+        if change.transition.charges and change.snapshot.chargeable[0].invoice in held:
+            continue  # verification found a difference: the payer is paused from now on
+        if change.transition.charges:
+            invoice = Document.objects.get(pk=change.snapshot.chargeable[0].invoice)
             attempt = request_charge(invoice=invoice, actor=ACTOR, now=now)
         record_changes([replace(change, attempt=attempt)], now=now)
     return len(changes)
 
 
-def _due(payer_ids: Sequence[int], now: datetime) -> list[Change]:
-    """What is to be done about the open cases of locked payers, as things are now."""
-    known = facts_of(payer_ids, now=now)
-    found = []
+def _due(payer_ids: Sequence[int], now: datetime) -> list[CaseChange]:
+    """The due changes of the open cases of locked payers."""
+    snapshots = payer_snapshots(payer_ids, now=now)
+    changes = []
     for payer_id, case in open_cases(payer_ids).items():
-        move = when_due(course_of(case), known[payer_id], rules())
-        if move:
-            found.append(Change(case, known[payer_id], move))
-    return found
+        transition = when_due(course_of(case), snapshots[payer_id], dunning_policy())
+        if transition:
+            changes.append(CaseChange(case, snapshots[payer_id], transition))
+    return changes

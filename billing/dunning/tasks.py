@@ -1,4 +1,4 @@
-"""Sweeps of the dunning room."""
+"""Sweeps of dunning."""
 
 from typing import Any
 
@@ -10,5 +10,5 @@ from billing.dunning.stepping import step_due
 
 @shared_task(name="dunning.step_due")
 def step_all_cases(**_newer: Any) -> None:
-    """Beat, every minute: what is past due, and the steps that are due."""
+    """Beat, every minute: open cases for past-due invoices, and take due steps."""
     step_due(now=timezone.now())

@@ -1,4 +1,4 @@
-"""What is told of a change: to the world by events, to the payer's people by mails."""
+"""Notifications of dunning: an event for each step, and mails to the payer's people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from billing.dunning.models import DunningCase
-from billing.dunning.queries import Reader
+from billing.dunning.queries import Recipients
 from billing.dunning.schedule import (
     LIFTED,
     NOW_OVERDUE,
@@ -15,8 +15,8 @@ from billing.dunning.schedule import (
     STARTED,
     Course,
     Debt,
-    Facts,
-    Move,
+    DunningTransition,
+    PayerSnapshot,
     owed,
 )
 from billing.mail.services import NewMail
@@ -26,39 +26,39 @@ from billing.webhooks.services import NewEvent
 from seats.periods import local_date
 
 ACTOR = "dunning"
-UNWRITTEN = {STARTED, RETRIED, LIFTED}  # what follows them is written
+UNMAILED = {STARTED, RETRIED, LIFTED}  # the step that follows each is mailed
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Where a case goes, and what was known; `note` is for staff."""
+class CaseChange:
+    """A transition of a case, with the snapshot it is based on; `note` is for staff."""
 
     case: DunningCase
-    facts: Facts
-    move: Move
+    snapshot: PayerSnapshot
+    transition: DunningTransition
     attempt: PaymentAttempt | None = None
     note: str = ""
     actor: str = ACTOR
 
-    def about(self, kind: str) -> list[Debt]:
-        """What a step is about: what is overdue, or also what could not be charged."""
+    def debts_of(self, kind: str) -> list[Debt]:
+        """The invoices of a step: overdue ones, or also those that could not be charged."""
         late = kind in {NOW_OVERDUE, NOW_SUSPENDED}
-        return self.facts.overdue if late else self.facts.concerned
+        return self.snapshot.overdue if late else self.snapshot.concerned
 
     @property
     def next_at(self) -> datetime | None:
         """When the next step is due."""
-        return next_step(self.move.course, self.facts)
+        return next_step(self.transition.course, self.snapshot)
 
 
-def next_step(course: Course, facts: Facts) -> datetime | None:
-    """When a case is looked at next; a hold puts it off."""
+def next_step(course: Course, snapshot: PayerSnapshot) -> datetime | None:
+    """When the next step of a case is due; a hold postpones it."""
     moments = [at for at in (course.retry_at, course.escalate_at) if at]
-    return _put_off(min(moments), facts) if moments else None
+    return _postponed(min(moments), snapshot) if moments else None
 
 
-def event_of(change: Change, kind: str) -> NewEvent:
-    """How the world hears of a step."""
+def step_event(change: CaseChange, kind: str) -> NewEvent:
+    """The `dunning.<kind>` event of a step, for the payer."""
     case, next_at = change.case, change.next_at
     payload = {
         "id": str(case.public_id),
@@ -66,7 +66,7 @@ def event_of(change: Change, kind: str) -> NewEvent:
         "state": case.state,
         "invoice": str(case.invoice.public_id),
         "number": case.invoice.label,
-        "amount": plain(owed(change.about(kind))),
+        "amount": plain(owed(change.debts_of(kind))),
         "currency": case.payer.currency,
         "next_step_at": next_at.isoformat() if next_at else None,
         "note": change.note,
@@ -76,52 +76,66 @@ def event_of(change: Change, kind: str) -> NewEvent:
     return NewEvent(case.payer_id, f"dunning.{kind}", subject, payload)
 
 
-def mails_about(
-    change: Change, steps: Mapping[str, int], *, reader: Reader, lifted: bool
+def step_mails(
+    change: CaseChange,
+    steps: Mapping[str, int],
+    *,
+    recipients: Recipients,
+    lifted: bool,
 ) -> list[NewMail]:
-    """One to each reader for what happened in one moment: of its last step.
+    """A mail to each recipient about the last mailed step of a change.
 
-    `steps` are the kinds and the numbers of their rows, in order.
+    `steps` maps the kinds of the steps, in order, to the ids of their rows. `lifted`:
+    a suspension ended with this change.
     """
-    written = [kind for kind in steps if kind not in UNWRITTEN]
-    if not written:
+    mailed = [kind for kind in steps if kind not in UNMAILED]
+    if not mailed:
         return []
-    case, kind = change.case, written[-1]
-    context = _context(change, change.about(kind), reader) | {"lifted": lifted}
+    case, kind = change.case, mailed[-1]
+    debts = change.debts_of(kind)
+    context = _context(change, debts, recipients) | {"lifted": lifted}
     key = f"dunning_step:{steps[kind]}"
     return [
         NewMail(address, f"dunning_{kind}", context, key, case.payer_id)
-        for address in reader.addresses
+        for address in recipients.addresses
     ]
 
 
-def _context(change: Change, debts: list[Debt], reader: Reader) -> dict[str, Any]:
-    case, facts, course = change.case, change.facts, change.move.course
+def _context(
+    change: CaseChange, debts: list[Debt], recipients: Recipients
+) -> dict[str, Any]:
+    case, snapshot, course = change.case, change.snapshot, change.transition.course
 
     def on(moment: datetime | None) -> date | None:
-        return local_date(_put_off(moment, facts), reader.zones) if moment else None
+        return (
+            local_date(_postponed(moment, snapshot), recipients.zones)
+            if moment
+            else None
+        )
 
     return {
         "agency": case.payer,
         "invoice": case.invoice.label,
-        "debts": [_shown(debt, case, reader) for debt in debts],
+        "debts": [_debt_context(debt, case, recipients) for debt in debts],
         "total": money_text(owed(debts), case.payer.currency),
         "currency": case.payer.currency,
         "retry_on": on(course.retry_at),
         "escalate_on": on(course.escalate_at),
-        "held_until": on(facts.held_until),
+        "held_until": on(snapshot.held_until),
         "state": course.state,
-        "has_method": facts.method is not None,
+        "has_method": snapshot.method is not None,
     }
 
 
-def _shown(debt: Debt, case: DunningCase, reader: Reader) -> dict[str, Any]:
+def _debt_context(
+    debt: Debt, case: DunningCase, recipients: Recipients
+) -> dict[str, Any]:
     return {
         "number": debt.label,
         "left": money_text(debt.left, case.payer.currency),
-        "due_on": local_date(debt.due_at, reader.zones),
+        "due_on": local_date(debt.due_at, recipients.zones),
     }
 
 
-def _put_off(moment: datetime, facts: Facts) -> datetime:
-    return max(moment, facts.held_until or moment)
+def _postponed(moment: datetime, snapshot: PayerSnapshot) -> datetime:
+    return max(moment, snapshot.held_until or moment)

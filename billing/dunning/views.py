@@ -1,4 +1,4 @@
-"""The route of dunning."""
+"""The API view of dunning cases."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -11,22 +11,22 @@ from seats.keys.views import KeyView
 
 
 class DunningView(KeyView):
-    """Open cases of the payers within reach."""
+    """Open dunning cases of the payers that the key reaches."""
 
     required_scope = "payments:read"
     serializer_class = DunningOut
 
     @extend_schema(
         operation_id="list_dunning",
-        summary="Who owes late, and what comes next",
+        summary="List open dunning cases and their next steps",
         parameters=[DunningFilter],
         responses=DunningOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(DunningFilter, request.query_params)
+        filters = self.checked(DunningFilter, request.query_params)
         rows = self.within(DunningCase.objects.filter(closed_at=None), "payer")
-        if "agency" in told:
-            rows = rows.filter(payer=self.agency(told["agency"]))
+        if "agency" in filters:
+            rows = rows.filter(payer=self.agency(filters["agency"]))
         page = self.paginate_queryset(rows.select_related("payer", "invoice"))
         cases = with_debts(page or [], now=self.now)
         return self.get_paginated_response(DunningOut(cases, many=True).data)

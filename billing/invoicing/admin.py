@@ -27,8 +27,8 @@ from billing.invoicing.services.documents import (
 from billing.invoicing.tasks import close_due_items
 from billing.invoicing.usage_views import calls_file
 from billing.money import money_text, plain
-from seats.admin_actions import Outcome, staff_action, work_each
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, acting
+from seats.admin_actions import ActionOutcome, staff_action, work_each
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, actor_and_now
 
 
 class LineInline(ReadOnlyInline):
@@ -172,7 +172,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
     )
     def issue(
         self, request: HttpRequest, documents: list[Document], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         now = timezone.now()
 
         def work(document: Document) -> str | None:
@@ -190,8 +190,8 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
     )
     def discard(
         self, request: HttpRequest, documents: list[Document], data: dict[str, Any]
-    ) -> Outcome:
-        who = acting(request)
+    ) -> ActionOutcome:
+        who = actor_and_now(request)
 
         def work(document: Document) -> None:
             discard_draft(document_id=document.pk, **who)
@@ -209,8 +209,8 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
     )
     def void(
         self, request: HttpRequest, documents: list[Document], data: dict[str, Any]
-    ) -> Outcome:
-        who = {**acting(request), "reason": data["reason"]}
+    ) -> ActionOutcome:
+        who = {**actor_and_now(request), "reason": data["reason"]}
 
         def work(document: Document) -> None:
             void_document(document_id=document.pk, **who)

@@ -12,8 +12,8 @@ from billing.invoicing import effects
 from billing.invoicing.models import BillingRun, RunItem
 from billing.invoicing.services.runs import release_item
 from billing.invoicing.tasks import close_due_items
-from seats.admin_actions import Outcome, staff_action, work_each
-from seats.readonly import ReadOnlyAdmin, acting
+from seats.admin_actions import ActionOutcome, staff_action, work_each
+from seats.readonly import ReadOnlyAdmin, actor_and_now
 
 
 @admin.register(BillingRun)
@@ -69,7 +69,7 @@ class RunItemAdmin(ReadOnlyAdmin):
     )
     def release(
         self, request: HttpRequest, items: list[RunItem], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         return _release(request, items, accept_outliers=False)
 
     @staff_action(
@@ -81,14 +81,14 @@ class RunItemAdmin(ReadOnlyAdmin):
     )
     def accept(
         self, request: HttpRequest, items: list[RunItem], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         return _release(request, items, accept_outliers=True)
 
 
 def _release(
     request: HttpRequest, items: list[RunItem], *, accept_outliers: bool
-) -> Outcome:
-    who = acting(request)
+) -> ActionOutcome:
+    who = actor_and_now(request)
 
     def work(item: RunItem) -> None:
         release_item(item=item, accept_outliers=accept_outliers, **who)

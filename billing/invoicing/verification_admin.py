@@ -9,8 +9,8 @@ from django.utils.html import format_html_join
 
 from billing.invoicing.integrity import VerificationFinding, VerificationRun
 from billing.invoicing.verification.recording import accept_finding
-from seats.admin_actions import Outcome, staff_action, work_each
-from seats.readonly import ReadOnlyAdmin, acting
+from seats.admin_actions import ActionOutcome, staff_action, work_each
+from seats.readonly import ReadOnlyAdmin, actor_and_now
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -93,8 +93,8 @@ class VerificationFindingAdmin(ReadOnlyAdmin):
         request: HttpRequest,
         findings: list[VerificationFinding],
         data: dict[str, Any],
-    ) -> Outcome:
-        who = {**acting(request), "reason": data["reason"]}
+    ) -> ActionOutcome:
+        who = {**actor_and_now(request), "reason": data["reason"]}
 
         def work(finding: VerificationFinding) -> None:
             accept_finding(finding=finding, **who)

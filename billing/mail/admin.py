@@ -1,4 +1,4 @@
-"""Mails, for staff: what was written to whom, what failed, and another try."""
+"""Admin page of mails: recipients, state and errors, and sending failed ones again."""
 
 from typing import Any
 
@@ -8,23 +8,23 @@ from django.utils import timezone
 
 from billing.mail.models import Mail
 from billing.mail.services import has_server, resend_mails
-from seats.admin_actions import Outcome, staff_action
+from seats.admin_actions import ActionOutcome, staff_action
 from seats.readonly import ReadOnlyAdmin
 
 NO_SERVER = (
-    "No mail server is set (EMAIL_HOST, EMAIL_FROM): mails are held and not sent."
-    " Once one is set, send them from here."
+    "No mail server is configured, so mails are held instead of sent. Set EMAIL_HOST and"
+    " EMAIL_FROM, then send the held mails from this page."
 )
 
 WAITING = {Mail.State.FAILED, Mail.State.HELD}
 
 
 def send_effects(mails: list[Mail], data: dict[str, Any] | None) -> list[str]:
-    """The recipients of each mail, and the mails that are not sent again."""
+    """Sentences about the mails that are sent again, and those that are not."""
     return [
         f'"{mail.subject}" of {mail.created_at:%Y-%m-%d} is sent to {", ".join(mail.to)}.'
         if mail.state in WAITING
-        else f'"{mail.subject}" is {mail.state}: it is left alone.'
+        else f'"{mail.subject}" is {mail.state} and is not sent again.'
         for mail in mails
     ]
 
@@ -48,19 +48,19 @@ class MailAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, extra_context)
 
     @staff_action(
-        "Send those that failed or are held",
+        "Send failed and held mails again",
         effects=send_effects,
         undo="A sent mail cannot be recalled.",
         done="queued",
     )
     def send_again(
         self, request: HttpRequest, mails: list[Mail], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         waiting = [mail for mail in mails if mail.state in WAITING]
         ids = [mail.pk for mail in waiting]
         count = resend_mails(mail_ids=ids, now=timezone.now())
         others = [mail for mail in mails if mail.state not in WAITING]
         why = "neither failed nor held"
-        return Outcome(
+        return ActionOutcome(
             waiting, [(mail, why) for mail in others], summary=f"{count} queued"
         )

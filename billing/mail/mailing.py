@@ -20,8 +20,9 @@ State = Mail.State
 LONGEST_ERROR = 500
 CRASHED = "Every attempt ended without a result."
 
-# Of the agency that was served least in this sweep: who has much to say says the second
-# after all others have said the first. The lease runs by the database's clock, which all workers share.
+# Claims a mail of the agency that was served least in this sweep, so the second mail of an
+# agency is sent after the first of all others. The lease uses the database's clock, which
+# all workers share.
 CLAIM = """
     UPDATE billing_mail SET
         state = CASE WHEN attempts < %(most)s THEN 'sending' ELSE 'failed' END,
@@ -43,10 +44,10 @@ CLAIM = """
 
 
 def send_due(*, now: datetime) -> int:
-    """Send mails that are due, one after the other, up to a number; how many were tried.
+    """Send up to MAIL_CHUNK due mails one by one; return how many were tried.
 
-    The agencies take turns, so nobody waits for all mails of another. Safe to run anywhere, any number of times at once. Where no mail server is set,
-    they are held.
+    Agencies take turns, so none waits for all mails of another. Without a mail server,
+    due mails are held. Safe to run repeatedly and concurrently.
     """
     if not has_server():
         Mail.objects.filter(state=State.QUEUED, next_attempt_at__lte=now).update(
@@ -66,7 +67,10 @@ def send_due(*, now: datetime) -> int:
 
 
 def _claim(now: datetime, served: Counter[str]) -> Mail | None:
-    """The next one, its attempt counted in a commit of its own; failed after too many."""
+    """Claim the next mail and count its attempt in a commit of its own.
+
+    After too many attempts the mail is returned in state FAILED.
+    """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(
             CLAIM,
@@ -83,7 +87,7 @@ def _claim(now: datetime, served: Counter[str]) -> Mail | None:
 
 
 def _renew(mail: Mail, _: timedelta) -> None:
-    """Keep others off a mail that the server is slow to take."""
+    """Extend the lease of a mail while the server is slow to accept it."""
     own = Mail.objects.filter(pk=mail.pk, state=State.SENDING, attempts=mail.attempts)
     own.update(lease_until=Now() + settings.BILLING["MAIL_LEASE"])
 
@@ -114,13 +118,13 @@ def _try(mail: Mail, now: datetime) -> None:
 def _settle(
     mail: Mail, state: Mail.State, *, error: str = "", **changes: datetime
 ) -> None:
-    """Say what became of this attempt, unless the lease ended and another is made.
+    """Store the outcome of this attempt, unless its lease ended and another began.
 
-    What the server said may name people, so it stays in the row.
+    The server's reply may contain personal data, so it is stored and not logged.
     """
     text = " ".join(error.replace("\0", "").split())[:LONGEST_ERROR]
     settled = Mail.objects.filter(
         pk=mail.pk, state=State.SENDING, attempts=mail.attempts
     ).update(state=state, lease_until=None, last_error=text, **changes)
     if state != State.SENT or not settled:
-        log.warning("mail %s, attempt %d: %s", mail.pk, mail.attempts, state)
+        log.warning("Mail %s, attempt %d: %s", mail.pk, mail.attempts, state)

@@ -1,4 +1,4 @@
-"""Mails that are to be sent, or were: the queue and its record."""
+"""Mails: the queue of those to be sent, and the record of those that were."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -9,10 +9,10 @@ from seats.models import Agency
 
 
 class Mail(models.Model):
-    """One mail, as it was rendered when its cause was written.
+    """A mail, rendered in the transaction that caused it. The row is the queue.
 
-    Its state is a queue's: an attempt is counted before it is made, and a worker holds
-    a mail until its lease ends. The public id makes the Message-ID of every attempt.
+    An attempt is counted before it is made, and a worker owns a mail until its lease
+    ends. All attempts have the same Message-ID, made from the public id.
     """
 
     class State(models.TextChoices):
@@ -24,11 +24,16 @@ class Mail(models.Model):
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(
-        Agency, models.PROTECT, null=True, related_name="+", help_text="Whose matter."
+        Agency,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="The agency the mail is about. Empty: the platform.",
     )
     template = models.CharField(max_length=64)
     subject_key = models.CharField(
-        max_length=200, help_text="What it is about; told once to each."
+        max_length=200,
+        help_text="What the mail is about. Each address gets one mail per template and key.",
     )
     to = ArrayField(models.CharField(max_length=254))
     subject = models.CharField(max_length=250)

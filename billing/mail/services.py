@@ -1,4 +1,4 @@
-"""Writing mails, in the transaction of their cause, and giving them another chance."""
+"""Queue mails in the transaction that causes them, and queue failed ones again."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from billing.mail.models import Mail
 from seats.errors import Refusal
 from seats.members.queries import staff_addresses
 
-TEXT = "text"  # the engine that escapes nothing
+TEXT = "text"  # the template engine without HTML escaping
 LONGEST_SUBJECT = 250
 State = Mail.State
 
@@ -35,19 +35,20 @@ def queue_mail(
     agency_id: int | None,
     now: datetime,
 ) -> Mail | None:
-    """A mail to these addresses, rendered now from `mail/<template>.*`, sent later.
+    """Queue a mail to these addresses, rendered now from `mail/<template>.*`.
 
-    None where there is no address, or where the same template was queued for the same
-    subject and addresses before, so repeating is harmless. Must be called in the
-    transaction of the cause. Without a mail server the mail is held.
+    Returns None if there is no address, or if the same template was already queued for
+    the same `subject_key` and addresses, so repeating is harmless. Must be called in the
+    transaction that causes the mail. Without a mail server the mail is held.
     """
     _require_transaction()
     addresses = sorted({address.strip() for address in to if address.strip()})
     if not addresses:
         return None
-    known = {"template": template, "subject_key": subject_key, "to": addresses}
     mail, is_new = Mail.objects.get_or_create(
-        **known,
+        template=template,
+        subject_key=subject_key,
+        to=addresses,
         defaults={
             **_rendered(template, context),
             "agency_id": agency_id,
@@ -62,9 +63,9 @@ def queue_mail(
 def queue_staff_mail(
     *, template: str, context: Mapping[str, Any], subject_key: str, now: datetime
 ) -> None:
-    """A mail to each active staff user, so that one bad address stops no other.
+    """Queue a separate mail to each active staff user, so a bad address stops no other.
 
-    Must be called in the transaction of the cause. Repeating is harmless.
+    Must be called in the transaction that causes the mail. Repeating is harmless.
     """
     for address in staff_addresses():
         queue_mail(
@@ -89,61 +90,65 @@ class NewMail:
 
 
 def queue_mails(mails: Sequence[NewMail], *, now: datetime) -> None:
-    """As queue_mail, many in one statement, each to an address of its own."""
+    """Queue many mails in one statement. Repeating is harmless, as in `queue_mail`."""
     _require_transaction()
     state = State.QUEUED if has_server() else State.HELD
     Mail.objects.bulk_create(
         [
             Mail(
-                to=[one.to],
-                template=one.template,
-                subject_key=one.subject_key,
-                agency_id=one.agency_id,
+                to=[mail.to],
+                template=mail.template,
+                subject_key=mail.subject_key,
+                agency_id=mail.agency_id,
                 state=state,
                 next_attempt_at=now,
                 created_at=now,
-                **_rendered(one.template, one.context),
+                **_rendered(mail.template, mail.context),
             )
-            for one in mails
+            for mail in mails
         ],
         ignore_conflicts=True,
     )
 
 
 def resend_mails(*, mail_ids: Collection[int], now: datetime) -> int:
-    """Queue mails that failed or are held once more, from the first attempt on; how many.
+    """Queue failed and held mails again, with all attempts; return how many.
 
-    Raises NoMailServer, and NotWaiting where none of them failed or is held.
+    Raises NoMailServer, and NotWaiting if none of them failed or is held.
     """
     if not has_server():
-        raise NoMailServer("No mail server is set; see EMAIL_HOST and EMAIL_FROM.")
+        raise NoMailServer(
+            "No mail server is configured. Set EMAIL_HOST and EMAIL_FROM, then try again."
+        )
     count = Mail.objects.filter(
         pk__in=mail_ids, state__in=[State.FAILED, State.HELD]
     ).update(state=State.QUEUED, attempts=0, next_attempt_at=now, last_error="")
     if not count:
-        raise NotWaiting("None of them failed or is held.")
+        raise NotWaiting(
+            "None of the mails failed or is held. Only those can be sent again."
+        )
     return count
 
 
 def has_server() -> bool:
-    """Whether this machine knows where to send mails, and from which address."""
+    """Whether a mail server and a sender address are configured."""
     return bool(settings.EMAIL_HOST and settings.DEFAULT_FROM_EMAIL)
 
 
 def _require_transaction() -> None:
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError(
-            "Mails are queued in the transaction of their cause."
+            "Mails can only be queued inside the transaction that causes them."
         )
 
 
 def _rendered(template: str, context: Mapping[str, Any]) -> dict[str, str]:
-    """Subject in one line, whatever stands in it; only HTML is escaped."""
-    told = dict(context)
+    """Render subject (on one line), text and HTML; only HTML is escaped."""
+    values = dict(context)
     name = f"mail/{template}"
-    subject = render_to_string(f"{name}.subject.txt", told, using=TEXT)
+    subject = render_to_string(f"{name}.subject.txt", values, using=TEXT)
     return {
         "subject": " ".join(subject.split())[:LONGEST_SUBJECT],
-        "text": render_to_string(f"{name}.txt", told, using=TEXT),
-        "html": render_to_string(f"{name}.html", told),
+        "text": render_to_string(f"{name}.txt", values, using=TEXT),
+        "html": render_to_string(f"{name}.html", values),
     }

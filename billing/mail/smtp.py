@@ -1,4 +1,4 @@
-"""The way out: one mail by SMTP, and whether what went wrong may get better."""
+"""Send a mail by SMTP, and tell temporary failures from permanent ones."""
 
 import smtplib
 from collections.abc import Mapping, Sequence
@@ -17,20 +17,22 @@ PERMANENT = 500
 
 
 class TemporaryFailure(Exception):
-    """Nobody has got it; try again later."""
+    """The mail was not accepted; trying again later may help."""
 
 
 class PermanentFailure(Exception):
-    """Trying again would not help."""
+    """The mail was not accepted, or not for all; trying again would not help."""
 
 
 class _Strict:
-    """A server that takes only some of the addresses is heard."""
+    """Raise where a server accepts only some of the recipients."""
 
     def sendmail(self, *args: Any, **options: Any) -> dict[str, tuple[int, bytes]]:
         refused = super().sendmail(*args, **options)  # type: ignore[misc]
         if refused:
-            raise PermanentFailure(f"Sent, but not to all: {_replies(refused)}")
+            raise PermanentFailure(
+                f"Sent, but some recipients were refused: {_replies(refused)}"
+            )
         return {}
 
 
@@ -57,16 +59,19 @@ def send_by_smtp(
     message_id: str,
     now: datetime,
 ) -> None:
-    """Hand a mail to the server and wait until it has it.
+    """Send a mail and wait until the server has accepted it.
 
-    Raises TemporaryFailure, PermanentFailure. A mail that the server took before the
-    connection broke may be sent twice, with the same Message-ID.
+    Raises TemporaryFailure, PermanentFailure. If the connection breaks after the server
+    accepted the mail, a retry sends it twice, with the same Message-ID.
     """
     message = EmailMultiAlternatives(
         subject=subject,
         body=text,
         to=list(to),
-        headers={"Message-ID": _full(message_id), "Date": format_datetime(now)},
+        headers={
+            "Message-ID": _full_message_id(message_id),
+            "Date": format_datetime(now),
+        },
         alternatives=[(html, "text/html")],
     )
     backend = _Backend()
@@ -76,21 +81,21 @@ def send_by_smtp(
         backend.open()
         backend.send_messages([message])
     except (smtplib.SMTPException, OSError, ValueError, ValidationError) as error:
-        raise _judged(error) from error
+        raise _failure_of(error) from error
     finally:
         with suppress(smtplib.SMTPException, OSError):
             backend.close()
 
 
-def _full(message_id: str) -> str:
+def _full_message_id(message_id: str) -> str:
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
     return f"<{message_id}@{domain or 'localhost'}>"
 
 
-def _judged(error: Exception) -> TemporaryFailure | PermanentFailure:
-    """Permanent is what the server said of this mail with 5xx, or what no mail can be.
+def _failure_of(error: Exception) -> TemporaryFailure | PermanentFailure:
+    """A 5xx reply about this mail, or an invalid mail, is permanent; the rest is not.
 
-    A wrong password, or a server that is ill, says nothing about the mail.
+    A wrong password or a broken server is temporary: the mail itself may be fine.
     """
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = [code for code, _ in error.recipients.values()]
@@ -102,7 +107,7 @@ def _judged(error: Exception) -> TemporaryFailure | PermanentFailure:
     if isinstance(error, smtplib.SMTPResponseException):
         return TemporaryFailure(_reply(error.smtp_code, error.smtp_error))
     if isinstance(error, ValueError | ValidationError):
-        return PermanentFailure("Not an address, or not a header.")
+        return PermanentFailure("An address or a header of the mail is invalid.")
     return TemporaryFailure(f"{type(error).__name__}: {error}")
 
 
@@ -110,6 +115,6 @@ def _replies(refused: Mapping[str, tuple[int, bytes]]) -> str:
     return "; ".join(_reply(*reply) for reply in refused.values())
 
 
-def _reply(code: int, said: bytes | str) -> str:
-    text = said.decode(errors="replace") if isinstance(said, bytes) else said
+def _reply(code: int, reply: bytes | str) -> str:
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
     return f"{code} {text}"

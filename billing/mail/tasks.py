@@ -1,4 +1,4 @@
-"""Sweeps of the mail room."""
+"""Sweeps of mails."""
 
 from typing import Any
 
@@ -10,5 +10,5 @@ from billing.mail.mailing import send_due
 
 @shared_task(name="mail.send_due")
 def send_due_mails(**_newer: Any) -> None:
-    """Beat, every few seconds: send what is due."""
+    """Beat, every few seconds: send due mails."""
     send_due(now=timezone.now())

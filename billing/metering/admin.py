@@ -19,14 +19,14 @@ from billing.metering.imports import upload_file
 from billing.metering.models import QuarantinedEvent, RefusedRow, UsageDay, UsageImport
 from billing.metering.refusals import rejected_rows_csv
 from billing.metering.settling import drop_events, release_events, replace_events
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.models import SeatHolding
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    acting,
+    actor_and_now,
 )
 from seats.staff_admin import autocomplete
 
@@ -185,13 +185,13 @@ class ReleaseForm(ReasonForm):
     field_order = ["agency", "agent", "reason"]
 
 
-def _outcome(events: list[QuarantinedEvent], state: str) -> Outcome:
+def _outcome(events: list[QuarantinedEvent], state: str) -> ActionOutcome:
     """Which events reached a state in the database, and why the others did not."""
     rows = QuarantinedEvent.objects.in_bulk([event.pk for event in events])
     resolved = [event for event in events if rows[event.pk].state == state]
     held = [event for event in events if rows[event.pk].state != state]
     refused = [(event, rows[event.pk].message) for event in held]
-    return Outcome(resolved, refused=refused)
+    return ActionOutcome(resolved, refused=refused)
 
 
 @admin.register(QuarantinedEvent)
@@ -213,7 +213,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     )
     def release(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         names = {"agency": data["agency"], "agent": data["agent"]}
         release_events(**names, **_params(request, events))
         return _outcome(events, QuarantinedEvent.State.RELEASED)
@@ -226,7 +226,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     )
     def replace_counted(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         replace_events(**_params(request, events))
         return _outcome(events, QuarantinedEvent.State.RELEASED)
 
@@ -238,11 +238,11 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     )
     def drop(
         self, request: HttpRequest, events: list[QuarantinedEvent], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         drop_events(**_params(request, events))
         return _outcome(events, QuarantinedEvent.State.DROPPED)
 
 
 def _params(request: HttpRequest, events: list[QuarantinedEvent]) -> dict[str, Any]:
     """The parameters of the services: the events, the actor and the time."""
-    return {"event_ids": [event.pk for event in events], **acting(request)}
+    return {"event_ids": [event.pk for event in events], **actor_and_now(request)}

@@ -24,7 +24,7 @@ from seats.errors import Refusal
 from seats.parsing.values import shown
 from seats.periods import DateRange, month_range
 from seats.roster.changes import Loss, Use
-from seats.roster.versions import Claim
+from seats.roster.versions import HolderClaim
 
 PLACES = 6
 MOST_TOTALS = 10_000
@@ -316,6 +316,6 @@ def used_days(losses: Sequence[Loss]) -> dict[int, Use]:
         return {seat_id: Use(days, last) for seat_id, days, last in cursor.fetchall()}
 
 
-def _overlap(claim: Claim, dates: DateRange) -> tuple[date, date | None]:
+def _overlap(claim: HolderClaim, dates: DateRange) -> tuple[date, date | None]:
     ends = [end for end in (claim.ends_on, dates.end) if end is not None]
     return max(claim.starts_on, dates.start), min(ends, default=None)

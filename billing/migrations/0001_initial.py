@@ -137,7 +137,7 @@ class Migration(migrations.Migration):
                 ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
                 ('sequence', models.BigIntegerField()),
                 ('type', models.CharField(max_length=64)),
-                ('subject', models.CharField(help_text='The object the event is about; its order is kept.', max_length=120)),
+                ('subject', models.CharField(help_text='The object of the event. Events of one object are delivered in order.', max_length=120)),
                 ('payload', models.JSONField()),
                 ('occurred_at', models.DateTimeField()),
                 ('stream', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='billing.outboxstream')),

@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.CharField(max_length=64),
                         default=list,
-                        help_text="None: all.",
+                        help_text="The subscribed event types. Empty: all.",
                         size=None,
                     ),
                 ),
@@ -73,13 +73,18 @@ class Migration(migrations.Migration):
                 (
                     "reason",
                     models.CharField(
-                        blank=True, help_text="Of its state.", max_length=200
+                        blank=True,
+                        help_text="Why the endpoint is in this state.",
+                        max_length=200,
                     ),
                 ),
                 ("failing_since", models.DateTimeField(null=True)),
                 (
                     "quiet_until",
-                    models.DateTimeField(help_text="It said it is busy.", null=True),
+                    models.DateTimeField(
+                        help_text="The receiver is busy; nothing is sent before this.",
+                        null=True,
+                    ),
                 ),
                 ("sealed_secret", models.TextField()),
                 ("sealed_previous", models.TextField(blank=True)),
@@ -91,7 +96,7 @@ class Migration(migrations.Migration):
                     "agency",
                     models.ForeignKey(
                         blank=True,
-                        help_text="Its own events, not its downline's. None: everybody's.",
+                        help_text="Whose events are delivered, without its downline. Empty: all events.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="webhook_endpoints",
@@ -129,17 +134,22 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("attempts", models.IntegerField(default=0, help_text="Ever begun.")),
+                (
+                    "attempts",
+                    models.IntegerField(
+                        default=0, help_text="Attempts begun in total."
+                    ),
+                ),
                 (
                     "tries",
                     models.IntegerField(
-                        default=0, help_text="Begun since it was put back."
+                        default=0, help_text="Attempts begun since it was last queued."
                     ),
                 ),
                 (
                     "due_at",
                     models.DateTimeField(
-                        help_text="While it is sent: the end of the lease."
+                        help_text="When the next attempt is due; while sending, the end of the lease."
                     ),
                 ),
                 ("settled_at", models.DateTimeField(null=True)),

@@ -287,7 +287,8 @@ class Migration(migrations.Migration):
                 (
                     "subject_key",
                     models.CharField(
-                        help_text="What it is about; told once to each.", max_length=200
+                        help_text="What the mail is about. Each address gets one mail per template and key.",
+                        max_length=200,
                     ),
                 ),
                 (
@@ -321,7 +322,7 @@ class Migration(migrations.Migration):
                 (
                     "agency",
                     models.ForeignKey(
-                        help_text="Whose matter.",
+                        help_text="The agency the mail is about. Empty: the platform.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",

@@ -112,19 +112,20 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "since",
-                    models.DateTimeField(help_text="When it came to this state."),
+                    models.DateTimeField(help_text="When the case entered this state."),
                 ),
                 (
                     "retries",
                     models.PositiveSmallIntegerField(
-                        default=0, help_text="Of the schedule, planned so far."
+                        default=0, help_text="Retries planned so far."
                     ),
                 ),
                 ("retry_at", models.DateTimeField(null=True)),
                 (
                     "escalate_at",
                     models.DateTimeField(
-                        help_text="When it becomes overdue, or is suspended.", null=True
+                        help_text="When the case becomes overdue, or calls are suspended.",
+                        null=True,
                     ),
                 ),
                 (
@@ -230,7 +231,7 @@ class Migration(migrations.Migration):
             name="invoice",
             field=models.ForeignKey(
                 db_index=False,
-                help_text="The oldest that is concerned.",
+                help_text="The oldest invoice of the case.",
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="+",
                 to="billing.document",

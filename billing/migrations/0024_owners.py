@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(
                 blank=True,
                 editable=False,
-                help_text="Who added it, and has to reach the agency. None: the platform.",
+                help_text="Who added it and must reach the agency. Empty: the platform.",
                 null=True,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="+",

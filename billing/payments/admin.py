@@ -27,7 +27,7 @@ from billing.payments.queries.statements import account_statement
 from billing.payments.services.receiving import MANUAL, receive_payment
 from billing.payments.services.returning import give_back, processor_of
 from billing.payments.services.reversing import require_reversible, reverse_payment
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.agencies.queries import zones_of
 from seats.errors import Refusal
 from seats.models import Agency
@@ -37,7 +37,7 @@ from seats.readonly import (
     AddingForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    acting,
+    actor_and_now,
 )
 from seats.staff_admin import autocomplete
 
@@ -228,11 +228,13 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     )
     def refund(
         self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         """Has the processor give back what it holds; records what people gave."""
         if len(payments) > 1:
             raise SeveralPayments("Refund one payment at a time.")
-        give_back(payment=payments[0], **acting(request), **{"reference": "", **data})
+        give_back(
+            payment=payments[0], **actor_and_now(request), **{"reference": "", **data}
+        )
         return None
 
     @staff_action(
@@ -243,11 +245,11 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     )
     def reverse(
         self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         """Reverse a bank transfer or cheque in full; the payer is not notified."""
         if len(payments) > 1:
             raise SeveralPayments("Reverse one payment at a time.")
-        reverse_payment(payment=payments[0], **acting(request), **data)
+        reverse_payment(payment=payments[0], **actor_and_now(request), **data)
         return None
 
 

@@ -19,8 +19,8 @@ from billing.payments.models import (
 )
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.requesting import request_charge
-from seats.admin_actions import Outcome, staff_action, work_each
-from seats.readonly import AddingAdmin, AddingForm, ReadOnlyInline, acting
+from seats.admin_actions import ActionOutcome, staff_action, work_each
+from seats.readonly import AddingAdmin, AddingForm, ReadOnlyInline, actor_and_now
 from seats.staff_admin import autocomplete
 
 
@@ -79,8 +79,8 @@ class PaymentMethodAdmin(AddingAdmin):
     )
     def remove(
         self, request: HttpRequest, methods: list[PaymentMethod], data: dict[str, Any]
-    ) -> Outcome:
-        who = acting(request)
+    ) -> ActionOutcome:
+        who = actor_and_now(request)
 
         def work(method: PaymentMethod) -> str | None:
             removed = remove_method(method=method, **who)

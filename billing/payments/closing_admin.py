@@ -7,9 +7,9 @@ from django.http import HttpRequest
 
 from billing.money import money_label
 from billing.payments.services.closing import close_attempt
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.errors import Refusal
-from seats.readonly import ReadOnlyAdmin, acting
+from seats.readonly import ReadOnlyAdmin, actor_and_now
 
 
 class SeveralAttempts(Refusal):
@@ -61,8 +61,8 @@ class ClosingAdmin(ReadOnlyAdmin):
     )
     def close(
         self, request: HttpRequest, attempts: list[Any], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         if len(attempts) > 1:
             raise SeveralAttempts("Close one attempt at a time.")
-        close_attempt(attempt=attempts[0], **acting(request), **data)
+        close_attempt(attempt=attempts[0], **actor_and_now(request), **data)
         return None

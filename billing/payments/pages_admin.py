@@ -17,7 +17,7 @@ from billing.payments.services.pages import (
     open_payment_page,
     open_setup_page,
 )
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import ActionOutcome, staff_action, work_each
 from seats.models import Agency
 from seats.readonly import AddingAdmin, AddingForm
 from seats.staff_admin import autocomplete
@@ -119,7 +119,7 @@ class HostedPageAdmin(AddingAdmin):
     )
     def close(
         self, request: HttpRequest, pages: list[HostedPage], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         def work(page: HostedPage) -> str | None:
             if page.attempt is None:
                 return "pays no invoice"

@@ -18,9 +18,9 @@ from billing.payments.services.registering import (
     change_processor,
     rotate_secrets,
 )
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.errors import Refusal
-from seats.readonly import AddingAdmin, AddingForm, ReadOnlyAdmin, acting
+from seats.readonly import AddingAdmin, AddingForm, ReadOnlyAdmin, actor_and_now
 
 
 class ProcessorForm(AddingForm):
@@ -129,10 +129,10 @@ class PaymentProcessorAdmin(AddingAdmin):
     )
     def change_address_or_keys(
         self, request: HttpRequest, rows: list[PaymentProcessor], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         _require_one(rows)
         del data["reason"]
-        change_processor(processor=rows[0], **acting(request), **data)
+        change_processor(processor=rows[0], **actor_and_now(request), **data)
         return None
 
     @staff_action(
@@ -144,9 +144,9 @@ class PaymentProcessorAdmin(AddingAdmin):
     )
     def rotate_both_secrets(
         self, request: HttpRequest, rows: list[PaymentProcessor], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         _require_one(rows)
-        _, *made = rotate_secrets(processor=rows[0], **acting(request))
+        _, *made = rotate_secrets(processor=rows[0], **actor_and_now(request))
         self._show(request, *made)
         return None
 
@@ -219,7 +219,7 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
     )
     def work_off_again(
         self, request: HttpRequest, rows: list[ProcessorEvent], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         count = retry_events(events=rows, now=timezone.now())
         return _quarantined(rows, f"{count} will be processed")
 
@@ -233,8 +233,8 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
     )
     def set_aside(
         self, request: HttpRequest, rows: list[ProcessorEvent], data: dict[str, Any]
-    ) -> Outcome:
-        count = set_events_aside(events=rows, **acting(request), **data)
+    ) -> ActionOutcome:
+        count = set_events_aside(events=rows, **actor_and_now(request), **data)
         return _quarantined(rows, f"{count} set aside")
 
 
@@ -247,8 +247,8 @@ def _event_effects(rows: list[ProcessorEvent], what: str) -> list[str]:
     ]
 
 
-def _quarantined(rows: list[ProcessorEvent], summary: str) -> Outcome:
+def _quarantined(rows: list[ProcessorEvent], summary: str) -> ActionOutcome:
     waited = ProcessorEvent.State.QUARANTINED
     changed = [row for row in rows if row.state == waited]
     others = [(row, "not in quarantine") for row in rows if row.state != waited]
-    return Outcome(changed, others, summary=summary)
+    return ActionOutcome(changed, others, summary=summary)

@@ -10,7 +10,7 @@ from billing.payments.hosting import HostedPage
 from billing.payments.models import Payment, PaymentAttempt, PaymentMethod, Refund
 from billing.payments.returns import RefundAttempt
 from seats.fields import LocalDate, PlainDecimal
-from seats.serializers import Told, printable
+from seats.serializers import RequestBody, printable
 
 
 class PaymentOut(serializers.ModelSerializer[Payment]):
@@ -86,7 +86,7 @@ class PaymentFilter(serializers.Serializer[Any]):
     processor = serializers.CharField(required=False)
 
 
-class PaymentIn(Told):
+class PaymentIn(RequestBody):
     """Money that reached us outside any processor, by bank transfer or cheque."""
 
     agency = serializers.CharField(max_length=64, help_text="The payer.")
@@ -103,7 +103,7 @@ class PaymentIn(Told):
     )
 
 
-class RefundIn(Told):
+class RefundIn(RequestBody):
     """Money of a payment that a processor gives back, or that people gave back."""
 
     amount = PlainDecimal(max_digits=18, decimal_places=3)
@@ -145,7 +145,7 @@ class PaymentMethodOut(serializers.ModelSerializer[PaymentMethod]):
         fields = ["id", "payer", "processor", "label", "saved_at"]
 
 
-class PageIn(Told):
+class PageIn(RequestBody):
     """Where the payer goes afterwards, and whose page it is."""
 
     return_url = serializers.CharField(
@@ -211,7 +211,7 @@ class AttemptFilter(serializers.Serializer[Any]):
     )
 
 
-class AttemptIn(Told):
+class AttemptIn(RequestBody):
     """Charge all that is owed on an invoice, by its payer's method."""
 
     invoice = serializers.UUIDField()

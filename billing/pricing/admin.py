@@ -12,7 +12,7 @@ from billing.cells import money_cell
 from billing.pricing.effects import delete_effects, publish_effects
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.pricing.services import delete_draft_list, publish_price_list
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import ActionOutcome, staff_action, work_each
 from seats.datefields import DateInput
 from seats.readonly import PlainModelForm, ReadOnlyAdmin
 from seats.staff_admin import StaffAdmin
@@ -80,7 +80,7 @@ class PriceListAdmin(DraftOnlyAdmin):
     )
     def publish(
         self, request: HttpRequest, lists: list[PriceList], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         now = timezone.now()
 
         def work(draft: PriceList) -> None:
@@ -97,7 +97,7 @@ class PriceListAdmin(DraftOnlyAdmin):
     )
     def delete_draft(
         self, request: HttpRequest, lists: list[PriceList], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         def work(draft: PriceList) -> None:
             delete_draft_list(price_list=draft)
 

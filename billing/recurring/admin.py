@@ -1,4 +1,4 @@
-"""When recurring work was done, for staff."""
+"""Admin page of recurring jobs."""
 
 from django.contrib import admin
 

@@ -1,13 +1,13 @@
-"""When recurring work is due."""
+"""Recurring jobs, and when each is due next."""
 
 from django.db import models
 
 
 class RecurringJob(models.Model):
-    """One kind of work that is done again and again, and when it is due next.
+    """A job that runs repeatedly, and when it is due next.
 
-    While somebody works, `next_run_at` is the end of the lease; `claims` counts who
-    took it, so that whoever lost the lease cannot speak for its successor.
+    While a worker runs it, `next_run_at` is the end of the lease. `claims` counts the
+    claims, so that a worker that lost its lease cannot overwrite its successor's result.
     """
 
     name = models.CharField(max_length=64, primary_key=True)

@@ -1,4 +1,4 @@
-"""Doing recurring work when its row says that it is due."""
+"""Run recurring jobs when their rows are due."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ LONGEST_ERROR = 500
 Clock = Callable[[], datetime]
 log = logging.getLogger(__name__)
 
-# A job that was never rung before is due at once.
+# A job without a row is due at once.
 CLAIM = """
     INSERT INTO billing_recurringjob (name, next_run_at, claims, last_error)
     VALUES (%(name)s, %(lease_until)s, 1, '')
@@ -28,7 +28,7 @@ CLAIM = """
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is done every so often; after an error it is tried again sooner."""
+    """A recurring job: its interval, and the shorter pause after an error."""
 
     name: str
     every: timedelta
@@ -36,13 +36,13 @@ class Job:
 
 
 def run_when_due(job: Job, work: Callable[[], object], *, clock: Clock) -> bool:
-    """Do the work if its row says that it is due; whether it was done.
+    """Run `work` if the job is due; return whether it ran.
 
-    Ring as often as you like: while nothing is due this is one query by primary key.
-    One process works at a time, under a lease that is renewed while it does; whoever
-    dies leaves the job due again when the lease ends, so the work must be safe to
-    repeat. It is due next `every` after it began, `retry` after it raised; what it
-    raised is kept in the row and raised again.
+    Call it as often as you like: while the job is not due, it costs one query by primary
+    key. One process runs the job at a time, under a lease that is renewed meanwhile. If
+    the process dies, the job is due again when its lease ends, so `work` must be safe
+    to repeat. The next run is due `every` after this one began, or `retry` after it raised;
+    an exception is stored in the row and raised again.
     """
     now = clock()
     if RecurringJob.objects.filter(pk=job.name, next_run_at__gt=now).exists():
@@ -54,7 +54,7 @@ def run_when_due(job: Job, work: Callable[[], object], *, clock: Clock) -> bool:
         with renewed(lambda _: _renew(job, claim, clock()), lease=_lease()):
             work()
     except Exception as error:
-        log.error("%s failed: %r", job.name, error)
+        log.error("Recurring job %s failed: %r", job.name, error)
         _settle(
             job,
             claim,
@@ -93,5 +93,5 @@ def _renew(job: Job, claim: int, now: datetime) -> None:
 
 
 def _settle(job: Job, claim: int, **changes: object) -> None:
-    """Change the row, unless somebody else took the job over."""
+    """Update the row, unless another process has claimed the job since."""
     RecurringJob.objects.filter(pk=job.name, claims=claim).update(**changes)

@@ -1,7 +1,7 @@
 """Where a webhook may go: which URLs, and which addresses behind their names. Pure.
 
-A name is looked up once, every answer is checked, and the connection is made to the
-answer that was checked, so a name that changes its mind in between gains nothing.
+A host is resolved once, every address is checked, and the connection is made to the
+address that was checked, so a name that changes in between (DNS rebinding) gains nothing.
 """
 
 import socket
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
+
+from seats.parsing.values import shown
 
 Address = IPv4Address | IPv6Address
 Resolver = Callable[..., list[Any]]
@@ -38,73 +40,91 @@ GIVEN_OUT = ip_network("2000::/3")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What an operator allows besides https to the world."""
+class AddressPolicy:
+    """The ports that endpoints may use, and whether loopback hosts are allowed.
+
+    Loopback hosts may be reached without TLS and on any port.
+    """
 
     ports: Collection[int] = (443, 8443)
     allow_loopback: bool = False
 
 
 class NotAllowed(Exception):
-    """The message says what is wrong, for whoever chose the URL."""
+    """A URL or address that must not be called; the message is for the URL's author."""
 
 
-def check_url(url: str, rules: Rules) -> None:
-    """Whether an endpoint may have this URL; its name is looked up only when sending.
+def check_url(url: str, policy: AddressPolicy) -> None:
+    """Refuse a URL that an endpoint must not have. Its host is resolved only when sending.
 
     Raises NotAllowed.
     """
     parts = _parts(url)
     host = parts.hostname or ""
-    if not host or parts.username is not None or parts.fragment:
-        raise NotAllowed("A host, and no user, password or fragment.")
-    if rules.allow_loopback and _names_loopback(host):
+    if not host:
+        raise NotAllowed("The URL has no host. Use a URL such as https://example.com/.")
+    if parts.username is not None or parts.fragment:
+        raise NotAllowed("Remove the user name, password or fragment from the URL.")
+    if policy.allow_loopback and _names_loopback(host):
         if parts.scheme not in {"http", "https"}:
-            raise NotAllowed("Only http and https.")
+            raise NotAllowed(f"Scheme {shown(parts.scheme)} is not allowed. Use https.")
         return
     if parts.scheme != "https":
-        raise NotAllowed("Only https.")
-    if (443 if parts.port is None else parts.port) not in rules.ports:
-        raise NotAllowed(f"Only ports {', '.join(map(str, sorted(rules.ports)))}.")
+        raise NotAllowed(f"Scheme {shown(parts.scheme)} is not allowed. Use https.")
+    port = 443 if parts.port is None else parts.port
+    if port not in policy.ports:
+        ports = ", ".join(map(str, sorted(policy.ports)))
+        raise NotAllowed(
+            f"Port {port} is not allowed. Use one of these ports: {ports}."
+        )
     if _names_loopback(host) or _is_denied(host):
-        raise NotAllowed("Not an address of the internet.")
+        raise NotAllowed(f"Host {shown(host)} is not a public internet address.")
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of what is a URL and nothing else. Raises NotAllowed."""
+    """Parse a URL strictly. Raises NotAllowed."""
     plain = url.isascii() and url.isprintable() and not set(url) & set(" \\")
     if len(url) > LONGEST_URL or not plain:
-        raise NotAllowed(f"Up to {LONGEST_URL} printable ASCII characters.")
+        raise NotAllowed(
+            f"{shown(url)} is not a valid URL. Use up to {LONGEST_URL} printable ASCII"
+            " characters, without spaces or backslashes."
+        )
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise NotAllowed("Not a URL.") from error
+        raise NotAllowed(f"{shown(url)} is not a valid URL.") from error
     return parts
 
 
 def address_of(
-    host: str, port: int, rules: Rules, *, resolver: Resolver = socket.getaddrinfo
+    host: str,
+    port: int,
+    policy: AddressPolicy,
+    *,
+    resolver: Resolver = socket.getaddrinfo,
 ) -> Address:
-    """The address to connect to: the first answer, if all of them are allowed.
+    """Resolve a host to the address to connect to: the first, if all are allowed.
 
-    Raises NotAllowed, OSError.
+    Raises NotAllowed, and OSError if the host cannot be resolved.
     """
     answers = resolver(host, port, type=socket.SOCK_STREAM)
-    found = [_unmapped(ip_address(answer[4][0])) for answer in answers]
-    if not found:
-        raise NotAllowed("The name has no address.")
-    for address in found:
-        if not is_allowed(address, rules):
-            raise NotAllowed("The name leads to an address that is not allowed.")
-    return found[0]
+    addresses = [_unmapped(ip_address(answer[4][0])) for answer in answers]
+    if not addresses:
+        raise NotAllowed(f"Host {shown(host)} has no address.")
+    for address in addresses:
+        if not is_allowed(address, policy):
+            raise NotAllowed(
+                f"Host {shown(host)} resolves to an address that is not allowed."
+            )
+    return addresses[0]
 
 
-def is_allowed(address: Address, rules: Rules) -> bool:
-    """Whether a connection may go there."""
+def is_allowed(address: Address, policy: AddressPolicy) -> bool:
+    """Whether a connection to the address is allowed."""
     address = _unmapped(address)
     if address.is_loopback:
-        return rules.allow_loopback
+        return policy.allow_loopback
     if any(address in net for net in DENIED if net.version == address.version):
         return False
     return address.is_global and (address.version == 4 or address in GIVEN_OUT)
@@ -129,6 +149,6 @@ def _names_loopback(host: str) -> bool:
 def _is_denied(host: str) -> bool:
     """Whether a host that is written as an address is one that is not allowed."""
     try:
-        return not is_allowed(ip_address(host), Rules())
+        return not is_allowed(ip_address(host), AddressPolicy())
     except ValueError:
         return False

@@ -1,4 +1,4 @@
-"""What the world is told, and who is told, for staff."""
+"""Admin pages of webhook endpoints."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ from billing.webhooks.models import (
 )
 from billing.webhooks.replaying import replay_range
 from seats.admin_actions import (
+    ActionOutcome,
     Effects,
     Moving,
-    Outcome,
     ReasonForm,
     staff_action,
     work_each,
@@ -31,37 +31,40 @@ from seats.admin_actions import (
 from seats.readonly import (
     AddingAdmin,
     AddingForm,
-    acting,
+    actor_and_now,
 )
 from seats.staff_admin import autocomplete
 
-PAGE = 50  # events
-MOST_DIGITS = 18  # of a number that the database can compare
-
 
 class EndpointForm(AddingForm):
-    """A new endpoint; its secret is told by the service, this once."""
+    """A new endpoint; the page shows its secret once, after it is saved."""
 
     class Meta:
         model = WebhookEndpoint
         fields = ["agency", "url", "description"]
         widgets = {"agency": autocomplete(WebhookEndpoint, "agency")}
 
-    def add(self, told: dict[str, Any]) -> WebhookEndpoint:
-        added, self.secret = add_endpoint(actor=self.actor, now=timezone.now(), **told)
-        return added
+    def add(self, cleaned: dict[str, Any]) -> WebhookEndpoint:
+        endpoint, self.secret = add_endpoint(
+            actor=self.actor, now=timezone.now(), **cleaned
+        )
+        return endpoint
 
 
 class ReplayForm(ReasonForm):
-    """Sequence numbers of the endpoint's agency; the platform's own for its endpoints."""
+    """A range of sequence numbers of the endpoint's agency, or of the platform."""
 
-    since = forms.IntegerField(min_value=1)
-    until = forms.IntegerField(min_value=1, required=False)
+    since = forms.IntegerField(min_value=1, help_text="The first sequence number.")
+    until = forms.IntegerField(
+        min_value=1,
+        required=False,
+        help_text="The last sequence number. Empty: everything since the first.",
+    )
     field_order = ["since", "until", "reason"]
 
 
 def endpoint_effects(what: str) -> Effects:
-    """Sentences that name each endpoint, its agency, and what waits for it."""
+    """Sentences that name each endpoint, its agency, and how many events wait for it."""
 
     def effects(rows: list[Any], data: dict[str, Any] | None) -> list[str]:
         pending = Count("deliveries", filter=Q(deliveries__state="pending"))
@@ -76,7 +79,7 @@ def endpoint_effects(what: str) -> Effects:
                     f"{row} of {row.agency.code if row.agency else 'the platform'}"
                     f" ({row.state}): {what}"
                 ),
-                Moving(f"{waiting[row.pk]} events wait for it now."),
+                Moving(f"{waiting[row.pk]} events are waiting to be sent to it."),
             )
         ]
 
@@ -107,19 +110,19 @@ class WebhookEndpointAdmin(AddingAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
-        """The form has saved it; its secret is shown this once."""
+        """Show the secret of the endpoint that the form has saved."""
         _show_secret(self, request, obj, form.secret)
 
     @staff_action(
         "Pause: hold events",
-        effects=endpoint_effects("nothing is sent there until it is resumed."),
-        undo='Choose "Resume": what was held is then sent in order.',
+        effects=endpoint_effects("nothing is sent to it until it is resumed."),
+        undo='Choose "Resume": held events are then sent in order.',
         done="paused",
     )
     def pause(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
-        reason = f"by {request.user}"
+    ) -> ActionOutcome:
+        reason = f"Paused by {request.user}."
 
         def work(row: WebhookEndpoint) -> str | None:
             if row.state != WebhookEndpoint.State.ENABLED:
@@ -130,14 +133,14 @@ class WebhookEndpointAdmin(AddingAdmin):
         return work_each(rows, work)
 
     @staff_action(
-        "Resume: send what was held",
-        effects=endpoint_effects("everything that it held is sent, in order, at once."),
+        "Resume: send held events",
+        effects=endpoint_effects("all events it held are sent now, in order."),
         undo="Sent events cannot be recalled. Pause it again to hold the rest.",
         done="resumed",
     )
     def resume(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         now = timezone.now()
 
         def work(row: WebhookEndpoint) -> str | None:
@@ -152,12 +155,12 @@ class WebhookEndpointAdmin(AddingAdmin):
         "Send a test event",
         effects=endpoint_effects("an event of type webhook_endpoint.test is sent."),
         undo="A sent test event cannot be recalled. It changes nothing.",
-        done="sent within seconds",
+        done="will be sent a test event within seconds",
     )
     def send_test(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
-        who = acting(request)
+    ) -> ActionOutcome:
+        who = actor_and_now(request)
 
         def work(row: WebhookEndpoint) -> None:
             send_test_event(endpoint=row, **who)
@@ -165,17 +168,18 @@ class WebhookEndpointAdmin(AddingAdmin):
         return work_each(rows, work)
 
     @staff_action(
-        "New secret",
+        "Rotate the signing secret",
         effects=endpoint_effects(
             "it gets a new secret, shown once after this page. Requests are also signed"
-            " with today's secret for a day; the receiver needs the new one by then."
+            " with the current secret for 24 hours; the receiver needs the new one by"
+            " then."
         ),
         undo="The old secret cannot be restored. Rotate again to get a new one.",
         done="rotated",
     )
     def rotate(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         def work(row: WebhookEndpoint) -> None:
             endpoint, secret = rotate_secret(endpoint=row, now=timezone.now())
             _show_secret(self, request, endpoint, secret)
@@ -185,7 +189,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     @staff_action(
         "Replay events",
         effects=endpoint_effects(
-            "the events with these numbers are sent again, with the same ids."
+            "the events with these sequence numbers are sent again, with the same ids."
         ),
         undo="Sent events cannot be recalled. Pause the endpoint to hold the rest.",
         done="replayed",
@@ -193,7 +197,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     )
     def replay(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         count = sum(
             replay_range(
                 endpoint=row,
@@ -203,7 +207,7 @@ class WebhookEndpointAdmin(AddingAdmin):
             )
             for row in rows
         )
-        return Outcome(
+        return ActionOutcome(
             rows, summary=f"{count} event{'s' if count != 1 else ''} sent again"
         )
 
@@ -211,15 +215,15 @@ class WebhookEndpointAdmin(AddingAdmin):
         "Delete permanently",
         permission="delete",
         effects=endpoint_effects(
-            "nothing more is sent there, not even waiting events, and its secrets are"
+            "nothing more is sent to it, not even waiting events, and its secrets are"
             " destroyed."
         ),
-        undo="A deleted endpoint cannot be restored. Add it again, with a new secret.",
+        undo="A deleted endpoint cannot be restored. Add a new one, with a new secret.",
         done="deleted",
     )
     def delete_for_ever(
         self, request: HttpRequest, rows: list[WebhookEndpoint], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         now = timezone.now()
 
         def work(row: WebhookEndpoint) -> str | None:
@@ -235,5 +239,7 @@ def _show_secret(
     endpoint: WebhookEndpoint,
     secret: str,
 ) -> None:
-    said = f"The secret of {endpoint}, shown this once: {secret}"
-    model_admin.message_user(request, said, messages.WARNING)
+    message = (
+        f"Copy the signing secret of {endpoint} now; it is shown only once: {secret}"
+    )
+    model_admin.message_user(request, message, messages.WARNING)

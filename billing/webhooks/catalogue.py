@@ -1,8 +1,8 @@
-"""Every event the world can be told, and what is delivered of it. Pure.
+"""The catalogue of event types, and the fields that are delivered of each. Pure.
 
-The outbox keeps the whole fact; what is delivered names objects and amounts, never
-people, actors or reasons. A field is added under the same version; one that changes its
-meaning or goes away makes a new version.
+The outbox keeps the full payload; what is delivered names objects and amounts, never
+people, actors or reasons. Amounts are decimal strings in `currency`. A field is added
+under the same version; one that changes its meaning or goes away makes a new version.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from billing.webhooks.payment_data import (
     PaymentUnresolved,
     ProcessorChanged,
     ProcessorEventUnresolved,
-    RefundAsked,
+    RefundRequested,
     RefundUnresolved,
 )
 
@@ -105,7 +105,7 @@ class StandingChanged(msgspec.Struct):
 
 
 class DunningChanged(msgspec.Struct):
-    """`id` is the case's; `amount` is what the step is about, `number` the oldest."""
+    """`id` is the case's; `amount` is what the step is about, `number` the oldest invoice's."""
 
     id: UUID
     agency: str
@@ -118,7 +118,7 @@ class DunningChanged(msgspec.Struct):
 
 
 class BudgetReached(msgspec.Struct):
-    """`used` and `limit` in `unit`; for a forecast with a date."""
+    """`used` and `limit` are in `unit`; `expected_on` is set for a forecast only."""
 
     budget: UUID
     agency: str
@@ -144,7 +144,7 @@ class MonthArchived(msgspec.Struct):
 
 
 class BooksDiffer(msgspec.Struct):
-    """`findings` are new, `open` all that hold documents; the agencies of the new."""
+    """`findings` counts new ones, with their `agencies`; `open` all that hold documents."""
 
     findings: int
     open: int
@@ -152,7 +152,7 @@ class BooksDiffer(msgspec.Struct):
 
 
 class BooksAgree(msgspec.Struct):
-    """`resolved` are the findings that the last pass saw no more."""
+    """`resolved` counts the findings that the last pass no longer found."""
 
     resolved: int
 
@@ -179,7 +179,7 @@ class EndpointPaused(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One entry: what happened, and the shape of `data`."""
+    """An entry of the catalogue: its description, the shape of `data`, its version."""
 
     description: str
     data: type[msgspec.Struct]
@@ -188,42 +188,51 @@ class EventType:
 
 CATALOGUE: Mapping[str, EventType] = {
     "account.outbound_suspended": EventType(
-        "Its agents may not dial any more.", StandingChanged
+        "The agency's outbound calls were suspended.", StandingChanged
     ),
     "account.suspension_lifted": EventType(
-        "Its agents may dial again.", StandingChanged
+        "The agency may make outbound calls again.", StandingChanged
     ),
-    "agency.added": EventType("A new customer.", AgencyAdded),
-    "agency.upline_changed": EventType("Its upline from a date on.", UplineChanged),
-    "agency.zone_changed": EventType("Its time zone from a month on.", ZoneChanged),
-    "books.agree": EventType("No difference is open now.", BooksAgree),
+    "agency.added": EventType("An agency became a customer.", AgencyAdded),
+    "agency.upline_changed": EventType(
+        "The agency has another upline from a date on.", UplineChanged
+    ),
+    "agency.zone_changed": EventType(
+        "The agency has another time zone from a month on.", ZoneChanged
+    ),
+    "books.agree": EventType(
+        "No difference found by verification is open any more.", BooksAgree
+    ),
     "books.differ": EventType(
-        "A verification found differences; what they concern is not charged.",
+        "A verification found differences; documents they affect are not charged.",
         BooksDiffer,
     ),
-    "credit_note.issued": EventType(
-        "A correction in the payer's favor has its number.", DocumentIssued
-    ),
-    "credit_note.voided": EventType("A credit note was taken back.", DocumentVoided),
+    "credit_note.issued": EventType("A credit note was issued.", DocumentIssued),
+    "credit_note.voided": EventType("A credit note was voided.", DocumentVoided),
     "dispute.lost": EventType(
-        "Disputed money of a payment is gone, as if refunded.", DisputeMoved
+        "A dispute was lost; the disputed amount is gone, as if refunded.", DisputeMoved
     ),
     "dispute.opened": EventType(
-        "Money of a payment is withheld, as the payer disputes it.", DisputeMoved
+        "A payer disputes a payment; the amount is withheld.", DisputeMoved
     ),
-    "dispute.won": EventType("Disputed money came back.", DisputeMoved),
-    "dunning.ended": EventType("Nothing is owed late any more.", DunningChanged),
-    "dunning.held": EventType("Nothing is done for a while.", DunningChanged),
+    "dispute.won": EventType(
+        "A dispute was won; the disputed amount came back.", DisputeMoved
+    ),
+    "dunning.ended": EventType(
+        "The dunning case ended; nothing is past due any more.", DunningChanged
+    ),
+    "dunning.held": EventType("Staff paused dunning until a date.", DunningChanged),
     "dunning.lifted": EventType(
-        "It may dial again, though something is still owed.", DunningChanged
+        "Dunning no longer suspends calls, although something is still owed.",
+        DunningChanged,
     ),
     "dunning.overdue": EventType(
-        "Its calls will be suspended unless it pays.", DunningChanged
+        "Calls will be suspended unless the overdue amount is paid.", DunningChanged
     ),
     "dunning.payment_method_needed": EventType(
-        "Its payment method is not charged again.", DunningChanged
+        "The payment method is not charged again; a new one is needed.", DunningChanged
     ),
-    "dunning.retried": EventType("An invoice is charged again.", DunningChanged),
+    "dunning.retried": EventType("An invoice is being charged again.", DunningChanged),
     "dunning.retry_scheduled": EventType(
         "An invoice will be charged again.", DunningChanged
     ),
@@ -231,91 +240,106 @@ CATALOGUE: Mapping[str, EventType] = {
         "An invoice could not be charged, or is past its due date.", DunningChanged
     ),
     "dunning.suspended": EventType(
-        "Its calls are suspended until it pays.", DunningChanged
+        "Calls are suspended until the overdue amount is paid.", DunningChanged
     ),
-    "invoice.issued": EventType("An invoice has its number.", DocumentIssued),
-    "invoice.paid": EventType("Nothing is left to pay of it.", DocumentIssued),
+    "invoice.issued": EventType("An invoice was issued.", DocumentIssued),
+    "invoice.paid": EventType("An invoice was paid in full.", DocumentIssued),
     "invoice.reopened": EventType(
-        "What covered it was taken back; it is owed again.", DocumentIssued
+        "An invoice is owed again because what had paid it was taken back.",
+        DocumentIssued,
     ),
-    "invoice.voided": EventType("An invoice was taken back.", DocumentVoided),
+    "invoice.voided": EventType("An invoice was voided.", DocumentVoided),
     "payer_shares.changed": EventType(
-        "Who pays for the agency, from a date on.", PayersChanged
+        "Who pays for the agency changes on a date.", PayersChanged
     ),
     "payment.attempted": EventType(
-        "An invoice is going to be charged.", PaymentAttempted
+        "An invoice is about to be charged.", PaymentAttempted
     ),
     "payment.failed": EventType("An invoice could not be charged.", PaymentFailed),
-    "payment.received": EventType("Money came in.", PaymentReceived),
-    "payment.refunded": EventType("Money of a payment went back.", PaymentRefunded),
+    "payment.received": EventType("A payment was received.", PaymentReceived),
+    "payment.refunded": EventType(
+        "A payment was refunded, in full or in part.", PaymentRefunded
+    ),
     "payment.reversed": EventType(
-        "A bank transfer or cheque was recorded by mistake; it does not count.",
+        "A bank transfer or check that was recorded by mistake was reversed.",
         PaymentReversed,
     ),
     "payment.unresolved": EventType(
-        "A processor has not said what became of a charge; staff look it up.",
+        "The outcome of a charge is still unknown; staff were notified.",
         PaymentUnresolved,
     ),
     "payment_method.removed": EventType(
-        "The agency is not charged through it any more.", MethodChanged
+        "A payment method was removed and is no longer charged.", MethodChanged
     ),
     "payment_method.saved": EventType(
-        "The agency is charged through it from now on.", MethodChanged
+        "A payment method was saved and is charged from now on.", MethodChanged
     ),
     "payments.differ": EventType(
-        "A processor's list of a day says otherwise than our books.", PaymentsCompared
+        "A processor's records of a day differ from the ledger.", PaymentsCompared
     ),
     "payments.reconciled": EventType(
-        "A processor's list of a day says what our books say.", PaymentsCompared
+        "A processor's records of a day match the ledger.", PaymentsCompared
     ),
     "price_list.published": EventType(
-        "A price list nobody can change any more.", PricesPublished
+        "A price list was published and can no longer be changed.", PricesPublished
     ),
     "processor.changed": EventType(
-        "A processor has another address or other keys.", ProcessorChanged
+        "The URL or the keys of a processor were changed.", ProcessorChanged
     ),
     "processor_event.unresolved": EventType(
-        "An event of a processor is not in the books; staff look at it.",
+        "An event of a processor could not be recorded; staff were notified.",
         ProcessorEventUnresolved,
     ),
-    "refund.failed": EventType(
-        "A processor did not give back what it was asked to.", RefundAsked
-    ),
+    "refund.failed": EventType("A refund failed at the processor.", RefundRequested),
     "refund.requested": EventType(
-        "A processor is going to be asked to give money back.", RefundAsked
+        "A refund is about to be requested from the processor.", RefundRequested
     ),
     "refund.unresolved": EventType(
-        "A processor has not said what became of a refund; staff look it up.",
+        "The outcome of a refund is still unknown; staff were notified.",
         RefundUnresolved,
     ),
-    "run.finished": EventType("A month is billed for all its payers.", RunFinished),
-    "seat.added": EventType("A seat begins.", SeatChanged),
-    "seat.cancelled": EventType("A seat entered by mistake is gone.", SeatChanged),
-    "seat.handed_over": EventType("A seat has another holder.", SeatChanged),
-    "seat.redated": EventType("A seat has another first date.", SeatChanged),
-    "seat.removed": EventType("A seat ends.", SeatChanged),
-    "seat.reopened": EventType("A seat that ended goes on.", SeatChanged),
-    "seat.transferred": EventType("A seat leaves for another agency.", SeatChanged),
+    "run.finished": EventType(
+        "A billing run finished; the month is billed for all its payers.", RunFinished
+    ),
+    "seat.added": EventType("A seat was added.", SeatChanged),
+    "seat.cancelled": EventType(
+        "A seat that was entered by mistake was cancelled.", SeatChanged
+    ),
+    "seat.handed_over": EventType(
+        "A seat has another holder from a date on.", SeatChanged
+    ),
+    "seat.redated": EventType(
+        "The end of a removed seat was moved to another date.", SeatChanged
+    ),
+    "seat.removed": EventType("A seat was removed from a date on.", SeatChanged),
+    "seat.reopened": EventType("The removal of a seat was taken back.", SeatChanged),
+    "seat.transferred": EventType(
+        "A seat was transferred to another agency.", SeatChanged
+    ),
     "usage.forecast_reached": EventType(
-        "A budget is going to reach a threshold this month.", BudgetReached
+        "A budget is expected to reach a threshold this month.", BudgetReached
     ),
     "usage.threshold_reached": EventType(
-        "A budget has reached a threshold.", BudgetReached
+        "A budget reached a threshold.", BudgetReached
     ),
     "usage_month.archived": EventType(
-        "The events of a month left the database for a file.", MonthArchived
+        "The usage events of a month were moved from the database to a file.",
+        MonthArchived,
     ),
     ENDED: EventType(
-        "What an upline had set up for an agency ended: it no longer reaches it.",
+        "An object that an upline had set up for an agency ended, as the agency left.",
         AccessEnded,
     ),
-    PAUSED: EventType("An endpoint failed too long, or is gone.", EndpointPaused),
-    TEST: EventType("Somebody asked for a test of this endpoint.", EndpointTested),
+    PAUSED: EventType(
+        "An endpoint was paused after days of failures, or disabled by 410 Gone.",
+        EndpointPaused,
+    ),
+    TEST: EventType("A test event was requested for this endpoint.", EndpointTested),
 }
 
 
 class Delivered(msgspec.Struct):
-    """The body: the fields Standard Webhooks names, and where the event stands."""
+    """The body of a delivery: the fields of Standard Webhooks, and the event's place."""
 
     type: str
     timestamp: datetime
@@ -328,11 +352,11 @@ class Delivered(msgspec.Struct):
 
 
 def data_of(kind: str, payload: Mapping[str, Any]) -> msgspec.Struct:
-    """What is delivered of an outbox payload.
+    """The delivered fields of an outbox payload.
 
     Raises KeyError for a type without an entry, msgspec.ValidationError.
     """
-    if "month" in payload:  # the fact may name it by its first day
+    if "month" in payload:  # the payload may name it by its first day
         payload = {**payload, "month": payload["month"][:7]}
     return msgspec.convert(payload, CATALOGUE[kind].data)
 
@@ -347,7 +371,7 @@ def body_of(
     sequence: int,
     subject: str,
 ) -> bytes:
-    """The bytes of an event: the same for every attempt. Raises as data_of."""
+    """The JSON body of an event, the same for every attempt. Raises like `data_of`."""
     return msgspec.json.encode(
         Delivered(
             type=kind,

@@ -1,4 +1,4 @@
-"""Deliveries and timelines, for staff."""
+"""Admin pages of events, deliveries and timelines."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.utils import timezone
 from billing.webhooks.models import Delivery, DeliveryAttempt, OutboxEvent
 from billing.webhooks.replaying import replay_event
 from billing.webhooks.timeline import timeline_of
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import ActionOutcome, staff_action, work_each
 from seats.models import Agency
 from seats.readonly import ReadOnlyAdmin, ReadOnlyInline
 
@@ -37,7 +37,7 @@ class OutboxEventAdmin(ReadOnlyAdmin):
         return [timeline, *super().get_urls()]
 
     def timeline_view(self, request: HttpRequest, code: str) -> HttpResponse:
-        """What happened to an agency, in words; agencies link here."""
+        """The timeline of an agency; the pages of agencies and accounts link here."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         agency = get_object_or_404(Agency, code=code)
@@ -59,7 +59,7 @@ class AttemptsInline(ReadOnlyInline):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    """What is on its way, arrived, or was given up."""
+    """Deliveries that wait, arrived, or were given up, with their attempts."""
 
     list_display = ["event", "endpoint", "state", "attempts", "due_at", "settled_at"]
     list_select_related = ["event", "endpoint"]
@@ -73,16 +73,16 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @staff_action(
         "Send again",
         effects=lambda rows, data: [
-            f"{row.event.type} number {row.event.sequence} ({row.state}) is sent to"
+            f"Event {row.event.sequence} ({row.event.type}, {row.state}) is sent to"
             f" {row.endpoint} again, with the same id."
             for row in rows
         ],
-        undo="A sent event cannot be recalled; receivers recognize it by its id.",
+        undo="A sent event cannot be recalled. Receivers recognize it by its id.",
         done="sent again",
     )
     def replay(
         self, request: HttpRequest, rows: list[Delivery], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         now = timezone.now()
 
         def work(row: Delivery) -> str | None:

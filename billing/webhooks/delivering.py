@@ -1,7 +1,7 @@
-"""Sending what is due: claim, send, record. The network is never in a transaction.
+"""Send due deliveries: claim, send, record. No transaction is open while sending.
 
-An attempt is counted when it is claimed, in a commit of its own; whoever dies with it
-leaves a lease that ends, and the event is sent again under the same id.
+An attempt is counted when it is claimed, in a commit of its own. If the worker dies, its
+lease ends and the event is sent again with the same id.
 """
 
 import random
@@ -17,9 +17,9 @@ from django.db import connection, transaction
 
 from billing.webhooks.catalogue import body_of
 from billing.webhooks.ending import end_endpoints
-from billing.webhooks.endpoints import announce_pauses, rules, secrets_of
+from billing.webhooks.endpoints import address_policy, announce_pauses, secrets_of
 from billing.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
-from billing.webhooks.retries import PAUSES, pause_after, wished_pause
+from billing.webhooks.retries import PAUSES, pause_after, requested_pause
 from billing.webhooks.sending import Limits, Outcome, send
 from billing.webhooks.signing import signed_headers
 from seats.access import out_of_reach
@@ -27,19 +27,19 @@ from seats.arrays import columns
 from seats.locks import lock_name
 
 Clock = Callable[[], datetime]
-Result = tuple[Delivery, Outcome, datetime]
-MOST_TRIES = len(PAUSES) + 1
-LOOK_AGAIN = 0.5  # seconds until what came due meanwhile is taken up
-CLAIMING = "webhooks.claim"  # or two who count at the same time exceed a share
-GATHER = 0.01  # seconds in which results come together, to be kept in one commit
-# Of each endpoint as many as it may have at once, and of each object the oldest. The agency
-# that has fewest in flight comes first, and of an agency the endpoint that has; nobody
-# holds more than a share, so slow receivers of one agency leave room for all others. An
-# agency answers for the endpoints that it owns, wherever they are.
+AttemptResult = tuple[Delivery, Outcome, datetime]
+MAX_TRIES = len(PAUSES) + 1
+POLL_SECONDS = 0.5  # between looks for deliveries that came due meanwhile
+CLAIM_LOCK = "webhooks.claim"  # without it, concurrent claims could exceed a share
+GATHER_SECONDS = 0.01  # to collect results that are recorded in one commit
+# Claims per endpoint as many as it may have at once, and per subject the oldest. The agency
+# with the fewest in flight comes first, and within an agency the endpoint with the fewest;
+# no agency holds more than its share, so slow receivers of one leave room for all others.
+# An endpoint counts for the agency that owns it, whichever agency it is for.
 CLAIM = """
     WITH room AS (
         SELECT endpoint.id, coalesce(endpoint.owner_id, endpoint.agency_id, 0) AS tenant,
-               sent.now AS flying,
+               sent.now AS in_flight,
                CASE WHEN endpoint.failing_since IS NULL THEN %(at_once)s
                     ELSE %(at_once_failing)s END - sent.now AS free
         FROM billing_webhookendpoint AS endpoint
@@ -50,11 +50,11 @@ CLAIM = """
         ) AS sent
         WHERE endpoint.state = 'enabled' AND endpoint.deleted_at IS NULL
           AND (endpoint.quiet_until IS NULL OR endpoint.quiet_until <= %(now)s)
-    ), flying AS (
-        SELECT tenant, sum(flying) AS now FROM room GROUP BY tenant
+    ), in_flight AS (
+        SELECT tenant, sum(in_flight) AS now FROM room GROUP BY tenant
     ), picked AS (
-        SELECT one.id, one.due_at, room.tenant, room.flying + row_number() OVER (
-                   PARTITION BY room.id ORDER BY one.due_at, one.event_id) AS turn
+        SELECT head.id, head.due_at, room.tenant, room.in_flight + row_number() OVER (
+                   PARTITION BY room.id ORDER BY head.due_at, head.event_id) AS turn
         FROM room CROSS JOIN LATERAL (
             SELECT delivery.id, delivery.due_at, delivery.event_id
             FROM billing_delivery AS delivery
@@ -68,11 +68,11 @@ CLAIM = """
                   AND same.state IN ('pending', 'sending'))
             ORDER BY delivery.due_at, delivery.event_id
             LIMIT greatest(room.free, 0) FOR UPDATE SKIP LOCKED
-        ) AS one
+        ) AS head
     ), placed AS (
-        SELECT picked.id, picked.due_at, flying.now + row_number() OVER (
+        SELECT picked.id, picked.due_at, in_flight.now + row_number() OVER (
                    PARTITION BY tenant ORDER BY picked.turn, picked.due_at) AS place
-        FROM picked JOIN flying USING (tenant)
+        FROM picked JOIN in_flight USING (tenant)
     ), due AS (
         SELECT id FROM placed WHERE place <= %(share)s
         ORDER BY place, due_at LIMIT %(limit)s
@@ -83,53 +83,53 @@ CLAIM = """
     FROM due WHERE delivery.id = due.id
     RETURNING delivery.id
 """
-# A result that comes after its lease, when somebody else is at it, changes nothing.
+# A result that arrives after its lease ended and another attempt began changes nothing.
 SETTLE = """
     UPDATE billing_delivery AS delivery
-    SET state = told.state, due_at = told.due_at, settled_at = told.settled_at
+    SET state = settled.state, due_at = settled.due_at, settled_at = settled.settled_at
     FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::timestamptz[],
-                %s::timestamptz[]) AS told(id, attempts, state, due_at, settled_at)
-    WHERE delivery.id = told.id AND delivery.attempts = told.attempts
+                %s::timestamptz[]) AS settled(id, attempts, state, due_at, settled_at)
+    WHERE delivery.id = settled.id AND delivery.attempts = settled.attempts
       AND delivery.state = 'sending'
 """
 
 
 def deliver_due(*, clock: Clock) -> int:
-    """Make the attempts that are due, many at once, until none is; how many.
+    """Make the due attempts, many in parallel, until none is left; return how many.
 
-    Stops taking new ones after a while, so that the next sweep goes on. Safe to run
-    twice, and at once.
+    Stops claiming after WEBHOOKS["SWEEP"]; the next sweep continues. Safe to run
+    repeatedly and concurrently.
     """
-    chosen = settings.WEBHOOKS
-    stop = clock() + chosen["SWEEP"]
+    options = settings.WEBHOOKS
+    stop = clock() + options["SWEEP"]
     limits = Limits(
-        seconds=chosen["TIMEOUT"].total_seconds(),
-        rules=rules(),
-        ca_file=chosen["CA_FILE"],
+        seconds=options["TIMEOUT"].total_seconds(),
+        rules=address_policy(),
+        ca_file=options["CA_FILE"],
     )
     made = 0
-    flying: dict[Future[Result], None] = {}
-    with ThreadPoolExecutor(chosen["THREADS"]) as pool:
+    in_flight: dict[Future[AttemptResult], None] = {}
+    with ThreadPoolExecutor(options["THREADS"]) as pool:
         while True:
-            now, free = clock(), chosen["THREADS"] - len(flying)
+            now, free = clock(), options["THREADS"] - len(in_flight)
             if free and now < stop:
                 for delivery in claim_due(now=now, limit=free):
-                    flying[pool.submit(make_attempt, delivery, limits, clock)] = None
-            if not flying:
+                    in_flight[pool.submit(make_attempt, delivery, limits, clock)] = None
+            if not in_flight:
                 return made
-            wait(flying, LOOK_AGAIN, FIRST_COMPLETED)
-            ended, _ = wait(flying, GATHER)
-            record_results([one.result() for one in ended])
+            wait(in_flight, POLL_SECONDS, FIRST_COMPLETED)
+            ended, _ = wait(in_flight, GATHER_SECONDS)
+            record_results([future.result() for future in ended])
             made += len(ended)
-            for one in ended:
-                del flying[one]
+            for future in ended:
+                del in_flight[future]
 
 
 def claim_due(*, now: datetime, limit: int) -> list[Delivery]:
-    """Take deliveries for an attempt, with all that it takes to make it.
+    """Claim up to `limit` due deliveries, with endpoint, event and agency loaded.
 
-    Those of endpoints whose owner does not reach the agency now are not taken: their
-    endpoints are ended, and others taken instead.
+    Endpoints whose owner no longer reaches their agency are ended instead, and other
+    deliveries are claimed. Each claim counts an attempt and begins a lease.
     """
     while True:
         claimed = _claim(now, limit)
@@ -139,7 +139,7 @@ def claim_due(*, now: datetime, limit: int) -> list[Delivery]:
 
 
 def _claim(now: datetime, limit: int) -> list[Delivery] | set[int]:
-    """Deliveries; or the agencies of which some are not to be sent, and none is taken."""
+    """Claim deliveries; or claim none and return the agencies with lapsed endpoints."""
     limits = settings.WEBHOOKS
     params = {
         "now": now,
@@ -150,7 +150,7 @@ def _claim(now: datetime, limit: int) -> list[Delivery] | set[int]:
         "lease_until": now + limits["LEASE"],
     }
     with transaction.atomic(durable=True):
-        lock_name(CLAIMING)
+        lock_name(CLAIM_LOCK)
         with connection.cursor() as cursor:
             cursor.execute(CLAIM, params)
             ids = [row[0] for row in cursor.fetchall()]
@@ -169,9 +169,9 @@ def _claim(now: datetime, limit: int) -> list[Delivery] | set[int]:
     return claimed
 
 
-def make_attempt(delivery: Delivery, limits: Limits, clock: Clock) -> Result:
-    """Sign and send; asks no database, so that it can run in any thread."""
-    if delivery.tries > MOST_TRIES:
+def make_attempt(delivery: Delivery, limits: Limits, clock: Clock) -> AttemptResult:
+    """Sign and send a delivery. Uses no database, so that it can run in any thread."""
+    if delivery.tries > MAX_TRIES:
         error = "crashed: every attempt ended without a result"
         return delivery, Outcome(error=error), clock()
     at = clock()
@@ -188,9 +188,12 @@ def make_attempt(delivery: Delivery, limits: Limits, clock: Clock) -> Result:
         )
         secrets = secrets_of(delivery.endpoint, now=at)
     except (KeyError, msgspec.ValidationError):
-        outcome = Outcome(error="ours: the event cannot be told")
+        outcome = Outcome(
+            error="internal: the event does not match its catalogue entry"
+        )
     except InvalidToken:
-        outcome = Outcome(error="ours: the secret cannot be read with our keys")
+        error = "internal: the secret cannot be decrypted with WEBHOOK_SECRETS_KEY"
+        outcome = Outcome(error=error)
     else:
         headers = signed_headers(
             message=str(event.public_id), body=body, secrets=secrets, at=at
@@ -199,8 +202,8 @@ def make_attempt(delivery: Delivery, limits: Limits, clock: Clock) -> Result:
     return delivery, outcome, clock()
 
 
-def record_results(results: Sequence[Result]) -> None:
-    """Keep what came of attempts, and what follows for deliveries and endpoints."""
+def record_results(results: Sequence[AttemptResult]) -> None:
+    """Store attempts and update their deliveries and endpoints, in one transaction."""
     if not results:
         return
     with transaction.atomic(durable=True):
@@ -218,27 +221,27 @@ def record_results(results: Sequence[Result]) -> None:
             for delivery, outcome, at in results
         )
         with connection.cursor() as cursor:
-            cursor.execute(SETTLE, columns([_settled(*one) for one in results], 5))
+            cursor.execute(SETTLE, columns([_settled(*row) for row in results], 5))
 
 
 def _settled(
     delivery: Delivery, outcome: Outcome, at: datetime
 ) -> tuple[int, int, str, datetime, datetime | None]:
-    """The row of SETTLE that follows from an outcome."""
+    """The row of SETTLE for an attempt with this outcome."""
     pause = None
     state = Delivery.State.DELIVERED
     if not outcome.taken:
         pause = pause_after(delivery.tries, share=random.random())
-        wished = wished_pause(outcome.status, outcome.headers, now=at)
+        requested = requested_pause(outcome.status, outcome.headers, now=at)
         state = Delivery.State.GIVEN_UP if pause is None else Delivery.State.PENDING
-        if pause and wished:
-            pause = max(pause, wished)
+        if pause and requested:
+            pause = max(pause, requested)
     due_at = at + pause if pause else at
     return delivery.pk, delivery.attempts, state, due_at, None if pause else at
 
 
-def _note_endpoints(results: Sequence[Result]) -> None:
-    """Endpoints that fail, come back, are busy, or are to be stopped."""
+def _note_endpoints(results: Sequence[AttemptResult]) -> None:
+    """Update endpoints that fail, recover or are busy, and stop those that must be."""
     ids = {
         delivery.endpoint_id
         for delivery, outcome, _ in results
@@ -247,7 +250,7 @@ def _note_endpoints(results: Sequence[Result]) -> None:
     if not ids:
         return
     locked = WebhookEndpoint.objects.select_for_update(no_key=True).order_by("pk")
-    endpoints = {one.pk: one for one in locked.filter(pk__in=ids)}
+    endpoints = {row.pk: row for row in locked.filter(pk__in=ids)}
     stopped = [
         endpoints[delivery.endpoint_id]
         for delivery, outcome, at in results
@@ -261,21 +264,22 @@ def _note_endpoints(results: Sequence[Result]) -> None:
 
 
 def _note(endpoint: WebhookEndpoint, outcome: Outcome, at: datetime) -> bool:
-    """What an attempt says of its endpoint; whether that stops it."""
+    """Update an endpoint by the outcome of an attempt; whether that stops it."""
     if outcome.taken:
         endpoint.failing_since = endpoint.quiet_until = None
         return False
     endpoint.failing_since = endpoint.failing_since or at
-    if wished := wished_pause(outcome.status, outcome.headers, now=at):
-        endpoint.quiet_until = at + wished
+    if requested := requested_pause(outcome.status, outcome.headers, now=at):
+        endpoint.quiet_until = at + requested
     if endpoint.state != WebhookEndpoint.State.ENABLED:
         return False
     if outcome.status == HTTPStatus.GONE:
         endpoint.state = WebhookEndpoint.State.DISABLED
-        endpoint.reason = "It answered 410 Gone."
+        endpoint.reason = "The endpoint responded with 410 Gone."
     elif at - endpoint.failing_since >= settings.WEBHOOKS["PAUSE_AFTER"]:
         endpoint.state = WebhookEndpoint.State.PAUSED
-        endpoint.reason = "It took nothing for days."
+        days = settings.WEBHOOKS["PAUSE_AFTER"].days
+        endpoint.reason = f"Every delivery has failed for {days} days."
     else:
         return False
     return True

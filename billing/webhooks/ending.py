@@ -1,4 +1,4 @@
-"""Ending what an upline set up for an agency that it no longer reaches."""
+"""End webhook endpoints that an upline set up for an agency it no longer reaches."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -13,16 +13,17 @@ from seats.access import lock_out_of_reach
 from seats.models import Agency
 
 State = WebhookEndpoint.State
-REASON = "The agency is no longer in the owner's downline."
+REASON = "Its agency is no longer in the downline of the agency that added it."
 
 
 def end_endpoints(
     *, now: datetime, agency_ids: Collection[int] | None = None
 ) -> list[int]:
-    """End endpoints whose owner does not reach their agency now; their ids.
+    """End endpoints whose owner does not reach their agency at `now`; return their ids.
 
-    Of these agencies, or of all. An ended endpoint has no secret, is sent nothing, and
-    does not come back if the agency does. Both agencies get `access.ended`. Safe to repeat.
+    Looks at the endpoints of these agencies, or of all. An ended endpoint has no secret,
+    is sent nothing, and does not resume if the agency returns to the owner's downline.
+    Both agencies get `access.ended`. Safe to repeat.
     """
     rows = WebhookEndpoint.objects.filter(deleted_at=None).exclude(state=State.ENDED)
     if agency_ids is not None:
@@ -54,7 +55,10 @@ def _events(endpoint: WebhookEndpoint) -> list[NewEvent]:
 def access_ended(
     kind: str, public_id: UUID, *, agency: Agency, owner: Agency
 ) -> list[NewEvent]:
-    """`access.ended` for the agency and for its former upline."""
+    """The `access.ended` events for the agency and for its former upline.
+
+    `kind` and `public_id` name the object that ended, such as "webhook_endpoint".
+    """
     payload = {
         "object": kind,
         "id": str(public_id),

@@ -1,4 +1,4 @@
-"""What people do to endpoints: add, change, rotate, pause, resume, delete, test."""
+"""Add, change, rotate, pause, resume, delete and test webhook endpoints."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from billing.webhooks.addresses import NotAllowed, Rules, check_url
+from billing.webhooks.addresses import AddressPolicy, NotAllowed, check_url
 from billing.webhooks.catalogue import CATALOGUE, PAUSED, TEST
 from billing.webhooks.models import Delivery, WebhookEndpoint
 from billing.webhooks.services import PLATFORM, NewEvent, publish
@@ -15,10 +15,11 @@ from billing.webhooks.signing import new_secret, seal, unseal
 from seats.errors import Refusal
 from seats.locks import lock_name
 from seats.models import Agency
+from seats.parsing.values import shown
 
 State = WebhookEndpoint.State
 MOST_ENDPOINTS = 20
-# Whether an endpoint is told of an event: a test of its own, or a type it chose.
+# Whether an endpoint gets an event: a test of its own, or a type it subscribes to.
 WANTS = f"""
     CASE WHEN event.type = '{TEST}'
          THEN endpoint.public_id = (event.payload ->> 'endpoint')::uuid
@@ -51,10 +52,10 @@ class EndpointEnded(Refusal):
     code = "endpoint_ended"
 
 
-def rules() -> Rules:
-    """Where endpoints may be, as the operator set it."""
-    chosen = settings.WEBHOOKS
-    return Rules(frozenset(chosen["PORTS"]), chosen["ALLOW_LOOPBACK"])
+def address_policy() -> AddressPolicy:
+    """The ports and hosts that the operator's settings allow for endpoints."""
+    options = settings.WEBHOOKS
+    return AddressPolicy(frozenset(options["PORTS"]), options["ALLOW_LOOPBACK"])
 
 
 def add_endpoint(
@@ -67,11 +68,12 @@ def add_endpoint(
     event_types: Collection[str] = (),
     description: str = "",
 ) -> tuple[WebhookEndpoint, str]:
-    """A new endpoint of an agency, or of the platform, and its secret, shown only here.
+    """Create an endpoint and its signing secret, which is returned only here.
 
-    It gets events that are handed out from now on. It ends once the `owner`, the agency
-    that adds it, no longer reaches the agency; without an owner it does not end. Raises
-    BadUrl, UnknownEventType, TooManyEndpoints.
+    `agency` None creates an endpoint of the platform. The endpoint gets events that are
+    fanned out from now on. It ends once `owner`, the agency that creates it, no longer
+    reaches `agency`; without an owner it never ends. Not safe to repeat: each call
+    creates another endpoint. Raises BadUrl, UnknownEventType, TooManyEndpoints.
     """
     _require_url(url)
     secret = new_secret()
@@ -82,7 +84,7 @@ def add_endpoint(
             owner=owner,
             url=url,
             description=description,
-            event_types=_known(event_types),
+            event_types=_checked_types(event_types),
             sealed_secret=seal(secret, settings.WEBHOOKS["SECRETS_KEYS"]),
             created_by=actor,
             created_at=now,
@@ -91,14 +93,15 @@ def add_endpoint(
 
 
 def change_endpoint(*, endpoint: WebhookEndpoint, **changes: Any) -> WebhookEndpoint:
-    """Another `url`, `description` or `event_types`, for what is sent from now on.
+    """Change `url`, `description` or `event_types` for everything sent from now on.
 
-    Raises BadUrl, UnknownEventType, EndpointDeleted.
+    Repeating is harmless. Raises BadUrl, UnknownEventType, EndpointDeleted,
+    EndpointEnded.
     """
     if "url" in changes:
         _require_url(changes["url"])
     if "event_types" in changes:
-        changes["event_types"] = _known(changes["event_types"])
+        changes["event_types"] = _checked_types(changes["event_types"])
     with transaction.atomic():
         locked = _lock(endpoint)
         for name, value in changes.items():
@@ -110,9 +113,10 @@ def change_endpoint(*, endpoint: WebhookEndpoint, **changes: Any) -> WebhookEndp
 def rotate_secret(
     *, endpoint: WebhookEndpoint, now: datetime
 ) -> tuple[WebhookEndpoint, str]:
-    """A new secret, told this once; the one before signs as well for a day.
+    """Create a new secret, returned only here; the previous one also signs for a day.
 
-    Of secrets rotated faster than that, the last but one ends. Raises EndpointDeleted.
+    Rotating again within that day ends the older of the two secrets, so repeating is
+    not safe. Raises EndpointDeleted, EndpointEnded.
     """
     secret = new_secret()
     with transaction.atomic():
@@ -125,7 +129,10 @@ def rotate_secret(
 
 
 def pause_endpoint(*, endpoint: WebhookEndpoint, reason: str = "") -> WebhookEndpoint:
-    """Hold its events from now on. Repeating is harmless. Raises EndpointDeleted."""
+    """Hold the endpoint's events from now on. Repeating is harmless.
+
+    Raises EndpointDeleted, EndpointEnded.
+    """
     with transaction.atomic():
         locked = _lock(endpoint)
         if locked.state == State.ENABLED:
@@ -135,9 +142,9 @@ def pause_endpoint(*, endpoint: WebhookEndpoint, reason: str = "") -> WebhookEnd
 
 
 def resume_endpoint(*, endpoint: WebhookEndpoint, now: datetime) -> WebhookEndpoint:
-    """Send what it held, in order; and what was given up since it began to fail.
+    """Send the held events in order, and those given up since it began to fail.
 
-    Repeating is harmless. Raises EndpointDeleted.
+    Repeating is harmless. Raises EndpointDeleted, EndpointEnded.
     """
     with transaction.atomic():
         locked = _lock(endpoint)
@@ -156,9 +163,9 @@ def resume_endpoint(*, endpoint: WebhookEndpoint, now: datetime) -> WebhookEndpo
 
 
 def delete_endpoint(*, endpoint: WebhookEndpoint, now: datetime) -> bool:
-    """Send nothing there any more; the row stays for the record, without its secrets.
+    """Stop sending to the endpoint and destroy its secrets; the row stays for the record.
 
-    False where it was deleted before. Repeating is harmless.
+    Returns False if it was already deleted. Repeating is harmless.
     """
     with transaction.atomic():
         rows = WebhookEndpoint.objects.filter(pk=endpoint.pk, deleted_at=None)
@@ -174,24 +181,27 @@ def delete_endpoint(*, endpoint: WebhookEndpoint, now: datetime) -> bool:
 
 
 def send_test_event(*, endpoint: WebhookEndpoint, actor: str, now: datetime) -> None:
-    """Publish an event that this endpoint alone is sent.
+    """Publish a test event that only this endpoint is sent. Each call sends another.
 
-    Raises EndpointNotEnabled, EndpointDeleted.
+    Raises EndpointNotEnabled, EndpointDeleted, EndpointEnded.
     """
     with transaction.atomic():
         locked = _lock(endpoint)
         if locked.state != State.ENABLED:
-            raise EndpointNotEnabled(f"It is {locked.state}; resume it first.")
+            raise EndpointNotEnabled(
+                f"{_name(locked)} is {locked.state}. Resume it, then send the test event."
+            )
         payload = {"endpoint": str(locked.public_id), "actor": actor}
         publish([NewEvent(locked.agency_id, TEST, _subject(locked), payload)], now=now)
 
 
 def announce_pauses(endpoints: Sequence[WebhookEndpoint], *, now: datetime) -> None:
-    """Tell their owners and the platform, in the transaction that stops them.
+    """Publish `webhook_endpoint.paused` to the agencies and to the platform.
 
-    All at once: streams are locked in order, but only within one call.
+    Must be called in the transaction that stops the endpoints, once for all of them:
+    streams are locked in order, but only within one call.
     """
-    publish([event for one in endpoints for event in _pause_events(one)], now=now)
+    publish([event for row in endpoints for event in _pause_events(row)], now=now)
 
 
 def _pause_events(endpoint: WebhookEndpoint) -> list[NewEvent]:
@@ -203,11 +213,15 @@ def _pause_events(endpoint: WebhookEndpoint) -> list[NewEvent]:
         "failing_since": since and since.isoformat(),
     }
     receivers = {endpoint.agency_id: None, PLATFORM: None}
-    return [NewEvent(one, PAUSED, _subject(endpoint), payload) for one in receivers]
+    subject = _subject(endpoint)
+    return [NewEvent(agency_id, PAUSED, subject, payload) for agency_id in receivers]
 
 
 def secrets_of(endpoint: WebhookEndpoint, *, now: datetime) -> list[str]:
-    """The secrets that sign now: the current one, and the one before until its end."""
+    """The secrets that sign now: the current one, and the previous one until it expires.
+
+    Raises cryptography.fernet.InvalidToken.
+    """
     keys = settings.WEBHOOKS["SECRETS_KEYS"]
     secrets = [unseal(endpoint.sealed_secret, keys)]
     if endpoint.previous_until and now < endpoint.previous_until:
@@ -218,38 +232,49 @@ def secrets_of(endpoint: WebhookEndpoint, *, now: datetime) -> list[str]:
 def _lock(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     locked = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     if locked.deleted_at:
-        raise EndpointDeleted("The endpoint is deleted.")
+        raise EndpointDeleted(
+            f"{_name(locked)} is deleted. Add a new endpoint instead."
+        )
     if locked.state == State.ENDED:
-        raise EndpointEnded(f"The endpoint has ended. {locked.reason}")
+        raise EndpointEnded(f"{_name(locked)} has ended. {locked.reason}")
     return locked
 
 
 def _require_url(url: str) -> None:
     try:
-        check_url(url, rules())
+        check_url(url, address_policy())
     except NotAllowed as error:
         raise BadUrl(str(error), field="url") from error
 
 
 def _require_room(agency: Agency | None) -> None:
-    """Each endpoint costs a row and a request per event, so there is an end.
+    """Limit the endpoints of an agency: each costs a row and a request per event.
 
-    The lock makes those who add one at the same time count one after another.
+    The lock makes concurrent additions count one after another.
     """
     lock_name(f"webhook_endpoints:{agency.pk if agency else 'platform'}")
     rows = WebhookEndpoint.objects.filter(agency=agency, deleted_at=None).exclude(
         state=State.ENDED
     )
     if rows.count() >= MOST_ENDPOINTS:
-        raise TooManyEndpoints(f"At most {MOST_ENDPOINTS} endpoints.")
+        who = f"Agency {agency.code}" if agency else "The platform"
+        raise TooManyEndpoints(
+            f"{who} already has {MOST_ENDPOINTS} webhook endpoints, the most allowed."
+            " Delete one that is no longer needed."
+        )
 
 
-def _known(event_types: Collection[str]) -> list[str]:
+def _checked_types(event_types: Collection[str]) -> list[str]:
     if unknown := set(event_types) - CATALOGUE.keys():
         raise UnknownEventType(
-            f"No event is called {min(unknown)}.", field="event_types"
+            f"Event type {shown(min(unknown))} does not exist. See docs/webhooks.md.",
+            field="event_types",
         )
     return sorted(set(event_types))
+
+
+def _name(endpoint: WebhookEndpoint) -> str:
+    return f"Webhook endpoint {endpoint.public_id}"
 
 
 def _subject(endpoint: WebhookEndpoint) -> str:

@@ -1,4 +1,4 @@
-"""Handing out events: one delivery for each endpoint that wants one."""
+"""Fan out events: create a delivery for each endpoint that subscribes to them."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from billing.webhooks.ending import end_endpoints
 from billing.webhooks.endpoints import WANTS
 
 BATCH = 1_000  # events of a stream in one transaction
-# Streams that are new; then those with more than was handed out.
+# ENSURE adds new streams; WAITING lists those with events that are not fanned out yet.
 ENSURE = """
     INSERT INTO billing_fannedout (stream_id, through)
     SELECT stream.id, 0 FROM billing_outboxstream AS stream
@@ -25,8 +25,8 @@ TAKE = """
     SELECT through FROM billing_fannedout WHERE stream_id = %s
     FOR UPDATE SKIP LOCKED
 """
-# In order of the events, so that the ids of deliveries are in their order too.
-HAND_OUT = f"""
+# Inserted in the order of the events, so that the ids of deliveries have that order too.
+FAN_OUT = f"""
     WITH events AS (
         SELECT event.id, event.type, event.subject, event.payload, stream.agency_id
         FROM billing_outboxevent AS event
@@ -50,10 +50,10 @@ LAST = "SELECT last_sequence FROM billing_outboxstream WHERE id = %s"
 
 
 def fan_out_due(*, now: datetime) -> int:
-    """Make the deliveries of events that are new in any stream; how many.
+    """Create the deliveries of new events in all streams; return how many.
 
-    Endpoints whose owner does not reach an agency of these streams now are ended first.
-    Safe to run twice, and at once: a stream is handed out by one at a time.
+    First ends endpoints whose owner no longer reaches an agency of these streams. Safe
+    to run repeatedly and concurrently: one sweep at a time fans out a stream.
     """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(ENSURE)
@@ -75,17 +75,17 @@ def _fan_out(stream_id: int, now: datetime) -> int:
 
 
 def _fan_out_batch(stream_id: int, now: datetime) -> tuple[int, bool]:
-    """How many deliveries, and whether the stream has more."""
+    """How many deliveries were created, and whether the stream has more events."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(TAKE, [stream_id])
         row = cursor.fetchone()
-        if row is None:  # another sweep is at it
+        if row is None:  # another sweep holds the stream
             return 0, False
         cursor.execute(LAST, [stream_id])
         (last,) = cursor.fetchone()
         to = min(last, row[0] + BATCH)
         cursor.execute(
-            HAND_OUT,
+            FAN_OUT,
             {"stream": stream_id, "through": row[0], "to": to, "now": now},
         )
         made = cursor.rowcount

@@ -1,4 +1,4 @@
-"""The outbox: what the world will want to hear of, in order; and who is told of it."""
+"""The outbox: events in order, and the webhook endpoints they are delivered to."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -26,7 +26,7 @@ class OutboxStream(models.Model):
 
 
 class OutboxEvent(models.Model):
-    """One event, written in the transaction of its fact."""
+    """An event, written in the transaction that causes it; never changed."""
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     stream = models.ForeignKey(
@@ -35,7 +35,8 @@ class OutboxEvent(models.Model):
     sequence = models.BigIntegerField()
     type = models.CharField(max_length=64)
     subject = models.CharField(
-        max_length=120, help_text="The object the event is about; its order is kept."
+        max_length=120,
+        help_text="The object of the event. Events of one object are delivered in order.",
     )
     payload = models.JSONField()
     occurred_at = models.DateTimeField()
@@ -53,10 +54,10 @@ class OutboxEvent(models.Model):
 
 
 class FannedOut(models.Model):
-    """How far a stream is handed out to endpoints.
+    """Up to which sequence number a stream is fanned out to endpoints.
 
     The counter of a stream is locked until its event is committed, so its numbers
-    become visible in order, and what is at or below one is complete.
+    become visible in order, without gaps.
     """
 
     stream = models.OneToOneField(OutboxStream, models.PROTECT, primary_key=True)
@@ -67,7 +68,7 @@ class FannedOut(models.Model):
 
 
 class WebhookEndpoint(models.Model):
-    """An address that is told of events: of one agency, or, without one, of all."""
+    """A URL that events are delivered to: those of one agency, or (None) of all."""
 
     class State(models.TextChoices):
         ENABLED = "enabled"
@@ -82,7 +83,7 @@ class WebhookEndpoint(models.Model):
         null=True,
         blank=True,
         related_name="webhook_endpoints",
-        help_text="Its own events, not its downline's. None: everybody's.",
+        help_text="Whose events are delivered, without its downline. Empty: all events.",
     )
     owner = models.ForeignKey(
         Agency,
@@ -91,17 +92,23 @@ class WebhookEndpoint(models.Model):
         blank=True,
         related_name="+",
         editable=False,
-        help_text="Who added it, and has to reach the agency. None: the platform.",
+        help_text="Who added it and must reach the agency. Empty: the platform.",
     )
     url = models.CharField(max_length=500)
     description = models.CharField(max_length=200, blank=True)
     event_types = ArrayField(
-        models.CharField(max_length=64), default=list, help_text="None: all."
+        models.CharField(max_length=64),
+        default=list,
+        help_text="The subscribed event types. Empty: all.",
     )
     state = models.CharField(max_length=10, choices=State, default=State.ENABLED)
-    reason = models.CharField(max_length=200, blank=True, help_text="Of its state.")
+    reason = models.CharField(
+        max_length=200, blank=True, help_text="Why the endpoint is in this state."
+    )
     failing_since = models.DateTimeField(null=True)
-    quiet_until = models.DateTimeField(null=True, help_text="It said it is busy.")
+    quiet_until = models.DateTimeField(
+        null=True, help_text="The receiver is busy; nothing is sent before this."
+    )
     sealed_secret = models.TextField()
     sealed_previous = models.TextField(blank=True)
     previous_until = models.DateTimeField(null=True)
@@ -153,7 +160,7 @@ class WebhookEndpoint(models.Model):
 
 
 class Delivery(models.Model):
-    """One event for one endpoint: the row is the queue."""
+    """The delivery of an event to an endpoint. The row is the queue."""
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -167,9 +174,13 @@ class Delivery(models.Model):
     event = models.ForeignKey(OutboxEvent, models.PROTECT, related_name="deliveries")
     subject = models.CharField(max_length=120)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    attempts = models.IntegerField(default=0, help_text="Ever begun.")
-    tries = models.IntegerField(default=0, help_text="Begun since it was put back.")
-    due_at = models.DateTimeField(help_text="While it is sent: the end of the lease.")
+    attempts = models.IntegerField(default=0, help_text="Attempts begun in total.")
+    tries = models.IntegerField(
+        default=0, help_text="Attempts begun since it was last queued."
+    )
+    due_at = models.DateTimeField(
+        help_text="When the next attempt is due; while sending, the end of the lease."
+    )
     settled_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -214,7 +225,7 @@ class Delivery(models.Model):
 
 
 class DeliveryAttempt(models.Model):
-    """One request that was made, and what came of it."""
+    """A request that was made for a delivery, with the response or the error."""
 
     delivery = models.ForeignKey(
         Delivery, models.CASCADE, related_name="log", db_index=False

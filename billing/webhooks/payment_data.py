@@ -1,4 +1,4 @@
-"""What is delivered of events about payments, refunds, disputes and processors. Pure."""
+"""The delivered fields of events about payments, disputes and processors. Pure."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -16,7 +16,7 @@ class PaymentReceived(msgspec.Struct):
 
 
 class PaymentReversed(msgspec.Struct):
-    """`id` is the payment's; all of it is taken back, and nothing was paid out."""
+    """`id` is the payment's; its full amount is reversed, and nothing is paid out."""
 
     id: UUID
     amount: str
@@ -59,7 +59,7 @@ class PaymentFailed(msgspec.Struct):
 
 
 class PaymentUnresolved(msgspec.Struct):
-    """`id` is the attempt's; `sent_at` is when the processor was first asked."""
+    """`id` is the attempt's; `sent_at` is when it was first sent to the processor."""
 
     id: UUID
     invoice: UUID
@@ -71,7 +71,7 @@ class PaymentUnresolved(msgspec.Struct):
 
 
 class RefundUnresolved(msgspec.Struct):
-    """`id` is the request's; `sent_at` is when the processor was first asked."""
+    """`id` is the request's; `sent_at` is when it was first sent to the processor."""
 
     id: UUID
     payment: UUID
@@ -83,7 +83,7 @@ class RefundUnresolved(msgspec.Struct):
 
 
 class ProcessorEventUnresolved(msgspec.Struct):
-    """`event` is the processor's id of it; `payment` its id of what it waits for."""
+    """`event` is the processor's event id; `payment` its id of the payment it waits for."""
 
     processor: str
     event: str
@@ -93,7 +93,7 @@ class ProcessorEventUnresolved(msgspec.Struct):
 
 
 class DisputeMoved(msgspec.Struct):
-    """`at` is when we learned of it."""
+    """`at` is when the change was recorded."""
 
     id: UUID
     payment: UUID
@@ -105,14 +105,14 @@ class DisputeMoved(msgspec.Struct):
 
 
 class ProcessorChanged(msgspec.Struct):
-    """`changed` names url, sending (our key there) or receiving (theirs here)."""
+    """`changed` lists url, sending (the key for calls) or receiving (for its events)."""
 
     processor: str
     changed: list[str]
 
 
 class PaymentsCompared(msgspec.Struct):
-    """A day of UTC; `compared` counts payments, refunds and disputes of either side."""
+    """`day` is in UTC; `compared` counts payments, refunds and disputes of both sides."""
 
     processor: str
     day: date
@@ -120,8 +120,8 @@ class PaymentsCompared(msgspec.Struct):
     differences: int
 
 
-class RefundAsked(msgspec.Struct):
-    """`id` is the request's; the refund itself has another one."""
+class RefundRequested(msgspec.Struct):
+    """`id` is the request's; the refund itself has an id of its own."""
 
     id: UUID
     payment: UUID

@@ -1,6 +1,6 @@
-"""What happens to agencies and seats, turned into events for the outbox.
+"""Publish events for changes of agencies and seats.
 
-The payload says the whole fact, so that a checker can hold the two together.
+The payload holds the complete change, so that verification can compare the two.
 """
 
 from datetime import date, datetime
@@ -10,7 +10,7 @@ from django.dispatch import receiver
 
 from billing.webhooks.services import NewEvent, publish
 from seats.models import Agency, SeatVersion
-from seats.roster.changes import Change
+from seats.roster.changes import SeatChange
 from seats.signals import agency_added, seats_changed, upline_changed, zone_changed
 
 SEAT_EVENTS = {
@@ -25,7 +25,7 @@ SEAT_EVENTS = {
 
 
 @receiver(agency_added)
-def tell_agency_added(
+def publish_agency_added(
     *, agency: Agency, zone: str, actor: str, now: datetime, **_: Any
 ) -> None:
     payload = {
@@ -35,11 +35,11 @@ def tell_agency_added(
         "timezone": zone,
         "actor": actor,
     }
-    publish([_about(agency, "agency.added", payload)], now=now)
+    publish([_agency_event(agency, "agency.added", payload)], now=now)
 
 
 @receiver(zone_changed)
-def tell_zone_changed(
+def publish_zone_changed(
     *, agency: Agency, zone: str, starts_on: date, actor: str, now: datetime, **_: Any
 ) -> None:
     payload = {
@@ -48,11 +48,11 @@ def tell_zone_changed(
         "starts_on": starts_on.isoformat(),
         "actor": actor,
     }
-    publish([_about(agency, "agency.zone_changed", payload)], now=now)
+    publish([_agency_event(agency, "agency.zone_changed", payload)], now=now)
 
 
 @receiver(upline_changed)
-def tell_upline_changed(
+def publish_upline_changed(
     *,
     agency: Agency,
     upline: Agency | None,
@@ -67,19 +67,21 @@ def tell_upline_changed(
         "on": on.isoformat(),
         "actor": actor,
     }
-    publish([_about(agency, "agency.upline_changed", payload)], now=now)
+    publish([_agency_event(agency, "agency.upline_changed", payload)], now=now)
 
 
 @receiver(seats_changed)
-def tell_seats_changed(*, changes: list[Change], now: datetime, **_: Any) -> None:
+def publish_seats_changed(
+    *, changes: list[SeatChange], now: datetime, **_: Any
+) -> None:
     publish([_seat_event(change) for change in changes], now=now)
 
 
-def _about(agency: Agency, kind: str, payload: dict[str, Any]) -> NewEvent:
+def _agency_event(agency: Agency, kind: str, payload: dict[str, Any]) -> NewEvent:
     return NewEvent(agency.pk, kind, f"agency:{agency.code}", payload)
 
 
-def _seat_event(change: Change) -> NewEvent:
+def _seat_event(change: SeatChange) -> NewEvent:
     version = change.version
     return NewEvent(
         version.agency_id,

@@ -1,4 +1,4 @@
-"""Telling events again, and forgetting what was told long ago."""
+"""Send events to an endpoint again, and delete old delivery records."""
 
 from datetime import datetime
 from typing import Any
@@ -34,8 +34,8 @@ REPLAY = f"""
     SET state = 'pending', tries = 0, due_at = EXCLUDED.due_at, settled_at = NULL
     WHERE billing_delivery.state IN ('delivered', 'given_up')
 """
-NEVER = 2**62
-FORGET_AT_ONCE = 10_000
+LAST_SEQUENCE = 2**62
+DELETE_BATCH = 10_000
 
 
 class UnknownEvent(Refusal):
@@ -47,17 +47,22 @@ class OtherStream(Refusal):
 
 
 def replay_event(*, endpoint: WebhookEndpoint, event_id: UUID, now: datetime) -> int:
-    """Tell one event again, under its own id; 1, or 0 if it waits to be told anyway
-    or is of a type that the endpoint did not choose.
+    """Queue one event for the endpoint again, with the same event id.
 
-    Raises UnknownEvent, also for one of an agency that the endpoint does not hear.
+    Returns 1, or 0 if it is already waiting to be sent or is of a type that the endpoint
+    does not subscribe to. Raises UnknownEvent, also for an event of an agency whose
+    events the endpoint does not get.
     """
     streams = OutboxEvent.objects.filter(public_id=event_id)
     if endpoint.agency_id:
         streams = streams.filter(stream__agency=endpoint.agency_id)
     event = streams.first()
     if event is None:
-        raise UnknownEvent("No such event for this endpoint.", field="event")
+        raise UnknownEvent(
+            f"Event {event_id} does not exist for webhook endpoint"
+            f" {endpoint.public_id}. List events with GET /api/v1/webhook-events.",
+            field="event",
+        )
     return _replay(endpoint, event.stream_id, event.sequence, event.sequence, now)
 
 
@@ -69,24 +74,32 @@ def replay_range(
     last: int | None = None,
     agency: Agency | None = None,
 ) -> int:
-    """Tell again what has these sequence numbers, both included, of the endpoint's agency.
+    """Queue the events from `first` to `last` (inclusive sequence numbers) again.
 
-    An endpoint of the platform names the agency whose numbers are meant; none: its own.
-    How many; what waits to be told anyway is not counted. Raises OtherStream.
+    `last` None: everything from `first` on. The numbers are those of the endpoint's
+    agency; for an endpoint of the platform, those of `agency` (None: the platform's own).
+    Returns how many were queued; events that already wait to be sent are not counted.
+    Raises OtherStream.
     """
     owner = endpoint.agency_id or (agency.pk if agency else None)
     if agency and agency.pk != owner:
-        raise OtherStream("The endpoint gets its own agency's events.", field="agency")
+        raise OtherStream(
+            f"Webhook endpoint {endpoint.public_id} only gets events of its own agency,"
+            f" not of {agency.code}. Leave `agency` out.",
+            field="agency",
+        )
     stream = OutboxStream.objects.filter(agency=owner).first()
     if stream is None:
         return 0
-    return _replay(endpoint, stream.pk, first, NEVER if last is None else last, now)
+    return _replay(
+        endpoint, stream.pk, first, LAST_SEQUENCE if last is None else last, now
+    )
 
 
 def forget_old_attempts(*, now: datetime) -> int:
-    """Delete attempts, and deliveries that arrived, of long ago; how many rows.
+    """Delete attempts and successful deliveries older than ATTEMPTS_KEPT; how many rows.
 
-    What is not settled, or was given up, stays.
+    Deliveries that are unsettled or were given up stay. Safe to repeat.
     """
     before = now - settings.WEBHOOKS["ATTEMPTS_KEPT"]
     count = 0
@@ -96,7 +109,7 @@ def forget_old_attempts(*, now: datetime) -> int:
             state=Delivery.State.DELIVERED, settled_at__lt=before, log=None
         ),
     ):
-        while ids := list(rows.values_list("pk", flat=True)[:FORGET_AT_ONCE]):
+        while ids := list(rows.values_list("pk", flat=True)[:DELETE_BATCH]):
             with transaction.atomic(durable=True):
                 count += rows.model.objects.filter(pk__in=ids).delete()[0]
     return count
@@ -105,7 +118,7 @@ def forget_old_attempts(*, now: datetime) -> int:
 def _replay(
     endpoint: WebhookEndpoint, stream_id: int, first: int, last: int, now: datetime
 ) -> int:
-    told: dict[str, Any] = {
+    params: dict[str, Any] = {
         "endpoint": endpoint.pk,
         "stream": stream_id,
         "first": first,
@@ -113,5 +126,5 @@ def _replay(
         "now": now,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(REPLAY, told)
+        cursor.execute(REPLAY, params)
         return int(cursor.rowcount)

@@ -20,7 +20,7 @@ from requests_hardened.ip_filter_adapter import IPFilterAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from billing.webhooks.addresses import NotAllowed, Resolver, Rules, address_of
+from billing.webhooks.addresses import AddressPolicy, NotAllowed, Resolver, address_of
 
 AGENT = "dialer-billing-webhooks/1"
 READ_MOST = 64 * 1024  # bytes of an answer
@@ -33,7 +33,7 @@ class Limits:
     """What a request may take, and whom it may reach."""
 
     seconds: float = 15
-    rules: Rules = field(default_factory=Rules)
+    rules: AddressPolicy = field(default_factory=AddressPolicy)
     ca_file: str | None = None
     resolver: Resolver = socket.getaddrinfo
     read_most: int = READ_MOST

@@ -1,4 +1,4 @@
-"""Endpoints and events as the API tells and takes them."""
+"""Serializers of webhook endpoints and events."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,14 +10,15 @@ from rest_framework import serializers
 from billing.webhooks.catalogue import CATALOGUE, data_of
 from billing.webhooks.models import OutboxEvent, WebhookEndpoint
 from seats.fields import PlainInteger
-from seats.serializers import Told, printable
+from seats.serializers import DEFAULT_AGENCY, RequestBody, printable
 
 LARGEST_SEQUENCE = 2**53
 
 
 class EndpointOut(serializers.ModelSerializer[WebhookEndpoint]):
-    """An endpoint without its secret. No `agency`: the platform's; no `owner`: it added
-    it. Whoever does not reach the owner sees only the host of the URL.
+    """An endpoint without its secret. `agency` null: it gets the events of everybody;
+    `owner` null: the platform created it. Keys that do not reach the owner see only the
+    host of the URL.
     """
 
     id = serializers.UUIDField(source="public_id")
@@ -42,7 +43,7 @@ class EndpointOut(serializers.ModelSerializer[WebhookEndpoint]):
 
 
 class EndpointWithSecret(EndpointOut):
-    """The same with the secret that is told this once."""
+    """An endpoint with its signing secret, which is returned only this once."""
 
     secret = serializers.SerializerMethodField()
 
@@ -53,8 +54,8 @@ class EndpointWithSecret(EndpointOut):
         return str(self.context["secret"])
 
 
-class EndpointChange(Told):
-    """What can be changed; `event_types` empty means all."""
+class EndpointChange(RequestBody):
+    """The fields that can be changed. An empty `event_types` subscribes to all types."""
 
     url = serializers.CharField(max_length=500, required=False)
     description = serializers.CharField(
@@ -68,14 +69,14 @@ class EndpointChange(Told):
 
 
 class EndpointIn(EndpointChange):
-    """A new endpoint, of the key's own agency or of one below it."""
+    """A new endpoint of the key's own agency, or of one in its downline."""
 
     url = serializers.CharField(max_length=500)
-    agency = serializers.CharField(required=False, help_text="A code; the key's own.")
+    agency = serializers.CharField(required=False, help_text=DEFAULT_AGENCY)
 
 
 class WebhookEventOut(serializers.ModelSerializer[OutboxEvent]):
-    """An event as it is delivered, whoever was sent it."""
+    """An event in the shape in which it is delivered."""
 
     id = serializers.UUIDField(source="public_id")
     agency = serializers.CharField(
@@ -101,40 +102,44 @@ class WebhookEventOut(serializers.ModelSerializer[OutboxEvent]):
 
 
 class SequenceField(PlainInteger):
-    """A sequence number."""
+    """A sequence number of an event, from 1."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(min_value=1, max_value=LARGEST_SEQUENCE, **options)
 
 
 class WebhookEventFilter(serializers.Serializer[Any]):
-    """What a list of events is narrowed to."""
+    """The filters of a list of events."""
 
     agency = serializers.CharField(required=False)
     type = serializers.ChoiceField(sorted(CATALOGUE), required=False)
-    since = SequenceField(required=False, help_text="This sequence number and later.")
+    since = SequenceField(required=False, help_text="The first sequence number.")
 
 
-class ReplayIn(Told):
-    """One `event`, or everything from `since` on, up to `until`, both included."""
+class ReplayIn(RequestBody):
+    """Either a single `event`, or everything from `since` up to `until` (inclusive)."""
 
     endpoint = serializers.UUIDField()
     event = serializers.UUIDField(required=False)
     since = SequenceField(required=False)
     until = SequenceField(required=False)
     agency = serializers.CharField(
-        required=False, help_text="Whose numbers; for endpoints of the platform."
+        required=False,
+        help_text="Whose sequence numbers are meant, for endpoints of the platform.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("event" in attrs) == ("since" in attrs):
-            raise serializers.ValidationError("Say either event or since.")
+            raise serializers.ValidationError("Send either `event` or `since`.")
         if "event" in attrs and "until" in attrs:
-            raise serializers.ValidationError("An event has no until.")
+            raise serializers.ValidationError(
+                "`until` ends a range that starts with `since`. Remove it, or send"
+                " `since` instead of `event`."
+            )
         return attrs
 
 
 class Replayed(serializers.Serializer[Any]):
-    """How many events are told again."""
+    """How many events are queued to be sent again."""
 
     count = serializers.IntegerField()

@@ -1,4 +1,4 @@
-"""Writing to the outbox, in the transaction of the fact."""
+"""Publish events: append them to the outbox in the transaction that causes them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,11 @@ PLATFORM = None
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event for one receiver; `subject` names the object it is about."""
+    """An event for one stream, of an agency or (None) of the platform.
+
+    `subject` names the object that the event is about, such as "seat:<id>"; events of
+    one subject are delivered in order.
+    """
 
     agency_id: int | None
     type: str
@@ -34,9 +38,9 @@ LOCK_STREAMS = """
     ORDER BY id FOR UPDATE
 """
 ADVANCE_STREAMS = """
-    UPDATE billing_outboxstream AS stream SET last_sequence = moved.last_sequence
-    FROM unnest(%s::bigint[], %s::bigint[]) AS moved(id, last_sequence)
-    WHERE stream.id = moved.id
+    UPDATE billing_outboxstream AS stream SET last_sequence = advanced.last_sequence
+    FROM unnest(%s::bigint[], %s::bigint[]) AS advanced(id, last_sequence)
+    WHERE stream.id = advanced.id
 """
 COPY_EVENTS = """
     COPY billing_outboxevent (stream_id, sequence, type, subject, payload, occurred_at)
@@ -45,23 +49,27 @@ COPY_EVENTS = """
 
 
 def publish(events: Sequence[NewEvent], *, now: datetime) -> None:
-    """Append events to their receivers' streams, without holes, in this order.
+    """Append events to the streams of their agencies, without gaps, in this order.
 
-    Must be called in the transaction of the fact, after its other locks. Raises
-    LookupError for a type that the catalogue does not describe.
+    Must be called in the transaction that causes the events, after its other locks,
+    because it locks the streams until the commit. Repeating appends the events again.
+    Raises LookupError for an event type that the catalogue does not describe, and
+    TransactionManagementError outside a transaction.
     """
     if not events:
         return
     if unknown := {event.type for event in events} - CATALOGUE.keys():
-        raise LookupError(f"{min(unknown)} is not in the catalogue of events.")
+        raise LookupError(
+            f"Event type {min(unknown)} is not in the catalogue. Add it to CATALOGUE."
+        )
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError(
-            "Events are published in the transaction of their fact."
+            "Events can only be published inside the transaction that causes them."
         )
-    receivers = {event.agency_id for event in events}
+    agency_ids = {event.agency_id for event in events}
     with connection.cursor() as cursor:
-        cursor.execute(ENSURE_STREAMS, [list(receivers)])
-        cursor.execute(LOCK_STREAMS, [list(receivers), PLATFORM in receivers])
+        cursor.execute(ENSURE_STREAMS, [list(agency_ids)])
+        cursor.execute(LOCK_STREAMS, [list(agency_ids), PLATFORM in agency_ids])
         streams = {agency: (pk, last) for agency, pk, last in cursor.fetchall()}
         with cursor.copy(COPY_EVENTS) as copy:
             for event in events:

@@ -1,4 +1,4 @@
-"""Secrets of endpoints, and signatures by them as Standard Webhooks has it. Pure."""
+"""Signing secrets of endpoints, and signatures of Standard Webhooks. Pure."""
 
 import base64
 import hashlib
@@ -16,28 +16,28 @@ TOLERANCE = timedelta(minutes=5)  # on both sides of now
 
 
 def new_secret() -> str:
-    """A secret to tell once: `whsec_` and 32 random bytes in base64."""
+    """A new secret: `whsec_` and 32 random bytes in base64."""
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def seal(secret: str, keys: Sequence[str]) -> str:
-    """A secret as it is stored, encrypted with the first key."""
-    return _box(keys).encrypt(secret.encode()).decode()
+    """Encrypt a secret with the first key, for storage."""
+    return _fernet(keys).encrypt(secret.encode()).decode()
 
 
 def unseal(sealed: str, keys: Sequence[str]) -> str:
-    """The secret again, whichever of the keys it was stored with.
+    """Decrypt a stored secret with whichever of the keys it was sealed with.
 
-    Raises cryptography.fernet.InvalidToken.
+    Raises cryptography.fernet.InvalidToken if none of them fits.
     """
-    return _box(keys).decrypt(sealed.encode()).decode()
+    return _fernet(keys).decrypt(sealed.encode()).decode()
 
 
 def signed_headers(
     *, message: str, body: bytes, secrets: Sequence[str], at: datetime
 ) -> dict[str, str]:
-    """The three headers; one signature for each secret that is valid."""
-    # The library takes the clock time for UTC, so the zone must be that.
+    """The three headers of Standard Webhooks, with one signature for each secret."""
+    # The library treats the naive time as UTC, so convert to UTC first.
     moment = at.astimezone(UTC)
     signatures = [
         Webhook(secret).sign(message, moment, body.decode()) for secret in secrets
@@ -52,22 +52,23 @@ def signed_headers(
 def is_signed(
     headers: Mapping[str, str], body: bytes, *, secret: str, now: datetime
 ) -> bool:
-    """Whether somebody with the secret signed exactly this, within the tolerance."""
-    message, told = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not (message and told.isascii() and told.isdecimal() and len(told) <= 11):
+    """Whether the body was signed with the secret at most TOLERANCE before or after now."""
+    message = headers.get("webhook-id", "")
+    stamp = headers.get("webhook-timestamp", "")
+    if not (message and stamp.isascii() and stamp.isdecimal() and len(stamp) <= 11):
         return False
-    moment = datetime.fromtimestamp(int(told), UTC)
+    moment = datetime.fromtimestamp(int(stamp), UTC)
     if abs(now - moment) > TOLERANCE:
         return False
     try:
-        good = Webhook(secret).sign(message, moment, body.decode()).encode()
+        expected = Webhook(secret).sign(message, moment, body.decode()).encode()
     except UnicodeDecodeError:
         return False
-    given = headers.get("webhook-signature", "").encode(errors="replace").split()
-    return any(hmac.compare_digest(good, one) for one in given)
+    signatures = headers.get("webhook-signature", "").encode(errors="replace").split()
+    return any(hmac.compare_digest(expected, signature) for signature in signatures)
 
 
-def _box(keys: Sequence[str]) -> MultiFernet:
-    """Keys are any text with enough in it; what encrypts is their SHA-256."""
+def _fernet(keys: Sequence[str]) -> MultiFernet:
+    """Keys are any long enough text; their SHA-256 digests encrypt."""
     digests = [hashlib.sha256(key.encode()).digest() for key in keys]
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(one)) for one in digests])
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])

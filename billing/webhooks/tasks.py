@@ -1,4 +1,4 @@
-"""Sweeps of webhooks. Each is safe to run twice, and at once."""
+"""Sweeps of webhooks. Each is safe to run repeatedly and concurrently."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,26 +18,26 @@ FORGET = Job("webhooks.forget", every=timedelta(days=1))
 
 @shared_task(name="webhooks.fan_out_due")
 def hand_out_events(**_newer: Any) -> None:
-    """Beat, every few seconds: events that are new; then ring for those who send."""
+    """Beat, every few seconds: fan out new events, then wake the sweep that sends."""
     if fan_out_due(now=timezone.now()):
         ring(send_deliveries)
 
 
 @shared_task(name="webhooks.deliver_due")
 def send_deliveries(**_newer: Any) -> None:
-    """Beat, every few seconds, and whoever hands out events."""
+    """Beat, every few seconds, and after new events were fanned out: send deliveries."""
     deliver_due(clock=timezone.now)
 
 
 @shared_task(name="webhooks.end_due")
 def end_lapsed_endpoints(**_newer: Any) -> None:
-    """Beat, every minute: endpoints whose owner does not reach their agency any more."""
+    """Beat, every minute: end endpoints whose owner no longer reaches their agency."""
     end_endpoints(now=timezone.now())
 
 
 @shared_task(name="webhooks.forget_due")
 def forget_attempts(**_newer: Any) -> None:
-    """Beat, every minute; daily by its row: what was delivered long ago."""
+    """Beat, every minute; runs once a day: delete old attempts and deliveries."""
     run_when_due(
         FORGET,
         lambda: forget_old_attempts(now=timezone.now()),

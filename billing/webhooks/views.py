@@ -1,4 +1,4 @@
-"""The doors of webhooks: endpoints, and the events they were or could be sent."""
+"""API views of webhook endpoints and events."""
 
 from typing import Any
 from uuid import UUID
@@ -43,95 +43,101 @@ BY_METHOD = {
 
 
 class EndpointsView(KeyView):
-    """The endpoints of the agencies within reach, and of the platform for its keys."""
+    """Webhook endpoints of the agencies that the key reaches.
+
+    Keys of the platform also see the platform's own endpoints.
+    """
 
     required_scope = BY_METHOD
     serializer_class = EndpointOut
 
     @extend_schema(
         operation_id="list_webhook_endpoints",
-        summary="Endpoints",
+        summary="List webhook endpoints",
         responses=EndpointOut(many=True),
     )
     def get(self, request: Request) -> Response:
         self.checked(Unfiltered, request.query_params)
-        return self.page(endpoints_seen(self), EndpointOut, reached=self.reached)
+        return self.page(visible_endpoints(self), EndpointOut, reached=self.reached)
 
     @extend_schema(
         operation_id="add_webhook_endpoint",
-        summary="Add one; the secret is told this once",
+        summary="Create a webhook endpoint; its secret is returned only once",
         request=EndpointIn,
         responses={201: EndpointWithSecret},
     )
     def post(self, request: Request) -> Response:
-        told = self.checked(EndpointIn, request.data)
-        agency = owner_of(self, told.pop("agency", ""))
+        payload = self.checked(EndpointIn, request.data)
+        agency = stream_agency(self, payload.pop("agency", ""))
         endpoint, secret = add_endpoint(
             agency=agency,
             owner=self.key.agency,
             actor=self.actor,
             now=self.now,
-            **told,
+            **payload,
         )
-        shown = EndpointWithSecret(endpoint, context=context_of(self, secret))
+        shown = EndpointWithSecret(endpoint, context=endpoint_context(self, secret))
         return Response(shown.data, status=201)
 
 
 class EndpointView(KeyView):
-    """One endpoint."""
+    """A webhook endpoint."""
 
     required_scope = BY_METHOD
     serializer_class = EndpointOut
 
-    @extend_schema(operation_id="get_webhook_endpoint", summary="One endpoint")
+    @extend_schema(
+        operation_id="get_webhook_endpoint", summary="Retrieve a webhook endpoint"
+    )
     def get(self, request: Request, public_id: UUID) -> Response:
-        endpoint = one_of(endpoints_seen(self), public_id)
-        return Response(EndpointOut(endpoint, context=context_of(self)).data)
+        endpoint = get_endpoint(visible_endpoints(self), public_id)
+        return Response(EndpointOut(endpoint, context=endpoint_context(self)).data)
 
     @extend_schema(
         operation_id="change_webhook_endpoint",
-        summary="Change its address, description or types",
+        summary="Update the URL, description or event types of a webhook endpoint",
         request=EndpointChange,
         responses=EndpointOut,
     )
     def patch(self, request: Request, public_id: UUID) -> Response:
-        told = self.checked(EndpointChange, request.data)
-        endpoint = change_endpoint(endpoint=endpoint_of(self, public_id), **told)
-        return Response(EndpointOut(endpoint, context=context_of(self)).data)
+        changes = self.checked(EndpointChange, request.data)
+        endpoint = usable_endpoint(self, public_id)
+        endpoint = change_endpoint(endpoint=endpoint, **changes)
+        return Response(EndpointOut(endpoint, context=endpoint_context(self)).data)
 
     @extend_schema(
         operation_id="delete_webhook_endpoint",
-        summary="Delete it; what it holds is never sent",
+        summary="Delete a webhook endpoint; the events it holds are never sent",
         responses={204: None},
     )
     def delete(self, request: Request, public_id: UUID) -> Response:
-        endpoint = one_of(endpoints_seen(self), public_id)
+        endpoint = get_endpoint(visible_endpoints(self), public_id)
         delete_endpoint(endpoint=endpoint, now=self.now)
         return Response(status=204)
 
 
 class RotateSecretView(KeyView):
-    """A new secret; the one before signs as well for a day."""
+    """Rotate the signing secret; the previous one also signs for a day."""
 
     required_scope = "webhooks:write"
     serializer_class = EndpointWithSecret
 
     @extend_schema(
         operation_id="rotate_webhook_secret",
-        summary="A new secret, told this once",
+        summary="Rotate the signing secret; the new one is returned only once",
         request=None,
         responses=EndpointWithSecret,
     )
     def post(self, request: Request, public_id: UUID) -> Response:
         endpoint, secret = rotate_secret(
-            endpoint=endpoint_of(self, public_id), now=self.now
+            endpoint=usable_endpoint(self, public_id), now=self.now
         )
-        shown = EndpointWithSecret(endpoint, context=context_of(self, secret))
+        shown = EndpointWithSecret(endpoint, context=endpoint_context(self, secret))
         return Response(shown.data)
 
 
 class SendTestView(KeyView):
-    """An event that says nothing, for this endpoint alone."""
+    """Send a test event to a webhook endpoint."""
 
     required_scope = "webhooks:write"
     serializer_class = EndpointOut
@@ -143,108 +149,110 @@ class SendTestView(KeyView):
         responses={202: EndpointOut},
     )
     def post(self, request: Request, public_id: UUID) -> Response:
-        endpoint = endpoint_of(self, public_id)
+        endpoint = usable_endpoint(self, public_id)
         send_test_event(endpoint=endpoint, actor=self.actor, now=self.now)
         return Response(
-            EndpointOut(endpoint, context=context_of(self)).data, status=202
+            EndpointOut(endpoint, context=endpoint_context(self)).data, status=202
         )
 
 
 class PauseView(KeyView):
-    """Hold the events of an endpoint."""
+    """Pause a webhook endpoint: it holds its events until it is resumed."""
 
     required_scope = "webhooks:write"
     serializer_class = EndpointOut
 
     @extend_schema(
         operation_id="pause_webhook_endpoint",
-        summary="Hold its events",
+        summary="Pause a webhook endpoint; it holds its events",
         request=None,
         responses=EndpointOut,
     )
     def post(self, request: Request, public_id: UUID) -> Response:
         endpoint = pause_endpoint(
-            endpoint=endpoint_of(self, public_id), reason=f"by {self.actor}"
+            endpoint=usable_endpoint(self, public_id), reason=f"Paused by {self.actor}."
         )
-        return Response(EndpointOut(endpoint, context=context_of(self)).data)
+        return Response(EndpointOut(endpoint, context=endpoint_context(self)).data)
 
 
 class ResumeView(KeyView):
-    """Send what an endpoint held."""
+    """Resume a webhook endpoint and send the events it held."""
 
     required_scope = "webhooks:write"
     serializer_class = EndpointOut
 
     @extend_schema(
         operation_id="resume_webhook_endpoint",
-        summary="Send what it held, in order",
+        summary="Resume a webhook endpoint; held events are sent in order",
         request=None,
         responses=EndpointOut,
     )
     def post(self, request: Request, public_id: UUID) -> Response:
-        endpoint = resume_endpoint(endpoint=endpoint_of(self, public_id), now=self.now)
-        return Response(EndpointOut(endpoint, context=context_of(self)).data)
+        endpoint = resume_endpoint(
+            endpoint=usable_endpoint(self, public_id), now=self.now
+        )
+        return Response(EndpointOut(endpoint, context=endpoint_context(self)).data)
 
 
 class WebhookEventsView(KeyView):
-    """What happened, in the order it was recorded, whoever was told."""
+    """Events of an agency or of the platform, whether or not an endpoint gets them."""
 
     required_scope = "webhooks:read"
     serializer_class = WebhookEventOut
 
     @extend_schema(
         operation_id="list_webhook_events",
-        summary="Events of an agency, in order",
+        summary="List the events of an agency in order",
         parameters=[WebhookEventFilter],
         responses=WebhookEventOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(WebhookEventFilter, request.query_params)
-        owner = owner_of(self, told.get("agency", ""))
-        rows = OutboxEvent.objects.filter(stream__agency=owner)
-        if "type" in told:
-            rows = rows.filter(type=told["type"])
-        if "since" in told:
-            rows = rows.filter(sequence__gte=told["since"])
+        filters = self.checked(WebhookEventFilter, request.query_params)
+        agency = stream_agency(self, filters.get("agency", ""))
+        rows = OutboxEvent.objects.filter(stream__agency=agency)
+        if "type" in filters:
+            rows = rows.filter(type=filters["type"])
+        if "since" in filters:
+            rows = rows.filter(sequence__gte=filters["since"])
         return self.page(rows.select_related("stream__agency"), WebhookEventOut)
 
 
 class ReplayView(KeyView):
-    """Tell an endpoint events again."""
+    """Send events to a webhook endpoint again, with the same event ids."""
 
     required_scope = "webhooks:write"
     serializer_class = Replayed
 
     @extend_schema(
         operation_id="replay_webhook_events",
-        summary="Tell one event, a range, or everything since a number again",
+        summary="Replay an event, a range, or everything since a sequence number",
         request=ReplayIn,
         responses={202: Replayed},
     )
     def post(self, request: Request) -> Response:
-        told: dict[str, Any] = self.checked(ReplayIn, request.data)
-        endpoint = endpoint_of(self, told["endpoint"])
-        if "event" in told:
+        payload: dict[str, Any] = self.checked(ReplayIn, request.data)
+        endpoint = usable_endpoint(self, payload["endpoint"])
+        if "event" in payload:
             count = replay_event(
-                endpoint=endpoint, event_id=told["event"], now=self.now
+                endpoint=endpoint, event_id=payload["event"], now=self.now
             )
         else:
-            code = told.get("agency", "")
+            code = payload.get("agency", "")
             count = replay_range(
                 endpoint=endpoint,
-                first=told["since"],
-                last=told.get("until"),
+                first=payload["since"],
+                last=payload.get("until"),
                 agency=self.agency(code) if code else None,
                 now=self.now,
             )
         return Response({"count": count}, status=202)
 
 
-def endpoints_seen(view: KeyView) -> QuerySet[WebhookEndpoint]:
-    """Endpoints of agencies within reach, and those that agencies within reach added.
+def visible_endpoints(view: KeyView) -> QuerySet[WebhookEndpoint]:
+    """Endpoints of, or created by, the agencies that the key reaches.
 
-    The latter stay visible to their owner when they have ended. The platform's are for
-    its keys only.
+    The latter stay visible to their owner after they have ended. Endpoints of the
+    platform are visible to its keys only.
     """
     rows = WebhookEndpoint.objects.filter(deleted_at=None)
     rows = rows.select_related("agency", "owner")
@@ -253,34 +261,34 @@ def endpoints_seen(view: KeyView) -> QuerySet[WebhookEndpoint]:
     return rows.filter(Q(agency__in=view.reached) | Q(owner__in=view.reached))
 
 
-def endpoint_of(view: KeyView, public_id: UUID) -> WebhookEndpoint:
-    """One to change or to use: its agency and its owner are within reach.
+def usable_endpoint(view: KeyView, public_id: UUID) -> WebhookEndpoint:
+    """An endpoint that the key may change: it reaches its agency and its owner.
 
     Raises NotFound.
     """
-    rows = view.within(endpoints_seen(view), "agency")
+    rows = view.within(visible_endpoints(view), "agency")
     if view.reached is not None:
         rows = rows.filter(Q(owner=None) | Q(owner__in=view.reached))
-    return one_of(rows, public_id)
+    return get_endpoint(rows, public_id)
 
 
-def one_of(rows: QuerySet[WebhookEndpoint], public_id: UUID) -> WebhookEndpoint:
-    """The one with this id. Raises NotFound."""
+def get_endpoint(rows: QuerySet[WebhookEndpoint], public_id: UUID) -> WebhookEndpoint:
+    """The endpoint with this public id. Raises NotFound."""
     endpoint = rows.filter(public_id=public_id).first()
     if endpoint is None:
         raise NotFound
     return endpoint
 
 
-def context_of(view: KeyView, secret: str = "") -> dict[str, Any]:
-    """What decides how an endpoint is shown."""
+def endpoint_context(view: KeyView, secret: str = "") -> dict[str, Any]:
+    """The context that the endpoint serializers need."""
     return {"reached": view.reached, "secret": secret}
 
 
-def owner_of(view: KeyView, code: str) -> Agency | None:
-    """An agency within reach; without a code the key's own, or the platform.
+def stream_agency(view: KeyView, code: str) -> Agency | None:
+    """The agency with this code, which the key must reach. Raises NotFound.
 
-    Raises NotFound.
+    Without a code: the key's own agency, or None (the platform) for a platform key.
     """
     if not code and view.key.agency_id is None:
         return None

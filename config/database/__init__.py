@@ -1,1 +1,1 @@
-"""PostgreSQL, started on the first connection where it is the embedded one."""
+"""The database backend: PostgreSQL, started on the first connection if embedded."""

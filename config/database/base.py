@@ -1,6 +1,6 @@
-"""The database backend: Django's own for PostgreSQL, with limits to waiting.
+"""Django's PostgreSQL backend with time limits for waiting.
 
-The embedded server is started when it is first connected to.
+The embedded server is started on the first connection.
 """
 
 import time
@@ -13,15 +13,15 @@ from psycopg import errors
 from config.database.patience import patience, waiting_at_most
 from config.services import ensure_postgres
 
-HEALTH_SECONDS = 2  # for the look at a kept connection before it is used again
-# Requests do not try to connect for so long after a server did not answer.
+HEALTH_SECONDS = 2  # to check a persistent connection before it is used again
+# Requests do not try to connect for this many seconds after a connection timed out.
 PAUSE = 5.0
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """`OPTIONS["embedded"]` says that the server is this checkout's own.
+    """PostgreSQL; `OPTIONS["embedded"]` marks the server of this checkout.
 
-    Within `waiting_at_most`, a statement or a connection that is not answered in time
+    Within `waiting_at_most`, a statement or a connection without a timely response
     raises OperationalError, and the connection is closed.
     """
 
@@ -37,7 +37,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if seconds is not None:
             if time.monotonic() < self._resumes_at.get(self.alias, 0):
                 raise psycopg.OperationalError(
-                    "The database did not answer a moment ago."
+                    "The database did not respond a moment ago."
                 )
             allowed = min(float(conn_params.get("connect_timeout", seconds)), seconds)
             conn_params = {**conn_params, "connect_timeout": max(int(allowed), 1)}
@@ -52,13 +52,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def is_usable(self) -> bool:
-        """Whether a kept connection still answers, and soon."""
+        """Whether a persistent connection still responds within HEALTH_SECONDS."""
         with waiting_at_most(HEALTH_SECONDS):
             return bool(super().is_usable())
 
 
 def _limit_waiting(connection: Any) -> None:
-    """Make everything that the connection waits for end when the thread's limit does."""
+    """Apply the thread's time limit to everything that the connection waits for."""
     wait_on = connection.wait
 
     def wait(generator: Any, *args: Any, **kwargs: Any) -> Any:
@@ -70,7 +70,7 @@ def _limit_waiting(connection: Any) -> None:
         except errors._WaitTimeout as error:
             connection.close()
             raise psycopg.OperationalError(
-                f"The database did not answer within {seconds:g} seconds."
+                f"The database did not respond within {seconds:g} seconds."
             ) from error
 
     connection.wait = wait

@@ -1,8 +1,8 @@
-"""How long a thread waits for the database to answer one statement.
+"""How long a thread waits for the database to respond to one statement.
 
-A server that is stopped refuses connections, which everybody notices at once. One that
-hangs, or a network that loses every packet, says nothing at all: without a limit each
-request would keep its thread until somebody ends the process.
+A stopped server refuses connections at once. A server that hangs, or a network that
+drops every packet, never responds: without a limit, each request would occupy its thread
+until the process is restarted.
 """
 
 import threading
@@ -18,13 +18,13 @@ _thread = _Thread()
 
 
 def patience() -> float | None:
-    """Seconds that this thread waits for one statement; None: as long as it takes."""
+    """The seconds that this thread waits for one statement; None: no limit."""
     return _thread.seconds
 
 
 @contextmanager
 def waiting_at_most(seconds: float) -> Iterator[None]:
-    """Limit each statement of this thread, unless a shorter limit holds already."""
+    """Limit each statement of this thread, unless a shorter limit already applies."""
     before = _thread.seconds
     _thread.seconds = seconds if before is None else min(before, seconds)
     try:

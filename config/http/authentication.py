@@ -1,4 +1,4 @@
-"""Who calls the API: the holder of a key, and what the key may do."""
+"""Authentication of API keys, and the permission by scope."""
 
 from typing import TYPE_CHECKING
 
@@ -10,23 +10,26 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from seats.keys.models import ApiKey
-from seats.keys.services import secret_in, use_key
+from seats.keys.services import bearer_secret, use_key
 
 if TYPE_CHECKING:  # views import what the settings name, and that is this
     from rest_framework.views import APIView
 
 
 class KeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer dk_...`; the key becomes `request.auth`."""
+    """Authenticates `Authorization: Bearer dk_...`; the key becomes `request.auth`."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
         header = request.headers.get("Authorization", "")
         if not header:
             return None
-        secret = secret_in(header)
+        secret = bearer_secret(header)
         key = use_key(token=secret, now=timezone.now()) if secret else None
         if key is None:
-            raise AuthenticationFailed("No such key, or it is no longer valid.")
+            raise AuthenticationFailed(
+                "The API key is invalid, expired or revoked. Check the Authorization"
+                " header."
+            )
         return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:
@@ -34,13 +37,15 @@ class KeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """A view names the scope it needs, or one by method; without it is closed."""
+    """Requires the view's `required_scope` (a scope, or one by method); else denies."""
 
-    message = "The key lacks the scope for this."
+    message = "The API key does not have the scope that this request requires."
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         scope = getattr(view, "required_scope", None)
         if isinstance(scope, dict):
             scope = scope.get(request.method)
         key = request.auth
+        if scope:
+            self.message = f"This request requires an API key with the scope {scope}."
         return isinstance(key, ApiKey) and scope in key.scopes

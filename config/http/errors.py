@@ -18,12 +18,12 @@ from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.views import set_rollback
 
 from config.http import outages
-from config.http.throttling import WINDOW, may_be_refused_again
+from config.http.throttling import WINDOW, count_refusal
 from seats.errors import Refusal
 
 CONTENT_TYPE = "application/problem+json"
 API = "/api/"
-# What stands against something that is there already; all other refusals are 422.
+# Refusals that conflict with something that already exists; all others are 422.
 STATUSES = dict.fromkeys(
     [
         "agent_exists",
@@ -40,14 +40,14 @@ STATUSES = dict.fromkeys(
     ],
     409,
 )
-# A view refuses with these before it asks how many requests the caller has left.
+# Views refuse with these before they check how many requests the caller has left.
 BEFORE_THROTTLES = {401, 403, 406}
 
 
 def problem(
     status: int, code: str, detail: str, *, field: str = "", **headers: str
 ) -> JsonResponse:
-    """One problem; `field` says where in what was sent."""
+    """A problem response; `field` is the path of the invalid input."""
     content = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -63,7 +63,7 @@ def problem(
 
 
 def as_problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """What went wrong as a problem; None for what is our own fault."""
+    """DRF's exception handler: the error as a problem; None for a bug of ours."""
     request = context["request"]
     if isinstance(error, Refusal):
         set_rollback()
@@ -80,7 +80,7 @@ def as_problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None
         return None
     set_rollback()
     early = error.status_code in BEFORE_THROTTLES
-    if early and not may_be_refused_again(request):
+    if early and not count_refusal(request):
         error = Throttled(WINDOW)
     return _problem_of(error)
 
@@ -103,34 +103,36 @@ def _problem_of(error: APIException) -> JsonResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """What no route even saw: a problem for programs, a page for people."""
+    """A malformed request: a problem for the API, a page for browsers."""
     if not request.path.startswith(API):
         return defaults.bad_request(request, exception)
-    return problem(400, "bad_request", "The request is not well formed.")
+    return problem(400, "bad_request", "The request is malformed.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """No such route: a problem for programs, a page for people."""
+    """An unknown path: a problem for the API, a page for browsers."""
     if not request.path.startswith(API):
         return defaults.page_not_found(request, exception)
     return problem(404, "not_found", "Not found.")
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Our own fault or an outage: a problem for programs, a page for people.
+    """A bug or an outage: a problem for the API, a page for browsers.
 
-    Whatever nobody caught comes here, from the middlewares as well.
+    Handles all uncaught exceptions, including those of middlewares.
     """
     error = sys.exc_info()[1]
     if error is not None and outages.is_outage(error):
         return _unavailable(error, request.path)
     if not request.path.startswith(API):
         return defaults.server_error(request)
-    return problem(500, "server_error", "This is our fault; try again later.")
+    return problem(
+        500, "server_error", "An error occurred on the server. Try again later."
+    )
 
 
 def _unavailable(error: BaseException, path: str) -> HttpResponse:
-    """503, with one line in the log instead of Django's traceback."""
+    """A 503 response, with one line in the log instead of Django's traceback."""
     outages.note_outage(error, path)
     headers = {"Retry-After": str(outages.RETRY_AFTER)}
     if path.startswith(API):
@@ -144,7 +146,7 @@ def _unavailable(error: BaseException, path: str) -> HttpResponse:
 
 
 def _first_of(path: str, detail: Any) -> tuple[str, Any]:
-    """Where the first problem of many is, written as seats[0].on, and what it is."""
+    """The path (such as seats[0].on) and the message of the first of many problems."""
     if isinstance(detail, dict):
         name, inner = next(iter(detail.items()))
         if isinstance(name, int):

@@ -1,4 +1,4 @@
-"""How often something may happen in a window of time, counted by the broker."""
+"""Rate limits in fixed windows of time, counted by the broker."""
 
 import hashlib
 import time
@@ -14,9 +14,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 PATIENCE = 0.25  # seconds
-# A broker that did not answer is left alone this long, so that nobody waits for it.
+# A broker that did not respond is not called for this long, so that nobody waits for it.
 PAUSE = 5.0
-# Grants at most what is left of a window, whoever asks for it at the same time.
+# Grants at most what is left of a window, atomically.
 GRANT = """
 local used = tonumber(redis.call('GET', KEYS[1]) or 0)
 local granted = math.max(math.min(tonumber(ARGV[1]), tonumber(ARGV[2]) - used), 0)
@@ -32,16 +32,16 @@ return used
 
 
 class Broker:
-    """Scripts at the broker, with short waits, and pauses after it failed."""
+    """Runs scripts at the broker, with short timeouts and a pause after a failure."""
 
     def __init__(self) -> None:
         self._resumes_at: dict[str, float] = {}
 
     def run(self, script: str, slot: str, *arguments: int) -> int:
-        """Raises redis.RedisError, at once while the broker is known to be away."""
+        """Run a script. Raises redis.RedisError, at once during the pause."""
         url = settings.REDIS_URL
         if time.monotonic() < self._resumes_at.get(url, 0):
-            raise redis.ConnectionError("The broker did not answer a moment ago.")
+            raise redis.ConnectionError("The broker did not respond a moment ago.")
         try:
             return int(client_of(url).eval(script, 1, slot, *arguments))
         except redis.RedisError:
@@ -53,9 +53,9 @@ broker = Broker()
 
 
 class Limit:
-    """At most so many uses in a fixed window, for each of those who use something.
+    """A limit of uses per caller in a fixed window of time.
 
-    Atomic across processes. While the broker is away, each process counts by itself.
+    Atomic across processes. While the broker is down, each process counts by itself.
     """
 
     MOST_LOCAL = 100_000
@@ -68,7 +68,7 @@ class Limit:
         self._local: Counter[str] = Counter()
 
     def take(self, who: str, limit: int) -> bool:
-        """Use one of the window, if there is one left."""
+        """Use one of the window's uses; False if none is left."""
         window = self._current()
         try:
             taken = broker.run(GRANT, self._slot(who, window), 1, limit, self.seconds)
@@ -77,7 +77,7 @@ class Limit:
         return taken > 0
 
     def give_back(self, who: str) -> None:
-        """What was taken is not to count after all."""
+        """Return a use that was taken, so that it does not count."""
         window = self._current()
         try:
             broker.run(RETURN, self._slot(who, window))
@@ -93,7 +93,7 @@ class Limit:
         return int(time.time()) // self.seconds
 
     def _slot(self, who: str, window: int) -> str:
-        """E-mail addresses are not for the broker: a digest stands for them."""
+        """The key at the broker; a digest, because callers may be e-mail addresses."""
         digest = hashlib.sha256(who.encode(errors="replace")).hexdigest()[:32]
         return f"limit:{self.name}:{digest}:{window}"
 
@@ -108,9 +108,9 @@ class Limit:
 
 
 def client_address(request: HttpRequest) -> str:
-    """Whose request it is: an IPv4 address, or the /64 that an IPv6 host can choose from.
+    """The client's IPv4 address, or the /64 network of its IPv6 address.
 
-    `X-Forwarded-For` counts only as far as TRUSTED_PROXIES have written it.
+    Of `X-Forwarded-For`, only the part written by TRUSTED_PROXIES is used.
     """
     address = request.META.get("REMOTE_ADDR", "")
     proxies = settings.TRUSTED_PROXIES
@@ -135,9 +135,9 @@ def _network(address: str) -> str:
 
 @lru_cache(maxsize=8)
 def client_of(url: str) -> redis.Redis:
-    """A client whose connections are kept; it may be shared by threads.
+    """A client with persistent connections; it may be shared by threads.
 
-    The URL is the broker's; only Celery spells a socket with this scheme.
+    Celery writes socket URLs as redis+socket://, the redis library as unix://.
     """
     return redis.Redis.from_url(
         url.replace("redis+socket://", "unix://").partition("?")[0],

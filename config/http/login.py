@@ -1,4 +1,4 @@
-"""Logging in with a password, not too often."""
+"""Password log-in with limits on failed attempts."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ WINDOW = 15 * 60  # seconds
 
 
 class TooManyAttempts(Exception):
-    """Too many wrong passwords; `wait` seconds from now some more are allowed."""
+    """Too many failed log-ins; try again after `wait` seconds."""
 
     def __init__(self, wait: int) -> None:
         self.wait = wait
@@ -27,10 +27,10 @@ class TooManyAttempts(Exception):
 
 
 class ThrottledBackend(ModelBackend):
-    """Refuses before it computes a hash, which is what makes guessing expensive for us.
+    """Limits failed log-ins before it hashes the password, which is expensive.
 
     Wrong passwords count for the account at one address, for the account, and for the
-    address; right ones count for nobody. Raises TooManyAttempts.
+    address; right ones do not count. Raises TooManyAttempts.
     """
 
     _both = Limit("login-account-address", WINDOW)

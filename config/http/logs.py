@@ -7,16 +7,18 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from config.http.outages import is_outage
 
-OURS = 500
+SERVER_ERRORS = 500  # the lowest status of them
 BROKER_OUTAGES = (BrokerError, redis.ConnectionError, redis.TimeoutError)
 
 
 class OneLineForRefusals(logging.Filter):
-    """Drops the traceback of what a client sent; forged hosts would fill the disk."""
+    """Drops tracebacks of client errors; forged host headers would fill the disk."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         status = getattr(record, "status_code", None)
-        if record.name.startswith("django.security.") or (status and status < OURS):
+        if record.name.startswith("django.security.") or (
+            status and status < SERVER_ERRORS
+        ):
             record.exc_info = record.exc_text = None
         return True
 

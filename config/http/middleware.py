@@ -1,4 +1,4 @@
-"""What holds for every answer, whichever view made it."""
+"""Middleware: time limits for the database, caching, and too many log-ins."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from config.http.paths import URGENT
 
 
 class Patience:
-    """No request waits for a database that hangs; a dialer's least of all."""
+    """Limits how long a request waits for the database; shortest for a dialer's."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -27,9 +27,10 @@ class Patience:
 
 
 class Answers:
-    """Keeps answers out of caches, and refuses what any view may stumble over.
+    """Keeps responses out of caches, and refuses what any view could trip over.
 
-    That is logging in too often, and a NUL, which no text of the database can hold.
+    That is 429 for too many failed log-ins, and 400 for NUL characters, which no text of
+    the database can hold.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -37,7 +38,7 @@ class Answers:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        # Most answers show money or people; what is public says so itself.
+        # Most responses contain money or people; public ones set their own header.
         if not response.has_header("Cache-Control"):
             patch_cache_control(response, no_store=True)
         return response

@@ -1,4 +1,4 @@
-"""What is answered while PostgreSQL is away, restarts or has no room."""
+"""Responses while PostgreSQL is down, restarting or out of resources."""
 
 import logging
 
@@ -8,8 +8,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from config.services import ServiceUnavailable
 
 RETRY_AFTER = 5  # seconds
-# Of SQLSTATE: connection, rollback by the server (deadlock), no resources, operator
-# intervention (shutdown, timeouts), and a lock that was not to be had.
+# Prefixes of SQLSTATE: connection, rollback by the server (deadlock), no resources,
+# operator intervention (shutdown, timeouts), and a lock that was not available.
 TEMPORARY = ("08", "40", "53", "57", "55P03")
 MESSAGE = "The database cannot be reached at the moment. Try again in a few seconds."
 PAGE = (
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Whether trying again later can help, and nothing else."""
+    """Whether the error is an outage of the database: trying again later can help."""
     if isinstance(error, ServiceUnavailable | InterfaceError | psycopg.InterfaceError):
         return True
     if not isinstance(error, DatabaseError | psycopg.DatabaseError):
@@ -32,9 +32,9 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def note_outage(error: BaseException, path: str) -> None:
-    """One line in the log; a traceback would name only where it was noticed."""
+    """Log one line; a traceback would only show where the outage was noticed."""
     first = str(error).strip().partition("\n")[0]
-    log.error("%s was answered 503: %s: %s", path, type(error).__name__, first)
+    log.error("Responded 503 to %s: %s: %s", path, type(error).__name__, first)
 
 
 def _sqlstate(error: BaseException) -> str | None:

@@ -1,4 +1,4 @@
-"""Pages that stay right while rows are added: by cursor, in the order of ids."""
+"""Pagination by cursor in the order of ids, stable while rows are added."""
 
 from typing import Any
 
@@ -6,11 +6,14 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+from seats.parsing.values import shown
+
 MOST_DIGITS = 18  # of a number that the database can compare
+BAD_CURSOR = "The cursor is not valid for this list. Use the `next` and `previous` links of a page."
 
 
 class ByCursor(CursorPagination):
-    """`?limit=` rows a page, 100 unless told, and links to the pages around it."""
+    """Pages of `?limit=` rows (default 100), with links to the next and previous page."""
 
     parameters = ("limit", "cursor")
     ordering = "pk"
@@ -19,29 +22,30 @@ class ByCursor(CursorPagination):
     page_size_query_param = "limit"
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """Where to go on. Raises ValidationError for what none of our links says."""
+        """The position of the page. Raises ValidationError for an invalid cursor."""
         try:
             cursor = super().decode_cursor(request)
         except NotFound as error:
-            raise _bad("cursor") from error
+            raise _invalid("cursor", BAD_CURSOR) from error
         if cursor and not (cursor.offset or _is_number(str(cursor.position))):
-            raise _bad("cursor")
+            raise _invalid("cursor", BAD_CURSOR)
         return cursor
 
     def get_page_size(self, request: Request) -> int:
-        """How many rows; more than there can be are as many as can be.
-
-        Raises ValidationError.
-        """
-        told = request.query_params.get(self.page_size_query_param)
-        if told is None:
+        """The number of rows, at most `max_page_size`. Raises ValidationError."""
+        limit = request.query_params.get(self.page_size_query_param)
+        if limit is None:
             return self.page_size
-        if not _is_number(told) or int(told) == 0:
-            raise _bad("limit")
-        return min(int(told), self.max_page_size)
+        if not _is_number(limit) or int(limit) == 0:
+            raise _invalid(
+                "limit",
+                f"{shown(limit)} is not a valid limit. Use a number from 1 to"
+                f" {self.max_page_size}.",
+            )
+        return min(int(limit), self.max_page_size)
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """A page; without a page after or before it, that link is null."""
+        """The schema of a page; `next` and `previous` are null at the ends."""
         link = {"type": ["string", "null"], "format": "uri"}
         return {
             "type": "object",
@@ -54,6 +58,5 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
 
 
-def _bad(name: str) -> ValidationError:
-    message = f"Not a {name} that we gave or know."
+def _invalid(name: str, message: str) -> ValidationError:
     return ValidationError({name: [message]}, "invalid")

@@ -1,4 +1,4 @@
-"""Bodies in JSON: strict, compiled, and of a bounded size and depth."""
+"""The JSON parser of request bodies: strict, with limits on size and depth."""
 
 from decimal import Decimal
 from typing import Any
@@ -15,12 +15,14 @@ _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 class BodyTooLarge(APIException):
     status_code = 413
-    default_detail = f"At most {MOST_BYTES} bytes."
+    default_detail = (
+        f"The request body is larger than {MOST_BYTES} bytes. Send smaller requests."
+    )
     default_code = "body_too_large"
 
 
 class StrictJson(BaseParser):
-    """JSON as the standard has it; what is deep, or says a key twice, is refused."""
+    """Standard JSON only; deep nesting and duplicate keys are refused."""
 
     media_type = "application/json"
 
@@ -31,4 +33,6 @@ class StrictJson(BaseParser):
         try:
             return decode_json(body, _decode)
         except msgspec.ValidationError as error:  # a number of thousands of digits
-            raise ParseError(f"Not JSON: {error}", "bad_json") from error
+            raise ParseError(
+                f"The request body is not valid JSON: {error}", "bad_json"
+            ) from error

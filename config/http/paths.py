@@ -1,3 +1,3 @@
-"""Paths that the web server and the middlewares treat in a way of their own."""
+"""Paths that the web server and the middlewares treat specially."""
 
-URGENT = "/api/v1/authorize"  # a dialer waits for the answer before each call
+URGENT = "/api/v1/authorize"  # a dialer waits for the response before each call

@@ -1,4 +1,4 @@
-"""How the description of the API names keys, pages, and what can go wrong."""
+"""The OpenAPI description of API keys, pages, problems and webhooks."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,18 +14,18 @@ KEYED = (401, 403)
 ALWAYS = (400, 404, 406, 422, 429)
 WITH_A_BODY = (409, 411, 413, 415)
 OTHERS = (503,)
-PROBLEMS = "x-problems"  # by which a route names more of them
+PROBLEMS = "x-problems"  # an operation's additional problem statuses
 TEXT = {"type": "string"}
 PROBLEM = {
     "type": "object",
-    "description": "What went wrong, as RFC 9457 has it.",
+    "description": "A problem as defined by RFC 9457.",
     "properties": {
         "type": {"type": "string"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "code": {"type": "string", "description": "Stable; made for programs."},
-        "detail": {"type": "string", "description": "Made for people."},
-        "field": {"type": "string", "description": "Where in what was sent."},
+        "code": {"type": "string", "description": "A stable code, for programs."},
+        "detail": {"type": "string", "description": "A message for people."},
+        "field": {"type": "string", "description": "The path of the invalid input."},
     },
     "required": ["type", "title", "status", "code", "detail"],
     "additionalProperties": False,
@@ -33,7 +33,7 @@ PROBLEM = {
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """`Authorization: Bearer dk_...`."""
+    """The security scheme of `Authorization: Bearer dk_...`."""
 
     target_class = "config.http.authentication.KeyAuthentication"
     name = "ApiKey"
@@ -43,7 +43,7 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 
 
 class Described(AutoSchema):
-    """Lists come in pages where they are read, and whole where they are written."""
+    """Describes pages only for GET: lists that are written are returned whole."""
 
     def _get_paginator(self) -> Any:
         if self.method != "GET":
@@ -52,7 +52,7 @@ class Described(AutoSchema):
 
 
 def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say of every operation which problems it answers with; each is described once."""
+    """Add the problem responses of every operation; each is described once."""
     parts = result["components"]
     parts["schemas"]["Problem"] = PROBLEM
     parts["responses"] = {
@@ -68,7 +68,7 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def add_webhooks(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say what endpoints are sent: one entry for each type of event."""
+    """Add the webhooks: an entry for each event type."""
     result["webhooks"] = {
         name: {"post": _webhook(name, kind)} for name, kind in CATALOGUE.items()
     }
@@ -91,7 +91,7 @@ def _webhook(name: str, kind: EventType) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": body}},
         },
-        "responses": {"2XX": {"description": "Taken; anything else is tried again."}},
+        "responses": {"2XX": {"description": "Delivered. Anything else is retried."}},
     }
 
 

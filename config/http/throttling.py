@@ -1,4 +1,4 @@
-"""How many requests a key has in a minute: granted by the broker, in small shares."""
+"""Requests per minute and key: granted by the broker, in small shares."""
 
 import time
 from threading import Lock
@@ -16,16 +16,15 @@ if TYPE_CHECKING:  # views import what the settings name, and that is this
     from rest_framework.views import APIView
 
 WINDOW = 60  # seconds
-# A process asks for one request in so many of a window, but for one at least.
+# A process is granted a share of 1/SHARES of a window at a time, but at least 1 request.
 SHARES = 500
 
 
 class KeyThrottle(BaseThrottle):
-    """A fixed window for each key, or address of a caller without one.
+    """A fixed window for each key, or for the address of a caller without a key.
 
-    Without the broker no key waits; addresses are then counted by each process.
-
-    A view may name the setting that says how many requests of its kind a window has.
+    While the broker is down, keys are not limited, and addresses are counted by each
+    process. A view's `rate` names the setting with its limit.
     """
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
@@ -43,7 +42,7 @@ class KeyThrottle(BaseThrottle):
 
 
 class Grants:
-    """What this process was granted of a window and has not used yet."""
+    """The requests of the window that this process was granted and has not used."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -61,7 +60,7 @@ class Grants:
         return granted > 0
 
     def _add(self, who: str, window: int, count: int) -> bool:
-        """Change what is left, unless that would be less than nothing."""
+        """Change the number left; False if it would become negative."""
         with self._lock:
             if window != self._window:
                 self._window, self._left = window, {}
@@ -77,10 +76,10 @@ def caller_of(request: Request) -> str:
     return str(key.pk) if isinstance(key, ApiKey) else client_address(request)
 
 
-def may_be_refused_again(request: Request) -> bool:
-    """Whether a caller still gets to know why; requests refused early count here.
+def count_refusal(request: Request) -> bool:
+    """Count a request that was refused early; False if the caller had too many.
 
-    A good key at the same address is never counted and never affected.
+    A valid key at the same address is never counted and never affected.
     """
     return _refusals.take(caller_of(request), settings.API_REFUSALS_A_MINUTE)
 

@@ -1,4 +1,4 @@
-"""The description of the API and its page: made once a process, then sent as bytes."""
+"""The OpenAPI description and its page: rendered once per process, sent as bytes."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +23,7 @@ _one_at_a_time = Lock()
 
 @dataclass(frozen=True)
 class Content:
-    """Bytes that are the same for everybody, until the next version is installed."""
+    """A response body that is the same for all callers until the next release."""
 
     body: bytes
     media_type: str
@@ -33,7 +33,7 @@ class Content:
         return f'"{sha256(self.body).hexdigest()[:32]}"'
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
-        """The bytes, or 304 for who has them."""
+        """A response with the body, or 304 if the client has it."""
         response = HttpResponse(self.body, self.media_type, headers={"ETag": self.etag})
         patch_cache_control(response, public=True, max_age=MAX_AGE)
         cached = get_conditional_response(request, etag=self.etag, response=response)
@@ -42,7 +42,7 @@ class Content:
 
 @require_safe
 def schema_view(request: HttpRequest) -> HttpResponseBase:
-    """The description as YAML, or as JSON where `format` or `Accept` ask for it."""
+    """The description as YAML, or as JSON if `format` or `Accept` asks for it."""
     accepted = "json" if "json" in request.headers.get("Accept", "") else "yaml"
     wanted = request.GET.get("format", accepted)
     contents = prepare()
@@ -58,7 +58,7 @@ def docs_view(request: HttpRequest) -> HttpResponseBase:
 
 
 def prepare() -> dict[str, Content]:
-    """Make everything that these routes send. Repeating costs nothing."""
+    """Render everything that these views send, once. Repeating costs nothing."""
     with _one_at_a_time:
         return _contents()
 

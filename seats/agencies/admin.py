@@ -1,4 +1,4 @@
-"""Agencies, for staff."""
+"""Admin pages of agencies."""
 
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -12,17 +12,17 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.queries import local_dates
 from seats.agencies.services import add_agency, change_zone, set_upline
-from seats.datefields import DateField, proposing
+from seats.datefields import DateField, with_initial_dates
 from seats.periods import next_month
 from seats.readonly import (
     AddingForm,
     ReadOnlyInline,
     SavedByServiceAdmin,
-    acting,
+    actor_and_now,
     adding_form_for,
 )
 from seats.staff_admin import autocomplete
@@ -31,22 +31,22 @@ ZONES = [(zone, zone) for zone in sorted(available_timezones())]
 
 
 class UplineForm(ReasonForm):
-    """Above whom, and from when on."""
+    """The new upline, and from which date on."""
 
-    on = DateField()
+    on = DateField(label="Date", help_text="The first date below the new upline.")
     upline = forms.ModelChoiceField(
         Agency.objects.all(),
         required=False,
         widget=autocomplete(Upline, "upline"),
-        help_text="Empty: nobody.",
+        help_text="Leave empty for no upline.",
     )
     field_order = ["on", "upline", "reason"]
 
 
 class ZoneForm(ReasonForm):
-    """Which zone, from the first of which month on."""
+    """The new time zone, and from which month on."""
 
-    starts_on = DateField(help_text="The first of a coming month.")
+    starts_on = DateField(help_text="The first day of a future month.")
     zone = forms.ChoiceField(choices=ZONES, initial="America/New_York")
     field_order = ["starts_on", "zone", "reason"]
 
@@ -63,16 +63,8 @@ class AgencyForm(AddingForm):
         model = Agency
         fields = ["code", "name", "currency"]
 
-    def add(self, told: dict[str, Any]) -> Agency:
-        return add_agency(
-            code=told["code"],
-            name=told["name"],
-            currency=told["currency"],
-            zone=told["zone"],
-            upline=told["upline"],
-            actor=self.actor,
-            now=timezone.now(),
-        )
+    def add(self, cleaned: dict[str, Any]) -> Agency:
+        return add_agency(**cleaned, actor=self.actor, now=timezone.now())
 
 
 class ZoneInline(ReadOnlyInline):
@@ -90,7 +82,7 @@ class UplineInline(ReadOnlyInline):
 
 
 def move_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
-    """The agencies that move, and who sees them afterwards."""
+    """Sentences about the agencies that move, and who sees them afterwards."""
     after = "the upline chosen below"
     if data:
         upline = data["upline"].code if data["upline"] else "nobody"
@@ -105,7 +97,7 @@ def move_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
 
 
 def zone_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
-    """The time zone of each agency today and from the given month."""
+    """Sentences about the time zone of each agency today and from the given month."""
     after = f"{data['zone']} from {data['starts_on']} on" if data else "chosen below"
     return [
         f"{agency.code}: today's zone is {agency.zone_name}; the next is {after}."
@@ -140,10 +132,13 @@ class AgencyAdmin(SavedByServiceAdmin):
     )
     def move(
         self, request: HttpRequest, agencies: list[Agency], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         for agency in agencies:
             set_upline(
-                agency=agency, upline=data["upline"], on=data["on"], **acting(request)
+                agency=agency,
+                upline=data["upline"],
+                on=data["on"],
+                **actor_and_now(request),
             )
         return None
 
@@ -156,13 +151,13 @@ class AgencyAdmin(SavedByServiceAdmin):
     )
     def change_zone(
         self, request: HttpRequest, agencies: list[Agency], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         for agency in agencies:
             change_zone(
                 agency=agency,
                 zone=data["zone"],
                 starts_on=data["starts_on"],
-                **acting(request),
+                **actor_and_now(request),
             )
         return None
 
@@ -190,7 +185,7 @@ class AgencyAdmin(SavedByServiceAdmin):
         return self.inlines if obj else []
 
     def save_model(self, request: Any, obj: Any, form: Any, change: Any) -> None:
-        """The service saved a new one; of an old one only the name changes."""
+        """Save the name of an existing agency; a new one was saved by the service."""
         if change:
             obj.save(update_fields=["name"])
 
@@ -213,22 +208,22 @@ class AgencyAdmin(SavedByServiceAdmin):
 
 
 def _upline_form(agencies: Sequence[Agency]) -> type[ReasonForm]:
-    return proposing(UplineForm, on=min(_days_at(agencies)))
+    return with_initial_dates(UplineForm, on=min(_days_at(agencies)))
 
 
 def _zone_form(agencies: Sequence[Agency]) -> type[ReasonForm]:
-    return proposing(ZoneForm, starts_on=next_month(max(_days_at(agencies))))
+    return with_initial_dates(ZoneForm, starts_on=next_month(max(_days_at(agencies))))
 
 
 def _days_at(agencies: Sequence[Agency]) -> Collection[date]:
-    """The dates it is at these agencies now; in UTC where none was chosen."""
+    """The local dates of these agencies now; without agencies, the date in UTC."""
     now = timezone.now()
     ids = {agency.pk for agency in agencies}
     return local_dates(ids, now=now).values() or [now.date()]
 
 
 def _seats_on(today: date) -> Coalesce:
-    """Counted for the agencies of a page alone, however many there are."""
+    """The number of seats, counted by a subquery only for the agencies of a page."""
     ends_later = Q(seats__removed_on__isnull=True) | Q(seats__removed_on__gt=today)
     seated = ends_later & Q(seats__cancelled=False, seats__added_on__lte=today)
     same = Agency.objects.filter(pk=OuterRef("pk")).order_by().values("pk")

@@ -14,14 +14,13 @@ def require_near(
 ) -> None:
     """Refuse a local date more than `BILLING["AHEAD_DAYS"]` after today.
 
-    Today is that of each of the agencies. Raises TooFarAhead, which names the last
-    date that is taken.
+    Today is the local date of each of the agencies. Raises TooFarAhead for `field`.
     """
     days = settings.BILLING["AHEAD_DAYS"]
     for today in local_dates(set(agency_ids), now=now).values():
         last = today + timedelta(days=days)
         if on > last:
             raise TooFarAhead(
-                f"{on} is more than {days} days ahead; choose a date up to {last}.",
+                f"{on} is more than {days} days ahead. Choose a date up to {last}.",
                 field=field,
             )

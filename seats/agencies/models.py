@@ -1,4 +1,4 @@
-"""Who the customers are, who stands above whom, and which dates they live by."""
+"""Agencies (the customers), their uplines and their time zones."""
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators

@@ -1,4 +1,4 @@
-"""Reading agencies."""
+"""Reading the time zones, local dates and uplines of agencies."""
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
@@ -17,12 +17,12 @@ def zones_of(agency_ids: Collection[int]) -> dict[int, list[ZonePeriod]]:
 
 
 def local_dates(agency_ids: Collection[int], *, now: datetime) -> dict[int, date]:
-    """The date it is at each agency, in one query."""
+    """The local date of each agency at `now`, by agency id, in one query."""
     return {pk: local_date(now, zones) for pk, zones in zones_of(agency_ids).items()}
 
 
 def uplines_of(dates: Mapping[int, date]) -> dict[int, str]:
-    """The code of the upline of agencies, each on a date; those without: absent."""
+    """The upline's code of each agency on its date, by id; absent without an upline."""
     edges = Upline.objects.filter(agency__in=dates).select_related("upline")
     return {
         edge.agency_id: edge.upline.code

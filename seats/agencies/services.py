@@ -11,6 +11,7 @@ from seats.agencies.queries import zones_of
 from seats.cutoffs.models import Books
 from seats.errors import Refusal
 from seats.locks import lock_name
+from seats.parsing.values import shown
 from seats.periods import local_date, month_of, next_month
 from seats.signals import agency_added, upline_changed, zone_changed
 
@@ -52,10 +53,10 @@ def add_agency(
     upline: Agency | None = None,
     on: date | None = None,
 ) -> Agency:
-    """A new customer with its zone and its books, below an upline from `on` on.
+    """Create a customer with its time zone and books, below `upline` from `on` on.
 
-    `on` is a local date, today without it. Raises CodeTaken, BadAgency, UnknownZone,
-    TooFarAhead.
+    `on` is a local date (default: today). Not safe to repeat: the code is then taken.
+    Raises CodeTaken, BadAgency, UnknownZone, TooFarAhead, UplineCycle.
     """
     require_zone(zone)
     today = now.astimezone(ZoneInfo(zone)).date()
@@ -76,18 +77,18 @@ def add_agency(
                     agency=agency, upline=upline, on=on or today, now=now, actor=actor
                 )
     except IntegrityError as error:
-        raise _polite(error, code) from error
+        raise _refusal_for(error, code) from error
     return agency
 
 
 def set_upline(
     *, agency: Agency, upline: Agency | None, on: date, now: datetime, actor: str
 ) -> None:
-    """From a date on, an agency stands below another, or below nobody.
+    """Put an agency below another agency, or below nobody, from a date on.
 
-    The tree is locked until the commit, so moves at the same time wait for one another,
-    whatever their order. `on` is a local date of the agency. Raises UplineCycle,
-    TooFarAhead, and UplineOverlap where a later edge is recorded already.
+    The tree is locked until the commit, so concurrent moves wait for one another. `on`
+    is a local date of the agency. Repeating is harmless. Raises UplineCycle,
+    TooFarAhead, and UplineOverlap if a later change is already recorded.
     """
     require_near(on, agency_ids=[agency.pk], now=now, field="on")
     try:
@@ -108,15 +109,16 @@ def set_upline(
                 Agency, agency=agency, upline=upline, on=on, actor=actor, now=now
             )
     except IntegrityError as error:
-        raise _polite(error, agency.code) from error
+        raise _refusal_for(error, agency.code) from error
 
 
 def change_zone(
     *, agency: Agency, zone: str, starts_on: date, now: datetime, actor: str
 ) -> None:
-    """From a coming first of a month on, an agency's dates follow another zone.
+    """Change the time zone of an agency from the first day of a future month on.
 
-    Raises UnknownZone, ZoneChangesWithAMonth, TooFarAhead.
+    Not safe to repeat: the month then has a zone. Raises UnknownZone,
+    ZoneChangesWithAMonth, TooFarAhead.
     """
     require_zone(zone)
     require_near(starts_on, agency_ids=[agency.pk], now=now, field="starts_on")
@@ -125,7 +127,9 @@ def change_zone(
         earliest = next_month(month_of(local_date(now, zones)))
         if starts_on.day != 1 or starts_on < max(earliest, zones[-1].starts_on):
             raise ZoneChangesWithAMonth(
-                f"A zone starts with a month, from {earliest} on.", field="starts_on"
+                f"The time zone cannot change on {starts_on}. Choose the first day of a"
+                f" month, {max(earliest, zones[-1].starts_on)} or later.",
+                field="starts_on",
             )
         try:
             AgencyZone.objects.create(
@@ -133,7 +137,9 @@ def change_zone(
             )
         except IntegrityError as error:
             raise ZoneChangesWithAMonth(
-                f"A zone from {starts_on} is recorded already.", field="starts_on"
+                f"A time zone from {starts_on} on is already recorded for"
+                f" {agency.code}. Choose a later month.",
+                field="starts_on",
             ) from error
         zone_changed.send(
             Agency, agency=agency, zone=zone, starts_on=starts_on, actor=actor, now=now
@@ -141,19 +147,39 @@ def change_zone(
 
 
 def require_zone(zone: str) -> None:
-    """Raises UnknownZone unless it is an IANA zone."""
+    """Refuse a name that is not an IANA time zone. Raises UnknownZone."""
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UnknownZone(f"Unknown time zone {zone!r}.", field="timezone") from error
+        raise UnknownZone(
+            f"{shown(zone)} is not a time zone. Use an IANA name such as"
+            " America/New_York.",
+            field="timezone",
+        ) from error
 
 
-def _polite(error: IntegrityError, code: str) -> Refusal:
+def _refusal_for(error: IntegrityError, code: str) -> Refusal:
+    """The refusal for a violated constraint."""
     text = str(error)
     if "upline_makes_no_cycle" in text:
-        return UplineCycle(f"{code} would stand above itself.", field="upline")
+        return UplineCycle(
+            f"{shown(code)} would be its own upline. Choose an agency outside of its"
+            " downline.",
+            field="upline",
+        )
     if "one_upline_per_agency_and_date" in text or "upline_edge" in text:
-        return UplineOverlap(f"{code} has another upline then.", field="on")
+        return UplineOverlap(
+            f"{shown(code)} has an upline recorded from a later date on. Choose a date"
+            " after it.",
+            field="on",
+        )
     if "seats_agency_code" in text:
-        return CodeTaken(f"The code {code} is taken.", field="code")
-    return BadAgency("Code or currency is malformed.", field="code")
+        return CodeTaken(
+            f"Agency code {shown(code)} is already taken. Choose another code.",
+            field="code",
+        )
+    return BadAgency(
+        f"Agency code {shown(code)} or its currency is invalid. Use A-Z, 0-9, _ and - for"
+        " the code, and an ISO 4217 code such as USD for the currency.",
+        field="code",
+    )

@@ -1,4 +1,4 @@
-"""The books of an agency: which cut-off a fact written now belongs to."""
+"""The books of an agency: the current cut-off, which every new fact is stamped with."""
 
 from django.db import models
 
@@ -11,7 +11,7 @@ class Books(models.Model):
     )
     cutoff = models.BigIntegerField(default=1)
     closed_through = models.DateField(
-        null=True, blank=True, help_text="First day of the last closed month."
+        null=True, blank=True, help_text="The first day of the last closed month."
     )
 
     class Meta:

@@ -1,8 +1,8 @@
-"""The lock and stamp protocol that every writer of facts follows.
+"""Cut-offs: the protocol of locks and stamps that every writer of facts follows.
 
-A fact is written under a shared lock on its agencies' buckets and carries their
-current cut-off. A cut takes the buckets exclusively, so that when it returns,
-every fact at or below the number it took is complete and visible.
+A fact (a seat version, a usage event) is written under a shared lock on the buckets of
+its agencies and carries their current cut-off. A cut locks the buckets exclusively, so
+when it returns, all facts at or below the number it took are complete and visible.
 """
 
 from collections.abc import Collection, Iterable
@@ -22,11 +22,11 @@ class BooksMissing(Refusal):
 
 
 def stamp_facts(agency_ids: Iterable[int]) -> dict[int, int]:
-    """The cut-off that facts of these agencies carry, by agency id.
+    """The current cut-offs of these agencies, by agency id, for facts written now.
 
-    Holds off every cut of them until the transaction ends, so call it first and
-    keep the transaction short. Repeating within a transaction is harmless.
-    Raises BooksMissing.
+    Blocks cuts of these agencies until the transaction ends, so call it first and keep
+    the transaction short. Repeating within a transaction is harmless. Raises
+    BooksMissing, and TransactionManagementError outside a transaction.
     """
     ids = set(agency_ids)
     _lock_buckets(ids, "pg_advisory_xact_lock_shared")
@@ -42,10 +42,11 @@ def stamp_facts(agency_ids: Iterable[int]) -> dict[int, int]:
 
 
 def take_cut(agency_ids: Iterable[int], *, closing: date) -> dict[int, int]:
-    """Close the current cut-off of these agencies; the numbers taken, by agency id.
+    """Close the current cut-off of these agencies; return the numbers by agency id.
 
-    `closing` is the month being billed; it tells a late fact from a punctual one.
-    Waits for every writer of facts; raises BooksMissing.
+    `closing` is the month that is billed; later facts for it are late. Waits for all
+    writers of facts of these agencies. Each call takes another number. Raises
+    BooksMissing, and TransactionManagementError outside a transaction.
     """
     ids = set(agency_ids)
     _lock_buckets(ids, "pg_advisory_xact_lock")
@@ -70,10 +71,10 @@ def take_cut(agency_ids: Iterable[int], *, closing: date) -> dict[int, int]:
 
 
 def _lock_buckets(agency_ids: Collection[int], function: str) -> None:
-    """One statement of its own: what is read next sees all that it waited for."""
+    """Lock in a statement of its own, so that the next one sees all it waited for."""
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError(
-            "Facts are stamped and cut inside a transaction."
+            "Cut-offs can only be stamped or taken inside a transaction."
         )
     buckets = sorted({agency_id % BUCKETS for agency_id in agency_ids})
     with connection.cursor() as cursor:
@@ -84,6 +85,9 @@ def _lock_buckets(agency_ids: Collection[int], function: str) -> None:
         )
 
 
-def _require_books(ids: set[int], found: dict[int, int]) -> None:
-    if missing := ids - found.keys():
-        raise BooksMissing(f"No books for agency {min(missing)}.", field="agency")
+def _require_books(ids: set[int], cutoffs: dict[int, int]) -> None:
+    if missing := ids - cutoffs.keys():
+        raise BooksMissing(
+            f"Agency {min(missing)} has no books. Create agencies with `add_agency`.",
+            field="agency",
+        )

@@ -1,4 +1,4 @@
-"""API keys, for staff: to look at and to revoke. `create_key` makes them."""
+"""Admin page of API keys, to view and revoke them. `create_key` creates them."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import ActionOutcome, staff_action, work_each
 from seats.keys.models import ApiKey
 from seats.keys.services import revoke_key
 from seats.readonly import ReadOnlyAdmin
 
 
 def revoke_effects(keys: list[ApiKey], data: dict[str, Any] | None) -> list[str]:
-    """The keys that stop working."""
+    """Sentences about the keys that stop working."""
     return [
         f"{key.prefix} ({key.label or 'no label'}) of"
         f" {key.agency.code if key.agency else 'the platform'}"
@@ -51,7 +51,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     )
     def revoke(
         self, request: HttpRequest, keys: list[ApiKey], data: dict[str, Any]
-    ) -> Outcome:
+    ) -> ActionOutcome:
         now = timezone.now()
 
         def work(key: ApiKey) -> str | None:

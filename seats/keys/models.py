@@ -1,4 +1,4 @@
-"""Keys that programs hold: whose they are, and what they may do."""
+"""API keys: the agency they belong to, and their scopes."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -9,9 +9,9 @@ from seats.columns import UUID7
 
 
 class ApiKey(models.Model):
-    """A secret that only its holder knows; we keep its SHA-256.
+    """An API key. Only the SHA-256 of its secret is stored.
 
-    Several may live at once, so that one can be exchanged for another.
+    An agency may have several valid keys at once, so that it can rotate them.
     """
 
     class Scope(models.TextChoices):
@@ -34,17 +34,19 @@ class ApiKey(models.Model):
         models.PROTECT,
         null=True,
         related_name="keys",
-        help_text="It reaches this agency and its downline; none: the platform.",
+        help_text="The key reaches this agency and its downline. Empty: all agencies.",
     )
     label = models.CharField(max_length=200, blank=True)
-    prefix = models.CharField(max_length=12, help_text="The key begins with this.")
+    prefix = models.CharField(
+        max_length=12, help_text="The first characters of the key."
+    )
     digest = models.CharField(max_length=64, unique=True)
     scopes = ArrayField(models.CharField(max_length=32, choices=Scope))
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
-    last_used_at = models.DateTimeField(null=True, help_text="To the hour.")
+    last_used_at = models.DateTimeField(null=True, help_text="Accurate to the hour.")
 
     class Meta:
         permissions = [

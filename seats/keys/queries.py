@@ -1,4 +1,4 @@
-"""What a key reaches."""
+"""Reading which agencies a key reaches."""
 
 from datetime import datetime
 
@@ -7,5 +7,5 @@ from seats.keys.models import ApiKey
 
 
 def agencies_of(key: ApiKey, *, now: datetime) -> set[int] | None:
-    """The ids of the key's agency and its downline at an instant; None: all of them."""
+    """The ids of the key's agency and its downline at `now`; None: all agencies."""
     return None if key.agency_id is None else reached_by(key.agency_id, now=now)

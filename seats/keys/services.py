@@ -1,4 +1,4 @@
-"""Making, using and revoking API keys."""
+"""Create, use and revoke API keys."""
 
 import secrets
 from collections.abc import Collection
@@ -11,12 +11,13 @@ from django.db import connection
 from seats.agencies.models import Agency
 from seats.errors import Refusal
 from seats.keys.models import ApiKey
+from seats.parsing.values import shown
 
 SECRET_BYTES = 32
 PREFIX = 12
 KEY = [field.attname for field in ApiKey._meta.concrete_fields]
 AGENCY = [field.attname for field in Agency._meta.concrete_fields]
-# Written out, because it is asked before everything else.
+# Plain SQL instead of the ORM, because every request runs it first.
 FIND = f"""
     SELECT {", ".join(f"key.{name}" for name in KEY)},
            {", ".join(f"agency.{name}" for name in AGENCY)}
@@ -44,21 +45,31 @@ def create_key(
     label: str = "",
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key of an agency, or of the platform, and its secret, told this once.
+    """Create a key of an agency (None: the platform) and return it with its secret.
 
+    The secret is returned only here. Not safe to repeat: each call creates another key.
     Raises UnknownScope, ExpiresInThePast.
     """
-    known = [str(scope) for scope in ApiKey.Scope]
-    if not scopes or not set(scopes) <= set(known):
-        raise UnknownScope(f"Scopes are {', '.join(known)}.", field="scope")
+    available = [str(scope) for scope in ApiKey.Scope]
+    if not scopes or not set(scopes) <= set(available):
+        unknown = sorted(set(scopes) - set(available))
+        problem = (
+            f"Scope {shown(unknown[0])} does not exist." if unknown else "No scope."
+        )
+        raise UnknownScope(
+            f"{problem} Choose from: {', '.join(available)}.", field="scope"
+        )
     if expires_at is not None and expires_at <= now:
-        raise ExpiresInThePast("The key would never be valid.", field="expires_at")
+        raise ExpiresInThePast(
+            f"{expires_at.isoformat()} is in the past. Choose a later expiration time.",
+            field="expires_at",
+        )
     token = f"dk_{secrets.token_hex(4)}_{secrets.token_urlsafe(SECRET_BYTES)}"
     key = ApiKey.objects.create(
         agency=agency,
         label=label,
         prefix=token[:PREFIX],
-        digest=digest_of(token),
+        digest=token_digest(token),
         scopes=sorted(scopes),
         created_by=actor,
         created_at=now,
@@ -68,34 +79,34 @@ def create_key(
 
 
 def use_key(*, token: str, now: datetime) -> ApiKey | None:
-    """The key of a secret if it is valid now; notes its use, once an hour."""
+    """The key with this secret if it is valid at `now`; records its use once an hour."""
     with connection.cursor() as cursor:
-        cursor.execute(FIND, [digest_of(token), now])
+        cursor.execute(FIND, [token_digest(token), now])
         row = cursor.fetchone()
     key = _key_of(row) if row else None
-    if key and not is_noted(key, now=now):
+    if key and not is_use_recorded(key, now=now):
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return key
 
 
-def is_noted(key: ApiKey, *, now: datetime) -> bool:
-    """Whether a use of the key within the hour is noted."""
+def is_use_recorded(key: ApiKey, *, now: datetime) -> bool:
+    """Whether a use of the key within the last hour is already recorded."""
     return key.last_used_at is not None and key.last_used_at >= now - USED_EVERY
 
 
-def secret_in(header: str) -> str:
-    """The secret that an `Authorization` header brings; empty where it brings none."""
+def bearer_secret(header: str) -> str:
+    """The bearer token of an `Authorization` header; empty if it has none."""
     scheme, _, secret = header.partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""
 
 
-def digest_of(token: str) -> str:
-    """What we keep of a secret."""
+def token_digest(token: str) -> str:
+    """The SHA-256 of a secret, as it is stored."""
     return sha256(token.encode(errors="replace")).hexdigest()
 
 
 def revoke_key(*, key: ApiKey, now: datetime) -> bool:
-    """End a key for ever; False where it had ended before. Repeating is harmless."""
+    """Revoke a key permanently; False if it was already revoked. Safe to repeat."""
     live = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
     return bool(live.update(revoked_at=now))
 

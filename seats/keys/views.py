@@ -1,4 +1,4 @@
-"""What every route of the API begins with: who calls, when, and what they reach."""
+"""The base class of API views: the caller, the time, and the agencies within reach."""
 
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ class BadMonth(Refusal):
 
 
 class KeyView(GenericAPIView):  # type: ignore[type-arg]
-    """A route for holders of keys. What a key does not reach is not there."""
+    """A view for API keys. Objects that the key does not reach are not found."""
 
     @property
     def key(self) -> ApiKey:
@@ -48,23 +48,24 @@ class KeyView(GenericAPIView):  # type: ignore[type-arg]
 
     @cached_property
     def reached(self) -> set[int] | None:
-        """The ids of the agencies within reach; None: all."""
+        """The ids of the agencies that the key reaches; None: all agencies."""
         return agencies_of(self.key, now=self.now)
 
     def within(self, rows: QuerySet[Row], path: str) -> QuerySet[Row]:
-        """Those rows whose agency, at this path, is within reach."""
+        """The rows whose agency, at this field path, the key reaches."""
         if self.reached is None:
             return rows
         return rows.filter(**{f"{path}__in": self.reached})
 
     def agency(self, code: str) -> Agency:
-        """An agency within reach, the key's own without a code.
+        """The agency with this code, which the key must reach; without one, its own.
 
-        Raises NotFound, and ValidationError where a key of the platform names none.
+        Raises NotFound, and ValidationError if a key of the platform names no agency.
         """
         if not code:
             if self.key.agency is None:
-                raise ValidationError({"agency": ["Name an agency."]}, "required")
+                message = "Send the code of an agency: the API key is the platform's."
+                raise ValidationError({"agency": [message]}, "required")
             return self.key.agency
         agency = None
         if code.isprintable():
@@ -74,42 +75,51 @@ class KeyView(GenericAPIView):  # type: ignore[type-arg]
         return agency
 
     def today(self, agency: Agency) -> date:
-        """The date it is at an agency."""
+        """The local date of an agency at the time of the request."""
         return local_date(self.now, zones_of([agency.pk])[agency.pk])
 
     def month(self, text: str) -> date:
-        """The first of a month written 2026-10, up to the next one. Raises BadMonth."""
+        """The first day of a month written as 2026-10, at most next month (in UTC).
+
+        Raises BadMonth.
+        """
         try:
             month = parse_month(text)
         except ValueError as error:
             raise BadMonth(str(error), field="month") from error
-        if month > next_month(month_of(self.now.date())):
-            raise BadMonth("The month lies too far ahead.", field="month")
+        latest = next_month(month_of(self.now.date()))
+        if month > latest:
+            raise BadMonth(
+                f"{month:%Y-%m} is too far ahead. Choose {latest:%Y-%m} or earlier.",
+                field="month",
+            )
         return month
 
     def checked(
-        self, kind: type[BaseSerializer[Any]], told: Any, **options: Any
+        self, kind: type[BaseSerializer[Any]], payload: Any, **options: Any
     ) -> Any:
-        """What was sent, if it has the right shape. Raises ValidationError.
+        """Validate a body or query parameters with a serializer.
 
-        A parameter that is not known is refused, as it may be another misspelt.
+        Unknown query parameters are refused, as they may be misspelled ones. Raises
+        ValidationError.
         """
-        serializer = kind(data=told, **options)
-        if isinstance(told, QueryDict):
+        serializer = kind(data=payload, **options)
+        if isinstance(payload, QueryDict):
             paging = getattr(self.paginator, "parameters", ())
-            if unknown := told.keys() - {*serializer.fields, *paging}:  # type: ignore[attr-defined]
-                raise ValidationError({min(unknown): ["Unknown parameter."]}, "invalid")
+            if unknown := payload.keys() - {*serializer.fields, *paging}:  # type: ignore[attr-defined]
+                message = "This parameter does not exist. Remove it."
+                raise ValidationError({min(unknown): [message]}, "invalid")
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
 
     def page(
         self, rows: QuerySet[Any], kind: type[BaseSerializer[Any]], **context: Any
     ) -> Response:
-        """One page of rows, and where the next one is."""
+        """One page of rows, with links to the pages around it."""
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(kind(page, many=True, context=context).data)
 
 
-def several(request: Request) -> bool:
-    """Whether a list was sent and not a single object."""
+def is_list_body(request: Request) -> bool:
+    """Whether the body is a list instead of a single object."""
     return isinstance(request.data, list)

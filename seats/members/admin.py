@@ -1,4 +1,4 @@
-"""Users and members, for staff."""
+"""Admin pages of users, members, staff jobs and the admin history."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils import timezone
 
-from seats.admin_actions import Outcome, staff_action
+from seats.admin_actions import ActionOutcome, staff_action
 from seats.members.models import Member, User
 from seats.readonly import ReadOnlyAdmin
 from seats.staff_admin import StaffAdmin
@@ -19,7 +19,7 @@ admin.site.unregister(Group)
 
 
 class AddUserForm(forms.ModelForm):  # type: ignore[type-arg]
-    """E-mail and name; a password is set on the next page."""
+    """E-mail address and name; the password is set on the next page."""
 
     class Meta:
         model = User
@@ -38,10 +38,10 @@ class AddUserForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(User)
 class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
-    """Only a superuser makes staff and gives them jobs.
+    """Users. Only a superuser creates staff and gives them jobs.
 
-    Who else may change users changes those who are no staff: neither the rights of
-    staff nor the passwords and addresses they log in with, not even their own here.
+    Others who may change users can only change users who are not staff: not the rights,
+    passwords or e-mail addresses of staff, not even their own.
     """
 
     add_form = AddUserForm
@@ -74,7 +74,9 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         if db_field.name == "groups":
             kwargs["widget"] = forms.CheckboxSelectMultiple
             kwargs["label"] = "Jobs"
-            kwargs["help_text"] = "What platform staff may do; see the page of groups."
+            kwargs["help_text"] = (
+                "The jobs of a staff user. The page of each group lists its permissions."
+            )
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     @admin.display(description="jobs")
@@ -105,7 +107,7 @@ class MemberAdmin(StaffAdmin):
     )
     def end(
         self, request: HttpRequest, members: list[Member], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         ids = [member.pk for member in members]
         Member.objects.filter(pk__in=ids).delete()
         return None
@@ -118,14 +120,14 @@ class MemberAdmin(StaffAdmin):
 
 @admin.register(Group)
 class GroupAdmin(ReadOnlyAdmin):
-    """Jobs of platform staff. The table in the code says what each may do."""
+    """Jobs of platform staff. Their permissions are defined in `billing/jobs.py`."""
 
     list_display = ["name"]
     ordering = ["name"]
     fields = ["name", "may"]
     readonly_fields = ["may"]
 
-    @admin.display(description="may")
+    @admin.display(description="permissions")
     def may(self, group: Group) -> str:
         rights = group.permissions.values_list("name", flat=True)
         return ", ".join(name.removeprefix("Can ") for name in rights)
@@ -133,7 +135,7 @@ class GroupAdmin(ReadOnlyAdmin):
 
 @admin.register(LogEntry)
 class LogEntryAdmin(ReadOnlyAdmin):
-    """Who did what in the admin, and why; also at the history page of each row."""
+    """The history of the admin: who did what, and why; also shown on each row's page."""
 
     list_display = ["action_time", "user", "content_type", "object_repr", "message"]
     list_select_related = ["user", "content_type"]
@@ -144,6 +146,6 @@ class LogEntryAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     readonly_fields = ["message"]
 
-    @admin.display(description="what and why")
+    @admin.display(description="action and reason")
     def message(self, entry: LogEntry) -> str:
         return entry.get_change_message() or str(entry)

@@ -1,4 +1,4 @@
-"""Who may log in, and as what."""
+"""Users, and their roles at agencies."""
 
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ class UserManager(BaseUserManager["User"]):
     def create_user(
         self, email: str, password: str | None = None, **fields: Any
     ) -> "User":
-        """A user who logs in with an e-mail address, kept in lower case."""
+        """Create a user; the e-mail address is stored in lower case."""
         user = self.model(email=canonical_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -34,7 +34,7 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(
         self, email: str, password: str | None = None, **fields: Any
     ) -> "User":
-        """A user of the platform who may do everything."""
+        """Create a staff user who may do everything."""
         return self.create_user(
             email, password, is_staff=True, is_superuser=True, **fields
         )
@@ -49,7 +49,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person. `is_staff` means the platform's own staff."""
+    """A person who can log in. `is_staff` means staff of the platform, not an agency."""
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     email = models.EmailField("e-mail address", unique=True)
@@ -81,7 +81,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Member(models.Model):
-    """What a user is at an agency."""
+    """The role of a user at an agency."""
 
     class Role(models.TextChoices):
         OWNER = "owner"

@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
-                ('external_id', models.CharField(help_text="The dialer's own name.", max_length=64)),
+                ('external_id', models.CharField(help_text="The dialer's id of the agent.", max_length=64)),
                 ('name', models.CharField(max_length=200)),
                 ('email', models.EmailField(blank=True, max_length=254)),
                 ('npn', models.CharField(blank=True, max_length=10, verbose_name='NPN')),
@@ -151,7 +151,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('agency', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='books', serialize=False, to='seats.agency')),
                 ('cutoff', models.BigIntegerField(default=1)),
-                ('closed_through', models.DateField(blank=True, help_text='First day of the last closed month.', null=True)),
+                ('closed_through', models.DateField(blank=True, help_text='The first day of the last closed month.', null=True)),
             ],
             options={
                 'verbose_name_plural': 'books',
@@ -198,7 +198,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='seat',
             name='agent',
-            field=models.ForeignKey(help_text='The last holder.', on_delete=django.db.models.deletion.PROTECT, related_name='seats', to='seats.agent'),
+            field=models.ForeignKey(help_text='The last holder of the seat.', on_delete=django.db.models.deletion.PROTECT, related_name='seats', to='seats.agent'),
         ),
         migrations.AddField(
             model_name='seatholding',

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 (
                     "prefix",
                     models.CharField(
-                        help_text="The key begins with this.", max_length=12
+                        help_text="The first characters of the key.", max_length=12
                     ),
                 ),
                 ("digest", models.CharField(max_length=64, unique=True)),
@@ -59,12 +59,12 @@ class Migration(migrations.Migration):
                 ("revoked_at", models.DateTimeField(null=True)),
                 (
                     "last_used_at",
-                    models.DateTimeField(help_text="To the hour.", null=True),
+                    models.DateTimeField(help_text="Accurate to the hour.", null=True),
                 ),
                 (
                     "agency",
                     models.ForeignKey(
-                        help_text="It reaches this agency and its downline; none: the platform.",
+                        help_text="The key reaches this agency and its downline. Empty: all agencies.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="keys",

@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
             field=models.PositiveIntegerField(
                 db_default=0,
                 default=0,
-                help_text="Dates taken off the bill although the seat was used on them.",
+                help_text="Dates not billed although the seat was used on them.",
             ),
         ),
     ]

@@ -1,4 +1,4 @@
-"""Agents and seats, for staff."""
+"""Admin pages of agents and seats."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -10,16 +10,17 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.agencies.queries import local_dates
-from seats.datefields import DateField, proposing
+from seats.datefields import DateField, with_initial_dates
 from seats.errors import Refusal
-from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, acting
+from seats.parsing.values import shown
+from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, actor_and_now
 from seats.roster import effects
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 from seats.roster.queries import waived_days
 from seats.roster.services import (
-    Move,
+    SeatMove,
     add_seats,
     cancel_seats,
     hand_over_seats,
@@ -55,18 +56,18 @@ class VersionInline(ReadOnlyInline):
 
 
 class ChangeForm(ReasonForm):
-    """From when, and why."""
+    """From which local date on, and why."""
 
-    on = DateField(label="Date")
+    on = DateField(label="Date", help_text="A local date of the agency.")
     field_order = ["on", "agents", "reason"]
 
 
 class MoveForm(ChangeForm):
-    """From when, why, and to whom."""
+    """From which local date on, why, and to which agents."""
 
     agents = forms.CharField(
         widget=forms.Textarea,
-        help_text="One agent a line, in the order of the seats: AGENCY agent-id.",
+        help_text="One agent per line, in the order of the seats: AGENCY agent-id.",
     )
 
 
@@ -88,7 +89,7 @@ class AgentAdmin(StaffAdmin):
         super().save_model(request, obj, form, change)
 
     @staff_action(
-        "Add a seat for each",
+        "Add a seat for each agent",
         permission="seats.add_seat",
         effects=lambda agents, data: effects.added(
             agents, _on(data), _earliest_day(agents)
@@ -99,7 +100,7 @@ class AgentAdmin(StaffAdmin):
     )
     def add_a_seat(
         self, request: HttpRequest, agents: list[Agent], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         add_seats(agents=agents, **_by_staff(request), **data)
         return None
 
@@ -125,7 +126,7 @@ class SeatAdmin(ReadOnlyAdmin):
     )
     def remove(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         changed = remove_seats(seats=seats, **_by_staff(request), **data)
         return _outcome(changed, "removed")
 
@@ -142,7 +143,7 @@ class SeatAdmin(ReadOnlyAdmin):
     )
     def hand_over(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         moves = _moves(seats, data.pop("agents"))
         hand_over_seats(moves=moves, **_by_staff(request), **data)
         return None
@@ -162,7 +163,7 @@ class SeatAdmin(ReadOnlyAdmin):
     )
     def transfer(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         moves = _moves(seats, data.pop("agents"))
         transfer_seats(moves=moves, **_by_staff(request), **data)
         return _outcome(seats, "transferred")
@@ -175,7 +176,7 @@ class SeatAdmin(ReadOnlyAdmin):
     )
     def reopen(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         reopen_seats(seats=seats, **_by_staff(request), **data)
         return None
 
@@ -187,7 +188,7 @@ class SeatAdmin(ReadOnlyAdmin):
     )
     def cancel(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> Outcome | None:
+    ) -> ActionOutcome | None:
         changed = cancel_seats(seats=seats, **_by_staff(request), **data)
         return _outcome(changed, "cancelled")
 
@@ -197,45 +198,53 @@ def _on(data: dict[str, Any] | None) -> date | None:
 
 
 def _by_staff(request: HttpRequest) -> dict[str, Any]:
-    return {**acting(request), "staff": True}
+    return {**actor_and_now(request), "staff": True}
 
 
 def _dated(form_class: type[ChangeForm], rows: Sequence[Any]) -> type[ReasonForm]:
-    """The form with the day it is at the agencies of these rows, the earliest one."""
-    return proposing(form_class, on=_earliest_day(rows))
+    """The form, with the earliest local date of the agencies of these rows."""
+    return with_initial_dates(form_class, on=_earliest_day(rows))
 
 
 def _earliest_day(rows: Sequence[Any]) -> date:
-    """Of the dates it is at the agencies of these rows; in UTC where there are none."""
+    """The earliest local date of the agencies of these rows; without rows, in UTC."""
     now = timezone.now()
     ids = {row.agency_id for row in rows}
     return min(local_dates(ids, now=now).values(), default=now.date())
 
 
-def _outcome(seats: Sequence[Seat], done: str) -> Outcome:
-    """The outcome, with the seat days that were waived."""
+def _outcome(seats: Sequence[Seat], done: str) -> ActionOutcome:
+    """The outcome, with the number of used seat days that were waived."""
     days = waived_days(seats)
     waived = f". Waived although the seats were used: {days} seat days"
-    return Outcome(seats, summary=f"{len(seats)} {done}{waived if days else ''}")
+    return ActionOutcome(seats, summary=f"{len(seats)} {done}{waived if days else ''}")
 
 
-def _moves(seats: list[Seat], text: str) -> list[Move]:
-    """Each seat with its line's agent. Raises UnknownAgents."""
+def _moves(seats: list[Seat], text: str) -> list[SeatMove]:
+    """Each seat with the agent of its line. Raises UnknownAgents."""
     names = [line.split() for line in text.splitlines() if line.strip()]
     if len(names) != len(seats):
-        raise UnknownAgents(f"{len(seats)} seats, but {len(names)} agents.")
+        raise UnknownAgents(
+            f"You selected {len(seats)} seats but entered {len(names)} agents. Enter one"
+            " agent per seat."
+        )
     wanted = Q(pk__in=[])
     for name in names:
         if len(name) != 2:
-            raise UnknownAgents(f"Not AGENCY and agent-id: {' '.join(name)}.")
+            raise UnknownAgents(
+                f"{shown(' '.join(name))} is not an agency code and an agent id. Enter"
+                " them as AGENCY agent-id."
+            )
         wanted |= Q(agency__code=name[0], external_id=name[1])
-    found = {
+    agents = {
         (agent.agency.code, agent.external_id): agent
         for agent in Agent.objects.select_related("agency").filter(wanted)
     }
     moves = []
     for seat, (agency, agent) in zip(seats, names, strict=True):
-        if (agency, agent) not in found:
-            raise UnknownAgents(f"No agent {agency} {agent}.")
-        moves.append((seat, found[agency, agent]))
+        if (agency, agent) not in agents:
+            raise UnknownAgents(
+                f"Agency {shown(agency)} has no agent {shown(agent)}. Check the spelling."
+            )
+        moves.append((seat, agents[agency, agent]))
     return moves

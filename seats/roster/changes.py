@@ -1,4 +1,4 @@
-"""Values that describe changes of seats, for services and those who listen."""
+"""Values that describe changes of seats, for services and receivers of signals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,29 +6,29 @@ from datetime import date
 
 from seats.periods import DateRange
 from seats.roster.models import SeatVersion
-from seats.roster.versions import Claim
+from seats.roster.versions import HolderClaim
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Dates a seat is about to lose, and everybody who was its holder on record."""
+    """The dates a seat is about to lose, and all its holders on record."""
 
     seat_id: int
     dates: DateRange
-    claims: Sequence[Claim]
+    claims: Sequence[HolderClaim]
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The use of a seat on dates it is about to lose: how many, and the last one."""
+    """The dates to be lost on which a seat was used: their number, and the last one."""
 
     days: int
     last: date
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A version that was written, and the agency's and holder's names for it."""
+class SeatChange:
+    """A version that was written, with the public ids of its seat and holder."""
 
     version: SeatVersion
     seat_public_id: str

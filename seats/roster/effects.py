@@ -1,4 +1,4 @@
-"""What a change of seats will do, in sentences, before staff confirm it."""
+"""Sentences about what a change of seats will do, shown before staff confirm it."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,12 +16,13 @@ from seats.periods import (
 from seats.roster.models import Agent, Seat
 from seats.signals import seat_days_previewed
 
-Change = tuple[Agency, DateRange | None, DateRange | None]  # billed before, and after
-MONTHS = 24  # back from today; no service changes older ones
+# The agency of a seat, and the dates it is billed for before and after the change.
+BilledChange = tuple[Agency, DateRange | None, DateRange | None]
+MONTHS = 24  # the last months shown; no service changes older ones
 
 
 def added(agents: list[Agent], on: date | None, today: date) -> list[str]:
-    """New seats from a date on."""
+    """Sentences about adding seats from a date on."""
     when = on or "the date chosen below"
     lines = [
         f"{agent.external_id} ({agent.name}) of {agent.agency.code} gets a seat from"
@@ -35,7 +36,7 @@ def added(agents: list[Agent], on: date | None, today: date) -> list[str]:
 
 
 def removed(seats: list[Seat], on: date | None, today: date) -> list[str]:
-    """Seats that end on a date."""
+    """Sentences about removing seats on a date."""
     when = on or "the date chosen below"
     lines = [f"{seat} is not billed from {when} on." for seat in seats]
     changes = [
@@ -47,7 +48,7 @@ def removed(seats: list[Seat], on: date | None, today: date) -> list[str]:
 
 
 def reopened(seats: list[Seat], today: date) -> list[str]:
-    """Seats whose removal is taken back."""
+    """Sentences about re-opening removed seats."""
     lines = [f"{seat} is billed as if it had not been removed." for seat in seats]
     changes = [
         (seat.agency, _billed(seat), DateRange(seat.added_on, None)) for seat in seats
@@ -56,13 +57,13 @@ def reopened(seats: list[Seat], today: date) -> list[str]:
 
 
 def cancelled(seats: list[Seat], today: date) -> list[str]:
-    """Seats that were entered by mistake."""
+    """Sentences about cancelling seats that were entered by mistake."""
     lines = [f"{seat} is not billed for any date." for seat in seats]
     return lines + _bills([(seat.agency, _billed(seat), None) for seat in seats], today)
 
 
 def handed_over(moves: list[tuple[Seat, Agent]], on: date) -> list[str]:
-    """Seats that get another holder of the same agency."""
+    """Sentences about handing seats over to other agents of the agency."""
     return [
         f"{seat} is held by {agent.external_id} ({agent.name}) from {on} on."
         " The bill stays the same."
@@ -71,9 +72,9 @@ def handed_over(moves: list[tuple[Seat, Agent]], on: date) -> list[str]:
 
 
 def transferred(moves: list[tuple[Seat, Agent]], on: date, today: date) -> list[str]:
-    """Seats that end at one agency and begin at another."""
+    """Sentences about transferring seats to agents of other agencies."""
     lines: list[str] = []
-    changes: list[Change] = []
+    changes: list[BilledChange] = []
     for seat, agent in moves:
         lines.append(
             f"{seat} ends at {seat.agency.code} on {on}; {agent.external_id} of"
@@ -92,8 +93,8 @@ def _billed(seat: Seat) -> DateRange:
     return billed_range(seat.added_on, seat.removed_on)
 
 
-def _bills(changes: Iterable[Change], today: date) -> list[str]:
-    """What billing says about the seat days of each agency and month that differ."""
+def _bills(changes: Iterable[BilledChange], today: date) -> list[str]:
+    """Billing's sentences about the agencies and months whose seat days change."""
     days: dict[tuple[Agency, date], list[int]] = defaultdict(lambda: [0, 0])
     for agency, *ranges in changes:
         for side, dates in enumerate(ranges):
@@ -108,11 +109,11 @@ def _bills(changes: Iterable[Change], today: date) -> list[str]:
         )
         if before != after
     }
-    answers: list[Any] = seat_days_previewed.send(Seat, days=differing)
-    return [line for _, lines in answers for line in lines]
+    responses: list[Any] = seat_days_previewed.send(Seat, days=differing)
+    return [line for _, lines in responses for line in lines]
 
 
 def _months(dates: DateRange, today: date) -> list[date]:
-    """Those that the dates may touch, up to this month or the one they begin in."""
+    """The months of the dates, up to this month or the one they begin in."""
     last = max(month_of(today), month_of(dates.start))
     return months_between(month_of(dates.start), last)[-MONTHS:]

@@ -1,7 +1,7 @@
-"""What limits changes of seats: how far back, and use of dates they would lose.
+"""Limits of seat changes: how far back they may go, and dates that were used.
 
-A date on which anybody used a seat stays on the bill, whoever is made its holder
-afterwards. Only staff can take it off, with a reason, and the version says how many.
+A date on which anybody used a seat stays billed, whoever becomes its holder afterwards.
+Only staff can waive it, with a reason; the version records how many dates were waived.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -32,7 +32,7 @@ class SeatUsedLater(Refusal):
 def require_recent(
     agency_ids: Collection[int], on: date, now: datetime, reason: str, *, staff: bool
 ) -> None:
-    """Refuse a date more than BACKDATE_DAYS back; staff may go further, with a reason.
+    """Refuse a local date more than BACKDATE_DAYS back; staff may, with a reason.
 
     Raises TooFarBack, ReasonMissing.
     """
@@ -43,7 +43,7 @@ def require_recent(
             continue
         if not staff:
             raise TooFarBack(
-                f"{on} is more than {days} days back; choose {earliest} or later.",
+                f"{on} is more than {days} days back. Choose {earliest} or later.",
                 field="on",
             )
         if not reason:
@@ -53,9 +53,9 @@ def require_recent(
 
 
 def uses_lost(locked: SeatsLocked, ends: Mapping[int, date | None]) -> dict[int, Use]:
-    """The use of seats on dates they lose when they end on a date; None: cancelled.
+    """The use of each seat on the dates it loses if it ends on its date, by seat id.
 
-    By seat id; a seat that loses no date on which it was used is left out.
+    An end of None cancels the seat. Seats that lose no used date are left out.
     """
     lost = {
         seat.pk: dates
@@ -67,16 +67,16 @@ def uses_lost(locked: SeatsLocked, ends: Mapping[int, date | None]) -> dict[int,
     claims = holders_on_record([seat for seat in locked.seats if seat.pk in lost])
     losses = [Loss(pk, dates, claims[pk]) for pk, dates in lost.items()]
     uses: dict[int, Use] = {}
-    answers: Sequence[tuple[Any, Any]] = seats_leaving.send(Seat, losses=losses)
-    for _, answer in answers:
-        uses |= answer
+    responses: Sequence[tuple[Any, Any]] = seats_leaving.send(Seat, losses=losses)
+    for _, response in responses:
+        uses |= response
     return uses
 
 
 def waived_or_refused(
     locked: SeatsLocked, uses: Mapping[int, Use], *, reason: str, staff: bool
 ) -> dict[int, int]:
-    """How many used dates of each seat are given away, which only staff can do.
+    """The number of used dates to waive, by seat id, which only staff can do.
 
     Raises SeatUsedLater, ReasonMissing.
     """
@@ -84,8 +84,8 @@ def waived_or_refused(
         use = uses.get(seat.pk)
         if use and not staff:
             raise SeatUsedLater(
-                f"{seat} was used on {use.last}, so it can end on"
-                f" {use.last + DAY} at the earliest.",
+                f"{seat} was used on {use.last}. Choose {use.last + DAY} or later as the"
+                " date on which it ends.",
                 field="on",
             )
         if use and not reason:

@@ -1,4 +1,4 @@
-"""Agents, and who holds which seat since when. The roster is the bill."""
+"""Agents, seats, and who holds each seat on which dates. Seats are billed by these."""
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
@@ -10,11 +10,13 @@ from seats.columns import UUID7, DateRangeOf, SameId
 
 
 class Agent(models.Model):
-    """A licensed producer of exactly one agency."""
+    """A licensed insurance agent of exactly one agency."""
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="agents")
-    external_id = models.CharField(max_length=64, help_text="The dialer's own name.")
+    external_id = models.CharField(
+        max_length=64, help_text="The dialer's id of the agent."
+    )
     name = models.CharField(max_length=200)
     email = models.EmailField(blank=True)
     npn = models.CharField("NPN", max_length=10, blank=True)
@@ -42,12 +44,15 @@ class Agent(models.Model):
 
 
 class Seat(models.Model):
-    """A position at one agency; the projection of its versions."""
+    """A billable seat of one agency; derived from its versions."""
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="seats")
     agent = models.ForeignKey(
-        Agent, models.PROTECT, related_name="seats", help_text="The last holder."
+        Agent,
+        models.PROTECT,
+        related_name="seats",
+        help_text="The last holder of the seat.",
     )
     added_on = models.DateField()
     removed_on = models.DateField(null=True, blank=True)
@@ -88,7 +93,7 @@ class Seat(models.Model):
 
 
 class SeatHolding(models.Model):
-    """Who holds a seat on which dates; the projection of the seat's versions."""
+    """The dates on which an agent holds a seat; derived from the seat's versions."""
 
     seat = models.ForeignKey(Seat, models.PROTECT, related_name="holdings")
     agent = models.ForeignKey(Agent, models.PROTECT, related_name="holdings")
@@ -124,10 +129,10 @@ class SeatHolding(models.Model):
 
 
 class SeatVersion(models.Model):
-    """One recorded change of a seat; appended, never edited.
+    """A recorded change of a seat; appended, never edited.
 
-    The dates and the cancellation of the newest version hold. The holder on a
-    date is the agent of the newest version with `held_from` at or before it.
+    The dates and the cancellation of the newest version apply. The holder on a date is
+    the agent of the newest version with `held_from` at or before that date.
     """
 
     class Action(models.TextChoices):
@@ -153,7 +158,7 @@ class SeatVersion(models.Model):
     waived_days = models.PositiveIntegerField(
         default=0,
         db_default=0,
-        help_text="Dates taken off the bill although the seat was used on them.",
+        help_text="Dates not billed although the seat was used on them.",
     )
     actor = models.CharField(max_length=200)
     reason = models.CharField(max_length=500, blank=True)

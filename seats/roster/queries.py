@@ -1,4 +1,4 @@
-"""Reading seats: who was on record as their holder, and what was waived."""
+"""Reading seats: their holders on record, and waived days."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from seats.agencies.queries import zones_of
 from seats.arrays import array_text
 from seats.periods import local_date
 from seats.roster.models import Seat, SeatVersion
-from seats.roster.versions import Claim, Version, claims_of
+from seats.roster.versions import HolderClaim, Version, claims_of
 
-# A seat goes back to the one it was transferred from, and so on.
+# Follows each seat back to the one it was transferred from, and so on.
 ORIGINS = """
     WITH RECURSIVE origin(seat_id, id) AS (
         SELECT id, id FROM seats_seat WHERE id = ANY(%s::bigint[])
@@ -24,39 +24,39 @@ ORIGINS = """
 """
 
 
-def holders_on_record(seats: Sequence[Seat]) -> dict[int, list[Claim]]:
-    """Everybody who ever was on record as a holder, by seat id.
+def holders_on_record(seats: Sequence[Seat]) -> dict[int, list[HolderClaim]]:
+    """All holders that were ever on record, by seat id.
 
-    A seat that was transferred brings the holders it had before along. Dates are
-    local to the agency of the holder. A constant number of queries.
+    A transferred seat includes its holders before the transfer. Dates are local to the
+    agency of the holder. A constant number of queries.
     """
     with connection.cursor() as cursor:
         cursor.execute(ORIGINS, [array_text(seat.pk for seat in seats)])
         origins = cursor.fetchall()
     own = _own_claims({origin for _, origin in origins})
-    claims: dict[int, list[Claim]] = {}
+    claims: dict[int, list[HolderClaim]] = {}
     for seat_id, origin in origins:
         claims.setdefault(seat_id, []).extend(own[origin])
     return claims
 
 
 def version_of(row: SeatVersion) -> Version:
-    """The facts of a stored version."""
+    """The pure value of a stored version."""
     return Version(
         row.agent_id, row.held_from, row.added_on, row.removed_on, row.cancelled
     )
 
 
 def waived_days(seats: Sequence[Seat]) -> int:
-    """How many used seat days the newest version of each of these seats gave away."""
+    """How many used seat days the newest versions of these seats waived, in total."""
     newest = SeatVersion.objects.filter(
         seat__in=[seat.pk for seat in seats], number=F("seat__version")
     )
     return int(newest.aggregate(days=Sum("waived_days"))["days"] or 0)
 
 
-def _own_claims(seat_ids: set[int]) -> dict[int, list[Claim]]:
-    """By seat id, without what the seats they were transferred from bring along."""
+def _own_claims(seat_ids: set[int]) -> dict[int, list[HolderClaim]]:
+    """The holders on record by seat id, without those before a transfer."""
     rows: dict[int, list[SeatVersion]] = {}
     for row in SeatVersion.objects.filter(seat__in=seat_ids).order_by("seat", "number"):
         rows.setdefault(row.seat_id, []).append(row)

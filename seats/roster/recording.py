@@ -1,4 +1,4 @@
-"""Writing versions, and the projections that follow from them, in sets."""
+"""Write seat versions, and the seats and holdings derived from them, in bulk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from seats.errors import Refusal
-from seats.roster.changes import Change
+from seats.roster.changes import SeatChange
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 from seats.roster.queries import version_of
 from seats.roster.versions import Version, holdings_of
@@ -26,9 +26,9 @@ class SeatHasAHolder(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A version to be written after those a seat has.
+    """A version to be appended to those of a seat (`before`).
 
-    `waived_days` counts the dates that it takes off the bill although the seat was used.
+    `waived_days` counts the used dates that it takes off the bill.
     """
 
     seat: Seat
@@ -48,13 +48,13 @@ class SeatsLocked:
     def entry(
         self, seat: Seat, action: str, *, waived_days: int = 0, **changes: Any
     ) -> Entry:
-        """The next version of a seat: the newest one with these changes."""
+        """The next version of a seat: its newest version with these changes."""
         before = self.versions[seat.pk]
         return Entry(seat, before, replace(before[-1], **changes), action, waived_days)
 
 
 def lock_seats(seat_ids: Sequence[int]) -> SeatsLocked:
-    """Lock and read; whoever changes the same seats waits."""
+    """Lock seats until the commit, in the order of their ids, and read their versions."""
     seats = list(
         Seat.objects.select_for_update().filter(pk__in=seat_ids).order_by("pk")
     )
@@ -79,9 +79,10 @@ def record(
     reason: str,
     now: datetime,
 ) -> None:
-    """Append the versions, renew the projections, and tell who listens.
+    """Append the versions, update seats and holdings, and send `seats_changed`.
 
-    Raises AgentHasASeat, SeatHasAHolder.
+    `stamps` are the cut-offs by agency id. Must be called in the transaction that locked
+    the seats. Raises AgentHasASeat, SeatHasAHolder.
     """
     written = SeatVersion.objects.bulk_create(
         SeatVersion(
@@ -114,14 +115,14 @@ def record(
         )
     )
     changes = [
-        Change(version, str(public_ids[version.seat_id]), names[version.agent_id])
+        SeatChange(version, str(public_ids[version.seat_id]), names[version.agent_id])
         for version in written
     ]
     seats_changed.send(Seat, changes=changes, now=now)
 
 
 def _project(entries: Sequence[Entry]) -> None:
-    """Seats and holdings as their versions say; overlaps are refused here."""
+    """Derive seats and holdings from their versions; overlaps are refused here."""
     holdings = []
     for entry in entries:
         seat, versions = entry.seat, [*entry.before, entry.version]
@@ -151,15 +152,16 @@ def _project(entries: Sequence[Entry]) -> None:
             SeatHolding.objects.bulk_create(holdings)
     except IntegrityError as error:
         if "one_seat_per_agent_and_date" in str(error):
-            raise AgentHasASeat(_seat_in_the_way(holdings), field="agent") from error
+            raise AgentHasASeat(_overlap_message(holdings), field="agent") from error
         if "one_holder_per_seat_and_date" in str(error):
             raise SeatHasAHolder(
-                "The seat has a holder on such a date.", field="seat"
+                "The seat already has a holder on one of these dates. Choose other dates.",
+                field="seat",
             ) from error
         raise
 
 
-def _seat_in_the_way(wanted: Sequence[SeatHolding]) -> str:
+def _overlap_message(wanted: Sequence[SeatHolding]) -> str:
     """Which seat an agent already holds, and what to do about it."""
     held: dict[int, list[SeatHolding]] = {}
     rows = SeatHolding.objects.filter(agent__in={new.agent_id for new in wanted})
@@ -169,7 +171,7 @@ def _seat_in_the_way(wanted: Sequence[SeatHolding]) -> str:
         for holding in held.get(new.agent_id, []):
             if _overlap(new, holding):
                 return _already_held(holding)
-    return "An agent would hold two seats on one date."
+    return "An agent would hold two seats on the same date. Choose other dates."
 
 
 def _overlap(holding: SeatHolding, other: SeatHolding) -> bool:

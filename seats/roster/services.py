@@ -1,10 +1,10 @@
-"""Adding, removing, handing over, transferring, cancelling and re-opening seats.
+"""Add, remove, hand over, transfer, cancel and re-open seats.
 
-Every service works on many seats at once in a constant number of statements, dates
-are local dates of the agency, and repeating one is refused, never doubled. What
-`actor` and `reason` say is kept with the version. Only `staff` may backdate more
-than BACKDATE_DAYS or take dates off the bill on which a seat was used, and says why.
-Nobody may name a date more than AHEAD_DAYS ahead.
+Every service changes many seats at once in a constant number of statements. Dates are
+local dates of the agency. Repeating a call is refused and never counted twice. `actor`
+and `reason` are kept with the version. Only `staff` may backdate more than BACKDATE_DAYS
+or waive dates on which a seat was used, with a reason. Nobody may choose a date more
+than AHEAD_DAYS ahead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from seats.agencies.limits import require_near
 from seats.agencies.models import Agency
 from seats.cutoffs.services import stamp_facts
 from seats.errors import ReasonMissing, Refusal
+from seats.parsing.values import shown
 from seats.periods import DAY
 from seats.roster.limits import require_recent, uses_lost, waived_or_refused
 from seats.roster.models import Agent, Seat, SeatVersion
@@ -23,7 +24,7 @@ from seats.roster.recording import Entry, SeatsLocked, lock_seats, record
 from seats.roster.versions import Version
 
 Action = SeatVersion.Action
-Move = tuple[Seat, Agent]  # a seat, and who holds it from a date on
+SeatMove = tuple[Seat, Agent]  # a seat, and its new holder
 
 
 class SeatNotHeld(Refusal):
@@ -63,7 +64,7 @@ def add_seats(
     reason: str = "",
     staff: bool = False,
 ) -> list[Seat]:
-    """One seat for each agent from a date on, at the agent's agency.
+    """Add a seat for each agent, at its agency, from a date on.
 
     Raises AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing.
     """
@@ -93,18 +94,21 @@ def remove_seats(
     reason: str = "",
     staff: bool = False,
 ) -> list[Seat]:
-    """End seats on a date, which is the first one not billed (but one day is).
+    """Remove seats on a date, the first that is not billed (at least one day is billed).
 
-    A removed seat gets another date. Where a seat was used on the date itself, that
-    date is billed and the seat ends with it: `removed_on` is the next date, unless
-    staff give a reason. Raises SeatNotHeld for a date before it was added,
-    SeatUsedLater, SeatCancelled, TooFarBack, TooFarAhead, ReasonMissing.
+    A seat that was already removed gets the new date. If a seat was used on the date
+    itself, that date is billed and `removed_on` is the next date, unless staff give a
+    reason. Raises SeatNotHeld for a date before the seat was added, SeatUsedLater,
+    SeatCancelled, TooFarBack, TooFarAhead, ReasonMissing.
     """
     with transaction.atomic():
         locked, stamps = _open(seats, on, now, reason, staff=staff)
         for seat in locked.seats:
             if on < seat.added_on:
-                raise SeatNotHeld(f"{seat} begins after {on}.", field="on")
+                raise SeatNotHeld(
+                    f"{seat} begins after {on}. Choose {seat.added_on} or later.",
+                    field="on",
+                )
         uses = uses_lost(locked, dict.fromkeys(locked.versions, on))
         ends = dict.fromkeys(locked.versions, on)
         if not (staff and reason):
@@ -128,22 +132,24 @@ def remove_seats(
 
 def hand_over_seats(
     *,
-    moves: Sequence[Move],
+    moves: Sequence[SeatMove],
     on: date,
     actor: str,
     now: datetime,
     reason: str = "",
     staff: bool = False,
 ) -> list[Seat]:
-    """From a date on each seat is held by another agent of its agency, at no charge.
+    """Hand each seat over to another agent of its agency from a date on, free of charge.
 
-    Chains in one call are fine: the seat of one for the holder of another. Raises
-    OtherAgency, SeatNamedTwice, SeatNotHeld, AgentHasASeat, TooFarBack, TooFarAhead,
-    ReasonMissing.
+    Agents may swap seats in one call. Raises OtherAgency, SeatNamedTwice, SeatNotHeld,
+    SeatCancelled, AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing.
     """
     for seat, to in moves:
         if to.agency_id != seat.agency_id:
-            raise OtherAgency(f"{to} belongs to another agency.", field="agent")
+            raise OtherAgency(
+                f"{to} belongs to another agency. Transfer the seat instead.",
+                field="agent",
+            )
     with transaction.atomic():
         locked, stamps = _open(
             [seat for seat, _ in moves], on, now, reason, staff=staff
@@ -159,24 +165,24 @@ def hand_over_seats(
 
 def transfer_seats(
     *,
-    moves: Sequence[Move],
+    moves: Sequence[SeatMove],
     on: date,
     actor: str,
     now: datetime,
     reason: str = "",
     staff: bool = False,
 ) -> list[Seat]:
-    """End seats here and open one each for agents of other agencies on one date.
+    """End seats on a date and add one for each at the other agents' agencies.
 
-    A removal that was planned holds for the new seat, and so does the use of the old
-    one from that date on. Raises SameAgency, SeatNamedTwice, SeatNotHeld,
-    SeatUsedLater, AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing. Gives the new
-    seats, in the order of the old ones' ids.
+    The new seats keep a planned removal of the old ones. Returns the new seats, in the
+    order of the old ones' ids. Raises SameAgency, SeatNamedTwice, SeatNotHeld,
+    SeatUsedLater, SeatCancelled, AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing.
     """
     for seat, to in moves:
         if to.agency_id == seat.agency_id:
             raise SameAgency(
-                f"{to} is of the same agency; hand it over.", field="agent"
+                f"{to} belongs to the seat's own agency. Hand the seat over instead.",
+                field="agent",
             )
     with transaction.atomic():
         agency_ids = {agency.agency_id for move in moves for agency in move}
@@ -187,7 +193,10 @@ def transfer_seats(
         pairs = _by_seat(moves, locked)
         for old, _ in pairs:
             if on == old.added_on:
-                raise SeatNotHeld(f"{old} begins on {on}: cancel it.", field="on")
+                raise SeatNotHeld(
+                    f"{old} begins on {on}. Choose a later date, or cancel the seat.",
+                    field="on",
+                )
             _require_held(old, on)
         uses = uses_lost(locked, dict.fromkeys(locked.versions, on))
         waived = waived_or_refused(locked, uses, reason=reason, staff=staff)
@@ -204,13 +213,13 @@ def cancel_seats(
     reason: str,
     staff: bool = False,
 ) -> list[Seat]:
-    """Take back seats entered by mistake: no date is billed, the history stays.
+    """Cancel seats that were entered by mistake: no date is billed, the history stays.
 
-    A seat that was used was not entered by mistake: only staff can cancel it. Raises
-    SeatUsedLater, SeatCancelled, TooFarBack, ReasonMissing.
+    Only staff can cancel a seat that was used. Raises SeatUsedLater, SeatCancelled,
+    TooFarBack, ReasonMissing.
     """
     if not reason:
-        raise ReasonMissing("Say why the seat is cancelled.", field="reason")
+        raise ReasonMissing("Enter a reason for cancelling the seat.", field="reason")
     with transaction.atomic():
         first = min(seat.added_on for seat in seats)
         locked, stamps = _lock(seats, first, now, reason, staff=staff)
@@ -237,7 +246,7 @@ def reopen_seats(
     reason: str = "",
     staff: bool = False,
 ) -> list[Seat]:
-    """Take back the removal of seats, from the date of their removal on.
+    """Undo the removal of seats: they are billed as if they had not been removed.
 
     Raises SeatNotRemoved, AgentHasASeat, SeatCancelled, TooFarBack, ReasonMissing.
     """
@@ -247,7 +256,10 @@ def reopen_seats(
         locked, stamps = _lock(seats, first, now, reason, staff=staff)
         for seat in locked.seats:
             if seat.removed_on is None:
-                raise SeatNotRemoved(f"{seat} is not removed.", field="seat")
+                raise SeatNotRemoved(
+                    f"{seat} has not been removed. Only removed seats can be re-opened.",
+                    field="seat",
+                )
         entries = [
             locked.entry(seat, Action.REOPEN, removed_on=None) for seat in locked.seats
         ]
@@ -258,7 +270,7 @@ def reopen_seats(
 def _open(
     seats: Sequence[Seat], on: date, now: datetime, reason: str, *, staff: bool
 ) -> tuple[SeatsLocked, dict[int, int]]:
-    """Stamp, lock and read seats that change on a date somebody chose."""
+    """Stamp, lock and read seats that change on a date of the caller's choice."""
     agency_ids = {seat.agency_id for seat in seats}
     require_near(on, agency_ids=agency_ids, now=now, field="on")
     return _lock(seats, on, now, reason, staff=staff)
@@ -267,22 +279,30 @@ def _open(
 def _lock(
     seats: Sequence[Seat], on: date, now: datetime, reason: str, *, staff: bool
 ) -> tuple[SeatsLocked, dict[int, int]]:
-    """Stamp, lock and read seats that change from a date of their own on."""
+    """Stamp, lock and read seats that change from a given date on."""
     agency_ids = {seat.agency_id for seat in seats}
     stamps = stamp_facts(agency_ids)
     require_recent(agency_ids, on, now, reason, staff=staff)
     locked = lock_seats([seat.pk for seat in seats])
     for seat in locked.seats:
         if seat.cancelled:
-            raise SeatCancelled(f"{seat} is cancelled.", field="seat")
+            raise SeatCancelled(
+                f"{seat} is cancelled and cannot be changed. Add a new seat instead.",
+                field="seat",
+            )
     return locked, stamps
 
 
-def _by_seat(moves: Sequence[Move], locked: SeatsLocked) -> list[tuple[Seat, Agent]]:
-    """The locked seats with whom they go to."""
+def _by_seat(
+    moves: Sequence[SeatMove], locked: SeatsLocked
+) -> list[tuple[Seat, Agent]]:
+    """The locked seats with their new holders."""
     to = {seat.pk: agent for seat, agent in moves}
     if len(to) < len(moves):
-        raise SeatNamedTwice("A seat goes to one agent at a time.", field="seat")
+        raise SeatNamedTwice(
+            "A seat is listed more than once. List each seat with one agent.",
+            field="seat",
+        )
     return [(seat, to[seat.pk]) for seat in locked.seats]
 
 
@@ -292,7 +312,7 @@ def _continued_elsewhere(
     on: date,
     waived: Mapping[int, int],
 ) -> tuple[list[Seat], list[Entry]]:
-    """The seats that continue old ones, and the versions of all of them."""
+    """The new seats that continue old ones, and the new versions of both."""
     new = Seat.objects.bulk_create(
         Seat(
             agency_id=to.agency_id,
@@ -318,26 +338,38 @@ def _continued_elsewhere(
 
 def _require_held(seat: Seat, on: date) -> None:
     if on < seat.added_on or (seat.removed_on is not None and on >= seat.removed_on):
-        raise SeatNotHeld(f"{seat} is not held on {on}.", field="on")
+        raise SeatNotHeld(
+            f"{seat} has no holder on {on}. Choose a date on which it is held.",
+            field="on",
+        )
 
 
 def add_agents(
     *, agency: Agency, agents: Sequence[Agent], now: datetime
 ) -> list[Agent]:
-    """Record agents (unsaved) of an agency. Raises AgentExists."""
+    """Save new agents (unsaved instances) of an agency, all or none.
+
+    Raises AgentExists.
+    """
     for agent in agents:
         agent.agency = agency
         agent.created_at = now
-    known = set(
+    existing = set(
         Agent.objects.filter(
             agency=agency, external_id__in=[agent.external_id for agent in agents]
         ).values_list("external_id", flat=True)
     )
     for agent in agents:
-        if agent.external_id in known:
-            raise AgentExists(f"{agent.external_id} exists.", field="external_id")
+        if agent.external_id in existing:
+            raise AgentExists(
+                f"{agency.code} already has an agent {shown(agent.external_id)}.",
+                field="external_id",
+            )
     try:
         with transaction.atomic():
             return Agent.objects.bulk_create(agents)
     except IntegrityError as error:
-        raise AgentExists("Two agents of one name.", field="external_id") from error
+        raise AgentExists(
+            "Two of the agents have the same external_id. Send each agent once.",
+            field="external_id",
+        ) from error

@@ -1,4 +1,4 @@
-"""What a seat's versions say: which dates it is billed, and who holds it. Pure."""
+"""Which dates a seat is billed and who holds it, computed from its versions. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from seats.periods import DAY, DateRange, billed_range
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """The facts of one version; see SeatVersion."""
+    """A version of a seat; see SeatVersion."""
 
     agent_id: int
     held_from: date
@@ -20,7 +20,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The dates one agent holds a seat; half-open, without end: for ever."""
+    """The dates on which an agent holds a seat; half-open, `ends_on` None: no end."""
 
     agent_id: int
     starts_on: date
@@ -28,10 +28,9 @@ class Holding:
 
 
 def holdings_of(versions: Sequence[Version]) -> list[Holding]:
-    """Who holds the seat when, by its versions in order; a cancelled seat: nobody.
+    """Who holds a seat on which dates, by its versions in order; empty if cancelled.
 
-    A date belongs to its last holder: of several versions the newest that begins at
-    or before it.
+    The holder on a date is the agent of the newest version that begins at or before it.
     """
     newest = versions[-1]
     if newest.cancelled:
@@ -55,7 +54,7 @@ def holdings_of(versions: Sequence[Version]) -> list[Holding]:
 
 
 def holder_on(versions: Sequence[Version], day: date) -> int:
-    """The agent of the newest version that begins by a date, else of the first."""
+    """The agent of the newest version that begins by a date, or else of the first."""
     for version in reversed(versions):
         if version.held_from <= day:
             return version.agent_id
@@ -63,11 +62,11 @@ def holder_on(versions: Sequence[Version], day: date) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class HolderClaim:
     """Dates on which an agent was on record as the holder of a seat; half-open.
 
-    A call of that agent on such a date used the seat, whoever holds it on that date
-    now. Without end: for ever.
+    A call of that agent on such a date used the seat, whoever is recorded as its holder
+    now. `ends_on` None: no end.
     """
 
     agent_id: int
@@ -77,14 +76,14 @@ class Claim:
 
 def claims_of(
     versions: Sequence[Version], superseded_on: Sequence[date]
-) -> list[Claim]:
-    """Every holder a seat ever had on record, by its versions in order.
+) -> list[HolderClaim]:
+    """All holders a seat ever had on record, by its versions in order.
 
-    `superseded_on` has the local date on which each version but the newest gave way
-    to the next. A version that gave way says nothing about later dates, as nobody
-    could use the seat by it then; about that date and earlier ones it counts for ever.
+    `superseded_on` has the local date on which each version but the newest was replaced
+    by the next. A replaced version counts for that date and earlier ones only: nobody
+    could use the seat by it afterwards.
     """
-    claims: dict[Claim, None] = {}
+    claims: dict[HolderClaim, None] = {}
     held: list[tuple[date, int]] = []
     for n, version in enumerate(versions):
         while held and held[-1][0] >= version.held_from:
@@ -100,14 +99,14 @@ def claims_of(
             ends = [end for end in (*limits, next_start) if end is not None]
             end = min(ends, default=None)
             if end is None or start < end:
-                claims[Claim(agent_id, start, end)] = None
+                claims[HolderClaim(agent_id, start, end)] = None
     return list(claims)
 
 
 def dates_lost(before: DateRange, after: DateRange | None) -> DateRange | None:
-    """The dates of `before` that `after`, which starts with it, no longer has.
+    """The dates of `before` that are missing in `after`; both start on the same date.
 
-    `after` None: a seat that is cancelled loses them all. None where none is lost.
+    `after` None (cancelled): all dates are lost. Returns None if no date is lost.
     """
     if after is None:
         return before

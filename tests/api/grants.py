@@ -31,8 +31,8 @@ def post(client, path, **body):
 def ended_of(agency):
     rows = OutboxEvent.objects.filter(type="access.ended", stream__agency=agency)
     return [
-        (one.payload["object"], one.payload["id"], one.payload["agency"])
-        for one in rows.order_by("pk")
+        (row.payload["object"], row.payload["id"], row.payload["agency"])
+        for row in rows.order_by("pk")
     ]
 
 

@@ -86,9 +86,9 @@ def token(one_connection, clock, settings) -> str:
 
 def name_what_is_there(case: schemathesis.Case[Any]) -> None:
     """An id of the right shape is that of a row, so that there is something to do."""
-    told = str((case.path_parameters or {}).get("public_id"))
+    public_id = str((case.path_parameters or {}).get("public_id"))
     with suppress(ValueError):
-        UUID(told)
+        UUID(public_id)
         rows: dict[str, Any] = {
             "budgets": Budget,
             "invoices": Document,

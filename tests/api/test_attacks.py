@@ -124,8 +124,8 @@ def clients(caller: Callable[..., Client]) -> list[Client]:
     make_seats(make_agency("OTHER"), "zoe")
     use(call("TOP"))
     callers = [caller(top, SCOPES), caller(None, SCOPES), Client()]
-    for one in callers:
-        one.raise_request_exception = False
+    for client in callers:
+        client.raise_request_exception = False
     return callers
 
 
@@ -137,8 +137,8 @@ def test_queries_that_are_wrong_are_refused_or_find_nothing(clients):
                 for client in clients:
                     answer = client.get(f"/api/v1/{path}?{name}={text}")
 
-                    found = not refused(answer) and answer.json()["results"]
-                    assert not found, (path, name, value[:40], answer.content)
+                    rows = not refused(answer) and answer.json()["results"]
+                    assert not rows, (path, name, value[:40], answer.content)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_a_limit_is_a_number_above_0(clients, limit):
     "text", ["", "p=abc", "p=-1", "p=1.5", "p=\0", "p=" + "9" * 30, "o=x", "r=1"]
 )
 def test_a_cursor_is_one_that_we_gave(clients, text):
-    for told in (cursor(text), f"%{text}"):
-        answer = clients[0].get("/api/v1/agents", {"cursor": told})
+    for payload in (cursor(text), f"%{text}"):
+        answer = clients[0].get("/api/v1/agents", {"cursor": payload})
 
         assert (answer.status_code, answer.json()["field"]) == (400, "cursor")
 
@@ -188,14 +188,14 @@ def test_bodies_that_are_wrong_change_nothing(clients, body):
                 assert before == (SeatVersion.objects.count(), Agent.objects.count())
 
 
-@pytest.mark.parametrize("told", SCENARIOS.values(), ids=SCENARIOS)
-def test_quotes_that_are_wrong_are_refused(clients, told):
+@pytest.mark.parametrize("payload", SCENARIOS.values(), ids=SCENARIOS)
+def test_quotes_that_are_wrong_are_refused(clients, payload):
     prices = {"currency": "USD", "seat_price": "50"}
     answers = [
         clients[2].post("/api/v1/quote", json.dumps(scenario), content_type=JSON)
         for scenario in (
-            {"month": "2026-03", **told},
-            {"month": "2026-03", "price_list": prices, **told},
+            {"month": "2026-03", **payload},
+            {"month": "2026-03", "price_list": prices, **payload},
         )
     ]
 
@@ -242,7 +242,7 @@ def test_a_page_that_is_not_there_is_a_page(client):
 def test_no_field_reaches_another_agency(clients):
     seat = Seat.objects.get(agency__code="TOP").public_id
     other = Seat.objects.get(agency__code="OTHER").public_id
-    told: list[tuple[str, dict[str, Any]]] = [
+    payload: list[tuple[str, dict[str, Any]]] = [
         ("agents", {"agency": "OTHER", "external_id": "x", "name": "X"}),
         ("seats", {"agency": "OTHER", "agent": "zoe"}),
         ("seats", {"agent": "zoe"}),
@@ -253,7 +253,7 @@ def test_no_field_reaches_another_agency(clients):
         *((f"seats/{other}/{action}", {"reason": "x"}) for action in ACTIONS),
     ]
 
-    for path, body in told:
+    for path, body in payload:
         answer = clients[0].post(f"/api/v1/{path}", body, content_type=JSON)
         nobody = json.loads(json.dumps(body).replace("OTHER", "NONE"))
         gone = path.replace(str(other), NOWHERE)
@@ -265,9 +265,9 @@ def test_no_field_reaches_another_agency(clients):
 
 
 def test_names_that_no_event_could_use_are_refused(clients):
-    for told in ({"external_id": "a\u202eb", "name": "A"},
+    for payload in ({"external_id": "a\u202eb", "name": "A"},
                  {"external_id": "a", "name": "A\tB"}):  # fmt: skip
-        answer = clients[0].post("/api/v1/agents", told, content_type=JSON)
+        answer = clients[0].post("/api/v1/agents", payload, content_type=JSON)
 
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
 

@@ -59,14 +59,14 @@ def top(caller, world):
     return caller(world[0], SCOPES)
 
 
-def ask(client: Client, agent: str = "ana", **told: str):
-    answer = client.get(PATH, {"agent": agent, **told})
+def ask(client: Client, agent: str = "ana", **fields: str):
+    answer = client.get(PATH, {"agent": agent, **fields})
     assert answer.status_code == 200, answer.content
     return answer.json()
 
 
-def reasons(client: Client, agent: str = "ana", **told: str) -> list[str]:
-    answer = ask(client, agent, **told)
+def reasons(client: Client, agent: str = "ana", **fields: str) -> list[str]:
+    answer = ask(client, agent, **fields)
     assert answer["allowed"] == (not answer["reasons"])
     return list(answer["reasons"])
 
@@ -105,11 +105,11 @@ class TestAuthorize:
         assert reasons(top, "ben") == []
 
     def test_refuses_while_the_agency_is_suspended(self, top, world):
-        told = {"agency": world[0], "actor": "test", "now": NOW}
-        suspend_outbound(reason="unpaid", **told)
+        audit = {"agency": world[0], "actor": "test", "now": NOW}
+        suspend_outbound(reason="unpaid", **audit)
         assert reasons(top) == ["suspended"]
         assert reasons(top, agency="BELOW") == []
-        lift_suspension(reason="paid", **told)
+        lift_suspension(reason="paid", **audit)
         assert reasons(top) == []
 
     def test_refuses_beyond_a_hard_budget_alone(self, top, world):
@@ -121,10 +121,10 @@ class TestAuthorize:
         assert reasons(top) == []
         check_budgets(now=NOW)
 
-        told = ask(top)
+        body = ask(top)
 
-        assert told["reasons"] == ["budget_exceeded"]
-        assert told["budget"] == str(hard.public_id) != str(soft.public_id)
+        assert body["reasons"] == ["budget_exceeded"]
+        assert body["budget"] == str(hard.public_id) != str(soft.public_id)
 
     def test_refuses_only_whom_a_budget_is_for(self, top, world):
         make_seats(world[0], "cara")
@@ -167,14 +167,14 @@ class TestAuthorize:
         platform = caller(None, SCOPES)
         assert reasons(platform, agency="OTHER") == []
         below = caller(world[1], SCOPES)
-        for client, told in (
+        for client, payload in (
             (top, {"agency": "OTHER"}),
             (top, {"agency": "NOBODY"}),
             (top, {"agency": "\0"}),
             (below, {"agency": "TOP"}),
             (platform, {}),
         ):
-            answer = client.get(PATH, {"agent": "ana", **told})
+            answer = client.get(PATH, {"agent": "ana", **payload})
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
     @pytest.mark.parametrize("agent", ["", "x" * 65, "a\0", "a\nb"])
@@ -185,9 +185,9 @@ class TestAuthorize:
 
     def test_wants_its_scope_and_a_key(self, caller, world):
         other = caller(world[0], ["usage:read"])
-        for told in ({}, {"agent": "ana"}):
-            assert other.get(PATH, told).status_code == 403
-            assert Client().get(PATH, told).status_code == 401
+        for payload in ({}, {"agent": "ana"}):
+            assert other.get(PATH, payload).status_code == 403
+            assert Client().get(PATH, payload).status_code == 401
 
     def test_ends_with_the_key(self, caller, world):
         gone, short = (
@@ -228,7 +228,7 @@ class TestAuthorize:
 
         answers = [top.get(PATH, {"agent": "ana"}) for _ in range(4)]
 
-        assert [one.status_code for one in answers] == [200, 200, 429, 429]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
         assert answers[3].json()["code"] == "throttled"
         assert 0 < int(answers[3]["Retry-After"]) <= 61
 
@@ -236,10 +236,10 @@ class TestAuthorize:
         platform = caller(None, SCOPES)
         ask(top)
         ask(platform, agency="TOP")
-        for client, told in ((top, {}), (top, {"agency": "BELOW"}),
+        for client, payload in ((top, {}), (top, {"agency": "BELOW"}),
                              (platform, {"agency": "TOP"})):  # fmt: skip
             with CaptureQueriesContext(connection) as queries:
-                ask(client, **told)
+                ask(client, **payload)
             assert len(queries) == 1
 
 
@@ -250,17 +250,17 @@ class TestOddRequests:
         "accept", ["application/*", "text/html, application/json;q=0.9, */*;q=0.8"]
     )
     def test_are_told_the_same(self, top, world, accept):
-        for told in ({}, {"agency": "BELOW"}, {"agent": "ben"}):
-            told = {"agent": "ana", **told}
-            plain = top.get(PATH, told)
-            odd = top.get(PATH, told, headers={"accept": accept})
-            more = top.get(PATH, {**told, "colour": "red"})
+        for payload in ({}, {"agency": "BELOW"}, {"agent": "ben"}):
+            payload = {"agent": "ana", **payload}
+            plain = top.get(PATH, payload)
+            odd = top.get(PATH, payload, headers={"accept": accept})
+            more = top.get(PATH, {**payload, "colour": "red"})
 
             assert plain.content == odd.content == more.content
             assert plain["Content-Type"] == odd["Content-Type"] == "application/json"
 
     @pytest.mark.parametrize(
-        ("method", "told", "headers", "status"),
+        ("method", "payload", "headers", "status"),
         [
             ("head", {}, {}, 200),
             ("get", {"format": "xml"}, {}, 404),
@@ -271,9 +271,9 @@ class TestOddRequests:
             ("options", {}, {}, 405),
         ],
     )
-    def test_are_refused_as_anywhere(self, top, method, told, headers, status):
-        told = {"agent": "ana", **told}
-        answer = getattr(top, method)(PATH, query_params=told, headers=headers)
+    def test_are_refused_as_anywhere(self, top, method, payload, headers, status):
+        payload = {"agent": "ana", **payload}
+        answer = getattr(top, method)(PATH, query_params=payload, headers=headers)
 
         assert answer.status_code == status
         if status != 200:
@@ -308,17 +308,17 @@ class TestAfterTheServerWentAway:
             assert ask(client)["checked"]
 
     def test_does_not_ask_again_within_a_transaction(self, client, fresh_database):
-        told = []
+        bodies = []
 
         @transaction.atomic
         def ask_within() -> None:
             connection.ensure_connection()
             self.end_sessions(fresh_database.name)
-            told.append(ask(client))
+            bodies.append(ask(client))
 
         with pytest.raises(OperationalError):  # its commit finds nobody either
             ask_within()
-        assert [one["checked"] for one in told] == [False]
+        assert [row["checked"] for row in bodies] == [False]
 
 
 class TestWithoutTheDatabase:
@@ -338,9 +338,9 @@ class TestWithoutTheDatabase:
     def test_the_setting_answers_and_says_so(self, gone, settings, caplog, open_):
         settings.BILLING = {**settings.BILLING, "AUTHORIZE_FAIL_OPEN": open_}
         with caplog.at_level(logging.ERROR):
-            told = ask(gone)
+            body = ask(gone)
 
-        assert told == {
+        assert body == {
             "allowed": open_, "reasons": ["not_checked"], "seat": None,
             "budget": None, "checked": False,
         }  # fmt: skip
@@ -356,12 +356,12 @@ class TestWithoutTheDatabase:
 
 class TestStandings:
     def test_are_appended_once_and_announced(self, world):
-        told = {"agency": world[0], "actor": "test", "now": NOW}
+        audit = {"agency": world[0], "actor": "test", "now": NOW}
 
-        assert lift_suspension(reason="why not", **told) is None
-        assert suspend_outbound(reason="unpaid", **told)
-        assert suspend_outbound(reason="unpaid", **told) is None
-        assert lift_suspension(reason="paid", **told)
+        assert lift_suspension(reason="why not", **audit) is None
+        assert suspend_outbound(reason="unpaid", **audit)
+        assert suspend_outbound(reason="unpaid", **audit) is None
+        assert lift_suspension(reason="paid", **audit)
 
         assert [row.standing for row in AccountStanding.objects.order_by("id")] == [
             "suspended",
@@ -381,10 +381,10 @@ class TestStandings:
         client.force_login(User.objects.create_superuser("s@example.com", "x" * 12))
         page = reverse("admin:billing_account_changelist")
         for action, standing in (("suspend", "suspended"), ("lift", "good")):
-            told = {"action": action, "_selected_action": [world[0].pk]}
-            assert b"reason" in client.post(page, told).content
-            done = confirm(client, page, {**told, "reason": "said so"})
-            said = {"suspend": b"1 suspended.", "lift": b"1 allowed again."}
-            assert said[action] in done.content
+            payload = {"action": action, "_selected_action": [world[0].pk]}
+            assert b"reason" in client.post(page, payload).content
+            done = confirm(client, page, {**payload, "reason": "said so"})
+            messages = {"suspend": b"1 suspended.", "lift": b"1 allowed again."}
+            assert messages[action] in done.content
             row = AccountStanding.objects.order_by("-id")[0]
             assert (row.standing, row.actor) == (standing, "s@example.com")

@@ -137,7 +137,7 @@ class TestCalls:
 
         *_, last = documents_of(billed)
         line = last.lines.get(month=MARCH, meter__code="voice.out")
-        assert [(one.id, one.counted) for one in calls_behind(line)] == [
+        assert [(call.id, call.counted) for call in calls_behind(line)] == [
             ("=b", "before"), ("a", "now"),
         ]  # fmt: skip
 
@@ -154,7 +154,7 @@ class TestCalls:
         line = last.lines.get(meter__code="voice.out")
         calls = list(calls_behind(line))
 
-        assert [(one.rate, one.amount_before_rounding) for one in calls] == [
+        assert [(call.rate, call.amount_before_rounding) for call in calls] == [
             (Decimal("0.021"), Decimal("1.869")),
             (None, Decimal("0.021") + 2 * Decimal("0.0155")),
         ]
@@ -352,12 +352,12 @@ class TestForecast:
 
     def test_is_the_bill_once_the_month_is_over(self, caller, billed):
         client = caller(billed, ["usage:read"])
-        told = [
+        body = [
             client.get(f"{self.PATH}?month=2026-0{month}").json() for month in (2, 3)
         ]
 
-        assert (told[0]["basis"], told[0]["forecast_total"]) == ("complete", "0.00")
-        assert told[1]["total"] == told[1]["forecast_total"] == "50.07"
+        assert (body[0]["basis"], body[0]["forecast_total"]) == ("complete", "0.00")
+        assert body[1]["total"] == body[1]["forecast_total"] == "50.07"
         assert sum(document.total for document in documents_of(billed)) == (
             Decimal("50.07") + Decimal("43.99")
         )

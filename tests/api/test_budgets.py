@@ -38,8 +38,8 @@ def top(caller, world):
     return caller(world[0], SCOPES)
 
 
-def send(client: Client, method: str, path: str, told: object):
-    return client.generic(method, path, json.dumps(told), "application/json")
+def send(client: Client, method: str, path: str, payload: object):
+    return client.generic(method, path, json.dumps(payload), "application/json")
 
 
 class TestBudgets:
@@ -50,23 +50,23 @@ class TestBudgets:
         })  # fmt: skip
 
         assert added.status_code == 201
-        told = added.json()
-        assert told == {
-            "id": told["id"], "agency": "TOP", "owner": "TOP", "agent": "ana",
+        body = added.json()
+        assert body == {
+            "id": body["id"], "agency": "TOP", "owner": "TOP", "agent": "ana",
             "meter": "voice.out", "ended_at": None,
             "amount": None, "quantity": "100", "unit": "minute", "hard": True,
             "thresholds": [90, 100], "newest": None,
         }  # fmt: skip
         ingest(call("TOP", agent="ana", quantity=Decimal(600)))
         check_budgets(now=NOW)
-        newest = top.get(f"{PATH}/{told['id']}").json()["newest"]
+        newest = top.get(f"{PATH}/{body['id']}").json()["newest"]
         assert (newest["month"], newest["used"]) == ("2026-03", "10")
 
     def test_are_of_the_agencies_within_reach(self, top, world):
         made = [of_minutes(agency) for agency in world]
         below, other = made[1].public_id, made[2].public_id
 
-        assert [one["agency"] for one in top.get(PATH).json()["results"]] == [
+        assert [result["agency"] for result in top.get(PATH).json()["results"]] == [
             "TOP", "BELOW",
         ]  # fmt: skip
         assert len(top.get(f"{PATH}?agency=BELOW").json()["results"]) == 1
@@ -91,12 +91,12 @@ class TestBudgets:
         assert top.get(path).status_code == 404
 
     def test_of_one_thing_are_one(self, top):
-        told = {"amount": "100.00"}
-        assert send(top, "POST", PATH, told).status_code == 201
-        assert send(top, "POST", PATH, told).json()["code"] == "budget_exists"
+        payload = {"amount": "100.00"}
+        assert send(top, "POST", PATH, payload).status_code == 201
+        assert send(top, "POST", PATH, payload).json()["code"] == "budget_exists"
 
     @pytest.mark.parametrize(
-        ("told", "code", "field"),
+        ("payload", "code", "field"),
         [
             ({}, "bad_budget", "amount"),
             ({"amount": "1.001"}, "bad_budget", "amount"),
@@ -110,8 +110,8 @@ class TestBudgets:
             ({"amount": "1", "thresholds": ["5_0"]}, "invalid", "thresholds[0]"),
         ],
     )
-    def test_that_make_no_sense_are_refused(self, top, told, code, field):
-        problem = send(top, "POST", PATH, told).json()
+    def test_that_make_no_sense_are_refused(self, top, payload, code, field):
+        problem = send(top, "POST", PATH, payload).json()
 
         assert (problem["code"], problem["field"]) == (code, field)
 
@@ -146,9 +146,9 @@ class TestAdmin:
     def test_sets_changes_and_removes(self, staff, world):
         top = world[0]
         new = reverse("admin:billing_budget_add")
-        told = {"agency": top.pk, "amount": "100", "thresholds": "50,100"}
+        payload = {"agency": top.pk, "amount": "100", "thresholds": "50,100"}
 
-        assert staff.post(new, told).status_code == 302
+        assert staff.post(new, payload).status_code == 302
         made = Budget.objects.get()
         assert (made.amount, made.changed_by) == (Decimal(100), "s@example.com")
         page = reverse("admin:billing_budget_change", args=[made.pk])
@@ -169,17 +169,17 @@ class TestAdmin:
         assert "Set either `amount` or `quantity`, and not both." in page
 
     @pytest.mark.parametrize(
-        "told",
+        "payload",
         [
             {"amount": "1_000"},
             {"amount": "\N{FULLWIDTH DIGIT ONE}"},
             {"amount": "1", "thresholds": "5_0"},
         ],
     )
-    def test_takes_numbers_in_plain_digits(self, staff, world, told):
+    def test_takes_numbers_in_plain_digits(self, staff, world, payload):
         page = staff.post(
             reverse("admin:billing_budget_add"),
-            {"agency": world[0].pk, "thresholds": "50", **told},
+            {"agency": world[0].pk, "thresholds": "50", **payload},
         ).content.decode()
 
         assert "plain ASCII digits" in page

@@ -37,10 +37,10 @@ class TestDunning:
     def test_tells_the_cases_within_reach(self, caller, payers):
         below, _ = payers
         top = below.uplines.get().upline
-        told = caller(top, SCOPES).get(PATH).json()["results"]
+        body = caller(top, SCOPES).get(PATH).json()["results"]
 
         case = below.dunning_cases.get()
-        assert told == [
+        assert body == [
             {
                 "id": str(case.public_id), "payer": "BELOW", "state": "overdue",
                 "since": "2026-04-16T12:00:00Z",
@@ -57,9 +57,9 @@ class TestDunning:
             payer=below, until=date(2026, 5, 1), reason="promised", actor="t", now=DUE
         )
 
-        (told,) = caller(below, SCOPES).get(PATH).json()["results"]
+        (body,) = caller(below, SCOPES).get(PATH).json()["results"]
 
-        assert told["held_until"] == told["next_step_at"] == "2026-05-01T04:00:00Z"
+        assert body["held_until"] == body["next_step_at"] == "2026-05-01T04:00:00Z"
 
     def test_leaves_out_what_is_over(self, caller, payers):
         below, _ = payers

@@ -26,7 +26,7 @@ from tests.api.grants import (
     post,
     sweep,
 )
-from tests.billing.webhooks.endpoints import announce, told
+from tests.billing.webhooks.endpoints import announce, delivered
 from tests.build import (
     call,
     make_agency,
@@ -40,8 +40,10 @@ pytestmark = pytest.mark.django_db
 class TestEndpoints:
     def test_are_sent_nothing_after_the_move(self, tree, upline_client, agency_client):
         _, _, agency, stays = tree
-        with receiving() as theirs, receiving() as own, receiving() as other:
-            lost = post(upline_client, ENDPOINTS, url=theirs.url, agency="MOVED")
+        with receiving() as below_receiver, receiving() as own, receiving() as other:
+            lost = post(
+                upline_client, ENDPOINTS, url=below_receiver.url, agency="MOVED"
+            )
             post(upline_client, ENDPOINTS, url=other.url, agency="STAYS")
             post(agency_client, ENDPOINTS, url=own.url)
             announce(agency, "before", clock=clock)
@@ -52,17 +54,17 @@ class TestEndpoints:
             sweep()
             sweep()
 
-        assert [subject for subject, _ in told(theirs)] == ["before"]
-        assert [subject for subject, _ in told(other)] == ["there"]
-        assert {"before", "after"} <= {subject for subject, _ in told(own)}
+        assert [subject for subject, _ in delivered(below_receiver)] == ["before"]
+        assert [subject for subject, _ in delivered(other)] == ["there"]
+        assert {"before", "after"} <= {subject for subject, _ in delivered(own)}
         assert ended_of(tree[0]) == ended_of(agency) == [
             ("webhook_endpoint", lost["id"], "MOVED")
         ]  # fmt: skip
 
     def test_what_waits_at_the_move_is_not_sent(self, tree, upline_client):
-        with receiving() as theirs:
-            post(upline_client, ENDPOINTS, url=theirs.url, agency="MOVED")
-            post(upline_client, ENDPOINTS, url=theirs.url, agency="STAYS")
+        with receiving() as below_receiver:
+            post(upline_client, ENDPOINTS, url=below_receiver.url, agency="MOVED")
+            post(upline_client, ENDPOINTS, url=below_receiver.url, agency="STAYS")
             announce(tree[2], "waits", clock=clock)
             announce(tree[3], "there", clock=clock)
             fan_out_due(now=NOW)
@@ -70,7 +72,7 @@ class TestEndpoints:
             move(tree)
             deliver_due(clock=clock)
 
-        assert [subject for subject, _ in told(theirs)] == ["there"]
+        assert [subject for subject, _ in delivered(below_receiver)] == ["there"]
         states = Delivery.objects.order_by("endpoint__agency__code")
         assert list(states.values_list("state", "attempts")) == [
             ("pending", 0), ("delivered", 1),
@@ -138,11 +140,11 @@ class TestEndpoints:
             announce(leaf, "one", clock=clock)
         fan_out_due(now=NOW)
 
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as queries:
             claimed = claim_due(now=NOW, limit=10)
 
         assert len(claimed) >= 3
-        assert len([one for one in asked if "seats_upline" in one["sql"]]) <= 2
+        assert len([query for query in queries if "seats_upline" in query["sql"]]) <= 2
 
 
 def reached_state(client, path):

@@ -70,7 +70,11 @@ class TestPages:
         assert end_pages(clock=clock) == 0
 
         sessions = stripe.account.of("checkout.session")  # newest first
-        assert [one["status"] for one in sessions] == ["open", "expired", "expired"]
+        assert [session["status"] for session in sessions] == [
+            "open",
+            "expired",
+            "expired",
+        ]
         assert {kind for kind, _, _ in ended_of(tree[0])} == {"payment_page"}
         assert len(ended_of(tree[0])) == len(ended_of(tree[2])) == 2
 
@@ -99,7 +103,9 @@ class TestPages:
         )
 
         assert own["url"] != first["url"]
-        statuses = [one["status"] for one in stripe.account.of("checkout.session")]
+        statuses = [
+            session["status"] for session in stripe.account.of("checkout.session")
+        ]
         assert statuses == ["open", "expired"]  # newest first
         page = HostedPage.objects.get(public_id=own["id"])
         assert (page.owner, page.return_url) == (tree[2], "https://own.example.com/")

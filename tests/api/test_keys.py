@@ -27,8 +27,8 @@ PREVIEW = "/api/v1/invoices/preview?month=2026-03"
 
 
 def make_key(**changes):
-    told = {"agency": None, "scopes": SCOPES, "actor": "test", "now": NOW}
-    return create_key(**{**told, **changes})
+    options = {"agency": None, "scopes": SCOPES, "actor": "test", "now": NOW}
+    return create_key(**{**options, **changes})
 
 
 class TestKeys:
@@ -233,7 +233,7 @@ class TestRefusals:
         good = caller(make_agency()).get(PREVIEW, REMOTE_ADDR=here)
         elsewhere = Client(REMOTE_ADDR="198.51.100.1").get(PREVIEW)
 
-        assert [one.status_code for one in wrong] == [401] * most + [429] * 15
+        assert [answer.status_code for answer in wrong] == [401] * most + [429] * 15
         assert wrong[-1].json()["code"] == "throttled"
         assert int(wrong[-1]["Retry-After"]) > 0
         assert good.status_code == 200

@@ -72,8 +72,8 @@ def page_of(agency):
     return f"/api/v1/invoices/{invoice.public_id}/payment-page"
 
 
-def send(client, path, told=None):
-    return client.post(path, BACK if told is None else told, content_type=JSON)
+def send(client, path, payload=None):
+    return client.post(path, BACK if payload is None else payload, content_type=JSON)
 
 
 class TestPaymentPage:
@@ -81,7 +81,7 @@ class TestPaymentPage:
         for payer, status in zip(agencies, [200, 200, 404], strict=True):
             assert send(top, page_of(payer)).status_code == status
 
-        urls = {one["url"] for one in stripe.account.of("checkout.session")}
+        urls = {session["url"] for session in stripe.account.of("checkout.session")}
         assert set(HostedPage.objects.values_list("url", flat=True)) == urls
         assert len(urls) == 2
 
@@ -121,7 +121,7 @@ class TestPaymentPage:
         assert send(top, page_of(agencies[0])).status_code == 200
 
     @pytest.mark.parametrize(
-        ("told", "status", "code"),
+        ("payload", "status", "code"),
         [
             ({}, 422, "bad_return_url"),
             ({"return_url": "http://10.0.0.1/"}, 422, "bad_return_url"),
@@ -130,8 +130,8 @@ class TestPaymentPage:
             (BACK | {"card": "4242424242424242"}, 400, "invalid"),
         ],
     )
-    def test_refuses_what_cannot_be(self, top, agencies, told, status, code):
-        answer = send(top, page_of(agencies[0]), told)
+    def test_refuses_what_cannot_be(self, top, agencies, payload, status, code):
+        answer = send(top, page_of(agencies[0]), payload)
 
         assert (answer.status_code, answer.json()["code"]) == (status, code)
 
@@ -162,11 +162,11 @@ class TestPaymentMethods:
         assert top.get(f"{METHODS}?agncy=BELOW").status_code == 400
 
     def test_are_those_within_reach_and_can_be_taken_away(self, top, agencies, row):
-        mine, theirs = (save(agencies[n], row) for n in (1, 2))
+        mine, foreign = (save(agencies[n], row) for n in (1, 2))
 
         (shown,) = top.get(METHODS).json()["results"]
         assert (shown["id"], shown["label"]) == (str(mine.public_id), "visa 4242")
-        assert top.delete(f"{METHODS}/{theirs.public_id}").status_code == 404
+        assert top.delete(f"{METHODS}/{foreign.public_id}").status_code == 404
         for _ in range(2):
             assert top.delete(f"{METHODS}/{mine.public_id}").status_code == 204
 
@@ -177,15 +177,15 @@ class TestPaymentMethods:
 class TestPaymentAttempts:
     def test_are_asked_for_by_the_platform_alone(self, top, platform, agencies, row):
         (invoice,) = documents_of(agencies[0])
-        told = {"invoice": str(invoice.public_id)}
-        assert send(top, ATTEMPTS, told).status_code == 403
-        assert send(platform, ATTEMPTS, told).json()["code"] == "no_payment_method"
+        payload = {"invoice": str(invoice.public_id)}
+        assert send(top, ATTEMPTS, payload).status_code == 403
+        assert send(platform, ATTEMPTS, payload).json()["code"] == "no_payment_method"
         save(agencies[0], row)
 
-        answer = send(platform, ATTEMPTS, told | {"processor": "stripe"})
+        answer = send(platform, ATTEMPTS, payload | {"processor": "stripe"})
 
         assert (answer.status_code, answer.json()["state"]) == (201, "created")
-        assert send(platform, ATTEMPTS, told).status_code == 409
+        assert send(platform, ATTEMPTS, payload).status_code == 409
         assert send(platform, ATTEMPTS, {"invoice": NOBODY}).status_code == 404
 
     def test_are_those_within_reach(self, top, platform, agencies, row):
@@ -194,17 +194,17 @@ class TestPaymentAttempts:
             (invoice,) = documents_of(agency)
             send(platform, ATTEMPTS, {"invoice": str(invoice.public_id)})
 
-        def found(client, query=""):
+        def payers_of(client, query=""):
             rows = client.get(f"{ATTEMPTS}{query}").json()["results"]
-            return [one["payer"] for one in rows]
+            return [entry["payer"] for entry in rows]
 
         (invoice,) = documents_of(agencies[1])
         PaymentAttempt.objects.filter(invoice=invoice).update(state="failed")
-        assert found(top) == ["TOP", "BELOW"]
-        assert found(platform) == ["TOP", "BELOW", "OTHER"]
-        assert found(top, f"?invoice={invoice.public_id}") == ["BELOW"]
-        assert found(top, "?state=created") == ["TOP"]
-        assert found(platform, "?agency=OTHER") == ["OTHER"]
+        assert payers_of(top) == ["TOP", "BELOW"]
+        assert payers_of(platform) == ["TOP", "BELOW", "OTHER"]
+        assert payers_of(top, f"?invoice={invoice.public_id}") == ["BELOW"]
+        assert payers_of(top, "?state=created") == ["TOP"]
+        assert payers_of(platform, "?agency=OTHER") == ["OTHER"]
         assert top.get(f"{ATTEMPTS}?agency=OTHER").status_code == 404
         for query in ("?state=dancing", "?invoice=1", "?agncy=TOP"):
             assert top.get(f"{ATTEMPTS}{query}").status_code == 400
@@ -220,9 +220,9 @@ class TestPaymentAttempts:
             reason="they owe us for a year", actor="somebody@example.com",
         )  # fmt: skip
 
-        told = top.get(ATTEMPTS).json()["results"][0]
+        body = top.get(ATTEMPTS).json()["results"][0]
 
-        assert (told["state"], told["error"]) == ("failed", "by hand")
+        assert (body["state"], body["error"]) == ("failed", "by hand")
 
 
 def save(payer, row):

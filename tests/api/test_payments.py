@@ -58,11 +58,11 @@ def top(caller, downline):
 
 
 def record(client, **changes):
-    told = {
+    payload = {
         "agency": "BELOW", "amount": "50.00", "currency": "USD", "reference": "B1",
         **changes,
     }  # fmt: skip
-    return client.post("/api/v1/payments", told, content_type=JSON)
+    return client.post("/api/v1/payments", payload, content_type=JSON)
 
 
 class TestPayments:
@@ -127,9 +127,9 @@ class TestRecording:
 
 
 def refund(client, payment, **changes):
-    told = {"amount": "10", "reference": "R1", "reason": "too much", **changes}
+    payload = {"amount": "10", "reference": "R1", "reason": "too much", **changes}
     url = f"/api/v1/payments/{payment}/refunds"
-    return client.post(url, told, content_type=JSON)
+    return client.post(url, payload, content_type=JSON)
 
 
 class TestRefunding:
@@ -152,17 +152,17 @@ class TestRefunding:
         first, again = refund(platform, by_hand), refund(platform, by_hand)
 
         assert first.status_code == 200, first.json()
-        told = first.json()
-        assert told == again.json()
-        assert (told["state"], told["reference"]) == ("succeeded", "R1")
-        assert (told["payment"], told["amount"]) == (str(by_hand), "10.00")
+        body = first.json()
+        assert body == again.json()
+        assert (body["state"], body["reference"]) == ("succeeded", "R1")
+        assert (body["payment"], body["amount"]) == (str(by_hand), "10.00")
 
     def test_asks_the_processor_that_holds_the_money_once(self, platform, captured):
         first, again = refund(platform, captured), refund(platform, captured)
 
-        told = first.json()
-        assert told == again.json()
-        assert (told["state"], told["reference"]) == ("created", "R1")
+        body = first.json()
+        assert body == again.json()
+        assert (body["state"], body["reference"]) == ("created", "R1")
         assert RefundAttempt.objects.get().actor.startswith("key ")
         differs = refund(platform, captured, amount="11")
         assert (differs.status_code, differs.json()["code"]) == (409, "refund_differs")
@@ -189,16 +189,16 @@ class TestRefunding:
 
 class TestStatement:
     def test_lists_charges_payments_and_refunds_with_a_running_balance(self, top):
-        told = top.get("/api/v1/statement?to=2026-05-01").json()
+        body = top.get("/api/v1/statement?to=2026-05-01").json()
 
-        rows = [(m["kind"], m["amount"], m["balance"]) for m in told["movements"]]
+        rows = [(m["kind"], m["amount"], m["balance"]) for m in body["movements"]]
         assert rows == [
             ("invoice", "50.00", "50.00"),
             ("payment", "-70.00", "-20.00"),
             ("refund", "5.00", "-15.00"),
         ]
-        assert (told["opening"], told["closing"]) == ("0.00", "-15.00")
-        assert (told["from"], told["to"]) == (None, "2026-05-01")
+        assert (body["opening"], body["closing"]) == ("0.00", "-15.00")
+        assert (body["from"], body["to"]) == (None, "2026-05-01")
 
     @pytest.mark.parametrize(
         ("currency", "nothing"), [("JPY", "0"), ("USD", "0.00"), ("KWD", "0.000")]
@@ -208,9 +208,9 @@ class TestStatement:
     ):
         make_agency("ABROAD", currency=currency)
 
-        told = platform.get("/api/v1/statement?agency=ABROAD").json()
+        body = platform.get("/api/v1/statement?agency=ABROAD").json()
 
-        assert (told["currency"], told["opening"], told["closing"]) == (
+        assert (body["currency"], body["opening"], body["closing"]) == (
             currency,
             nothing,
             nothing,
@@ -219,14 +219,14 @@ class TestStatement:
     def test_begins_with_what_was_owed_before(self, platform):
         url = "/api/v1/statement?agency=BELOW&from=2026-04-03"
 
-        told = platform.get(url).json()
+        body = platform.get(url).json()
 
-        assert (told["opening"], told["closing"], told["movements"]) == (
+        assert (body["opening"], body["closing"], body["movements"]) == (
             "0.00",
             "0.00",
             [],
         )
-        assert told["from"] == "2026-04-03"
+        assert body["from"] == "2026-04-03"
         later = platform.get(f"{url}&to=2026-04-04").json()
         assert (later["opening"], later["closing"]) == ("50.00", "50.00")
 

@@ -31,14 +31,14 @@ def client(caller):
 
 @pytest.fixture
 def top(client):
-    def ask(path, told):
-        return client.post(f"/api/v1/{path}", told, content_type="application/json")
+    def ask(path, payload):
+        return client.post(f"/api/v1/{path}", payload, content_type="application/json")
 
     return ask
 
 
-def add(top, **told):
-    answer = top("seats", {"agent": "ana", **told})
+def add(top, **fields):
+    answer = top("seats", {"agent": "ana", **fields})
     assert answer.status_code == 201, answer.content
     return answer.json()[0]
 
@@ -113,17 +113,17 @@ class TestDatesAhead:
         assert FAR in answer.json()["detail"]
 
     @pytest.mark.parametrize(
-        ("action", "told"),
+        ("action", "payload"),
         [
             ("remove", {}),
             ("hand-over", {"agent": "ben"}),
             ("transfer", {"agency": "BELOW", "agent": "ana"}),
         ],
     )
-    def test_are_refused_by_every_action_that_takes_one(self, top, action, told):
+    def test_are_refused_by_every_action_that_takes_one(self, top, action, payload):
         seat = add(top)
 
-        answer = top(f"seats/{seat['id']}/{action}", {**told, "on": "2099-01-01"})
+        answer = top(f"seats/{seat['id']}/{action}", {**payload, "on": "2099-01-01"})
 
         assert code_of(answer) == (422, "too_far_ahead", "on")
 

@@ -29,17 +29,17 @@ def top(caller, downline):
     """A caller with the key of TOP, which reaches BELOW too."""
     client = caller(downline[0], SCOPES)
 
-    def call(path, told=None):
+    def call(path, payload=None):
         url = f"/api/v1/{path}"
-        if told is None:
+        if payload is None:
             return client.get(url)
-        return client.post(url, told, content_type="application/json")
+        return client.post(url, payload, content_type="application/json")
 
     return call
 
 
-def add(top, **told):
-    answer = top("seats", {"agent": "ana", **told})
+def add(top, **fields):
+    answer = top("seats", {"agent": "ana", **fields})
     assert answer.status_code == 201, answer.content
     return answer.json()[0]
 
@@ -66,19 +66,19 @@ class TestAgencies:
 
 class TestAgents:
     def test_are_added_one_or_many_and_listed(self, top):
-        one = top("agents", {"external_id": "cara", "name": "Cara", "npn": "123"})
-        two = top(
+        single = top("agents", {"external_id": "cara", "name": "Cara", "npn": "123"})
+        several = top(
             "agents",
             [{"agency": "BELOW", "external_id": n, "name": n} for n in ("d", "e")],
         )
 
-        assert (one.status_code, two.status_code) == (201, 201)
-        assert one.json()[0]["agency"] == "TOP"
+        assert (single.status_code, several.status_code) == (201, 201)
+        assert single.json()[0]["agency"] == "TOP"
         below = top("agents?agency=BELOW").json()["results"]
         assert [agent["external_id"] for agent in below] == ["ana", "ben", "d", "e"]
 
     @pytest.mark.parametrize(
-        ("told", "status", "code", "field"),
+        ("payload", "status", "code", "field"),
         [
             ({"external_id": "ana", "name": "A"}, 409, "agent_exists", "external_id"),
             ({"name": "A"}, 400, "invalid", "external_id"),
@@ -100,8 +100,8 @@ class TestAgents:
             ),
         ],
     )
-    def test_are_refused_with_the_field(self, top, told, status, code, field):
-        answer = top("agents", told)
+    def test_are_refused_with_the_field(self, top, payload, status, code, field):
+        answer = top("agents", payload)
 
         problem = answer.json()
         assert (answer.status_code, problem["code"]) == (status, code)
@@ -168,12 +168,12 @@ class TestSeats:
         make_seats(downline[1], "dan", "eve", on=date(2026, 3, 5))
         add(top)
 
-        def found(query):
+        def agents_of(query):
             return [s["agent"] for s in top(f"seats?{query}").json()["results"]]
 
-        assert found("") == ["dan", "eve", "ana"]
-        assert found("agency=BELOW&agent=eve") == ["eve"]
-        assert found("on=2026-03-06") == ["dan", "eve"]
+        assert agents_of("") == ["dan", "eve", "ana"]
+        assert agents_of("agency=BELOW&agent=eve") == ["eve"]
+        assert agents_of("on=2026-03-06") == ["dan", "eve"]
         assert top("seats?on=yesterday").json()["field"] == "on"
         assert top("seats?agency=OTHER").status_code == 404
 
@@ -193,9 +193,9 @@ class TestReach:
         nowhere = "019a0000-0000-7000-8000-000000000000"
 
         answers = [
-            top(f"seats/{public_id}/{action}", told)
+            top(f"seats/{public_id}/{action}", payload)
             for public_id in (seat.public_id, nowhere)
-            for action, told in (
+            for action, payload in (
                 ("remove", {}),
                 ("hand-over", {"agent": "ana"}),
                 ("cancel", {"reason": "x"}),

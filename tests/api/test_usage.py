@@ -195,13 +195,13 @@ class TestTotals:
 
     @given(st.lists(details, min_size=1, max_size=30))
     @EXAMPLES
-    def test_by_any_grouping_sum_to_the_same(self, downline, told):
+    def test_by_any_grouping_sum_to_the_same(self, downline, payload):
         groupings = [
             names for size in range(len(GROUPS) + 1)
             for names in combinations(GROUPS, size)
         ]  # fmt: skip
         with rolled_back():
-            use(*(self.event(*one) for one in told))
+            use(*(self.event(*row) for row in payload))
             sums = {self.sums(downline, names) for names in groupings}
             events = list(UsageEvent.objects.exclude(agency__code="OTHER"))
 

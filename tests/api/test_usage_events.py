@@ -24,7 +24,7 @@ CLOUDS = "application/cloudevents-batch+json"
 
 
 def event(**changes):
-    told = {
+    payload = {
         "source": "/dialer/us-east-1",
         "id": "call-1",
         "agent": "ana",
@@ -33,11 +33,11 @@ def event(**changes):
         "occurred_at": "2026-03-06T14:42:48Z",
         "properties": {"dial_mode": "power"},
     }
-    return {**told, **changes}
+    return {**payload, **changes}
 
 
 def cloud_event(**changes):
-    told = {
+    payload = {
         "specversion": "1.0",
         "id": "call-1",
         "source": "/dialer/us-east-1",
@@ -46,7 +46,7 @@ def cloud_event(**changes):
         "time": "2026-03-06T09:42:48-05:00",
         "data": {"quantity": 135, "properties": {"dial_mode": "power"}},
     }
-    return {**told, **changes}
+    return {**payload, **changes}
 
 
 RAW = json.dumps(event())
@@ -67,7 +67,7 @@ def post(client, content, kind="application/json", **headers):
 
 def codes(answer):
     assert answer.status_code == 200, answer.content
-    return [one.get("code", one["status"]) for one in answer.json()["results"]]
+    return [result.get("code", result["status"]) for result in answer.json()["results"]]
 
 
 class TestShapes:
@@ -108,13 +108,13 @@ class TestShapes:
             "accepted", "unknown_meter", "bad_event", "bad_event", "bad_event",
             "bad_event", "duplicate", "conflict", "accepted",
         ]  # fmt: skip
-        told = answer.json()
-        assert [told[k] for k in ("accepted", "duplicate", "rejected")] == [2, 1, 6]
-        assert [one["index"] for one in told["results"]] == list(range(9))
-        assert [one.get("field") for one in told["results"]][2:5] == [
+        body = answer.json()
+        assert [body[k] for k in ("accepted", "duplicate", "rejected")] == [2, 1, 6]
+        assert [result["index"] for result in body["results"]] == list(range(9))
+        assert [result.get("field") for result in body["results"]][2:5] == [
             "quantity", "occurred_at", None,
         ]  # fmt: skip
-        assert "agnet" in told["results"][4]["message"]
+        assert "agnet" in body["results"][4]["message"]
 
     @pytest.mark.parametrize("body", ['{"source": bad', '[{"source": bad', "", "nope"])
     def test_what_is_no_json_is_refused_as_a_whole(self, sunrise, body):
@@ -129,14 +129,14 @@ class TestShapes:
 class TestCorrections:
     @pytest.mark.parametrize("together", [True, False])
     def test_that_name_an_event_beside_them_come_to_the_same(self, sunrise, together):
-        told = [
+        payload = [
             event(id="b", quantity=900, supersedes="a"),
             event(id="rival", quantity=600, supersedes="a"),
             event(id="a", quantity=999),
         ]
         post(sunrise, event(id="c", quantity=180, supersedes="b"))  # waits for b
 
-        bodies = [told] if together else [[one] for one in told]
+        bodies = [payload] if together else [[row] for row in payload]
         verdicts = [code for body in bodies for code in codes(post(sunrise, body))]
 
         assert verdicts == ["accepted", "superseded_already", "accepted"]
@@ -371,9 +371,9 @@ class TestDescription:
         assert "ApiKey" in answer.json()["components"]["securitySchemes"]
 
     def test_problems_are_described_once_and_named_by_every_route(self, client):
-        told = client.get("/api/schema/?format=json").json()
+        body = client.get("/api/schema/?format=json").json()
 
-        for path in told["paths"].values():
+        for path in body["paths"].values():
             for operation in path.values():
                 answers = {
                     status: answer.get("$ref", "")
@@ -384,7 +384,7 @@ class TestDescription:
                 assert ("401" in answers) == ("security" in operation)
                 assert ("415" in answers) == ("requestBody" in operation)
                 for ref in answers.values():
-                    part = told["components"]["responses"][ref.rpartition("/")[2]]
+                    part = body["components"]["responses"][ref.rpartition("/")[2]]
                     (content,) = part["content"].values()
                     assert content["schema"]["$ref"].endswith("/Problem")
 

@@ -47,10 +47,10 @@ class TestEndpoints:
         assert added["agency"] == "SUNRISE"
         (listed,) = client.get(ENDPOINTS).json()["results"]
         assert "secret" not in listed
-        one = client.get(f"{ENDPOINTS}/{added['id']}")
-        assert added["secret"] not in one.content.decode()
-        assert listed == one.json()
-        assert one.json()["event_types"] == ["invoice.issued"]
+        shown = client.get(f"{ENDPOINTS}/{added['id']}")
+        assert added["secret"] not in shown.content.decode()
+        assert listed == shown.json()
+        assert shown.json()["event_types"] == ["invoice.issued"]
 
     def test_rotate_to_another_secret_with_a_day_of_both(self, client):
         added = add(client)
@@ -122,7 +122,7 @@ class TestEndpoints:
             assert {a.status_code for a in answers} == {404}
             assert {a.content for a in answers} == {missing.content}
         seen = caller(agency, SCOPES).get(ENDPOINTS).json()["results"]
-        assert [one["agency"] for one in seen] == ["SUNRISE", "BELOW"]
+        assert [endpoint["agency"] for endpoint in seen] == ["SUNRISE", "BELOW"]
         assert len(caller(below, SCOPES).get(ENDPOINTS).json()["results"]) == 1
 
     def test_need_the_scope(self, caller, agency):
@@ -146,8 +146,8 @@ class TestEvents:
         listed = client.get(EVENTS).json()["results"]
 
         assert len(listed) == 2
-        told = [one.told for one in receiver.received]
-        assert sorted(told, key=lambda one: one["sequence"]) == listed
+        payload = [request.told for request in receiver.received]
+        assert sorted(payload, key=lambda event: event["sequence"]) == listed
 
     def test_are_narrowed_by_number_type_and_agency(self, caller, client, agency):
         make_seats(agency, "ana", "ben")
@@ -155,7 +155,8 @@ class TestEvents:
 
         def numbers(query, who=client):
             return [
-                one["sequence"] for one in who.get(EVENTS + query).json()["results"]
+                result["sequence"]
+                for result in who.get(EVENTS + query).json()["results"]
             ]
 
         assert numbers("") == [1, 2, 3]
@@ -174,10 +175,10 @@ class TestEvents:
         event = OutboxEvent.objects.get(stream__agency=agency, sequence=2)
         replay = f"{EVENTS}/replay"
 
-        one = post(client, replay, endpoint=endpoint, event=str(event.public_id))
+        single = post(client, replay, endpoint=endpoint, event=str(event.public_id))
         some = post(client, replay, endpoint=endpoint, since=1, until=3)
 
-        assert (one.status_code, one.json()) == (202, {"count": 1})
+        assert (single.status_code, single.json()) == (202, {"count": 1})
         assert some.json() == {"count": 2}  # one of the three waits already
         assert Delivery.objects.count() == 3
 
@@ -202,4 +203,6 @@ def test_a_test_event_goes_out_with_the_next_sweep(client, agency, settings):
         deliver_due(clock=lambda: NOW)
 
     assert answer.status_code == 202
-    assert [one.told["type"] for one in receiver.received] == ["webhook_endpoint.test"]
+    assert [request.told["type"] for request in receiver.received] == [
+        "webhook_endpoint.test"
+    ]

@@ -14,7 +14,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import transaction
 
-from billing.webhooks.addresses import Rules
+from billing.webhooks.addresses import AddressPolicy
 from billing.webhooks.delivering import deliver_due
 from billing.webhooks.endpoints import add_endpoint
 from billing.webhooks.fanning import fan_out_due
@@ -75,7 +75,7 @@ def _receiver() -> Iterator[str]:
 
 
 def _alone(url: str) -> float:
-    limits = Limits(rules=Rules(allow_loopback=True))
+    limits = Limits(rules=AddressPolicy(allow_loopback=True))
     body, headers = b"x" * 400, {"webhook-id": "1"}
     started = time.perf_counter()
     for _ in range(EVENTS):

@@ -174,7 +174,9 @@ class TestCheckDatabases:
     def test_refuses_an_older_server(self, monkeypatch):
         monkeypatch.setattr(checks, "POSTGRES", 99)
 
-        assert [one.id for one in checks.problems_of("default")] == ["config.E001"]
+        assert [problem.id for problem in checks.problems_of("default")] == [
+            "config.E001"
+        ]
 
 
 class TestRegistration:

@@ -27,5 +27,5 @@ def test_answers_many_requests_on_one_connection_while_another_is_idle(port):
         assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
         answer.read()
         assert client.sock is line
-    for one in (idle, client):
-        one.close()
+    for sock in (idle, client):
+        sock.close()

@@ -54,8 +54,8 @@ class TestLauncher:
         with ThreadPoolExecutor(8) as pool:
             done = list(pool.map(lambda _: run(checkout, "-c", CONNECT), range(8)))
 
-        assert [one.returncode for one in done] == [0] * 8, done[0].stderr
-        assert len({one.stdout for one in done}) == 1
+        assert [process.returncode for process in done] == [0] * 8, done[0].stderr
+        assert len({process.stdout for process in done}) == 1
 
     def test_outlives_whoever_started_it_by_kill_9(self, checkout):
         starter = subprocess.Popen(

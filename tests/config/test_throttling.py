@@ -18,8 +18,8 @@ class TestTake:
         settings.REDIS_URL = broker
 
     def until_refused(self, grants: Grants, window: int = WINDOW) -> int:
-        asked = iter(lambda: grants.take("key", window, LIMIT), None)
-        return len(list(takewhile(bool, asked)))
+        grants_taken = iter(lambda: grants.take("key", window, LIMIT), None)
+        return len(list(takewhile(bool, grants_taken)))
 
     def test_grants_a_window_in_full_and_no_more(self):
         grants = Grants()

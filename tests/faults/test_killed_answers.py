@@ -30,8 +30,8 @@ def test_what_waits_is_booked_by_the_sweep_after_a_kill(
     payer = make_agency()
     make_seats(payer, "ana")
     bill(MARCH)
-    told: dict[str, Any] = {"actor": "test", "now": timezone.now()}
-    processor = add_processor(code="acme", url="https://pay.example.com", **told)[0]
+    audit: dict[str, Any] = {"actor": "test", "now": timezone.now()}
+    processor = add_processor(code="acme", url="https://pay.example.com", **audit)[0]
     teller = Teller(documents_of(payer)[0], processor, Clock(), client=Client())
     teller.request_unsent()
     claim_calls(CHARGES, now=timezone.now(), limit=8)

@@ -41,14 +41,14 @@ def test_many_killed_between_charge_and_commit_charge_nobody_twice(
     for number in range(INVOICES):
         make_seats(make_agency(f"A{number}"), "ana")
     bill(MARCH)
-    told: dict[str, Any] = {"actor": "test", "now": timezone.now()}
+    audit: dict[str, Any] = {"actor": "test", "now": timezone.now()}
     killer = Killer(KILLS)
     with receiving() as receiver:
-        row, checks, signs = add_processor(code="acme", url=receiver.url, **told)
+        row, checks, signs = add_processor(code="acme", url=receiver.url, **audit)
         fake = ReferenceProcessor(checks, signs, lambda *_: None, charged=killer)
         receiver.behave = fake
         for invoice in Document.objects.all():
-            request_charge(invoice=invoice, processor=row, **told)
+            request_charge(invoice=invoice, processor=row, **audit)
         quicker = {"WEBHOOKS_TIMEOUT_SECONDS": "1", "CHARGES_LEASE_SECONDS": "3"}
         killer.victim = worker(queues="charges", **CHARGING | quicker)
         beat()
@@ -71,11 +71,11 @@ def test_what_a_killed_worker_sent_is_charged_once(fresh_database, worker, beat)
     payer = make_agency()
     make_seats(payer, "ana")
     bill(MARCH)
-    told: dict[str, Any] = {"actor": "test", "now": timezone.now()}
+    audit: dict[str, Any] = {"actor": "test", "now": timezone.now()}
     with receiving() as receiver:
-        processor = add_processor(code="acme", url=receiver.url, **told)[0]
+        processor = add_processor(code="acme", url=receiver.url, **audit)[0]
         attempt = request_charge(
-            invoice=documents_of(payer)[0], processor=processor, **told
+            invoice=documents_of(payer)[0], processor=processor, **audit
         )
         victim = worker(queues="charges", **CHARGING)
         receiver.behave = lambda *_: victim.kill()
@@ -91,8 +91,12 @@ def test_what_a_killed_worker_sent_is_charged_once(fresh_database, worker, beat)
             assert post(Client(), processor, body, headers).status_code == 204
         until(lambda: PaymentAttempt.objects.get().state == "succeeded", "booked")
 
-    charges = [one for one in receiver.received if one.told["type"][8:] == "requested"]
+    charges = [
+        request
+        for request in receiver.received
+        if request.told["type"][8:] == "requested"
+    ]
     assert len(charges) >= 2  # once more where the first answer came late
-    assert {one.id for one in charges} == {str(attempt.public_id)}
+    assert {charge.id for charge in charges} == {str(attempt.public_id)}
     assert Payment.objects.count() == 1
     assert verify_everything().findings == []

@@ -7,7 +7,7 @@ from billing.accounts.models import Account
 from billing.mail.models import Mail
 from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxStream
-from tests.billing.dunning.conftest import kinds, make_payer, told
+from tests.billing.dunning.conftest import kinds, make_payer, published_types
 from tests.build import MARCH, bill, make_prices
 from tests.faults.recovery import FAST, NO_MONTHS, TIMEOUT, until
 
@@ -44,7 +44,7 @@ def test_a_step_of_a_killed_worker_is_taken_once(
     until(lambda: "suspended" in kinds(payer))
     assert kinds(payer) == ["started", "overdue", "suspended"]
     assert Mail.objects.count() == 2
-    assert told(payer) == [
+    assert published_types(payer) == [
         "dunning.started", "dunning.overdue", "dunning.suspended",
         "account.outbound_suspended",
     ]  # fmt: skip

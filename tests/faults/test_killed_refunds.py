@@ -25,18 +25,18 @@ def test_many_killed_between_refund_and_commit_give_nothing_back_twice(
     fresh_database, worker, beat, settings
 ):
     settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOW_LOOPBACK": True}
-    told: dict[str, Any] = {"actor": "test", "now": timezone.now()}
+    audit: dict[str, Any] = {"actor": "test", "now": timezone.now()}
     killer = Killer(KILLS)
     with receiving() as receiver:
-        row, checks, signs = add_processor(code="acme", url=receiver.url, **told)
+        row, checks, signs = add_processor(code="acme", url=receiver.url, **audit)
         fake = ReferenceProcessor(checks, signs, lambda *_: None, charged=killer)
         receiver.behave = fake
         for number in range(REFUNDS):
             payment = receive_payment(
                 payer=make_agency(f"A{number}"), amount=Decimal(70), currency="USD",
-                processor="acme", reference=f"ch_{number}", now=told["now"],
+                processor="acme", reference=f"ch_{number}", now=audit["now"],
             )  # fmt: skip
-            request_refund(payment=payment, amount=Decimal(30), reason="test", **told)
+            request_refund(payment=payment, amount=Decimal(30), reason="test", **audit)
         quicker = {"WEBHOOKS_TIMEOUT_SECONDS": "1", "CHARGES_LEASE_SECONDS": "3"}
         killer.victim = worker(queues="charges", **CHARGING | quicker)
         beat()

@@ -39,7 +39,7 @@ def test_what_a_killed_worker_sent_is_sent_again_under_its_id(
         receiver.behave = kill_with_two
         beat()
         until(victim.is_dead, "killed")
-        sent = {one.id for one in receiver.received}
+        sent = {request.id for request in receiver.received}
         receiver.behave = answers(204)
         worker(queues="webhooks,fanout", **QUICK)
         until(
@@ -48,9 +48,9 @@ def test_what_a_killed_worker_sent_is_sent_again_under_its_id(
         )
 
     assert DeliveryAttempt.objects.count() == 3
-    ids = [one.id for one in receiver.received]
+    ids = [request.id for request in receiver.received]
     assert len(sent) == 2
     assert (len(ids), len(set(ids))) == (5, 3)
-    order = [one.told["sequence"] for one in receiver.received
-             if one.told["subject"] == "a"]  # fmt: skip
+    order = [request.told["sequence"] for request in receiver.received
+             if request.told["subject"] == "a"]  # fmt: skip
     assert order == [2, 2, 3]

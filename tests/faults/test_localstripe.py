@@ -118,8 +118,8 @@ def test_a_charge_is_made_told_by_signed_webhook_and_given_back(
 ):
     clock = Clock()
     with receiving() as receiver:
-        told = {"url": receiver.url, "secret": SECRET}
-        requests.post(f"{url}/_config/webhooks/us", json=told, timeout=10)
+        endpoint = {"url": receiver.url, "secret": SECRET}
+        requests.post(f"{url}/_config/webhooks/us", json=endpoint, timeout=10)
         charge_due(clock=clock)
         until(lambda: kinds(receiver) >= {"payment_intent.succeeded"})
 
@@ -138,9 +138,9 @@ def test_a_charge_is_made_told_by_signed_webhook_and_given_back(
     account = connect_stripe(row)
     request = RefundRequest(uuid4(), payment.reference, Decimal(20), "USD", clock())
     refunded = account.refund(request, at=clock())
-    found = account.look_up_refund(request, at=clock())
+    outcome = account.look_up_refund(request, at=clock())
     assert refunded.kind == "succeeded"
-    assert found == refunded
+    assert outcome == refunded
 
 
 def kinds(receiver):

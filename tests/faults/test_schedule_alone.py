@@ -122,9 +122,9 @@ class TestTheScheduleAlone:
         make_world(5)
         marks = tmp_path / "marks"
         marks.mkdir()
-        told = {"KILL_AT": ",".join(STEPS), "KILL_MARKS": str(marks), **QUICK}
+        environment = {"KILL_AT": ",".join(STEPS), "KILL_MARKS": str(marks), **QUICK}
         beat(speed=FAST)
-        worker("tests.faults.killing_app", queues="money", **told)
+        worker("tests.faults.killing_app", queues="money", **environment)
 
         def finished():
             return all_issued(5) and len(list(marks.iterdir())) == len(STEPS)
@@ -206,8 +206,8 @@ class TestTheScheduleAlone:
                 broker = start_broker(port, own)
                 until(lambda: all_issued(2), "broker back")
             finally:
-                for one in started:
-                    one.kill()
+                for process in started:
+                    process.kill()
                 broker.send_signal(signal.SIGKILL)
                 broker.wait()
 
@@ -221,15 +221,15 @@ class TestTheScheduleAlone:
         make_world(16)
         marks = tmp_path / "marks"
         marks.mkdir()
-        told = {
+        payload = {
             "KILL_AT": "written", "KILL_TIMES": "4", "KILL_MARKS": str(marks),
             "BILLING_GRACE_SECONDS": "0", "BILLING_CLOSE_CHUNK": "4",
         }  # fmt: skip
         beat(speed=1)
         script = [sys.executable, "manage.py", "shell", "-c", START]
-        environment = {**os.environ, **fresh_database.environment, **told}
+        environment = {**os.environ, **fresh_database.environment, **payload}
         subprocess.run(script, cwd=ROOT, env=environment, check=True)
-        worker("tests.faults.killing_app", queues="money", **told)
+        worker("tests.faults.killing_app", queues="money", **payload)
         until(lambda: len(list(marks.iterdir())) == 4, "killed four times")
         latest = timezone.now() + timedelta(seconds=20)
         working = RunItem.objects.filter(state="working")

@@ -55,11 +55,11 @@ def test_slow_receivers_of_one_agency_stop_nobody_else(
     others = [make_agency(f"OTHER{n}") for n in range(OTHERS)]
     fan_out_due(now=timezone.now())
     with receiving(answers_slowly) as slow, receiving() as quick:
-        told: dict[str, Any] = {"actor": "test", "now": timezone.now()}
+        audit: dict[str, Any] = {"actor": "test", "now": timezone.now()}
         for _ in range(MOST_ENDPOINTS):
-            add_endpoint(agency=slow_one, url=slow.url, **told)
+            add_endpoint(agency=slow_one, url=slow.url, **audit)
         for agency in others:
-            add_endpoint(agency=agency, url=quick.url, **told)
+            add_endpoint(agency=agency, url=quick.url, **audit)
         announce(slow_one, *(f"run:{n}" for n in range(10)), clock=timezone.now)
         worker(queues="webhooks", **SENDING)
         worker(queues="fanout", **SENDING)
@@ -68,14 +68,14 @@ def test_slow_receivers_of_one_agency_stop_nobody_else(
 
         for agency in others:
             announce(agency, "run:1", clock=timezone.now)
-        asked, begun = time.monotonic(), len(slow.received)
+        announced_at, begun = time.monotonic(), len(slow.received)
 
-        def all_told():
+        def all_delivered():
             ring(broker, "webhooks.fan_out_due")
             return len(quick.received) >= OTHERS
 
-        until(all_told)
-        took = time.monotonic() - asked
+        until(all_delivered)
+        took = time.monotonic() - announced_at
 
     rows = Delivery.objects.filter(endpoint__agency=slow_one)
     waiting = rows.exclude(state="delivered").count()

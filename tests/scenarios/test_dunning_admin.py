@@ -123,9 +123,12 @@ class TestTimeline:
 
         told = page.content.decode()
         lines = [
-            "100.00 USD are overdue. Calls are suspended on 23 April 2026.",
-            "Invoice SUNRISE-00001 for March 2026: 100.00 USD, due on 16 April 2026.",
-            "Seat of ana from 1 March 2026 on.",
+            "100.00 USD is overdue. Calls will be suspended on 2026-04-23.",
+            (
+                "Invoice SUNRISE-00001 for 2026-03 was issued: 100.00 USD, due on"
+                " 2026-04-16."
+            ),
+            "Seat of ana was added from 2026-03-01 on.",
         ]
         places = [told.index(line) for line in lines]
         assert places == sorted(places)

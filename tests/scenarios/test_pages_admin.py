@@ -97,7 +97,7 @@ class TestPages:
         assert "answered 429" in add(payer=payer.pk).content.decode()
 
         shown = add(payer=payer.pk, return_url="x").content.decode()
-        assert "Only https" in shown or "A host" in shown
+        assert "The URL has no host. Use a URL such as https://example.com/." in shown
 
     def test_are_for_staff(self, client, row):
         assert client.post(ADD).status_code == 302

@@ -83,17 +83,21 @@ class TestAdding:
 
         page = staff.post(reverse("admin:billing_webhookendpoint_add"), told)
 
-        assert "Only https." in page.content.decode()
+        message = "Scheme &#x27;http&#x27; is not allowed. Use https."
+        assert message in page.content.decode()
         assert not WebhookEndpoint.objects.exists()
 
 
 class TestActions:
     def test_pause_resume_test_and_delete(self, staff, endpoint, receiver):
         act(staff, "pause", endpoint)
-        assert (endpoint.state, endpoint.reason) == ("paused", "by staff@example.com")
-        assert "resume it first" in act(staff, "send_test", endpoint)
+        assert endpoint.state == "paused"
+        assert endpoint.reason == "Paused by staff@example.com."
+        refusal = f"Webhook endpoint {endpoint.public_id} is paused. Resume it, then"
+        assert refusal in act(staff, "send_test", endpoint)
         act(staff, "resume", endpoint)
-        assert "1 sent" in act(staff, "send_test", endpoint)
+        sent = "1 will be sent a test event within seconds."
+        assert sent in act(staff, "send_test", endpoint)
         sweep()
         kinds = {one.told["type"] for one in receiver.received}
         assert kinds == {"agency.added", "webhook_endpoint.test"}
@@ -101,7 +105,7 @@ class TestActions:
         act(staff, "delete_for_ever", endpoint)
 
         assert endpoint.deleted_at
-        assert "is deleted" in act(staff, "resume", endpoint)
+        assert "is deleted. Add a new endpoint" in act(staff, "resume", endpoint)
 
     def test_rotate_shows_another_secret(self, staff, endpoint):
         before = endpoint.sealed_secret

@@ -53,22 +53,22 @@ class TestReachedBy:
         assert reached_by(child.pk, now=midnight) == {child.pk, below.pk}
 
     def test_two_who_change_places_across_dates_do_not_make_it_walk_for_ever(self):
-        one, two = make_agency("ONE"), make_agency("TWO")
-        move(one, two, date(2026, 3, 1))
-        move(one, None, date(2026, 3, 10))
-        move(two, one, date(2026, 3, 10))
+        first, second = make_agency("ONE"), make_agency("TWO")
+        move(first, second, date(2026, 3, 1))
+        move(first, None, date(2026, 3, 10))
+        move(second, first, date(2026, 3, 10))
 
-        assert reached_by(one.pk, now=NOON) == {one.pk, two.pk}
-        assert reached_by(two.pk, now=NOON) == {two.pk}
+        assert reached_by(first.pk, now=NOON) == {first.pk, second.pk}
+        assert reached_by(second.pk, now=NOON) == {second.pk}
 
     def test_asks_once_where_no_edge_begins_or_ends(self):
         root = make_agency("ROOT")
         for n in range(5):
             make_agency(f"C{n}", upline=root)
 
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as queries:
             reached_by(root.pk, now=NOON)
-        assert len(asked) == 1
+        assert len(queries) == 1
 
 
 @pytest.mark.django_db
@@ -84,14 +84,14 @@ class TestOutOfReach:
             for owner in (root.pk, middle.pk, other.pk, agency.pk, None)
         ]
 
-        with CaptureQueriesContext(connection) as asked:
-            found = out_of_reach(grants, now=NOON)
+        with CaptureQueriesContext(connection) as queries:
+            lapsed = out_of_reach(grants, now=NOON)
 
-        assert found == {
+        assert lapsed == {
             (root.pk, gone.pk), (middle.pk, gone.pk), (other.pk, stays.pk),
             (middle.pk, root.pk), (other.pk, root.pk),
         }  # fmt: skip
-        assert len(asked) <= 3
+        assert len(queries) <= 3
 
     def test_asks_nothing_for_what_agencies_made_for_themselves(
         self, django_assert_num_queries

@@ -84,7 +84,7 @@ class TestLaws:
                 world.play(step)
             for seat in Seat.objects.all():
                 held = sorted(map(dates_of, seat.holdings.all()))
-                assert all(one[1] == other[0] for one, other in pairwise(held))
+                assert all(earlier[1] == later[0] for earlier, later in pairwise(held))
                 if seat.cancelled:
                     assert held == []
                 else:

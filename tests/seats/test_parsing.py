@@ -147,14 +147,18 @@ class TestRecords:
         st.data(),
     )
     def test_are_cut_apart_in_every_shape(
-        self, told: list[Any], spelling: dict[str, Any], chunk: int, data: st.DataObject
+        self,
+        documents: list[Any],
+        spelling: dict[str, Any],
+        chunk: int,
+        data: st.DataObject,
     ) -> None:
-        objects = [{"r": one} for one in told]
+        objects = [{"r": row} for row in documents]
         shapes: list[tuple[str, dict[str, Any], list[Any]]] = [
-            (json.dumps(told, **spelling), {"container": b"["}, told),
-            (json.dumps({"n": told, "calls": told, "x": 1}, **spelling),
-             {"container": b"{", "key": "calls"}, told),
-            ("\n".join(json.dumps(one, **spelling) for one in objects), {}, objects),
+            (json.dumps(documents, **spelling), {"container": b"["}, documents),
+            (json.dumps({"n": documents, "calls": documents, "x": 1}, **spelling),
+             {"container": b"{", "key": "calls"}, documents),
+            ("\n".join(json.dumps(row, **spelling) for row in objects), {}, objects),
         ]  # fmt: skip
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(records, "CHUNK", chunk)
@@ -180,13 +184,15 @@ class TestRecords:
 
 def cut(text: str, **shape: Any) -> list[Any]:
     file = BytesIO(text.encode(errors="surrogatepass"))
-    return [json.loads(one) for one in split_records(file, longest=10**6, **shape)]
+    return [
+        json.loads(record) for record in split_records(file, longest=10**6, **shape)
+    ]
 
 
 def test_long_lines_are_passed_over() -> None:
-    told = f"a\n{'x' * 5_000}\nb\r{'y' * 11}"
+    documents = f"a\n{'x' * 5_000}\nb\r{'y' * 11}"
 
-    assert list(bounded_lines(StringIO(told, newline=""), 10)) == [
+    assert list(bounded_lines(StringIO(documents, newline=""), 10)) == [
         "a\n", None, "b\r", None,
     ]  # fmt: skip
     assert list(bounded_lines(BytesIO(b"x" * 99 + b"\nb"), 10)) == [None, b"b"]

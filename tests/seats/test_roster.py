@@ -27,7 +27,7 @@ from tests.build import make_agency, make_agents, make_seats
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 20, 15, tzinfo=UTC)
-TOLD: dict[str, Any] = {"actor": "owner", "now": NOW}
+AUDIT: dict[str, Any] = {"actor": "owner", "now": NOW}
 ON = date(2026, 3, 12)
 
 
@@ -43,7 +43,7 @@ class TestHandOver:
         first, second = make_seats(agency, "ana", "ben")
         (cara,) = make_agents(agency, "cara")
 
-        hand_over_seats(moves=[(first, second.agent), (second, cara)], on=ON, **TOLD)
+        hand_over_seats(moves=[(first, second.agent), (second, cara)], on=ON, **AUDIT)
 
         assert holders(date(2026, 3, 11)) == {first.pk: "ana", second.pk: "ben"}
         assert holders(ON) == {first.pk: "ben", second.pk: "cara"}
@@ -54,7 +54,7 @@ class TestHandOver:
         (cara,) = make_agents(agency, "cara")
 
         with pytest.raises(AgentHasASeat):
-            hand_over_seats(moves=[(first, cara), (second, cara)], on=ON, **TOLD)
+            hand_over_seats(moves=[(first, cara), (second, cara)], on=ON, **AUDIT)
 
         assert holders(ON) == {first.pk: "ana", second.pk: "ben"}
 
@@ -64,23 +64,23 @@ class TestHandOver:
         ben, cara = make_agents(agency, "ben", "cara")
 
         with pytest.raises(SeatNamedTwice):
-            hand_over_seats(moves=[(seat, ben), (seat, cara)], on=ON, **TOLD)
+            hand_over_seats(moves=[(seat, ben), (seat, cara)], on=ON, **AUDIT)
 
     def test_refuses_an_agent_of_another_agency(self):
         (seat,) = make_seats(make_agency(), "ana")
         (other,) = make_agents(make_agency("OTHER"), "ben")
 
         with pytest.raises(OtherAgency):
-            hand_over_seats(moves=[(seat, other)], on=ON, **TOLD)
+            hand_over_seats(moves=[(seat, other)], on=ON, **AUDIT)
 
     def test_refuses_a_date_on_which_nobody_held_it(self):
         agency = make_agency()
         (seat,) = make_seats(agency, "ana")
         (ben,) = make_agents(agency, "ben")
-        (seat,) = remove_seats(seats=[seat], on=date(2026, 3, 10), **TOLD)
+        (seat,) = remove_seats(seats=[seat], on=date(2026, 3, 10), **AUDIT)
 
         with pytest.raises(SeatNotHeld):
-            hand_over_seats(moves=[(seat, ben)], on=ON, **TOLD)
+            hand_over_seats(moves=[(seat, ben)], on=ON, **AUDIT)
 
 
 class TestTransfer:
@@ -89,7 +89,7 @@ class TestTransfer:
         (ana,) = make_agents(make_agency("EAST"), "ana")
         (ben,) = make_agents(make_agency("WEST"), "ben")
 
-        new = transfer_seats(moves=[(seats[0], ana), (seats[1], ben)], on=ON, **TOLD)
+        new = transfer_seats(moves=[(seats[0], ana), (seats[1], ben)], on=ON, **AUDIT)
 
         assert [seat.agency.code for seat in new] == ["EAST", "WEST"]
         assert [seat.added_on for seat in new] == [ON, ON]
@@ -100,9 +100,9 @@ class TestTransfer:
         (seat,) = make_seats(make_agency(), "ana")
         (ana,) = make_agents(make_agency("EAST"), "ana")
         end = date(2026, 4, 20)
-        (seat,) = remove_seats(seats=[seat], on=end, **TOLD)
+        (seat,) = remove_seats(seats=[seat], on=end, **AUDIT)
 
-        (new,) = transfer_seats(moves=[(seat, ana)], on=ON, **TOLD)
+        (new,) = transfer_seats(moves=[(seat, ana)], on=ON, **AUDIT)
 
         assert (new.added_on, new.removed_on) == (ON, end)
 
@@ -113,17 +113,17 @@ class TestTransfer:
         (east,) = make_agents(make_agency("EAST"), "ana")
 
         with pytest.raises(SameAgency):
-            transfer_seats(moves=[(seat, ben)], on=ON, **TOLD)
+            transfer_seats(moves=[(seat, ben)], on=ON, **AUDIT)
         with pytest.raises(SeatNotHeld):
-            transfer_seats(moves=[(seat, east)], on=seat.added_on, **TOLD)
+            transfer_seats(moves=[(seat, east)], on=seat.added_on, **AUDIT)
 
 
 class TestReopen:
     def test_takes_removals_back(self):
         seats = make_seats(make_agency(), "ana", "ben")
-        removed = remove_seats(seats=seats, on=ON, **TOLD)
+        removed = remove_seats(seats=seats, on=ON, **AUDIT)
 
-        reopen_seats(seats=removed, **TOLD)
+        reopen_seats(seats=removed, **AUDIT)
 
         assert set(Seat.objects.values_list("removed_on", flat=True)) == {None}
 
@@ -131,17 +131,17 @@ class TestReopen:
         seats = make_seats(make_agency(), "ana")
 
         with pytest.raises(SeatNotRemoved):
-            reopen_seats(seats=seats, **TOLD)
+            reopen_seats(seats=seats, **AUDIT)
 
 
 def _add(code: str, names: list[str]) -> Callable[[], object]:
     agents = make_agents(make_agency(code), *names)
-    return lambda: add_seats(agents=agents, on=ON, **TOLD)
+    return lambda: add_seats(agents=agents, on=ON, **AUDIT)
 
 
 def _remove(code: str, names: list[str]) -> Callable[[], object]:
     seats = make_seats(make_agency(code), *names)
-    return lambda: remove_seats(seats=seats, on=ON, **TOLD)
+    return lambda: remove_seats(seats=seats, on=ON, **AUDIT)
 
 
 def _hand_over(code: str, names: list[str]) -> Callable[[], object]:
@@ -149,24 +149,24 @@ def _hand_over(code: str, names: list[str]) -> Callable[[], object]:
     seats = make_seats(agency, *names)
     agents = make_agents(agency, *[f"{name}-next" for name in names])
     moves = list(zip(seats, agents, strict=True))
-    return lambda: hand_over_seats(moves=moves, on=ON, **TOLD)
+    return lambda: hand_over_seats(moves=moves, on=ON, **AUDIT)
 
 
 def _transfer(code: str, names: list[str]) -> Callable[[], object]:
     seats = make_seats(make_agency(code), *names)
     agents = make_agents(make_agency(f"{code}-TO"), *names)
     moves = list(zip(seats, agents, strict=True))
-    return lambda: transfer_seats(moves=moves, on=ON, **TOLD)
+    return lambda: transfer_seats(moves=moves, on=ON, **AUDIT)
 
 
 def _cancel(code: str, names: list[str]) -> Callable[[], object]:
     seats = make_seats(make_agency(code), *names)
-    return lambda: cancel_seats(seats=seats, reason="mistake", **TOLD)
+    return lambda: cancel_seats(seats=seats, reason="mistake", **AUDIT)
 
 
 def _reopen(code: str, names: list[str]) -> Callable[[], object]:
-    seats = remove_seats(seats=make_seats(make_agency(code), *names), on=ON, **TOLD)
-    return lambda: reopen_seats(seats=seats, **TOLD)
+    seats = remove_seats(seats=make_seats(make_agency(code), *names), on=ON, **AUDIT)
+    return lambda: reopen_seats(seats=seats, **AUDIT)
 
 
 @pytest.mark.parametrize(

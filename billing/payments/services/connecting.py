@@ -13,7 +13,7 @@ from billing.payments.processors.stripe.processor import (
     stripe_processor,
 )
 from billing.payments.processors.webhook import WebhookProcessor
-from billing.webhooks.endpoints import rules
+from billing.webhooks.endpoints import address_policy
 from billing.webhooks.sending import Limits
 from billing.webhooks.signing import unseal
 from seats.errors import Refusal
@@ -81,6 +81,6 @@ def _limits() -> Limits:
     chosen = settings.WEBHOOKS
     return Limits(
         seconds=chosen["TIMEOUT"].total_seconds(),
-        rules=rules(),
+        rules=address_policy(),
         ca_file=chosen["CA_FILE"],
     )

@@ -44,7 +44,7 @@ from billing.payments.services.requesting import (
     what_to_charge,
 )
 from billing.webhooks.addresses import NotAllowed, check_url
-from billing.webhooks.endpoints import rules
+from billing.webhooks.endpoints import address_policy
 from seats.errors import Refusal
 from seats.models import Agency
 
@@ -147,7 +147,7 @@ def _prepared(
         said = "Name the page to return to, or set PAYMENT_RETURN_URL."
         raise BadReturnUrl(said, field="return_url")
     try:
-        check_url(return_url, rules())
+        check_url(return_url, address_policy())
     except NotAllowed as error:
         raise BadReturnUrl(str(error), field="return_url") from error
     return processor, return_url, connected(processor, connect)

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from billing.payments.models import PaymentProcessor
 from billing.payments.services.receiving import MANUAL
 from billing.webhooks.addresses import NotAllowed, check_url
-from billing.webhooks.endpoints import BadUrl, rules
+from billing.webhooks.endpoints import BadUrl, address_policy
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from billing.webhooks.signing import new_secret, seal
 from seats.errors import Refusal
@@ -158,7 +158,7 @@ def _change(
 
 def _check_url(url: str, kind: str) -> None:
     try:
-        check_url(url, rules())
+        check_url(url, address_policy())
     except NotAllowed as error:
         raise BadUrl(str(error), field="url") from error
     parts = urlsplit(url)

@@ -131,7 +131,7 @@ def kinds(payer: Agency) -> list[str]:
     return list(rows.order_by("pk").values_list("kind", flat=True))
 
 
-def told(payer: Agency) -> list[str]:
+def published_types(payer: Agency) -> list[str]:
     """The events about dunning and standing, in order."""
     rows = OutboxEvent.objects.filter(stream__agency=payer).order_by("sequence")
     types = rows.values_list("type", flat=True)

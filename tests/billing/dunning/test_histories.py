@@ -21,8 +21,8 @@ from tests.billing.dunning.conftest import (
     kinds,
     newest_attempt,
     pay,
+    published_types,
     the_case,
-    told,
 )
 from tests.build import APRIL, MARCH, bill, documents_of
 
@@ -67,7 +67,7 @@ class TestSoftDeclines:
 
         assert allowed(payer, days.now) is True
         assert (the_case().state, kinds(payer)[-1]) == ("closed", ENDED)
-        assert told(payer)[-3:] == [
+        assert published_types(payer)[-3:] == [
             "account.outbound_suspended", "dunning.ended", "account.suspension_lifted",
         ]  # fmt: skip
 
@@ -169,8 +169,8 @@ class TestLostDisputes:
         bill(MARCH)
         days.at(0)
         (payment,) = payer.payments.all()
-        told = DisputeTold(payment.reference, "dp_1", Decimal(100), "USD", "lost")
-        take_dispute(processor=processor, told=told, now=day(20))
+        update = DisputeTold(payment.reference, "dp_1", Decimal(100), "USD", "lost")
+        take_dispute(processor=processor, told=update, now=day(20))
         bill(APRIL)
 
         for number in range(20, 42):
@@ -274,8 +274,8 @@ class TestSeveralInvoices:
         days.at(32)
 
         charged = PaymentAttempt.objects.filter(actor="dunning").order_by("pk")
-        assert [one.invoice_id for one in charged] == [march.pk, april.pk]
-        assert [one.state for one in charged] == ["succeeded", "succeeded"]
+        assert [attempt.invoice_id for attempt in charged] == [march.pk, april.pk]
+        assert [attempt.state for attempt in charged] == ["succeeded", "succeeded"]
         assert the_case().state == "closed"
 
     def test_lift_only_when_nothing_overdue_is_left(self, payer, days):

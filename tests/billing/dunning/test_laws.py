@@ -135,10 +135,10 @@ class History:
 
     def check_retries(self):
         """Never again by a method that was declined for good before."""
-        for asked in PaymentAttempt.objects.filter(actor="dunning"):
+        for attempt in PaymentAttempt.objects.filter(actor="dunning"):
             before = PaymentAttempt.objects.filter(
-                method=asked.method, state="declined_hard", pk__lt=asked.pk,
-                changed_at__lte=asked.requested_at,
+                method=attempt.method, state="declined_hard", pk__lt=attempt.pk,
+                changed_at__lte=attempt.requested_at,
             )  # fmt: skip
             assert not before.exists()
 

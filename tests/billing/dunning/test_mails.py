@@ -1,4 +1,4 @@
-"""What the people of a payer are written."""
+"""The mails that dunning sends to a payer's people."""
 
 from datetime import date
 
@@ -8,7 +8,7 @@ from billing.dunning.models import DunningStep
 from billing.dunning.services import hold_dunning
 from billing.mail.models import Mail
 from seats.models import Member, User
-from tests.billing.dunning.conftest import ISSUED, pay, told
+from tests.billing.dunning.conftest import ISSUED, pay, published_types
 from tests.build import APRIL, MARCH, bill
 
 pytestmark = pytest.mark.django_db
@@ -29,9 +29,9 @@ class TestMails:
 
         assert mail.to == ["sunrise@example.com"]
         assert mail.subject == (
-            "SUNRISE: invoice SUNRISE-00001 will be charged again on 5 April 2026"
+            "SUNRISE: invoice SUNRISE-00001 will be charged again on April 5, 2026"
         )
-        assert "SUNRISE-00001: 100.00 USD, due on 16 April 2026" in mail.text
+        assert "SUNRISE-00001: 100.00 USD, due on April 16, 2026" in mail.text
         assert "visa" not in mail.text + mail.html
 
     def test_go_to_owners_and_billing_viewers_and_to_nobody_else(self, payer, days):
@@ -45,11 +45,11 @@ class TestMails:
         bill(MARCH)
         days.at(14)
 
-        assert {one.to[0] for one in Mail.objects.all()} == {
+        assert {mail.to[0] for mail in Mail.objects.all()} == {
             "sunrise@example.com", "owner@example.com",
         }  # fmt: skip
 
-    def test_are_one_for_each_moment_that_is_told(self, payer, card, days):
+    def test_are_one_for_each_moment_that_is_mailed(self, payer, card, days):
         card()
         bill(MARCH)
         days.faults = ["soft"] * 9
@@ -58,7 +58,7 @@ class TestMails:
         pay(payer, 100, days.now)
 
         templates = Mail.objects.order_by("pk").values_list("template", flat=True)
-        assert [one.removeprefix("dunning_") for one in templates] == [
+        assert [name.removeprefix("dunning_") for name in templates] == [
             SCHEDULED, SCHEDULED, SCHEDULED, SCHEDULED, OVERDUE, SUSPENDED, ENDED,
         ]  # fmt: skip
         ended = Mail.objects.get(template="dunning_ended")
@@ -70,9 +70,9 @@ class TestMails:
             days.at(number)
 
         steps = DunningStep.objects.order_by("pk").values_list("kind", flat=True)
-        assert [one for one in told(payer) if one.startswith("dunning.")] == [
-            f"dunning.{kind}" for kind in steps
-        ]
+        assert [
+            kind for kind in published_types(payer) if kind.startswith("dunning.")
+        ] == [f"dunning.{kind}" for kind in steps]
 
     def test_name_only_what_is_overdue_where_calls_are_stopped(self, payer, card, days):
         bill(MARCH)
@@ -94,7 +94,7 @@ class TestMails:
         bill(MARCH)
         card()
         days.faults = ["soft"] + ["hard"] * 5
-        says = {}
+        texts = {}
         for number in range(40):
             days.at(number)
         hold_dunning(
@@ -102,14 +102,14 @@ class TestMails:
             now=days.now,
         )  # fmt: skip
         for mail in Mail.objects.order_by("pk"):
-            says[mail.template.removeprefix("dunning_")] = " ".join(mail.text.split())
+            texts[mail.template.removeprefix("dunning_")] = " ".join(mail.text.split())
             assert "  " not in mail.subject
             assert "None" not in mail.text + mail.html + mail.subject
             assert "private" not in mail.text + mail.html
 
-        assert "charged again on" in says[SCHEDULED]
-        assert "counts as overdue from" in says[NEEDED]
-        assert "suspended from" in says[OVERDUE]
-        assert "allowed again in the moment" in says[SUSPENDED]
-        assert "before 30 May 2026" in says["held"]
-        assert "not suspended for them until then" in says["held"]
+        assert "will be charged again on" in texts[SCHEDULED]
+        assert "these invoices become overdue on" in texts[NEEDED]
+        assert "outbound calls will be suspended on" in texts[OVERDUE]
+        assert "allowed again as soon as all overdue" in texts[SUSPENDED]
+        assert "will wait until May 30, 2026 for" in texts["held"]
+        assert "calls are not suspended until then" in texts["held"]

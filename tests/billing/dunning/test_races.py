@@ -78,7 +78,7 @@ def test_a_payment_while_it_is_suspended_leaves_it_free(payer, run_in_threads):
         *sweeps(21)[:5], partial(pay, payer, 100, day(21)), *sweeps(21)[:5]
     )
 
-    assert not [one for one in results if isinstance(one, Exception)]
+    assert not [result for result in results if isinstance(result, Exception)]
     assert allowed(payer, day(21)) is True
     assert the_case().state == "closed"
     assert verify_everything().findings == []
@@ -90,14 +90,14 @@ def test_payments_of_many_and_sweeps_stand_in_nobodys_way(payer, run_in_threads)
     step_due(now=day(14))
 
     results = run_in_threads(
-        *(partial(pay, one, 100, day(21)) for one in payers),
+        *(partial(pay, debtor, 100, day(21)) for debtor in payers),
         *sweeps(21)[:6],
         *(partial(step_due, now=day(21) + timedelta(hours=n)) for n in range(6)),
     )
 
-    assert not [one for one in results if isinstance(one, Exception)]
+    assert not [result for result in results if isinstance(result, Exception)]
     assert not DunningCase.objects.filter(closed_at=None).exists()
-    assert all(allowed(one, day(22)) is True for one in payers)
+    assert all(allowed(debtor, day(22)) is True for debtor in payers)
 
 
 def test_a_card_and_a_sweep_at_once_charge_once(payer, run_in_threads):

@@ -66,7 +66,7 @@ class TestStepDue:
 
         assert kinds(payers[0]) == kinds(payers[2]) == ["started", "overdue"]
         assert kinds(payers[1]) == []
-        assert caplog.messages == [f"dunning of agency {payers[1].pk}"]
+        assert caplog.messages == [f"Dunning of agency {payers[1].pk} failed."]
 
 
 class TestGuards:

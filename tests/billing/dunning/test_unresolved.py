@@ -99,13 +99,13 @@ class TestDunning:
         assert not DunningCase.objects.exists()
         at(14.1)
         assert kinds(payer) == ["started", "overdue"]
-        asked = len(silent.fake.calls)
+        calls = len(silent.fake.calls)
 
         at(21.2)
 
         assert kinds(payer) == ["started", "overdue", "suspended"]
         assert allowed(payer, silent.now) == ["suspended"]
-        assert len(silent.fake.calls) == asked
+        assert len(silent.fake.calls) == calls
         assert PaymentAttempt.objects.count() == 1
         with pytest.raises(ChargeUnderWay):
             request_charge(invoice=invoice, actor="staff", now=silent.now)
@@ -139,7 +139,7 @@ class TestDunning:
         april = documents_of(payer)[1]
         april.refresh_from_db()
         assert april.status == "paid"
-        assert [one.state for one in invoice.attempts.all()] == ["unknown"]
+        assert [attempt.state for attempt in invoice.attempts.all()] == ["unknown"]
 
     def test_ends_when_the_money_turns_up(self, payer, invoice, at, silent):
         at(1.1)
@@ -178,10 +178,10 @@ class TestDunning:
     def test_asks_no_new_method_before_that(self, payer, invoice, card, at, silent):
         at(1.1)
         at(14.1)
-        asked = len(silent.fake.calls)
+        calls = len(silent.fake.calls)
 
         card(silent.now)
         at(15)
 
-        assert len(silent.fake.calls) == asked
+        assert len(silent.fake.calls) == calls
         assert kinds(payer) == ["started", "overdue"]

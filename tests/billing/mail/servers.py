@@ -67,7 +67,7 @@ def free_port() -> int:
 
 def point_at(settings: Any, port: int, **changes: Any) -> None:
     """Send mails to a server of this machine, without encryption."""
-    told = {
+    options = {
         "EMAIL_HOST": "127.0.0.1",
         "EMAIL_PORT": port,
         "EMAIL_USE_TLS": False,
@@ -75,5 +75,5 @@ def point_at(settings: Any, port: int, **changes: Any) -> None:
         "DEFAULT_FROM_EMAIL": "Billing <billing@dialer.example>",
         **changes,
     }
-    for name, value in told.items():
+    for name, value in options.items():
         setattr(settings, name, value)

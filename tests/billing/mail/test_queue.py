@@ -20,13 +20,13 @@ pytestmark = pytest.mark.django_db
 
 
 def write(**changes):
-    told = {
+    payload = {
         "to": ["ana@sunrise.example"], "template": "greeting",
         "context": {"name": "Ana"}, "subject_key": "greeting:1", "agency_id": None,
         "now": NOW,
     }  # fmt: skip
     with transaction.atomic():
-        return queue_mail(**{**told, **changes})
+        return queue_mail(**{**payload, **changes})
 
 
 class TestQueueMail:
@@ -142,9 +142,10 @@ class TestAdmin:
 
     def test_says_that_no_server_is_set(self, staff, settings):
         page = staff.get(reverse("admin:billing_mail_changelist")).content.decode()
-        assert "No mail server is set" in page
+        assert "No mail server is configured, so mails are held" in page
         write()
-        assert "No mail server is set; see EMAIL_HOST" in self.send_again(staff)
+        refusal = "No mail server is configured. Set EMAIL_HOST and EMAIL_FROM"
+        assert refusal in self.send_again(staff)
 
     def test_gives_those_that_failed_another_try(self, staff, mailbox):
         mailbox.reply = lambda: "550 no"
@@ -152,7 +153,7 @@ class TestAdmin:
         send_due(now=NOW)
         page = staff.get(reverse("admin:billing_mail_changelist")).content.decode()
         assert "550 no" in page
-        assert "No mail server is set" not in page
+        assert "No mail server is configured" not in page
 
         assert "1 queued." in self.send_again(staff)
         assert Mail.objects.get().state == "queued"
@@ -163,11 +164,11 @@ class TestTurns:
         self, mailbox, settings
     ):
         settings.BILLING = {**settings.BILLING, "MAIL_CHUNK": 4}
-        many, one, two = (make_agency(code) for code in ("MANY", "ONE", "TWO"))
+        many, first, second = (make_agency(code) for code in ("MANY", "ONE", "TWO"))
         for n in range(10):
             write(subject_key=f"greeting:{n}", agency_id=many.pk)
         later = NOW + timedelta(seconds=1)
-        for agency in (one, two):
+        for agency in (first, second):
             write(subject_key=f"to:{agency.code}", agency_id=agency.pk, now=later)
         write(subject_key="to:staff", now=later)
 

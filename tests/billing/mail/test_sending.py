@@ -96,7 +96,7 @@ class TestSendDue:
 
         mail.refresh_from_db()
         assert mail.state == "failed"
-        assert mail.last_error == "Sent, but not to all: 450 later"
+        assert mail.last_error == "Sent, but some recipients were refused: 450 later"
         assert len(mailbox.mails) == 1
 
     @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ class TestSendDue:
         with caplog.at_level(logging.DEBUG):
             send_due(now=NOW)
 
-        ours = [r.getMessage() for r in caplog.records if r.name != "mail.log"]
-        assert not any("sunrise.example" in line or "550" in line for line in ours)
-        assert any("failed" in line for line in ours)
+        messages = [r.getMessage() for r in caplog.records if r.name != "mail.log"]
+        assert not any("sunrise.example" in line or "550" in line for line in messages)
+        assert any("failed" in line for line in messages)
 
 
 class TestAttempts:

@@ -23,7 +23,7 @@ from seats.roster.services import (
     reopen_seats,
     transfer_seats,
 )
-from seats.roster.versions import Claim
+from seats.roster.versions import HolderClaim
 from tests.build import (
     MARCH,
     call,
@@ -213,7 +213,7 @@ class TestUsedDays:
             Loss(
                 used_seat.pk,
                 DateRange(MARCH, None),
-                [Claim(used_seat.agent_id, MARCH, None)],
+                [HolderClaim(used_seat.agent_id, MARCH, None)],
             )
             for used_seat in seats
         ]

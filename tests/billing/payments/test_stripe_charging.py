@@ -15,11 +15,11 @@ from billing.payments.processors.secrets import Secrets
 from billing.payments.processors.stripe.calling import amount_of, minor
 from billing.payments.processors.stripe.outcomes import HARD, declined, outcome_of_error
 from billing.payments.processors.stripe.processor import stripe_processor
-from billing.webhooks.addresses import Rules
+from billing.webhooks.addresses import AddressPolicy
 from billing.webhooks.sending import Limits
 from tests.billing.payments.stripe_fake import KEY
 
-LIMITS = Limits(seconds=1.5, rules=Rules(allow_loopback=True))
+LIMITS = Limits(seconds=1.5, rules=AddressPolicy(allow_loopback=True))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from billing.payments.processors.webhook import WebhookProcessor
 from billing.payments.services.charging import charge_due
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
-from billing.webhooks.addresses import Rules
+from billing.webhooks.addresses import AddressPolicy
 from billing.webhooks.sending import Limits
 from billing.webhooks.signing import new_secret
 from tests.receivers import answers, drips, hangs, receiving, vanishes
@@ -36,7 +36,7 @@ def receiver():
 
 @pytest.fixture
 def processor_of(receiver):
-    limits = Limits(seconds=0.5, rules=Rules(allow_loopback=True))
+    limits = Limits(seconds=0.5, rules=AddressPolicy(allow_loopback=True))
     return WebhookProcessor(receiver.url, SECRET, SECRET, limits)
 
 

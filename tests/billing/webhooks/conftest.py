@@ -25,8 +25,8 @@ class Clock:
     def __call__(self) -> datetime:
         return self.now
 
-    def forward(self, **told: float) -> datetime:
-        self.now += timedelta(**told)
+    def forward(self, **span: float) -> datetime:
+        self.now += timedelta(**span)
         return self.now
 
 

@@ -47,6 +47,9 @@ def states(endpoint: WebhookEndpoint) -> list[str]:
     return list(rows.values_list("state", flat=True))
 
 
-def told(receiver: Receiver) -> list[tuple[str, int]]:
+def delivered(receiver: Receiver) -> list[tuple[str, int]]:
     """The subjects and sequence numbers received, in order of arrival."""
-    return [(one.told["subject"], one.told["sequence"]) for one in receiver.received]
+    return [
+        (request.told["subject"], request.told["sequence"])
+        for request in receiver.received
+    ]

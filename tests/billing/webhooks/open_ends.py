@@ -20,14 +20,14 @@ from tests.build import documents_of
 def leave_open(agency: Agency, *, reason: str) -> None:
     """What no processor ends, and a transfer that was recorded by mistake."""
     at = datetime(2026, 7, 1, tzinfo=UTC)
-    told: dict[str, Any] = {"actor": "somebody@example.com", "now": at}
+    audit: dict[str, Any] = {"actor": "somebody@example.com", "now": at}
     acme = PaymentProcessor.objects.get(code="acme")
     payment = receive_payment(
         payer=agency, amount=Decimal(5), currency="USD", processor="acme",
-        reference="ch_2", **told,
+        reference="ch_2", **audit,
     )  # fmt: skip
-    request_charge(invoice=documents_of(agency)[0], processor=acme, **told)
-    request_refund(payment=payment, amount=Decimal(5), reason=reason, **told)
+    request_charge(invoice=documents_of(agency)[0], processor=acme, **audit)
+    request_refund(payment=payment, amount=Decimal(5), reason=reason, **audit)
     keep_events(acme, [("evt_1", b"{}")], now=at)
     for minutes in (0, 5):  # the first call dies
         work_off_events(now=at)
@@ -37,6 +37,6 @@ def leave_open(agency: Agency, *, reason: str) -> None:
     report_unresolved(now=at + timedelta(days=2))
     wrong = receive_payment(
         payer=agency, amount=Decimal(500), currency="USD", processor="manual",
-        reference="wire 3", **told,
+        reference="wire 3", **audit,
     )  # fmt: skip
-    reverse_payment(payment=wrong, reason=reason, **told)
+    reverse_payment(payment=wrong, reason=reason, **audit)

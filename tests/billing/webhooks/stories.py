@@ -162,26 +162,26 @@ def pay_and_refund(agency: Agency) -> None:
 
 def charge_in_vain(agency: Agency) -> None:
     """A charge that is asked for, and certainly did not happen."""
-    told: dict[str, Any] = {"actor": "somebody@example.com", "now": MAY_2}
-    acme = add_processor(code="acme", url="https://pay.example.com", **told)[0]
+    audit: dict[str, Any] = {"actor": "somebody@example.com", "now": MAY_2}
+    acme = add_processor(code="acme", url="https://pay.example.com", **audit)[0]
     invoice = documents_of(agency)[0]
-    method = save_method(payer=agency, processor=acme, **told)
-    attempt = request_charge(invoice=invoice, **told)
-    remove_method(method=method, **told)
-    change_processor(processor=acme, url="https://pay.example.org", **told)
+    method = save_method(payer=agency, processor=acme, **audit)
+    attempt = request_charge(invoice=invoice, **audit)
+    remove_method(method=method, **audit)
+    change_processor(processor=acme, url="https://pay.example.org", **audit)
     failed = Outcome("failed", reason="said on the phone")
     take_outcome(attempt=attempt, outcome=failed, now=MAY_2)
 
 
 def ask_back_and_dispute(agency: Agency) -> None:
     """A refund that a processor does not make, a dispute that is won, one lost."""
-    told: dict[str, Any] = {"actor": "somebody@example.com", "now": MAY_2}
+    audit: dict[str, Any] = {"actor": "somebody@example.com", "now": MAY_2}
     payment = receive_payment(
         payer=agency, amount=Decimal(20), currency="USD", processor="acme",
-        reference="ch_1", **told,
+        reference="ch_1", **audit,
     )  # fmt: skip
     attempt = request_refund(
-        payment=payment, amount=Decimal(20), reason=WHY["reason"], **told
+        payment=payment, amount=Decimal(20), reason=WHY["reason"], **audit
     )
     failed = Outcome("failed", reason="said on the phone")
     take_refund_outcome(attempt=attempt, outcome=failed, now=MAY_2)
@@ -202,17 +202,20 @@ def compare_with_the_processor() -> None:
 
 def spend_and_be_stopped(agency: Agency) -> None:
     """A budget that is reached, one that will be, and a stop that ends."""
-    told: dict[str, Any] = {"agency": agency, "actor": "somebody@example.com"}
+    audit: dict[str, Any] = {"agency": agency, "actor": "somebody@example.com"}
     at = datetime(2026, 5, 10, 16, tzinfo=UTC)
     used_at = at - timedelta(days=5)
     use(call(agency.code, quantity=Decimal(6000), occurred_at=used_at), now=at)
-    add_budget(amount=Decimal(1), now=at, **told)
+    add_budget(amount=Decimal(1), now=at, **audit)
     add_budget(
-        meter=Meter.objects.get(code="voice.out"), quantity=Decimal(250), now=at, **told
+        meter=Meter.objects.get(code="voice.out"),
+        quantity=Decimal(250),
+        now=at,
+        **audit,
     )
     check_budgets(now=at + timedelta(hours=1))
-    suspend_outbound(reason="unpaid", now=at, **told)
-    lift_suspension(reason="paid", now=at, **told)
+    suspend_outbound(reason="unpaid", now=at, **audit)
+    lift_suspension(reason="paid", now=at, **audit)
 
 
 def be_dunned() -> None:

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from billing.webhooks.addresses import NotAllowed, Rules, check_url, is_allowed
+from billing.webhooks.addresses import AddressPolicy, NotAllowed, check_url, is_allowed
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry
 IPV4 = """
@@ -47,15 +47,15 @@ def test_no_address_of_a_special_network_is_allowed(network):
     net = ip_network(network)
     middle = net.network_address + net.num_addresses // 2
     for address in {net[0], middle, net[-1]}:
-        assert not is_allowed(address, Rules()), address
+        assert not is_allowed(address, AddressPolicy()), address
 
 
 @pytest.mark.parametrize("address", INSIDE)
 def test_no_address_is_allowed_in_disguise(address):
     for host in hidden(address):
-        assert not is_allowed(ip_address(host), Rules()), host
+        assert not is_allowed(ip_address(host), AddressPolicy()), host
         with pytest.raises(NotAllowed):
-            check_url(f"https://[{host}]/", Rules())
+            check_url(f"https://[{host}]/", AddressPolicy())
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_no_address_is_allowed_in_disguise(address):
      "::ffff:8.8.8.8", "2606:4700::1111", "2a00:1450::1", "2003::1", "2001:200::1"],
 )  # fmt: skip
 def test_neighbours_on_the_internet_are_allowed(address):
-    assert is_allowed(ip_address(address), Rules())
+    assert is_allowed(ip_address(address), AddressPolicy())

@@ -46,18 +46,18 @@ class TestCatalogue:
         settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
         play_everything()
         described = SchemaGenerator().get_schema(public=True)["webhooks"]
-        told = set()
+        types = set()
 
         for event in OutboxEvent.objects.select_related("stream__agency"):
             body = body_of_row(event)
             schema = described[event.type]["post"]["requestBody"]["content"]
             jsonschema.validate(json.loads(body), schema["application/json"]["schema"])
             assert len(body) < LARGEST_BODY
-            assert [one for one in PEOPLE if one in body.decode()] == []
-            told.add(event.type)
+            assert [name for name in PEOPLE if name in body.decode()] == []
+            types.add(event.type)
 
         # the other two are told by endpoints, see test_holding.py
-        assert told == set(CATALOGUE) - {PAUSED, TEST}
+        assert types == set(CATALOGUE) - {PAUSED, TEST}
 
     def test_refuses_an_event_without_an_entry(self, db):
         event = NewEvent(None, "moon.risen", "moon:1", {})
@@ -68,7 +68,7 @@ class TestCatalogue:
         assert not OutboxEvent.objects.filter(type="moon.risen").exists()
 
     def test_says_the_same_bytes_each_time(self):
-        told: dict[str, Any] = {
+        payload: dict[str, Any] = {
             "kind": TEST,
             "payload": {"endpoint": str(uuid4()), "actor": "somebody@example.com"},
             "at": MARCH_1,
@@ -78,15 +78,15 @@ class TestCatalogue:
             "subject": "webhook_endpoint:1",
         }
 
-        assert body_of(**told) == body_of(**told)
-        assert body_of(**told) != body_of(**told | {"at": MARCH_1 + timedelta(1)})
-        assert "example.com" not in body_of(**told).decode()
+        assert body_of(**payload) == body_of(**payload)
+        assert body_of(**payload) != body_of(**payload | {"at": MARCH_1 + timedelta(1)})
+        assert "example.com" not in body_of(**payload).decode()
 
     @pytest.mark.parametrize("month", ["2026-03-01", "2026-03"])
     def test_writes_a_month_as_the_api_does(self, month):
-        told = data_of("run.finished", {"id": str(uuid4()), "month": month})
+        body = data_of("run.finished", {"id": str(uuid4()), "month": month})
 
-        assert msgspec.to_builtins(told)["month"] == "2026-03"
+        assert msgspec.to_builtins(body)["month"] == "2026-03"
 
     def test_does_not_pass_on_what_has_another_shape(self):
         with pytest.raises(msgspec.ValidationError):

@@ -8,10 +8,10 @@ from django.test.utils import CaptureQueriesContext
 from billing.webhooks.catalogue import PAUSED, data_of
 from billing.webhooks.delivering import claim_due, make_attempt, record_results
 from billing.webhooks.endpoints import (
+    address_policy,
     delete_endpoint,
     pause_endpoint,
     resume_endpoint,
-    rules,
 )
 from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import (
@@ -28,10 +28,10 @@ from billing.webhooks.replaying import (
 from billing.webhooks.sending import Limits
 from tests.billing.webhooks.endpoints import (
     announce,
+    delivered,
     make_endpoint,
     states,
     sweep,
-    told,
 )
 from tests.build import make_agency
 from tests.receivers import answers
@@ -69,14 +69,14 @@ class TestPausing:
         for owner in (other, agency):
             announce(owner, "a", clock=clock)
         fan_out_due(now=clock())
-        limits = Limits(rules=rules())
+        limits = Limits(rules=address_policy())
         claimed = claim_due(now=clock(), limit=9)
-        results = [make_attempt(one, limits, clock) for one in claimed]
+        results = [make_attempt(delivery, limits, clock) for delivery in claimed]
 
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as queries:
             record_results(results)
 
-        locks = [one for one in asked if "last_sequence FROM" in one["sql"]]
+        locks = [query for query in queries if "last_sequence FROM" in query["sql"]]
         assert len(locks) == 1
         assert OutboxEvent.objects.filter(type=PAUSED).count() == 4
 
@@ -91,7 +91,7 @@ class TestPausing:
         resume_endpoint(endpoint=endpoint, now=clock())
         sweep(clock)
 
-        order = [n for subject, n in told(receiver) if subject == "a"]
+        order = [n for subject, n in delivered(receiver) if subject == "a"]
         assert order == sorted(order)
         assert len(receiver.received) == 4
 
@@ -137,7 +137,7 @@ class TestReplaying:
         count = replay_event(endpoint=endpoint, event_id=event.public_id, now=clock())
         sweep(clock)
 
-        ids = [one.id for one in receiver.received]
+        ids = [request.id for request in receiver.received]
         assert (count, ids.count(str(event.public_id)), len(ids)) == (1, 2, 3)
 
     def test_tells_a_range_or_everything_since_a_number_in_order(
@@ -156,7 +156,7 @@ class TestReplaying:
         sweep(clock)
 
         assert (some, rest) == (2, 2)
-        numbers = [n - first for _, n in told(receiver)]
+        numbers = [n - first for _, n in delivered(receiver)]
         assert numbers == [1, 2, 2, 3]
 
     def test_tells_what_was_before_the_endpoint(

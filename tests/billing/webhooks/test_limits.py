@@ -23,6 +23,6 @@ def test_endpoints_added_at_the_same_time_do_not_exceed_the_limit(
         lambda: make_endpoint(URL, other, clock),
     )
 
-    refused = [one for one in results if isinstance(one, TooManyEndpoints)]
+    refused = [result for result in results if isinstance(result, TooManyEndpoints)]
     assert len(refused) == 5
     assert WebhookEndpoint.objects.filter(agency=agency).count() == MOST_ENDPOINTS

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from billing.webhooks.addresses import (
+    AddressPolicy,
     NotAllowed,
-    Rules,
     address_of,
     check_url,
 )
@@ -22,29 +22,29 @@ from tests.receivers import (
     write_certificate,
 )
 
-HERE = Rules(allow_loopback=True)
+HERE = AddressPolicy(allow_loopback=True)
 PATIENCE = 0.6
 SLACK = 1.0
 
 
 def post(url, **changes):
-    told = {"seconds": PATIENCE, "rules": HERE, **changes}
-    return send(url, b'{"a":1}', {"webhook-id": "1"}, Limits(**told))
+    options = {"seconds": PATIENCE, "rules": HERE, **changes}
+    return send(url, b'{"a":1}', {"webhook-id": "1"}, Limits(**options))
 
 
 def resolving(*addresses):
     """A resolver that answers this, and notes what it was asked."""
-    asked = []
+    hosts = []
 
     def resolve(host, port, **_):
-        asked.append(host)
+        hosts.append(host)
         return [
-            (socket.AF_INET6 if ":" in one else socket.AF_INET, socket.SOCK_STREAM, 6,
-             "", (one, port))
-            for one in addresses
+            (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6,
+             "", (address, port))
+            for address in addresses
         ]  # fmt: skip
 
-    return resolve, asked
+    return resolve, hosts
 
 
 class TestSend:
@@ -52,10 +52,10 @@ class TestSend:
         with receiving(answers(202, b"thank you")) as receiver:
             outcome = post(receiver.url)
 
-        (one,) = receiver.received
-        assert (one.body, one.path) == (b'{"a":1}', "/hook")
-        assert one.headers["content-type"] == "application/json"
-        assert one.headers["host"] == receiver.url.split("/")[2]
+        (request,) = receiver.received
+        assert (request.body, request.path) == (b'{"a":1}', "/hook")
+        assert request.headers["content-type"] == "application/json"
+        assert request.headers["host"] == receiver.url.split("/")[2]
         assert (outcome.status, outcome.answer, outcome.taken) == (
             202,
             "thank you",
@@ -113,15 +113,15 @@ class TestSend:
         good = write_certificate(tmp_path / "good.pem", host="receiver.example")
         other = write_certificate(tmp_path / "other.pem", host="other.example")
         resolve, _ = resolving("127.0.0.1")
-        found = []
+        outcomes = []
 
         for certificate, trusted in [(good, good), (other, other), (good, other)]:
             with receiving(tls=certificate) as receiver:
                 url = receiver.url.replace("127.0.0.1", "receiver.example")
                 outcome = post(url, ca_file=str(trusted), resolver=resolve)
-                found.append((outcome.taken, outcome.error[:3]))
+                outcomes.append((outcome.taken, outcome.error[:3]))
 
-        assert found == [(True, ""), (False, "tls"), (False, "tls")]
+        assert outcomes == [(True, ""), (False, "tls"), (False, "tls")]
 
 
 class TestAddresses:
@@ -130,16 +130,16 @@ class TestAddresses:
             port = first.url.split(":")[2].split("/")[0]
             other = second.url.split(":")[2].split("/")[0]
             answers_in_turn = iter(["127.0.0.1", "127.0.0.2", "127.0.0.2"])
-            asked = []
+            hosts = []
 
-            def rebind(host, told_port, **_):
-                asked.append(host)
-                return resolving(next(answers_in_turn))[0](host, told_port)
+            def rebind(host, wanted_port, **_):
+                hosts.append(host)
+                return resolving(next(answers_in_turn))[0](host, wanted_port)
 
             outcome = post(f"http://name.example:{port}/", resolver=rebind)
 
         assert outcome.taken
-        assert asked == ["name.example"]
+        assert hosts == ["name.example"]
         assert (len(first.received), second.received, other != port) == (1, [], True)
 
     @pytest.mark.parametrize(
@@ -156,17 +156,20 @@ class TestAddresses:
         for answer in ([inside], ["93.184.216.34", inside], [inside, "8.8.8.8"]):
             resolve, _ = resolving(*answer)
             with pytest.raises(NotAllowed):
-                address_of("name.example", 443, Rules(), resolver=resolve)
+                address_of("name.example", 443, AddressPolicy(), resolver=resolve)
 
     @pytest.mark.parametrize("outside", ["93.184.216.34", "2606:4700::1111"])
     def test_outside_are_taken(self, outside):
         resolve, _ = resolving(outside, "8.8.4.4")
 
-        assert str(address_of("a.example", 443, Rules(), resolver=resolve)) == outside
+        assert (
+            str(address_of("a.example", 443, AddressPolicy(), resolver=resolve))
+            == outside
+        )
 
     def test_are_refused_before_a_connection_is_made(self):
         with receiving() as receiver:
-            outcome = post(receiver.url, rules=Rules())
+            outcome = post(receiver.url, rules=AddressPolicy())
 
         assert outcome.error.startswith("not allowed")
         assert receiver.received == []
@@ -176,7 +179,7 @@ class TestAddresses:
     )
     def test_written_in_odd_ways_are_refused_when_they_are_looked_up(self, host):
         with pytest.raises((NotAllowed, OSError)):
-            address_of(host, 443, Rules())
+            address_of(host, 443, AddressPolicy())
 
 
 class TestUrls:
@@ -186,7 +189,7 @@ class TestUrls:
          "https://93.184.216.34/", "https://[2606:4700::1111]/"],
     )  # fmt: skip
     def test_of_the_internet_are_fine(self, url):
-        check_url(url, Rules())
+        check_url(url, AddressPolicy())
 
     @pytest.mark.parametrize(
         "url",
@@ -201,7 +204,7 @@ class TestUrls:
     )  # fmt: skip
     def test_of_anything_else_are_refused(self, url):
         with pytest.raises(NotAllowed):
-            check_url(url, Rules())
+            check_url(url, AddressPolicy())
 
     def test_of_this_machine_are_fine_where_the_operator_says_so(self):
         check_url("http://127.0.0.1:9000/", HERE)

@@ -1,4 +1,4 @@
-"""Events in plain words, in the dates of their agency."""
+"""Event messages and timelines, in the local dates of their agency."""
 
 from datetime import date
 from string import Formatter
@@ -8,7 +8,7 @@ import pytest
 from billing.webhooks.catalogue import CATALOGUE
 from billing.webhooks.models import OutboxEvent
 from billing.webhooks.timeline import timeline_of
-from billing.webhooks.words import WORDS, words_of
+from billing.webhooks.words import MESSAGES, event_message
 from seats.periods import ZonePeriod
 from tests.billing.webhooks.stories import play_everything
 from tests.build import make_agency, make_seats
@@ -16,23 +16,37 @@ from tests.build import make_agency, make_seats
 NEW_YORK = [ZonePeriod(date(2026, 1, 1), "America/New_York")]
 
 
-class TestWordsOf:
+class TestEventMessage:
     def test_says_amounts_with_their_currency_and_moments_as_local_dates(self):
         payload = {
             "number": "A-00001", "month": "2026-03-01", "total": "100", "reason": "",
             "currency": "USD", "due_at": "2026-04-16T03:59:00+00:00",
         }  # fmt: skip
 
-        assert words_of("invoice.issued", payload, NEW_YORK) == (
-            "Invoice A-00001 for March 2026: 100.00 USD, due on 15 April 2026."
+        assert event_message("invoice.issued", payload, NEW_YORK) == (
+            "Invoice A-00001 for 2026-03 was issued: 100.00 USD, due on 2026-04-15."
+        )
+
+    def test_tells_a_transfer_by_the_side_it_is_published_at(self):
+        payload = {
+            "agent": "ana", "version": 3, "added_on": "2026-03-01",
+            "removed_on": "2026-03-09",
+        }  # fmt: skip
+        arrival = {**payload, "version": 1, "added_on": "2026-03-09"}
+
+        assert event_message("seat.transferred", payload, NEW_YORK) == (
+            "Seat of ana was transferred to another agency on 2026-03-09."
+        )
+        assert event_message("seat.transferred", arrival, NEW_YORK) == (
+            "Seat of ana was transferred from another agency on 2026-03-09."
         )
 
     @pytest.mark.parametrize("kind", ["run.finished", "invoice.paid"])
     def test_falls_back_to_the_catalogue(self, kind):
-        assert words_of(kind, {}, NEW_YORK) == CATALOGUE[kind].description
+        assert event_message(kind, {}, NEW_YORK) == CATALOGUE[kind].description
 
-    def test_has_words_only_for_what_is_in_the_catalogue(self):
-        assert set(WORDS) <= set(CATALOGUE)
+    def test_has_messages_only_for_types_of_the_catalogue(self):
+        assert set(MESSAGES) <= set(CATALOGUE)
 
     def test_finds_in_each_event_of_a_story_the_fields_that_it_names(
         self, db, settings
@@ -40,9 +54,9 @@ class TestWordsOf:
         settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
         play_everything()
 
-        for event in OutboxEvent.objects.filter(type__in=WORDS):
-            named = {name for _, name, _, _ in Formatter().parse(WORDS[event.type])}
-            assert named - {None} <= event.payload.keys(), event.type
+        for event in OutboxEvent.objects.filter(type__in=MESSAGES):
+            fields = {name for _, name, _, _ in Formatter().parse(MESSAGES[event.type])}
+            assert fields - {None} <= event.payload.keys(), event.type
 
 
 class TestTimelineOf:
@@ -51,14 +65,17 @@ class TestTimelineOf:
         make_seats(agency, "ana")
         make_seats(make_agency("OTHER"), "ben")
 
-        told = timeline_of(agency=agency, before=None, limit=50)
+        timeline = timeline_of(agency=agency, before=None, limit=50)
 
-        assert [one.words for one in told.happenings] == [
-            "Seat of ana from 1 March 2026 on.",
-            "Sunrise Agency became a customer, in USD, zone America/Denver.",
+        assert [entry.message for entry in timeline.entries] == [
+            "Seat of ana was added from 2026-03-01 on.",
+            (
+                "Sunrise Agency became a customer, billed in USD, in time zone"
+                " America/Denver."
+            ),
         ]
-        assert told.happenings[0].at.isoformat() == "2026-03-01T08:00:00-07:00"
-        assert (told.older, told.newer) == (None, None)
+        assert timeline.entries[0].at.isoformat() == "2026-03-01T08:00:00-07:00"
+        assert (timeline.older, timeline.newer) == (None, None)
 
     def test_goes_page_by_page_both_ways(self, db):
         agency = make_agency()
@@ -67,15 +84,15 @@ class TestTimelineOf:
         pages, before = [], None
         while True:
             page = timeline_of(agency=agency, before=before, limit=4)
-            pages.append([one.sequence for one in page.happenings])
+            pages.append([entry.sequence for entry in page.entries])
             if page.older is None:
                 break
             before = page.older
         assert pages == [[10, 9, 8, 7], [6, 5, 4, 3], [2, 1]]
         back = timeline_of(agency=agency, before=page.newer, limit=4)
-        assert [one.sequence for one in back.happenings] == [6, 5, 4, 3]
+        assert [entry.sequence for entry in back.entries] == [6, 5, 4, 3]
         top = timeline_of(agency=agency, before=back.newer, limit=4)
-        assert [one.sequence for one in top.happenings] == [10, 9, 8, 7]
+        assert [entry.sequence for entry in top.entries] == [10, 9, 8, 7]
 
     @pytest.mark.parametrize("count", [2, 40])
     def test_takes_as_many_queries_for_many_events(
