@@ -8,12 +8,12 @@ from uuid import UUID
 import msgspec
 
 from billing.payments.processors.port import (
-    ChargeTold,
-    DisputeTold,
+    ChargeUpdate,
+    DisputeUpdate,
     DoesNotFit,
-    Fact,
-    Outcome,
-    RefundTold,
+    ProcessorOutcome,
+    ProcessorUpdate,
+    RefundUpdate,
 )
 from seats.parsing.strict_json import JsonRefused, decode_json
 
@@ -63,7 +63,7 @@ class Answer(msgspec.Struct):
 _decode = msgspec.json.Decoder(Answer).decode
 
 
-def read_answer(body: bytes) -> Sequence[Fact]:
+def read_updates(body: bytes) -> Sequence[ProcessorUpdate]:
     """The one fact of a body. Raises DoesNotFit for what cannot be read."""
     try:
         answer = decode_json(body, _decode)
@@ -76,22 +76,22 @@ def read_answer(body: bytes) -> Sequence[Fact]:
         raise DoesNotFit("It cannot be read.") from error
 
 
-def _charge(kind: str) -> Callable[[bytes], Fact]:
-    def read(data: bytes) -> Fact:
+def _charge(kind: str) -> Callable[[bytes], ProcessorUpdate]:
+    def read(data: bytes) -> ProcessorUpdate:
         told = msgspec.json.decode(data, type=OfCharge)
         result = kind
         if kind == "declined":
             result = "declined_hard" if told.hard else "declined_soft"
         outcome = _outcome(result, told.reference, told.reason)
-        return ChargeTold(told.attempt, _amount(told.amount), told.currency, outcome)
+        return ChargeUpdate(told.attempt, _amount(told.amount), told.currency, outcome)
 
     return read
 
 
-def _refund(kind: str) -> Callable[[bytes], Fact]:
-    def read(data: bytes) -> Fact:
+def _refund(kind: str) -> Callable[[bytes], ProcessorUpdate]:
+    def read(data: bytes) -> ProcessorUpdate:
         told = msgspec.json.decode(data, type=OfRefund)
-        return RefundTold(
+        return RefundUpdate(
             told.refund,
             _id(told.payment),
             _amount(told.amount),
@@ -102,10 +102,10 @@ def _refund(kind: str) -> Callable[[bytes], Fact]:
     return read
 
 
-def _dispute(state: str) -> Callable[[bytes], Fact]:
-    def read(data: bytes) -> Fact:
+def _dispute(state: str) -> Callable[[bytes], ProcessorUpdate]:
+    def read(data: bytes) -> ProcessorUpdate:
         told = msgspec.json.decode(data, type=OfDispute)
-        return DisputeTold(
+        return DisputeUpdate(
             _id(told.payment),
             _id(told.reference),
             _amount(told.amount),
@@ -117,7 +117,7 @@ def _dispute(state: str) -> Callable[[bytes], Fact]:
     return read
 
 
-READERS: Mapping[str, Mapping[str, Callable[[bytes], Fact]]] = {
+READERS: Mapping[str, Mapping[str, Callable[[bytes], ProcessorUpdate]]] = {
     "payment": {
         kind: _charge(kind) for kind in ("pending", "succeeded", "declined", "failed")
     },
@@ -131,10 +131,10 @@ READERS: Mapping[str, Mapping[str, Callable[[bytes], Fact]]] = {
 }
 
 
-def _outcome(kind: str, reference: str, reason: str) -> Outcome:
+def _outcome(kind: str, reference: str, reason: str) -> ProcessorOutcome:
     """Only what succeeded, or may have gone back, is known by its reference."""
     known = "" if kind.startswith("declined") else _id(reference)
-    return Outcome(kind, known, _text(reason))  # type: ignore[arg-type]
+    return ProcessorOutcome(kind, known, _text(reason))  # type: ignore[arg-type]
 
 
 def _amount(text: str) -> Decimal:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from seats.errors import Refusal
 
-Kind = Literal[
+OutcomeKind = Literal[
     "pending",
     "succeeded",
     "declined_hard",
@@ -42,8 +42,8 @@ class NotDone(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
-    """An amount to charge; `key` is the same for ever, `asked` counts the look-ups.
+class ChargeRequest:
+    """An amount to charge; `key` is the same for ever, `lookups` counts the look-ups.
 
     `customer` and `method` are the processor's ids of the payer and of how it pays. No
     call that may charge is begun after `sent_until`. Where the payer pays on a hosted
@@ -56,7 +56,7 @@ class Charge:
     payer: str
     invoice: str
     requested_at: datetime
-    asked: int = 0
+    lookups: int = 0
     customer: str = ""
     method: str = ""
     sent_until: datetime | None = None
@@ -75,12 +75,12 @@ class RefundRequest:
     amount: Decimal
     currency: str
     requested_at: datetime
-    asked: int = 0
+    lookups: int = 0
     sent_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProcessorOutcome:
     """What became of a charge or a refund.
 
     `failed` means: certainly not done by this call. `absent`: there is none of this key,
@@ -88,34 +88,34 @@ class Outcome:
     be said. A success has the processor's `reference`.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     reference: str = ""
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ChargeTold:
+class ChargeUpdate:
     """What became of the charge of a key."""
 
     key: UUID
     amount: Decimal
     currency: str
-    outcome: Outcome
+    outcome: ProcessorOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class RefundTold:
+class RefundUpdate:
     """What became of a refund; without a key it was begun at the processor."""
 
     key: UUID | None
     payment: str
     amount: Decimal
     currency: str
-    outcome: Outcome
+    outcome: ProcessorOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class DisputeTold:
+class DisputeUpdate:
     """The payer's bank takes a payment back (`lost`), or may, or does not (`won`).
 
     While it is `open` the money is withheld by the processor; an `inquiry` withholds
@@ -131,7 +131,7 @@ class DisputeTold:
 
 
 @dataclass(frozen=True, slots=True)
-class MethodTold:
+class MethodUpdate:
     """A method that a payer (by code) saved at the processor, or that is gone there.
 
     `at` is when it was saved there; without, now. `changed`: one that is not known
@@ -148,11 +148,11 @@ class MethodTold:
     key: UUID | None = None
 
 
-Fact = ChargeTold | RefundTold | DisputeTold | MethodTold
+ProcessorUpdate = ChargeUpdate | RefundUpdate | DisputeUpdate | MethodUpdate
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class AccountMovement:
     """Money that a processor says moved: what came in is positive.
 
     `reference` is its id of the payment, the refund or the dispute.
@@ -178,7 +178,7 @@ class CustomerRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class PageRequest:
+class CheckoutRequest:
     """A page of the processor, once per key: to save a method, or to pay a `charge`.
 
     Under a key everything else is the same for ever.
@@ -190,39 +190,41 @@ class PageRequest:
     currency: str
     return_url: str
     expires_at: datetime
-    charge: Charge | None = None
+    charge: ChargeRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class CheckoutSession:
     """Where the payer goes, and the processor's id of it."""
 
     url: str
     reference: str
 
 
-class Charger(Protocol):
+class SupportsCharges(Protocol):
     """Who charges payers. Each call is over within its time limit."""
 
-    def charge(self, charge: Charge, *, at: datetime) -> Outcome:
+    def charge(self, charge: ChargeRequest, *, at: datetime) -> ProcessorOutcome:
         """Charge once per key, however often it is called."""
 
-    def look_up(self, charge: Charge, *, at: datetime) -> Outcome | None:
+    def look_up(
+        self, charge: ChargeRequest, *, at: datetime
+    ) -> ProcessorOutcome | None:
         """What became of it; None if that cannot be said now, or comes by webhook."""
 
 
-class Processor(Charger, Protocol):
+class Processor(SupportsCharges, Protocol):
     """One processor: it charges, and it tells us what became of it."""
 
-    def verified(
+    def verify_event(
         self, headers: Mapping[str, str], body: bytes, *, now: datetime
     ) -> str:
         """The id of an event it signed; headers in lower case. Raises NotSigned."""
 
-    def same_event(self, kept: bytes, body: bytes) -> bool:
+    def is_same_event(self, kept: bytes, body: bytes) -> bool:
         """Whether two bodies under one id say the same, however they are written."""
 
-    def read(self, body: bytes) -> Sequence[Fact]:
+    def read_updates(self, body: bytes) -> Sequence[ProcessorUpdate]:
         """What an event says, by asking again where that is possible; maybe nothing.
 
         Raises DoesNotFit, Unreachable.
@@ -230,7 +232,7 @@ class Processor(Charger, Protocol):
 
 
 @runtime_checkable
-class Hoster(Protocol):
+class SupportsCheckout(Protocol):
     """A processor with pages, on which payers save a method or pay an invoice.
 
     All raise Unreachable, and the first two NotDone.
@@ -239,29 +241,33 @@ class Hoster(Protocol):
     def open_customer(self, request: CustomerRequest) -> str:
         """The processor's id of a payer; one per key, however often it is called."""
 
-    def open_page(self, request: PageRequest) -> Page:
+    def open_page(self, request: CheckoutRequest) -> CheckoutSession:
         """One page per key, however often it is called."""
 
-    def close_page(self, reference: str) -> Outcome:
+    def close_page(self, reference: str) -> ProcessorOutcome:
         """See to it that nobody pays on a page any more; what became of its charge."""
 
 
-class Refunder(Protocol):
+class SupportsRefunds(Protocol):
     """A processor that gives money back when it is asked to."""
 
-    def refund(self, request: RefundRequest, *, at: datetime) -> Outcome:
+    def refund(self, request: RefundRequest, *, at: datetime) -> ProcessorOutcome:
         """Give back once per key, however often it is called."""
 
-    def look_up_refund(self, request: RefundRequest, *, at: datetime) -> Outcome | None:
+    def look_up_refund(
+        self, request: RefundRequest, *, at: datetime
+    ) -> ProcessorOutcome | None:
         """What became of it, as for charges."""
 
 
 @runtime_checkable
-class Lister(Protocol):
+class SupportsHistory(Protocol):
     """A processor that can be asked what happened. Both raise Unreachable."""
 
     def events_since(self, since: datetime) -> Iterator[tuple[str, bytes]]:
         """Ids and bodies of its events from an instant on, as its webhooks tell them."""
 
-    def moved(self, starts_at: datetime, ends_at: datetime) -> Iterator[Moved]:
+    def account_movements(
+        self, starts_at: datetime, ends_at: datetime
+    ) -> Iterator[AccountMovement]:
         """The money that moved in a half-open time, as it counts."""

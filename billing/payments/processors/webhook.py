@@ -12,12 +12,12 @@ from uuid import UUID
 import msgspec
 
 from billing.money import plain
-from billing.payments.processors.answers import read_answer
+from billing.payments.processors.answers import read_updates
 from billing.payments.processors.port import (
-    Charge,
-    Fact,
+    ChargeRequest,
     NotSigned,
-    Outcome,
+    ProcessorOutcome,
+    ProcessorUpdate,
     RefundRequest,
 )
 from billing.payments.processors.secrets import Secrets
@@ -38,7 +38,7 @@ NEVER_LEFT = ("not allowed: ", "dns: ")  # errors from before there is a connect
 LONGEST_ID = 200
 
 
-class Asked(msgspec.Struct):
+class ChargeRequestData(msgspec.Struct):
     """What a processor is told of a charge."""
 
     attempt: UUID
@@ -48,7 +48,7 @@ class Asked(msgspec.Struct):
     invoice: str
 
 
-class RefundAsked(msgspec.Struct):
+class RefundRequestData(msgspec.Struct):
     """What a processor is told of a refund; `payment` is its own id of it."""
 
     refund: UUID
@@ -57,12 +57,12 @@ class RefundAsked(msgspec.Struct):
     currency: str
 
 
-class Message(msgspec.Struct):
-    """A body as Standard Webhooks has it."""
+class RequestMessage(msgspec.Struct):
+    """A request body as Standard Webhooks has it."""
 
     type: str
     timestamp: datetime
-    data: Asked | RefundAsked
+    data: ChargeRequestData | RefundRequestData
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +77,33 @@ class WebhookProcessor:
     theirs: Secrets
     limits: Limits
 
-    def charge(self, charge: Charge, *, at: datetime) -> Outcome:
+    def charge(self, charge: ChargeRequest, *, at: datetime) -> ProcessorOutcome:
         """Tell it to charge. A 2xx means it has it; how it ends comes by webhook."""
         message = str(charge.key)
         return _outcome(self._tell("payment.requested", message, charge, at))
 
-    def look_up(self, charge: Charge, *, at: datetime) -> Outcome | None:
+    def look_up(
+        self, charge: ChargeRequest, *, at: datetime
+    ) -> ProcessorOutcome | None:
         """Ask it to tell again how it ended; that too comes by webhook."""
-        message = f"{charge.key}-{charge.asked}"
+        message = f"{charge.key}-{charge.lookups}"
         self._tell("payment.inquired", message, charge, at)
         return None
 
-    def refund(self, request: RefundRequest, *, at: datetime) -> Outcome:
+    def refund(self, request: RefundRequest, *, at: datetime) -> ProcessorOutcome:
         """Tell it to give back, as for charges."""
         message = str(request.key)
         return _outcome(self._tell("refund.requested", message, request, at))
 
-    def look_up_refund(self, request: RefundRequest, *, at: datetime) -> Outcome | None:
+    def look_up_refund(
+        self, request: RefundRequest, *, at: datetime
+    ) -> ProcessorOutcome | None:
         """Ask it to tell again what became of it."""
-        message = f"{request.key}-{request.asked}"
+        message = f"{request.key}-{request.lookups}"
         self._tell("refund.inquired", message, request, at)
         return None
 
-    def verified(
+    def verify_event(
         self, headers: Mapping[str, str], body: bytes, *, now: datetime
     ) -> str:
         """`webhook-id`, where one of its secrets signed this in the last minutes."""
@@ -112,7 +116,7 @@ class WebhookProcessor:
             raise NotSigned("No signature of the processor, or not of these minutes.")
         return event_id
 
-    def same_event(self, kept: bytes, body: bytes) -> bool:
+    def is_same_event(self, kept: bytes, body: bytes) -> bool:
         """The same JSON; the order of its fields and blanks make no difference."""
         if kept == body:
             return True
@@ -121,14 +125,20 @@ class WebhookProcessor:
         except (msgspec.DecodeError, RecursionError):
             return False
 
-    def read(self, body: bytes) -> Sequence[Fact]:
+    def read_updates(self, body: bytes) -> Sequence[ProcessorUpdate]:
         """What it says; there is nowhere to ask again."""
-        return read_answer(body)
+        return read_updates(body)
 
     def _tell(
-        self, kind: str, message: str, asked: Charge | RefundRequest, at: datetime
+        self,
+        kind: str,
+        message: str,
+        asked: ChargeRequest | RefundRequest,
+        at: datetime,
     ) -> Sent:
-        told = Message(type=kind, timestamp=asked.requested_at, data=_told_of(asked))
+        told = RequestMessage(
+            type=kind, timestamp=asked.requested_at, data=_told_of(asked)
+        )
         body = msgspec.json.encode(told)
         headers = signed_headers(
             message=message, body=body, secrets=self.ours.at(at), at=at
@@ -137,18 +147,22 @@ class WebhookProcessor:
         return send(self.url, body, headers, self.limits)
 
 
-def _told_of(asked: Charge | RefundRequest) -> Asked | RefundAsked:
+def _told_of(
+    asked: ChargeRequest | RefundRequest,
+) -> ChargeRequestData | RefundRequestData:
     amount = plain(asked.amount)
     if isinstance(asked, RefundRequest):
-        return RefundAsked(asked.key, asked.payment, amount, asked.currency)
-    return Asked(asked.key, amount, asked.currency, asked.payer, asked.invoice)
+        return RefundRequestData(asked.key, asked.payment, amount, asked.currency)
+    return ChargeRequestData(
+        asked.key, amount, asked.currency, asked.payer, asked.invoice
+    )
 
 
-def _outcome(sent: Sent) -> Outcome:
+def _outcome(sent: Sent) -> ProcessorOutcome:
     if sent.taken:
-        return Outcome("pending")
+        return ProcessorOutcome("pending")
     if sent.status in REFUSED:
-        return Outcome("failed", reason=f"refused with {sent.status}")
+        return ProcessorOutcome("failed", reason=f"refused with {sent.status}")
     if sent.error.startswith(NEVER_LEFT):
-        return Outcome("failed", reason=sent.error)
-    return Outcome("unknown", reason=sent.error or f"answered {sent.status}")
+        return ProcessorOutcome("failed", reason=sent.error)
+    return ProcessorOutcome("unknown", reason=sent.error or f"answered {sent.status}")

@@ -8,7 +8,7 @@ from django.db import transaction
 from billing.invoicing.services.issuing import lock_accounts
 from billing.payments.attempts import BY_HAND
 from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.returns import RefundAttempt
 from billing.payments.services.outcomes import ChargeRecords
 from billing.payments.services.recording import A, Records, record
@@ -47,14 +47,14 @@ def close_attempt(
         raise ReasonMissing("Say how you know.", field="reason")
     if outcome == "failed" and reference:
         raise ReferenceUnasked("What failed has none.", field="reference")
-    said = Outcome(outcome, reference, f"{BY_HAND}{actor}: {reason}")
+    said = ProcessorOutcome(outcome, reference, f"{BY_HAND}{actor}: {reason}")
     if isinstance(attempt, RefundAttempt):
         _close(REFUNDS, attempt, said, now)
     else:
         _close(ChargeRecords(), attempt, said, now)
 
 
-def _close(of: Records[A], attempt: A, said: Outcome, now: datetime) -> None:
+def _close(of: Records[A], attempt: A, said: ProcessorOutcome, now: datetime) -> None:
     with transaction.atomic():
         lock_accounts([of.payer_of(attempt)])
         current = of.rows().get(pk=attempt.pk)

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from billing.invoicing.services.issuing import lock_accounts
 from billing.payments.attempts import BY_HAND, Attempt
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.receiving import check_reference
 from seats.errors import Refusal
 
@@ -49,7 +49,12 @@ class Records(Protocol[A]):
 
 
 def record(
-    of: Records[A], attempt: A, outcome: Outcome, *, now: datetime, of_call: bool
+    of: Records[A],
+    attempt: A,
+    outcome: ProcessorOutcome,
+    *,
+    now: datetime,
+    of_call: bool,
 ) -> A:
     """Move an attempt to where an outcome leads; a success moves its money too.
 
@@ -88,13 +93,17 @@ def pause_of(attempt: Attempt, *, now: datetime) -> datetime:
     return now + pauses[min(attempt.lookups, len(pauses) - 1)]  # type: ignore[no-any-return]
 
 
-def _succeed(of: Records[A], attempt: A, outcome: Outcome, now: datetime) -> None:
+def _succeed(
+    of: Records[A], attempt: A, outcome: ProcessorOutcome, now: datetime
+) -> None:
     _require_new(of, attempt, outcome)
     _move(attempt, "succeeded", outcome, now)
     of.succeeded(attempt, now)
 
 
-def _revise(of: Records[A], attempt: A, outcome: Outcome, now: datetime) -> None:
+def _revise(
+    of: Records[A], attempt: A, outcome: ProcessorOutcome, now: datetime
+) -> None:
     """Record another outcome of an attempt that has ended: the more final one counts."""
     state = of.ends.get(outcome.kind, outcome.kind)
     if state not in FINALITY:
@@ -114,21 +123,21 @@ def _revise(of: Records[A], attempt: A, outcome: Outcome, now: datetime) -> None
         _move(attempt, state, outcome, now)
 
 
-def _require_new(of: Records[A], attempt: A, outcome: Outcome) -> None:
+def _require_new(of: Records[A], attempt: A, outcome: ProcessorOutcome) -> None:
     check_reference(outcome.reference)
     same = of.rows().filter(processor=attempt.processor, reference=outcome.reference)
     if same.exists():
         raise Contradiction(f"{outcome.reference} is of another attempt.")
 
 
-def _go_on(attempt: A, outcome: Outcome, now: datetime) -> None:
+def _go_on(attempt: A, outcome: ProcessorOutcome, now: datetime) -> None:
     """Still open: what the processor has is not made unknown by a bad line."""
     state = "pending" if attempt.state == "pending" else outcome.kind
     attempt.due_at = pause_of(attempt, now=now)
     _move(attempt, state, outcome, now)
 
 
-def _move(attempt: A, state: str, outcome: Outcome, now: datetime) -> None:
+def _move(attempt: A, state: str, outcome: ProcessorOutcome, now: datetime) -> None:
     attempt.state, attempt.changed_at = state, now
     attempt.error = outcome.reason[:200]
     attempt.reference = outcome.reference if state == "succeeded" else ""

@@ -29,11 +29,11 @@ class Breaking:
     body: bytes
     read_so_far: list[bytes]
 
-    def read(self, body):
+    def read_updates(self, body):
         self.read_so_far.append(body)
         if body == self.body:
             raise OverflowError("year 317098 is out of range")
-        return self.processor.read(body)
+        return self.processor.read_updates(body)
 
 
 class Killed(BaseException):
@@ -47,10 +47,10 @@ class Killing:
     processor: Any
     body: bytes
 
-    def read(self, body):
+    def read_updates(self, body):
         if body == self.body:
             raise Killed
-        return self.processor.read(body)
+        return self.processor.read_updates(body)
 
 
 class TestWorkOffEvents:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 import stripe as sdk
 
-from billing.payments.processors.port import Charge, RefundRequest
+from billing.payments.processors.port import ChargeRequest, RefundRequest
 from billing.payments.processors.secrets import Secrets
 from billing.payments.processors.stripe.calling import amount_of, minor
 from billing.payments.processors.stripe.outcomes import HARD, declined, outcome_of_error
@@ -33,7 +33,7 @@ def charge(stripe, customer, clock):
 
     def make(method="pm_visa", **changes):
         stripe.account.method(method, customer)
-        made = Charge(
+        made = ChargeRequest(
             uuid4(), Decimal("50.00"), "USD", "SUNRISE", "SUNRISE-00001", clock(),
             customer=customer, method=method,
         )  # fmt: skip

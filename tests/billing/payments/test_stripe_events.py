@@ -10,11 +10,11 @@ import pytest
 from billing.payments.hosting import ProcessorCustomer
 from billing.payments.models import PaymentMethod, ProcessorEvent
 from billing.payments.processors.port import (
-    DisputeTold,
+    AccountMovement,
+    DisputeUpdate,
     DoesNotFit,
-    Moved,
-    Outcome,
-    RefundTold,
+    ProcessorOutcome,
+    RefundUpdate,
     Unreachable,
 )
 from billing.payments.processors.stripe.listing import EVENT_TYPES
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 
 def told(account, stripe, event):
-    return account.read(stripe.signed(event)[0])
+    return account.read_updates(stripe.signed(event)[0])
 
 
 @pytest.fixture
@@ -141,9 +141,9 @@ class TestRead:
         single = [fact for one in events for fact in told(account, stripe, one)]
 
         assert [charge, facts[0], charge, facts[1]] == single
-        assert charge.outcome == Outcome("succeeded", charged["id"])
+        assert charge.outcome == ProcessorOutcome("succeeded", charged["id"])
         assert [fact.key for fact in facts] == [None, key]
-        assert facts[0] == RefundTold(
+        assert facts[0] == RefundUpdate(
             None, charged["id"], Decimal(20), "USD", facts[0].outcome
         )
         assert facts[0].outcome.kind == "succeeded"
@@ -174,7 +174,7 @@ class TestRead:
         event = stripe.account.of("event", type="charge.dispute.created")[0]
 
         assert told(account, stripe, event)[1:] == [
-            DisputeTold(
+            DisputeUpdate(
                 charged["id"], dispute["id"], Decimal(100), "USD", state, "fraudulent"
             )
         ]
@@ -302,7 +302,7 @@ class TestEventsSince:
 
         assert [event_id for event_id, _ in listed] == [one["id"] for one in made]
         assert json.loads(listed[0][1]) == made[0]
-        assert account.read(listed[0][1])[0].outcome.kind == "succeeded"
+        assert account.read_updates(listed[0][1])[0].outcome.kind == "succeeded"
         assert len(EVENT_TYPES) <= 20
 
     def test_cannot_be_had_over_a_bad_line(self, account, stripe, clock):
@@ -322,14 +322,14 @@ class TestMoved:
         dispute = stripe.account.dispute(charged, "needs_response")
         at = datetime.fromtimestamp(int(clock().timestamp()), UTC)
 
-        found = list(account.moved(at, at + timedelta(seconds=1)))
+        found = list(account.account_movements(at, at + timedelta(seconds=1)))
 
         assert found == [
-            Moved("dispute", dispute["id"], Decimal(-100), "USD", at),
-            Moved("refund", refund["id"], Decimal(-20), "USD", at),
-            Moved("payment", charged["id"], Decimal(100), "USD", at),
+            AccountMovement("dispute", dispute["id"], Decimal(-100), "USD", at),
+            AccountMovement("refund", refund["id"], Decimal(-20), "USD", at),
+            AccountMovement("payment", charged["id"], Decimal(100), "USD", at),
         ]
-        assert list(account.moved(at + timedelta(seconds=1), at)) == []
+        assert list(account.account_movements(at + timedelta(seconds=1), at)) == []
 
     def test_is_not_that_of_others_who_use_the_account(
         self, account, stripe, clock, charged
@@ -345,7 +345,7 @@ class TestMoved:
         stripe.account.dispute(theirs, "needs_response")
         at = clock() - timedelta(seconds=1)
 
-        found = list(account.moved(at, at + timedelta(seconds=2)))
+        found = list(account.account_movements(at, at + timedelta(seconds=2)))
 
         assert [one.reference for one in found] == [charged["id"]]
 
@@ -354,4 +354,4 @@ class TestMoved:
         stripe.faults = lambda method, path: fault
 
         with pytest.raises(Unreachable):
-            list(account.moved(clock(), clock()))
+            list(account.account_movements(clock(), clock()))

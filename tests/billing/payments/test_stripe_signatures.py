@@ -102,10 +102,10 @@ class TestVerified:
         headers = {"stripe-signature": header}
 
         if taken:
-            assert one.verified(headers, body, now=clock()) == event["id"]
+            assert one.verify_event(headers, body, now=clock()) == event["id"]
         else:
             with pytest.raises(NotSigned):
-                one.verified(headers, body, now=clock())
+                one.verify_event(headers, body, now=clock())
 
     def test_refuses_what_another_secret_signed_with_nothing(
         self, client, stripe, event, clock

@@ -8,7 +8,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import Charge, RefundRequest
+from billing.payments.processors.port import ChargeRequest, RefundRequest
 from billing.payments.processors.secrets import Secrets
 from billing.payments.processors.webhook import WebhookProcessor
 from billing.payments.services.charging import charge_due
@@ -21,7 +21,7 @@ from tests.receivers import answers, drips, hangs, receiving, vanishes
 
 SECRET = Secrets(new_secret())
 KEY = UUID("018f0000-0000-7000-8000-000000000000")
-CHARGE = Charge(
+CHARGE = ChargeRequest(
     KEY, Decimal("100.00"), "USD", "SUNRISE", "SUNRISE-1", datetime.now(UTC), 3
 )
 

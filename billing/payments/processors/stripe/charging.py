@@ -7,7 +7,11 @@ from datetime import datetime, timedelta
 
 import stripe
 
-from billing.payments.processors.port import Charge, Outcome, RefundRequest
+from billing.payments.processors.port import (
+    ChargeRequest,
+    ProcessorOutcome,
+    RefundRequest,
+)
 from billing.payments.processors.stripe.calling import (
     Told,
     ask,
@@ -36,7 +40,7 @@ BEST_FIRST = [
 ]  # fmt: skip
 
 
-def charge_method(api: stripe.StripeClient, charge: Charge) -> Outcome:
+def charge_method(api: stripe.StripeClient, charge: ChargeRequest) -> ProcessorOutcome:
     """Charge the saved method while the payer is away; once per key."""
     try:
         intent = ask(
@@ -62,8 +66,8 @@ def charge_method(api: stripe.StripeClient, charge: Charge) -> Outcome:
 
 
 def look_charge_up(
-    api: stripe.StripeClient, charge: Charge, at: datetime
-) -> Outcome | None:
+    api: stripe.StripeClient, charge: ChargeRequest, at: datetime
+) -> ProcessorOutcome | None:
     """What became of a charge, by the list of its customer's intents.
 
     Not by their search, which lags behind.
@@ -86,13 +90,13 @@ def look_charge_up(
     return min(outcomes, key=lambda one: BEST_FIRST.index(one.kind))
 
 
-def settle(api: stripe.StripeClient, intent: Told) -> Outcome:
+def settle(api: stripe.StripeClient, intent: Told) -> ProcessorOutcome:
     """What an intent says; one that waits for somebody is canceled before."""
     known = outcome_of_intent(intent)
     return known or _stop(api, id_of(intent), outcome_of_stopped(intent))
 
 
-def give_back(api: stripe.StripeClient, request: RefundRequest) -> Outcome:
+def give_back(api: stripe.StripeClient, request: RefundRequest) -> ProcessorOutcome:
     """Give money of a payment back; once per key."""
     try:
         refund = ask(
@@ -108,14 +112,14 @@ def give_back(api: stripe.StripeClient, request: RefundRequest) -> Outcome:
     except stripe.StripeError as error:
         outcome = outcome_of_error(error)
         if outcome.kind.startswith("declined"):
-            return Outcome("failed", reason=outcome.reason)
+            return ProcessorOutcome("failed", reason=outcome.reason)
         return outcome
     return outcome_of_refund(refund)
 
 
 def look_refund_up(
     api: stripe.StripeClient, request: RefundRequest, at: datetime
-) -> Outcome | None:
+) -> ProcessorOutcome | None:
     """What became of a refund, by the list of its payment's refunds."""
     try:
         rows = list(each(api.v1.refunds.list, {"payment_intent": request.payment}))
@@ -127,7 +131,7 @@ def look_refund_up(
     return absent(request.sent_until, request.requested_at, at)
 
 
-def metadata_of(charge: Charge) -> dict[str, str]:
+def metadata_of(charge: ChargeRequest) -> dict[str, str]:
     """By which we know our charges again; it names no person."""
     return {
         "attempt": str(charge.key),
@@ -138,15 +142,17 @@ def metadata_of(charge: Charge) -> dict[str, str]:
 
 def absent(
     sent_until: datetime | None, requested_at: datetime, at: datetime
-) -> Outcome | None:
+) -> ProcessorOutcome | None:
     """There is none; and none comes, if what was sent last has had its time."""
     until = sent_until or requested_at + KEYS_KEPT
     if at > until + ON_ITS_WAY:
-        return Outcome("absent", reason="it never came to be there")
+        return ProcessorOutcome("absent", reason="it never came to be there")
     return None
 
 
-def _stop(api: stripe.StripeClient, reference: str, outcome: Outcome) -> Outcome:
+def _stop(
+    api: stripe.StripeClient, reference: str, outcome: ProcessorOutcome
+) -> ProcessorOutcome:
     """Cancel an intent, which then has this outcome, if nothing was faster."""
     hard = outcome.kind == "declined_hard"
     reason = AFTER_A_HARD_DECLINE if hard else AFTER_ANYTHING_ELSE
@@ -160,7 +166,9 @@ def _stop(api: stripe.StripeClient, reference: str, outcome: Outcome) -> Outcome
         except stripe.InvalidRequestError:  # it is at an end, or it cannot be now
             after = ask(lambda: api.v1.payment_intents.retrieve(reference))
     except stripe.StripeError as error:
-        return Outcome("unknown", reason=f"not canceled: {why(error)}")
+        return ProcessorOutcome("unknown", reason=f"not canceled: {why(error)}")
     if after.get("status") == "canceled":
         return outcome
-    return outcome_of_intent(after) or Outcome("unknown", reason="not canceled")
+    return outcome_of_intent(after) or ProcessorOutcome(
+        "unknown", reason="not canceled"
+    )

@@ -7,7 +7,7 @@ from datetime import datetime
 import stripe
 
 from billing.money import UnknownCurrency
-from billing.payments.processors.port import Moved, Unreachable
+from billing.payments.processors.port import AccountMovement, Unreachable
 from billing.payments.processors.stripe.calling import (
     Told,
     amount_of,
@@ -69,9 +69,9 @@ def events_since(
         yield id_of(event), json.dumps(event).encode()
 
 
-def moved(
+def account_movements(
     api: stripe.StripeClient, starts_at: datetime, ends_at: datetime
-) -> Iterator[Moved]:
+) -> Iterator[AccountMovement]:
     """What came in and went out, in whole amounts, without fees. Raises Unreachable.
 
     Others may use the account too: only what is of charges of ours.
@@ -105,7 +105,7 @@ def _is_of_ours(api: stripe.StripeClient, kind: str, source: Told) -> bool:
     )
 
 
-def _moved(row: Told, kind: str, sign: int, source: Told) -> Moved:
+def _moved(row: Told, kind: str, sign: int, source: Told) -> AccountMovement:
     amount, currency = amount_of(source.get("amount"), source.get("currency"))
     at = instant(row.get("created"))
     if at is None:
@@ -114,4 +114,4 @@ def _moved(row: Told, kind: str, sign: int, source: Told) -> Moved:
     reference = (
         (id_of(source.get("payment_intent")) or own) if kind == "payment" else own
     )
-    return Moved(kind, reference, sign * amount, currency, at)  # type: ignore[arg-type]
+    return AccountMovement(kind, reference, sign * amount, currency, at)  # type: ignore[arg-type]

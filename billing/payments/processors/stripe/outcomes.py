@@ -4,7 +4,7 @@ from typing import Any
 
 import stripe
 
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.processors.stripe.calling import Told, id_of, why
 
 # The bank, or a card network, says: never again with this card.
@@ -55,19 +55,21 @@ GONE = {"payment_method", "customer"}
 AFTER_A_HARD_DECLINE, AFTER_ANYTHING_ELSE = "abandoned", "requested_by_customer"
 
 
-def outcome_of_error(error: stripe.StripeError) -> Outcome:
+def outcome_of_error(error: stripe.StripeError) -> ProcessorOutcome:
     """What an error says of a call that may charge; in doubt it is unknown."""
     if isinstance(error, stripe.CardError):
         return declined(_detail(error))
     if isinstance(error, NOTHING_HAPPENED):
         detail = _detail(error)
         if detail.get("code") == "resource_missing" and detail.get("param") in GONE:
-            return Outcome("declined_hard", reason=f"no such {detail['param']}")
-        return Outcome("failed", reason=why(error))
-    return Outcome("unknown", reason=why(error))
+            return ProcessorOutcome(
+                "declined_hard", reason=f"no such {detail['param']}"
+            )
+        return ProcessorOutcome("failed", reason=why(error))
+    return ProcessorOutcome("unknown", reason=why(error))
 
 
-def declined(detail: Told) -> Outcome:
+def declined(detail: Told) -> ProcessorOutcome:
     """A decline by what their error object says of it."""
     code = detail.get("decline_code") or detail.get("code")
     text = code if isinstance(code, str) and code.isprintable() else "declined"
@@ -76,7 +78,9 @@ def declined(detail: Told) -> Outcome:
         or detail.get("advice_code") == NEVER_AGAIN
         or detail.get("network_advice_code") in NETWORKS_NEVER
     )
-    return Outcome("declined_hard" if hard else "declined_soft", reason=text[:150])
+    return ProcessorOutcome(
+        "declined_hard" if hard else "declined_soft", reason=text[:150]
+    )
 
 
 def intent_in(error: stripe.StripeError) -> str:
@@ -84,44 +88,44 @@ def intent_in(error: stripe.StripeError) -> str:
     return id_of(_detail(error).get("payment_intent"))
 
 
-def outcome_of_intent(intent: Told) -> Outcome | None:
+def outcome_of_intent(intent: Told) -> ProcessorOutcome | None:
     """What a PaymentIntent at its end says; None where it may still go anywhere."""
     status = intent.get("status")
     if status == "succeeded":
-        return Outcome("succeeded", id_of(intent))
+        return ProcessorOutcome("succeeded", id_of(intent))
     if status == "processing":
-        return Outcome("pending", reason="the bank has it")
+        return ProcessorOutcome("pending", reason="the bank has it")
     if status != "canceled":
         return None
     last = intent.get("last_payment_error")
     if isinstance(last, dict):
         return declined(last)
     if intent.get("cancellation_reason") == AFTER_A_HARD_DECLINE:
-        return Outcome("declined_hard", reason="declined for good")
-    return Outcome("failed", reason="canceled")
+        return ProcessorOutcome("declined_hard", reason="declined for good")
+    return ProcessorOutcome("failed", reason="canceled")
 
 
-def outcome_of_stopped(intent: Told) -> Outcome:
+def outcome_of_stopped(intent: Told) -> ProcessorOutcome:
     """What to say of an intent that waits for somebody, once it is canceled."""
     last = intent.get("last_payment_error")
     if isinstance(last, dict):
         return declined(last)
     if intent.get("status") == "requires_action":
-        return Outcome("declined_hard", reason="authentication_required")
-    return Outcome("failed", reason="canceled")
+        return ProcessorOutcome("declined_hard", reason="authentication_required")
+    return ProcessorOutcome("failed", reason="canceled")
 
 
-def outcome_of_refund(refund: Told) -> Outcome:
+def outcome_of_refund(refund: Told) -> ProcessorOutcome:
     """What a Refund says of itself."""
     status, reference = refund.get("status"), id_of(refund)
     if status == "succeeded":
-        return Outcome("succeeded", reference)
+        return ProcessorOutcome("succeeded", reference)
     if status in {"pending", "requires_action"}:
-        return Outcome("pending", reference)
+        return ProcessorOutcome("pending", reference)
     if status in {"failed", "canceled"}:
         said = refund.get("failure_reason") or status
-        return Outcome("failed", reference, str(said)[:150])
-    return Outcome("unknown", reference, "in a state that is not known")
+        return ProcessorOutcome("failed", reference, str(said)[:150])
+    return ProcessorOutcome("unknown", reference, "in a state that is not known")
 
 
 def _detail(error: stripe.StripeError) -> Told:

@@ -6,12 +6,12 @@ from datetime import datetime
 import stripe
 
 from billing.payments.processors.port import (
-    Charge,
+    ChargeRequest,
+    CheckoutRequest,
+    CheckoutSession,
     CustomerRequest,
     NotDone,
-    Outcome,
-    Page,
-    PageRequest,
+    ProcessorOutcome,
     Unreachable,
 )
 from billing.payments.processors.stripe.calling import (
@@ -64,7 +64,7 @@ def open_customer(api: stripe.StripeClient, request: CustomerRequest) -> str:
     return id_of(customer)
 
 
-def open_page(api: stripe.StripeClient, request: PageRequest) -> Page:
+def open_page(api: stripe.StripeClient, request: CheckoutRequest) -> CheckoutSession:
     """A Checkout Session; the same one again under the same key."""
     try:
         session = ask(
@@ -80,10 +80,10 @@ def open_page(api: stripe.StripeClient, request: PageRequest) -> Page:
     url, reference = session.get("url"), id_of(session)
     if not isinstance(url, str) or not reference:
         raise Unreachable("it is no page any more")
-    return Page(url, reference)
+    return CheckoutSession(url, reference)
 
 
-def close_page(api: stripe.StripeClient, reference: str) -> Outcome:
+def close_page(api: stripe.StripeClient, reference: str) -> ProcessorOutcome:
     """Let a page expire, if nobody has paid on it."""
     try:
         # A refusal says that it is no longer open.
@@ -95,8 +95,8 @@ def close_page(api: stripe.StripeClient, reference: str) -> Outcome:
 
 
 def look_page_up(
-    api: stripe.StripeClient, charge: Charge, at: datetime
-) -> Outcome | None:
+    api: stripe.StripeClient, charge: ChargeRequest, at: datetime
+) -> ProcessorOutcome | None:
     """What became of a charge by a page, whether its id is known or not."""
     try:
         reference = charge.page or _found(api, charge)
@@ -107,7 +107,7 @@ def look_page_up(
     return absent(charge.sent_until, charge.requested_at, at)
 
 
-def outcome_of_page(api: stripe.StripeClient, reference: str) -> Outcome:
+def outcome_of_page(api: stripe.StripeClient, reference: str) -> ProcessorOutcome:
     """What became of the charge of a page. Raises stripe.StripeError."""
     expand = {"expand": ["payment_intent"]}
     session = fetch(
@@ -117,7 +117,7 @@ def outcome_of_page(api: stripe.StripeClient, reference: str) -> Outcome:
     return outcome_of_session(api, session)
 
 
-def outcome_of_session(api: stripe.StripeClient, session: Told) -> Outcome:
+def outcome_of_session(api: stripe.StripeClient, session: Told) -> ProcessorOutcome:
     """What became of the charge of a session, of which the intent is expanded.
 
     While it is open another card may be tried, whatever became of the last. Once it is
@@ -129,16 +129,18 @@ def outcome_of_session(api: stripe.StripeClient, session: Told) -> Outcome:
         return known
     status = session.get("status")
     if status == "open":
-        return Outcome("pending", reason="the page is open")
+        return ProcessorOutcome("pending", reason="the page is open")
     if status not in {"expired", "complete"}:
-        return Outcome("unknown", reason="in a state that is not known")
+        return ProcessorOutcome("unknown", reason="in a state that is not known")
     outcome = settle(api, intent) if isinstance(intent, dict) else None
     if status == "expired" and (outcome is None or outcome.kind in ENDS):
-        return Outcome("failed", reason=PAGE_EXPIRED)
-    return outcome or Outcome("unknown", reason="complete, and without a payment")
+        return ProcessorOutcome("failed", reason=PAGE_EXPIRED)
+    return outcome or ProcessorOutcome(
+        "unknown", reason="complete, and without a payment"
+    )
 
 
-def _found(api: stripe.StripeClient, charge: Charge) -> str:
+def _found(api: stripe.StripeClient, charge: ChargeRequest) -> str:
     params = {
         "customer": charge.customer,
         "created": {"gte": moment(charge.requested_at - CLOCKS)},
@@ -149,7 +151,7 @@ def _found(api: stripe.StripeClient, charge: Charge) -> str:
     return ""
 
 
-def _session_of(request: PageRequest) -> Told:
+def _session_of(request: CheckoutRequest) -> Told:
     told: Told = {
         "customer": request.customer,
         "client_reference_id": str(request.key),

@@ -13,14 +13,14 @@ import stripe
 
 from billing.money import UnknownCurrency
 from billing.payments.processors.port import (
-    ChargeTold,
-    DisputeTold,
+    ChargeUpdate,
+    DisputeUpdate,
     DoesNotFit,
-    Fact,
-    MethodTold,
+    MethodUpdate,
     NotSigned,
-    Outcome,
-    RefundTold,
+    ProcessorOutcome,
+    ProcessorUpdate,
+    RefundUpdate,
     Unreachable,
 )
 from billing.payments.processors.stripe.calling import (
@@ -102,7 +102,9 @@ def verified_id(
     return event_id
 
 
-def facts_of(api: stripe.StripeClient, body: bytes, *, live: bool) -> Sequence[Fact]:
+def facts_of(
+    api: stripe.StripeClient, body: bytes, *, live: bool
+) -> Sequence[ProcessorUpdate]:
     """What an event is about, as it is now. Raises DoesNotFit, Unreachable."""
     event = _event_of(body, live=live)
     reader = next((read for kind, read in READERS if event.type.startswith(kind)), None)
@@ -143,7 +145,7 @@ def _event_of(body: bytes, *, live: bool) -> Event:
     return event
 
 
-def method_told(payer: str, method: Any, key: UUID | None) -> list[Fact]:
+def method_told(payer: str, method: Any, key: UUID | None) -> list[ProcessorUpdate]:
     """A method that is a customer's, of a payer of ours; otherwise nothing.
 
     `key` is that of the page on which it was saved.
@@ -151,7 +153,7 @@ def method_told(payer: str, method: Any, key: UUID | None) -> list[Fact]:
     customer = id_of(method.get("customer")) if isinstance(method, dict) else ""
     if not (payer and customer):
         return []
-    told = MethodTold(
+    told = MethodUpdate(
         payer,
         customer,
         id_of(method),
@@ -174,7 +176,9 @@ def label_of(method: Told) -> str:
     return words[:100]
 
 
-def _intent(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
+def _intent(
+    api: stripe.StripeClient, reference: str, event: Event
+) -> Sequence[ProcessorUpdate]:
     intent = fetch(lambda: api.v1.payment_intents.retrieve(reference), reference)
     key = uuid_of(ours(intent).get("attempt"))
     if key is None:
@@ -183,15 +187,17 @@ def _intent(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[
     outcome = outcome_of_intent(intent)
     if "page" in ours(intent):  # another card may be tried: its session says the end
         if outcome is None or outcome.kind not in {"succeeded", "pending"}:
-            outcome = Outcome("pending", reason="the page is open")
+            outcome = ProcessorOutcome("pending", reason="the page is open")
     elif outcome is None and intent.get("last_payment_error"):
         outcome = settle(api, intent)
     # What has not come to an end may be on its way there by a call of ours.
-    outcome = outcome or Outcome("pending", reason="it has begun")
-    return [ChargeTold(key, amount, currency, outcome)]
+    outcome = outcome or ProcessorOutcome("pending", reason="it has begun")
+    return [ChargeUpdate(key, amount, currency, outcome)]
 
 
-def _session(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
+def _session(
+    api: stripe.StripeClient, reference: str, event: Event
+) -> Sequence[ProcessorUpdate]:
     whole = ["payment_intent.payment_method", "setup_intent.payment_method"]
     session = fetch(
         lambda: api.v1.checkout.sessions.retrieve(reference, {"expand": whole}),
@@ -209,14 +215,16 @@ def _session(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
         return []
     amount, currency = amount_of(session.get("amount_total"), session.get("currency"))
     outcome = outcome_of_session(api, session)
-    told: list[Fact] = [ChargeTold(key, amount, currency, outcome)]
+    told: list[ProcessorUpdate] = [ChargeUpdate(key, amount, currency, outcome)]
     if outcome.kind == "succeeded":
         intent = session.get("payment_intent") or {}
         told += method_told(payer, intent.get("payment_method"), key)
     return told
 
 
-def _setup(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
+def _setup(
+    api: stripe.StripeClient, reference: str, event: Event
+) -> Sequence[ProcessorUpdate]:
     whole = {"expand": ["payment_method"]}
     intent = fetch(lambda: api.v1.setup_intents.retrieve(reference, whole), reference)  # type: ignore[arg-type]
     if intent.get("status") != "succeeded":
@@ -227,7 +235,9 @@ def _setup(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[F
     )
 
 
-def _method(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
+def _method(
+    api: stripe.StripeClient, reference: str, event: Event
+) -> Sequence[ProcessorUpdate]:
     """A method that is gone has no customer any more; the event says whose it was."""
     method = fetch(lambda: api.v1.payment_methods.retrieve(reference), reference)
     before = event.data.previous_attributes or {}
@@ -240,21 +250,25 @@ def _method(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[
     if not payer:
         return []
     return [
-        MethodTold(
+        MethodUpdate(
             payer, owner, reference, label_of(method), gone=not customer, changed=True,
             at=instant(method.get("created")),
         )
     ]  # fmt: skip
 
 
-def _refund(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
+def _refund(
+    api: stripe.StripeClient, reference: str, event: Event
+) -> Sequence[ProcessorUpdate]:
     whole = {"expand": ["payment_intent"]}
     refund = fetch(lambda: api.v1.refunds.retrieve(reference, whole), reference)  # type: ignore[arg-type]
     intent = refund.get("payment_intent")
     return [*_paid(intent), *_refund_told(refund)] if is_ours(intent) else []
 
 
-def _refunds(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
+def _refunds(
+    api: stripe.StripeClient, reference: str, event: Event
+) -> Sequence[ProcessorUpdate]:
     """Of a charge, of which an event says only that something went back."""
     whole = {"expand": ["payment_intent"]}
     charge = fetch(lambda: api.v1.charges.retrieve(reference, whole), reference)  # type: ignore[arg-type]
@@ -266,7 +280,9 @@ def _refunds(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
     return [*_paid(charge["payment_intent"]), *told]
 
 
-def _dispute(api: stripe.StripeClient, reference: str, event: Event) -> Sequence[Fact]:
+def _dispute(
+    api: stripe.StripeClient, reference: str, event: Event
+) -> Sequence[ProcessorUpdate]:
     whole = {"expand": ["payment_intent"]}
     dispute = fetch(lambda: api.v1.disputes.retrieve(reference, whole), reference)  # type: ignore[arg-type]
     if not is_ours(dispute.get("payment_intent")):
@@ -277,7 +293,7 @@ def _dispute(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
     amount, currency = amount_of(dispute.get("amount"), dispute.get("currency"))
     return [
         *_paid(dispute["payment_intent"]),
-        DisputeTold(
+        DisputeUpdate(
             payment=id_of(dispute["payment_intent"]),
             reference=reference,
             amount=amount,
@@ -288,7 +304,7 @@ def _dispute(api: stripe.StripeClient, reference: str, event: Event) -> Sequence
     ]
 
 
-Reader = Callable[[stripe.StripeClient, str, Event], Sequence[Fact]]
+Reader = Callable[[stripe.StripeClient, str, Event], Sequence[ProcessorUpdate]]
 READERS: Sequence[tuple[str, Reader]] = [
     ("payment_intent.", _intent),
     ("checkout.session.", _session),
@@ -303,21 +319,21 @@ READERS: Sequence[tuple[str, Reader]] = [
 ]
 
 
-def _paid(intent: Any) -> list[Fact]:
+def _paid(intent: Any) -> list[ProcessorUpdate]:
     """The charge that something is about: of that nobody may have told yet."""
     key = uuid_of(ours(intent).get("attempt"))
     outcome = outcome_of_intent(intent) if key else None
     if key is None or outcome is None or outcome.kind != "succeeded":
         return []
     amount, currency = amount_of(intent.get("amount"), intent.get("currency"))
-    return [ChargeTold(key, amount, currency, outcome)]
+    return [ChargeUpdate(key, amount, currency, outcome)]
 
 
-def _refund_told(refund: Told) -> list[Fact]:
+def _refund_told(refund: Told) -> list[ProcessorUpdate]:
     amount, currency = amount_of(refund.get("amount"), refund.get("currency"))
     key = uuid_of(ours(refund).get("refund"))
     payment = id_of(refund.get("payment_intent"))
-    return [RefundTold(key, payment, amount, currency, outcome_of_refund(refund))]
+    return [RefundUpdate(key, payment, amount, currency, outcome_of_refund(refund))]
 
 
 def _is_of_now(header: str, now: datetime) -> bool:
