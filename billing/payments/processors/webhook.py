@@ -34,7 +34,6 @@ REFUSED = {
     HTTPStatus.GONE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-NEVER_LEFT = ("not allowed: ", "dns: ")  # errors from before there is a connection
 LONGEST_ID = 200
 
 
@@ -80,7 +79,7 @@ class WebhookProcessor:
     def charge(self, charge: ChargeRequest, *, at: datetime) -> ProcessorOutcome:
         """Tell it to charge. A 2xx means it has it; how it ends comes by webhook."""
         message = str(charge.key)
-        return _outcome(self._tell("payment.requested", message, charge, at))
+        return outcome_of(self._tell("payment.requested", message, charge, at))
 
     def look_up(
         self, charge: ChargeRequest, *, at: datetime
@@ -93,7 +92,7 @@ class WebhookProcessor:
     def refund(self, request: RefundRequest, *, at: datetime) -> ProcessorOutcome:
         """Tell it to give back, as for charges."""
         message = str(request.key)
-        return _outcome(self._tell("refund.requested", message, request, at))
+        return outcome_of(self._tell("refund.requested", message, request, at))
 
     def look_up_refund(
         self, request: RefundRequest, *, at: datetime
@@ -158,11 +157,12 @@ def _told_of(
     )
 
 
-def _outcome(sent: Sent) -> ProcessorOutcome:
+def outcome_of(sent: Sent) -> ProcessorOutcome:
+    """What the response to a request means; it is unknown unless it is certain."""
     if sent.taken:
         return ProcessorOutcome("pending")
     if sent.status in REFUSED:
         return ProcessorOutcome("failed", reason=f"refused with {sent.status}")
-    if sent.error.startswith(NEVER_LEFT):
+    if sent.failure and sent.failure.had_no_address:
         return ProcessorOutcome("failed", reason=sent.error)
     return ProcessorOutcome("unknown", reason=sent.error or f"answered {sent.status}")

@@ -1,5 +1,6 @@
 """A processor that is told by webhook: what it is told, and what its answers mean."""
 
+import socket
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -8,14 +9,19 @@ import pytest
 from standardwebhooks import Webhook
 
 from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import ChargeRequest, RefundRequest
+from billing.payments.processors.port import (
+    ChargeRequest,
+    ProcessorOutcome,
+    RefundRequest,
+)
 from billing.payments.processors.secrets import Secrets
-from billing.payments.processors.webhook import WebhookProcessor
+from billing.payments.processors.webhook import WebhookProcessor, outcome_of
 from billing.payments.services.charging import charge_due
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
 from billing.webhooks.addresses import Rules
-from billing.webhooks.sending import Limits
+from billing.webhooks.failures import Failure
+from billing.webhooks.sending import Limits, Outcome
 from billing.webhooks.signing import new_secret
 from tests.receivers import answers, drips, hangs, receiving, vanishes
 
@@ -80,6 +86,30 @@ class TestCharge:
         one = WebhookProcessor("https://127.0.0.1/hook", SECRET, SECRET, Limits())
 
         assert one.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
+
+    @pytest.mark.parametrize(
+        ("failure", "kind"),
+        [(Failure.ADDRESS_NOT_ALLOWED, "failed"), (Failure.NAME_NOT_RESOLVED, "failed"),
+         (Failure.CONNECT_FAILED, "unknown"), (Failure.CONNECT_TIMEOUT, "unknown"),
+         (Failure.TLS_FAILED, "unknown"), (Failure.TIMEOUT, "unknown"),
+         (Failure.CONNECTION_LOST, "unknown")],
+    )  # fmt: skip
+    def test_fails_for_certain_only_where_there_was_no_address(self, failure, kind):
+        for error in ("dns: like another failure", "not allowed: like another", "x"):
+            response = Outcome(error=error, failure=failure)
+
+            assert outcome_of(response) == ProcessorOutcome(kind, reason=error)
+
+    def test_fails_for_certain_where_the_name_has_no_address(self):
+        def resolve(*_, **__):
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+        limits = Limits(seconds=5, resolver=resolve)
+        acme = WebhookProcessor("https://acme.example/hook", SECRET, SECRET, limits)
+
+        assert acme.charge(CHARGE, at=datetime.now(UTC)) == ProcessorOutcome(
+            "failed", reason="dns: the host name has no address"
+        )
 
 
 class TestLookUp:

@@ -13,7 +13,8 @@ from uuid import UUID
 import stripe
 
 from billing.money import minor_digits, round_money
-from billing.webhooks.sending import Limits, NoAnswer, exchange
+from billing.webhooks.failures import NoAnswer
+from billing.webhooks.sending import Limits, exchange
 
 Told = dict[str, Any]
 # Their amounts have two places more than these currencies have.
