@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.payments.attempts import BY_HAND, Attempt
+from billing.payments.attempts import Attempt
 from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.receiving import check_reference
 from seats.errors import Refusal
@@ -55,12 +55,14 @@ def record(
     *,
     now: datetime,
     of_call: bool,
+    closed_by: str = "",
 ) -> A:
     """Move an attempt to where an outcome leads; a success moves its money too.
 
     The same outcome again changes nothing, nor does one that says less than is known; a
     success also counts after a failure. What came `of_call`, as `attempt` was claimed for
-    it, says nothing but a success once another call has begun. Raises Contradiction for
+    it, says nothing but a success once another call has begun. `closed_by` is who said
+    the outcome, where that is not the processor. Raises Contradiction for
     an attempt that was never sent, for a success under another reference than before,
     and for a failure of what only people or a refund call a success; BadReference; and
     what moving the money raises.
@@ -78,9 +80,9 @@ def record(
         if locked.state not in Attempt.OPEN:
             _revise(of, locked, outcome, now)
         elif outcome.kind == "succeeded":
-            _succeed(of, locked, outcome, now)
+            _succeed(of, locked, outcome, now, closed_by)
         elif outcome.kind in of.ends:
-            _move(locked, of.ends[outcome.kind], outcome, now)
+            _move(locked, of.ends[outcome.kind], outcome, now, closed_by)
             of.failed(locked, now)
         else:
             _go_on(locked, outcome, now)
@@ -94,10 +96,14 @@ def pause_of(attempt: Attempt, *, now: datetime) -> datetime:
 
 
 def _succeed(
-    of: Records[A], attempt: A, outcome: ProcessorOutcome, now: datetime
+    of: Records[A],
+    attempt: A,
+    outcome: ProcessorOutcome,
+    now: datetime,
+    closed_by: str = "",
 ) -> None:
     _require_new(of, attempt, outcome)
-    _move(attempt, "succeeded", outcome, now)
+    _move(attempt, "succeeded", outcome, now, closed_by)
     of.succeeded(attempt, now)
 
 
@@ -117,7 +123,7 @@ def _revise(
                 f"{attempt} succeeded as {attempt.reference}, not {outcome.reference}."
             )
     elif succeeded:
-        if attempt.error.startswith(BY_HAND) or not of.success_is_final:
+        if attempt.closed_by or not of.success_is_final:
             raise Contradiction(f"{attempt} is succeeded already, not {state}.")
     elif FINALITY[state] > FINALITY[attempt.state]:
         _move(attempt, state, outcome, now)
@@ -137,8 +143,19 @@ def _go_on(attempt: A, outcome: ProcessorOutcome, now: datetime) -> None:
     _move(attempt, state, outcome, now)
 
 
-def _move(attempt: A, state: str, outcome: ProcessorOutcome, now: datetime) -> None:
+def _move(
+    attempt: A,
+    state: str,
+    outcome: ProcessorOutcome,
+    now: datetime,
+    closed_by: str = "",
+) -> None:
     attempt.state, attempt.changed_at = state, now
     attempt.error = outcome.reason[:200]
     attempt.reference = outcome.reference if state == "succeeded" else ""
-    attempt.save(update_fields=["state", "changed_at", "error", "reference", "due_at"])
+    attempt.closed_by = closed_by
+    attempt.save(
+        update_fields=[
+            "state", "changed_at", "error", "reference", "due_at", "closed_by",
+        ]
+    )  # fmt: skip
