@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from billing.payments.attempt_states import OPEN
+
 RETRYING, WAITING = "retrying", "waiting"
 OVERDUE, SUSPENDED, CLOSED = "overdue", "suspended", "closed"
 EARLY = {RETRYING, WAITING}
@@ -18,7 +20,6 @@ STARTED, RETRY_SCHEDULED, RETRIED = "started", "retry_scheduled", "retried"
 METHOD_NEEDED, NOW_OVERDUE = "payment_method_needed", "overdue"
 NOW_SUSPENDED, LIFTED, HELD, ENDED = "suspended", "lifted", "held", "ended"
 
-UNDER_WAY = {"created", "sent", "pending", "unknown"}
 UNRESOLVED = (
     "unresolved"  # still open, and reported to staff because its outcome is unknown
 )
@@ -103,7 +104,7 @@ class Facts:
         One that was reported to staff is no longer waited for.
         """
         held = self.held_until is not None and self.held_until > self.now
-        return held or any(debt.attempt in UNDER_WAY for debt in self.debts)
+        return held or any(debt.attempt in OPEN for debt in self.debts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from django.db import models
 
+from billing.payments import attempt_states
 from seats.columns import UUID7
 
 
 class Attempt(models.Model):
     """One try to have money moved; its id is the key under which it counts once."""
 
-    OPEN = ["created", "sent", "pending", "unknown"]
+    OPEN = list(attempt_states.OPEN)
 
     public_id = models.UUIDField(
         db_default=UUID7(),

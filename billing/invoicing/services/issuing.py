@@ -12,6 +12,7 @@ from billing.accounts.models import Account
 from billing.invoicing.canonical import chain_hash
 from billing.invoicing.content import Issue, content_of
 from billing.invoicing.models import Document
+from billing.invoicing.numbers import printed_number
 from billing.invoicing.services.drafting import Draft
 from billing.invoicing.signals import documents_issued
 from billing.money import plain
@@ -134,7 +135,7 @@ def _events(one: Issued) -> list[NewEvent]:
     kind = "credit_note" if header.kind == "correction" else "invoice"
     payload = {
         "id": header.public_id,
-        "number": f"{code}-{one.issue.number:05d}",
+        "number": printed_number(code, one.issue.number),
         "month": header.month.isoformat(),
         "currency": header.currency,
         "total": plain(header.total),

@@ -6,6 +6,7 @@ from typing import Literal
 from django.db import transaction
 
 from billing.invoicing.services.issuing import lock_accounts
+from billing.payments.attempt_states import UNREPORTED
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.returns import RefundAttempt
@@ -14,7 +15,6 @@ from billing.payments.services.recording import A, Records, record
 from billing.payments.services.returning import REFUNDS
 from seats.errors import ReasonMissing, Refusal
 
-STUCK = {"pending", "unknown"}
 AT_FIRST = timedelta(hours=24)  # the processor is asked, and the key may be sent again
 
 
@@ -60,6 +60,6 @@ def _close(
         lock_accounts([of.payer_of(attempt)])
         current = of.rows().get(pk=attempt.pk)
         first = current.first_sent_at
-        if current.state not in STUCK or first is None or now < first + AT_FIRST:
+        if current.state not in UNREPORTED or first is None or now < first + AT_FIRST:
             raise NotStuck(f"{current} is not open for a day.")
         record(of, current, outcome, now=now, of_call=False, closed_by=actor)
