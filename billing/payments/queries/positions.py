@@ -81,8 +81,8 @@ def owed_on(document_ids: Collection[int]) -> dict[int, Owed]:
     rows = Document.objects.filter(
         pk__in=document_ids, kind="invoice", status__in=["open", "uncollectible"]
     )
-    rows = with_left_to_pay(rows.select_related("payer"))
-    left = {row.pk: Owed(row, row.left_to_pay) for row in rows}  # type: ignore[attr-defined]
+    documents = with_left_to_pay(rows.select_related("payer"))
+    left = {row.pk: Owed(row, row.left_to_pay) for row in documents}
     return {pk: owed for pk, owed in left.items() if owed.amount > 0}
 
 
