@@ -57,7 +57,9 @@ class FakeProcessor:
     movements: list[AccountMovement] = field(default_factory=list)
     away: bool = False
     calls: list[tuple[UUID, datetime]] = field(default_factory=list)
-    known: dict[UUID, tuple[datetime, ProcessorOutcome]] = field(default_factory=dict)
+    outcomes: dict[UUID, tuple[datetime, ProcessorOutcome]] = field(
+        default_factory=dict
+    )
     looks: int = 0
     blind: bool = False
 
@@ -89,39 +91,43 @@ class FakeProcessor:
     ) -> Iterator[AccountMovement]:
         if self.away:
             raise Unreachable("no route")
-        yield from (one for one in self.movements if starts_at <= one.at < ends_at)
+        yield from (
+            movement
+            for movement in self.movements
+            if starts_at <= movement.at < ends_at
+        )
 
     def _do(
-        self, asked: ChargeRequest | RefundRequest, at: datetime
+        self, request: ChargeRequest | RefundRequest, at: datetime
     ) -> ProcessorOutcome:
-        self.calls.append((asked.key, at))
+        self.calls.append((request.key, at))
         fault = self.faults()
         if fault == "lost":
             return UNKNOWN
         if fault == "refused":
             return ProcessorOutcome("failed", reason="no route")
-        outcome = self._once(asked, fault, at)
+        outcome = self._once(request, fault, at)
         if fault == "hung":
             return UNKNOWN
         if fault == "later":
-            self.answers.append((asked, outcome))
+            self.answers.append((request, outcome))
             return ProcessorOutcome("pending")
         if fault == "both":
-            self.answers.append((asked, outcome))
+            self.answers.append((request, outcome))
         return outcome
 
     def _look_up(self, key: UUID) -> ProcessorOutcome | None:
         self.looks += 1
         if self.blind or self.faults() == "lost":
             return None
-        last = self.known.get(key)
+        last = self.outcomes.get(key)
         return last[1] if last else None
 
     def _once(
-        self, asked: ChargeRequest | RefundRequest, fault: str, at: datetime
+        self, request: ChargeRequest | RefundRequest, fault: str, at: datetime
     ) -> ProcessorOutcome:
         """What it did for this key; it does it anew once it has forgotten the key."""
-        before = self.known.get(asked.key)
+        before = self.outcomes.get(request.key)
         if before and at < before[0] + KEYS_KEPT:
             return before[1]
         if fault in {"hard", "soft"}:
@@ -129,18 +135,18 @@ class FakeProcessor:
                 "declined_hard" if fault == "hard" else "declined_soft"
             )
         else:
-            outcome = ProcessorOutcome("succeeded", self._journal(asked))
-        self.known[asked.key] = (at, outcome)
+            outcome = ProcessorOutcome("succeeded", self._journal(request))
+        self.outcomes[request.key] = (at, outcome)
         return outcome
 
-    def _journal(self, asked: ChargeRequest | RefundRequest) -> str:
-        if isinstance(asked, RefundRequest):
+    def _journal(self, request: ChargeRequest | RefundRequest) -> str:
+        if isinstance(request, RefundRequest):
             reference = f"re_{len(self.refunds) + 1}"
-            back = GivenBack(asked.key, asked.payment, asked.amount, reference)
+            back = GivenBack(request.key, request.payment, request.amount, reference)
             self.refunds.append(back)
         else:
             reference = f"ch_{len(self.journal) + 1}"
-            self.journal.append(Charged(asked.key, asked.amount, reference))
+            self.journal.append(Charged(request.key, request.amount, reference))
         return reference
 
 

@@ -36,8 +36,8 @@ REFUND = RefundRequest(KEY, "ch_1", Decimal("12.50"), "USD", datetime.now(UTC), 
 
 @pytest.fixture
 def receiver():
-    with receiving() as one:
-        yield one
+    with receiving() as listener:
+        yield listener
 
 
 @pytest.fixture
@@ -57,9 +57,9 @@ class TestCharge:
         first, second = receiver.received
         assert first.body == second.body
         assert first.headers["idempotency-key"] == first.id == str(KEY)
-        told = Webhook(SECRET.current).verify(first.body, first.headers)
-        assert told["type"] == "payment.requested"
-        assert told["data"] == {
+        body = Webhook(SECRET.current).verify(first.body, first.headers)
+        assert body["type"] == "payment.requested"
+        assert body["data"] == {
             "attempt": str(KEY), "amount": "100", "currency": "USD",
             "payer": "SUNRISE", "invoice": "SUNRISE-1",
         }  # fmt: skip
@@ -83,9 +83,9 @@ class TestCharge:
         assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
 
     def test_fails_for_certain_where_it_may_not_go(self):
-        one = WebhookProcessor("https://127.0.0.1/hook", SECRET, SECRET, Limits())
+        processor = WebhookProcessor("https://127.0.0.1/hook", SECRET, SECRET, Limits())
 
-        assert one.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
+        assert processor.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
 
     @pytest.mark.parametrize(
         ("failure", "kind"),
@@ -118,8 +118,8 @@ class TestLookUp:
     ):
         assert processor_of.look_up(CHARGE, at=datetime.now(UTC)) is None
 
-        (asked,) = receiver.received
-        assert (asked.told["type"], asked.id) == ("payment.inquired", f"{KEY}-3")
+        (inquiry,) = receiver.received
+        assert (inquiry.payload["type"], inquiry.id) == ("payment.inquired", f"{KEY}-3")
 
 
 class TestRefund:
@@ -130,18 +130,18 @@ class TestRefund:
         receiver.behave = answers(500)
         assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "unknown"
 
-        told = receiver.received[0]
-        assert told.headers["idempotency-key"] == told.id == str(KEY)
-        assert told.told["type"] == "refund.requested"
-        assert told.told["data"] == {
+        request = receiver.received[0]
+        assert request.headers["idempotency-key"] == request.id == str(KEY)
+        assert request.payload["type"] == "refund.requested"
+        assert request.payload["data"] == {
             "refund": str(KEY), "payment": "ch_1", "amount": "12.5", "currency": "USD",
         }  # fmt: skip
 
     def test_is_asked_about_in_a_message_of_its_own(self, receiver, processor_of):
         assert processor_of.look_up_refund(REFUND, at=datetime.now(UTC)) is None
 
-        (asked,) = receiver.received
-        assert (asked.told["type"], asked.id) == ("refund.inquired", f"{KEY}-2")
+        (inquiry,) = receiver.received
+        assert (inquiry.payload["type"], inquiry.id) == ("refund.inquired", f"{KEY}-2")
 
 
 def test_a_sweep_tells_the_processor_of_the_row(receiver, invoice, clock, settings):
@@ -155,10 +155,10 @@ def test_a_sweep_tells_the_processor_of_the_row(receiver, invoice, clock, settin
 
     attempt = PaymentAttempt.objects.get()
     assert attempt.state == "pending"
-    (told,) = receiver.received
-    assert Webhook(secret).verify(told.body, told.headers)["data"]["attempt"] == str(
-        attempt.public_id
-    )
+    (request,) = receiver.received
+    assert Webhook(secret).verify(request.body, request.headers)["data"][
+        "attempt"
+    ] == str(attempt.public_id)
 
 
 @pytest.mark.parametrize(
