@@ -17,7 +17,9 @@ from billing.payments.processors.port import (
     RefundUpdate,
     Unreachable,
 )
-from billing.payments.processors.stripe.events import EVENT_TYPES
+from billing.payments.processors.stripe.events import (
+    EVENT_TYPES,
+)
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.charging import charge_due
 from billing.payments.services.methods import remove_method
