@@ -21,7 +21,7 @@ from billing.mail.services import queue_mail
 from billing.metering.models import UsageImport
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import DisputeTold
+from billing.payments.processors.port import DisputeUpdate
 from billing.payments.services.answers import keep_events, work_off_events
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES
@@ -142,7 +142,7 @@ def _make_money(agency: Agency) -> None:
         payer=agency, amount=Decimal("1234.50"), currency="USD", processor="acme",
         reference="ch_0123456789abcdef", now=APRIL_2,
     )  # fmt: skip
-    update = DisputeTold(payment.reference, "dp_1", Decimal(15), "USD", "lost")
+    update = DisputeUpdate(payment.reference, "dp_1", Decimal(15), "USD", "lost")
     take_dispute(processor=acme, told=update, now=MAY_2)
     request_refund(
         payment=payment, amount=Decimal(1), reason="test", actor="t", now=APRIL_2

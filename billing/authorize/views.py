@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from billing.authorize.queries import may_dial
 from billing.authorize.serializers import VerdictOut
 from billing.authorize.verdicts import NOT_CHECKED, AuthorizeDecision
-from seats.keys.services import token_digest, is_use_recorded, bearer_secret
+from seats.keys.services import bearer_secret, is_use_recorded, token_digest
 from seats.keys.views import KeyView
 
 MAX_AGENT_LENGTH = 64

@@ -10,7 +10,10 @@ from django.db import connection
 from billing.accounts.models import Account
 from billing.dunning.models import DunningCase
 from billing.dunning.schedule import Debt, PayerSnapshot, owed
+from billing.invoicing.numbers import PRINTED_NUMBER
 from billing.invoicing.queries.holds import ON_HOLD
+from billing.invoicing.queries.left_to_pay import LEFT_TO_PAY
+from billing.payments.attempt_states import OPEN, UNREPORTED, sql_list
 from billing.payments.queries.methods import SPENT
 from seats.agencies.queries import zones_of
 from seats.arrays import array_text
@@ -27,11 +30,8 @@ A_CHARGE = """
 # An attempt that is open is always the newest of its invoice.
 DEBTS = f"""
     SELECT document.payer_id, document.id,
-           (document.parties->'payer'->>'code') || '-' || lpad(number::text, 5, '0'),
-           document.due_at, document.total - coalesce((
-               SELECT sum(amount) FROM billing_allocation
-               WHERE document_id = document.id), 0),
-           (SELECT CASE WHEN state IN ('pending', 'unknown')
+           {PRINTED_NUMBER}, document.due_at, {LEFT_TO_PAY},
+           (SELECT CASE WHEN state IN ({sql_list(UNREPORTED)})
                              AND reported_at IS NOT NULL
                         THEN 'unresolved' ELSE state END
             FROM billing_paymentattempt AS attempt
@@ -57,12 +57,12 @@ NOT_HELD = """
                      WHERE payer_id = account.payer_id ORDER BY id DESC LIMIT 1) AS hold
         WHERE hold.until > %(now)s)
 """
-NOT_CHARGED = """
+NOT_CHARGED = f"""
     NOT EXISTS (
         SELECT FROM billing_paymentattempt AS attempt
         JOIN billing_document AS invoice ON invoice.id = attempt.invoice_id
         WHERE invoice.payer_id = account.payer_id AND invoice.status = 'open'
-          AND attempt.state IN ('created', 'sent', 'pending', 'unknown')
+          AND attempt.state IN ({sql_list(OPEN)})
           AND attempt.reported_at IS NULL)
 """
 # While an open invoice of a payer is on hold for verification, dunning pauses entirely.

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from billing.payments.attempt_states import OPEN
+
 RETRYING, WAITING = "retrying", "waiting"
 OVERDUE, SUSPENDED, CLOSED = "overdue", "suspended", "closed"
 BEFORE_OVERDUE = {RETRYING, WAITING}
@@ -19,7 +21,6 @@ STARTED, RETRY_SCHEDULED, RETRIED = "started", "retry_scheduled", "retried"
 METHOD_NEEDED, NOW_OVERDUE = "payment_method_needed", "overdue"
 NOW_SUSPENDED, LIFTED, HELD, ENDED = "suspended", "lifted", "held", "ended"
 
-IN_PROGRESS = {"created", "sent", "pending", "unknown"}
 UNRESOLVED = (
     "unresolved"  # still open, and reported to staff because its outcome is unknown
 )
@@ -108,7 +109,7 @@ class PayerSnapshot:
         A charge that was reported to staff as unresolved is no longer waited for.
         """
         held = self.held_until is not None and self.held_until > self.now
-        return held or any(debt.attempt in IN_PROGRESS for debt in self.debts)
+        return held or any(debt.attempt in OPEN for debt in self.debts)
 
 
 @dataclass(frozen=True, slots=True)

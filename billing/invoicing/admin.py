@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
@@ -18,6 +18,7 @@ from billing.doorbell import ring
 from billing.invoicing import effects
 from billing.invoicing.downloads import DOWNLOADS
 from billing.invoicing.models import Document, DocumentLine
+from billing.invoicing.queries.left_to_pay import with_left_to_pay
 from billing.invoicing.queries.statements import seats_behind
 from billing.invoicing.services.documents import (
     discard_draft,
@@ -126,10 +127,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
         return money_cell(document.total, document.currency)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
-        same = Document.objects.filter(pk=OuterRef("pk")).order_by().values("pk")
-        covered = same.annotate(sum=Sum("covered_by__amount")).values("sum")
-        rows: QuerySet[Document] = super().get_queryset(request)
-        return rows.annotate(covered=Subquery(covered))
+        return with_left_to_pay(super().get_queryset(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -143,8 +141,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
     def left(self, document: Any) -> str:
         if document.kind != "invoice" or document.status in {"draft", "void"}:
             return ""
-        left = document.total - (document.covered or 0)
-        return money_cell(left, document.currency)
+        return money_cell(document.left_to_pay, document.currency)
 
     @admin.display(description="seats")
     def seat_statement(self, document: Document) -> str:

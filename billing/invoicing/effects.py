@@ -9,6 +9,7 @@ from django.conf import settings
 
 from billing.accounts.models import Account
 from billing.invoicing.models import Document, RunItem
+from billing.invoicing.numbers import printed_number
 from billing.invoicing.services.documents import is_voidable
 from billing.money import money_label
 
@@ -23,7 +24,7 @@ def issue_effects(documents: list[Document], data: FormData) -> list[str]:
     terms: timedelta = settings.BILLING["PAYMENT_TERMS"]
     lines = [
         f"{_named(draft)} becomes"
-        f" {draft.payer.code}-{accounts[draft.payer_id].next_number:05d}, due in"
+        f" {printed_number(draft.payer.code, accounts[draft.payer_id].next_number)}, due in"
         f" {terms.days} days. The payer's credit is applied to it; the rest is charged"
         " at once if the payer has a payment method."
         for draft in drafts

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 
+from billing.invoicing.numbers import printed_number
 from billing.pricing.models import Meter, PriceList
 from seats.columns import BELOW, UUID7
 from seats.models import Agency
@@ -209,7 +210,7 @@ class Document(models.Model):
     @property
     def label(self) -> str:
         """The number as printed; empty for a draft."""
-        return f"{self._code}-{self.number:05d}" if self.number else ""
+        return printed_number(self._code, self.number) if self.number else ""
 
     @property
     def _code(self) -> str:

@@ -29,7 +29,7 @@ END $$;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0027_reconciled_days"),
+        ("billing", "0028_closed_by"),
     ]
 
     operations = [

@@ -2,15 +2,14 @@
 
 from django.db import models
 
+from billing.payments import attempt_states
 from seats.columns import UUID7
-
-BY_HAND = "by "  # begins the error of what staff closed; who, and why, is theirs alone
 
 
 class Attempt(models.Model):
     """One try to have money moved; its id is the key under which it counts once."""
 
-    OPEN = ["created", "sent", "pending", "unknown"]
+    OPEN = list(attempt_states.OPEN)
 
     public_id = models.UUIDField(
         db_default=UUID7(),
@@ -37,6 +36,11 @@ class Attempt(models.Model):
     due_at = models.DateTimeField(help_text="During a call: the end of the lease.")
     reported_at = models.DateTimeField(
         null=True, help_text="When staff was notified that its outcome is unknown."
+    )
+    closed_by = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Who closed it by hand. Empty if its outcome is the processor's.",
     )
 
     class Meta:

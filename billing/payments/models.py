@@ -240,7 +240,7 @@ class PaymentAttempt(Attempt):
         constraints = [
             models.UniqueConstraint(
                 fields=["invoice"],
-                condition=Q(state__in=["created", "sent", "pending", "unknown"]),
+                condition=Q(state__in=Attempt.OPEN),
                 name="one_open_attempt_per_invoice",
             ),
             models.CheckConstraint(
@@ -267,7 +267,7 @@ class PaymentAttempt(Attempt):
             models.Index(fields=["invoice"], name="attempts_of_invoice"),
             models.Index(
                 fields=["due_at"],
-                condition=Q(state__in=["created", "sent", "pending", "unknown"]),
+                condition=Q(state__in=Attempt.OPEN),
                 name="attempt_due",
             ),
         ]

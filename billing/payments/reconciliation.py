@@ -18,7 +18,11 @@ from django.db.models import Q
 
 from billing.money import plain
 from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import Lister, Moved, Unreachable
+from billing.payments.processors.port import (
+    AccountMovement,
+    SupportsHistory,
+    Unreachable,
+)
 from billing.payments.queries.cash import Booked, Key, booked_of, cash_of
 from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
@@ -68,7 +72,7 @@ def reconcile_day(
         raise NoListing(f"{processor} has no list to compare with.")
     starts_at = datetime.combine(day, time.min, UTC)
     ends_at = starts_at + DAY
-    theirs = _by_key(lister.moved(starts_at, ends_at))
+    theirs = _by_key(lister.account_movements(starts_at, ends_at))
     ours = booked_of(
         processor.code, [key.reference for key in theirs], starts_at, ends_at
     )
@@ -79,7 +83,7 @@ def reconcile_day(
     }
     around = dict(theirs)
     if learned - theirs.keys():
-        near = _by_key(lister.moved(starts_at - BEFORE, ends_at + AFTER))
+        near = _by_key(lister.account_movements(starts_at - BEFORE, ends_at + AFTER))
         around = {**near, **theirs}
     keys = theirs.keys() | learned
     differences = [
@@ -142,15 +146,15 @@ def _missed_days(processor: PaymentProcessor, now: datetime) -> list[date]:
     return [first + DAY * n for n in range((today - first).days)]
 
 
-def _lister(processor: PaymentProcessor, connect: Connect) -> Lister | None:
+def _lister(processor: PaymentProcessor, connect: Connect) -> SupportsHistory | None:
     try:
         connected = connect(processor)
     except InvalidToken as error:
         raise Unreachable("its secret cannot be read with our keys") from error
-    return connected if isinstance(connected, Lister) else None
+    return connected if isinstance(connected, SupportsHistory) else None
 
 
-def _by_key(moves: Iterable[Moved]) -> dict[Key, Booked]:
+def _by_key(moves: Iterable[AccountMovement]) -> dict[Key, Booked]:
     sums: dict[Key, Booked] = {}
     for one in moves:
         key = Key(one.kind, one.reference, one.amount > 0)

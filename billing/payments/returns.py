@@ -74,7 +74,7 @@ class RefundAttempt(Attempt):
             models.Index(fields=["payment"], name="refund_attempts_of_payment"),
             models.Index(
                 fields=["due_at"],
-                condition=Q(state__in=["created", "sent", "pending", "unknown"]),
+                condition=Q(state__in=Attempt.OPEN),
                 name="refund_attempt_due",
             ),
         ]

@@ -5,7 +5,6 @@ from typing import Any
 from rest_framework import serializers
 
 from billing.metering.serializers import Money
-from billing.payments.attempts import BY_HAND
 from billing.payments.hosting import HostedPage
 from billing.payments.models import Payment, PaymentAttempt, PaymentMethod, Refund
 from billing.payments.returns import RefundAttempt
@@ -192,7 +191,7 @@ class AttemptOut(serializers.ModelSerializer[PaymentAttempt]):
         ]  # fmt: skip
 
     def get_error(self, attempt: PaymentAttempt) -> str:
-        return "by hand" if attempt.error.startswith(BY_HAND) else attempt.error
+        return "by hand" if attempt.closed_by else attempt.error
 
 
 class MethodFilter(serializers.Serializer[Any]):

@@ -21,10 +21,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from billing.webhooks.addresses import AddressPolicy, NotAllowed, Resolver, address_of
+from billing.webhooks.failures import Failure, NoAnswer, no_answer_of
 
 AGENT = "dialer-billing-webhooks/1"
 READ_MOST = 64 * 1024  # bytes of an answer
-TOO_LATE = "timeout: no whole answer in time"
 KEPT = 2_000  # characters of it
 
 
@@ -39,19 +39,19 @@ class Limits:
     read_most: int = READ_MOST
 
 
-class NoAnswer(Exception):
-    """The message says why in a line."""
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt. Without an answer `status` is None and `error` says why."""
+    """What came of an attempt. Without an answer `status` is None and `error` says why.
+
+    `failure` is why a request that was made got no answer.
+    """
 
     status: int | None = None
     answer: str = ""
     error: str = ""
     latency_ms: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
+    failure: Failure | None = None
 
     @property
     def taken(self) -> bool:
@@ -67,7 +67,9 @@ def send(url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> O
     try:
         status, answer, sent = exchange("POST", url, body, told, limits)
     except NoAnswer as error:
-        return Outcome(error=str(error), latency_ms=_since(started))
+        return Outcome(
+            error=str(error), latency_ms=_since(started), failure=error.failure
+        )
     text = answer.decode(errors="replace")[:KEPT].replace("\0", "\ufffd")
     return Outcome(status, text, "", _since(started), sent)
 
@@ -89,11 +91,11 @@ def exchange(
         answered = _request(method, url, body, headers, limits, watch)
     except (NotAllowed, OSError, HTTPError, ValueError) as error:
         late = watch.is_over or time.perf_counter() - started >= limits.seconds
-        raise NoAnswer(TOO_LATE if late else _said(error)) from error
+        raise no_answer_of(error, is_late=late) from error
     finally:
         watch.stop()
     if watch.is_over:
-        raise NoAnswer(TOO_LATE)
+        raise NoAnswer(Failure.TIMEOUT)
     return answered
 
 
@@ -227,19 +229,3 @@ def _read(answer: requests.Response, most: int) -> bytes:
 
 def _since(started: float) -> int:
     return round((time.perf_counter() - started) * 1000)
-
-
-def _said(error: Exception) -> str:
-    """An error in a line, without addresses of ours that it may name."""
-    if isinstance(error, NotAllowed):
-        return f"not allowed: {error}"
-    kinds = {
-        requests.exceptions.SSLError: "tls: the certificate or handshake is not good",
-        requests.exceptions.ConnectTimeout: "timeout: no connection in time",
-        requests.exceptions.Timeout: TOO_LATE,
-        socket.gaierror: "dns: the name has no address",
-    }
-    for kind, said in kinds.items():
-        if isinstance(error, kind):
-            return said
-    return "connection: refused, reset, or ended before the answer"

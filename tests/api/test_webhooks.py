@@ -146,7 +146,7 @@ class TestEvents:
         listed = client.get(EVENTS).json()["results"]
 
         assert len(listed) == 2
-        payload = [request.told for request in receiver.received]
+        payload = [request.payload for request in receiver.received]
         assert sorted(payload, key=lambda event: event["sequence"]) == listed
 
     def test_are_narrowed_by_number_type_and_agency(self, caller, client, agency):
@@ -203,6 +203,6 @@ def test_a_test_event_goes_out_with_the_next_sweep(client, agency, settings):
         deliver_due(clock=lambda: NOW)
 
     assert answer.status_code == 202
-    assert [request.told["type"] for request in receiver.received] == [
+    assert [request.payload["type"] for request in receiver.received] == [
         "webhook_endpoint.test"
     ]

@@ -94,7 +94,7 @@ def test_what_a_killed_worker_sent_is_charged_once(fresh_database, worker, beat)
     charges = [
         request
         for request in receiver.received
-        if request.told["type"][8:] == "requested"
+        if request.payload["type"][8:] == "requested"
     ]
     assert len(charges) >= 2  # once more where the first answer came late
     assert {charge.id for charge in charges} == {str(attempt.public_id)}

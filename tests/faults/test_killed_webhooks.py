@@ -51,6 +51,6 @@ def test_what_a_killed_worker_sent_is_sent_again_under_its_id(
     ids = [request.id for request in receiver.received]
     assert len(sent) == 2
     assert (len(ids), len(set(ids))) == (5, 3)
-    order = [request.told["sequence"] for request in receiver.received
-             if request.told["subject"] == "a"]  # fmt: skip
+    order = [request.payload["sequence"] for request in receiver.received
+             if request.payload["subject"] == "a"]  # fmt: skip
     assert order == [2, 2, 3]

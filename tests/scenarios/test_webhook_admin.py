@@ -99,7 +99,7 @@ class TestActions:
         sent = "1 will be sent a test event within seconds."
         assert sent in act(staff, "send_test", endpoint)
         sweep()
-        kinds = {one.told["type"] for one in receiver.received}
+        kinds = {one.payload["type"] for one in receiver.received}
         assert kinds == {"agency.added", "webhook_endpoint.test"}
 
         act(staff, "delete_for_ever", endpoint)

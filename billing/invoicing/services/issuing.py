@@ -12,6 +12,7 @@ from billing.accounts.models import Account
 from billing.invoicing.canonical import chain_hash
 from billing.invoicing.content import Issue, content_of
 from billing.invoicing.models import Document
+from billing.invoicing.numbers import printed_number
 from billing.invoicing.services.drafting import Draft
 from billing.invoicing.signals import documents_issued
 from billing.money import plain
@@ -136,7 +137,7 @@ def _events(document: IssuedDraft) -> list[NewEvent]:
     kind = "credit_note" if header.kind == "correction" else "invoice"
     payload = {
         "id": header.public_id,
-        "number": f"{code}-{document.issue.number:05d}",
+        "number": printed_number(code, document.issue.number),
         "month": header.month.isoformat(),
         "currency": header.currency,
         "total": plain(header.total),

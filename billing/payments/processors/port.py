@@ -1,7 +1,8 @@
-"""What we ask of whoever charges payers, and what it tells us. Pure.
+"""The port to payment processors: requests, outcomes and updates. Pure.
 
-Errors of calls that move money do not cross this border: what goes wrong out there is an
-outcome. Listing and reading raise Unreachable, and are done again later.
+Calls that move money raise nothing: whatever goes wrong is an outcome. Listing and
+reading raise Unreachable, and are repeated later. Amounts are positive decimals in their
+currency, unless a class says otherwise.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from seats.errors import Refusal
 
-Kind = Literal[
+OutcomeKind = Literal[
     "pending",
     "succeeded",
     "declined_hard",
@@ -25,29 +26,34 @@ Kind = Literal[
 
 
 class NotSigned(Refusal):
+    """A webhook without a valid signature of its processor."""
+
     code = "not_signed"
     status = 400
 
 
 class DoesNotFit(Refusal):
+    """An event that cannot be read, or that contradicts what is recorded."""
+
     code = "does_not_fit"
 
 
 class Unreachable(Exception):
-    """The processor could not be asked just now; what was asked may have happened."""
+    """The processor gave no usable answer; what was requested may have happened."""
 
 
 class NotDone(Exception):
-    """The processor refused; what was asked has certainly not happened."""
+    """The processor refused; what was requested has certainly not happened."""
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
-    """An amount to charge; `key` is the same for ever, `asked` counts the look-ups.
+class ChargeRequest:
+    """An amount to charge. `key` is its idempotency key and never changes.
 
-    `customer` and `method` are the processor's ids of the payer and of how it pays. No
-    call that may charge is begun after `sent_until`. Where the payer pays on a hosted
-    page, `page` is the processor's id of that, empty while it is not known.
+    `lookups` counts how often its outcome was requested. `customer` and `method` are the
+    processor's ids of the payer and its payment method. No call that may charge is begun
+    after `sent_until`. Where the payer pays on a page, `page` is the processor's id of
+    that page, empty until the processor has answered with it.
     """
 
     key: UUID
@@ -56,7 +62,7 @@ class Charge:
     payer: str
     invoice: str
     requested_at: datetime
-    asked: int = 0
+    lookups: int = 0
     customer: str = ""
     method: str = ""
     sent_until: datetime | None = None
@@ -65,9 +71,9 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """An amount of a payment (the processor's id of it) to give back, once per key.
+    """An amount to refund of a payment, named by the processor's id. Once per key.
 
-    No call that may give it back is begun after `sent_until`.
+    No call that may refund it is begun after `sent_until`.
     """
 
     key: UUID
@@ -75,51 +81,51 @@ class RefundRequest:
     amount: Decimal
     currency: str
     requested_at: datetime
-    asked: int = 0
+    lookups: int = 0
     sent_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a charge or a refund.
+class ProcessorOutcome:
+    """The outcome of a charge or a refund.
 
-    `failed` means: certainly not done by this call. `absent`: there is none of this key,
-    and none that was sent can still arrive. `unknown` is everything of which neither can
-    be said. A success has the processor's `reference`.
+    `failed`: certainly not done by this call. `absent`: there is none with this key, and
+    no request that was sent can still arrive. `unknown`: anything in doubt. A success has
+    the processor's id of it as `reference`.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     reference: str = ""
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ChargeTold:
-    """What became of the charge of a key."""
+class ChargeUpdate:
+    """The outcome of the charge with a key."""
 
     key: UUID
     amount: Decimal
     currency: str
-    outcome: Outcome
+    outcome: ProcessorOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class RefundTold:
-    """What became of a refund; without a key it was begun at the processor."""
+class RefundUpdate:
+    """The outcome of a refund; without a key it was begun at the processor."""
 
     key: UUID | None
     payment: str
     amount: Decimal
     currency: str
-    outcome: Outcome
+    outcome: ProcessorOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class DisputeTold:
-    """The payer's bank takes a payment back (`lost`), or may, or does not (`won`).
+class DisputeUpdate:
+    """The state of a dispute: a payer's bank takes a payment back, or may.
 
-    While it is `open` the money is withheld by the processor; an `inquiry` withholds
-    nothing.
+    While it is `open` the processor withholds the money; an `inquiry` withholds nothing.
+    `lost`: the money is gone. `won`: it is the merchant's again.
     """
 
     payment: str
@@ -131,11 +137,11 @@ class DisputeTold:
 
 
 @dataclass(frozen=True, slots=True)
-class MethodTold:
-    """A method that a payer (by code) saved at the processor, or that is gone there.
+class MethodUpdate:
+    """A payment method that a payer (by code) saved at the processor, or removed there.
 
-    `at` is when it was saved there; without, now. `changed`: one that is not known
-    here is nothing new. `key`, if it was saved on a page: the one the page was opened by.
+    `at` is when it was saved; None means now. `changed`: it was changed or removed, so
+    one that is not recorded yet is not added. `key` is that of the page it was saved on.
     """
 
     payer: str
@@ -148,14 +154,14 @@ class MethodTold:
     key: UUID | None = None
 
 
-Fact = ChargeTold | RefundTold | DisputeTold | MethodTold
+ProcessorUpdate = ChargeUpdate | RefundUpdate | DisputeUpdate | MethodUpdate
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """Money that a processor says moved: what came in is positive.
+class AccountMovement:
+    """Money that moved in the account at a processor: positive where it came in.
 
-    `reference` is its id of the payment, the refund or the dispute.
+    `reference` is the processor's id of the payment, the refund or the dispute.
     """
 
     kind: Literal["payment", "refund", "dispute"]
@@ -167,9 +173,9 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class CustomerRequest:
-    """A payer to be known at the processor, once per key.
+    """A payer to create at the processor, once per key.
 
-    `sent_at` is when that was asked for before: then it may be known already.
+    `sent_at` is when this was requested before: then the customer may exist already.
     """
 
     key: UUID
@@ -178,10 +184,10 @@ class CustomerRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class PageRequest:
+class CheckoutRequest:
     """A page of the processor, once per key: to save a method, or to pay a `charge`.
 
-    Under a key everything else is the same for ever.
+    Repeated requests under a key have the same content.
     """
 
     key: UUID
@@ -190,78 +196,84 @@ class PageRequest:
     currency: str
     return_url: str
     expires_at: datetime
-    charge: Charge | None = None
+    charge: ChargeRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Where the payer goes, and the processor's id of it."""
+class CheckoutSession:
+    """The URL to send the payer to, and the processor's id of the page."""
 
     url: str
     reference: str
 
 
-class Charger(Protocol):
-    """Who charges payers. Each call is over within its time limit."""
+class SupportsCharges(Protocol):
+    """A processor that charges payers. Each call ends within its time limit."""
 
-    def charge(self, charge: Charge, *, at: datetime) -> Outcome:
-        """Charge once per key, however often it is called."""
+    def charge(self, charge: ChargeRequest, *, at: datetime) -> ProcessorOutcome:
+        """Charge once per key. Repeating it is safe."""
 
-    def look_up(self, charge: Charge, *, at: datetime) -> Outcome | None:
-        """What became of it; None if that cannot be said now, or comes by webhook."""
+    def look_up(
+        self, charge: ChargeRequest, *, at: datetime
+    ) -> ProcessorOutcome | None:
+        """The outcome; None if it is not available now, or is reported by webhook."""
 
 
-class Processor(Charger, Protocol):
-    """One processor: it charges, and it tells us what became of it."""
+class Processor(SupportsCharges, Protocol):
+    """A processor that charges, and reports outcomes as signed events."""
 
-    def verified(
+    def verify_event(
         self, headers: Mapping[str, str], body: bytes, *, now: datetime
     ) -> str:
-        """The id of an event it signed; headers in lower case. Raises NotSigned."""
+        """The id of a signed event; header names in lower case. Raises NotSigned."""
 
-    def same_event(self, kept: bytes, body: bytes) -> bool:
-        """Whether two bodies under one id say the same, however they are written."""
+    def is_same_event(self, kept: bytes, body: bytes) -> bool:
+        """Whether two bodies under one event id mean the same."""
 
-    def read(self, body: bytes) -> Sequence[Fact]:
-        """What an event says, by asking again where that is possible; maybe nothing.
+    def read_updates(self, body: bytes) -> Sequence[ProcessorUpdate]:
+        """The updates of an event, read again at the processor where possible.
 
         Raises DoesNotFit, Unreachable.
         """
 
 
 @runtime_checkable
-class Hoster(Protocol):
+class SupportsCheckout(Protocol):
     """A processor with pages, on which payers save a method or pay an invoice.
 
-    All raise Unreachable, and the first two NotDone.
+    All methods raise Unreachable; the first two also raise NotDone.
     """
 
     def open_customer(self, request: CustomerRequest) -> str:
-        """The processor's id of a payer; one per key, however often it is called."""
+        """The processor's id of a payer; one per key. Repeating it is safe."""
 
-    def open_page(self, request: PageRequest) -> Page:
-        """One page per key, however often it is called."""
+    def open_page(self, request: CheckoutRequest) -> CheckoutSession:
+        """One page per key. Repeating it is safe."""
 
-    def close_page(self, reference: str) -> Outcome:
-        """See to it that nobody pays on a page any more; what became of its charge."""
+    def close_page(self, reference: str) -> ProcessorOutcome:
+        """Close a page, so that nobody can pay on it; the outcome of its charge."""
 
 
-class Refunder(Protocol):
-    """A processor that gives money back when it is asked to."""
+class SupportsRefunds(Protocol):
+    """A processor that makes refunds on request."""
 
-    def refund(self, request: RefundRequest, *, at: datetime) -> Outcome:
-        """Give back once per key, however often it is called."""
+    def refund(self, request: RefundRequest, *, at: datetime) -> ProcessorOutcome:
+        """Refund once per key. Repeating it is safe."""
 
-    def look_up_refund(self, request: RefundRequest, *, at: datetime) -> Outcome | None:
-        """What became of it, as for charges."""
+    def look_up_refund(
+        self, request: RefundRequest, *, at: datetime
+    ) -> ProcessorOutcome | None:
+        """The outcome, as for charges."""
 
 
 @runtime_checkable
-class Lister(Protocol):
-    """A processor that can be asked what happened. Both raise Unreachable."""
+class SupportsHistory(Protocol):
+    """A processor that lists its events and movements. Both raise Unreachable."""
 
     def events_since(self, since: datetime) -> Iterator[tuple[str, bytes]]:
-        """Ids and bodies of its events from an instant on, as its webhooks tell them."""
+        """Ids and bodies of its events from an instant on, as in its webhooks."""
 
-    def moved(self, starts_at: datetime, ends_at: datetime) -> Iterator[Moved]:
-        """The money that moved in a half-open time, as it counts."""
+    def account_movements(
+        self, starts_at: datetime, ends_at: datetime
+    ) -> Iterator[AccountMovement]:
+        """The money that moved in [starts_at, ends_at)."""

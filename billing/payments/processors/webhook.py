@@ -1,6 +1,6 @@
-"""A processor that is told by signed webhook, and answers by signed webhook. Pure.
+"""A processor that is sent signed webhooks, and reports by signed webhooks. Pure.
 
-What it says in the answer to our telling is only whether it has it.
+Its response to a request says only whether it has accepted it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,20 +12,20 @@ from uuid import UUID
 import msgspec
 
 from billing.money import plain
-from billing.payments.processors.answers import read_answer
+from billing.payments.processors.payloads import read_updates
 from billing.payments.processors.port import (
-    Charge,
-    Fact,
+    ChargeRequest,
     NotSigned,
-    Outcome,
+    ProcessorOutcome,
+    ProcessorUpdate,
     RefundRequest,
 )
 from billing.payments.processors.secrets import Secrets
 from billing.webhooks.sending import Limits, send
-from billing.webhooks.sending import Outcome as Sent
+from billing.webhooks.sending import Outcome as Response
 from billing.webhooks.signing import is_signed, signed_headers
 
-# It has read the request, and will not do it.
+# The processor has read the request, and will not carry it out.
 REFUSED = {
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
@@ -34,12 +34,11 @@ REFUSED = {
     HTTPStatus.GONE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-NEVER_LEFT = ("not allowed: ", "dns: ")  # errors from before there is a connection
 LONGEST_ID = 200
 
 
-class Asked(msgspec.Struct):
-    """What a processor is told of a charge."""
+class ChargeRequestData(msgspec.Struct):
+    """The `data` of a request to charge, or to report a charge again."""
 
     attempt: UUID
     amount: str
@@ -48,8 +47,8 @@ class Asked(msgspec.Struct):
     invoice: str
 
 
-class RefundAsked(msgspec.Struct):
-    """What a processor is told of a refund; `payment` is its own id of it."""
+class RefundRequestData(msgspec.Struct):
+    """The `data` of a request to refund; `payment` is the processor's id of it."""
 
     refund: UUID
     payment: str
@@ -57,63 +56,77 @@ class RefundAsked(msgspec.Struct):
     currency: str
 
 
-class Message(msgspec.Struct):
-    """A body as Standard Webhooks has it."""
+class RequestMessage(msgspec.Struct):
+    """The body of a request, in the form of Standard Webhooks."""
 
     type: str
     timestamp: datetime
-    data: Asked | RefundAsked
+    data: ChargeRequestData | RefundRequestData
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookProcessor:
-    """One receiver of what is requested, and of what is inquired about.
+    """One endpoint, by signed webhooks.
 
-    Each of `ours` signs what it is told; each of `theirs` may sign what it tells.
+    `sending` signs our requests; `receiving` verifies the processor's events.
     """
 
     url: str
-    ours: Secrets
-    theirs: Secrets
+    sending: Secrets
+    receiving: Secrets
     limits: Limits
 
-    def charge(self, charge: Charge, *, at: datetime) -> Outcome:
-        """Tell it to charge. A 2xx means it has it; how it ends comes by webhook."""
+    def charge(self, charge: ChargeRequest, *, at: datetime) -> ProcessorOutcome:
+        """Request a charge. 2xx is `pending`: its end is reported by webhook."""
         message = str(charge.key)
-        return _outcome(self._tell("payment.requested", message, charge, at))
+        return outcome_of(self._send("payment.requested", message, charge, at))
 
-    def look_up(self, charge: Charge, *, at: datetime) -> Outcome | None:
-        """Ask it to tell again how it ended; that too comes by webhook."""
-        message = f"{charge.key}-{charge.asked}"
-        self._tell("payment.inquired", message, charge, at)
+    def look_up(
+        self, charge: ChargeRequest, *, at: datetime
+    ) -> ProcessorOutcome | None:
+        """Request the end of a charge again; it is reported by webhook, hence None."""
+        message = f"{charge.key}-{charge.lookups}"
+        self._send("payment.inquired", message, charge, at)
         return None
 
-    def refund(self, request: RefundRequest, *, at: datetime) -> Outcome:
-        """Tell it to give back, as for charges."""
+    def refund(self, request: RefundRequest, *, at: datetime) -> ProcessorOutcome:
+        """Request a refund. 2xx is `pending`: its end is reported by webhook."""
         message = str(request.key)
-        return _outcome(self._tell("refund.requested", message, request, at))
+        return outcome_of(self._send("refund.requested", message, request, at))
 
-    def look_up_refund(self, request: RefundRequest, *, at: datetime) -> Outcome | None:
-        """Ask it to tell again what became of it."""
-        message = f"{request.key}-{request.asked}"
-        self._tell("refund.inquired", message, request, at)
+    def look_up_refund(
+        self, request: RefundRequest, *, at: datetime
+    ) -> ProcessorOutcome | None:
+        """Request the end of a refund again; it is reported by webhook, hence None."""
+        message = f"{request.key}-{request.lookups}"
+        self._send("refund.inquired", message, request, at)
         return None
 
-    def verified(
+    def verify_event(
         self, headers: Mapping[str, str], body: bytes, *, now: datetime
     ) -> str:
-        """`webhook-id`, where one of its secrets signed this in the last minutes."""
+        """The `webhook-id` of an event that it signed at most 5 minutes ago.
+
+        Raises NotSigned.
+        """
         event_id = headers.get("webhook-id", "")
         signed = any(
             is_signed(headers, body, secret=secret, now=now)
-            for secret in self.theirs.at(now)
+            for secret in self.receiving.at(now)
         )
-        if len(event_id) > LONGEST_ID or not event_id.isprintable() or not signed:
-            raise NotSigned("No signature of the processor, or not of these minutes.")
+        if not signed:
+            raise NotSigned(
+                "The signature is missing, not valid, or more than 5 minutes off. Sign"
+                " the exact body with the secret with which the processor answers."
+            )
+        if len(event_id) > LONGEST_ID or not event_id.isprintable():
+            raise NotSigned(
+                f"The `webhook-id` is not up to {LONGEST_ID} printable characters."
+            )
         return event_id
 
-    def same_event(self, kept: bytes, body: bytes) -> bool:
-        """The same JSON; the order of its fields and blanks make no difference."""
+    def is_same_event(self, kept: bytes, body: bytes) -> bool:
+        """Whether both are the same JSON, whatever the order of fields and blanks."""
         if kept == body:
             return True
         try:
@@ -121,34 +134,45 @@ class WebhookProcessor:
         except (msgspec.DecodeError, RecursionError):
             return False
 
-    def read(self, body: bytes) -> Sequence[Fact]:
-        """What it says; there is nowhere to ask again."""
-        return read_answer(body)
+    def read_updates(self, body: bytes) -> Sequence[ProcessorUpdate]:
+        """The update of an event, as it was sent. Raises DoesNotFit."""
+        return read_updates(body)
 
-    def _tell(
-        self, kind: str, message: str, asked: Charge | RefundRequest, at: datetime
-    ) -> Sent:
-        told = Message(type=kind, timestamp=asked.requested_at, data=_told_of(asked))
-        body = msgspec.json.encode(told)
+    def _send(
+        self,
+        kind: str,
+        message: str,
+        request: ChargeRequest | RefundRequest,
+        at: datetime,
+    ) -> Response:
+        content = RequestMessage(kind, request.requested_at, _data_of(request))
+        body = msgspec.json.encode(content)
         headers = signed_headers(
-            message=message, body=body, secrets=self.ours.at(at), at=at
+            message=message, body=body, secrets=self.sending.at(at), at=at
         )
-        headers["idempotency-key"] = str(asked.key)
+        headers["idempotency-key"] = str(request.key)
         return send(self.url, body, headers, self.limits)
 
 
-def _told_of(asked: Charge | RefundRequest) -> Asked | RefundAsked:
-    amount = plain(asked.amount)
-    if isinstance(asked, RefundRequest):
-        return RefundAsked(asked.key, asked.payment, amount, asked.currency)
-    return Asked(asked.key, amount, asked.currency, asked.payer, asked.invoice)
+def outcome_of(response: Response) -> ProcessorOutcome:
+    """What a response means for the request; `unknown` unless it is certain."""
+    if response.taken:
+        return ProcessorOutcome("pending")
+    if response.status in REFUSED:
+        return ProcessorOutcome("failed", reason=f"refused with {response.status}")
+    if response.failure and response.failure.had_no_address:
+        return ProcessorOutcome("failed", reason=response.error)
+    return ProcessorOutcome(
+        "unknown", reason=response.error or f"answered {response.status}"
+    )
 
 
-def _outcome(sent: Sent) -> Outcome:
-    if sent.taken:
-        return Outcome("pending")
-    if sent.status in REFUSED:
-        return Outcome("failed", reason=f"refused with {sent.status}")
-    if sent.error.startswith(NEVER_LEFT):
-        return Outcome("failed", reason=sent.error)
-    return Outcome("unknown", reason=sent.error or f"answered {sent.status}")
+def _data_of(
+    request: ChargeRequest | RefundRequest,
+) -> ChargeRequestData | RefundRequestData:
+    amount = plain(request.amount)
+    if isinstance(request, RefundRequest):
+        return RefundRequestData(request.key, request.payment, amount, request.currency)
+    return ChargeRequestData(
+        request.key, amount, request.currency, request.payer, request.invoice
+    )

@@ -6,18 +6,16 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Sum
 
 from billing.invoicing.models import Document
+from billing.invoicing.queries.left_to_pay import LEFT_TO_PAY, with_left_to_pay
 from billing.payments.allocation import Covering, Source, Target
 from seats.arrays import array_text
 
 # Oldest first; what is written off comes after all that is open.
-OWED = """
+OWED = f"""
     SELECT document.payer_id, document.id, document.status = 'uncollectible',
-           document.total - coalesce((
-               SELECT sum(amount) FROM billing_allocation
-               WHERE document_id = document.id), 0)
+           {LEFT_TO_PAY}
     FROM billing_document AS document
     WHERE document.payer_id = ANY(%(ids)s::bigint[]) AND document.kind = 'invoice'
       AND document.status IN ('open', 'uncollectible')
@@ -83,8 +81,8 @@ def owed_on(document_ids: Collection[int]) -> dict[int, Owed]:
     rows = Document.objects.filter(
         pk__in=document_ids, kind="invoice", status__in=["open", "uncollectible"]
     )
-    rows = rows.select_related("payer").annotate(covered=Sum("covered_by__amount"))
-    left = {one.pk: Owed(one, one.total - (one.covered or 0)) for one in rows}
+    documents = with_left_to_pay(rows.select_related("payer"))
+    left = {row.pk: Owed(row, row.left_to_pay) for row in documents}
     return {pk: owed for pk, owed in left.items() if owed.amount > 0}
 
 

@@ -6,10 +6,11 @@ from decimal import Decimal
 
 from django.db import connection
 
+from billing.payments.attempt_states import OPEN, sql_list
 from seats.arrays import array_text
 
 # Sums by table first: joined, rows of one would multiply those of another.
-LEFT = """
+LEFT = f"""
     SELECT payment.id, CASE WHEN reversed_at IS NULL THEN payment.amount ELSE 0 END,
            coalesce((SELECT sum(amount) FROM billing_refund
                      WHERE payment_id = payment.id), 0),
@@ -19,7 +20,7 @@ LEFT = """
                      WHERE payment_id = payment.id AND state = 'open'), 0),
            coalesce((SELECT sum(amount) FROM billing_refundattempt
                      WHERE payment_id = payment.id
-                       AND state IN ('created', 'sent', 'pending', 'unknown')), 0)
+                       AND state IN ({sql_list(OPEN)})), 0)
     FROM billing_payment AS payment WHERE payment.id = ANY(%s::bigint[])
 """
 

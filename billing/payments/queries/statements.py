@@ -9,20 +9,21 @@ from uuid import UUID
 
 from django.db import connection
 
+from billing.invoicing.numbers import PRINTED_NUMBER
 from seats.agencies.queries import zones_of
 from seats.models import Agency
 from seats.periods import local_date
 
 ZERO = Decimal(0)
-MOVEMENTS = """
+MOVEMENTS = f"""
     SELECT * FROM (
         SELECT issued_at AS at, CASE kind WHEN 'invoice' THEN 'invoice'
                    ELSE 'credit_note' END AS kind, public_id, total AS amount,
-               parties->'payer'->>'code' || '-' || lpad(number::text, 5, '0') AS label
-        FROM billing_document WHERE payer_id = %(payer)s AND status <> 'draft'
+               {PRINTED_NUMBER} AS label
+        FROM billing_document AS document WHERE payer_id = %(payer)s AND status <> 'draft'
         UNION ALL
         SELECT void.recorded_at, 'void', public_id, -total,
-               parties->'payer'->>'code' || '-' || lpad(number::text, 5, '0')
+               {PRINTED_NUMBER}
         FROM billing_document AS document JOIN LATERAL (
             SELECT recorded_at FROM billing_void
             WHERE document_id = document.id LIMIT 1) AS void ON true

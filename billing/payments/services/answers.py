@@ -16,12 +16,12 @@ from django.db.models import F
 from billing.money import money_text
 from billing.payments.models import PaymentAttempt, PaymentProcessor, ProcessorEvent
 from billing.payments.processors.port import (
-    ChargeTold,
-    DisputeTold,
+    ChargeUpdate,
+    DisputeUpdate,
     DoesNotFit,
-    Fact,
-    MethodTold,
-    RefundTold,
+    MethodUpdate,
+    ProcessorUpdate,
+    RefundUpdate,
     Unreachable,
 )
 from billing.payments.services.connecting import Connect, connect
@@ -34,7 +34,7 @@ from seats.errors import ReasonMissing, Refusal
 
 State = ProcessorEvent.State
 STUCK = [State.QUARANTINED, State.WAITING]  # people may decide about them
-Read = Callable[[], Sequence[Fact]]
+Read = Callable[[], Sequence[ProcessorUpdate]]
 logger = logging.getLogger(__name__)
 
 
@@ -67,14 +67,14 @@ def store_event(
     """
     try:
         sender = connect(processor)
-        event_id = sender.verified(headers, body, now=now)
+        event_id = sender.verify_event(headers, body, now=now)
     except InvalidToken as error:
         raise SecretsUnreadable(
             "The signature cannot be checked right now. Send the event again later."
         ) from error
     keep_events(processor, [(event_id, body)], now=now)
     rows = ProcessorEvent.objects.filter(processor=processor, event_id=event_id)
-    if sender.same_event(bytes(rows.get().body), body):
+    if sender.is_same_event(bytes(rows.get().body), body):
         return
     rows.update(conflicts=F("conflicts") + 1, conflict_body=body)
     raise WebhookIdReused(
@@ -175,14 +175,14 @@ def _claim(now: datetime) -> list[ProcessorEvent]:
     return claimed
 
 
-def _read(event: ProcessorEvent, connect: Connect) -> Sequence[Fact]:
+def _read(event: ProcessorEvent, connect: Connect) -> Sequence[ProcessorUpdate]:
     """What an event says, unless reading it may be what every try ended with.
 
     Raises DoesNotFit, Unreachable, InvalidToken.
     """
     if event.tries >= settings.CHARGES["EVENT_TRIES"]:  # before this one
         raise DoesNotFit("crashed: every try ended without a result")
-    return connect(event.processor).read(bytes(event.body))
+    return connect(event.processor).read_updates(bytes(event.body))
 
 
 def _work_off_alone(event: ProcessorEvent, read: Read, now: datetime) -> None:
@@ -229,22 +229,22 @@ def _why(error: InvalidToken | Unreachable) -> str:
     return str(error)
 
 
-def _take(event: ProcessorEvent, fact: Fact, now: datetime) -> None:
+def _take(event: ProcessorEvent, fact: ProcessorUpdate, now: datetime) -> None:
     """Raises DoesNotFit, and what the services of facts raise."""
     match fact:
-        case ChargeTold():
+        case ChargeUpdate():
             _take_charge(event, fact, now)
-        case RefundTold():
+        case RefundUpdate():
             take_refund_told(processor=event.processor, told=fact, now=now)
-        case DisputeTold():
+        case DisputeUpdate():
             take_dispute(processor=event.processor, told=fact, now=now)
-        case MethodTold():
+        case MethodUpdate():
             take_told_method(processor=event.processor, told=fact, now=now)
         case _:
             raise DoesNotFit("Nothing is done with it here.")
 
 
-def _take_charge(event: ProcessorEvent, told: ChargeTold, now: datetime) -> None:
+def _take_charge(event: ProcessorEvent, told: ChargeUpdate, now: datetime) -> None:
     attempt = (
         PaymentAttempt.objects.select_related("invoice")
         .filter(public_id=told.key, processor=event.processor)

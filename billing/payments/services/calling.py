@@ -22,7 +22,7 @@ from django.db.models.functions import RowNumber
 
 from billing.payments.attempts import Attempt
 from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.recording import Contradiction, Records, pause_of, record
 from seats.errors import Refusal
 
@@ -51,10 +51,12 @@ class Calls(Records[A], Protocol[A]):
     def may_send(self, attempt: A) -> bool:
         """Whether it may be sent, and not only asked about."""
 
-    def look_up(self, processor: Any, attempt: A, at: datetime) -> Outcome | None:
+    def look_up(
+        self, processor: Any, attempt: A, at: datetime
+    ) -> ProcessorOutcome | None:
         """Ask a processor what became of it."""
 
-    def send(self, processor: Any, attempt: A, at: datetime) -> Outcome:
+    def send(self, processor: Any, attempt: A, at: datetime) -> ProcessorOutcome:
         """Have a processor do it."""
 
 
@@ -80,7 +82,7 @@ def call_due(of: Calls[A], *, clock: Clock, connect: Connect) -> int:
     """
     limits = settings.CHARGES
     stop, made = clock() + limits["SWEEP"], 0
-    flying: dict[Future[Outcome], Call[A]] = {}
+    flying: dict[Future[ProcessorOutcome], Call[A]] = {}
     with ThreadPoolExecutor(limits["AT_ONCE"]) as pool:
         while True:
             free = limits["AT_ONCE"] - len(flying)
@@ -142,7 +144,7 @@ def _in_turn(
     return [pk for _, _, pk in sorted(places)[:limit]]
 
 
-def make_call(call: Call[A], connect: Connect, clock: Clock) -> Outcome:
+def make_call(call: Call[A], connect: Connect, clock: Clock) -> ProcessorOutcome:
     """Ask, and send if that is allowed and says nothing; asks no database.
 
     What failed for certain says nothing of calls that were made before. After an error
@@ -152,33 +154,33 @@ def make_call(call: Call[A], connect: Connect, clock: Clock) -> Outcome:
         return _call(call, connect, clock)
     except Exception as error:
         logger.exception("%s", call.attempt)
-        return Outcome("unknown", reason=f"ours: {type(error).__name__}")
+        return ProcessorOutcome("unknown", reason=f"ours: {type(error).__name__}")
 
 
-def _call(call: Call[A], connect: Connect, clock: Clock) -> Outcome:
+def _call(call: Call[A], connect: Connect, clock: Clock) -> ProcessorOutcome:
     attempt = call.attempt
     try:
         processor = connect(attempt.processor)
     except InvalidToken:
         error = "ours: the secret cannot be read with our keys"
-        return Outcome("unknown" if call.asks else "failed", reason=error)
+        return ProcessorOutcome("unknown" if call.asks else "failed", reason=error)
     known = call.of.look_up(processor, attempt, clock()) if call.asks else None
     if known and known.kind == "absent" and call.on_hold:
-        return Outcome("unknown", reason=ON_HOLD)
+        return ProcessorOutcome("unknown", reason=ON_HOLD)
     if known and known.kind == "absent":
-        known = None if call.sends else Outcome("failed", reason=known.reason)
+        known = None if call.sends else ProcessorOutcome("failed", reason=known.reason)
     if known or not call.sends:
-        return known or Outcome("unknown", reason=attempt.error)
+        return known or ProcessorOutcome("unknown", reason=attempt.error)
     at = clock()
     if at >= attempt.due_at:  # somebody else may be at it by now
-        return Outcome("unknown", reason="ours: it took longer than its lease")
+        return ProcessorOutcome("unknown", reason="ours: it took longer than its lease")
     outcome = call.of.send(processor, attempt, at)
     if outcome.kind == "failed" and call.asks:
-        return Outcome("unknown", reason=outcome.reason)
+        return ProcessorOutcome("unknown", reason=outcome.reason)
     return outcome
 
 
-def record_outcome(*, call: Call[A], outcome: Outcome, now: datetime) -> None:
+def record_outcome(*, call: Call[A], outcome: ProcessorOutcome, now: datetime) -> None:
     """Keep what came of a call, unless it is late, says no success, and others call."""
     try:
         with transaction.atomic(durable=True):

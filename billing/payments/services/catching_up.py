@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import Lister, Unreachable
+from billing.payments.processors.port import SupportsHistory, Unreachable
 from billing.payments.services.answers import keep_events
 from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
@@ -42,7 +42,7 @@ def catch_up(*, now: datetime, connect: Connect = connect) -> int:
 
 def _catch_up_with(processor: PaymentProcessor, now: datetime, connect: Connect) -> int:
     lister = connect(processor)
-    if not isinstance(lister, Lister):
+    if not isinstance(lister, SupportsHistory):
         return 0
     count = _keep_listed(processor, lister, now)
     behind = Q(caught_up_to=None) | Q(caught_up_to__lt=now)
@@ -51,7 +51,9 @@ def _catch_up_with(processor: PaymentProcessor, now: datetime, connect: Connect)
     return count
 
 
-def _keep_listed(processor: PaymentProcessor, lister: Lister, now: datetime) -> int:
+def _keep_listed(
+    processor: PaymentProcessor, lister: SupportsHistory, now: datetime
+) -> int:
     since = (processor.caught_up_to or processor.added_at) - OVERLAP
     events = lister.events_since(since)
     count = 0

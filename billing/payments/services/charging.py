@@ -11,10 +11,10 @@ from billing.invoicing.models import Document
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import (
-    Charge,
-    Charger,
-    Hoster,
-    Outcome,
+    ChargeRequest,
+    ProcessorOutcome,
+    SupportsCharges,
+    SupportsCheckout,
     Unreachable,
 )
 from billing.payments.queries.methods import spent_methods
@@ -63,16 +63,16 @@ class ChargeCalls(ChargeRecords):
         return page_of(attempt) is None
 
     def look_up(
-        self, processor: Charger, attempt: PaymentAttempt, at: datetime
-    ) -> Outcome | None:
+        self, processor: SupportsCharges, attempt: PaymentAttempt, at: datetime
+    ) -> ProcessorOutcome | None:
         page = page_of(attempt)
         if page and page.reference and attempt.invoice.status not in OWED:
             return _closed(processor, page.reference)
         return processor.look_up(charge_of(attempt), at=at)
 
     def send(
-        self, processor: Charger, attempt: PaymentAttempt, at: datetime
-    ) -> Outcome:
+        self, processor: SupportsCharges, attempt: PaymentAttempt, at: datetime
+    ) -> ProcessorOutcome:
         return processor.charge(charge_of(attempt), at=at)
 
 
@@ -87,18 +87,18 @@ def charge_due(*, clock: Clock, connect: Connect = connect) -> int:
     return call_due(CHARGES, clock=clock, connect=connect)
 
 
-def charge_of(attempt: PaymentAttempt) -> Charge:
+def charge_of(attempt: PaymentAttempt) -> ChargeRequest:
     """An attempt as processors are told of it; what goes with it must be at hand."""
     method, page = attempt.method, page_of(attempt)
     customer = method.customer if method else page.customer if page else ""
-    return Charge(
+    return ChargeRequest(
         key=attempt.public_id,
         amount=attempt.amount,
         currency=attempt.currency,
         payer=attempt.invoice.payer.code,
         invoice=attempt.invoice.label,
         requested_at=attempt.requested_at,
-        asked=attempt.lookups,
+        lookups=attempt.lookups,
         customer=customer,
         method=method.reference if method else "",
         sent_until=page.sent_until if page else sent_until(attempt),
@@ -121,9 +121,9 @@ def page_of(attempt: PaymentAttempt) -> HostedPage | None:
     return getattr(attempt, "page", None)
 
 
-def _closed(processor: Charger, reference: str) -> Outcome | None:
+def _closed(processor: SupportsCharges, reference: str) -> ProcessorOutcome | None:
     """What became of a page that is closed, if the processor can say so now."""
-    assert isinstance(processor, Hoster)  # it has opened the page
+    assert isinstance(processor, SupportsCheckout)  # it has opened the page
     try:
         return processor.close_page(reference)
     except Unreachable:

@@ -6,16 +6,15 @@ from typing import Literal
 from django.db import transaction
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.payments.attempts import BY_HAND
+from billing.payments.attempt_states import UNREPORTED
 from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.returns import RefundAttempt
 from billing.payments.services.outcomes import ChargeRecords
 from billing.payments.services.recording import A, Records, record
 from billing.payments.services.returning import REFUNDS
 from seats.errors import ReasonMissing, Refusal
 
-STUCK = {"pending", "unknown"}
 AT_FIRST = timedelta(hours=24)  # the processor is asked, and the key may be sent again
 
 
@@ -47,18 +46,20 @@ def close_attempt(
         raise ReasonMissing("Say how you know.", field="reason")
     if outcome == "failed" and reference:
         raise ReferenceUnasked("What failed has none.", field="reference")
-    said = Outcome(outcome, reference, f"{BY_HAND}{actor}: {reason}")
+    by_hand = ProcessorOutcome(outcome, reference, f"by {actor}: {reason}")
     if isinstance(attempt, RefundAttempt):
-        _close(REFUNDS, attempt, said, now)
+        _close(REFUNDS, attempt, by_hand, actor, now)
     else:
-        _close(ChargeRecords(), attempt, said, now)
+        _close(ChargeRecords(), attempt, by_hand, actor, now)
 
 
-def _close(of: Records[A], attempt: A, said: Outcome, now: datetime) -> None:
+def _close(
+    of: Records[A], attempt: A, outcome: ProcessorOutcome, actor: str, now: datetime
+) -> None:
     with transaction.atomic():
         lock_accounts([of.payer_of(attempt)])
         current = of.rows().get(pk=attempt.pk)
         first = current.first_sent_at
-        if current.state not in STUCK or first is None or now < first + AT_FIRST:
+        if current.state not in UNREPORTED or first is None or now < first + AT_FIRST:
             raise NotStuck(f"{current} is not open for a day.")
-        record(of, current, said, now=now, of_call=False)
+        record(of, current, outcome, now=now, of_call=False, closed_by=actor)

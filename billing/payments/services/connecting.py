@@ -6,7 +6,7 @@ from dataclasses import replace
 from django.conf import settings
 
 from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import Hoster, Processor
+from billing.payments.processors.port import Processor, SupportsCheckout
 from billing.payments.processors.secrets import Secrets
 from billing.payments.processors.stripe.processor import (
     StripeProcessor,
@@ -19,7 +19,7 @@ from billing.webhooks.signing import unseal
 from seats.errors import Refusal
 
 Connect = Callable[[PaymentProcessor], Processor]
-ConnectHoster = Callable[[PaymentProcessor], Hoster]
+ConnectHoster = Callable[[PaymentProcessor], SupportsCheckout]
 Kind = PaymentProcessor.Kind
 LARGEST_LIST = 32 * 1024 * 1024  # bytes; a hundred objects have far less
 
@@ -40,7 +40,7 @@ def connect(processor: PaymentProcessor) -> Processor:
     )
 
 
-def connect_hoster(processor: PaymentProcessor) -> Hoster:
+def connect_hoster(processor: PaymentProcessor) -> SupportsCheckout:
     """The processor behind a row, if it has pages.
 
     Raises NoPages, cryptography.fernet.InvalidToken.

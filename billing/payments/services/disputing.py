@@ -13,7 +13,7 @@ from django.db import transaction
 from billing.invoicing.services.issuing import lock_accounts
 from billing.money import plain
 from billing.payments.models import Payment, PaymentProcessor
-from billing.payments.processors.port import DisputeTold, DoesNotFit
+from billing.payments.processors.port import DisputeUpdate, DoesNotFit
 from billing.payments.queries.returnable import left_of
 from billing.payments.returns import Dispute
 from billing.payments.services.posting import post_disputes
@@ -33,7 +33,7 @@ RANKS = {State.INQUIRY: 0, State.OPEN: 1, State.WON: 2, State.LOST: 2}
 
 
 def take_dispute(
-    *, processor: PaymentProcessor, told: DisputeTold, now: datetime
+    *, processor: PaymentProcessor, told: DisputeUpdate, now: datetime
 ) -> Dispute:
     """Record what is told of a dispute: its state, and what that does to the money.
 
@@ -66,7 +66,7 @@ def take_dispute(
     return dispute
 
 
-def _new(processor: PaymentProcessor, payment: Payment, told: DisputeTold) -> Dispute:
+def _new(processor: PaymentProcessor, payment: Payment, told: DisputeUpdate) -> Dispute:
     return Dispute(
         processor=processor,
         payment=payment,
@@ -77,7 +77,7 @@ def _new(processor: PaymentProcessor, payment: Payment, told: DisputeTold) -> Di
     )
 
 
-def _require_agreement(dispute: Dispute, payment: Payment, told: DisputeTold) -> None:
+def _require_agreement(dispute: Dispute, payment: Payment, told: DisputeUpdate) -> None:
     is_inquiry = State.INQUIRY in {dispute.state, told.state}
     same_amount = dispute.amount == told.amount or is_inquiry
     if dispute.payment_id != payment.pk or not same_amount:
@@ -87,7 +87,7 @@ def _require_agreement(dispute: Dispute, payment: Payment, told: DisputeTold) ->
 
 
 def _advance(
-    dispute: Dispute, payment: Payment, told: DisputeTold, now: datetime
+    dispute: Dispute, payment: Payment, told: DisputeUpdate, now: datetime
 ) -> Sequence[str] | None:
     """Move a dispute; what happened to its money, in order. None: nothing is new."""
     forward = RANKS.get(dispute.state, -1) < RANKS[State(told.state)]  # type: ignore[call-overload]
@@ -116,7 +116,7 @@ def _advance(
     return happened
 
 
-def _revise_inquiry(dispute: Dispute, told: DisputeTold) -> bool:
+def _revise_inquiry(dispute: Dispute, told: DisputeUpdate) -> bool:
     """Take another amount for an inquiry, which moved nothing; whether there is one."""
     revised = dispute.state == State.INQUIRY and dispute.amount != told.amount
     if revised:

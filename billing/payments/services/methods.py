@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from billing.invoicing.services.issuing import lock_accounts
 from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import PaymentMethod, PaymentProcessor
-from billing.payments.processors.port import DoesNotFit, MethodTold
+from billing.payments.processors.port import DoesNotFit, MethodUpdate
 from billing.payments.signals import method_saved
 from billing.webhooks.services import NewEvent, publish
 from seats.access import out_of_reach
@@ -85,7 +85,7 @@ def remove_method(*, method: PaymentMethod, actor: str, now: datetime) -> bool:
 
 
 def take_told_method(
-    *, processor: PaymentProcessor, told: MethodTold, now: datetime
+    *, processor: PaymentProcessor, told: MethodUpdate, now: datetime
 ) -> None:
     """A method that a payer saved on a page, that changed there, or that is gone.
 
@@ -134,7 +134,7 @@ def method_of(payer_id: int) -> PaymentMethod:
     return method
 
 
-def _payer_of(processor: PaymentProcessor, told: MethodTold) -> Agency:
+def _payer_of(processor: PaymentProcessor, told: MethodUpdate) -> Agency:
     payer = Agency.objects.filter(code=told.payer).first()
     if payer is None:
         raise DoesNotFit("There is no such payer.")
@@ -144,12 +144,12 @@ def _payer_of(processor: PaymentProcessor, told: MethodTold) -> Agency:
     return payer
 
 
-def _is_older(told: MethodTold, rows: QuerySet[PaymentMethod]) -> bool:
+def _is_older(told: MethodUpdate, rows: QuerySet[PaymentMethod]) -> bool:
     """Whether the payer has chosen another one since."""
     return told.at is not None and rows.filter(saved_at__gt=told.at).exists()
 
 
-def _is_out_of_reach(method: MethodTold, now: datetime) -> bool:
+def _is_out_of_reach(method: MethodUpdate, now: datetime) -> bool:
     """Whether it was saved on a page of an agency that does not reach the payer now."""
     if method.key is None:
         return False

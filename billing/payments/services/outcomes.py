@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.db.models import QuerySet
 
 from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.recording import record
 from billing.payments.services.requesting import attempt_event
@@ -50,7 +50,7 @@ class ChargeRecords:
 
 
 def take_outcome(
-    *, attempt: PaymentAttempt, outcome: Outcome, now: datetime
+    *, attempt: PaymentAttempt, outcome: ProcessorOutcome, now: datetime
 ) -> PaymentAttempt:
     """Move an attempt to where an outcome leads; a success records its payment too.
 

@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from billing.invoicing.models import Document
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt, PaymentProcessor
-from billing.payments.processors.port import Hoster, Unreachable
+from billing.payments.processors.port import SupportsCheckout, Unreachable
 from billing.payments.services.calling import Clock
 from billing.payments.services.connecting import ConnectHoster, connect_hoster
 from billing.payments.services.outcomes import take_outcome
@@ -102,7 +102,7 @@ def close_out_of_reach(
     _end(pages.exclude(owner=F("payer")), clock, connect)
 
 
-def connected(processor: PaymentProcessor, connect: ConnectHoster) -> Hoster:
+def connected(processor: PaymentProcessor, connect: ConnectHoster) -> SupportsCheckout:
     """What is behind a processor. Raises NoPages, PageNotOpened."""
     try:
         return connect(processor)

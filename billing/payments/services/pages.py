@@ -15,14 +15,14 @@ from billing.invoicing.services.issuing import lock_accounts
 from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import PaymentAttempt, PaymentProcessor
 from billing.payments.processors.port import (
+    CheckoutRequest,
+    CheckoutSession,
     CustomerRequest,
-    Hoster,
     NotDone,
-    Outcome,
-    PageRequest,
+    ProcessorOutcome,
+    SupportsCheckout,
     Unreachable,
 )
-from billing.payments.processors.port import Page as Opened
 from billing.payments.services.calling import Call, Clock, record_outcome
 from billing.payments.services.charging import CHARGES, charge_of
 from billing.payments.services.connecting import (
@@ -139,7 +139,7 @@ def open_payment_page(
 
 def _prepared(
     asked: Asked, connect: ConnectHoster
-) -> tuple[PaymentProcessor, str, Hoster]:
+) -> tuple[PaymentProcessor, str, SupportsCheckout]:
     """The processor, the URL to return to, and what is behind the processor."""
     processor = asked.processor or _only_one()
     return_url = asked.return_url or settings.CHARGES["RETURN_URL"]
@@ -162,7 +162,7 @@ def _only_one() -> PaymentProcessor:
 
 
 def _customer_of(
-    payer: Agency, processor: PaymentProcessor, host: Hoster, clock: Clock
+    payer: Agency, processor: PaymentProcessor, host: SupportsCheckout, clock: Clock
 ) -> str:
     """The payer as the processor knows it, made there if need be, once."""
     with transaction.atomic(durable=True):
@@ -249,7 +249,7 @@ def _claim(page: HostedPage, now: datetime) -> Call[PaymentAttempt]:
 
 
 def _opened(
-    page: HostedPage, call: Call[PaymentAttempt], host: Hoster, clock: Clock
+    page: HostedPage, call: Call[PaymentAttempt], host: SupportsCheckout, clock: Clock
 ) -> HostedPage:
     try:
         if clock() >= page.sent_until:
@@ -258,22 +258,22 @@ def _opened(
     except NotDone as error:
         # A refusal proves nothing about the calls before it.
         kind = "unknown" if call.asks else "failed"
-        outcome = Outcome(kind, reason=str(error))  # type: ignore[arg-type]
+        outcome = ProcessorOutcome(kind, reason=str(error))  # type: ignore[arg-type]
         record_outcome(call=call, outcome=outcome, now=clock())
         raise PageNotOpened(str(error)) from error
     except Unreachable as error:
-        outcome = Outcome("unknown", reason=str(error))
+        outcome = ProcessorOutcome("unknown", reason=str(error))
         record_outcome(call=call, outcome=outcome, now=clock())
         raise ProcessorUnreachable(str(error)) from error
     _keep(page, opened)
-    outcome = Outcome("pending", reason="the page is open")
+    outcome = ProcessorOutcome("pending", reason="the page is open")
     record_outcome(call=call, outcome=outcome, now=clock())
     return page
 
 
-def _request(page: HostedPage) -> PageRequest:
+def _request(page: HostedPage) -> CheckoutRequest:
     attempt = page.attempt
-    return PageRequest(
+    return CheckoutRequest(
         key=attempt.public_id if attempt else page.public_id,
         payer=page.payer.code,
         customer=page.customer,
@@ -284,7 +284,7 @@ def _request(page: HostedPage) -> PageRequest:
     )
 
 
-def _keep(page: HostedPage, opened: Opened) -> None:
+def _keep(page: HostedPage, opened: CheckoutSession) -> None:
     """Raises ProcessorUnreachable where the page was given up before the answer came."""
     rows = HostedPage.objects.filter(pk=page.pk, closed_at=None)
     if not rows.update(url=opened.url, reference=opened.reference):

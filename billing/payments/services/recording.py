@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.payments.attempts import BY_HAND, Attempt
-from billing.payments.processors.port import Outcome
+from billing.payments.attempts import Attempt
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.receiving import check_reference
 from seats.errors import Refusal
 
@@ -49,13 +49,20 @@ class Records(Protocol[A]):
 
 
 def record(
-    of: Records[A], attempt: A, outcome: Outcome, *, now: datetime, of_call: bool
+    of: Records[A],
+    attempt: A,
+    outcome: ProcessorOutcome,
+    *,
+    now: datetime,
+    of_call: bool,
+    closed_by: str = "",
 ) -> A:
     """Move an attempt to where an outcome leads; a success moves its money too.
 
     The same outcome again changes nothing, nor does one that says less than is known; a
     success also counts after a failure. What came `of_call`, as `attempt` was claimed for
-    it, says nothing but a success once another call has begun. Raises Contradiction for
+    it, says nothing but a success once another call has begun. `closed_by` is who said
+    the outcome, where that is not the processor. Raises Contradiction for
     an attempt that was never sent, for a success under another reference than before,
     and for a failure of what only people or a refund call a success; BadReference; and
     what moving the money raises.
@@ -73,9 +80,9 @@ def record(
         if locked.state not in Attempt.OPEN:
             _revise(of, locked, outcome, now)
         elif outcome.kind == "succeeded":
-            _succeed(of, locked, outcome, now)
+            _succeed(of, locked, outcome, now, closed_by)
         elif outcome.kind in of.ends:
-            _move(locked, of.ends[outcome.kind], outcome, now)
+            _move(locked, of.ends[outcome.kind], outcome, now, closed_by)
             of.failed(locked, now)
         else:
             _go_on(locked, outcome, now)
@@ -88,13 +95,21 @@ def pause_of(attempt: Attempt, *, now: datetime) -> datetime:
     return now + pauses[min(attempt.lookups, len(pauses) - 1)]  # type: ignore[no-any-return]
 
 
-def _succeed(of: Records[A], attempt: A, outcome: Outcome, now: datetime) -> None:
+def _succeed(
+    of: Records[A],
+    attempt: A,
+    outcome: ProcessorOutcome,
+    now: datetime,
+    closed_by: str = "",
+) -> None:
     _require_new(of, attempt, outcome)
-    _move(attempt, "succeeded", outcome, now)
+    _move(attempt, "succeeded", outcome, now, closed_by)
     of.succeeded(attempt, now)
 
 
-def _revise(of: Records[A], attempt: A, outcome: Outcome, now: datetime) -> None:
+def _revise(
+    of: Records[A], attempt: A, outcome: ProcessorOutcome, now: datetime
+) -> None:
     """Record another outcome of an attempt that has ended: the more final one counts."""
     state = of.ends.get(outcome.kind, outcome.kind)
     if state not in FINALITY:
@@ -108,28 +123,39 @@ def _revise(of: Records[A], attempt: A, outcome: Outcome, now: datetime) -> None
                 f"{attempt} succeeded as {attempt.reference}, not {outcome.reference}."
             )
     elif succeeded:
-        if attempt.error.startswith(BY_HAND) or not of.success_is_final:
+        if attempt.closed_by or not of.success_is_final:
             raise Contradiction(f"{attempt} is succeeded already, not {state}.")
     elif FINALITY[state] > FINALITY[attempt.state]:
         _move(attempt, state, outcome, now)
 
 
-def _require_new(of: Records[A], attempt: A, outcome: Outcome) -> None:
+def _require_new(of: Records[A], attempt: A, outcome: ProcessorOutcome) -> None:
     check_reference(outcome.reference)
     same = of.rows().filter(processor=attempt.processor, reference=outcome.reference)
     if same.exists():
         raise Contradiction(f"{outcome.reference} is of another attempt.")
 
 
-def _go_on(attempt: A, outcome: Outcome, now: datetime) -> None:
+def _go_on(attempt: A, outcome: ProcessorOutcome, now: datetime) -> None:
     """Still open: what the processor has is not made unknown by a bad line."""
     state = "pending" if attempt.state == "pending" else outcome.kind
     attempt.due_at = pause_of(attempt, now=now)
     _move(attempt, state, outcome, now)
 
 
-def _move(attempt: A, state: str, outcome: Outcome, now: datetime) -> None:
+def _move(
+    attempt: A,
+    state: str,
+    outcome: ProcessorOutcome,
+    now: datetime,
+    closed_by: str = "",
+) -> None:
     attempt.state, attempt.changed_at = state, now
     attempt.error = outcome.reason[:200]
     attempt.reference = outcome.reference if state == "succeeded" else ""
-    attempt.save(update_fields=["state", "changed_at", "error", "reference", "due_at"])
+    attempt.closed_by = closed_by
+    attempt.save(
+        update_fields=[
+            "state", "changed_at", "error", "reference", "due_at", "closed_by",
+        ]
+    )  # fmt: skip

@@ -14,10 +14,10 @@ from billing.money import money_text, plain
 from billing.payments.models import Payment, PaymentProcessor, Refund
 from billing.payments.processors.port import (
     DoesNotFit,
-    Outcome,
-    Refunder,
+    ProcessorOutcome,
     RefundRequest,
-    RefundTold,
+    RefundUpdate,
+    SupportsRefunds,
 )
 from billing.payments.queries.returnable import left_of
 from billing.payments.returns import RefundAttempt
@@ -76,13 +76,13 @@ class RefundCalls:
         return True
 
     def look_up(
-        self, processor: Refunder, attempt: RefundAttempt, at: datetime
-    ) -> Outcome | None:
+        self, processor: SupportsRefunds, attempt: RefundAttempt, at: datetime
+    ) -> ProcessorOutcome | None:
         return processor.look_up_refund(_request_of(attempt), at=at)
 
     def send(
-        self, processor: Refunder, attempt: RefundAttempt, at: datetime
-    ) -> Outcome:
+        self, processor: SupportsRefunds, attempt: RefundAttempt, at: datetime
+    ) -> ProcessorOutcome:
         return processor.refund(_request_of(attempt), at=at)
 
     def succeeded(self, attempt: RefundAttempt, now: datetime) -> None:
@@ -200,7 +200,7 @@ def refund_due(*, clock: Clock, connect: Connect = connect) -> int:
 
 
 def take_refund_outcome(
-    *, attempt: RefundAttempt, outcome: Outcome, now: datetime
+    *, attempt: RefundAttempt, outcome: ProcessorOutcome, now: datetime
 ) -> RefundAttempt:
     """Move an attempt to where an outcome leads; a success records its refund too.
 
@@ -211,7 +211,7 @@ def take_refund_outcome(
 
 
 def take_refund_told(
-    *, processor: PaymentProcessor, told: RefundTold, now: datetime
+    *, processor: PaymentProcessor, told: RefundUpdate, now: datetime
 ) -> None:
     """Take what a processor tells of a refund, ours or begun there, into the books.
 
@@ -231,7 +231,9 @@ def take_refund_told(
     take_refund_outcome(attempt=attempt, outcome=told.outcome, now=now)
 
 
-def _take_foreign(processor: PaymentProcessor, told: RefundTold, now: datetime) -> None:
+def _take_foreign(
+    processor: PaymentProcessor, told: RefundUpdate, now: datetime
+) -> None:
     """A refund that nobody asked for here."""
     payment = payment_told(
         processor=processor, reference=told.payment, currency=told.currency
@@ -267,7 +269,7 @@ def _request_of(attempt: RefundAttempt) -> RefundRequest:
         amount=attempt.amount,
         currency=attempt.currency,
         requested_at=attempt.requested_at,
-        asked=attempt.lookups,
+        lookups=attempt.lookups,
         sent_until=sent_until(attempt),
     )
 

@@ -8,7 +8,7 @@ from billing.dunning.models import DunningCase
 from billing.invoicing.models import Document
 from billing.invoicing.services.documents import void_document
 from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import DisputeTold
+from billing.payments.processors.port import DisputeUpdate
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.methods import remove_method
 from billing.payments.services.refunding import refund_payment
@@ -169,7 +169,7 @@ class TestLostDisputes:
         bill(MARCH)
         days.at(0)
         (payment,) = payer.payments.all()
-        update = DisputeTold(payment.reference, "dp_1", Decimal(100), "USD", "lost")
+        update = DisputeUpdate(payment.reference, "dp_1", Decimal(100), "USD", "lost")
         take_dispute(processor=processor, told=update, now=day(20))
         bill(APRIL)
 

@@ -5,7 +5,7 @@ import pytest
 from billing.dunning.models import DunningCase
 from billing.mail.models import Mail
 from billing.payments.models import Payment, PaymentAttempt
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.closing import close_attempt
 from billing.payments.services.outcomes import take_outcome
 from billing.payments.services.reporting import report_unresolved
@@ -147,7 +147,7 @@ class TestDunning:
         at(28.3)
 
         take_outcome(
-            attempt=newest_attempt(), outcome=Outcome("succeeded", "ch_1"),
+            attempt=newest_attempt(), outcome=ProcessorOutcome("succeeded", "ch_1"),
             now=silent.now,
         )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Literal
 
-from billing.payments.processors.port import DisputeTold
+from billing.payments.processors.port import DisputeUpdate
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.registering import add_processor
@@ -23,5 +23,5 @@ def make_disputes(payer: Agency) -> None:
         reference="ch_1", now=MAY_2,
     )  # fmt: skip
     for reference, state in STATES.items():
-        fact = DisputeTold("ch_1", reference, Decimal(15), "USD", state)
+        fact = DisputeUpdate("ch_1", reference, Decimal(15), "USD", state)
         take_dispute(processor=acme, told=fact, now=MAY_2)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.test import Client
 
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.calling import (
     Call,
@@ -34,13 +34,13 @@ class Play:
         self.row = add_processor(
             code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
         )[0]
-        self.late: list[tuple[Call[Any], Outcome]] = []
+        self.late: list[tuple[Call[Any], ProcessorOutcome]] = []
 
     def ask(self) -> None:
         """Want something done that may be refused."""
         raise NotImplementedError
 
-    def body_of(self, asked: Any, outcome: Outcome) -> bytes:
+    def body_of(self, asked: Any, outcome: ProcessorOutcome) -> bytes:
         """The answer of the processor."""
         raise NotImplementedError
 

@@ -8,15 +8,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from billing.payments.processors.port import (
-    Charge,
-    Moved,
-    Outcome,
+    AccountMovement,
+    ChargeRequest,
+    ProcessorOutcome,
     RefundRequest,
     Unreachable,
 )
 
 KEYS_KEPT = timedelta(hours=24)
-UNKNOWN = Outcome("unknown", reason="timeout")
+UNKNOWN = ProcessorOutcome("unknown", reason="timeout")
 
 
 @dataclass
@@ -50,25 +50,33 @@ class FakeProcessor:
     faults: Callable[[], str] = lambda: "ok"
     journal: list[Charged] = field(default_factory=list)
     refunds: list[GivenBack] = field(default_factory=list)
-    answers: list[tuple[Charge | RefundRequest, Outcome]] = field(default_factory=list)
+    answers: list[tuple[ChargeRequest | RefundRequest, ProcessorOutcome]] = field(
+        default_factory=list
+    )
     events: list[tuple[str, bytes, datetime]] = field(default_factory=list)
-    movements: list[Moved] = field(default_factory=list)
+    movements: list[AccountMovement] = field(default_factory=list)
     away: bool = False
     calls: list[tuple[UUID, datetime]] = field(default_factory=list)
-    known: dict[UUID, tuple[datetime, Outcome]] = field(default_factory=dict)
+    outcomes: dict[UUID, tuple[datetime, ProcessorOutcome]] = field(
+        default_factory=dict
+    )
     looks: int = 0
     blind: bool = False
 
-    def charge(self, charge: Charge, *, at: datetime) -> Outcome:
+    def charge(self, charge: ChargeRequest, *, at: datetime) -> ProcessorOutcome:
         return self._do(charge, at)
 
-    def refund(self, request: RefundRequest, *, at: datetime) -> Outcome:
+    def refund(self, request: RefundRequest, *, at: datetime) -> ProcessorOutcome:
         return self._do(request, at)
 
-    def look_up(self, charge: Charge, *, at: datetime) -> Outcome | None:
+    def look_up(
+        self, charge: ChargeRequest, *, at: datetime
+    ) -> ProcessorOutcome | None:
         return self._look_up(charge.key)
 
-    def look_up_refund(self, request: RefundRequest, *, at: datetime) -> Outcome | None:
+    def look_up_refund(
+        self, request: RefundRequest, *, at: datetime
+    ) -> ProcessorOutcome | None:
         return self._look_up(request.key)
 
     def events_since(self, since: datetime) -> Iterator[tuple[str, bytes]]:
@@ -78,55 +86,67 @@ class FakeProcessor:
         if self.away:
             raise Unreachable("no route")
 
-    def moved(self, starts_at: datetime, ends_at: datetime) -> Iterator[Moved]:
+    def account_movements(
+        self, starts_at: datetime, ends_at: datetime
+    ) -> Iterator[AccountMovement]:
         if self.away:
             raise Unreachable("no route")
-        yield from (one for one in self.movements if starts_at <= one.at < ends_at)
+        yield from (
+            movement
+            for movement in self.movements
+            if starts_at <= movement.at < ends_at
+        )
 
-    def _do(self, asked: Charge | RefundRequest, at: datetime) -> Outcome:
-        self.calls.append((asked.key, at))
+    def _do(
+        self, request: ChargeRequest | RefundRequest, at: datetime
+    ) -> ProcessorOutcome:
+        self.calls.append((request.key, at))
         fault = self.faults()
         if fault == "lost":
             return UNKNOWN
         if fault == "refused":
-            return Outcome("failed", reason="no route")
-        outcome = self._once(asked, fault, at)
+            return ProcessorOutcome("failed", reason="no route")
+        outcome = self._once(request, fault, at)
         if fault == "hung":
             return UNKNOWN
         if fault == "later":
-            self.answers.append((asked, outcome))
-            return Outcome("pending")
+            self.answers.append((request, outcome))
+            return ProcessorOutcome("pending")
         if fault == "both":
-            self.answers.append((asked, outcome))
+            self.answers.append((request, outcome))
         return outcome
 
-    def _look_up(self, key: UUID) -> Outcome | None:
+    def _look_up(self, key: UUID) -> ProcessorOutcome | None:
         self.looks += 1
         if self.blind or self.faults() == "lost":
             return None
-        last = self.known.get(key)
+        last = self.outcomes.get(key)
         return last[1] if last else None
 
-    def _once(self, asked: Charge | RefundRequest, fault: str, at: datetime) -> Outcome:
+    def _once(
+        self, request: ChargeRequest | RefundRequest, fault: str, at: datetime
+    ) -> ProcessorOutcome:
         """What it did for this key; it does it anew once it has forgotten the key."""
-        before = self.known.get(asked.key)
+        before = self.outcomes.get(request.key)
         if before and at < before[0] + KEYS_KEPT:
             return before[1]
         if fault in {"hard", "soft"}:
-            outcome = Outcome("declined_hard" if fault == "hard" else "declined_soft")
+            outcome = ProcessorOutcome(
+                "declined_hard" if fault == "hard" else "declined_soft"
+            )
         else:
-            outcome = Outcome("succeeded", self._journal(asked))
-        self.known[asked.key] = (at, outcome)
+            outcome = ProcessorOutcome("succeeded", self._journal(request))
+        self.outcomes[request.key] = (at, outcome)
         return outcome
 
-    def _journal(self, asked: Charge | RefundRequest) -> str:
-        if isinstance(asked, RefundRequest):
+    def _journal(self, request: ChargeRequest | RefundRequest) -> str:
+        if isinstance(request, RefundRequest):
             reference = f"re_{len(self.refunds) + 1}"
-            back = GivenBack(asked.key, asked.payment, asked.amount, reference)
+            back = GivenBack(request.key, request.payment, request.amount, reference)
             self.refunds.append(back)
         else:
             reference = f"ch_{len(self.journal) + 1}"
-            self.journal.append(Charged(asked.key, asked.amount, reference))
+            self.journal.append(Charged(request.key, request.amount, reference))
         return reference
 
 

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import stripe
 
-from tests.billing.payments.stripe_account import Account, Refused, Told
+from tests.billing.payments.stripe_account import Account, Refused, Resource
 from tests.receivers import Quiet
 
 KEYS_KEPT = timedelta(hours=24)
@@ -37,7 +37,7 @@ KINDS = {
     "events": "event",
     "balance_transactions": "balance_transaction",
 }
-Answer = tuple[int, Told]
+Answer = tuple[int, Resource]
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Kept:
     """What was answered under a key."""
 
     at: datetime
-    asked: tuple[str, str]
+    request: tuple[str, str]
     answer: Answer
 
 
@@ -57,7 +57,9 @@ class FakeStripe:
     faults: Callable[[str, str], str] = lambda method, path: "ok"
     hangs_for: float = 1.8
     url: str = ""
-    asked: list[tuple[str, str, Told, dict[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, str, Resource, dict[str, str]]] = field(
+        default_factory=list
+    )
     injected: Counter[str] = field(default_factory=Counter)
     kept: dict[str, Kept] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -67,7 +69,7 @@ class FakeStripe:
 
     def respond(self, request: BaseHTTPRequestHandler, method: str) -> None:
         """Answer a request, or do to it what the fault says."""
-        path, told = self._read(request)
+        path, params = self._read(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         fault = self.faults(method, path)
         self.injected[fault] += 1
@@ -78,15 +80,15 @@ class FakeStripe:
             request.connection.close()
             return
         with self.lock:
-            self.asked.append((method, path, told, headers))
-            status, answer = self._once(method, path, told, headers, fault)
+            self.requests.append((method, path, params, headers))
+            status, answer = self._once(method, path, params, headers, fault)
         if fault in {"hang", "reset_after"}:
             time.sleep(self.hangs_for if fault == "hang" else 0)
             request.connection.close()
             return
         _write(request, status, b'{"object": ' if fault == "garbage" else answer)
 
-    def signed(self, event: Told, at: datetime | None = None) -> tuple[bytes, str]:
+    def signed(self, event: Resource, at: datetime | None = None) -> tuple[bytes, str]:
         """An event as it is posted: its body and its Stripe-Signature."""
         body = json.dumps(event)
         moment = int((at or self.clock()).timestamp())
@@ -95,73 +97,82 @@ class FakeStripe:
         )
         return body.encode(), header
 
-    def _read(self, request: BaseHTTPRequestHandler) -> tuple[str, Told]:
+    def _read(self, request: BaseHTTPRequestHandler) -> tuple[str, Resource]:
         parts = urlsplit(request.path)
         size = int(request.headers.get("Content-Length") or 0)
         text = request.rfile.read(size).decode() or parts.query
         return parts.path.removeprefix("/v1/"), nested(text)
 
     def _once(
-        self, method: str, path: str, told: Told, headers: dict[str, str], fault: str
+        self,
+        method: str,
+        path: str,
+        params: Resource,
+        headers: dict[str, str],
+        fault: str,
     ) -> Answer:
         """The answer, or the one that is kept under the key."""
         if headers.get("authorization") != f"Bearer {KEY}":
             return 401, {"error": {"type": "invalid_request_error"}}
         key = headers.get("idempotency-key", "")
-        asked = (path, json.dumps(told, sort_keys=True))
+        request = (path, json.dumps(params, sort_keys=True))
         kept = self.kept.get(key)
         if method == "POST" and kept and self.clock() < kept.at + KEYS_KEPT:
-            if kept.asked != asked:
+            if kept.request != request:
                 return 400, {"error": {"type": "idempotency_error"}}
             return kept.answer
-        status, answer = self._done(method, path, told)
+        status, answer = self._perform(method, path, params)
         if fault == "error":
             status, answer = 500, {"error": {"type": "api_error"}}
         if method == "POST" and status not in {400, 401, 404}:
-            self.kept[key] = Kept(self.clock(), asked, (status, answer))
+            self.kept[key] = Kept(self.clock(), request, (status, answer))
         return status, answer
 
-    def _done(self, method: str, path: str, told: Told) -> Answer:
+    def _perform(self, method: str, path: str, params: Resource) -> Answer:
         try:
-            done = self._post(path, told) if method == "POST" else self._get(path, told)
+            done = (
+                self._post(path, params)
+                if method == "POST"
+                else self._get(path, params)
+            )
             return 200, json.loads(json.dumps(done))
         except Refused as error:
             return error.status, {"error": json.loads(json.dumps(error.error))}
 
-    def _post(self, path: str, told: Told) -> Told:
+    def _post(self, path: str, params: Resource) -> Resource:
         account = self.account
-        new: dict[str, Callable[[Told], Told]] = {
+        new: dict[str, Callable[[Resource], Resource]] = {
             "customers": account.create_customer,
             "payment_intents": account.create_payment_intent,
             "checkout/sessions": account.create_session,
             "refunds": account.create_refund,
         }
         if path in new:
-            return new[path](told)
+            return new[path](params)
         where, reference, action = path.rsplit("/", 2)
         if (where, action) == ("payment_intents", "cancel"):
-            return account.cancel_payment_intent(account.get(reference), told)
+            return account.cancel_payment_intent(account.get(reference), params)
         if (where, action) == ("checkout/sessions", "expire"):
             return account.expire_session(account.get(reference))
         raise Refused(404, "invalid_request_error")
 
-    def _get(self, path: str, told: Told) -> Told:
-        expand = list(told.pop("expand", {}).values())
+    def _get(self, path: str, params: Resource) -> Resource:
+        expand = list(params.pop("expand", {}).values())
         if path in KINDS:
-            page = self._page(KINDS[path], told)
+            page = self._page(KINDS[path], params)
             data = [
                 self._expanded(row, [name.removeprefix("data.") for name in expand])
                 for row in page["data"]
             ]
             return {**page, "data": data, "url": f"/v1/{path}"}
         where, reference = path.rsplit("/", 1)
-        found = self.account.get(reference)
-        if found["object"] != KINDS[where]:
+        resource = self.account.get(reference)
+        if resource["object"] != KINDS[where]:
             raise Refused(404, "invalid_request_error", "resource_missing", param="id")
-        return self._expanded(found, expand)
+        return self._expanded(resource, expand)
 
-    def _expanded(self, found: Told, names: list[str]) -> Told:
-        shown = dict(found)
+    def _expanded(self, resource: Resource, names: list[str]) -> Resource:
+        shown = dict(resource)
         for name in names:
             first, _, rest = name.partition(".")
             inner = shown.get(first)
@@ -171,11 +182,11 @@ class FakeStripe:
                 shown[first] = self._expanded(inner, [rest] if rest else [])
         return shown
 
-    def _page(self, kind: str, told: Told) -> Told:
-        limit, after = int(told.pop("limit", 10)), told.pop("starting_after", None)
-        created, types = told.pop("created", {}), told.pop("types", {}).values()
+    def _page(self, kind: str, params: Resource) -> Resource:
+        limit, after = int(params.pop("limit", 10)), params.pop("starting_after", None)
+        created, types = params.pop("created", {}), params.pop("types", {}).values()
         rows = [
-            row for row in self.account.of(kind, **told)
+            row for row in self.account.of(kind, **params)
             if _within(row["created"], created)
             and (not types or row["type"] in types)
         ]  # fmt: skip
@@ -186,9 +197,9 @@ class FakeStripe:
 
 
 @contextmanager
-def fake_stripe(clock: Callable[[], datetime], **told: Any) -> Iterator[FakeStripe]:
+def fake_stripe(clock: Callable[[], datetime], **options: Any) -> Iterator[FakeStripe]:
     """One that listens until the end of the block."""
-    fake = FakeStripe(clock, **told)
+    fake = FakeStripe(clock, **options)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -211,16 +222,16 @@ def fake_stripe(clock: Callable[[], datetime], **told: Any) -> Iterator[FakeStri
         server.server_close()
 
 
-def nested(text: str) -> Told:
+def nested(text: str) -> Resource:
     """Form fields like metadata[attempt]=x as the objects they mean."""
-    found: Told = {}
+    fields: Resource = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         first, *rest = name.replace("]", "").split("[")
-        inner = found
+        inner = fields
         for step in [first, *rest][:-1]:
             inner = inner.setdefault(step, {})
         inner[[first, *rest][-1]] = value
-    return found
+    return fields
 
 
 def _within(at: int, wanted: dict[str, str]) -> bool:
@@ -231,7 +242,9 @@ def _within(at: int, wanted: dict[str, str]) -> bool:
     return all(tests[name](int(bound)) for name, bound in wanted.items())
 
 
-def _write(request: BaseHTTPRequestHandler, status: int, answer: Told | bytes) -> None:
+def _write(
+    request: BaseHTTPRequestHandler, status: int, answer: Resource | bytes
+) -> None:
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     request.send_response(status)
     request.send_header("Content-Type", "application/json")

@@ -29,11 +29,11 @@ class Breaking:
     body: bytes
     read_so_far: list[bytes]
 
-    def read(self, body):
+    def read_updates(self, body):
         self.read_so_far.append(body)
         if body == self.body:
             raise OverflowError("year 317098 is out of range")
-        return self.processor.read(body)
+        return self.processor.read_updates(body)
 
 
 class Killed(BaseException):
@@ -47,10 +47,10 @@ class Killing:
     processor: Any
     body: bytes
 
-    def read(self, body):
+    def read_updates(self, body):
         if body == self.body:
             raise Killed
-        return self.processor.read(body)
+        return self.processor.read_updates(body)
 
 
 class TestWorkOffEvents:
@@ -223,7 +223,10 @@ class TestWorkOffEvents:
         work_off_events(now=clock.forward(minutes=1))
 
         event = ProcessorEvent.objects.get()
-        assert (event.state, event.reason) == ("quarantined", "It is over no amount.")
+        assert (event.state, event.reason) == (
+            "quarantined",
+            f'The `amount` {amount!r} is not a decimal number such as "15.00".',
+        )
 
     def test_lets_nothing_hold_up_another(self, states, post_event, clock, attempt):
         post_event("pending")

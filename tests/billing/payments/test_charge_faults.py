@@ -13,7 +13,7 @@ from django.db import transaction
 
 from billing.invoicing.models import Document
 from billing.payments.models import Payment, PaymentAttempt, ProcessorEvent
-from billing.payments.processors.port import Charge, Outcome
+from billing.payments.processors.port import ChargeRequest, ProcessorOutcome
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.requesting import (
     ChargeUnderWay,
@@ -46,7 +46,7 @@ class ChargePlay(Play):
         except (ChargeUnderWay, NothingToCharge):
             return  # somebody is at it, or it is paid
 
-    def body_of(self, asked: Any, outcome: Outcome) -> bytes:
+    def body_of(self, asked: Any, outcome: ProcessorOutcome) -> bytes:
         attempt = PaymentAttempt.objects.get(public_id=asked.key)
         kind = "succeeded" if outcome.kind == "succeeded" else "declined"
         return told_of(
@@ -91,7 +91,7 @@ def test_nobody_pays_twice_and_no_money_is_lost(seed, monkeypatch):
 def test_a_processor_that_forgot_its_key_would_charge_twice():
     """What the plays would find out: the fake is not kinder than it says."""
     fake, clock = FakeProcessor(), Clock()
-    charge = Charge(uuid4(), Decimal(50), "USD", "A0", "A0-1", clock())
+    charge = ChargeRequest(uuid4(), Decimal(50), "USD", "A0", "A0-1", clock())
     for hours in (0, 23, 2):
         fake.charge(charge, at=clock.forward(hours=hours))
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError, ProgrammingError, transaction
 
 from billing.invoicing.services.documents import void_document
 from billing.payments.models import AttemptChange, Payment, PaymentAttempt
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.calling import claim_calls, make_call, record_outcome
 from billing.payments.services.charging import CHARGES, charge_due
 from billing.payments.services.outcomes import take_outcome
@@ -262,11 +262,13 @@ class TestRecordOutcome:
         clock.forward(minutes=3)
         claim_calls(CHARGES, now=clock(), limit=8)
 
-        record_outcome(call=late, outcome=Outcome("failed"), now=clock())
+        record_outcome(call=late, outcome=ProcessorOutcome("failed"), now=clock())
         attempt.refresh_from_db()
         assert attempt.state == "unknown"
 
-        record_outcome(call=late, outcome=Outcome("succeeded", "c1"), now=clock())
+        record_outcome(
+            call=late, outcome=ProcessorOutcome("succeeded", "c1"), now=clock()
+        )
         attempt.refresh_from_db()
         assert (attempt.state, Payment.objects.count()) == ("succeeded", 1)
 
@@ -278,11 +280,15 @@ class TestTakeOutcome:
         attempt = charge()
         sweep()
 
-        take_outcome(attempt=attempt, outcome=Outcome("succeeded", "ch_1"), now=clock())
-        other = Outcome("succeeded", "ch_2")
+        take_outcome(
+            attempt=attempt, outcome=ProcessorOutcome("succeeded", "ch_1"), now=clock()
+        )
+        other = ProcessorOutcome("succeeded", "ch_2")
         with pytest.raises(Contradiction):
             take_outcome(attempt=attempt, outcome=other, now=clock())
-        late = take_outcome(attempt=attempt, outcome=Outcome("failed"), now=clock())
+        late = take_outcome(
+            attempt=attempt, outcome=ProcessorOutcome("failed"), now=clock()
+        )
         assert (late.state, Payment.objects.count()) == ("succeeded", 1)
 
     def test_asks_at_wider_and_wider_pauses(self, charge, fake, sweep, clock):

@@ -9,7 +9,7 @@ from django.db import IntegrityError, ProgrammingError, transaction
 
 from billing.payments.ledger import LedgerTransaction
 from billing.payments.models import ProcessorEvent
-from billing.payments.processors.port import DisputeTold, DoesNotFit
+from billing.payments.processors.port import DisputeUpdate, DoesNotFit
 from billing.payments.queries.balances import balances_of
 from billing.payments.queries.positions import customer_credit
 from billing.payments.queries.statements import account_statement
@@ -44,7 +44,7 @@ def dispute(captured, processor, clock):
 
     def telling(state, amount="110", **changes):
         told = {"payment": "ch_9", "reference": "dp_1", "currency": "USD", **changes}
-        fact = DisputeTold(amount=Decimal(amount), state=state, **told)
+        fact = DisputeUpdate(amount=Decimal(amount), state=state, **told)
         return take_dispute(processor=processor, told=fact, now=clock())
 
     return telling

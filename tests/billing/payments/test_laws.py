@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from billing.invoicing.models import Document
 from billing.payments.models import Payment, PaymentProcessor, Refund
-from billing.payments.processors.port import DisputeTold
+from billing.payments.processors.port import DisputeUpdate
 from billing.payments.queries.balances import balances_of
 from billing.payments.queries.positions import customer_credit, positions_of
 from billing.payments.returns import Dispute
@@ -94,7 +94,7 @@ class PayingWorld(World):
 
     def _dispute(self, n: int, cents: int, number: int, state: Any) -> None:
         payment = self._payment(n)
-        fact = DisputeTold(
+        fact = DisputeUpdate(
             payment.reference, f"{payment.reference} {number}", Decimal(cents) / 100,
             "USD", state,
         )  # fmt: skip

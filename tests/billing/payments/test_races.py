@@ -7,7 +7,7 @@ import pytest
 
 from billing.invoicing.services.documents import void_document
 from billing.payments.models import Payment, Refund
-from billing.payments.processors.port import DisputeTold
+from billing.payments.processors.port import DisputeUpdate
 from billing.payments.queries.positions import customer_credit
 from billing.payments.returns import Dispute, RefundAttempt
 from billing.payments.services.disputing import take_dispute
@@ -154,7 +154,7 @@ def test_refunds_and_a_dispute_at_once_take_no_more_than_was_captured(
         code="acme", url="https://pay.example.com", actor="t", now=APRIL_2
     )[0]
     payment = pay(agency, 80, processor="acme")
-    told = DisputeTold("P1", "dp_1", Decimal(50), "USD", "lost")
+    told = DisputeUpdate("P1", "dp_1", Decimal(50), "USD", "lost")
     dispute = partial(take_dispute, processor=acme, told=told, now=MAY_2)
 
     results = run_in_threads(

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from billing.management.commands.reconcile_payments import Command
 from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import DisputeTold, Moved, Unreachable
+from billing.payments.processors.port import AccountMovement, DisputeUpdate, Unreachable
 from billing.payments.reconciliation import NoListing, reconcile_day, reconcile_due
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.receiving import receive_payment
@@ -63,12 +63,12 @@ def give_back(payment, amount, reference="re_1", at=NOON):
 
 
 def tell(processor, state, at=NOON):
-    told = DisputeTold("ch_1", "dp_1", Decimal(40), "USD", state)
+    told = DisputeUpdate("ch_1", "dp_1", Decimal(40), "USD", state)
     take_dispute(processor=processor, told=told, now=at)
 
 
-def moved(kind, reference, amount, at=NOON, currency="USD"):
-    return Moved(kind, reference, Decimal(amount), currency, at)
+def movement(kind, reference, amount, at=NOON, currency="USD"):
+    return AccountMovement(kind, reference, Decimal(amount), currency, at)
 
 
 class TestReconcileDay:
@@ -79,14 +79,17 @@ class TestReconcileDay:
         tell(processor, "won")
         pay("wire", code="manual")
         fake.movements = [
-            moved("payment", "ch_1", 100), moved("refund", "re_1", -30),
-            moved("dispute", "dp_1", -40), moved("dispute", "dp_1", 40),
+            movement("payment", "ch_1", 100), movement("refund", "re_1", -30),
+            movement("dispute", "dp_1", -40), movement("dispute", "dp_1", 40),
         ]  # fmt: skip
 
         assert compare() == []
 
     def test_names_what_is_missing_here(self, compare, fake):
-        fake.movements = [moved("payment", "ch_1", 100), moved("refund", "re_1", -1)]
+        fake.movements = [
+            movement("payment", "ch_1", 100),
+            movement("refund", "re_1", -1),
+        ]
 
         assert compare() == [
             ("missing_here", "payment", "ch_1", "", "100 USD"),
@@ -107,8 +110,8 @@ class TestReconcileDay:
         pay()
         pay("ch_2")
         fake.movements = [
-            moved("payment", "ch_1", "99.99"),
-            moved("payment", "ch_2", 100, currency="EUR"),
+            movement("payment", "ch_1", "99.99"),
+            movement("payment", "ch_2", 100, currency="EUR"),
         ]
 
         assert compare() == [
@@ -121,16 +124,16 @@ class TestReconcileDay:
     ):
         for reference in ("ch_1", "ch_2"):
             give_back(pay(reference), 30)
-            fake.movements.append(moved("payment", reference, 100))
-        fake.movements.append(moved("refund", "re_1", -60))
+            fake.movements.append(movement("payment", reference, 100))
+        fake.movements.append(movement("refund", "re_1", -60))
 
         assert compare() == []
 
     def test_names_a_refund_that_came_back(self, compare, pay, fake):
         give_back(pay(), 30)
         fake.movements = [
-            moved("payment", "ch_1", 100), moved("refund", "re_1", -30),
-            moved("refund", "re_1", 30),
+            movement("payment", "ch_1", 100), movement("refund", "re_1", -30),
+            movement("refund", "re_1", 30),
         ]  # fmt: skip
 
         assert compare() == [("missing_here", "refund", "re_1", "", "30 USD")]
@@ -142,7 +145,7 @@ class TestReconcileDay:
     def test_minds_no_midnight(self, compare, pay, fake, happened, learned):
         pay(at=MIDNIGHT + timedelta(minutes=learned))
         at = MIDNIGHT + timedelta(minutes=happened)
-        fake.movements = [moved("payment", "ch_1", 100, at)]
+        fake.movements = [movement("payment", "ch_1", 100, at)]
 
         days = {at.date(), (MIDNIGHT + timedelta(minutes=learned)).date()}
         if learned < 60 * 24:
@@ -164,7 +167,10 @@ class TestReconcileDay:
         tell(processor, "won")
         assert compare() == []
 
-        fake.movements = [moved("dispute", "dp_1", -40), moved("dispute", "dp_1", 40)]
+        fake.movements = [
+            movement("dispute", "dp_1", -40),
+            movement("dispute", "dp_1", 40),
+        ]
         assert compare() == []
 
     def test_refuses_a_processor_that_lists_nothing(self, processor):
@@ -195,7 +201,7 @@ class TestReconcileDay:
             f"ALTER TABLE {table} DISABLE TRIGGER USER; {touch};"
             f" ALTER TABLE {table} ENABLE TRIGGER USER"
         )
-        fake = FakeProcessor(movements=[moved("payment", "ch_1", 100)])
+        fake = FakeProcessor(movements=[movement("payment", "ch_1", 100)])
 
         found = reconcile_day(processor=processor, day=DAY, connect=lambda _: fake)
 
@@ -211,8 +217,8 @@ class TestReconcileDay:
             payment = pay(f"ch_{number}")
             give_back(payment, 1, f"re_{number}")
             fake.movements += [
-                moved("payment", f"ch_{number}", 100),
-                moved("refund", f"re_{number}", -1),
+                movement("payment", f"ch_{number}", 100),
+                movement("refund", f"re_{number}", -1),
             ]
 
         with django_assert_max_num_queries(4):
@@ -266,20 +272,20 @@ class TestReconcileDue:
         assert [count for _, count in self.told()] == [0, 0, 1, 0]
 
     def test_goes_on_with_the_day_it_was_cut_off_at(self, fake):
-        moved_then, asked = fake.moved, []
+        list_movements, days = fake.account_movements, []
 
-        def moved_until_cut(starts_at, ends_at):
-            asked.append(starts_at.date())
-            if len(asked) == 3:
+        def movements_until_cut(starts_at, ends_at):
+            days.append(starts_at.date())
+            if len(days) == 3:
                 raise Unreachable("gone")
-            return moved_then(starts_at, ends_at)
+            return list_movements(starts_at, ends_at)
 
-        fake.moved = moved_until_cut
+        fake.account_movements = movements_until_cut
         for _ in range(2):
             self.due(fake, MIDNIGHT + timedelta(days=3))
 
         assert self.days() == ["2026-04-30", "2026-05-01", "2026-05-02", "2026-05-03"]
-        assert [day.day for day in asked] == [30, 1, 2, 2, 3]
+        assert [day.day for day in days] == [30, 1, 2, 2, 3]
 
     def test_compares_the_last_days_of_a_very_long_outage(
         self, processor, fake, settings, caplog
@@ -337,7 +343,7 @@ class TestCommand:
 
     def test_ends_with_nothing_to_say(self, fake, pay):
         pay()
-        fake.movements = [moved("payment", "ch_1", 100)]
+        fake.movements = [movement("payment", "ch_1", 100)]
 
         assert "1 compared, 0 differences" in self.run(fake=fake)
 

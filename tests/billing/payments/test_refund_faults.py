@@ -11,7 +11,7 @@ import pytest
 from django.db import transaction
 
 from billing.payments.models import Payment, ProcessorEvent, Refund
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.returns import RefundAttempt
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import MoreThanCaptured
@@ -42,7 +42,7 @@ class RefundPlay(Play):
         except MoreThanCaptured:
             return  # it is given back, or being given back
 
-    def body_of(self, asked: Any, outcome: Outcome) -> bytes:
+    def body_of(self, asked: Any, outcome: ProcessorOutcome) -> bytes:
         attempt = RefundAttempt.objects.get(public_id=asked.key)
         kind = "succeeded" if outcome.kind == "succeeded" else "failed"
         return told_of_refund(attempt, kind, reference=outcome.reference)

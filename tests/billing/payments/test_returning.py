@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, ProgrammingError, transaction
 
 from billing.payments.models import ProcessorEvent, Refund
-from billing.payments.processors.port import Outcome
+from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.queries.positions import customer_credit
 from billing.payments.returns import RefundAttempt, RefundAttemptChange
 from billing.payments.services.answers import work_off_events
@@ -273,7 +273,9 @@ class TestRefundDue:
         attempt = ask(30)
         (call,) = claim_calls(REFUNDS, now=clock(), limit=8)
 
-        record_outcome(call=call, outcome=Outcome("succeeded", "re_1"), now=clock())
+        record_outcome(
+            call=call, outcome=ProcessorOutcome("succeeded", "re_1"), now=clock()
+        )
 
         attempt.refresh_from_db()
         assert (attempt.state, Refund.objects.count()) == ("sent", 1)
@@ -287,7 +289,7 @@ class Forgetful:
         self.refund = behind.refund
 
     def look_up_refund(self, request, *, at):
-        return Outcome("absent", reason="never arrived")
+        return ProcessorOutcome("absent", reason="never arrived")
 
 
 class TestTakeRefundTold:

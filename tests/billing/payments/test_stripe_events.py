@@ -10,14 +10,16 @@ import pytest
 from billing.payments.hosting import ProcessorCustomer
 from billing.payments.models import PaymentMethod, ProcessorEvent
 from billing.payments.processors.port import (
-    DisputeTold,
+    AccountMovement,
+    DisputeUpdate,
     DoesNotFit,
-    Moved,
-    Outcome,
-    RefundTold,
+    ProcessorOutcome,
+    RefundUpdate,
     Unreachable,
 )
-from billing.payments.processors.stripe.listing import EVENT_TYPES
+from billing.payments.processors.stripe.events import (
+    EVENT_TYPES,
+)
 from billing.payments.services.answers import work_off_events
 from billing.payments.services.charging import charge_due
 from billing.payments.services.methods import remove_method
@@ -28,8 +30,8 @@ from tests.build import make_agency
 pytestmark = pytest.mark.django_db
 
 
-def told(account, stripe, event):
-    return account.read(stripe.signed(event)[0])
+def updates_of(account, stripe, event):
+    return account.read_updates(stripe.signed(event)[0])
 
 
 @pytest.fixture
@@ -49,7 +51,9 @@ def charged(attempt, stripe, clock):
 @pytest.fixture
 def event(stripe, at_stripe):
     """One about nothing of ours."""
-    return stripe.account.tell("product.created", {"id": "prod_1", "object": "product"})
+    return stripe.account.add_event(
+        "product.created", {"id": "prod_1", "object": "product"}
+    )
 
 
 class TestRead:
@@ -65,16 +69,18 @@ class TestRead:
             ("charge.succeeded", charge),
             ("customer.created", {"id": "cus_1", "object": "customer"}),
         ]:
-            assert told(account, stripe, stripe.account.tell(kind, about)) == []
-        assert told(account, stripe, event) == []
+            assert (
+                updates_of(account, stripe, stripe.account.add_event(kind, about)) == []
+            )
+        assert updates_of(account, stripe, event) == []
 
     def test_believes_the_object_and_not_the_event(self, account, stripe, charged):
         (begun,) = stripe.account.of("event", type="payment_intent.created")
         assert begun["data"]["object"]["status"] == "requires_confirmation"
 
-        (fact,) = told(account, stripe, begun)
+        (update,) = updates_of(account, stripe, begun)
 
-        assert (fact.outcome.kind, fact.amount) == ("succeeded", Decimal(100))
+        assert (update.outcome.kind, update.amount) == ("succeeded", Decimal(100))
 
     def test_leaves_alone_what_may_be_on_its_way(
         self, account, stripe, customer, save_card
@@ -86,9 +92,9 @@ class TestRead:
         )  # fmt: skip
         begun = stripe.account.of("event", type="payment_intent.created")[0]
 
-        (fact,) = told(account, stripe, begun)
+        (update,) = updates_of(account, stripe, begun)
 
-        assert fact.outcome.kind == "pending"
+        assert update.outcome.kind == "pending"
         assert intent["status"] == "requires_confirmation"
 
     @pytest.mark.parametrize(
@@ -102,21 +108,21 @@ class TestRead:
         event = stripe.account.of("event", type="payment_intent.succeeded")[0]
 
         with pytest.raises(DoesNotFit):
-            told(account, stripe, event | changes)
+            updates_of(account, stripe, event | changes)
 
     def test_sets_apart_what_is_not_there(self, account, stripe, charged):
         event = stripe.account.of("event", type="payment_intent.succeeded")[0]
         del stripe.account.objects[charged["id"]]
 
         with pytest.raises(DoesNotFit):
-            told(account, stripe, event)
+            updates_of(account, stripe, event)
 
     def test_sets_apart_a_currency_nobody_knows(self, account, stripe, charged):
         event = stripe.account.of("event", type="payment_intent.succeeded")[0]
         charged["currency"] = "xxx"
 
         with pytest.raises(DoesNotFit):
-            told(account, stripe, event)
+            updates_of(account, stripe, event)
 
     @pytest.mark.parametrize("fault", ["busy", "reset", "hang", "garbage", "error"])
     def test_comes_back_later_where_it_cannot_be_asked(
@@ -126,7 +132,7 @@ class TestRead:
         stripe.faults = lambda method, path: fault
 
         with pytest.raises(Unreachable):
-            told(account, stripe, event)
+            updates_of(account, stripe, event)
 
     def test_tells_of_refunds_whoever_gave_them(self, account, stripe, charged):
         key = uuid4()
@@ -136,17 +142,19 @@ class TestRead:
                  "metadata": metadata}
             )  # fmt: skip
         (whole,) = stripe.account.of("event", type="charge.refunded")[:1]
-        charge, *facts = told(account, stripe, whole)
+        charge, *updates = updates_of(account, stripe, whole)
         events = stripe.account.of("event", type="refund.created")
-        single = [fact for one in events for fact in told(account, stripe, one)]
+        single = [
+            update for event in events for update in updates_of(account, stripe, event)
+        ]
 
-        assert [charge, facts[0], charge, facts[1]] == single
-        assert charge.outcome == Outcome("succeeded", charged["id"])
-        assert [fact.key for fact in facts] == [None, key]
-        assert facts[0] == RefundTold(
-            None, charged["id"], Decimal(20), "USD", facts[0].outcome
+        assert [charge, updates[0], charge, updates[1]] == single
+        assert charge.outcome == ProcessorOutcome("succeeded", charged["id"])
+        assert [update.key for update in updates] == [None, key]
+        assert updates[0] == RefundUpdate(
+            None, charged["id"], Decimal(20), "USD", updates[0].outcome
         )
-        assert facts[0].outcome.kind == "succeeded"
+        assert updates[0].outcome.kind == "succeeded"
 
     @pytest.mark.parametrize(
         ("status", "kind"),
@@ -159,9 +167,11 @@ class TestRead:
         )
         refund["status"] = status
 
-        _, fact = told(account, stripe, stripe.account.tell("refund.failed", refund))
+        _, update = updates_of(
+            account, stripe, stripe.account.add_event("refund.failed", refund)
+        )
 
-        assert fact.outcome.kind == kind
+        assert update.outcome.kind == kind
 
     @pytest.mark.parametrize(
         ("status", "state"),
@@ -173,8 +183,8 @@ class TestRead:
         dispute = stripe.account.dispute(charged, status)
         event = stripe.account.of("event", type="charge.dispute.created")[0]
 
-        assert told(account, stripe, event)[1:] == [
-            DisputeTold(
+        assert updates_of(account, stripe, event)[1:] == [
+            DisputeUpdate(
                 charged["id"], dispute["id"], Decimal(100), "USD", state, "fraudulent"
             )
         ]
@@ -186,12 +196,12 @@ class TestRead:
         event = stripe.account.of("event", type="charge.dispute.created")[0]
 
         with pytest.raises(DoesNotFit):
-            told(account, stripe, event)
+            updates_of(account, stripe, event)
 
 
 class TestMethods:
     @pytest.fixture
-    def saved(self, stripe, payer, customer, at_stripe):
+    def setup_event(self, stripe, payer, customer, at_stripe):
         """An event that says that the payer saved a card at this moment."""
 
         def save(reference, payer_code=payer.code):
@@ -200,7 +210,7 @@ class TestMethods:
                 "seti", "setup_intent", status="succeeded",
                 payment_method=method["id"], metadata={"payer": payer_code},
             )  # fmt: skip
-            return stripe.account.tell("setup_intent.succeeded", intent)
+            return stripe.account.add_event("setup_intent.succeeded", intent)
 
         return save
 
@@ -215,8 +225,8 @@ class TestMethods:
 
         return taking
 
-    def test_becomes_what_the_payer_is_charged_through(self, take, saved, payer):
-        assert take(saved("pm_visa")) == ["done"]
+    def test_becomes_what_the_payer_is_charged_through(self, take, setup_event, payer):
+        assert take(setup_event("pm_visa")) == ["done"]
 
         method = PaymentMethod.objects.get()
         assert (method.payer, method.reference) == (payer, "pm_visa")
@@ -226,39 +236,43 @@ class TestMethods:
         )
 
     def test_is_the_one_saved_last_in_whatever_order_it_is_told(
-        self, take, saved, clock
+        self, take, setup_event, clock
     ):
-        first = saved("pm_visa_1")
+        first = setup_event("pm_visa_1")
         clock.forward(minutes=1)
-        second = saved("pm_visa_2")
+        second = setup_event("pm_visa_2")
 
         take(second, first)
 
         assert PaymentMethod.objects.get(removed_at=None).reference == "pm_visa_2"
 
-    def test_stays_away_once_it_was_taken_away(self, take, saved, payer, clock):
-        take(saved("pm_visa"))
+    def test_stays_away_once_it_was_taken_away(self, take, setup_event, payer, clock):
+        take(setup_event("pm_visa"))
         remove_method(method=PaymentMethod.objects.get(), actor="test", now=clock())
 
-        take(saved("pm_visa"))
+        take(setup_event("pm_visa"))
 
         assert not PaymentMethod.objects.filter(removed_at=None).exists()
 
-    def test_is_gone_when_it_is_gone_there(self, take, saved, stripe, customer):
-        take(saved("pm_visa"))
+    def test_is_gone_when_it_is_gone_there(self, take, setup_event, stripe, customer):
+        take(setup_event("pm_visa"))
         method = stripe.account.objects["pm_visa"]
         method["customer"] = None
 
-        take(stripe.account.tell("payment_method.detached", method, customer=customer))
+        take(
+            stripe.account.add_event(
+                "payment_method.detached", method, customer=customer
+            )
+        )
 
         assert not PaymentMethod.objects.filter(removed_at=None).exists()
 
-    def test_changes_its_label_with_a_new_date(self, take, saved, stripe):
-        take(saved("pm_visa"))
+    def test_changes_its_label_with_a_new_date(self, take, setup_event, stripe):
+        take(setup_event("pm_visa"))
         method = stripe.account.objects["pm_visa"]
         method["card"]["exp_year"] = 2033
 
-        take(stripe.account.tell("payment_method.automatically_updated", method))
+        take(stripe.account.add_event("payment_method.automatically_updated", method))
 
         assert PaymentMethod.objects.get().label == "visa 4242, 12/2033"
 
@@ -267,25 +281,27 @@ class TestMethods:
     ):
         method = stripe.account.method("pm_visa", customer)
 
-        take(stripe.account.tell("payment_method.updated", method))
+        take(stripe.account.add_event("payment_method.updated", method))
 
         assert not PaymentMethod.objects.exists()
 
-    def test_of_nobody_is_set_apart(self, take, saved):
-        assert take(saved("pm_visa", "NOBODY")) == ["quarantined"]
+    def test_of_nobody_is_set_apart(self, take, setup_event):
+        assert take(setup_event("pm_visa", "NOBODY")) == ["quarantined"]
 
-    def test_of_another_customer_is_set_apart(self, take, saved, payer, at_stripe):
+    def test_of_another_customer_is_set_apart(
+        self, take, setup_event, payer, at_stripe
+    ):
         ProcessorCustomer.objects.create(
             processor=at_stripe, payer=payer, reference="cus_other"
         )
 
-        assert take(saved("pm_visa")) == ["quarantined"]
+        assert take(setup_event("pm_visa")) == ["quarantined"]
 
-    def test_of_another_payer_is_set_apart(self, take, saved):
-        take(saved("pm_visa"))
+    def test_of_another_payer_is_set_apart(self, take, setup_event):
+        take(setup_event("pm_visa"))
         make_agency("OTHER")
 
-        assert take(saved("pm_visa", "OTHER")) == ["quarantined"]
+        assert take(setup_event("pm_visa", "OTHER")) == ["quarantined"]
 
 
 class TestEventsSince:
@@ -294,15 +310,18 @@ class TestEventsSince:
     ):
         since = clock.forward(hours=1)
         made = [
-            stripe.account.tell("payment_intent.succeeded", charged) for _ in range(120)
+            stripe.account.add_event("payment_intent.succeeded", charged)
+            for _ in range(120)
         ]
-        stripe.account.tell("product.created", {"id": "prod_1", "object": "product"})
+        stripe.account.add_event(
+            "product.created", {"id": "prod_1", "object": "product"}
+        )
 
         listed = list(account.events_since(since))
 
-        assert [event_id for event_id, _ in listed] == [one["id"] for one in made]
+        assert [event_id for event_id, _ in listed] == [event["id"] for event in made]
         assert json.loads(listed[0][1]) == made[0]
-        assert account.read(listed[0][1])[0].outcome.kind == "succeeded"
+        assert account.read_updates(listed[0][1])[0].outcome.kind == "succeeded"
         assert len(EVENT_TYPES) <= 20
 
     def test_cannot_be_had_over_a_bad_line(self, account, stripe, clock):
@@ -322,36 +341,36 @@ class TestMoved:
         dispute = stripe.account.dispute(charged, "needs_response")
         at = datetime.fromtimestamp(int(clock().timestamp()), UTC)
 
-        found = list(account.moved(at, at + timedelta(seconds=1)))
+        movements = list(account.account_movements(at, at + timedelta(seconds=1)))
 
-        assert found == [
-            Moved("dispute", dispute["id"], Decimal(-100), "USD", at),
-            Moved("refund", refund["id"], Decimal(-20), "USD", at),
-            Moved("payment", charged["id"], Decimal(100), "USD", at),
+        assert movements == [
+            AccountMovement("dispute", dispute["id"], Decimal(-100), "USD", at),
+            AccountMovement("refund", refund["id"], Decimal(-20), "USD", at),
+            AccountMovement("payment", charged["id"], Decimal(100), "USD", at),
         ]
-        assert list(account.moved(at + timedelta(seconds=1), at)) == []
+        assert list(account.account_movements(at + timedelta(seconds=1), at)) == []
 
     def test_is_not_that_of_others_who_use_the_account(
         self, account, stripe, clock, charged
     ):
         stripe.account.method("pm_visa_2", charged["customer"])
-        theirs = stripe.account.create_payment_intent(
+        foreign = stripe.account.create_payment_intent(
             {
                 "amount": "700", "currency": "usd", "customer": charged["customer"],
                 "payment_method": "pm_visa_2", "confirm": "true",
             }
         )  # fmt: skip
-        stripe.account.create_refund({"payment_intent": theirs["id"], "amount": "1"})
-        stripe.account.dispute(theirs, "needs_response")
+        stripe.account.create_refund({"payment_intent": foreign["id"], "amount": "1"})
+        stripe.account.dispute(foreign, "needs_response")
         at = clock() - timedelta(seconds=1)
 
-        found = list(account.moved(at, at + timedelta(seconds=2)))
+        movements = list(account.account_movements(at, at + timedelta(seconds=2)))
 
-        assert [one.reference for one in found] == [charged["id"]]
+        assert [movement.reference for movement in movements] == [charged["id"]]
 
     @pytest.mark.parametrize("fault", ["busy", "garbage"])
     def test_cannot_be_had_over_a_bad_line(self, account, stripe, clock, fault):
         stripe.faults = lambda method, path: fault
 
         with pytest.raises(Unreachable):
-            list(account.moved(clock(), clock()))
+            list(account.account_movements(clock(), clock()))

@@ -100,11 +100,11 @@ class Play:
             request_charge(invoice=self.invoice(), actor="test", now=self.clock())
 
     def open(self):
-        told = {"invoice": self.invoice(), "asked": ASKED, "clock": self.clock}
+        request = {"invoice": self.invoice(), "asked": ASKED, "clock": self.clock}
         with suppress(
             ChargeUnderWay, NothingToCharge, PageNotOpened, ProcessorUnreachable
         ):
-            open_payment_page(**told)
+            open_payment_page(**request)
 
     def pay(self):
         """Payers use the pages they were given, with good cards and bad ones."""
@@ -161,7 +161,7 @@ class Play:
         self.clock.forward(minutes=self.chance.choice([1, 3, 6, 70, 60 * 7, 60 * 25]))
         self.fake.account.let_pages_expire()
 
-    def settle(self, *, told):
+    def settle(self, *, send_events):
         """The line is good again: everything is asked about until all is known."""
         self.fake.faults = lambda method, path: "ok"
         self.wake()
@@ -171,17 +171,17 @@ class Play:
             for intent in self.fake.account.of("payment_intent", status="processing"):
                 self.fake.account.succeed(intent)
             self.sweep()
-        for event in self.fake.account.events if told else []:
+        for event in self.fake.account.events if send_events else []:
             assert post_signed(Client(), *self.fake.signed(event)).status_code == 204
         for _ in range(2):
             work_off_events(now=self.clock.forward(minutes=5))
 
     def check(self):
         journal = self.fake.account.journal
-        charged = {one.intent: one.amount for one in journal}
+        charged = {charge.intent: charge.amount for charge in journal}
         booked = Payment.objects.values_list("reference", "amount")
         assert {reference: int(amount * 100) for reference, amount in booked} == charged
-        assert len(journal) == len({one.attempt for one in journal})
+        assert len(journal) == len({charge.attempt for charge in journal})
         paid = PaymentAttempt.objects.filter(state="succeeded").values_list("invoice")
         assert len(paid) == len(set(paid)) == len(journal)
         still = PaymentAttempt.objects.filter(state__in=PaymentAttempt.OPEN)
@@ -197,8 +197,8 @@ def slow_line(settings):
     """Nobody is waited for long, and calls are made one by one, as the seed has it."""
 
     def wait_for(seconds):
-        told = {"TIMEOUT": timedelta(seconds=seconds)}
-        settings.WEBHOOKS = {**settings.WEBHOOKS, **told}
+        timeout = {"TIMEOUT": timedelta(seconds=seconds)}
+        settings.WEBHOOKS = {**settings.WEBHOOKS, **timeout}
 
     settings.CHARGES = {**settings.CHARGES, "AT_ONCE": 1, "ON_ISSUE": False}
     return wait_for
@@ -218,7 +218,7 @@ def test_nobody_pays_twice_and_no_money_is_lost(first, monkeypatch, slow_line):
             for _ in range(STEPS):
                 play.step()
             slow_line(10)
-            play.settle(told=seed % 2 == 0)
+            play.settle(send_events=seed % 2 == 0)
             play.check()
             injected += fake.injected
 
@@ -229,7 +229,7 @@ class Killed(Exception):
     """A process ends here."""
 
 
-def die(**told):
+def die(**_changes):
     raise Killed
 
 
@@ -249,11 +249,11 @@ def test_a_process_killed_between_charge_and_commit_charges_once(
 
             attempt.refresh_from_db()
             charged = [
-                one for one in stripe.account.journal
-                if one.attempt == str(attempt.public_id)
+                charge for charge in stripe.account.journal
+                if charge.attempt == str(attempt.public_id)
             ]  # fmt: skip
             assert attempt.state == "succeeded"
-            assert [one.intent for one in charged] == [attempt.reference]
+            assert [charge.intent for charge in charged] == [attempt.reference]
             assert Payment.objects.get().reference == attempt.reference
             assert verify_everything().findings == []
 

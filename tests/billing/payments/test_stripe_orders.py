@@ -19,6 +19,12 @@ from tests.rollback import rolled_back
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def one_clock(monkeypatch, clock):
+    """The web server has the test's time, however long the test takes."""
+    monkeypatch.setattr("django.utils.timezone.now", clock)
+
+
 @pytest.fixture
 def attempt(save_card, invoice, clock):
     """Of 100.00 by the payer's card; not sent yet."""
@@ -38,8 +44,8 @@ def test_all_orders_of_the_events_of_a_charge_give_the_same_books(
     (call,) = claim_calls(CHARGES, now=clock(), limit=1)
     make_call(call, connect, clock)  # and nothing of it is recorded
     intent = stripe.account.of("payment_intent")[0]
-    stripe.account.tell("payment_intent.processing", intent)
-    events = {one["type"]: one for one in stripe.account.of("event")}
+    stripe.account.add_event("payment_intent.processing", intent)
+    events = {event["type"]: event for event in stripe.account.of("event")}
     for order in sorted(set(itertools.permutations(NAMES))):
         with rolled_back():
             for number, name in enumerate(order):

@@ -1,5 +1,6 @@
 """A processor that is told by webhook: what it is told, and what its answers mean."""
 
+import socket
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -8,20 +9,25 @@ import pytest
 from standardwebhooks import Webhook
 
 from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import Charge, RefundRequest
+from billing.payments.processors.port import (
+    ChargeRequest,
+    ProcessorOutcome,
+    RefundRequest,
+)
 from billing.payments.processors.secrets import Secrets
-from billing.payments.processors.webhook import WebhookProcessor
+from billing.payments.processors.webhook import WebhookProcessor, outcome_of
 from billing.payments.services.charging import charge_due
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
 from billing.webhooks.addresses import AddressPolicy
-from billing.webhooks.sending import Limits
+from billing.webhooks.failures import Failure
+from billing.webhooks.sending import Limits, Outcome
 from billing.webhooks.signing import new_secret
 from tests.receivers import answers, drips, hangs, receiving, vanishes
 
 SECRET = Secrets(new_secret())
 KEY = UUID("018f0000-0000-7000-8000-000000000000")
-CHARGE = Charge(
+CHARGE = ChargeRequest(
     KEY, Decimal("100.00"), "USD", "SUNRISE", "SUNRISE-1", datetime.now(UTC), 3
 )
 
@@ -30,8 +36,8 @@ REFUND = RefundRequest(KEY, "ch_1", Decimal("12.50"), "USD", datetime.now(UTC), 
 
 @pytest.fixture
 def receiver():
-    with receiving() as one:
-        yield one
+    with receiving() as listener:
+        yield listener
 
 
 @pytest.fixture
@@ -51,9 +57,9 @@ class TestCharge:
         first, second = receiver.received
         assert first.body == second.body
         assert first.headers["idempotency-key"] == first.id == str(KEY)
-        told = Webhook(SECRET.current).verify(first.body, first.headers)
-        assert told["type"] == "payment.requested"
-        assert told["data"] == {
+        body = Webhook(SECRET.current).verify(first.body, first.headers)
+        assert body["type"] == "payment.requested"
+        assert body["data"] == {
             "attempt": str(KEY), "amount": "100", "currency": "USD",
             "payer": "SUNRISE", "invoice": "SUNRISE-1",
         }  # fmt: skip
@@ -77,9 +83,33 @@ class TestCharge:
         assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
 
     def test_fails_for_certain_where_it_may_not_go(self):
-        one = WebhookProcessor("https://127.0.0.1/hook", SECRET, SECRET, Limits())
+        processor = WebhookProcessor("https://127.0.0.1/hook", SECRET, SECRET, Limits())
 
-        assert one.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
+        assert processor.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
+
+    @pytest.mark.parametrize(
+        ("failure", "kind"),
+        [(Failure.ADDRESS_NOT_ALLOWED, "failed"), (Failure.NAME_NOT_RESOLVED, "failed"),
+         (Failure.CONNECT_FAILED, "unknown"), (Failure.CONNECT_TIMEOUT, "unknown"),
+         (Failure.TLS_FAILED, "unknown"), (Failure.TIMEOUT, "unknown"),
+         (Failure.CONNECTION_LOST, "unknown")],
+    )  # fmt: skip
+    def test_fails_for_certain_only_where_there_was_no_address(self, failure, kind):
+        for error in ("dns: like another failure", "not allowed: like another", "x"):
+            response = Outcome(error=error, failure=failure)
+
+            assert outcome_of(response) == ProcessorOutcome(kind, reason=error)
+
+    def test_fails_for_certain_where_the_name_has_no_address(self):
+        def resolve(*_, **__):
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+        limits = Limits(seconds=5, resolver=resolve)
+        acme = WebhookProcessor("https://acme.example/hook", SECRET, SECRET, limits)
+
+        assert acme.charge(CHARGE, at=datetime.now(UTC)) == ProcessorOutcome(
+            "failed", reason="dns: the host name has no address"
+        )
 
 
 class TestLookUp:
@@ -88,8 +118,8 @@ class TestLookUp:
     ):
         assert processor_of.look_up(CHARGE, at=datetime.now(UTC)) is None
 
-        (asked,) = receiver.received
-        assert (asked.told["type"], asked.id) == ("payment.inquired", f"{KEY}-3")
+        (inquiry,) = receiver.received
+        assert (inquiry.payload["type"], inquiry.id) == ("payment.inquired", f"{KEY}-3")
 
 
 class TestRefund:
@@ -100,18 +130,18 @@ class TestRefund:
         receiver.behave = answers(500)
         assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "unknown"
 
-        told = receiver.received[0]
-        assert told.headers["idempotency-key"] == told.id == str(KEY)
-        assert told.told["type"] == "refund.requested"
-        assert told.told["data"] == {
+        request = receiver.received[0]
+        assert request.headers["idempotency-key"] == request.id == str(KEY)
+        assert request.payload["type"] == "refund.requested"
+        assert request.payload["data"] == {
             "refund": str(KEY), "payment": "ch_1", "amount": "12.5", "currency": "USD",
         }  # fmt: skip
 
     def test_is_asked_about_in_a_message_of_its_own(self, receiver, processor_of):
         assert processor_of.look_up_refund(REFUND, at=datetime.now(UTC)) is None
 
-        (asked,) = receiver.received
-        assert (asked.told["type"], asked.id) == ("refund.inquired", f"{KEY}-2")
+        (inquiry,) = receiver.received
+        assert (inquiry.payload["type"], inquiry.id) == ("refund.inquired", f"{KEY}-2")
 
 
 def test_a_sweep_tells_the_processor_of_the_row(receiver, invoice, clock, settings):
@@ -125,10 +155,10 @@ def test_a_sweep_tells_the_processor_of_the_row(receiver, invoice, clock, settin
 
     attempt = PaymentAttempt.objects.get()
     assert attempt.state == "pending"
-    (told,) = receiver.received
-    assert Webhook(secret).verify(told.body, told.headers)["data"]["attempt"] == str(
-        attempt.public_id
-    )
+    (request,) = receiver.received
+    assert Webhook(secret).verify(request.body, request.headers)["data"][
+        "attempt"
+    ] == str(attempt.public_id)
 
 
 @pytest.mark.parametrize(

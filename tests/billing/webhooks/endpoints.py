@@ -50,6 +50,6 @@ def states(endpoint: WebhookEndpoint) -> list[str]:
 def delivered(receiver: Receiver) -> list[tuple[str, int]]:
     """The subjects and sequence numbers received, in order of arrival."""
     return [
-        (request.told["subject"], request.told["sequence"])
+        (request.payload["subject"], request.payload["sequence"])
         for request in receiver.received
     ]

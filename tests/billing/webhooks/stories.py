@@ -21,7 +21,7 @@ from billing.invoicing.verification.recording import record_findings
 from billing.metering.archiving import ARCHIVED, archive_payload
 from billing.metering.models import ArchivedMonth
 from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import DisputeTold, Outcome
+from billing.payments.processors.port import DisputeUpdate, ProcessorOutcome
 from billing.payments.reconciliation import reconcile_due
 from billing.payments.services.disputing import take_dispute
 from billing.payments.services.methods import remove_method, save_method
@@ -169,7 +169,7 @@ def charge_in_vain(agency: Agency) -> None:
     attempt = request_charge(invoice=invoice, **audit)
     remove_method(method=method, **audit)
     change_processor(processor=acme, url="https://pay.example.org", **audit)
-    failed = Outcome("failed", reason="said on the phone")
+    failed = ProcessorOutcome("failed", reason="said on the phone")
     take_outcome(attempt=attempt, outcome=failed, now=MAY_2)
 
 
@@ -183,12 +183,12 @@ def ask_back_and_dispute(agency: Agency) -> None:
     attempt = request_refund(
         payment=payment, amount=Decimal(20), reason=WHY["reason"], **audit
     )
-    failed = Outcome("failed", reason="said on the phone")
+    failed = ProcessorOutcome("failed", reason="said on the phone")
     take_refund_outcome(attempt=attempt, outcome=failed, now=MAY_2)
     for reference, state in (("dp_1", "open"), ("dp_1", "won"), ("dp_2", "lost")):
         take_dispute(
             processor=attempt.processor,
-            told=DisputeTold("ch_1", reference, Decimal(20), "USD", state),  # type: ignore[arg-type]
+            told=DisputeUpdate("ch_1", reference, Decimal(20), "USD", state),  # type: ignore[arg-type]
             now=MAY_2,
         )
 

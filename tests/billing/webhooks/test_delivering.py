@@ -58,7 +58,7 @@ class TestHandingOut:
         assert [subject for subject, _ in delivered(own)] == ["thing:SUNRISE"]
         assert [subject for subject, _ in delivered(other)] == ["thing:BELOW"]
         assert len(all_of_them.received) == 3
-        assert {request.told["agency"] for request in all_of_them.received} == {
+        assert {request.payload["agency"] for request in all_of_them.received} == {
             "SUNRISE", "BELOW", None,
         }  # fmt: skip
 
@@ -69,7 +69,7 @@ class TestHandingOut:
 
         sweep(clock)
 
-        assert [request.told["type"] for request in receiver.received] == [
+        assert [request.payload["type"] for request in receiver.received] == [
             "agency.added"
         ]
 
@@ -88,8 +88,8 @@ class TestHandingOut:
         sweep(clock)
 
         (request,) = receiver.received
-        assert request.told["type"] == "webhook_endpoint.test"
-        assert request.told["data"] == {"endpoint": str(endpoint.public_id)}
+        assert request.payload["type"] == "webhook_endpoint.test"
+        assert request.payload["data"] == {"endpoint": str(endpoint.public_id)}
         assert other.received == []
 
 
@@ -104,7 +104,7 @@ class TestSignatures:
         (request,) = receiver.received
         event = OutboxEvent.objects.latest("pk")
         assert request.id == str(event.public_id)
-        assert Webhook(secret).verify(request.body, request.headers) == request.told
+        assert Webhook(secret).verify(request.body, request.headers) == request.payload
 
     def test_are_refused_for_another_secret_body_id_or_time(
         self, endpoint, secret, receiver, agency, clock
@@ -292,7 +292,7 @@ class TestOrder:
         self, endpoint, receiver, agency, clock
     ):
         def refuse_first_a(request, received):
-            status = 500 if received.told["subject"] == "a" else 204
+            status = 500 if received.payload["subject"] == "a" else 204
             answers(status)(request, received)
 
         receiver.behave = refuse_first_a
