@@ -1,7 +1,6 @@
 """Hold a processor's list of a day against our rows and the ledger."""
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,7 +9,7 @@ from django.utils import timezone
 from billing.management.months import parse_day
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import Unreachable
-from billing.payments.reconciliation import Comparison, reconcile_day
+from billing.payments.reconciliation import ProcessorComparison, reconcile_day
 from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
 from seats.errors import Refusal
@@ -38,7 +37,7 @@ class Command(BaseCommand):
             raise CommandError(message, returncode=CANNOT)
         try:
             processor = PaymentProcessor.objects.get(code=options["processor"])
-            found = reconcile_day(
+            comparison = reconcile_day(
                 processor=processor, day=options["day"], connect=self.connect
             )
         except PaymentProcessor.DoesNotExist as error:
@@ -49,21 +48,46 @@ class Command(BaseCommand):
             raise CommandError(message, returncode=CANNOT) from refusal
         except Unreachable as error:
             raise CommandError(f"unreachable: {error}", returncode=CANNOT) from error
-        self.show(found, as_json=options["json"])
-        if found.differences:
+        self.show(comparison, as_json=options["json"])
+        if comparison.differences:
             raise SystemExit(1)
 
-    def show(self, found: Comparison, *, as_json: bool) -> None:
+    def show(self, comparison: ProcessorComparison, *, as_json: bool) -> None:
         if as_json:
-            told = {**asdict(found), "day": found.day.isoformat()}
-            self.stdout.write(json.dumps(told))
+            self.stdout.write(json.dumps(_json_of(comparison)))
             return
-        if found.differences:
+        if comparison.differences:
             head = ("difference", "of", "reference", "ours", "theirs")
             self.stdout.write(LINE.format(*head))
-        for one in found.differences:
-            cells = (one.kind, one.what, one.reference, one.ours, one.theirs)
+        for difference in comparison.differences:
+            cells = (
+                difference.kind,
+                difference.object_type,
+                difference.reference,
+                difference.recorded,
+                difference.reported,
+            )
             self.stdout.write(LINE.format(*cells))
         self.stdout.write(
-            f"{found.compared} compared, {len(found.differences)} differences"
+            f"{comparison.compared} compared, {len(comparison.differences)} differences"
         )
+
+
+def _json_of(comparison: ProcessorComparison) -> dict[str, Any]:
+    """The documented JSON form; `ours` and `theirs` are its names of both amounts."""
+    differences = [
+        {
+            "kind": difference.kind,
+            "what": difference.object_type,
+            "reference": difference.reference,
+            "ours": difference.recorded,
+            "theirs": difference.reported,
+        }
+        for difference in comparison.differences
+    ]
+    return {
+        "processor": comparison.processor,
+        "day": comparison.day.isoformat(),
+        "compared": comparison.compared,
+        "differences": differences,
+    }

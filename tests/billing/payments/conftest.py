@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from billing.payments.models import ProcessorEvent
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES, charge_due
 from billing.payments.services.connecting import connect_stripe
@@ -17,7 +17,7 @@ from billing.payments.services.receiving import receive_payment
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
 from tests.billing.payments.answering import post, post_signed, signed, told_of
-from tests.billing.payments.paging import ASKED
+from tests.billing.payments.paging import PAGE_OPTIONS
 from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import (
@@ -148,7 +148,7 @@ def save_card(stripe, at_stripe, payer, customer, clock):
 @pytest.fixture
 def open_page(invoice, at_stripe, clock):
     """Open, or get, the page of the invoice of 100.00."""
-    return lambda: open_payment_page(invoice=invoice, asked=ASKED, clock=clock)
+    return lambda: open_payment_page(invoice=invoice, options=PAGE_OPTIONS, clock=clock)
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def tell(client, stripe, clock):
         for event in stripe.account.events:
             signed = stripe.signed(event, timezone.now())
             assert post_signed(client, *signed).status_code == 204
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
     return telling
 

@@ -1,8 +1,8 @@
 """What tests of a processor's pages have in common."""
 
-from billing.payments.services.pages import Asked
+from billing.payments.services.pages import PageOptions
 
-ASKED = Asked("test", "https://agency.example.com/paid")
+PAGE_OPTIONS = PageOptions("test", "https://agency.example.com/paid")
 
 
 def sessions(stripe):

@@ -6,13 +6,13 @@ from typing import Any
 from django.test import Client
 
 from billing.payments.processors.port import ProcessorOutcome
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import (
-    Call,
-    Calls,
-    call_due,
+    AttemptCaller,
+    ProcessorCall,
     claim_calls,
     make_call,
+    make_due_calls,
     record_outcome,
 )
 from billing.payments.services.registering import add_processor
@@ -25,7 +25,7 @@ from tests.build import APRIL_2
 class Play:
     """One seed. What is called, asked for and answered is its subclass's."""
 
-    calls: Calls[Any]
+    calls: AttemptCaller[Any]
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -34,7 +34,7 @@ class Play:
         self.row = add_processor(
             code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
         )[0]
-        self.late: list[tuple[Call[Any], ProcessorOutcome]] = []
+        self.late: list[tuple[ProcessorCall[Any], ProcessorOutcome]] = []
 
     def ask(self) -> None:
         """Want something done that may be refused."""
@@ -51,7 +51,7 @@ class Play:
         )()  # fmt: skip
 
     def sweep(self) -> None:
-        call_due(self.calls, clock=self.clock, connect=lambda _: self.fake)
+        make_due_calls(self.calls, clock=self.clock, connect=lambda _: self.fake)
 
     def kill(self) -> None:
         """A worker dies between its call and its commit."""
@@ -77,7 +77,7 @@ class Play:
             for _ in range(self.chance.randint(1, 2)):
                 headers = signed(self.row, body, self.clock())
                 assert post(Client(), self.row, body, headers).status_code == 204
-        work_off_events(now=self.clock())
+        process_events(now=self.clock())
 
     def wait(self) -> None:
         self.clock.forward(minutes=self.chance.choice([1, 3, 6, 70, 60 * 7, 60 * 25]))
@@ -89,4 +89,4 @@ class Play:
         for _ in range(4):
             self.clock.forward(days=1, minutes=1)
             self.sweep()
-        work_off_events(now=self.clock())
+        process_events(now=self.clock())

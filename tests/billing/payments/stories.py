@@ -19,9 +19,9 @@ from billing.payments.models import (
     Refund,
 )
 from billing.payments.queries.balances import balances_of
-from billing.payments.queries.positions import customer_credit, owed_on
+from billing.payments.queries.positions import amounts_due, customer_credit
 from billing.payments.returns import Dispute
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.requesting import request_charge
@@ -162,7 +162,7 @@ def books_of(invoice: Document) -> Books:
     """The books of the invoice's payer as they are now."""
     payer = invoice.payer
     documents = Document.objects.filter(payer=payer).order_by("pk")
-    owed = owed_on([one.pk for one in documents])
+    owed = amounts_due([one.pk for one in documents])
     left = [(one.status, one.pk in owed and owed[one.pk].amount) for one in documents]
     return Books(
         ledger=tuple(balances_of(payer).items()),
@@ -223,7 +223,7 @@ class Teller:
 
     def sweep(self) -> None:
         """Work off what was told; the door has kept it by the machine's own clock."""
-        work_off_events(now=self.clock() + MINUTE)
+        process_events(now=self.clock() + MINUTE)
 
     def request_unsent(self) -> PaymentAttempt:
         """Another charge of the invoice, which no worker has claimed."""

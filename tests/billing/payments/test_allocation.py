@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.payments.allocation import (
-    Covering,
+    AllocatedAmount,
     Source,
     Target,
     allocate_sources,
-    take_back,
+    deallocate,
 )
 
 amounts = st.decimals(0, 500, places=2)
@@ -55,9 +55,9 @@ class TestAllocateSources:
 class TestTakeBack:
     @given(amounts, st.lists(amounts))
     def test_takes_the_first_until_there_is_enough(self, amount, covered):
-        coverings = [Covering(n, n, part) for n, part in enumerate(covered)]
+        coverings = [AllocatedAmount(n, n, part) for n, part in enumerate(covered)]
 
-        taken = take_back(amount, coverings)
+        taken = deallocate(amount, coverings)
 
         assert sum(t.amount for t in taken) == min(amount, sum(covered))
         whole = {t.payment_id for t in taken[:-1]}

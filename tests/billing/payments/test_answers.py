@@ -11,7 +11,7 @@ import pytest
 
 from billing.payments.models import Payment, PaymentAttempt, ProcessorEvent
 from billing.payments.services.answers import (
-    work_off_events,
+    process_events,
 )
 from billing.payments.services.closing import close_attempt
 from billing.payments.services.connecting import connect
@@ -57,7 +57,7 @@ class TestWorkOffEvents:
     def test_records_the_payment(self, states, post_event, attempt, invoice, clock):
         post_event("succeeded", reference="ch_1")
 
-        assert work_off_events(now=clock.forward(minutes=1)) == 1
+        assert process_events(now=clock.forward(minutes=1)) == 1
 
         attempt.refresh_from_db()
         invoice.refresh_from_db()
@@ -65,7 +65,7 @@ class TestWorkOffEvents:
         assert Payment.objects.get().reference == "ch_1"
         assert states() == ["done"]
         assert verify_everything().findings == []
-        assert work_off_events(now=clock.forward(minutes=1)) == 0
+        assert process_events(now=clock.forward(minutes=1)) == 0
 
     @pytest.mark.parametrize(
         "order", list(itertools.permutations(["pending", "succeeded", "succeeded"]))
@@ -76,7 +76,7 @@ class TestWorkOffEvents:
         for kind in order:
             post_event(kind, reference="ch_1")
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
         assert attempt.state == "succeeded"
@@ -96,7 +96,7 @@ class TestWorkOffEvents:
     ):
         post_event(kind, hard=hard, reason="no\0funds")
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
         assert (attempt.state, attempt.error) == (state, "no\ufffdfunds")
@@ -121,7 +121,7 @@ class TestWorkOffEvents:
     ):
         post_event("succeeded", **{"reference": "ch_1", **changes})
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
         assert (attempt.state, states()) == ("sent", ["quarantined"])
@@ -134,7 +134,7 @@ class TestWorkOffEvents:
         for reference in ("ch_1", "ch_2"):
             post_event("succeeded", reference=reference)
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
         assert (attempt.state, attempt.reference) == ("succeeded", "ch_1")
@@ -153,7 +153,7 @@ class TestWorkOffEvents:
         )  # fmt: skip
         post_event("failed")
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         assert states() == ["quarantined"]
 
@@ -164,12 +164,12 @@ class TestWorkOffEvents:
         ours = settings.WEBHOOKS
         settings.WEBHOOKS = {**ours, "SECRETS_KEYS": ["another"]}
         for _ in range(6):
-            work_off_events(now=clock.forward(minutes=3))
+            process_events(now=clock.forward(minutes=3))
         assert states() == ["received"]
         assert "WEBHOOK_SECRETS_KEY" in ProcessorEvent.objects.get().reason
         settings.WEBHOOKS = ours
 
-        work_off_events(now=clock.forward(minutes=3))
+        process_events(now=clock.forward(minutes=3))
 
         assert states() == ["done"]
 
@@ -187,7 +187,7 @@ class TestWorkOffEvents:
         headers = signed(processor, body, clock())
         assert post(client, processor, body, headers).status_code == 204
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         assert states() == ["quarantined"]
 
@@ -197,7 +197,7 @@ class TestWorkOffEvents:
         body = told_of(attempt, "succeeded", reference="ch_1")
         post(client, other, body, signed(other, body, clock()))
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         assert states() == ["quarantined"]
 
@@ -205,7 +205,7 @@ class TestWorkOffEvents:
         post_event("succeeded", reference="ch_1")
         ProcessorEvent.objects.update(tries=5)
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         assert states() == ["quarantined"]
         assert "crashed" in ProcessorEvent.objects.get().reason
@@ -220,7 +220,7 @@ class TestWorkOffEvents:
         body = json.dumps({"type": "dispute.opened", "data": data}).encode()
         post(client, processor, body, signed(processor, body, clock()))
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         event = ProcessorEvent.objects.get()
         assert (event.state, event.reason) == ("quarantined", "It is over no amount.")
@@ -235,7 +235,7 @@ class TestWorkOffEvents:
             return Breaking(connect(processor), bytes(first.body), read)
 
         for _ in range(7):
-            work_off_events(now=clock.forward(minutes=3), connect=connecting)
+            process_events(now=clock.forward(minutes=3), connect=connecting)
 
         attempt.refresh_from_db()
         assert attempt.state == "succeeded"
@@ -259,6 +259,6 @@ class TestWorkOffEvents:
         for _ in range(12):
             clock.forward(minutes=3)
             with suppress(Killed):
-                work_off_events(now=clock(), connect=connecting)
+                process_events(now=clock(), connect=connecting)
 
         assert states() == ["done", "quarantined", "done", "done"]

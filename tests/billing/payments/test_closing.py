@@ -6,11 +6,11 @@ import pytest
 
 from billing.payments.models import Payment, Refund
 from billing.payments.returns import RefundAttempt
-from billing.payments.services.calling import call_due
+from billing.payments.services.calling import make_due_calls
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.closing import (
     NotStuck,
-    ReferenceUnasked,
+    ReferenceNotAllowed,
     close_attempt,
 )
 from billing.payments.services.receiving import BadReference
@@ -46,7 +46,7 @@ def stuck(charge, clock):
 
 def lose(calls, clock):
     fake = FakeProcessor(faults=lambda: "lost")
-    call_due(calls, clock=clock, connect=lambda _: fake)
+    make_due_calls(calls, clock=clock, connect=lambda _: fake)
     clock.forward(hours=24)
 
 
@@ -110,7 +110,7 @@ class TestCloseAttempt:
     ):
         with pytest.raises(BadReference):
             close(stuck, "succeeded")
-        with pytest.raises(ReferenceUnasked):
+        with pytest.raises(ReferenceNotAllowed):
             close(stuck, reference="ch_1")
         with pytest.raises(ReasonMissing):
             close(stuck, reason="")

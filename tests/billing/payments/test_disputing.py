@@ -14,8 +14,8 @@ from billing.payments.queries.balances import balances_of
 from billing.payments.queries.positions import customer_credit
 from billing.payments.queries.statements import account_statement
 from billing.payments.returns import Dispute, DisputeChange
-from billing.payments.services.answers import work_off_events
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.answers import process_events
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.receiving import (
     BadAmount,
     BadReference,
@@ -23,7 +23,7 @@ from billing.payments.services.receiving import (
 )
 from billing.payments.services.refunding import MoreThanCaptured, refund_payment
 from billing.payments.services.returning import refund_due, request_refund
-from billing.payments.services.waiting import NotYet
+from billing.payments.services.waiting import AwaitingPayment
 from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxEvent
 from tests.billing.payments.answering import post, signed
@@ -45,7 +45,7 @@ def dispute(captured, processor, clock):
     def telling(state, amount="110", **changes):
         told = {"payment": "ch_9", "reference": "dp_1", "currency": "USD", **changes}
         fact = DisputeUpdate(amount=Decimal(amount), state=state, **told)
-        return take_dispute(processor=processor, told=fact, now=clock())
+        return apply_dispute_update(processor=processor, update=fact, now=clock())
 
     return telling
 
@@ -170,7 +170,7 @@ class TestTakeDispute:
         [
             ({"amount": "130.01"}, MoreThanCaptured), ({"amount": "0"}, BadAmount),
             ({"currency": "EUR"}, DoesNotFit), ({"currency": "???"}, DoesNotFit),
-            ({"payment": "ch_8"}, NotYet), ({"payment": "x" * 201}, BadReference),
+            ({"payment": "ch_8"}, AwaitingPayment), ({"payment": "x" * 201}, BadReference),
             ({"reference": ""}, BadReference),
         ],
     )  # fmt: skip
@@ -194,7 +194,7 @@ class TestTakeDispute:
         with pytest.raises(MoreThanCaptured):
             dispute("lost")
         assert dispute("lost", amount="100").state == "lost"
-        with pytest.raises(NotYet):  # it may be won
+        with pytest.raises(AwaitingPayment):  # it may be won
             dispute("open", amount="0.01", reference="dp_2")
         with pytest.raises(MoreThanCaptured):
             dispute("lost", amount="0.01", reference="dp_2")
@@ -266,7 +266,7 @@ class TestAnswers:
                 "currency": "USD", **changes}  # fmt: skip
         body = json.dumps({"type": f"dispute.{kind}", "data": data}).encode()
         post(client, processor, body, signed(processor, body, clock()))
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
         return ProcessorEvent.objects.latest("pk").state
 
     def test_come_by_signed_webhook(self, client, captured, processor, clock):

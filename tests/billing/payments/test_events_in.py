@@ -8,8 +8,8 @@ import pytest
 from billing.payments.models import ProcessorEvent
 from billing.payments.services.answers import (
     NotQuarantined,
+    process_events,
     retry_events,
-    work_off_events,
 )
 from tests.billing.payments.answering import post, signed, told_of
 
@@ -120,12 +120,12 @@ class TestRetryEvents:
     def test_works_off_once_more(self, states, post_event, clock, attempt):
         post_event("succeeded", reference="ch_1")
         ProcessorEvent.objects.update(tries=5)
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
         events = list(ProcessorEvent.objects.all())
 
         assert retry_events(events=events, now=clock()) == 1
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
         assert states() == ["done"]
         with pytest.raises(NotQuarantined):
             retry_events(events=events, now=clock())

@@ -169,7 +169,9 @@ class TestChargeIssued:
         last = PaymentAttempt.objects.latest("pk")
         assert len(fake.calls) == 1
         assert (last.state, last.sends) == ("failed", 0)
-        assert last.error == "its method was declined for good, or disputed"
+        assert last.error == (
+            "the payment method was declined for good or lost a dispute"
+        )
 
         save_method(payer=payer, processor=processor, reference="new", **TOLD)
         request_charge(invoice=last.invoice, actor="test", now=clock())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.payments.models import Payment, ProcessorEvent, Refund
-from billing.payments.services.answers import set_events_aside, work_off_events
+from billing.payments.services.answers import process_events, set_events_aside
 from billing.payments.services.receiving import receive_payment
 from billing.webhooks.models import OutboxEvent
 from tests.billing.payments.stories import (
@@ -153,7 +153,7 @@ class TestWaiting:
         )
         tries = []
         for minutes in (1, 3):
-            work_off_events(now=teller.clock() + timedelta(minutes=minutes))
+            process_events(now=teller.clock() + timedelta(minutes=minutes))
             tries.append(len(unfinished()))
 
         assert tries == [1, 0]
@@ -165,7 +165,7 @@ class TestWaiting:
         pauses = []
         for hours in (0.01, 0.5, 12):
             now = received_at + timedelta(hours=hours)
-            work_off_events(now=now)
+            process_events(now=now)
             event = ProcessorEvent.objects.get()
             pauses.append((event.due_at - now) / timedelta(minutes=1))
 

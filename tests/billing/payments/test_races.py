@@ -10,7 +10,7 @@ from billing.payments.models import Payment, Refund
 from billing.payments.processors.port import DisputeUpdate
 from billing.payments.queries.positions import customer_credit
 from billing.payments.returns import Dispute, RefundAttempt
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.receiving import PaymentDiffers, receive_payment
 from billing.payments.services.refunding import MoreThanCaptured, refund_payment
 from billing.payments.services.registering import add_processor
@@ -155,7 +155,7 @@ def test_refunds_and_a_dispute_at_once_take_no_more_than_was_captured(
     )[0]
     payment = pay(agency, 80, processor="acme")
     told = DisputeUpdate("P1", "dp_1", Decimal(50), "USD", "lost")
-    dispute = partial(take_dispute, processor=acme, told=told, now=MAY_2)
+    dispute = partial(apply_dispute_update, processor=acme, update=told, now=MAY_2)
 
     results = run_in_threads(
         dispute, dispute, *(partial(refund, payment, 15, f"R{n}") for n in range(6))

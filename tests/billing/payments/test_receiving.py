@@ -12,7 +12,7 @@ from billing.payments.services.documents import MoneyInvolved
 from billing.payments.services.receiving import (
     BadAmount,
     BadReference,
-    NotTheirInvoice,
+    InvoiceNotOfPayer,
     PaymentDiffers,
     WrongCurrency,
     receive_payment,
@@ -164,7 +164,7 @@ class TestReceivePayment:
             pay(invoice.payer, 1, currency="EUR")
 
     def test_refuses_the_invoice_of_somebody_else(self, invoice):
-        with pytest.raises(NotTheirInvoice) as refused:
+        with pytest.raises(InvoiceNotOfPayer) as refused:
             pay(make_agency("OTHER"), 1, document=invoice)
 
         assert refused.value.field == "invoice"

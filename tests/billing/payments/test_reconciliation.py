@@ -12,7 +12,7 @@ from billing.management.commands.reconcile_payments import Command
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import AccountMovement, DisputeUpdate, Unreachable
 from billing.payments.reconciliation import NoListing, reconcile_day, reconcile_due
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
 from billing.payments.services.registering import add_processor
@@ -33,10 +33,10 @@ def fake():
 @pytest.fixture
 def compare(processor, fake):
     def comparing(day=DAY):
-        found = reconcile_day(processor=processor, day=day, connect=lambda _: fake)
+        comparison = reconcile_day(processor=processor, day=day, connect=lambda _: fake)
         return [
-            (one.kind, one.what, one.reference, one.ours, one.theirs)
-            for one in found.differences
+            (row.kind, row.object_type, row.reference, row.recorded, row.reported)
+            for row in comparison.differences
         ]
 
     return comparing
@@ -64,7 +64,7 @@ def give_back(payment, amount, reference="re_1", at=NOON):
 
 def tell(processor, state, at=NOON):
     told = DisputeUpdate("ch_1", "dp_1", Decimal(40), "USD", state)
-    take_dispute(processor=processor, told=told, now=at)
+    apply_dispute_update(processor=processor, update=told, now=at)
 
 
 def movement(kind, reference, amount, at=NOON, currency="USD"):
@@ -206,7 +206,8 @@ class TestReconcileDay:
         found = reconcile_day(processor=processor, day=DAY, connect=lambda _: fake)
 
         told = [
-            (d.kind, d.what, d.reference, d.ours, d.theirs) for d in found.differences
+            (d.kind, d.object_type, d.reference, d.recorded, d.reported)
+            for d in found.differences
         ]
         assert ("ledger_differs", *expected) in told
 

@@ -11,8 +11,8 @@ from billing.payments.services.charging import charge_due
 from billing.payments.services.connecting import secrets_of
 from billing.payments.services.registering import (
     NothingToChange,
-    SecretsAreOurs,
-    SecretsAreTheirs,
+    SecretsGeneratedHere,
+    SecretsIssuedByProcessor,
     add_processor,
     change_processor,
     rotate_secrets,
@@ -95,7 +95,7 @@ class TestRotateSecrets:
     def test_is_for_secrets_of_our_making(self, keys, clock):
         keys[0].kind = "stripe"
 
-        with pytest.raises(SecretsAreTheirs):
+        with pytest.raises(SecretsIssuedByProcessor):
             rotate(keys[0], clock)
 
     def test_tells_the_platform_what_changed_and_no_secret(self, keys, clock):
@@ -119,7 +119,7 @@ class TestChangeProcessor:
     @pytest.mark.parametrize(
         ("changes", "refusal"),
         [({}, NothingToChange), ({"url": "https://10.0.0.1"}, BadUrl),
-         ({"sending": "key"}, SecretsAreOurs)],
+         ({"sending": "key"}, SecretsGeneratedHere)],
     )  # fmt: skip
     def test_refuses_what_cannot_be(self, keys, clock, changes, refusal):
         with pytest.raises(refusal):

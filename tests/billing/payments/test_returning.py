@@ -11,7 +11,7 @@ from billing.payments.models import ProcessorEvent, Refund
 from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.queries.positions import customer_credit
 from billing.payments.returns import RefundAttempt, RefundAttemptChange
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import claim_calls, make_call, record_outcome
 from billing.payments.services.receiving import BadAmount
 from billing.payments.services.refunding import (
@@ -88,7 +88,7 @@ def tell(client, processor, clock):
     def telling(body):
         answer = post(client, processor, body, signed(processor, body, clock()))
         assert answer.status_code == 204
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
     return telling
 
@@ -120,10 +120,10 @@ class TestRequestRefund:
             ask(0)
 
     def test_is_one_for_a_reference_of_who_asks(self, ask):
-        assert ask(50, asked_as="r1") == ask(50, asked_as="r1")
+        assert ask(50, reference="r1") == ask(50, reference="r1")
         with pytest.raises(RefundDiffers):
-            ask(51, asked_as="r1")
-        assert ask(50, asked_as="r2").pk != ask(30).pk
+            ask(51, reference="r1")
+        assert ask(50, reference="r2").pk != ask(30).pk
 
     def test_above_what_was_captured_is_refused_by_the_database_too(
         self, captured, ask, processor
@@ -220,7 +220,7 @@ class TestRefundDue:
         attempt = ask(130)
         refund_payment(
             payment=captured, amount=Decimal(1), reference="re_0", reason="there",
-            actor="acme", now=MAY_2, done=True,
+            actor="acme", now=MAY_2, completed=True,
         )  # fmt: skip
 
         assert sweep() == 0
@@ -256,14 +256,17 @@ class TestRefundDue:
         outcome = make_call(call, lambda _: fake, clock)
         refund_payment(
             payment=captured, amount=Decimal(1), reference="re_0", reason="there",
-            actor="acme", now=MAY_2, done=True,
+            actor="acme", now=MAY_2, completed=True,
         )  # fmt: skip
 
         record_outcome(call=call, outcome=outcome, now=clock())
 
         attempt.refresh_from_db()
         assert attempt.state == "sent"
-        assert attempt.error.startswith("does not fit: 129.00 of acme ch_9 can go back")
+        assert attempt.error.startswith(
+            "contradiction: 130.00 USD is more than the 129.00 USD of payment acme ch_9"
+            " that can be returned"
+        )
         assert attempt.due_at == clock() + timedelta(minutes=5)
         assert verify_everything().findings == []
 
@@ -341,7 +344,7 @@ class TestTakeRefundTold:
         body = told_of_refund(sent, "succeeded", reference="re_1")
         post(client, other, body, signed(other, body, clock()))
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         assert len(quarantined()) == 1
 

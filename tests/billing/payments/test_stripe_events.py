@@ -18,7 +18,7 @@ from billing.payments.processors.port import (
     Unreachable,
 )
 from billing.payments.processors.stripe.listing import EVENT_TYPES
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.charging import charge_due
 from billing.payments.services.methods import remove_method
 from billing.payments.services.requesting import request_charge
@@ -209,7 +209,7 @@ class TestMethods:
         def taking(*events):
             for event in events:
                 assert post(client, *stripe.signed(event)).status_code == 204
-            work_off_events(now=clock.forward(minutes=1))
+            process_events(now=clock.forward(minutes=1))
             rows = ProcessorEvent.objects.order_by("-pk")[: len(events)]
             return [row.state for row in reversed(rows)]
 

@@ -15,7 +15,7 @@ from django.test import Client
 from billing.invoicing.models import Document
 from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import Payment, PaymentAttempt, ProcessorEvent
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import claim_calls, make_call, record_outcome
 from billing.payments.services.charging import CHARGES, charge_due
 from billing.payments.services.connecting import connect
@@ -35,7 +35,7 @@ from billing.payments.services.requesting import (
 from billing.payments.signals import attempt_ended
 from billing.payments.verification import verify_everything
 from tests.billing.payments.answering import post_signed
-from tests.billing.payments.paging import ASKED
+from tests.billing.payments.paging import PAGE_OPTIONS
 from tests.billing.payments.stripe_account import Refused
 from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
@@ -100,7 +100,7 @@ class Play:
             request_charge(invoice=self.invoice(), actor="test", now=self.clock())
 
     def open(self):
-        told = {"invoice": self.invoice(), "asked": ASKED, "clock": self.clock}
+        told = {"invoice": self.invoice(), "asked": PAGE_OPTIONS, "clock": self.clock}
         with suppress(
             ChargeUnderWay, NothingToCharge, PageNotOpened, ProcessorUnreachable
         ):
@@ -155,7 +155,7 @@ class Play:
             for _ in range(self.chance.randint(1, 2)):
                 signed = self.fake.signed(event)
                 assert post_signed(Client(), *signed).status_code == 204
-        work_off_events(now=self.clock())
+        process_events(now=self.clock())
 
     def wait(self):
         self.clock.forward(minutes=self.chance.choice([1, 3, 6, 70, 60 * 7, 60 * 25]))
@@ -174,7 +174,7 @@ class Play:
         for event in self.fake.account.events if told else []:
             assert post_signed(Client(), *self.fake.signed(event)).status_code == 204
         for _ in range(2):
-            work_off_events(now=self.clock.forward(minutes=5))
+            process_events(now=self.clock.forward(minutes=5))
 
     def check(self):
         journal = self.fake.account.journal

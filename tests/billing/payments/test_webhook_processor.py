@@ -41,18 +41,18 @@ def receiver():
 
 
 @pytest.fixture
-def processor_of(receiver):
+def refunding_processor(receiver):
     limits = Limits(seconds=0.5, rules=Rules(allow_loopback=True))
     return WebhookProcessor(receiver.url, SECRET, SECRET, limits)
 
 
 class TestCharge:
     def test_is_told_signed_with_the_key_and_the_same_bytes_again(
-        self, receiver, processor_of
+        self, receiver, refunding_processor
     ):
         for _ in range(2):
             at = datetime.now(UTC)
-            assert processor_of.charge(CHARGE, at=at).kind == "pending"
+            assert refunding_processor.charge(CHARGE, at=at).kind == "pending"
 
         first, second = receiver.received
         assert first.body == second.body
@@ -66,21 +66,25 @@ class TestCharge:
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
     def test_fails_for_certain_where_it_is_refused(
-        self, receiver, processor_of, status
+        self, receiver, refunding_processor, status
     ):
         receiver.behave = answers(status)
 
-        assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
+        assert refunding_processor.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
 
     @pytest.mark.parametrize(
         "behave",
         [answers(500), answers(503), answers(408), answers(429), answers(302),
          hangs(1), vanishes, drips("body")],
     )  # fmt: skip
-    def test_is_unknown_for_everything_else(self, receiver, processor_of, behave):
+    def test_is_unknown_for_everything_else(
+        self, receiver, refunding_processor, behave
+    ):
         receiver.behave = behave
 
-        assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
+        assert (
+            refunding_processor.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
+        )
 
     def test_fails_for_certain_where_it_may_not_go(self):
         one = WebhookProcessor("https://127.0.0.1/hook", SECRET, SECRET, Limits())
@@ -114,21 +118,25 @@ class TestCharge:
 
 class TestLookUp:
     def test_asks_in_a_message_of_its_own_and_is_answered_later(
-        self, receiver, processor_of
+        self, receiver, refunding_processor
     ):
-        assert processor_of.look_up(CHARGE, at=datetime.now(UTC)) is None
+        assert refunding_processor.look_up(CHARGE, at=datetime.now(UTC)) is None
 
         (asked,) = receiver.received
         assert (asked.told["type"], asked.id) == ("payment.inquired", f"{KEY}-3")
 
 
 class TestRefund:
-    def test_is_told_as_charges_are(self, receiver, processor_of):
-        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "pending"
+    def test_is_told_as_charges_are(self, receiver, refunding_processor):
+        assert (
+            refunding_processor.refund(REFUND, at=datetime.now(UTC)).kind == "pending"
+        )
         receiver.behave = answers(422)
-        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "failed"
+        assert refunding_processor.refund(REFUND, at=datetime.now(UTC)).kind == "failed"
         receiver.behave = answers(500)
-        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "unknown"
+        assert (
+            refunding_processor.refund(REFUND, at=datetime.now(UTC)).kind == "unknown"
+        )
 
         told = receiver.received[0]
         assert told.headers["idempotency-key"] == told.id == str(KEY)
@@ -137,8 +145,10 @@ class TestRefund:
             "refund": str(KEY), "payment": "ch_1", "amount": "12.5", "currency": "USD",
         }  # fmt: skip
 
-    def test_is_asked_about_in_a_message_of_its_own(self, receiver, processor_of):
-        assert processor_of.look_up_refund(REFUND, at=datetime.now(UTC)) is None
+    def test_is_asked_about_in_a_message_of_its_own(
+        self, receiver, refunding_processor
+    ):
+        assert refunding_processor.look_up_refund(REFUND, at=datetime.now(UTC)) is None
 
         (asked,) = receiver.received
         assert (asked.told["type"], asked.id) == ("refund.inquired", f"{KEY}-2")
