@@ -13,7 +13,7 @@ from billing.payments.services.connecting import connect_stripe
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
 from seats.models import User
-from tests.billing.payments.answering import post, signed, told_of
+from tests.billing.payments.answering import charge_event_body, post, signed
 from tests.build import APRIL_2
 from tests.staff import confirm
 
@@ -58,7 +58,10 @@ class TestProcessors:
 
     def test_get_another_address(self, staff, acme):
         told = {"action": "change_address_or_keys", "_selected_action": [acme.pk]}
-        assert "api key at the processor" in staff.post(PROCESSORS, told).content.decode().lower()
+        assert (
+            "api key at the processor"
+            in staff.post(PROCESSORS, told).content.decode().lower()
+        )
 
         confirm(staff, PROCESSORS, {**told, "url": "https://b.example.com"})
 
@@ -148,7 +151,7 @@ class TestProcessorEvents:
         attempt = request_charge(
             invoice=invoices[0], processor=acme, actor="test", now=APRIL_2
         )
-        body = told_of(attempt, "succeeded", amount="1.00", reference="ch_1")
+        body = charge_event_body(attempt, "succeeded", amount="1.00", reference="ch_1")
         post(staff, acme, body, signed(acme, body, timezone.now()))
         process_events(now=timezone.now())
         event = ProcessorEvent.objects.get()

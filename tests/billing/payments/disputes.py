@@ -1,4 +1,4 @@
-"""Disputes to begin with."""
+"""Example disputes."""
 
 from decimal import Decimal
 from typing import Literal
@@ -23,5 +23,5 @@ def make_disputes(payer: Agency) -> None:
         reference="ch_1", now=MAY_2,
     )  # fmt: skip
     for reference, state in STATES.items():
-        fact = DisputeUpdate("ch_1", reference, Decimal(15), "USD", state)
-        apply_dispute_update(processor=acme, update=fact, now=MAY_2)
+        update = DisputeUpdate("ch_1", reference, Decimal(15), "USD", state)
+        apply_dispute_update(processor=acme, update=update, now=MAY_2)

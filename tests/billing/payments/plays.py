@@ -1,4 +1,4 @@
-"""Seeded plays: a processor with faults, killed workers, answers in any order."""
+"""Seeded plays: a processor with faults, killed workers, events in any order."""
 
 import random
 from typing import Any
@@ -23,7 +23,7 @@ from tests.build import APRIL_2
 
 
 class Play:
-    """One seed. What is called, asked for and answered is its subclass's."""
+    """One seeded play; subclasses say what is requested, called and reported."""
 
     calls: AttemptCaller[Any]
 
@@ -37,11 +37,11 @@ class Play:
         self.late: list[tuple[ProcessorCall[Any], ProcessorOutcome]] = []
 
     def ask(self) -> None:
-        """Want something done that may be refused."""
+        """Request something that may be refused."""
         raise NotImplementedError
 
-    def body_of(self, asked: Any, outcome: ProcessorOutcome) -> bytes:
-        """The answer of the processor."""
+    def body_of(self, request: Any, outcome: ProcessorOutcome) -> bytes:
+        """The body of the processor's event for a request."""
         raise NotImplementedError
 
     def step(self) -> None:
@@ -59,7 +59,7 @@ class Play:
             make_call(call, lambda _: self.fake, self.clock)
 
     def stall(self) -> None:
-        """A worker that has called, and records it only when others have gone on."""
+        """A worker makes calls, and records them only after others went on."""
         for call in claim_calls(self.calls, now=self.clock(), limit=2):
             outcome = make_call(call, lambda _: self.fake, self.clock)
             self.late.append((call, outcome))
@@ -70,10 +70,10 @@ class Play:
             record_outcome(call=call, outcome=outcome, now=self.clock())
 
     def answer(self) -> None:
-        """Some of the answers, shuffled, some twice; others never come."""
+        """Deliver some of the events, shuffled, some twice; others never arrive."""
         self.chance.shuffle(self.fake.answers)
-        for asked, outcome in self.fake.answers[: self.chance.randint(0, 3)]:
-            body = self.body_of(asked, outcome)
+        for request, outcome in self.fake.answers[: self.chance.randint(0, 3)]:
+            body = self.body_of(request, outcome)
             for _ in range(self.chance.randint(1, 2)):
                 headers = signed(self.row, body, self.clock())
                 assert post(Client(), self.row, body, headers).status_code == 204
@@ -83,7 +83,7 @@ class Play:
         self.clock.forward(minutes=self.chance.choice([1, 3, 6, 70, 60 * 7, 60 * 25]))
 
     def settle(self) -> None:
-        """The line is good again: everything is asked about until all is known."""
+        """The network works again: look everything up until all outcomes are known."""
         self.fake.faults = lambda: "ok"
         self.wake()
         for _ in range(4):

@@ -1,4 +1,4 @@
-"""A processor that moves money for certain and answers badly; its journal is the truth."""
+"""A processor that moves money reliably but responds badly; its journal is the truth."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ class Charged:
 
 
 @dataclass
-class GivenBack:
-    """One time that money went back to a card."""
+class Refunded:
+    """One time that money was refunded to a card."""
 
     key: UUID
     payment: str
@@ -40,16 +40,17 @@ class GivenBack:
 
 @dataclass
 class FakeProcessor:
-    """Does things once per key while it keeps the key; `faults` says how calls go.
+    """Acts once per key while it keeps the key; `faults` decides how calls go.
 
-    A fault is one of: ok, lost (never reached it), hung (done, no answer), later
-    (done, the answer comes by webhook), both, hard, soft, refused. `answers` is what it
-    wants to tell by webhook, `events` what it lists, `movements` the money it lists.
+    A fault is one of: ok, lost (never reached it), hung (done, no response), later
+    (done, the outcome comes by webhook), both, hard, soft, refused. `answers` are the
+    outcomes to report by webhook, `events` those it lists, `movements` the money it
+    lists.
     """
 
     faults: Callable[[], str] = lambda: "ok"
     journal: list[Charged] = field(default_factory=list)
-    refunds: list[GivenBack] = field(default_factory=list)
+    refunds: list[Refunded] = field(default_factory=list)
     answers: list[tuple[ChargeRequest | RefundRequest, ProcessorOutcome]] = field(
         default_factory=list
     )
@@ -57,7 +58,9 @@ class FakeProcessor:
     movements: list[AccountMovement] = field(default_factory=list)
     away: bool = False
     calls: list[tuple[UUID, datetime]] = field(default_factory=list)
-    known: dict[UUID, tuple[datetime, ProcessorOutcome]] = field(default_factory=dict)
+    outcomes: dict[UUID, tuple[datetime, ProcessorOutcome]] = field(
+        default_factory=dict
+    )
     looks: int = 0
     blind: bool = False
 
@@ -89,58 +92,62 @@ class FakeProcessor:
     ) -> Iterator[AccountMovement]:
         if self.away:
             raise Unreachable("no route")
-        yield from (one for one in self.movements if starts_at <= one.at < ends_at)
+        yield from (
+            movement
+            for movement in self.movements
+            if starts_at <= movement.at < ends_at
+        )
 
     def _do(
-        self, asked: ChargeRequest | RefundRequest, at: datetime
+        self, request: ChargeRequest | RefundRequest, at: datetime
     ) -> ProcessorOutcome:
-        self.calls.append((asked.key, at))
+        self.calls.append((request.key, at))
         fault = self.faults()
         if fault == "lost":
             return UNKNOWN
         if fault == "refused":
             return ProcessorOutcome("failed", reason="no route")
-        outcome = self._once(asked, fault, at)
+        outcome = self._once(request, fault, at)
         if fault == "hung":
             return UNKNOWN
         if fault == "later":
-            self.answers.append((asked, outcome))
+            self.answers.append((request, outcome))
             return ProcessorOutcome("pending")
         if fault == "both":
-            self.answers.append((asked, outcome))
+            self.answers.append((request, outcome))
         return outcome
 
     def _look_up(self, key: UUID) -> ProcessorOutcome | None:
         self.looks += 1
         if self.blind or self.faults() == "lost":
             return None
-        last = self.known.get(key)
+        last = self.outcomes.get(key)
         return last[1] if last else None
 
     def _once(
-        self, asked: ChargeRequest | RefundRequest, fault: str, at: datetime
+        self, request: ChargeRequest | RefundRequest, fault: str, at: datetime
     ) -> ProcessorOutcome:
-        """What it did for this key; it does it anew once it has forgotten the key."""
-        before = self.known.get(asked.key)
-        if before and at < before[0] + KEYS_KEPT:
-            return before[1]
+        """The outcome of this key; it acts again once it has forgotten the key."""
+        earlier = self.outcomes.get(request.key)
+        if earlier and at < earlier[0] + KEYS_KEPT:
+            return earlier[1]
         if fault in {"hard", "soft"}:
             outcome = ProcessorOutcome(
                 "declined_hard" if fault == "hard" else "declined_soft"
             )
         else:
-            outcome = ProcessorOutcome("succeeded", self._journal(asked))
-        self.known[asked.key] = (at, outcome)
+            outcome = ProcessorOutcome("succeeded", self._journal(request))
+        self.outcomes[request.key] = (at, outcome)
         return outcome
 
-    def _journal(self, asked: ChargeRequest | RefundRequest) -> str:
-        if isinstance(asked, RefundRequest):
+    def _journal(self, request: ChargeRequest | RefundRequest) -> str:
+        if isinstance(request, RefundRequest):
             reference = f"re_{len(self.refunds) + 1}"
-            back = GivenBack(asked.key, asked.payment, asked.amount, reference)
-            self.refunds.append(back)
+            refunded = Refunded(request.key, request.payment, request.amount, reference)
+            self.refunds.append(refunded)
         else:
             reference = f"ch_{len(self.journal) + 1}"
-            self.journal.append(Charged(asked.key, asked.amount, reference))
+            self.journal.append(Charged(request.key, request.amount, reference))
         return reference
 
 

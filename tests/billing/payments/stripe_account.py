@@ -1,6 +1,6 @@
-"""What Stripe's servers do to an account: its objects, its rules, and its journal.
+"""A Stripe account as Stripe's servers keep it: its objects, rules and journal.
 
-As strict as they are. The journal says what was really charged and given back.
+It is as strict as they are. The journal lists what was really charged and refunded.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,8 +9,8 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-Told = dict[str, Any]
-# What banks say of cards, by the second word of a method's id: pm_visa_1, pm_lost.
+StripeObject = dict[str, Any]
+# Decline codes of cards, by the second word of a method's id: pm_visa_1, pm_lost.
 DECLINES = {
     "declined": ("card_declined", "generic_decline"),
     "insufficient": ("card_declined", "insufficient_funds"),
@@ -23,12 +23,12 @@ CANCELABLE = {"requires_payment_method", "requires_confirmation", "requires_acti
 
 
 class Refused(Exception):
-    """An answer that is an error."""
+    """An error response."""
 
-    def __init__(self, status: int, kind: str, code: str = "", **more: Any) -> None:
+    def __init__(self, status: int, kind: str, code: str = "", **details: Any) -> None:
         super().__init__(code)
         self.status = status
-        self.error = {"type": kind, "code": code, "message": f"about {code}", **more}
+        self.error = {"type": kind, "code": code, "message": f"about {code}", **details}
 
 
 @dataclass(frozen=True)
@@ -41,32 +41,32 @@ class Charged:
 
 
 @dataclass
-class Account:
-    """One account in test mode."""
+class StripeAccount:
+    """A Stripe account in test mode."""
 
     clock: Callable[[], datetime]
-    objects: dict[str, Told] = field(default_factory=dict)
+    objects: dict[str, StripeObject] = field(default_factory=dict)
     journal: list[Charged] = field(default_factory=list)
-    events: list[Told] = field(default_factory=list)
+    events: list[StripeObject] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
 
     def now(self) -> int:
         return int(self.clock().timestamp())
 
-    def get(self, reference: str, param: str = "id") -> Told:
+    def get(self, reference: str, param: str = "id") -> StripeObject:
         if reference not in self.objects:
             raise Refused(404, "invalid_request_error", "resource_missing", param=param)
         return self.objects[reference]
 
-    def add(self, prefix: str, kind: str, **told: Any) -> Told:
-        made = {
+    def add(self, prefix: str, kind: str, **fields: Any) -> StripeObject:
+        created = {
             "id": f"{prefix}_{next(self.numbers)}", "object": kind,
-            "created": self.now(), "livemode": False, "metadata": {}, **told,
+            "created": self.now(), "livemode": False, "metadata": {}, **fields,
         }  # fmt: skip
-        self.objects[made["id"]] = made
-        return made
+        self.objects[created["id"]] = created
+        return created
 
-    def tell(self, kind: str, about: Told, **before: Any) -> Told:
+    def tell(self, kind: str, about: StripeObject, **before: Any) -> StripeObject:
         data = {"object": dict(about)}
         if before:
             data["previous_attributes"] = before
@@ -76,40 +76,40 @@ class Account:
         self.events.append(event)
         return event
 
-    def method(self, reference: str, customer: str | None) -> Told:
+    def method(self, reference: str, customer: str | None) -> StripeObject:
         """A card that a customer saved."""
         card = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030}
-        found = {
+        method = {
             "id": reference, "object": "payment_method", "type": "card", "card": card,
             "created": self.now(), "livemode": False, "metadata": {},
             "customer": customer,
         }  # fmt: skip
-        self.objects[reference] = found
-        return found
+        self.objects[reference] = method
+        return method
 
-    def create_customer(self, told: Told) -> Told:
-        return self.add("cus", "customer", **told)
+    def create_customer(self, params: StripeObject) -> StripeObject:
+        return self.add("cus", "customer", **params)
 
-    def create_payment_intent(self, told: Told) -> Told:
-        amount = int(told["amount"])
-        if amount <= 0 or told["currency"] != told["currency"].lower():
+    def create_payment_intent(self, params: StripeObject) -> StripeObject:
+        amount = int(params["amount"])
+        if amount <= 0 or params["currency"] != params["currency"].lower():
             raise Refused(400, "invalid_request_error", "amount_too_small")
-        method = self.get(told["payment_method"], "payment_method")
-        if method["customer"] != self.get(told["customer"], "customer")["id"]:
+        method = self.get(params["payment_method"], "payment_method")
+        if method["customer"] != self.get(params["customer"], "customer")["id"]:
             raise Refused(400, "invalid_request_error", "not_theirs")
         intent = self.add(
-            "pi", "payment_intent", amount=amount, currency=told["currency"],
-            customer=told["customer"], payment_method=method["id"],
-            metadata=told.get("metadata", {}), status="requires_confirmation",
+            "pi", "payment_intent", amount=amount, currency=params["currency"],
+            customer=params["customer"], payment_method=method["id"],
+            metadata=params.get("metadata", {}), status="requires_confirmation",
             last_payment_error=None, cancellation_reason=None, latest_charge=None,
             page=None,
         )  # fmt: skip
         self.tell("payment_intent.created", intent)
-        if told.get("confirm") == "true":
+        if params.get("confirm") == "true":
             self.confirm(intent, method["id"])
         return intent
 
-    def confirm(self, intent: Told, method: str) -> None:
+    def confirm(self, intent: StripeObject, method: str) -> None:
         """Ask the bank. Raises Refused for a decline, with the intent in it."""
         word = method.split("_")[1]
         intent["payment_method"] = method
@@ -136,8 +136,8 @@ class Account:
         else:
             self.succeed(intent)
 
-    def succeed(self, intent: Told) -> None:
-        """The card is charged, and the journal says so."""
+    def succeed(self, intent: StripeObject) -> None:
+        """Charge the card, and write it into the journal."""
         charge = self.add(
             "ch", "charge", amount=intent["amount"], currency=intent["currency"],
             payment_intent=intent["id"], customer=intent["customer"],
@@ -153,32 +153,34 @@ class Account:
         self.tell("charge.succeeded", charge)
         self.tell("payment_intent.succeeded", intent)
 
-    def cancel_payment_intent(self, intent: Told, told: Told) -> Told:
+    def cancel_payment_intent(
+        self, intent: StripeObject, params: StripeObject
+    ) -> StripeObject:
         if intent["page"] or intent["status"] not in CANCELABLE:
             raise Refused(
                 400, "invalid_request_error", "payment_intent_unexpected_state"
             )
         intent |= {
             "status": "canceled",
-            "cancellation_reason": told.get("cancellation_reason"),
+            "cancellation_reason": params.get("cancellation_reason"),
         }
         self.tell("payment_intent.canceled", intent)
         return intent
 
-    def create_session(self, told: Told) -> Told:
-        expires_at = int(told["expires_at"])
+    def create_session(self, params: StripeObject) -> StripeObject:
+        expires_at = int(params["expires_at"])
         if not 1800 <= expires_at - self.now() <= 24 * 3600:
             raise Refused(400, "invalid_request_error", "", param="expires_at")
-        self.get(told["customer"], "customer")
-        lines = told.get("line_items", {})
+        self.get(params["customer"], "customer")
+        lines = params.get("line_items", {})
         price = lines["0"]["price_data"] if lines else {}
         session = self.add(
-            "cs", "checkout.session", mode=told["mode"], customer=told["customer"],
-            metadata=told.get("metadata", {}), status="open", payment_status="unpaid",
+            "cs", "checkout.session", mode=params["mode"], customer=params["customer"],
+            metadata=params.get("metadata", {}), status="open", payment_status="unpaid",
             amount_total=int(price["unit_amount"]) if price else None,
-            currency=price["currency"] if price else told.get("currency"),
+            currency=price["currency"] if price else params.get("currency"),
             expires_at=expires_at, payment_intent=None, setup_intent=None,
-            intended=told.get("payment_intent_data") or told.get("setup_intent_data"),
+            intended=params.get("payment_intent_data") or params.get("setup_intent_data"),
         )  # fmt: skip
         session["url"] = f"https://checkout.example.com/{session['id']}"
         return session
@@ -208,7 +210,7 @@ class Account:
         intent["page"] = None
         self.tell("checkout.session.completed", session)
 
-    def expire_session(self, session: Told) -> Told:
+    def expire_session(self, session: StripeObject) -> StripeObject:
         if session["status"] != "open":
             raise Refused(400, "invalid_request_error", "")
         session |= {"status": "expired", "url": None}
@@ -220,27 +222,27 @@ class Account:
         return session
 
     def let_pages_expire(self) -> None:
-        """Those whose time is over."""
-        for found in list(self.objects.values()):
+        """Expire the open sessions whose time is over."""
+        for session in list(self.objects.values()):
             if (
-                found["object"] == "checkout.session"
-                and found["status"] == "open"
-                and found["expires_at"] <= self.now()
+                session["object"] == "checkout.session"
+                and session["status"] == "open"
+                and session["expires_at"] <= self.now()
             ):
-                self.expire_session(found)
+                self.expire_session(session)
 
-    def create_refund(self, told: Told) -> Told:
-        intent = self.get(told["payment_intent"], "payment_intent")
-        amount = int(told["amount"])
-        back = sum(
-            one["amount"] for one in self.of("refund", payment_intent=intent["id"])
-            if one["status"] != "failed"
+    def create_refund(self, params: StripeObject) -> StripeObject:
+        intent = self.get(params["payment_intent"], "payment_intent")
+        amount = int(params["amount"])
+        refunded = sum(
+            other["amount"] for other in self.of("refund", payment_intent=intent["id"])
+            if other["status"] != "failed"
         )  # fmt: skip
-        if intent["status"] != "succeeded" or amount > intent["amount"] - back:
+        if intent["status"] != "succeeded" or amount > intent["amount"] - refunded:
             raise Refused(400, "invalid_request_error", "charge_already_refunded")
         refund = self.add(
             "re", "refund", amount=amount, currency=intent["currency"],
-            payment_intent=intent["id"], metadata=told.get("metadata", {}),
+            payment_intent=intent["id"], metadata=params.get("metadata", {}),
             status="succeeded", failure_reason=None,
         )  # fmt: skip
         self._moved("refund", refund, -amount)
@@ -248,26 +250,26 @@ class Account:
         self.tell("charge.refunded", self.get(intent["latest_charge"]))
         return refund
 
-    def dispute(self, intent: Told, status: str) -> Told:
+    def dispute(self, intent: StripeObject, status: str) -> StripeObject:
         """A bank takes a payment back, or asks about it."""
-        made = self.add(
+        created = self.add(
             "du", "dispute", amount=intent["amount"], currency=intent["currency"],
             payment_intent=intent["id"], reason="fraudulent", status=status,
         )  # fmt: skip
-        self._moved("dispute", made, -intent["amount"])
-        self.tell("charge.dispute.created", made)
-        return made
+        self._moved("dispute", created, -intent["amount"])
+        self.tell("charge.dispute.created", created)
+        return created
 
-    def of(self, kind: str, **told: Any) -> list[Told]:
-        """Objects of a kind with these values, the latest first."""
-        rows: Iterable[Told] = reversed(list(self.objects.values()))
+    def of(self, kind: str, **filters: Any) -> list[StripeObject]:
+        """Objects of a kind with these field values, the latest first."""
+        rows: Iterable[StripeObject] = reversed(list(self.objects.values()))
         return [
             row for row in rows
             if row["object"] == kind
-            and all(row.get(name) == value for name, value in told.items())
+            and all(row.get(name) == value for name, value in filters.items())
         ]  # fmt: skip
 
-    def _intent_of(self, session: Told) -> Told:
+    def _intent_of(self, session: StripeObject) -> StripeObject:
         if session["payment_intent"]:
             return self.get(session["payment_intent"])
         intent = self.add(
@@ -280,7 +282,7 @@ class Account:
         session["payment_intent"] = intent["id"]
         return intent
 
-    def _moved(self, category: str, source: Told, amount: int) -> None:
+    def _moved(self, category: str, source: StripeObject, amount: int) -> None:
         self.add(
             "txn", "balance_transaction", reporting_category=category, amount=amount,
             currency=source["currency"], source=source["id"], fee=59,

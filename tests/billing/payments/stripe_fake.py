@@ -1,8 +1,8 @@
 """Stripe's API on a real socket, with idempotency keys, faults, and signed events.
 
-The account behind it is as strict as theirs. What goes wrong is chosen by `faults`, a
-function of method and path: ok, busy (429), reset (before anything is done), garbage,
-and, after it is done: reset_after, hang, error (500, kept under the key), garbage.
+The account behind it is as strict as Stripe's. `faults`, a function of method and path,
+chooses what goes wrong: ok, busy (429), reset (before anything is done), garbage, and,
+after it is done: reset_after, hang, error (500, stored under the key), garbage.
 """
 
 import json
@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import stripe
 
-from tests.billing.payments.stripe_account import Account, Refused, Told
+from tests.billing.payments.stripe_account import Refused, StripeAccount, StripeObject
 from tests.receivers import Quiet
 
 KEYS_KEPT = timedelta(hours=24)
@@ -37,16 +37,16 @@ KINDS = {
     "events": "event",
     "balance_transactions": "balance_transaction",
 }
-Answer = tuple[int, Told]
+Response = tuple[int, StripeObject]
 
 
 @dataclass
-class Kept:
-    """What was answered under a key."""
+class StoredResponse:
+    """The response to the first request with an idempotency key."""
 
     at: datetime
-    asked: tuple[str, str]
-    answer: Answer
+    request: tuple[str, str]
+    answer: Response
 
 
 @dataclass
@@ -57,17 +57,19 @@ class FakeStripe:
     faults: Callable[[str, str], str] = lambda method, path: "ok"
     hangs_for: float = 1.8
     url: str = ""
-    asked: list[tuple[str, str, Told, dict[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, str, StripeObject, dict[str, str]]] = field(
+        default_factory=list
+    )
     injected: Counter[str] = field(default_factory=Counter)
-    kept: dict[str, Kept] = field(default_factory=dict)
+    stored: dict[str, StoredResponse] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.account = Account(self.clock)
+        self.account = StripeAccount(self.clock)
 
     def respond(self, request: BaseHTTPRequestHandler, method: str) -> None:
-        """Answer a request, or do to it what the fault says."""
-        path, told = self._read(request)
+        """Respond to a request, or fail as the fault says."""
+        path, params = self._read(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         fault = self.faults(method, path)
         self.injected[fault] += 1
@@ -78,16 +80,18 @@ class FakeStripe:
             request.connection.close()
             return
         with self.lock:
-            self.asked.append((method, path, told, headers))
-            status, answer = self._once(method, path, told, headers, fault)
+            self.requests.append((method, path, params, headers))
+            status, answer = self._once(method, path, params, headers, fault)
         if fault in {"hang", "reset_after"}:
             time.sleep(self.hangs_for if fault == "hang" else 0)
             request.connection.close()
             return
         _write(request, status, b'{"object": ' if fault == "garbage" else answer)
 
-    def signed(self, event: Told, at: datetime | None = None) -> tuple[bytes, str]:
-        """An event as it is posted: its body and its Stripe-Signature."""
+    def signed(
+        self, event: StripeObject, at: datetime | None = None
+    ) -> tuple[bytes, str]:
+        """An event as Stripe posts it: its body and its Stripe-Signature."""
         body = json.dumps(event)
         moment = int((at or self.clock()).timestamp())
         header = stripe.WebhookSignature.generate_signature_header(
@@ -95,73 +99,82 @@ class FakeStripe:
         )
         return body.encode(), header
 
-    def _read(self, request: BaseHTTPRequestHandler) -> tuple[str, Told]:
+    def _read(self, request: BaseHTTPRequestHandler) -> tuple[str, StripeObject]:
         parts = urlsplit(request.path)
         size = int(request.headers.get("Content-Length") or 0)
         text = request.rfile.read(size).decode() or parts.query
         return parts.path.removeprefix("/v1/"), nested(text)
 
     def _once(
-        self, method: str, path: str, told: Told, headers: dict[str, str], fault: str
-    ) -> Answer:
-        """The answer, or the one that is kept under the key."""
+        self,
+        method: str,
+        path: str,
+        params: StripeObject,
+        headers: dict[str, str],
+        fault: str,
+    ) -> Response:
+        """The response, or the one stored under the key."""
         if headers.get("authorization") != f"Bearer {KEY}":
             return 401, {"error": {"type": "invalid_request_error"}}
         key = headers.get("idempotency-key", "")
-        asked = (path, json.dumps(told, sort_keys=True))
-        kept = self.kept.get(key)
-        if method == "POST" and kept and self.clock() < kept.at + KEYS_KEPT:
-            if kept.asked != asked:
+        request = (path, json.dumps(params, sort_keys=True))
+        stored = self.stored.get(key)
+        if method == "POST" and stored and self.clock() < stored.at + KEYS_KEPT:
+            if stored.request != request:
                 return 400, {"error": {"type": "idempotency_error"}}
-            return kept.answer
-        status, answer = self._done(method, path, told)
+            return stored.answer
+        status, answer = self._done(method, path, params)
         if fault == "error":
             status, answer = 500, {"error": {"type": "api_error"}}
         if method == "POST" and status not in {400, 401, 404}:
-            self.kept[key] = Kept(self.clock(), asked, (status, answer))
+            self.stored[key] = StoredResponse(self.clock(), request, (status, answer))
         return status, answer
 
-    def _done(self, method: str, path: str, told: Told) -> Answer:
+    def _done(self, method: str, path: str, params: StripeObject) -> Response:
         try:
-            done = self._post(path, told) if method == "POST" else self._get(path, told)
-            return 200, json.loads(json.dumps(done))
+            response = (
+                self._post(path, params)
+                if method == "POST"
+                else self._get(path, params)
+            )
+            return 200, json.loads(json.dumps(response))
         except Refused as error:
             return error.status, {"error": json.loads(json.dumps(error.error))}
 
-    def _post(self, path: str, told: Told) -> Told:
+    def _post(self, path: str, params: StripeObject) -> StripeObject:
         account = self.account
-        new: dict[str, Callable[[Told], Told]] = {
+        new: dict[str, Callable[[StripeObject], StripeObject]] = {
             "customers": account.create_customer,
             "payment_intents": account.create_payment_intent,
             "checkout/sessions": account.create_session,
             "refunds": account.create_refund,
         }
         if path in new:
-            return new[path](told)
+            return new[path](params)
         where, reference, action = path.rsplit("/", 2)
         if (where, action) == ("payment_intents", "cancel"):
-            return account.cancel_payment_intent(account.get(reference), told)
+            return account.cancel_payment_intent(account.get(reference), params)
         if (where, action) == ("checkout/sessions", "expire"):
             return account.expire_session(account.get(reference))
         raise Refused(404, "invalid_request_error")
 
-    def _get(self, path: str, told: Told) -> Told:
-        expand = list(told.pop("expand", {}).values())
+    def _get(self, path: str, params: StripeObject) -> StripeObject:
+        expand = list(params.pop("expand", {}).values())
         if path in KINDS:
-            page = self._page(KINDS[path], told)
+            page = self._page(KINDS[path], params)
             data = [
                 self._expanded(row, [name.removeprefix("data.") for name in expand])
                 for row in page["data"]
             ]
             return {**page, "data": data, "url": f"/v1/{path}"}
         where, reference = path.rsplit("/", 1)
-        found = self.account.get(reference)
-        if found["object"] != KINDS[where]:
+        stripe_object = self.account.get(reference)
+        if stripe_object["object"] != KINDS[where]:
             raise Refused(404, "invalid_request_error", "resource_missing", param="id")
-        return self._expanded(found, expand)
+        return self._expanded(stripe_object, expand)
 
-    def _expanded(self, found: Told, names: list[str]) -> Told:
-        shown = dict(found)
+    def _expanded(self, stripe_object: StripeObject, names: list[str]) -> StripeObject:
+        shown = dict(stripe_object)
         for name in names:
             first, _, rest = name.partition(".")
             inner = shown.get(first)
@@ -171,11 +184,11 @@ class FakeStripe:
                 shown[first] = self._expanded(inner, [rest] if rest else [])
         return shown
 
-    def _page(self, kind: str, told: Told) -> Told:
-        limit, after = int(told.pop("limit", 10)), told.pop("starting_after", None)
-        created, types = told.pop("created", {}), told.pop("types", {}).values()
+    def _page(self, kind: str, params: StripeObject) -> StripeObject:
+        limit, after = int(params.pop("limit", 10)), params.pop("starting_after", None)
+        created, types = params.pop("created", {}), params.pop("types", {}).values()
         rows = [
-            row for row in self.account.of(kind, **told)
+            row for row in self.account.of(kind, **params)
             if _within(row["created"], created)
             and (not types or row["type"] in types)
         ]  # fmt: skip
@@ -186,9 +199,9 @@ class FakeStripe:
 
 
 @contextmanager
-def fake_stripe(clock: Callable[[], datetime], **told: Any) -> Iterator[FakeStripe]:
-    """One that listens until the end of the block."""
-    fake = FakeStripe(clock, **told)
+def fake_stripe(clock: Callable[[], datetime], **options: Any) -> Iterator[FakeStripe]:
+    """A fake Stripe that listens until the end of the block."""
+    fake = FakeStripe(clock, **options)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -211,27 +224,29 @@ def fake_stripe(clock: Callable[[], datetime], **told: Any) -> Iterator[FakeStri
         server.server_close()
 
 
-def nested(text: str) -> Told:
-    """Form fields like metadata[attempt]=x as the objects they mean."""
-    found: Told = {}
+def nested(text: str) -> StripeObject:
+    """Form fields such as metadata[attempt]=x as nested objects."""
+    fields: StripeObject = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         first, *rest = name.replace("]", "").split("[")
-        inner = found
+        inner = fields
         for step in [first, *rest][:-1]:
             inner = inner.setdefault(step, {})
         inner[[first, *rest][-1]] = value
-    return found
+    return fields
 
 
-def _within(at: int, wanted: dict[str, str]) -> bool:
+def _within(at: int, bounds: dict[str, str]) -> bool:
     tests: dict[str, Callable[[int], bool]] = {
         "gte": lambda bound: at >= bound,
         "lt": lambda bound: at < bound,
     }
-    return all(tests[name](int(bound)) for name, bound in wanted.items())
+    return all(tests[name](int(bound)) for name, bound in bounds.items())
 
 
-def _write(request: BaseHTTPRequestHandler, status: int, answer: Told | bytes) -> None:
+def _write(
+    request: BaseHTTPRequestHandler, status: int, answer: StripeObject | bytes
+) -> None:
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     request.send_response(status)
     request.send_header("Content-Type", "application/json")

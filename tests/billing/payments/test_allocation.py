@@ -48,8 +48,8 @@ class TestAllocateSources:
 
         moves = allocate_sources(sources, targets)
 
-        told = [(m.source.id, m.document_id, int(m.amount)) for m in moves]
-        assert told == [(1, 1, 3), (2, 1, 1), (2, 2, 2)]
+        amounts = [(m.source.id, m.document_id, int(m.amount)) for m in moves]
+        assert amounts == [(1, 1, 3), (2, 1, 1), (2, 2, 2)]
 
 
 class TestTakeBack:

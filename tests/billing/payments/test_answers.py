@@ -16,7 +16,7 @@ from billing.payments.services.answers import (
 from billing.payments.services.closing import close_attempt
 from billing.payments.services.connecting import connect
 from billing.payments.verification import verify_everything
-from tests.billing.payments.answering import post, signed, told_of
+from tests.billing.payments.answering import charge_event_body, post, signed
 
 pytestmark = pytest.mark.django_db
 
@@ -161,13 +161,13 @@ class TestWorkOffEvents:
         self, states, post_event, attempt, clock, settings
     ):
         post_event("succeeded", reference="ch_1")
-        ours = settings.WEBHOOKS
-        settings.WEBHOOKS = {**ours, "SECRETS_KEYS": ["another"]}
+        webhooks = settings.WEBHOOKS
+        settings.WEBHOOKS = {**webhooks, "SECRETS_KEYS": ["another"]}
         for _ in range(6):
             process_events(now=clock.forward(minutes=3))
         assert states() == ["received"]
         assert "WEBHOOK_SECRETS_KEY" in ProcessorEvent.objects.get().reason
-        settings.WEBHOOKS = ours
+        settings.WEBHOOKS = webhooks
 
         process_events(now=clock.forward(minutes=3))
 
@@ -194,7 +194,7 @@ class TestWorkOffEvents:
     def test_does_not_take_the_answer_of_another_processor(
         self, states, client, attempt, clock, other
     ):
-        body = told_of(attempt, "succeeded", reference="ch_1")
+        body = charge_event_body(attempt, "succeeded", reference="ch_1")
         post(client, other, body, signed(other, body, clock()))
 
         process_events(now=clock.forward(minutes=1))

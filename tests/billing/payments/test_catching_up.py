@@ -10,7 +10,7 @@ from billing.payments.services.calling import claim_calls
 from billing.payments.services.catching_up import backfill_events
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.registering import add_processor
-from tests.billing.payments.answering import told_of
+from tests.billing.payments.answering import charge_event_body
 from tests.billing.payments.processors import FakeProcessor
 from tests.build import APRIL_2
 
@@ -95,7 +95,7 @@ class TestCatchUp:
     def test_has_worked_off_what_was_never_heard(self, charge, fake, listen, clock):
         attempt = charge()
         claim_calls(CHARGES, now=clock(), limit=8)
-        body = told_of(attempt, "succeeded", reference="ch_1")
+        body = charge_event_body(attempt, "succeeded", reference="ch_1")
         fake.events = [("evt_1", body, clock())]
 
         listen()

@@ -24,8 +24,8 @@ from tests.build import APRIL_2
 pytestmark = pytest.mark.django_db
 
 
-def faults(*told):
-    rest = iter(told)
+def faults(*kinds):
+    rest = iter(kinds)
     return lambda: next(rest, "ok")
 
 

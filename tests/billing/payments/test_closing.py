@@ -27,8 +27,8 @@ def close(clock):
     """Close an attempt by hand, now."""
 
     def closing(attempt, outcome="failed", reason="seen there", **changes):
-        told = {"actor": "staff", "now": clock(), **changes}
-        close_attempt(attempt=attempt, outcome=outcome, reason=reason, **told)
+        arguments = {"actor": "staff", "now": clock(), **changes}
+        close_attempt(attempt=attempt, outcome=outcome, reason=reason, **arguments)
         attempt.refresh_from_db()
         return attempt
 

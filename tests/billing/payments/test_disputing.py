@@ -43,9 +43,9 @@ def dispute(captured, processor, clock):
     """Tell of a dispute over 110 of 130, of which 100 cover an invoice."""
 
     def telling(state, amount="110", **changes):
-        told = {"payment": "ch_9", "reference": "dp_1", "currency": "USD", **changes}
-        fact = DisputeUpdate(amount=Decimal(amount), state=state, **told)
-        return apply_dispute_update(processor=processor, update=fact, now=clock())
+        fields = {"payment": "ch_9", "reference": "dp_1", "currency": "USD", **changes}
+        update = DisputeUpdate(amount=Decimal(amount), state=state, **fields)
+        return apply_dispute_update(processor=processor, update=update, now=clock())
 
     return telling
 
@@ -54,7 +54,7 @@ def status_of(payer):
     return documents_of(payer)[0].status
 
 
-def told(payer):
+def event_types(payer):
     events = OutboxEvent.objects.filter(stream__agency=payer, type__startswith="disp")
     return list(events.order_by("sequence").values_list("type", flat=True))
 
@@ -66,7 +66,7 @@ class TestTakeDispute:
         assert dispute("inquiry").state == "inquiry"
 
         assert balances_of(captured.payer) == before
-        assert told(captured.payer) == []
+        assert event_types(captured.payer) == []
 
     def test_withholds_the_money_while_it_is_open(self, captured, dispute):
         dispute("inquiry")
@@ -79,7 +79,7 @@ class TestTakeDispute:
             "revenue_seats": Decimal(-100),
         }
         assert status_of(captured.payer) == "paid"
-        assert told(captured.payer) == ["dispute.opened"]
+        assert event_types(captured.payer) == ["dispute.opened"]
         for amount in ("20.01", "110"):
             with pytest.raises(MoreThanCaptured):
                 ask_back(captured, amount)
@@ -91,7 +91,7 @@ class TestTakeDispute:
         dispute("won")
 
         assert balances_of(captured.payer) == before
-        assert told(captured.payer) == ["dispute.opened", "dispute.won"]
+        assert event_types(captured.payer) == ["dispute.opened", "dispute.won"]
         assert ask_back(captured, 130).state == "created"
 
     def test_takes_it_from_credit_and_then_from_invoices_when_lost(
@@ -107,7 +107,7 @@ class TestTakeDispute:
             "revenue_seats": Decimal(-100),
         }
         assert status_of(captured.payer) == "open"
-        assert told(captured.payer) == ["dispute.opened", "dispute.lost"]
+        assert event_types(captured.payer) == ["dispute.opened", "dispute.lost"]
         with pytest.raises(MoreThanCaptured):
             ask_back(captured, "20.01")
         assert verify_everything().findings == []
@@ -139,7 +139,7 @@ class TestTakeDispute:
                     now.state,
                     tuple(sorted(balances_of(captured.payer).items())),
                     tuple(kinds.values_list("kind", flat=True)),
-                    tuple(told(captured.payer)),
+                    tuple(event_types(captured.payer)),
                 ))  # fmt: skip
                 transaction.savepoint_rollback(mark)
 
@@ -155,7 +155,7 @@ class TestTakeDispute:
 
         assert Dispute.objects.get().state == "won"
         assert balances_of(captured.payer) == before
-        assert told(captured.payer) == []
+        assert event_types(captured.payer) == []
         assert verify_everything().findings == []
 
     @pytest.mark.parametrize(("first", "second"), [("won", "lost"), ("lost", "won")])

@@ -231,10 +231,10 @@ class TestOpenPaymentPage:
             )
 
     def test_refuses_a_processor_without_pages(self, invoice, processor, clock):
-        for one in (None, processor):
-            asked = PageOptions("test", "https://agency.example.com", one)
+        for candidate in (None, processor):
+            options = PageOptions("test", "https://agency.example.com", candidate)
             with pytest.raises(NoPages):
-                open_payment_page(invoice=invoice, options=asked, clock=clock)
+                open_payment_page(invoice=invoice, options=options, clock=clock)
 
 
 class TestOpenSetupPage:

@@ -75,13 +75,13 @@ class TestRotateSecrets:
 
             charge_due(clock=clock)
 
-        (told,) = receiver.received
-        Webhook(new).verify(told.body, told.headers)
+        (delivery,) = receiver.received
+        Webhook(new).verify(delivery.body, delivery.headers)
         if is_signed:
-            Webhook(old).verify(told.body, told.headers)
+            Webhook(old).verify(delivery.body, delivery.headers)
         else:
             with pytest.raises(WebhookVerificationError):
-                Webhook(old).verify(told.body, told.headers)
+                Webhook(old).verify(delivery.body, delivery.headers)
 
     def test_ends_the_last_but_one_at_once(self, keys, clock):
         processor, old, _ = keys

@@ -12,7 +12,7 @@ from billing.payments.services.reporting import report_unresolved
 from billing.payments.services.returning import REFUNDS, request_refund
 from billing.webhooks.models import OutboxEvent
 from seats.models import User
-from tests.billing.payments.stories import Story, Teller, charge, refund
+from tests.billing.payments.stories import Story, StoryProcessor, charge, refund
 
 pytestmark = pytest.mark.django_db
 
@@ -27,14 +27,14 @@ def staff(settings):
 @pytest.fixture
 def teller(invoice, processor, clock, staff):
     """A processor, and an invoice whose charge it has."""
-    made = Teller(invoice, processor, clock)
+    made = StoryProcessor(invoice, processor, clock)
     made.begin(Story([]))
     return made
 
 
 def reported():
     rows = OutboxEvent.objects.filter(stream__agency=None, type__endswith="unresolved")
-    return [(one.type, one.payload) for one in rows.order_by("pk")]
+    return [(event.type, event.payload) for event in rows.order_by("pk")]
 
 
 class TestReportUnresolved:

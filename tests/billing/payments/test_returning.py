@@ -28,15 +28,15 @@ from billing.payments.services.returning import (
 from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxEvent
 from seats.errors import ReasonMissing
-from tests.billing.payments.answering import post, signed, told_of_refund
+from tests.billing.payments.answering import post, refund_event_body, signed
 from tests.billing.payments.processors import FakeProcessor
 from tests.build import MAY_2, documents_of
 
 pytestmark = pytest.mark.django_db
 
 
-def faults(*told):
-    rest = iter(told)
+def faults(*kinds):
+    rest = iter(kinds)
     return lambda: next(rest, "ok")
 
 
@@ -65,8 +65,8 @@ def ask(captured, clock):
     """Ask for a refund of the payment."""
 
     def asking(amount=50, reason="test", **changes):
-        told = {"payment": captured, "actor": "staff", "now": clock(), **changes}
-        return request_refund(amount=Decimal(amount), reason=reason, **told)
+        arguments = {"payment": captured, "actor": "staff", "now": clock(), **changes}
+        return request_refund(amount=Decimal(amount), reason=reason, **arguments)
 
     return asking
 
@@ -304,14 +304,16 @@ class TestTakeRefundTold:
 
     def test_records_what_succeeded_in_any_order(self, sent, tell):
         for kind in ("succeeded", "pending", "succeeded"):
-            tell(told_of_refund(sent, kind, reference="re_1"))
+            tell(refund_event_body(sent, kind, reference="re_1"))
 
         sent.refresh_from_db()
         assert (sent.state, Refund.objects.get().reference) == ("succeeded", "re_1")
         assert quarantined() == []
 
     def test_ends_what_failed(self, captured, sent, tell):
-        tell(told_of_refund(sent, "failed", reference="re_1", reason="closed account"))
+        tell(
+            refund_event_body(sent, "failed", reference="re_1", reason="closed account")
+        )
 
         sent.refresh_from_db()
         assert (sent.state, sent.error) == ("failed", "closed account")
@@ -327,21 +329,21 @@ class TestTakeRefundTold:
         ],
     )  # fmt: skip
     def test_sets_apart_what_does_not_fit(self, sent, tell, changes):
-        tell(told_of_refund(sent, "succeeded", **{"reference": "re_1", **changes}))
+        tell(refund_event_body(sent, "succeeded", **{"reference": "re_1", **changes}))
 
         assert len(quarantined()) == 1
         assert not Refund.objects.exists()
 
     def test_sets_apart_one_that_failed_after_it_had_succeeded(self, sent, tell):
-        tell(told_of_refund(sent, "succeeded", reference="re_1"))
-        tell(told_of_refund(sent, "failed", reference="re_1"))
+        tell(refund_event_body(sent, "succeeded", reference="re_1"))
+        tell(refund_event_body(sent, "failed", reference="re_1"))
 
         assert "succeeded already, not failed" in quarantined()[0]
 
     def test_does_not_take_the_answer_of_another_processor(
         self, client, sent, other, clock
     ):
-        body = told_of_refund(sent, "succeeded", reference="re_1")
+        body = refund_event_body(sent, "succeeded", reference="re_1")
         post(client, other, body, signed(other, body, clock()))
 
         process_events(now=clock.forward(minutes=1))
@@ -370,7 +372,7 @@ class TestTakeRefundTold:
         tell(self.begun_there(amount="100"))
 
         assert Refund.objects.get().amount == 100
-        tell(told_of_refund(sent, "succeeded", reference="re_1"))
+        tell(refund_event_body(sent, "succeeded", reference="re_1"))
         assert "can go back" in quarantined()[0]
         sent.refresh_from_db()
         assert sent.state == "sent"

@@ -144,7 +144,10 @@ class TestStatement:
             payer=invoice.payer, starts_on=MARCH, ends_on=MAY_2.date().replace(day=9)
         )
 
-        rows = [(one.kind, one.amount, one.balance) for one in statement.movements]
+        rows = [
+            (movement.kind, movement.amount, movement.balance)
+            for movement in statement.movements
+        ]
         assert rows == [
             ("invoice", Decimal(100), Decimal(100)),
             ("payment", Decimal(-500), Decimal(-400)),

@@ -53,7 +53,9 @@ def only(fault, path="payment_intents"):
 
 
 def statuses(stripe):
-    return [one["status"] for one in stripe.account.of("payment_intent")]
+    return [
+        stripe_object["status"] for stripe_object in stripe.account.of("payment_intent")
+    ]
 
 
 class TestCharge:
@@ -67,11 +69,11 @@ class TestCharge:
         (charged,) = stripe.account.journal
         assert (outcome.kind, outcome.reference) == ("succeeded", charged.intent)
         assert charged.attempt == str(wanted.key)
-        _, _, told, headers = stripe.asked[-1]
+        _, _, params, headers = stripe.requests[-1]
         assert headers["idempotency-key"] == str(wanted.key)
-        assert (told["amount"], told["currency"]) == ("5000", "usd")
-        assert (told["off_session"], told["confirm"]) == ("true", "true")
-        assert set(told["metadata"]) == {"attempt", "payer", "invoice"}
+        assert (params["amount"], params["currency"]) == ("5000", "usd")
+        assert (params["off_session"], params["confirm"]) == ("true", "true")
+        assert set(params["metadata"]) == {"attempt", "payer", "invoice"}
 
     def test_charges_once_per_key(self, stripe, account, charge, clock):
         wanted = charge()
@@ -158,7 +160,7 @@ class TestCharge:
         outcome = guarded.charge(charge(), at=clock())
 
         assert outcome.kind == "unknown"
-        assert stripe.asked == []
+        assert stripe.requests == []
 
     def test_goes_through_no_proxy_of_the_environment(
         self, account, charge, clock, monkeypatch
@@ -289,7 +291,9 @@ class TestRefund:
 
         assert first == again
         assert first.kind == "succeeded"
-        assert [one["amount"] for one in stripe.account.of("refund")] == [2000]
+        assert [
+            stripe_object["amount"] for stripe_object in stripe.account.of("refund")
+        ] == [2000]
 
     def test_fails_for_more_than_there_is(self, account, request_of, clock):
         assert account.refund(request_of(51), at=clock()).kind == "failed"
@@ -302,13 +306,13 @@ class TestRefund:
         request = request_of(20)
 
         assert account.refund(request, at=clock()).kind == "unknown"
-        found = account.look_up_refund(request, at=clock())
+        outcome = account.look_up_refund(request, at=clock())
         if fault == "busy":
-            assert found is None
-            found = account.look_up_refund(request, at=clock.forward(hours=25))
-            assert found.kind == "absent"
+            assert outcome is None
+            outcome = account.look_up_refund(request, at=clock.forward(hours=25))
+            assert outcome.kind == "absent"
         else:
-            assert found.reference == stripe.account.of("refund")[0]["id"]
+            assert outcome.reference == stripe.account.of("refund")[0]["id"]
 
 
 class TestOutcomeOfError:
@@ -329,9 +333,9 @@ class TestOutcomeOfError:
         assert outcome.reason.isprintable()
 
     def test_heeds_what_a_network_advises(self):
-        told = {"decline_code": "do_not_honor", "network_advice_code": "03"}
+        params = {"decline_code": "do_not_honor", "network_advice_code": "03"}
 
-        assert declined(told).kind == "declined_hard"
+        assert declined(params).kind == "declined_hard"
 
     @pytest.mark.parametrize(
         "body", [None, Secrets(""), "x", {"error": 1}, {"error": {}}]

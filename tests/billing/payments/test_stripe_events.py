@@ -28,7 +28,7 @@ from tests.build import make_agency
 pytestmark = pytest.mark.django_db
 
 
-def told(account, stripe, event):
+def updates_in(account, stripe, event):
     return account.read_updates(stripe.signed(event)[0])
 
 
@@ -65,14 +65,14 @@ class TestRead:
             ("charge.succeeded", charge),
             ("customer.created", {"id": "cus_1", "object": "customer"}),
         ]:
-            assert told(account, stripe, stripe.account.tell(kind, about)) == []
-        assert told(account, stripe, event) == []
+            assert updates_in(account, stripe, stripe.account.tell(kind, about)) == []
+        assert updates_in(account, stripe, event) == []
 
     def test_believes_the_object_and_not_the_event(self, account, stripe, charged):
         (begun,) = stripe.account.of("event", type="payment_intent.created")
         assert begun["data"]["object"]["status"] == "requires_confirmation"
 
-        (fact,) = told(account, stripe, begun)
+        (fact,) = updates_in(account, stripe, begun)
 
         assert (fact.outcome.kind, fact.amount) == ("succeeded", Decimal(100))
 
@@ -86,7 +86,7 @@ class TestRead:
         )  # fmt: skip
         begun = stripe.account.of("event", type="payment_intent.created")[0]
 
-        (fact,) = told(account, stripe, begun)
+        (fact,) = updates_in(account, stripe, begun)
 
         assert fact.outcome.kind == "pending"
         assert intent["status"] == "requires_confirmation"
@@ -102,21 +102,21 @@ class TestRead:
         event = stripe.account.of("event", type="payment_intent.succeeded")[0]
 
         with pytest.raises(DoesNotFit):
-            told(account, stripe, event | changes)
+            updates_in(account, stripe, event | changes)
 
     def test_sets_apart_what_is_not_there(self, account, stripe, charged):
         event = stripe.account.of("event", type="payment_intent.succeeded")[0]
         del stripe.account.objects[charged["id"]]
 
         with pytest.raises(DoesNotFit):
-            told(account, stripe, event)
+            updates_in(account, stripe, event)
 
     def test_sets_apart_a_currency_nobody_knows(self, account, stripe, charged):
         event = stripe.account.of("event", type="payment_intent.succeeded")[0]
         charged["currency"] = "xxx"
 
         with pytest.raises(DoesNotFit):
-            told(account, stripe, event)
+            updates_in(account, stripe, event)
 
     @pytest.mark.parametrize("fault", ["busy", "reset", "hang", "garbage", "error"])
     def test_comes_back_later_where_it_cannot_be_asked(
@@ -126,7 +126,7 @@ class TestRead:
         stripe.faults = lambda method, path: fault
 
         with pytest.raises(Unreachable):
-            told(account, stripe, event)
+            updates_in(account, stripe, event)
 
     def test_tells_of_refunds_whoever_gave_them(self, account, stripe, charged):
         key = uuid4()
@@ -136,11 +136,13 @@ class TestRead:
                  "metadata": metadata}
             )  # fmt: skip
         (whole,) = stripe.account.of("event", type="charge.refunded")[:1]
-        charge, *facts = told(account, stripe, whole)
+        charge, *facts = updates_in(account, stripe, whole)
         events = stripe.account.of("event", type="refund.created")
-        single = [fact for one in events for fact in told(account, stripe, one)]
+        separate = [
+            fact for event in events for fact in updates_in(account, stripe, event)
+        ]
 
-        assert [charge, facts[0], charge, facts[1]] == single
+        assert [charge, facts[0], charge, facts[1]] == separate
         assert charge.outcome == ProcessorOutcome("succeeded", charged["id"])
         assert [fact.key for fact in facts] == [None, key]
         assert facts[0] == RefundUpdate(
@@ -159,7 +161,9 @@ class TestRead:
         )
         refund["status"] = status
 
-        _, fact = told(account, stripe, stripe.account.tell("refund.failed", refund))
+        _, fact = updates_in(
+            account, stripe, stripe.account.tell("refund.failed", refund)
+        )
 
         assert fact.outcome.kind == kind
 
@@ -173,7 +177,7 @@ class TestRead:
         dispute = stripe.account.dispute(charged, status)
         event = stripe.account.of("event", type="charge.dispute.created")[0]
 
-        assert told(account, stripe, event)[1:] == [
+        assert updates_in(account, stripe, event)[1:] == [
             DisputeUpdate(
                 charged["id"], dispute["id"], Decimal(100), "USD", state, "fraudulent"
             )
@@ -186,7 +190,7 @@ class TestRead:
         event = stripe.account.of("event", type="charge.dispute.created")[0]
 
         with pytest.raises(DoesNotFit):
-            told(account, stripe, event)
+            updates_in(account, stripe, event)
 
 
 class TestMethods:
@@ -300,7 +304,7 @@ class TestEventsSince:
 
         listed = list(account.events_since(since))
 
-        assert [event_id for event_id, _ in listed] == [one["id"] for one in made]
+        assert [event_id for event_id, _ in listed] == [event["id"] for event in made]
         assert json.loads(listed[0][1]) == made[0]
         assert account.read_updates(listed[0][1])[0].outcome.kind == "succeeded"
         assert len(EVENT_TYPES) <= 20
@@ -322,9 +326,9 @@ class TestMoved:
         dispute = stripe.account.dispute(charged, "needs_response")
         at = datetime.fromtimestamp(int(clock().timestamp()), UTC)
 
-        found = list(account.account_movements(at, at + timedelta(seconds=1)))
+        movements = list(account.account_movements(at, at + timedelta(seconds=1)))
 
-        assert found == [
+        assert movements == [
             AccountMovement("dispute", dispute["id"], Decimal(-100), "USD", at),
             AccountMovement("refund", refund["id"], Decimal(-20), "USD", at),
             AccountMovement("payment", charged["id"], Decimal(100), "USD", at),
@@ -335,19 +339,19 @@ class TestMoved:
         self, account, stripe, clock, charged
     ):
         stripe.account.method("pm_visa_2", charged["customer"])
-        theirs = stripe.account.create_payment_intent(
+        foreign = stripe.account.create_payment_intent(
             {
                 "amount": "700", "currency": "usd", "customer": charged["customer"],
                 "payment_method": "pm_visa_2", "confirm": "true",
             }
         )  # fmt: skip
-        stripe.account.create_refund({"payment_intent": theirs["id"], "amount": "1"})
-        stripe.account.dispute(theirs, "needs_response")
+        stripe.account.create_refund({"payment_intent": foreign["id"], "amount": "1"})
+        stripe.account.dispute(foreign, "needs_response")
         at = clock() - timedelta(seconds=1)
 
-        found = list(account.account_movements(at, at + timedelta(seconds=2)))
+        movements = list(account.account_movements(at, at + timedelta(seconds=2)))
 
-        assert [one.reference for one in found] == [charged["id"]]
+        assert [event.reference for event in movements] == [charged["id"]]
 
     @pytest.mark.parametrize("fault", ["busy", "garbage"])
     def test_cannot_be_had_over_a_bad_line(self, account, stripe, clock, fault):

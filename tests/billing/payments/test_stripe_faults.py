@@ -64,7 +64,7 @@ class Play:
             code="stripe", url=fake.url, kind="stripe", key=KEY, endpoint_secret=SECRET,
             actor="test", now=APRIL_2,
         )[0]  # fmt: skip
-        self.late, self.untold = [], 0
+        self.late, self.undelivered = [], 0
         for number, card in enumerate(CARDS):
             self.add_payer(f"A{number}", f"{card}_{number}")
         bill(MARCH)
@@ -100,11 +100,15 @@ class Play:
             request_charge(invoice=self.invoice(), actor="test", now=self.clock())
 
     def open(self):
-        told = {"invoice": self.invoice(), "asked": PAGE_OPTIONS, "clock": self.clock}
+        arguments = {
+            "invoice": self.invoice(),
+            "options": PAGE_OPTIONS,
+            "clock": self.clock,
+        }
         with suppress(
             ChargeUnderWay, NothingToCharge, PageNotOpened, ProcessorUnreachable
         ):
-            open_payment_page(**told)
+            open_payment_page(**arguments)
 
     def pay(self):
         """Payers use the pages they were given, with good cards and bad ones."""
@@ -161,7 +165,7 @@ class Play:
         self.clock.forward(minutes=self.chance.choice([1, 3, 6, 70, 60 * 7, 60 * 25]))
         self.fake.account.let_pages_expire()
 
-    def settle(self, *, told):
+    def settle(self, *, arguments):
         """The line is good again: everything is asked about until all is known."""
         self.fake.faults = lambda method, path: "ok"
         self.wake()
@@ -171,17 +175,17 @@ class Play:
             for intent in self.fake.account.of("payment_intent", status="processing"):
                 self.fake.account.succeed(intent)
             self.sweep()
-        for event in self.fake.account.events if told else []:
+        for event in self.fake.account.events if arguments else []:
             assert post_signed(Client(), *self.fake.signed(event)).status_code == 204
         for _ in range(2):
             process_events(now=self.clock.forward(minutes=5))
 
     def check(self):
         journal = self.fake.account.journal
-        charged = {one.intent: one.amount for one in journal}
+        charged = {entry.intent: entry.amount for entry in journal}
         booked = Payment.objects.values_list("reference", "amount")
         assert {reference: int(amount * 100) for reference, amount in booked} == charged
-        assert len(journal) == len({one.attempt for one in journal})
+        assert len(journal) == len({entry.attempt for entry in journal})
         paid = PaymentAttempt.objects.filter(state="succeeded").values_list("invoice")
         assert len(paid) == len(set(paid)) == len(journal)
         still = PaymentAttempt.objects.filter(state__in=PaymentAttempt.OPEN)
@@ -197,8 +201,8 @@ def slow_line(settings):
     """Nobody is waited for long, and calls are made one by one, as the seed has it."""
 
     def wait_for(seconds):
-        told = {"TIMEOUT": timedelta(seconds=seconds)}
-        settings.WEBHOOKS = {**settings.WEBHOOKS, **told}
+        arguments = {"TIMEOUT": timedelta(seconds=seconds)}
+        settings.WEBHOOKS = {**settings.WEBHOOKS, **arguments}
 
     settings.CHARGES = {**settings.CHARGES, "AT_ONCE": 1, "ON_ISSUE": False}
     return wait_for
@@ -218,7 +222,7 @@ def test_nobody_pays_twice_and_no_money_is_lost(first, monkeypatch, slow_line):
             for _ in range(STEPS):
                 play.step()
             slow_line(10)
-            play.settle(told=seed % 2 == 0)
+            play.settle(arguments=seed % 2 == 0)
             play.check()
             injected += fake.injected
 
@@ -229,7 +233,7 @@ class Killed(Exception):
     """A process ends here."""
 
 
-def die(**told):
+def die(**arguments):
     raise Killed
 
 
@@ -249,11 +253,11 @@ def test_a_process_killed_between_charge_and_commit_charges_once(
 
             attempt.refresh_from_db()
             charged = [
-                one for one in stripe.account.journal
-                if one.attempt == str(attempt.public_id)
+                entry for entry in stripe.account.journal
+                if entry.attempt == str(attempt.public_id)
             ]  # fmt: skip
             assert attempt.state == "succeeded"
-            assert [one.intent for one in charged] == [attempt.reference]
+            assert [entry.intent for entry in charged] == [attempt.reference]
             assert Payment.objects.get().reference == attempt.reference
             assert verify_everything().findings == []
 

@@ -68,11 +68,11 @@ class TestVerified:
         assert post(client, change(body), header).status_code == 400
 
     @pytest.mark.parametrize(
-        "told",
+        "payload",
         [[], {}, None, 1, {"id": ""}, {"id": "a\0"}, {"id": 7}, {"id": "x" * 201}],
     )
-    def test_refuses_what_is_signed_and_no_event(self, client, stripe, event, told):
-        assert post(client, *stripe.signed(told)).status_code == 400
+    def test_refuses_what_is_signed_and_no_event(self, client, stripe, event, payload):
+        assert post(client, *stripe.signed(payload)).status_code == 400
 
     def test_refuses_what_is_too_deep(self, client, stripe, event, clock):
         body = "[" * 100_000
@@ -88,24 +88,24 @@ class TestVerified:
         assert post(client, body, f"{header},v1=00,v0=11").status_code == 204
 
     @pytest.mark.parametrize(
-        ("theirs", "taken"),
+        ("endpoint_secrets", "taken"),
         [(Secrets(f"whsec_other {SECRET}"), True), (Secrets(SECRET), True),
          (Secrets("whsec_new", SECRET, datetime.max.replace(tzinfo=UTC)), True),
          (Secrets("whsec_new", SECRET, datetime.min.replace(tzinfo=UTC)), False),
          (Secrets("whsec_other"), False), (Secrets(""), False)],
     )  # fmt: skip
     def test_takes_each_of_several_secrets(
-        self, stripe, account, event, clock, theirs, taken
+        self, stripe, account, event, clock, endpoint_secrets, taken
     ):
         body, header = stripe.signed(event)
-        one = type(account)(account.api, account.live, theirs)
+        receiving = type(account)(account.api, account.live, endpoint_secrets)
         headers = {"stripe-signature": header}
 
         if taken:
-            assert one.verify_event(headers, body, now=clock()) == event["id"]
+            assert receiving.verify_event(headers, body, now=clock()) == event["id"]
         else:
             with pytest.raises(NotSigned):
-                one.verify_event(headers, body, now=clock())
+                receiving.verify_event(headers, body, now=clock())
 
     def test_refuses_what_another_secret_signed_with_nothing(
         self, client, stripe, event, clock

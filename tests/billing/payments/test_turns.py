@@ -50,7 +50,7 @@ class Counting(FakeProcessor):
 
 
 @pytest.fixture
-def asked(clock):
+def attempts(clock):
     """Charges by a processor that hangs, and after them charges by another."""
     make_prices()
     payers = [make_agency(f"A{n}") for n in range(SLOW + QUICK)]
@@ -73,7 +73,7 @@ def asked(clock):
     return rows
 
 
-def test_a_processor_that_hangs_leaves_calls_for_the_others(asked, clock, settings):
+def test_a_processor_that_hangs_leaves_calls_for_the_others(attempts, clock, settings):
     settings.CHARGES = {**settings.CHARGES, "AT_ONCE": 4}
     quick = Counting()
     slow = Hanging(quick)
@@ -87,11 +87,11 @@ def test_a_processor_that_hangs_leaves_calls_for_the_others(asked, clock, settin
     assert set(PaymentAttempt.objects.values_list("state", flat=True)) == {"succeeded"}
 
 
-def test_a_processor_has_no_more_than_its_share(asked, clock, settings):
+def test_a_processor_has_no_more_than_its_share(attempts, clock, settings):
     settings.CHARGES = {**settings.CHARGES, "AT_ONCE": 4}
-    slow = asked["slow"].pk
+    slow = attempts["slow"].pk
 
     calls = claim_calls(CHARGES, now=clock(), limit=4)
-    assert [one.attempt.processor.code for one in calls].count("slow") == 2
+    assert [call.attempt.processor.code for call in calls].count("slow") == 2
     more = claim_calls(CHARGES, now=clock(), limit=4, busy={slow: 2})
-    assert {one.attempt.processor.code for one in more} == {"quick"}
+    assert {call.attempt.processor.code for call in more} == {"quick"}
