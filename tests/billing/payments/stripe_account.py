@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-StripeObject = dict[str, Any]
+Json = dict[str, Any]
 # Decline codes of cards, by the second word of a method's id: pm_visa_1, pm_lost.
 DECLINES = {
     "declined": ("card_declined", "generic_decline"),
@@ -45,20 +45,20 @@ class StripeAccount:
     """A Stripe account in test mode."""
 
     clock: Callable[[], datetime]
-    objects: dict[str, StripeObject] = field(default_factory=dict)
+    objects: dict[str, Json] = field(default_factory=dict)
     journal: list[Charged] = field(default_factory=list)
-    events: list[StripeObject] = field(default_factory=list)
+    events: list[Json] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
 
     def now(self) -> int:
         return int(self.clock().timestamp())
 
-    def get(self, reference: str, param: str = "id") -> StripeObject:
+    def get(self, reference: str, param: str = "id") -> Json:
         if reference not in self.objects:
             raise Refused(404, "invalid_request_error", "resource_missing", param=param)
         return self.objects[reference]
 
-    def add(self, prefix: str, kind: str, **fields: Any) -> StripeObject:
+    def add(self, prefix: str, kind: str, **fields: Any) -> Json:
         created = {
             "id": f"{prefix}_{next(self.numbers)}", "object": kind,
             "created": self.now(), "livemode": False, "metadata": {}, **fields,
@@ -66,7 +66,7 @@ class StripeAccount:
         self.objects[created["id"]] = created
         return created
 
-    def tell(self, kind: str, about: StripeObject, **before: Any) -> StripeObject:
+    def tell(self, kind: str, about: Json, **before: Any) -> Json:
         data = {"object": dict(about)}
         if before:
             data["previous_attributes"] = before
@@ -76,7 +76,7 @@ class StripeAccount:
         self.events.append(event)
         return event
 
-    def method(self, reference: str, customer: str | None) -> StripeObject:
+    def method(self, reference: str, customer: str | None) -> Json:
         """A card that a customer saved."""
         card = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030}
         method = {
@@ -87,10 +87,10 @@ class StripeAccount:
         self.objects[reference] = method
         return method
 
-    def create_customer(self, params: StripeObject) -> StripeObject:
+    def create_customer(self, params: Json) -> Json:
         return self.add("cus", "customer", **params)
 
-    def create_payment_intent(self, params: StripeObject) -> StripeObject:
+    def create_payment_intent(self, params: Json) -> Json:
         amount = int(params["amount"])
         if amount <= 0 or params["currency"] != params["currency"].lower():
             raise Refused(400, "invalid_request_error", "amount_too_small")
@@ -109,7 +109,7 @@ class StripeAccount:
             self.confirm(intent, method["id"])
         return intent
 
-    def confirm(self, intent: StripeObject, method: str) -> None:
+    def confirm(self, intent: Json, method: str) -> None:
         """Ask the bank. Raises Refused for a decline, with the intent in it."""
         word = method.split("_")[1]
         intent["payment_method"] = method
@@ -136,7 +136,7 @@ class StripeAccount:
         else:
             self.succeed(intent)
 
-    def succeed(self, intent: StripeObject) -> None:
+    def succeed(self, intent: Json) -> None:
         """Charge the card, and write it into the journal."""
         charge = self.add(
             "ch", "charge", amount=intent["amount"], currency=intent["currency"],
@@ -153,9 +153,7 @@ class StripeAccount:
         self.tell("charge.succeeded", charge)
         self.tell("payment_intent.succeeded", intent)
 
-    def cancel_payment_intent(
-        self, intent: StripeObject, params: StripeObject
-    ) -> StripeObject:
+    def cancel_payment_intent(self, intent: Json, params: Json) -> Json:
         if intent["page"] or intent["status"] not in CANCELABLE:
             raise Refused(
                 400, "invalid_request_error", "payment_intent_unexpected_state"
@@ -167,7 +165,7 @@ class StripeAccount:
         self.tell("payment_intent.canceled", intent)
         return intent
 
-    def create_session(self, params: StripeObject) -> StripeObject:
+    def create_session(self, params: Json) -> Json:
         expires_at = int(params["expires_at"])
         if not 1800 <= expires_at - self.now() <= 24 * 3600:
             raise Refused(400, "invalid_request_error", "", param="expires_at")
@@ -210,7 +208,7 @@ class StripeAccount:
         intent["page"] = None
         self.tell("checkout.session.completed", session)
 
-    def expire_session(self, session: StripeObject) -> StripeObject:
+    def expire_session(self, session: Json) -> Json:
         if session["status"] != "open":
             raise Refused(400, "invalid_request_error", "")
         session |= {"status": "expired", "url": None}
@@ -231,7 +229,7 @@ class StripeAccount:
             ):
                 self.expire_session(session)
 
-    def create_refund(self, params: StripeObject) -> StripeObject:
+    def create_refund(self, params: Json) -> Json:
         intent = self.get(params["payment_intent"], "payment_intent")
         amount = int(params["amount"])
         refunded = sum(
@@ -250,7 +248,7 @@ class StripeAccount:
         self.tell("charge.refunded", self.get(intent["latest_charge"]))
         return refund
 
-    def dispute(self, intent: StripeObject, status: str) -> StripeObject:
+    def dispute(self, intent: Json, status: str) -> Json:
         """A bank takes a payment back, or asks about it."""
         created = self.add(
             "du", "dispute", amount=intent["amount"], currency=intent["currency"],
@@ -260,16 +258,16 @@ class StripeAccount:
         self.tell("charge.dispute.created", created)
         return created
 
-    def of(self, kind: str, **filters: Any) -> list[StripeObject]:
+    def of(self, kind: str, **filters: Any) -> list[Json]:
         """Objects of a kind with these field values, the latest first."""
-        rows: Iterable[StripeObject] = reversed(list(self.objects.values()))
+        rows: Iterable[Json] = reversed(list(self.objects.values()))
         return [
             row for row in rows
             if row["object"] == kind
             and all(row.get(name) == value for name, value in filters.items())
         ]  # fmt: skip
 
-    def _intent_of(self, session: StripeObject) -> StripeObject:
+    def _intent_of(self, session: Json) -> Json:
         if session["payment_intent"]:
             return self.get(session["payment_intent"])
         intent = self.add(
@@ -282,7 +280,7 @@ class StripeAccount:
         session["payment_intent"] = intent["id"]
         return intent
 
-    def _moved(self, category: str, source: StripeObject, amount: int) -> None:
+    def _moved(self, category: str, source: Json, amount: int) -> None:
         self.add(
             "txn", "balance_transaction", reporting_category=category, amount=amount,
             currency=source["currency"], source=source["id"], fee=59,

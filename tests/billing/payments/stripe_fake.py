@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import stripe
 
-from tests.billing.payments.stripe_account import Refused, StripeAccount, StripeObject
+from tests.billing.payments.stripe_account import Refused, StripeAccount, Json
 from tests.receivers import Quiet
 
 KEYS_KEPT = timedelta(hours=24)
@@ -37,7 +37,7 @@ KINDS = {
     "events": "event",
     "balance_transactions": "balance_transaction",
 }
-Response = tuple[int, StripeObject]
+Response = tuple[int, Json]
 
 
 @dataclass
@@ -57,9 +57,7 @@ class FakeStripe:
     faults: Callable[[str, str], str] = lambda method, path: "ok"
     hangs_for: float = 1.8
     url: str = ""
-    requests: list[tuple[str, str, StripeObject, dict[str, str]]] = field(
-        default_factory=list
-    )
+    requests: list[tuple[str, str, Json, dict[str, str]]] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)
     stored: dict[str, StoredResponse] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -88,9 +86,7 @@ class FakeStripe:
             return
         _write(request, status, b'{"object": ' if fault == "garbage" else answer)
 
-    def signed(
-        self, event: StripeObject, at: datetime | None = None
-    ) -> tuple[bytes, str]:
+    def signed(self, event: Json, at: datetime | None = None) -> tuple[bytes, str]:
         """An event as Stripe posts it: its body and its Stripe-Signature."""
         body = json.dumps(event)
         moment = int((at or self.clock()).timestamp())
@@ -99,7 +95,7 @@ class FakeStripe:
         )
         return body.encode(), header
 
-    def _read(self, request: BaseHTTPRequestHandler) -> tuple[str, StripeObject]:
+    def _read(self, request: BaseHTTPRequestHandler) -> tuple[str, Json]:
         parts = urlsplit(request.path)
         size = int(request.headers.get("Content-Length") or 0)
         text = request.rfile.read(size).decode() or parts.query
@@ -109,7 +105,7 @@ class FakeStripe:
         self,
         method: str,
         path: str,
-        params: StripeObject,
+        params: Json,
         headers: dict[str, str],
         fault: str,
     ) -> Response:
@@ -130,7 +126,7 @@ class FakeStripe:
             self.stored[key] = StoredResponse(self.clock(), request, (status, answer))
         return status, answer
 
-    def _done(self, method: str, path: str, params: StripeObject) -> Response:
+    def _done(self, method: str, path: str, params: Json) -> Response:
         try:
             response = (
                 self._post(path, params)
@@ -141,9 +137,9 @@ class FakeStripe:
         except Refused as error:
             return error.status, {"error": json.loads(json.dumps(error.error))}
 
-    def _post(self, path: str, params: StripeObject) -> StripeObject:
+    def _post(self, path: str, params: Json) -> Json:
         account = self.account
-        new: dict[str, Callable[[StripeObject], StripeObject]] = {
+        new: dict[str, Callable[[Json], Json]] = {
             "customers": account.create_customer,
             "payment_intents": account.create_payment_intent,
             "checkout/sessions": account.create_session,
@@ -158,7 +154,7 @@ class FakeStripe:
             return account.expire_session(account.get(reference))
         raise Refused(404, "invalid_request_error")
 
-    def _get(self, path: str, params: StripeObject) -> StripeObject:
+    def _get(self, path: str, params: Json) -> Json:
         expand = list(params.pop("expand", {}).values())
         if path in KINDS:
             page = self._page(KINDS[path], params)
@@ -173,7 +169,7 @@ class FakeStripe:
             raise Refused(404, "invalid_request_error", "resource_missing", param="id")
         return self._expanded(stripe_object, expand)
 
-    def _expanded(self, stripe_object: StripeObject, names: list[str]) -> StripeObject:
+    def _expanded(self, stripe_object: Json, names: list[str]) -> Json:
         shown = dict(stripe_object)
         for name in names:
             first, _, rest = name.partition(".")
@@ -184,7 +180,7 @@ class FakeStripe:
                 shown[first] = self._expanded(inner, [rest] if rest else [])
         return shown
 
-    def _page(self, kind: str, params: StripeObject) -> StripeObject:
+    def _page(self, kind: str, params: Json) -> Json:
         limit, after = int(params.pop("limit", 10)), params.pop("starting_after", None)
         created, types = params.pop("created", {}), params.pop("types", {}).values()
         rows = [
@@ -224,9 +220,9 @@ def fake_stripe(clock: Callable[[], datetime], **options: Any) -> Iterator[FakeS
         server.server_close()
 
 
-def nested(text: str) -> StripeObject:
+def nested(text: str) -> Json:
     """Form fields such as metadata[attempt]=x as nested objects."""
-    fields: StripeObject = {}
+    fields: Json = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         first, *rest = name.replace("]", "").split("[")
         inner = fields
@@ -244,9 +240,7 @@ def _within(at: int, bounds: dict[str, str]) -> bool:
     return all(tests[name](int(bound)) for name, bound in bounds.items())
 
 
-def _write(
-    request: BaseHTTPRequestHandler, status: int, answer: StripeObject | bytes
-) -> None:
+def _write(request: BaseHTTPRequestHandler, status: int, answer: Json | bytes) -> None:
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     request.send_response(status)
     request.send_header("Content-Type", "application/json")

@@ -140,7 +140,8 @@ class TestWorkOffEvents:
         assert (attempt.state, attempt.reference) == ("succeeded", "ch_1")
         assert states() == ["done", "quarantined"]
         assert (
-            "succeeded as ch_1, not ch_2" in ProcessorEvent.objects.latest("pk").reason
+            "succeeded with reference ch_1; it cannot succeed with 'ch_2'"
+            in ProcessorEvent.objects.latest("pk").reason
         )
 
     def test_sets_apart_a_failure_of_what_people_called_a_success(

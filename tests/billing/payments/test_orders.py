@@ -31,31 +31,28 @@ EXAMPLES = examples(15)
 
 
 @pytest.fixture
-def processor_story(invoice, processor, clock):
+def sender(invoice, processor, clock):
     """A processor and an invoice of 100.00, not charged yet."""
     return StoryProcessor(invoice, processor, clock)
 
 
 @pytest.fixture
-def natural(processor_story):
+def natural(sender):
     """The books after a story in its natural order; each step read by itself."""
 
     @cache
     def state(name):
         steps = STORIES[name].steps
-        return play_story(processor_story, STORIES[name], steps, range(len(steps)))
+        return played(sender, STORIES[name], steps, range(len(steps)))
 
     return state
 
 
-def play_story(processor_story, story, order, sweeps) -> FinalState:
+def played(sender, story, order, sweeps) -> FinalState:
     """The books after one order, in a world of its own."""
     with rolled_back():
         here = StoryProcessor(
-            processor_story.invoice,
-            processor_story.processor,
-            processor_story.clock,
-            client=processor_story.client,
+            sender.invoice, sender.processor, sender.clock, client=sender.client
         )
         here.begin(story)
         state = here.play(order, sweeps)
@@ -72,104 +69,98 @@ def orders_of(story: Story):
 
 class TestOrders:
     @pytest.mark.parametrize("name", STORIES)
-    def test_end_in_the_same_books(self, processor_story, natural, name):
+    def test_end_in_the_same_books(self, sender, natural, name):
         story = STORIES[name]
         steps = range(len(story.steps))
 
         for order in orders_of(story):
-            assert same(
-                play_story(processor_story, story, order, steps), natural(name)
-            ), order
+            assert same(played(sender, story, order, steps), natural(name)), order
 
     @given(st.data())
     @EXAMPLES
-    def test_and_repetitions_end_in_the_same_books(
-        self, processor_story, natural, data
-    ):
+    def test_and_repetitions_end_in_the_same_books(self, sender, natural, data):
         name = data.draw(st.sampled_from(sorted(STORIES)))
         steps = STORIES[name].steps
         again = data.draw(st.lists(st.sampled_from(steps), max_size=3))
         order = data.draw(st.permutations([*steps, *again]))
         sweeps = data.draw(st.sets(st.integers(0, len(order))))
 
-        state = play_story(processor_story, STORIES[name], order, sweeps)
+        state = played(sender, STORIES[name], order, sweeps)
 
         assert same(state, natural(name)), order
 
 
-def same(state: FinalState, expected: FinalState) -> bool:
+def same(actual: FinalState, expected: FinalState) -> bool:
     """Attempts have other ids in each world; all else must agree."""
-    states = [[state for _, *state in each.attempts] for each in (state, expected)]
-    rest = [{**vars(each), "attempts": ()} for each in (state, expected)]
+    states = [[state for _, *state in each.attempts] for each in (actual, expected)]
+    rest = [{**vars(each), "attempts": ()} for each in (actual, expected)]
     return states[0] == states[1] and rest[0] == rest[1]
 
 
 class TestWaiting:
-    def test_begins_where_a_payment_is_not_known_yet(self, processor_story):
-        processor_story.begin(Story([]))
-        processor_story.tell(refund("succeeded", "re_1", 30))
+    def test_begins_where_a_payment_is_not_known_yet(self, sender):
+        sender.begin(Story([]))
+        sender.tell(refund("succeeded", "re_1", 30))
 
-        processor_story.sweep()
+        sender.sweep()
 
         event = ProcessorEvent.objects.get()
         assert (event.state, event.payment_reference) == ("waiting", "ch_0")
         assert event.reason == "Payment ch_0 has not been received yet."
         assert not Refund.objects.exists()
 
-    def test_ends_in_the_transaction_that_records_the_payment(self, processor_story):
-        processor_story.begin(Story([]))
-        processor_story.tell(refund("succeeded", "re_1", 30))
-        processor_story.sweep()
+    def test_ends_in_the_transaction_that_records_the_payment(self, sender):
+        sender.begin(Story([]))
+        sender.tell(refund("succeeded", "re_1", 30))
+        sender.sweep()
         before = ProcessorEvent.objects.get()
 
         receive_payment(
-            payer=processor_story.invoice.payer, amount=processor_story.invoice.total, currency="USD",
-            processor="acme", reference="ch_0", now=processor_story.clock(),
+            payer=sender.invoice.payer, amount=sender.invoice.total, currency="USD",
+            processor="acme", reference="ch_0", now=sender.clock(),
         )  # fmt: skip
 
         event = ProcessorEvent.objects.get()
-        assert before.due_at > processor_story.clock() == event.due_at
-        processor_story.sweep()
+        assert before.due_at > sender.clock() == event.due_at
+        sender.sweep()
         assert unfinished() == []
         assert Refund.objects.get().payment == Payment.objects.get()
 
-    def test_is_for_the_processor_and_the_payment_it_names(
-        self, processor_story, other
-    ):
-        processor_story.begin(Story([]))
-        processor_story.tell(refund("succeeded", "re_1", 30))
-        processor_story.sweep()
+    def test_is_for_the_processor_and_the_payment_it_names(self, sender, other):
+        sender.begin(Story([]))
+        sender.tell(refund("succeeded", "re_1", 30))
+        sender.sweep()
         due_at = ProcessorEvent.objects.get().due_at
 
         for code, reference in (("other", "ch_0"), ("acme", "ch_1")):
             receive_payment(
-                payer=processor_story.invoice.payer, amount=processor_story.invoice.total,
+                payer=sender.invoice.payer, amount=sender.invoice.total,
                 currency="USD", processor=code, reference=reference,
-                now=processor_story.clock(),
+                now=sender.clock(),
             )  # fmt: skip
 
         assert ProcessorEvent.objects.get().due_at == due_at
 
-    def test_is_tried_again_by_the_sweep_alone(self, processor_story):
+    def test_is_tried_again_by_the_sweep_alone(self, sender):
         """Somebody recorded the payment while the event was being read."""
-        processor_story.begin(Story([]))
-        processor_story.tell(refund("succeeded", "re_1", 30))
-        processor_story.sweep()
-        processor_story.tell(charge("succeeded"))
-        processor_story.sweep()
+        sender.begin(Story([]))
+        sender.tell(refund("succeeded", "re_1", 30))
+        sender.sweep()
+        sender.tell(charge("succeeded"))
+        sender.sweep()
         ProcessorEvent.objects.filter(payment_reference="ch_0").update(
-            state="waiting", due_at=processor_story.clock() + timedelta(minutes=2)
+            state="waiting", due_at=sender.clock() + timedelta(minutes=2)
         )
         tries = []
         for minutes in (1, 3):
-            process_events(now=processor_story.clock() + timedelta(minutes=minutes))
+            process_events(now=sender.clock() + timedelta(minutes=minutes))
             tries.append(len(unfinished()))
 
         assert tries == [1, 0]
 
-    def test_is_tried_more_rarely_the_older_it_is(self, processor_story):
-        processor_story.begin(Story([]))
-        processor_story.tell(refund("succeeded", "re_1", 30))
+    def test_is_tried_more_rarely_the_older_it_is(self, sender):
+        sender.begin(Story([]))
+        sender.tell(refund("succeeded", "re_1", 30))
         received_at = ProcessorEvent.objects.get().received_at
         pauses = []
         for hours in (0.01, 0.5, 12):
@@ -181,80 +172,76 @@ class TestWaiting:
         assert pauses == [1, 30, 60]
         assert event.tries == 0
 
-    def test_ends_when_staff_set_it_aside(self, processor_story):
-        processor_story.begin(Story([]))
-        processor_story.tell(refund("succeeded", "re_1", 30))
-        processor_story.sweep()
+    def test_ends_when_staff_set_it_aside(self, sender):
+        sender.begin(Story([]))
+        sender.tell(refund("succeeded", "re_1", 30))
+        sender.sweep()
 
         set_events_aside(
             events=list(ProcessorEvent.objects.all()), reason="not ours",
-            actor="staff", now=processor_story.clock(),
+            actor="staff", now=sender.clock(),
         )  # fmt: skip
-        processor_story.tell(charge("succeeded"))
-        processor_story.sweep()
+        sender.tell(charge("succeeded"))
+        sender.sweep()
 
         assert [state for state, _ in unfinished()] == ["set_aside"]
 
-    def test_is_not_for_what_never_fits(self, processor_story):
+    def test_is_not_for_what_never_fits(self, sender):
         """More went back than was captured, and no dispute can give it back."""
-        processor_story.begin(Story([]))
+        sender.begin(Story([]))
         for step in (charge("succeeded"), refund("succeeded", "re_1", 60)):
-            processor_story.tell(step)
-        processor_story.tell(refund("succeeded", "re_2", 60))
+            sender.tell(step)
+        sender.tell(refund("succeeded", "re_2", 60))
 
-        processor_story.sweep()
+        sender.sweep()
 
         assert [state for state, _ in unfinished()] == ["quarantined"]
 
     @pytest.mark.parametrize("reference", ["", "x" * 201, "a\0b"])
-    def test_is_not_for_a_reference_that_no_payment_can_have(
-        self, processor_story, reference
-    ):
-        processor_story.begin(Story([]))
-        processor_story.tell(dispute("opened", "dp_1", 10, payment=reference))
+    def test_is_not_for_a_reference_that_no_payment_can_have(self, sender, reference):
+        sender.begin(Story([]))
+        sender.tell(dispute("opened", "dp_1", 10, payment=reference))
 
-        processor_story.sweep()
+        sender.sweep()
 
         assert [state for state, _ in unfinished()] == ["quarantined"]
 
 
 class TestASuccessAfterAFailure:
-    def test_is_booked_and_told(self, processor_story):
-        processor_story.begin(Story([], first=[charge("failed", reason="no route")]))
+    def test_is_booked_and_told(self, sender):
+        sender.begin(Story([], first=[charge("failed", reason="no route")]))
 
-        processor_story.tell(charge("succeeded"))
-        processor_story.sweep()
+        sender.tell(charge("succeeded"))
+        sender.sweep()
 
-        processor_story.invoice.refresh_from_db()
-        assert processor_story.invoice.status == "paid"
-        events = OutboxEvent.objects.filter(
-            stream__agency=processor_story.invoice.payer
-        )
+        sender.invoice.refresh_from_db()
+        assert sender.invoice.status == "paid"
+        events = OutboxEvent.objects.filter(stream__agency=sender.invoice.payer)
         kinds = list(events.order_by("sequence").values_list("type", flat=True))
         assert kinds[kinds.index("payment.failed") :] == [
             "payment.failed", "dunning.started", "dunning.payment_method_needed",
             "payment.received", "invoice.paid", "dunning.ended",
         ]  # fmt: skip
 
-    def test_is_credit_where_the_invoice_was_paid_meanwhile(self, processor_story):
-        processor_story.begin(Story([], first=[charge("failed")], second=True))
+    def test_is_credit_where_the_invoice_was_paid_meanwhile(self, sender):
+        sender.begin(Story([], first=[charge("failed")], second=True))
         for number in (1, 0):
-            processor_story.tell(charge("succeeded", number))
+            sender.tell(charge("succeeded", number))
 
-        state = processor_story.play([])
+        state = sender.play([])
 
         assert state.credit == 100
         assert state.invoices == (("paid", False),)
         assert state.findings == ()
 
-    def test_is_not_believed_of_what_was_never_sent(self, processor_story):
-        processor_story.begin(Story([]))
-        attempt = processor_story.attempts[0]
+    def test_is_not_believed_of_what_was_never_sent(self, sender):
+        sender.begin(Story([]))
+        attempt = sender.attempts[0]
         type(attempt).objects.filter(pk=attempt.pk).update(state="failed")
-        second = processor_story.request_unsent()
+        second = sender.request_unsent()
 
-        processor_story.tell(charge("succeeded", 1))
-        processor_story.sweep()
+        sender.tell(charge("succeeded", 1))
+        sender.sweep()
 
         second.refresh_from_db()
         assert second.state == "created"

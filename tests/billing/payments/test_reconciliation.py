@@ -295,7 +295,10 @@ class TestReconcileDue:
         self.due(fake, MIDNIGHT + timedelta(days=10))
 
         assert self.days() == ["2026-05-08", "2026-05-09", "2026-05-10"]
-        assert "from 2026-04-30 to 2026-05-07 are not compared" in caplog.text
+        assert (
+            "from 2026-04-30 to 2026-05-07 are not reconciled automatically any more"
+            in caplog.text
+        )
 
     def test_begins_with_the_day_it_was_added(self, processor, fake):
         processor.reconciled_through = None

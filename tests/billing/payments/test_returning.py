@@ -282,7 +282,7 @@ class TestRefundDue:
 
         attempt.refresh_from_db()
         assert (attempt.state, Refund.objects.count()) == ("sent", 1)
-        assert "of another attempt" in attempt.error
+        assert "already belongs to another attempt" in attempt.error
 
 
 class Forgetful:
@@ -338,7 +338,7 @@ class TestTakeRefundTold:
         tell(refund_event_body(sent, "succeeded", reference="re_1"))
         tell(refund_event_body(sent, "failed", reference="re_1"))
 
-        assert "succeeded already, not failed" in quarantined()[0]
+        assert "already succeeded; it cannot become failed" in quarantined()[0]
 
     def test_does_not_take_the_answer_of_another_processor(
         self, client, sent, other, clock
