@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import stripe
 
-from tests.billing.payments.stripe_account import Refused, StripeAccount, Json
+from tests.billing.payments.stripe_account import Json, Refused, StripeAccount
 from tests.receivers import Quiet
 
 KEYS_KEPT = timedelta(hours=24)
@@ -51,7 +51,7 @@ class StoredResponse:
 
 @dataclass
 class FakeStripe:
-    """One account behind a socket."""
+    """A Stripe account behind a socket."""
 
     clock: Callable[[], datetime]
     faults: Callable[[str, str], str] = lambda method, path: "ok"
@@ -207,7 +207,7 @@ def fake_stripe(clock: Callable[[], datetime], **options: Any) -> Iterator[FakeS
             fake.respond(self, "GET")
 
         def log_message(self, *_: Any) -> None:
-            """Be quiet."""
+            """Log nothing."""
 
     server = Quiet(("127.0.0.1", 0), Handler)
     fake.url = f"http://127.0.0.1:{server.server_port}"

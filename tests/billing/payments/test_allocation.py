@@ -1,4 +1,4 @@
-"""Which money goes where, as arithmetic."""
+"""The pure arithmetic of allocations."""
 
 from decimal import Decimal
 

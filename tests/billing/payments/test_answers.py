@@ -1,4 +1,4 @@
-"""What processors post_event us: signed, kept once, worked off in any order, or set apart."""
+"""Processor events: signed, stored once, processed in any order, or quarantined."""
 
 import itertools
 import json
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 @dataclass
 class Breaking:
-    """A processor of which one event breaks whoever reads it."""
+    """A processor with one event that raises an error when it is read."""
 
     processor: Any
     body: bytes
@@ -37,12 +37,12 @@ class Breaking:
 
 
 class Killed(BaseException):
-    """What ends a process, and is nobody's to catch."""
+    """An exception that ends the process and must not be caught."""
 
 
 @dataclass
 class Killing:
-    """A processor of which one event ends the process that reads it."""
+    """A processor with one event that ends the process that reads it."""
 
     processor: Any
     body: bytes

@@ -1,4 +1,4 @@
-"""What processors told while nobody listened."""
+"""Backfilling events that processors could not deliver."""
 
 from datetime import timedelta
 

@@ -89,7 +89,7 @@ def test_nobody_pays_twice_and_no_money_is_lost(seed, monkeypatch):
 
 
 def test_a_processor_that_forgot_its_key_would_charge_twice():
-    """What the plays would find out: the fake is not kinder than it says."""
+    """The plays would notice double charges: the fake is as strict as it claims."""
     fake, clock = FakeProcessor(), Clock()
     charge = ChargeRequest(uuid4(), Decimal(50), "USD", "A0", "A0-1", clock())
     for hours in (0, 23, 2):

@@ -1,4 +1,4 @@
-"""Charging invoices: claimed, called once per key, asked about, never twice."""
+"""Payment attempts: claimed, sent once per key, looked up, never charged twice."""
 
 from datetime import timedelta
 from decimal import Decimal

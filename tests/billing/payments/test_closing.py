@@ -1,4 +1,4 @@
-"""Attempts that nobody ever says the end of are closed by people."""
+"""Attempts whose outcome is never reported are closed by staff."""
 
 from decimal import Decimal
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def close(clock):
-    """Close an attempt by hand, now."""
+    """Close an attempt by hand."""
 
     def closing(attempt, outcome="failed", reason="seen there", **changes):
         arguments = {"actor": "staff", "now": clock(), **changes}
@@ -37,7 +37,7 @@ def close(clock):
 
 @pytest.fixture
 def stuck(charge, clock):
-    """A charge that was sent a day ago, and of which nothing is known."""
+    """An attempt that was sent a day ago and has no outcome."""
     attempt = charge()
     lose(CHARGES, clock)
     attempt.refresh_from_db()

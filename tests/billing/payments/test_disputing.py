@@ -1,4 +1,4 @@
-"""Disputes: withheld, won or lost, told in any order and as often as it likes."""
+"""Disputes: withheld, won or lost, reported in any order and repeatedly."""
 
 import json
 from decimal import Decimal
@@ -40,7 +40,7 @@ ORDERS = {
 
 @pytest.fixture
 def dispute(captured, processor, clock):
-    """Tell of a dispute over 110 of 130, of which 100 cover an invoice."""
+    """Apply a dispute over 110 of 130, of which 100 cover an invoice."""
 
     def telling(state, amount="110", **changes):
         fields = {"payment": "ch_9", "reference": "dp_1", "currency": "USD", **changes}

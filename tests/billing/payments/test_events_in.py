@@ -1,4 +1,4 @@
-"""Events of processors at our door: signed, kept once, shown, and tried again."""
+"""Inbound processor events: signed, stored once, shown, and retried."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Random histories of seats, closings, voids, and money that comes, goes, is taken back."""
+"""Random histories of seats, closings, voids, payments, refunds and reversals."""
 
 from decimal import Decimal
 from itertools import count
@@ -142,7 +142,7 @@ class TestLaws:
 
 
 def collected(payer: Agency) -> Decimal:
-    """What came in, was not recorded by mistake, and did not go back."""
+    """Payments that were neither reversed nor returned."""
     rows = Payment.objects.filter(payer=payer, reversed_at=None)
     came = rows.aggregate(sum=Sum("amount"))["sum"]
     went = Refund.objects.filter(payment__payer=payer).aggregate(sum=Sum("amount"))

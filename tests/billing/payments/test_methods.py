@@ -1,4 +1,4 @@
-"""How payers are charged: one method at a time, and what is issued is charged by it."""
+"""Payment methods: one at a time, and issued invoices are charged by it."""
 
 from datetime import timedelta
 from decimal import Decimal

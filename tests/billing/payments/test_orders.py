@@ -1,4 +1,4 @@
-"""What a processor tells by webhook gives the same books in every order."""
+"""Processor events end in the same books in every order."""
 
 from datetime import timedelta
 from functools import cache
@@ -38,7 +38,7 @@ def sender(invoice, processor, clock):
 
 @pytest.fixture
 def natural(sender):
-    """The books after a story in its natural order; each step read by itself."""
+    """The final state of a story in its natural order, with a sweep after each step."""
 
     @cache
     def state(name):
@@ -49,7 +49,7 @@ def natural(sender):
 
 
 def played(sender, story, order, sweeps) -> FinalState:
-    """The books after one order, in a world of its own."""
+    """The final state after one order, for an invoice of its own."""
     with rolled_back():
         here = StoryProcessor(
             sender.invoice, sender.processor, sender.clock, client=sender.client
@@ -91,7 +91,7 @@ class TestOrders:
 
 
 def same(actual: FinalState, expected: FinalState) -> bool:
-    """Attempts have other ids in each world; all else must agree."""
+    """Whether two states agree, except for the ids of attempts."""
     states = [[state for _, *state in each.attempts] for each in (actual, expected)]
     rest = [{**vars(each), "attempts": ()} for each in (actual, expected)]
     return states[0] == states[1] and rest[0] == rest[1]

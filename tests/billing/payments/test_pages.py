@@ -1,4 +1,4 @@
-"""Pages of a processor: opened once, paid once, and holding the invoice meanwhile."""
+"""Checkout pages: opened once, paid once, and blocking other charges meanwhile."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Host:
-    """The real one, of which a test overrides what it wants."""
+    """The real client, of which a test overrides single calls."""
 
     def __init__(self, row):
         self.host = connect_hoster(row)

@@ -1,4 +1,4 @@
-"""What becomes of a page: paid, declined and paid, expired, or closed."""
+"""Outcomes of checkout pages: paid, declined and paid, expired, or closed."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Payers, staff and processors at once."""
+"""Payers, staff and processors acting concurrently."""
 
 from decimal import Decimal
 from functools import partial

@@ -1,4 +1,4 @@
-"""Money that comes in, what it covers, and what credit notes do to it."""
+"""Payments received, the invoices they cover, and the effect of credit notes."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""A processor's list against our rows and the ledger: each difference has its name."""
+"""Reconciliation of a processor's list with our records and the ledger."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

@@ -27,7 +27,7 @@ PAYMENTS, STEPS = 4, 40
 
 
 class RefundPlay(Play):
-    """Payers that get back parts of what they paid."""
+    """Payers that get partial refunds."""
 
     calls = REFUNDS
 

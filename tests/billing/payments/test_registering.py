@@ -1,4 +1,4 @@
-"""Processors that move, or get other keys."""
+"""Processors that get a new URL or new keys."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -29,7 +29,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def keys(clock):
-    """A processor, and the secrets that it was given."""
+    """A processor and its generated secrets."""
     return add_processor(
         code="acme", url="https://pay.example.com", actor="test", now=clock()
     )

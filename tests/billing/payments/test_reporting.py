@@ -1,4 +1,4 @@
-"""Staff are told of refunds and events that nobody ends."""
+"""Staff is notified of refunds and events that stay open."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -26,7 +26,7 @@ def staff(settings):
 
 @pytest.fixture
 def teller(invoice, processor, clock, staff):
-    """A processor, and an invoice whose charge it has."""
+    """A processor, and an invoice with a pending charge."""
     made = StoryProcessor(invoice, processor, clock)
     made.begin(Story([]))
     return made

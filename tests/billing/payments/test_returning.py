@@ -1,4 +1,4 @@
-"""Refunds that processors are asked for: set aside, called once per key, taken in."""
+"""Refund attempts: amount reserved, sent once per key, and recorded."""
 
 import json
 from datetime import timedelta
@@ -62,7 +62,7 @@ def quarantined():
 
 @pytest.fixture
 def ask(captured, clock):
-    """Ask for a refund of the payment."""
+    """Request a refund of the payment."""
 
     def asking(amount=50, reason="test", **changes):
         arguments = {"payment": captured, "actor": "staff", "now": clock(), **changes}
@@ -83,7 +83,7 @@ def sweep(fake, clock):
 
 @pytest.fixture
 def tell(client, processor, clock):
-    """What the processor tells, posted and worked off."""
+    """Post an event of the processor, and process it."""
 
     def telling(body):
         answer = post(client, processor, body, signed(processor, body, clock()))
@@ -286,7 +286,7 @@ class TestRefundDue:
 
 
 class Forgetful:
-    """Says for certain that it never got what it is asked about."""
+    """A processor that reports for certain that it never received the refund."""
 
     def __init__(self, behind):
         self.refund = behind.refund
@@ -373,7 +373,7 @@ class TestTakeRefundTold:
 
         assert Refund.objects.get().amount == 100
         tell(refund_event_body(sent, "succeeded", reference="re_1"))
-        assert "can go back" in quarantined()[0]
+        assert "that can be returned" in quarantined()[0]
         sent.refresh_from_db()
         assert sent.state == "sent"
 
@@ -397,4 +397,4 @@ class TestTakeRefundTold:
         tell(self.begun_there())
         tell(self.begun_there("failed"))
 
-        assert "failed in theirs" in quarantined()[0]
+        assert "but the processor reports that it failed" in quarantined()[0]

@@ -1,4 +1,4 @@
-"""Bank transfers and cheques that were recorded by mistake."""
+"""Reversing bank transfers and checks that were recorded by mistake."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""What Stripe tells: signed by it, read again there, and the same in any order."""
+"""Stripe's events: verified, read again from its API, and the same in any order."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ def charged(attempt, stripe, clock):
 
 @pytest.fixture
 def event(stripe, at_stripe):
-    """One about nothing of ours."""
+    """An event about an object that is not ours."""
     return stripe.account.tell("product.created", {"id": "prod_1", "object": "product"})
 
 
@@ -196,7 +196,7 @@ class TestRead:
 class TestMethods:
     @pytest.fixture
     def saved(self, stripe, payer, customer, at_stripe):
-        """An event that says that the payer saved a card at this moment."""
+        """An event that the payer saved a card at this moment."""
 
         def save(reference, payer_code=payer.code):
             method = stripe.account.method(reference, customer)

@@ -1,4 +1,4 @@
-"""Seeded faults between us and Stripe, by its own library: nobody pays twice.
+"""Seeded faults between us and Stripe, through its own library: nobody pays twice.
 
 The journal of the fake is the truth. What it charged must be in our books, once.
 """
@@ -123,7 +123,7 @@ class Play:
                 close_payment_page(page=page, clock=self.clock)
 
     def bank(self):
-        """Banks that take their time come to an end with it."""
+        """Slow banks complete their charges."""
         account = self.fake.account
         for intent in account.of("payment_intent", status="processing"):
             if self.chance.random() < 0.5:
@@ -142,7 +142,7 @@ class Play:
             make_call(call, connect, self.clock)
 
     def stall(self):
-        """A worker that has called, and records it only when others have gone on."""
+        """A worker makes calls, and records them only after others went on."""
         for call in claim_calls(CHARGES, now=self.clock(), limit=2):
             self.late.append((call, make_call(call, connect, self.clock)))
 
@@ -152,7 +152,7 @@ class Play:
             record_outcome(call=call, outcome=outcome, now=self.clock())
 
     def tell(self):
-        """Some of the events, shuffled, some twice; others never come."""
+        """Deliver some of the events, shuffled, some twice; others never arrive."""
         events = list(self.fake.account.events)
         self.chance.shuffle(events)
         for event in events[: self.chance.randint(0, 4)]:
@@ -166,7 +166,7 @@ class Play:
         self.fake.account.let_pages_expire()
 
     def settle(self, *, arguments):
-        """The line is good again: everything is asked about until all is known."""
+        """The network works again: look everything up until all outcomes are known."""
         self.fake.faults = lambda method, path: "ok"
         self.wake()
         for _ in range(5):
@@ -198,7 +198,7 @@ class Play:
 
 @pytest.fixture
 def slow_line(settings):
-    """Nobody is waited for long, and calls are made one by one, as the seed has it."""
+    """Short timeouts, and calls one by one, so that a seed is reproducible."""
 
     def wait_for(seconds):
         arguments = {"TIMEOUT": timedelta(seconds=seconds)}
@@ -230,7 +230,7 @@ def test_nobody_pays_twice_and_no_money_is_lost(first, monkeypatch, slow_line):
 
 
 class Killed(Exception):
-    """A process ends here."""
+    """End the process here."""
 
 
 def die(**arguments):

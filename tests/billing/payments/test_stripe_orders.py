@@ -1,4 +1,4 @@
-"""What Stripe tells in whatever order gives the same books."""
+"""Stripe's events end in the same books in every order."""
 
 import itertools
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A processor that hangs, and a payer with much to pay, do not stop the others."""
+"""A processor that hangs, or a payer with many charges, does not delay the others."""
 
 import threading
 
@@ -26,7 +26,7 @@ SLOW, QUICK = 5, 3
 
 
 class Hanging(FakeProcessor):
-    """It answers once all calls of the other one are made."""
+    """It responds once all calls to the other processor are made."""
 
     def __init__(self, others):
         super().__init__()
@@ -51,7 +51,7 @@ class Counting(FakeProcessor):
 
 @pytest.fixture
 def attempts(clock):
-    """Charges by a processor that hangs, and after them charges by another."""
+    """Attempts at a processor that hangs, and after them attempts at another."""
     make_prices()
     payers = [make_agency(f"A{n}") for n in range(SLOW + QUICK)]
     for payer in payers:
