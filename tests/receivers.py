@@ -1,4 +1,4 @@
-"""A real receiver of webhooks on loopback, that can be told to misbehave."""
+"""A real receiver of webhooks on loopback, with a behavior that tests choose."""
 
 import json
 import ssl
@@ -27,7 +27,8 @@ class Received:
     path: str = "/"
 
     @property
-    def told(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
+        """The body, as JSON."""
         content: dict[str, Any] = json.loads(self.body)
         return content
 
@@ -94,14 +95,14 @@ class Receiver:
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
         size = int(request.headers["Content-Length"])
-        one = Received(
+        received = Received(
             {name.lower(): value for name, value in request.headers.items()},
             request.rfile.read(size),
             request.path,
         )
-        self.received.append(one)
+        self.received.append(received)
         try:
-            self.behave(request, one)
+            self.behave(request, received)
         except OSError:
             return  # the sender has left
 

@@ -1,4 +1,4 @@
-"""A small processor on loopback that speaks our protocol, and can be told to misbehave.
+"""A small processor on loopback that speaks our protocol, and misbehaves on demand.
 
 It charges and refunds once per key, for ever; its journal is the truth.
 """
@@ -18,93 +18,97 @@ from standardwebhooks import Webhook
 from billing.webhooks.signing import signed_headers
 from tests.receivers import Received, answers, hangs, vanishes
 
-Tell = Callable[[bytes, dict[str, str]], Any]
+Post = Callable[[bytes, dict[str, str]], Any]
 
 
 @dataclass
 class ReferenceProcessor:
-    """Behaves for a receiver. `checks` verifies what it is told, `signs` its answers.
+    """The behavior of a receiver. `request_secret` verifies requests sent to it, and
+    `event_secret` signs its events.
 
-    `moods` says how each request goes: well, deaf (gone before it has charged), hangs,
-    resets or errs (all after it has charged), before (it tells before it answers), never
-    (it tells only when it is asked), hard, soft. `tell` posts an answer to the door.
+    `moods` is how it treats each request: well, deaf (closes before it has charged),
+    hangs, resets or errs (all after it has charged), before (posts the event before it
+    answers), never (posts the event only when inquired about), hard, soft. `post` sends
+    an event to the service.
     """
 
-    checks: str
-    signs: str
-    tell: Tell
+    request_secret: str
+    event_secret: str
+    post: Post
     moods: Callable[[], str] = lambda: "well"
     charged: Callable[[], object] = lambda: None
     journal: list[tuple[str, str]] = field(default_factory=list)
     ends: dict[str, bytes] = field(default_factory=dict)
-    untold: list[bytes] = field(default_factory=list)
+    unsent: list[bytes] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, request: BaseHTTPRequestHandler, received: Received) -> None:
-        Webhook(self.checks).verify(received.body, received.headers)
-        kind, told = received.told["type"], received.told["data"]
-        key, mood = _key(told), self.moods()
+        Webhook(self.request_secret).verify(received.body, received.headers)
+        kind, data = received.payload["type"], received.payload["data"]
+        key, mood = _key(data), self.moods()
         with self.lock:
             self.seen[mood] += 1
         if mood == "deaf":
             return vanishes(request, received)
         if kind.endswith(".inquired"):
-            self._remember(self.ends.get(key))
+            self._keep_unsent(self.ends.get(key))
             return answers(204)(request, received)
-        self._do(kind.partition(".")[0], told, mood)
+        self._do(kind.partition(".")[0], data, mood)
         self.charged()
         if mood == "before":
-            self.say(self.ends[key])
+            self.post_event(self.ends[key])
         elif mood != "never":
-            self._remember(self.ends[key])
+            self._keep_unsent(self.ends[key])
         behave = {"hangs": hangs(2), "resets": vanishes, "errs": answers(500)}
         return behave.get(mood, answers(204))(request, received)
 
-    def say(self, body: bytes) -> None:
-        """Sign an answer and post it."""
+    def post_event(self, body: bytes) -> None:
+        """Sign an event and post it."""
         headers = signed_headers(
             message=f"evt_{uuid4()}",
             body=body,
-            secrets=[self.signs],
+            secrets=[self.event_secret],
             at=datetime.now(UTC),
         )
-        self.tell(body, headers)
+        self.post(body, headers)
 
-    def take_untold(self, most: int) -> list[bytes]:
-        """Some of what it has not told yet."""
+    def take_unsent(self, most: int) -> list[bytes]:
+        """Remove and return some of the events that were not posted yet."""
         with self.lock:
-            taken, self.untold = self.untold[:most], self.untold[most:]
+            taken, self.unsent = self.unsent[:most], self.unsent[most:]
         return taken
 
-    def _remember(self, body: bytes | None) -> None:
+    def _keep_unsent(self, body: bytes | None) -> None:
         with self.lock:
             if body:
-                self.untold.append(body)
+                self.unsent.append(body)
 
-    def _do(self, what: str, told: dict[str, str], mood: str) -> None:
-        """A payment or a refund, once per key; what it did first it says for ever."""
-        key = _key(told)
+    def _do(self, subject: str, data: dict[str, str], mood: str) -> None:
+        """A payment or a refund, once per key; the first outcome is final."""
+        key = _key(data)
         with self.lock:
             if key in self.ends:
                 return
             if mood in {"hard", "soft"}:
                 end = {"hard": mood == "hard", "reason": "said the bank"}
-                self.ends[key] = _body(f"{what}.declined", told, end)
+                self.ends[key] = _body(f"{subject}.declined", data, end)
                 return
             prefix, of = {"payment": ("ch", "invoice"), "refund": ("re", "payment")}[
-                what
+                subject
             ]
             reference = f"{prefix}_{len(self.journal) + 1}"
-            self.journal.append((told[of], reference))
-            self.ends[key] = _body(f"{what}.succeeded", told, {"reference": reference})
+            self.journal.append((data[of], reference))
+            self.ends[key] = _body(
+                f"{subject}.succeeded", data, {"reference": reference}
+            )
 
 
-def _key(told: dict[str, str]) -> str:
-    return told.get("attempt") or told["refund"]
+def _key(data: dict[str, str]) -> str:
+    return data.get("attempt") or data["refund"]
 
 
-def _body(kind: str, told: dict[str, str], end: dict[str, Any]) -> bytes:
+def _body(kind: str, data: dict[str, str], end: dict[str, Any]) -> bytes:
     names = ("attempt", "refund", "payment", "amount", "currency")
-    data = {name: told[name] for name in names if name in told}
-    return json.dumps({"type": kind, "data": {**data, **end}}).encode()
+    content = {name: data[name] for name in names if name in data}
+    return json.dumps({"type": kind, "data": {**content, **end}}).encode()

@@ -146,7 +146,7 @@ class TestEvents:
         listed = client.get(EVENTS).json()["results"]
 
         assert len(listed) == 2
-        told = [one.told for one in receiver.received]
+        told = [one.payload for one in receiver.received]
         assert sorted(told, key=lambda one: one["sequence"]) == listed
 
     def test_are_narrowed_by_number_type_and_agency(self, caller, client, agency):
@@ -202,4 +202,6 @@ def test_a_test_event_goes_out_with_the_next_sweep(client, agency, settings):
         deliver_due(clock=lambda: NOW)
 
     assert answer.status_code == 202
-    assert [one.told["type"] for one in receiver.received] == ["webhook_endpoint.test"]
+    assert [one.payload["type"] for one in receiver.received] == [
+        "webhook_endpoint.test"
+    ]

@@ -52,6 +52,6 @@ class Killer:
 
 def tell_all(processor: Any, fake: ReferenceProcessor) -> None:
     """Have a processor tell us what it has not told yet."""
-    for body in fake.take_untold(100):
+    for body in fake.take_unsent(100):
         headers = signed(processor, body, timezone.now())
         assert post(Client(), processor, body, headers).status_code == 204

@@ -91,7 +91,9 @@ def test_what_a_killed_worker_sent_is_charged_once(fresh_database, worker, beat)
             assert post(Client(), processor, body, headers).status_code == 204
         until(lambda: PaymentAttempt.objects.get().state == "succeeded", "booked")
 
-    charges = [one for one in receiver.received if one.told["type"][8:] == "requested"]
+    charges = [
+        one for one in receiver.received if one.payload["type"][8:] == "requested"
+    ]
     assert len(charges) >= 2  # once more where the first answer came late
     assert {one.id for one in charges} == {str(attempt.public_id)}
     assert Payment.objects.count() == 1

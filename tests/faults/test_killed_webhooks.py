@@ -51,6 +51,6 @@ def test_what_a_killed_worker_sent_is_sent_again_under_its_id(
     ids = [one.id for one in receiver.received]
     assert len(sent) == 2
     assert (len(ids), len(set(ids))) == (5, 3)
-    order = [one.told["sequence"] for one in receiver.received
-             if one.told["subject"] == "a"]  # fmt: skip
+    order = [one.payload["sequence"] for one in receiver.received
+             if one.payload["subject"] == "a"]  # fmt: skip
     assert order == [2, 2, 3]

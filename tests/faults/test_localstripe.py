@@ -144,4 +144,4 @@ def test_a_charge_is_made_told_by_signed_webhook_and_given_back(
 
 
 def kinds(receiver):
-    return {event.told["type"] for event in receiver.received}
+    return {event.payload["type"] for event in receiver.received}

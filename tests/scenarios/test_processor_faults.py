@@ -81,10 +81,10 @@ def ask_for_all():
 def say_some(fake, dice):
     """In any order, some of it twice."""
     with fake.lock:
-        dice.shuffle(fake.untold)
-    for body in fake.take_untold(dice.randint(0, 8)):
+        dice.shuffle(fake.unsent)
+    for body in fake.take_unsent(dice.randint(0, 8)):
         for _ in range(dice.randint(1, 2)):
-            fake.say(body)
+            fake.post_event(body)
 
 
 def test_a_processor_of_every_mood_is_paid_once_an_invoice(fake, dice):

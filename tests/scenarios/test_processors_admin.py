@@ -118,7 +118,7 @@ class TestStripe:
             assert "rk_test_abc" not in text
             assert "whsec_abc" not in text
         assert processor.kind == "stripe"
-        assert connect_stripe(processor).theirs.current == "whsec_abc"
+        assert connect_stripe(processor).signing_secrets.current == "whsec_abc"
 
     def test_may_have_several_signing_secrets(self, staff, db):
         told = self.TOLD | {"endpoint_secret": "whsec_new  whsec_abc"}
@@ -126,7 +126,7 @@ class TestStripe:
         staff.post(ADD_PROCESSOR, told)
 
         account = connect_stripe(PaymentProcessor.objects.get())
-        assert account.theirs.current == "whsec_new whsec_abc"
+        assert account.signing_secrets.current == "whsec_new whsec_abc"
 
     @pytest.mark.parametrize(
         "changes",

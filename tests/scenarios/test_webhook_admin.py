@@ -95,7 +95,7 @@ class TestActions:
         act(staff, "resume", endpoint)
         assert "1 sent" in act(staff, "send_test", endpoint)
         sweep()
-        kinds = {one.told["type"] for one in receiver.received}
+        kinds = {one.payload["type"] for one in receiver.received}
         assert kinds == {"agency.added", "webhook_endpoint.test"}
 
         act(staff, "delete_for_ever", endpoint)

@@ -62,8 +62,8 @@ def assert_all_in_order(received, since):
     for event in OutboxEvent.objects.filter(pk__gt=since).order_by("pk"):
         expected[event.subject].append(str(event.public_id))
     for one in received:
-        if one.id not in seen[one.told["subject"]]:
-            seen[one.told["subject"]].append(one.id)
+        if one.id not in seen[one.payload["subject"]]:
+            seen[one.payload["subject"]].append(one.id)
     assert seen == expected
 
 

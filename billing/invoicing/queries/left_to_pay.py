@@ -1,6 +1,7 @@
 """What is left to pay of an invoice: its total less what covers it."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import DecimalField, F, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
@@ -15,7 +16,7 @@ LEFT_TO_PAY = """
 """
 
 
-def with_left_to_pay(documents: QuerySet[Document]) -> QuerySet[Document]:
+def with_left_to_pay(documents: QuerySet[Document]) -> QuerySet[Any]:
     """The same documents, each with `left_to_pay`, in its currency."""
     same = Document.objects.filter(pk=OuterRef("pk")).order_by().values("pk")
     covered = same.annotate(sum=Sum("covered_by__amount")).values("sum")

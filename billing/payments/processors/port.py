@@ -1,7 +1,8 @@
-"""What we ask of whoever charges payers, and what it tells us. Pure.
+"""The port to payment processors: requests, outcomes and updates. Pure.
 
-Errors of calls that move money do not cross this border: what goes wrong out there is an
-outcome. Listing and reading raise Unreachable, and are done again later.
+Calls that move money raise nothing: whatever goes wrong is an outcome. Listing and
+reading raise Unreachable, and are repeated later. Amounts are positive decimals in their
+currency, unless a class says otherwise.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,29 +26,34 @@ OutcomeKind = Literal[
 
 
 class NotSigned(Refusal):
+    """A webhook without a valid signature of its processor."""
+
     code = "not_signed"
     status = 400
 
 
 class DoesNotFit(Refusal):
+    """An event that cannot be read, or that contradicts what is recorded."""
+
     code = "does_not_fit"
 
 
 class Unreachable(Exception):
-    """The processor could not be asked just now; what was asked may have happened."""
+    """The processor gave no usable answer; what was requested may have happened."""
 
 
 class NotDone(Exception):
-    """The processor refused; what was asked has certainly not happened."""
+    """The processor refused; what was requested has certainly not happened."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChargeRequest:
-    """An amount to charge; `key` is the same for ever, `lookups` counts the look-ups.
+    """An amount to charge. `key` is its idempotency key and never changes.
 
-    `customer` and `method` are the processor's ids of the payer and of how it pays. No
-    call that may charge is begun after `sent_until`. Where the payer pays on a hosted
-    page, `page` is the processor's id of that, empty while it is not known.
+    `lookups` counts how often its outcome was requested. `customer` and `method` are the
+    processor's ids of the payer and its payment method. No call that may charge is begun
+    after `sent_until`. Where the payer pays on a page, `page` is the processor's id of
+    that page, empty until the processor has answered with it.
     """
 
     key: UUID
@@ -65,9 +71,9 @@ class ChargeRequest:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """An amount of a payment (the processor's id of it) to give back, once per key.
+    """An amount to refund of a payment, named by the processor's id. Once per key.
 
-    No call that may give it back is begun after `sent_until`.
+    No call that may refund it is begun after `sent_until`.
     """
 
     key: UUID
@@ -81,11 +87,11 @@ class RefundRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProcessorOutcome:
-    """What became of a charge or a refund.
+    """The outcome of a charge or a refund.
 
-    `failed` means: certainly not done by this call. `absent`: there is none of this key,
-    and none that was sent can still arrive. `unknown` is everything of which neither can
-    be said. A success has the processor's `reference`.
+    `failed`: certainly not done by this call. `absent`: there is none with this key, and
+    no request that was sent can still arrive. `unknown`: anything in doubt. A success has
+    the processor's id of it as `reference`.
     """
 
     kind: OutcomeKind
@@ -95,7 +101,7 @@ class ProcessorOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ChargeUpdate:
-    """What became of the charge of a key."""
+    """The outcome of the charge with a key."""
 
     key: UUID
     amount: Decimal
@@ -105,7 +111,7 @@ class ChargeUpdate:
 
 @dataclass(frozen=True, slots=True)
 class RefundUpdate:
-    """What became of a refund; without a key it was begun at the processor."""
+    """The outcome of a refund; without a key it was begun at the processor."""
 
     key: UUID | None
     payment: str
@@ -116,10 +122,10 @@ class RefundUpdate:
 
 @dataclass(frozen=True, slots=True)
 class DisputeUpdate:
-    """The payer's bank takes a payment back (`lost`), or may, or does not (`won`).
+    """The state of a dispute: a payer's bank takes a payment back, or may.
 
-    While it is `open` the money is withheld by the processor; an `inquiry` withholds
-    nothing.
+    While it is `open` the processor withholds the money; an `inquiry` withholds nothing.
+    `lost`: the money is gone. `won`: it is the merchant's again.
     """
 
     payment: str
@@ -132,10 +138,10 @@ class DisputeUpdate:
 
 @dataclass(frozen=True, slots=True)
 class MethodUpdate:
-    """A method that a payer (by code) saved at the processor, or that is gone there.
+    """A payment method that a payer (by code) saved at the processor, or removed there.
 
-    `at` is when it was saved there; without, now. `changed`: one that is not known
-    here is nothing new. `key`, if it was saved on a page: the one the page was opened by.
+    `at` is when it was saved; None means now. `changed`: it was changed or removed, so
+    one that is not recorded yet is not added. `key` is that of the page it was saved on.
     """
 
     payer: str
@@ -153,9 +159,9 @@ ProcessorUpdate = ChargeUpdate | RefundUpdate | DisputeUpdate | MethodUpdate
 
 @dataclass(frozen=True, slots=True)
 class AccountMovement:
-    """Money that a processor says moved: what came in is positive.
+    """Money that moved in the account at a processor: positive where it came in.
 
-    `reference` is its id of the payment, the refund or the dispute.
+    `reference` is the processor's id of the payment, the refund or the dispute.
     """
 
     kind: Literal["payment", "refund", "dispute"]
@@ -167,9 +173,9 @@ class AccountMovement:
 
 @dataclass(frozen=True, slots=True)
 class CustomerRequest:
-    """A payer to be known at the processor, once per key.
+    """A payer to create at the processor, once per key.
 
-    `sent_at` is when that was asked for before: then it may be known already.
+    `sent_at` is when this was requested before: then the customer may exist already.
     """
 
     key: UUID
@@ -181,7 +187,7 @@ class CustomerRequest:
 class CheckoutRequest:
     """A page of the processor, once per key: to save a method, or to pay a `charge`.
 
-    Under a key everything else is the same for ever.
+    Repeated requests under a key have the same content.
     """
 
     key: UUID
@@ -195,37 +201,37 @@ class CheckoutRequest:
 
 @dataclass(frozen=True, slots=True)
 class CheckoutSession:
-    """Where the payer goes, and the processor's id of it."""
+    """The URL to send the payer to, and the processor's id of the page."""
 
     url: str
     reference: str
 
 
 class SupportsCharges(Protocol):
-    """Who charges payers. Each call is over within its time limit."""
+    """A processor that charges payers. Each call ends within its time limit."""
 
     def charge(self, charge: ChargeRequest, *, at: datetime) -> ProcessorOutcome:
-        """Charge once per key, however often it is called."""
+        """Charge once per key. Repeating it is safe."""
 
     def look_up(
         self, charge: ChargeRequest, *, at: datetime
     ) -> ProcessorOutcome | None:
-        """What became of it; None if that cannot be said now, or comes by webhook."""
+        """The outcome; None if it is not available now, or is reported by webhook."""
 
 
 class Processor(SupportsCharges, Protocol):
-    """One processor: it charges, and it tells us what became of it."""
+    """A processor that charges, and reports outcomes as signed events."""
 
     def verify_event(
         self, headers: Mapping[str, str], body: bytes, *, now: datetime
     ) -> str:
-        """The id of an event it signed; headers in lower case. Raises NotSigned."""
+        """The id of a signed event; header names in lower case. Raises NotSigned."""
 
     def is_same_event(self, kept: bytes, body: bytes) -> bool:
-        """Whether two bodies under one id say the same, however they are written."""
+        """Whether two bodies under one event id mean the same."""
 
     def read_updates(self, body: bytes) -> Sequence[ProcessorUpdate]:
-        """What an event says, by asking again where that is possible; maybe nothing.
+        """The updates of an event, read again at the processor where possible.
 
         Raises DoesNotFit, Unreachable.
         """
@@ -235,39 +241,39 @@ class Processor(SupportsCharges, Protocol):
 class SupportsCheckout(Protocol):
     """A processor with pages, on which payers save a method or pay an invoice.
 
-    All raise Unreachable, and the first two NotDone.
+    All methods raise Unreachable; the first two also raise NotDone.
     """
 
     def open_customer(self, request: CustomerRequest) -> str:
-        """The processor's id of a payer; one per key, however often it is called."""
+        """The processor's id of a payer; one per key. Repeating it is safe."""
 
     def open_page(self, request: CheckoutRequest) -> CheckoutSession:
-        """One page per key, however often it is called."""
+        """One page per key. Repeating it is safe."""
 
     def close_page(self, reference: str) -> ProcessorOutcome:
-        """See to it that nobody pays on a page any more; what became of its charge."""
+        """Close a page, so that nobody can pay on it; the outcome of its charge."""
 
 
 class SupportsRefunds(Protocol):
-    """A processor that gives money back when it is asked to."""
+    """A processor that makes refunds on request."""
 
     def refund(self, request: RefundRequest, *, at: datetime) -> ProcessorOutcome:
-        """Give back once per key, however often it is called."""
+        """Refund once per key. Repeating it is safe."""
 
     def look_up_refund(
         self, request: RefundRequest, *, at: datetime
     ) -> ProcessorOutcome | None:
-        """What became of it, as for charges."""
+        """The outcome, as for charges."""
 
 
 @runtime_checkable
 class SupportsHistory(Protocol):
-    """A processor that can be asked what happened. Both raise Unreachable."""
+    """A processor that lists its events and movements. Both raise Unreachable."""
 
     def events_since(self, since: datetime) -> Iterator[tuple[str, bytes]]:
-        """Ids and bodies of its events from an instant on, as its webhooks tell them."""
+        """Ids and bodies of its events from an instant on, as in its webhooks."""
 
     def account_movements(
         self, starts_at: datetime, ends_at: datetime
     ) -> Iterator[AccountMovement]:
-        """The money that moved in a half-open time, as it counts."""
+        """The money that moved in [starts_at, ends_at)."""

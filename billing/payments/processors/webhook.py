@@ -1,6 +1,6 @@
-"""A processor that is told by signed webhook, and answers by signed webhook. Pure.
+"""A processor that is sent signed webhooks, and reports by signed webhooks. Pure.
 
-What it says in the answer to our telling is only whether it has it.
+Its response to a request says only whether it has accepted it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from billing.money import plain
-from billing.payments.processors.answers import read_updates
+from billing.payments.processors.payloads import read_updates
 from billing.payments.processors.port import (
     ChargeRequest,
     NotSigned,
@@ -22,10 +22,10 @@ from billing.payments.processors.port import (
 )
 from billing.payments.processors.secrets import Secrets
 from billing.webhooks.sending import Limits, send
-from billing.webhooks.sending import Outcome as Sent
+from billing.webhooks.sending import Outcome as Response
 from billing.webhooks.signing import is_signed, signed_headers
 
-# It has read the request, and will not do it.
+# The processor has read the request, and will not carry it out.
 REFUSED = {
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
@@ -38,7 +38,7 @@ LONGEST_ID = 200
 
 
 class ChargeRequestData(msgspec.Struct):
-    """What a processor is told of a charge."""
+    """The `data` of a request to charge, or to report a charge again."""
 
     attempt: UUID
     amount: str
@@ -48,7 +48,7 @@ class ChargeRequestData(msgspec.Struct):
 
 
 class RefundRequestData(msgspec.Struct):
-    """What a processor is told of a refund; `payment` is its own id of it."""
+    """The `data` of a request to refund; `payment` is the processor's id of it."""
 
     refund: UUID
     payment: str
@@ -57,7 +57,7 @@ class RefundRequestData(msgspec.Struct):
 
 
 class RequestMessage(msgspec.Struct):
-    """A request body as Standard Webhooks has it."""
+    """The body of a request, in the form of Standard Webhooks."""
 
     type: str
     timestamp: datetime
@@ -66,57 +66,67 @@ class RequestMessage(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class WebhookProcessor:
-    """One receiver of what is requested, and of what is inquired about.
+    """One endpoint, by signed webhooks.
 
-    Each of `ours` signs what it is told; each of `theirs` may sign what it tells.
+    `sending` signs our requests; `receiving` verifies the processor's events.
     """
 
     url: str
-    ours: Secrets
-    theirs: Secrets
+    sending: Secrets
+    receiving: Secrets
     limits: Limits
 
     def charge(self, charge: ChargeRequest, *, at: datetime) -> ProcessorOutcome:
-        """Tell it to charge. A 2xx means it has it; how it ends comes by webhook."""
+        """Request a charge. 2xx is `pending`: its end is reported by webhook."""
         message = str(charge.key)
-        return outcome_of(self._tell("payment.requested", message, charge, at))
+        return outcome_of(self._send("payment.requested", message, charge, at))
 
     def look_up(
         self, charge: ChargeRequest, *, at: datetime
     ) -> ProcessorOutcome | None:
-        """Ask it to tell again how it ended; that too comes by webhook."""
+        """Request the end of a charge again; it is reported by webhook, hence None."""
         message = f"{charge.key}-{charge.lookups}"
-        self._tell("payment.inquired", message, charge, at)
+        self._send("payment.inquired", message, charge, at)
         return None
 
     def refund(self, request: RefundRequest, *, at: datetime) -> ProcessorOutcome:
-        """Tell it to give back, as for charges."""
+        """Request a refund. 2xx is `pending`: its end is reported by webhook."""
         message = str(request.key)
-        return outcome_of(self._tell("refund.requested", message, request, at))
+        return outcome_of(self._send("refund.requested", message, request, at))
 
     def look_up_refund(
         self, request: RefundRequest, *, at: datetime
     ) -> ProcessorOutcome | None:
-        """Ask it to tell again what became of it."""
+        """Request the end of a refund again; it is reported by webhook, hence None."""
         message = f"{request.key}-{request.lookups}"
-        self._tell("refund.inquired", message, request, at)
+        self._send("refund.inquired", message, request, at)
         return None
 
     def verify_event(
         self, headers: Mapping[str, str], body: bytes, *, now: datetime
     ) -> str:
-        """`webhook-id`, where one of its secrets signed this in the last minutes."""
+        """The `webhook-id` of an event that it signed at most 5 minutes ago.
+
+        Raises NotSigned.
+        """
         event_id = headers.get("webhook-id", "")
         signed = any(
             is_signed(headers, body, secret=secret, now=now)
-            for secret in self.theirs.at(now)
+            for secret in self.receiving.at(now)
         )
-        if len(event_id) > LONGEST_ID or not event_id.isprintable() or not signed:
-            raise NotSigned("No signature of the processor, or not of these minutes.")
+        if not signed:
+            raise NotSigned(
+                "The signature is missing, not valid, or more than 5 minutes off. Sign"
+                " the exact body with the secret with which the processor answers."
+            )
+        if len(event_id) > LONGEST_ID or not event_id.isprintable():
+            raise NotSigned(
+                f"The `webhook-id` is not up to {LONGEST_ID} printable characters."
+            )
         return event_id
 
     def is_same_event(self, kept: bytes, body: bytes) -> bool:
-        """The same JSON; the order of its fields and blanks make no difference."""
+        """Whether both are the same JSON, whatever the order of fields and blanks."""
         if kept == body:
             return True
         try:
@@ -125,44 +135,44 @@ class WebhookProcessor:
             return False
 
     def read_updates(self, body: bytes) -> Sequence[ProcessorUpdate]:
-        """What it says; there is nowhere to ask again."""
+        """The update of an event, as it was sent. Raises DoesNotFit."""
         return read_updates(body)
 
-    def _tell(
+    def _send(
         self,
         kind: str,
         message: str,
-        asked: ChargeRequest | RefundRequest,
+        request: ChargeRequest | RefundRequest,
         at: datetime,
-    ) -> Sent:
-        told = RequestMessage(
-            type=kind, timestamp=asked.requested_at, data=_told_of(asked)
-        )
-        body = msgspec.json.encode(told)
+    ) -> Response:
+        content = RequestMessage(kind, request.requested_at, _data_of(request))
+        body = msgspec.json.encode(content)
         headers = signed_headers(
-            message=message, body=body, secrets=self.ours.at(at), at=at
+            message=message, body=body, secrets=self.sending.at(at), at=at
         )
-        headers["idempotency-key"] = str(asked.key)
+        headers["idempotency-key"] = str(request.key)
         return send(self.url, body, headers, self.limits)
 
 
-def _told_of(
-    asked: ChargeRequest | RefundRequest,
-) -> ChargeRequestData | RefundRequestData:
-    amount = plain(asked.amount)
-    if isinstance(asked, RefundRequest):
-        return RefundRequestData(asked.key, asked.payment, amount, asked.currency)
-    return ChargeRequestData(
-        asked.key, amount, asked.currency, asked.payer, asked.invoice
+def outcome_of(response: Response) -> ProcessorOutcome:
+    """What a response means for the request; `unknown` unless it is certain."""
+    if response.taken:
+        return ProcessorOutcome("pending")
+    if response.status in REFUSED:
+        return ProcessorOutcome("failed", reason=f"refused with {response.status}")
+    if response.failure and response.failure.had_no_address:
+        return ProcessorOutcome("failed", reason=response.error)
+    return ProcessorOutcome(
+        "unknown", reason=response.error or f"answered {response.status}"
     )
 
 
-def outcome_of(sent: Sent) -> ProcessorOutcome:
-    """What the response to a request means; it is unknown unless it is certain."""
-    if sent.taken:
-        return ProcessorOutcome("pending")
-    if sent.status in REFUSED:
-        return ProcessorOutcome("failed", reason=f"refused with {sent.status}")
-    if sent.failure and sent.failure.had_no_address:
-        return ProcessorOutcome("failed", reason=sent.error)
-    return ProcessorOutcome("unknown", reason=sent.error or f"answered {sent.status}")
+def _data_of(
+    request: ChargeRequest | RefundRequest,
+) -> ChargeRequestData | RefundRequestData:
+    amount = plain(request.amount)
+    if isinstance(request, RefundRequest):
+        return RefundRequestData(request.key, request.payment, amount, request.currency)
+    return ChargeRequestData(
+        request.key, amount, request.currency, request.payer, request.invoice
+    )

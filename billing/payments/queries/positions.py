@@ -81,8 +81,8 @@ def amounts_due(document_ids: Collection[int]) -> dict[int, AmountDue]:
     rows = Document.objects.filter(
         pk__in=document_ids, kind="invoice", status__in=["open", "uncollectible"]
     )
-    rows = with_left_to_pay(rows.select_related("payer"))
-    dues = [AmountDue(row, row.left_to_pay) for row in rows]  # type: ignore[attr-defined]
+    documents = with_left_to_pay(rows.select_related("payer"))
+    dues = [AmountDue(row, row.left_to_pay) for row in documents]
     return {due.document.pk: due for due in dues if due.amount > 0}
 
 

@@ -1,4 +1,4 @@
-"""A processor that moves money reliably but responds badly; its journal is the truth."""
+"""A processor that moves money for certain and answers badly; its journal is the truth."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ class Charged:
 
 
 @dataclass
-class Refunded:
-    """One time that money was refunded to a card."""
+class GivenBack:
+    """One time that money went back to a card."""
 
     key: UUID
     payment: str
@@ -40,17 +40,16 @@ class Refunded:
 
 @dataclass
 class FakeProcessor:
-    """Acts once per key while it keeps the key; `faults` decides how calls go.
+    """Does things once per key while it keeps the key; `faults` says how calls go.
 
-    A fault is one of: ok, lost (never reached it), hung (done, no response), later
-    (done, the outcome comes by webhook), both, hard, soft, refused. `answers` are the
-    outcomes to report by webhook, `events` those it lists, `movements` the money it
-    lists.
+    A fault is one of: ok, lost (never reached it), hung (done, no answer), later
+    (done, the answer comes by webhook), both, hard, soft, refused. `answers` is what it
+    wants to tell by webhook, `events` what it lists, `movements` the money it lists.
     """
 
     faults: Callable[[], str] = lambda: "ok"
     journal: list[Charged] = field(default_factory=list)
-    refunds: list[Refunded] = field(default_factory=list)
+    refunds: list[GivenBack] = field(default_factory=list)
     answers: list[tuple[ChargeRequest | RefundRequest, ProcessorOutcome]] = field(
         default_factory=list
     )
@@ -127,10 +126,10 @@ class FakeProcessor:
     def _once(
         self, request: ChargeRequest | RefundRequest, fault: str, at: datetime
     ) -> ProcessorOutcome:
-        """The outcome of this key; it acts again once it has forgotten the key."""
-        earlier = self.outcomes.get(request.key)
-        if earlier and at < earlier[0] + KEYS_KEPT:
-            return earlier[1]
+        """What it did for this key; it does it anew once it has forgotten the key."""
+        before = self.outcomes.get(request.key)
+        if before and at < before[0] + KEYS_KEPT:
+            return before[1]
         if fault in {"hard", "soft"}:
             outcome = ProcessorOutcome(
                 "declined_hard" if fault == "hard" else "declined_soft"
@@ -143,8 +142,8 @@ class FakeProcessor:
     def _journal(self, request: ChargeRequest | RefundRequest) -> str:
         if isinstance(request, RefundRequest):
             reference = f"re_{len(self.refunds) + 1}"
-            refunded = Refunded(request.key, request.payment, request.amount, reference)
-            self.refunds.append(refunded)
+            back = GivenBack(request.key, request.payment, request.amount, reference)
+            self.refunds.append(back)
         else:
             reference = f"ch_{len(self.journal) + 1}"
             self.journal.append(Charged(request.key, request.amount, reference))

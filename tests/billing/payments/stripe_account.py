@@ -1,6 +1,6 @@
-"""A Stripe account as Stripe's servers keep it: its objects, rules and journal.
+"""A Stripe account in memory: its objects, its rules, and its journal.
 
-It is as strict as they are. The journal lists what was really charged and refunded.
+As strict as Stripe. The journal is what was really charged and refunded.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,8 +9,8 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-Json = dict[str, Any]
-# Decline codes of cards, by the second word of a method's id: pm_visa_1, pm_lost.
+Resource = dict[str, Any]
+# What banks say of cards, by the second word of a method's id: pm_visa_1, pm_lost.
 DECLINES = {
     "declined": ("card_declined", "generic_decline"),
     "insufficient": ("card_declined", "insufficient_funds"),
@@ -23,12 +23,12 @@ CANCELABLE = {"requires_payment_method", "requires_confirmation", "requires_acti
 
 
 class Refused(Exception):
-    """An error response."""
+    """An answer that is an error."""
 
-    def __init__(self, status: int, kind: str, code: str = "", **details: Any) -> None:
+    def __init__(self, status: int, kind: str, code: str = "", **more: Any) -> None:
         super().__init__(code)
         self.status = status
-        self.error = {"type": kind, "code": code, "message": f"about {code}", **details}
+        self.error = {"type": kind, "code": code, "message": f"about {code}", **more}
 
 
 @dataclass(frozen=True)
@@ -41,32 +41,32 @@ class Charged:
 
 
 @dataclass
-class StripeAccount:
-    """A Stripe account in test mode."""
+class Account:
+    """One account in test mode."""
 
     clock: Callable[[], datetime]
-    objects: dict[str, Json] = field(default_factory=dict)
+    objects: dict[str, Resource] = field(default_factory=dict)
     journal: list[Charged] = field(default_factory=list)
-    events: list[Json] = field(default_factory=list)
+    events: list[Resource] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
 
     def now(self) -> int:
         return int(self.clock().timestamp())
 
-    def get(self, reference: str, param: str = "id") -> Json:
+    def get(self, reference: str, param: str = "id") -> Resource:
         if reference not in self.objects:
             raise Refused(404, "invalid_request_error", "resource_missing", param=param)
         return self.objects[reference]
 
-    def add(self, prefix: str, kind: str, **fields: Any) -> Json:
-        created = {
+    def add(self, prefix: str, kind: str, **fields: Any) -> Resource:
+        made = {
             "id": f"{prefix}_{next(self.numbers)}", "object": kind,
             "created": self.now(), "livemode": False, "metadata": {}, **fields,
         }  # fmt: skip
-        self.objects[created["id"]] = created
-        return created
+        self.objects[made["id"]] = made
+        return made
 
-    def tell(self, kind: str, about: Json, **before: Any) -> Json:
+    def add_event(self, kind: str, about: Resource, **before: Any) -> Resource:
         data = {"object": dict(about)}
         if before:
             data["previous_attributes"] = before
@@ -76,7 +76,7 @@ class StripeAccount:
         self.events.append(event)
         return event
 
-    def method(self, reference: str, customer: str | None) -> Json:
+    def method(self, reference: str, customer: str | None) -> Resource:
         """A card that a customer saved."""
         card = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2030}
         method = {
@@ -87,10 +87,10 @@ class StripeAccount:
         self.objects[reference] = method
         return method
 
-    def create_customer(self, params: Json) -> Json:
+    def create_customer(self, params: Resource) -> Resource:
         return self.add("cus", "customer", **params)
 
-    def create_payment_intent(self, params: Json) -> Json:
+    def create_payment_intent(self, params: Resource) -> Resource:
         amount = int(params["amount"])
         if amount <= 0 or params["currency"] != params["currency"].lower():
             raise Refused(400, "invalid_request_error", "amount_too_small")
@@ -104,21 +104,21 @@ class StripeAccount:
             last_payment_error=None, cancellation_reason=None, latest_charge=None,
             page=None,
         )  # fmt: skip
-        self.tell("payment_intent.created", intent)
+        self.add_event("payment_intent.created", intent)
         if params.get("confirm") == "true":
             self.confirm(intent, method["id"])
         return intent
 
-    def confirm(self, intent: Json, method: str) -> None:
+    def confirm(self, intent: Resource, method: str) -> None:
         """Confirm an intent. Raises Refused for a decline, with the intent in it."""
         word = method.split("_")[1]
         intent["payment_method"] = method
         if word == "action":
             intent["status"] = "requires_action"
-            self.tell("payment_intent.requires_action", intent)
+            self.add_event("payment_intent.requires_action", intent)
         elif word == "slow":
             intent["status"] = "processing"
-            self.tell("payment_intent.processing", intent)
+            self.add_event("payment_intent.processing", intent)
         elif word in DECLINES:
             code, decline = DECLINES[word]
             detail = {"type": "card_error", "code": code, "decline_code": decline}
@@ -126,7 +126,7 @@ class StripeAccount:
                 detail["advice_code"] = "do_not_try_again"
             intent["status"] = "requires_payment_method"
             intent["last_payment_error"] = detail
-            self.tell("payment_intent.payment_failed", intent)
+            self.add_event("payment_intent.payment_failed", intent)
             raise Refused(
                 402, "card_error", code, payment_intent=dict(intent), **{
                     name: value for name, value in detail.items()
@@ -136,8 +136,8 @@ class StripeAccount:
         else:
             self.succeed(intent)
 
-    def succeed(self, intent: Json) -> None:
-        """Charge the card, and write it into the journal."""
+    def succeed(self, intent: Resource) -> None:
+        """The card is charged, and the journal says so."""
         charge = self.add(
             "ch", "charge", amount=intent["amount"], currency=intent["currency"],
             payment_intent=intent["id"], customer=intent["customer"],
@@ -149,11 +149,11 @@ class StripeAccount:
                 intent["metadata"].get("attempt", ""), intent["amount"], intent["id"]
             )
         )
-        self._moved("charge", charge, intent["amount"])
-        self.tell("charge.succeeded", charge)
-        self.tell("payment_intent.succeeded", intent)
+        self._add_movement("charge", charge, intent["amount"])
+        self.add_event("charge.succeeded", charge)
+        self.add_event("payment_intent.succeeded", intent)
 
-    def cancel_payment_intent(self, intent: Json, params: Json) -> Json:
+    def cancel_payment_intent(self, intent: Resource, params: Resource) -> Resource:
         if intent["page"] or intent["status"] not in CANCELABLE:
             raise Refused(
                 400, "invalid_request_error", "payment_intent_unexpected_state"
@@ -162,10 +162,10 @@ class StripeAccount:
             "status": "canceled",
             "cancellation_reason": params.get("cancellation_reason"),
         }
-        self.tell("payment_intent.canceled", intent)
+        self.add_event("payment_intent.canceled", intent)
         return intent
 
-    def create_session(self, params: Json) -> Json:
+    def create_session(self, params: Resource) -> Resource:
         expires_at = int(params["expires_at"])
         if not 1800 <= expires_at - self.now() <= 24 * 3600:
             raise Refused(400, "invalid_request_error", "", param="expires_at")
@@ -194,8 +194,8 @@ class StripeAccount:
                 customer=session["customer"], metadata=session["intended"]["metadata"],
             )  # fmt: skip
             session |= {"status": "complete", "setup_intent": intent["id"], "url": None}
-            self.tell("setup_intent.succeeded", intent)
-            self.tell("checkout.session.completed", session)
+            self.add_event("setup_intent.succeeded", intent)
+            self.add_event("checkout.session.completed", session)
             return
         intent = self._intent_of(session)
         try:
@@ -206,9 +206,9 @@ class StripeAccount:
         session |= {"status": "complete", "url": None}
         session["payment_status"] = "paid" if paid else "unpaid"
         intent["page"] = None
-        self.tell("checkout.session.completed", session)
+        self.add_event("checkout.session.completed", session)
 
-    def expire_session(self, session: Json) -> Json:
+    def expire_session(self, session: Resource) -> Resource:
         if session["status"] != "open":
             raise Refused(400, "invalid_request_error", "")
         session |= {"status": "expired", "url": None}
@@ -216,11 +216,11 @@ class StripeAccount:
             intent = self.get(session["payment_intent"])
             intent["page"] = None
             self.cancel_payment_intent(intent, {"cancellation_reason": "automatic"})
-        self.tell("checkout.session.expired", session)
+        self.add_event("checkout.session.expired", session)
         return session
 
     def let_pages_expire(self) -> None:
-        """Expire the open sessions whose time is over."""
+        """Those whose time is over."""
         for session in list(self.objects.values()):
             if (
                 session["object"] == "checkout.session"
@@ -229,45 +229,45 @@ class StripeAccount:
             ):
                 self.expire_session(session)
 
-    def create_refund(self, params: Json) -> Json:
+    def create_refund(self, params: Resource) -> Resource:
         intent = self.get(params["payment_intent"], "payment_intent")
         amount = int(params["amount"])
-        refunded = sum(
-            other["amount"] for other in self.of("refund", payment_intent=intent["id"])
-            if other["status"] != "failed"
+        back = sum(
+            refund["amount"] for refund in self.of("refund", payment_intent=intent["id"])
+            if refund["status"] != "failed"
         )  # fmt: skip
-        if intent["status"] != "succeeded" or amount > intent["amount"] - refunded:
+        if intent["status"] != "succeeded" or amount > intent["amount"] - back:
             raise Refused(400, "invalid_request_error", "charge_already_refunded")
         refund = self.add(
             "re", "refund", amount=amount, currency=intent["currency"],
             payment_intent=intent["id"], metadata=params.get("metadata", {}),
             status="succeeded", failure_reason=None,
         )  # fmt: skip
-        self._moved("refund", refund, -amount)
-        self.tell("refund.created", refund)
-        self.tell("charge.refunded", self.get(intent["latest_charge"]))
+        self._add_movement("refund", refund, -amount)
+        self.add_event("refund.created", refund)
+        self.add_event("charge.refunded", self.get(intent["latest_charge"]))
         return refund
 
-    def dispute(self, intent: Json, status: str) -> Json:
+    def dispute(self, intent: Resource, status: str) -> Resource:
         """The bank opens a dispute or an inquiry."""
-        created = self.add(
+        made = self.add(
             "du", "dispute", amount=intent["amount"], currency=intent["currency"],
             payment_intent=intent["id"], reason="fraudulent", status=status,
         )  # fmt: skip
-        self._moved("dispute", created, -intent["amount"])
-        self.tell("charge.dispute.created", created)
-        return created
+        self._add_movement("dispute", made, -intent["amount"])
+        self.add_event("charge.dispute.created", made)
+        return made
 
-    def of(self, kind: str, **filters: Any) -> list[Json]:
-        """Objects of a kind with these field values, the latest first."""
-        rows: Iterable[Json] = reversed(list(self.objects.values()))
+    def of(self, kind: str, **fields: Any) -> list[Resource]:
+        """Objects of a kind with these values, the latest first."""
+        rows: Iterable[Resource] = reversed(list(self.objects.values()))
         return [
             row for row in rows
             if row["object"] == kind
-            and all(row.get(name) == value for name, value in filters.items())
+            and all(row.get(name) == value for name, value in fields.items())
         ]  # fmt: skip
 
-    def _intent_of(self, session: Json) -> Json:
+    def _intent_of(self, session: Resource) -> Resource:
         if session["payment_intent"]:
             return self.get(session["payment_intent"])
         intent = self.add(
@@ -280,7 +280,7 @@ class StripeAccount:
         session["payment_intent"] = intent["id"]
         return intent
 
-    def _moved(self, category: str, source: Json, amount: int) -> None:
+    def _add_movement(self, category: str, source: Resource, amount: int) -> None:
         self.add(
             "txn", "balance_transaction", reporting_category=category, amount=amount,
             currency=source["currency"], source=source["id"], fee=59,

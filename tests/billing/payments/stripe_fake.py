@@ -1,8 +1,8 @@
 """Stripe's API on a real socket, with idempotency keys, faults, and signed events.
 
-The account behind it is as strict as Stripe's. `faults`, a function of method and path,
-chooses what goes wrong: ok, busy (429), reset (before anything is done), garbage, and,
-after it is done: reset_after, hang, error (500, stored under the key), garbage.
+The account behind it is as strict as theirs. What goes wrong is chosen by `faults`, a
+function of method and path: ok, busy (429), reset (before anything is done), garbage,
+and, after it is done: reset_after, hang, error (500, kept under the key), garbage.
 """
 
 import json
@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import stripe
 
-from tests.billing.payments.stripe_account import Json, Refused, StripeAccount
+from tests.billing.payments.stripe_account import Account, Refused, Resource
 from tests.receivers import Quiet
 
 KEYS_KEPT = timedelta(hours=24)
@@ -37,16 +37,16 @@ KINDS = {
     "events": "event",
     "balance_transactions": "balance_transaction",
 }
-Response = tuple[int, Json]
+Answer = tuple[int, Resource]
 
 
 @dataclass
-class StoredResponse:
-    """The response to the first request with an idempotency key."""
+class Kept:
+    """What was answered under a key."""
 
     at: datetime
     request: tuple[str, str]
-    answer: Response
+    answer: Answer
 
 
 @dataclass
@@ -57,16 +57,18 @@ class FakeStripe:
     faults: Callable[[str, str], str] = lambda method, path: "ok"
     hangs_for: float = 1.8
     url: str = ""
-    requests: list[tuple[str, str, Json, dict[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, str, Resource, dict[str, str]]] = field(
+        default_factory=list
+    )
     injected: Counter[str] = field(default_factory=Counter)
-    stored: dict[str, StoredResponse] = field(default_factory=dict)
+    kept: dict[str, Kept] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.account = StripeAccount(self.clock)
+        self.account = Account(self.clock)
 
     def respond(self, request: BaseHTTPRequestHandler, method: str) -> None:
-        """Respond to a request, or fail as the fault says."""
+        """Answer a request, or do to it what the fault says."""
         path, params = self._read(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         fault = self.faults(method, path)
@@ -86,8 +88,8 @@ class FakeStripe:
             return
         _write(request, status, b'{"object": ' if fault == "garbage" else answer)
 
-    def signed(self, event: Json, at: datetime | None = None) -> tuple[bytes, str]:
-        """An event as Stripe posts it: its body and its Stripe-Signature."""
+    def signed(self, event: Resource, at: datetime | None = None) -> tuple[bytes, str]:
+        """An event as it is posted: its body and its Stripe-Signature."""
         body = json.dumps(event)
         moment = int((at or self.clock()).timestamp())
         header = stripe.WebhookSignature.generate_signature_header(
@@ -95,7 +97,7 @@ class FakeStripe:
         )
         return body.encode(), header
 
-    def _read(self, request: BaseHTTPRequestHandler) -> tuple[str, Json]:
+    def _read(self, request: BaseHTTPRequestHandler) -> tuple[str, Resource]:
         parts = urlsplit(request.path)
         size = int(request.headers.get("Content-Length") or 0)
         text = request.rfile.read(size).decode() or parts.query
@@ -105,41 +107,41 @@ class FakeStripe:
         self,
         method: str,
         path: str,
-        params: Json,
+        params: Resource,
         headers: dict[str, str],
         fault: str,
-    ) -> Response:
-        """The response, or the one stored under the key."""
+    ) -> Answer:
+        """The answer, or the one that is kept under the key."""
         if headers.get("authorization") != f"Bearer {KEY}":
             return 401, {"error": {"type": "invalid_request_error"}}
         key = headers.get("idempotency-key", "")
         request = (path, json.dumps(params, sort_keys=True))
-        stored = self.stored.get(key)
-        if method == "POST" and stored and self.clock() < stored.at + KEYS_KEPT:
-            if stored.request != request:
+        kept = self.kept.get(key)
+        if method == "POST" and kept and self.clock() < kept.at + KEYS_KEPT:
+            if kept.request != request:
                 return 400, {"error": {"type": "idempotency_error"}}
-            return stored.answer
-        status, answer = self._done(method, path, params)
+            return kept.answer
+        status, answer = self._perform(method, path, params)
         if fault == "error":
             status, answer = 500, {"error": {"type": "api_error"}}
         if method == "POST" and status not in {400, 401, 404}:
-            self.stored[key] = StoredResponse(self.clock(), request, (status, answer))
+            self.kept[key] = Kept(self.clock(), request, (status, answer))
         return status, answer
 
-    def _done(self, method: str, path: str, params: Json) -> Response:
+    def _perform(self, method: str, path: str, params: Resource) -> Answer:
         try:
-            response = (
+            done = (
                 self._post(path, params)
                 if method == "POST"
                 else self._get(path, params)
             )
-            return 200, json.loads(json.dumps(response))
+            return 200, json.loads(json.dumps(done))
         except Refused as error:
             return error.status, {"error": json.loads(json.dumps(error.error))}
 
-    def _post(self, path: str, params: Json) -> Json:
+    def _post(self, path: str, params: Resource) -> Resource:
         account = self.account
-        new: dict[str, Callable[[Json], Json]] = {
+        new: dict[str, Callable[[Resource], Resource]] = {
             "customers": account.create_customer,
             "payment_intents": account.create_payment_intent,
             "checkout/sessions": account.create_session,
@@ -154,7 +156,7 @@ class FakeStripe:
             return account.expire_session(account.get(reference))
         raise Refused(404, "invalid_request_error")
 
-    def _get(self, path: str, params: Json) -> Json:
+    def _get(self, path: str, params: Resource) -> Resource:
         expand = list(params.pop("expand", {}).values())
         if path in KINDS:
             page = self._page(KINDS[path], params)
@@ -164,13 +166,13 @@ class FakeStripe:
             ]
             return {**page, "data": data, "url": f"/v1/{path}"}
         where, reference = path.rsplit("/", 1)
-        stripe_object = self.account.get(reference)
-        if stripe_object["object"] != KINDS[where]:
+        resource = self.account.get(reference)
+        if resource["object"] != KINDS[where]:
             raise Refused(404, "invalid_request_error", "resource_missing", param="id")
-        return self._expanded(stripe_object, expand)
+        return self._expanded(resource, expand)
 
-    def _expanded(self, stripe_object: Json, names: list[str]) -> Json:
-        shown = dict(stripe_object)
+    def _expanded(self, resource: Resource, names: list[str]) -> Resource:
+        shown = dict(resource)
         for name in names:
             first, _, rest = name.partition(".")
             inner = shown.get(first)
@@ -180,7 +182,7 @@ class FakeStripe:
                 shown[first] = self._expanded(inner, [rest] if rest else [])
         return shown
 
-    def _page(self, kind: str, params: Json) -> Json:
+    def _page(self, kind: str, params: Resource) -> Resource:
         limit, after = int(params.pop("limit", 10)), params.pop("starting_after", None)
         created, types = params.pop("created", {}), params.pop("types", {}).values()
         rows = [
@@ -196,7 +198,7 @@ class FakeStripe:
 
 @contextmanager
 def fake_stripe(clock: Callable[[], datetime], **options: Any) -> Iterator[FakeStripe]:
-    """A fake Stripe that listens until the end of the block."""
+    """One that listens until the end of the block."""
     fake = FakeStripe(clock, **options)
 
     class Handler(BaseHTTPRequestHandler):
@@ -220,9 +222,9 @@ def fake_stripe(clock: Callable[[], datetime], **options: Any) -> Iterator[FakeS
         server.server_close()
 
 
-def nested(text: str) -> Json:
-    """Form fields such as metadata[attempt]=x as nested objects."""
-    fields: Json = {}
+def nested(text: str) -> Resource:
+    """Form fields like metadata[attempt]=x as the objects they mean."""
+    fields: Resource = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         first, *rest = name.replace("]", "").split("[")
         inner = fields
@@ -232,15 +234,17 @@ def nested(text: str) -> Json:
     return fields
 
 
-def _within(at: int, bounds: dict[str, str]) -> bool:
+def _within(at: int, wanted: dict[str, str]) -> bool:
     tests: dict[str, Callable[[int], bool]] = {
         "gte": lambda bound: at >= bound,
         "lt": lambda bound: at < bound,
     }
-    return all(tests[name](int(bound)) for name, bound in bounds.items())
+    return all(tests[name](int(bound)) for name, bound in wanted.items())
 
 
-def _write(request: BaseHTTPRequestHandler, status: int, answer: Json | bytes) -> None:
+def _write(
+    request: BaseHTTPRequestHandler, status: int, answer: Resource | bytes
+) -> None:
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     request.send_response(status)
     request.send_header("Content-Type", "application/json")

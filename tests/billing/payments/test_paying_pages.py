@@ -96,7 +96,7 @@ class TestPaying:
         intent = stripe.account.of("payment_intent")[0]
         stripe.account.succeed(intent)
         sessions(stripe)[0]["payment_status"] = "paid"
-        stripe.account.tell(
+        stripe.account.add_event(
             "checkout.session.async_payment_succeeded", sessions(stripe)[0]
         )
         stripe.account.events = stripe.account.events[-1:]
@@ -109,7 +109,7 @@ class TestPaying:
         intent = stripe.account.of("payment_intent")[0]
         error = {"code": "debit_not_authorized"}
         intent |= {"status": "requires_payment_method", "last_payment_error": error}
-        stripe.account.tell(
+        stripe.account.add_event(
             "checkout.session.async_payment_failed", sessions(stripe)[0]
         )
 

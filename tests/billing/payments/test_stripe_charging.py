@@ -12,8 +12,12 @@ import stripe as sdk
 
 from billing.payments.processors.port import ChargeRequest, RefundRequest
 from billing.payments.processors.secrets import Secrets
-from billing.payments.processors.stripe.calling import amount_of, minor
-from billing.payments.processors.stripe.outcomes import HARD, declined, outcome_of_error
+from billing.payments.processors.stripe.client import from_minor_units, to_minor_units
+from billing.payments.processors.stripe.errors import (
+    HARD,
+    outcome_of_decline,
+    outcome_of_error,
+)
 from billing.payments.processors.stripe.processor import stripe_processor
 from billing.webhooks.addresses import Rules
 from billing.webhooks.sending import Limits
@@ -53,9 +57,7 @@ def only(fault, path="payment_intents"):
 
 
 def statuses(stripe):
-    return [
-        stripe_object["status"] for stripe_object in stripe.account.of("payment_intent")
-    ]
+    return [intent["status"] for intent in stripe.account.of("payment_intent")]
 
 
 class TestCharge:
@@ -291,9 +293,7 @@ class TestRefund:
 
         assert first == again
         assert first.kind == "succeeded"
-        assert [
-            stripe_object["amount"] for stripe_object in stripe.account.of("refund")
-        ] == [2000]
+        assert [refund["amount"] for refund in stripe.account.of("refund")] == [2000]
 
     def test_fails_for_more_than_there_is(self, account, request_of, clock):
         assert account.refund(request_of(51), at=clock()).kind == "failed"
@@ -318,8 +318,8 @@ class TestRefund:
 class TestOutcomeOfError:
     @pytest.mark.parametrize("code", sorted(HARD))
     def test_never_again_with_such_a_card(self, code):
-        assert declined({"decline_code": code}).kind == "declined_hard"
-        assert declined({"code": code}).kind == "declined_hard"
+        assert outcome_of_decline({"decline_code": code}).kind == "declined_hard"
+        assert outcome_of_decline({"code": code}).kind == "declined_hard"
 
     @pytest.mark.parametrize(
         "code",
@@ -327,15 +327,15 @@ class TestOutcomeOfError:
          "issuer_not_available", "card_velocity_exceeded", "a_new_code", 7, "\0", None],
     )  # fmt: skip
     def test_may_be_tried_again_otherwise(self, code):
-        outcome = declined({"decline_code": code, "code": "card_declined"})
+        outcome = outcome_of_decline({"decline_code": code, "code": "card_declined"})
 
         assert outcome.kind == "declined_soft"
         assert outcome.reason.isprintable()
 
     def test_heeds_what_a_network_advises(self):
-        params = {"decline_code": "do_not_honor", "network_advice_code": "03"}
+        detail = {"decline_code": "do_not_honor", "network_advice_code": "03"}
 
-        assert declined(params).kind == "declined_hard"
+        assert outcome_of_decline(detail).kind == "declined_hard"
 
     @pytest.mark.parametrize(
         "body", [None, Secrets(""), "x", {"error": 1}, {"error": {}}]
@@ -356,13 +356,13 @@ class TestAmounts:
          ("1.250", "KWD", 1250), ("5", "ISK", 500), ("5", "UGX", 500)],
     )  # fmt: skip
     def test_are_in_the_unit_they_count_in(self, amount, currency, units):
-        assert minor(Decimal(amount), currency) == units
-        assert amount_of(units, currency.lower()) == (Decimal(amount), currency)
+        assert to_minor_units(Decimal(amount), currency) == units
+        assert from_minor_units(units, currency.lower()) == (Decimal(amount), currency)
 
     @pytest.mark.parametrize("units", [None, "5000", 1.5])
     def test_are_whole_numbers(self, units):
         with pytest.raises(sdk.APIError):
-            amount_of(units, "usd")
+            from_minor_units(units, "usd")
 
 
 @pytest.mark.parametrize(

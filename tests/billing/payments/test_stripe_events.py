@@ -17,7 +17,7 @@ from billing.payments.processors.port import (
     RefundUpdate,
     Unreachable,
 )
-from billing.payments.processors.stripe.listing import EVENT_TYPES
+from billing.payments.processors.stripe.events import EVENT_TYPES
 from billing.payments.services.answers import process_events
 from billing.payments.services.charging import charge_due
 from billing.payments.services.methods import remove_method
@@ -28,7 +28,7 @@ from tests.build import make_agency
 pytestmark = pytest.mark.django_db
 
 
-def updates_in(account, stripe, event):
+def updates_of(account, stripe, event):
     return account.read_updates(stripe.signed(event)[0])
 
 
@@ -49,7 +49,9 @@ def charged(attempt, stripe, clock):
 @pytest.fixture
 def event(stripe, at_stripe):
     """An event about an object that is not ours."""
-    return stripe.account.tell("product.created", {"id": "prod_1", "object": "product"})
+    return stripe.account.add_event(
+        "product.created", {"id": "prod_1", "object": "product"}
+    )
 
 
 class TestRead:
@@ -65,16 +67,18 @@ class TestRead:
             ("charge.succeeded", charge),
             ("customer.created", {"id": "cus_1", "object": "customer"}),
         ]:
-            assert updates_in(account, stripe, stripe.account.tell(kind, about)) == []
-        assert updates_in(account, stripe, event) == []
+            assert (
+                updates_of(account, stripe, stripe.account.add_event(kind, about)) == []
+            )
+        assert updates_of(account, stripe, event) == []
 
     def test_believes_the_object_and_not_the_event(self, account, stripe, charged):
         (begun,) = stripe.account.of("event", type="payment_intent.created")
         assert begun["data"]["object"]["status"] == "requires_confirmation"
 
-        (fact,) = updates_in(account, stripe, begun)
+        (update,) = updates_of(account, stripe, begun)
 
-        assert (fact.outcome.kind, fact.amount) == ("succeeded", Decimal(100))
+        assert (update.outcome.kind, update.amount) == ("succeeded", Decimal(100))
 
     def test_leaves_alone_what_may_be_on_its_way(
         self, account, stripe, customer, save_card
@@ -86,9 +90,9 @@ class TestRead:
         )  # fmt: skip
         begun = stripe.account.of("event", type="payment_intent.created")[0]
 
-        (fact,) = updates_in(account, stripe, begun)
+        (update,) = updates_of(account, stripe, begun)
 
-        assert fact.outcome.kind == "pending"
+        assert update.outcome.kind == "pending"
         assert intent["status"] == "requires_confirmation"
 
     @pytest.mark.parametrize(
@@ -102,21 +106,21 @@ class TestRead:
         event = stripe.account.of("event", type="payment_intent.succeeded")[0]
 
         with pytest.raises(DoesNotFit):
-            updates_in(account, stripe, event | changes)
+            updates_of(account, stripe, event | changes)
 
     def test_sets_apart_what_is_not_there(self, account, stripe, charged):
         event = stripe.account.of("event", type="payment_intent.succeeded")[0]
         del stripe.account.objects[charged["id"]]
 
         with pytest.raises(DoesNotFit):
-            updates_in(account, stripe, event)
+            updates_of(account, stripe, event)
 
     def test_sets_apart_a_currency_nobody_knows(self, account, stripe, charged):
         event = stripe.account.of("event", type="payment_intent.succeeded")[0]
         charged["currency"] = "xxx"
 
         with pytest.raises(DoesNotFit):
-            updates_in(account, stripe, event)
+            updates_of(account, stripe, event)
 
     @pytest.mark.parametrize("fault", ["busy", "reset", "hang", "garbage", "error"])
     def test_comes_back_later_where_it_cannot_be_asked(
@@ -126,7 +130,7 @@ class TestRead:
         stripe.faults = lambda method, path: fault
 
         with pytest.raises(Unreachable):
-            updates_in(account, stripe, event)
+            updates_of(account, stripe, event)
 
     def test_tells_of_refunds_whoever_gave_them(self, account, stripe, charged):
         key = uuid4()
@@ -136,19 +140,19 @@ class TestRead:
                  "metadata": metadata}
             )  # fmt: skip
         (whole,) = stripe.account.of("event", type="charge.refunded")[:1]
-        charge, *facts = updates_in(account, stripe, whole)
+        charge, *updates = updates_of(account, stripe, whole)
         events = stripe.account.of("event", type="refund.created")
-        separate = [
-            fact for event in events for fact in updates_in(account, stripe, event)
+        single = [
+            update for event in events for update in updates_of(account, stripe, event)
         ]
 
-        assert [charge, facts[0], charge, facts[1]] == separate
+        assert [charge, updates[0], charge, updates[1]] == single
         assert charge.outcome == ProcessorOutcome("succeeded", charged["id"])
-        assert [fact.key for fact in facts] == [None, key]
-        assert facts[0] == RefundUpdate(
-            None, charged["id"], Decimal(20), "USD", facts[0].outcome
+        assert [update.key for update in updates] == [None, key]
+        assert updates[0] == RefundUpdate(
+            None, charged["id"], Decimal(20), "USD", updates[0].outcome
         )
-        assert facts[0].outcome.kind == "succeeded"
+        assert updates[0].outcome.kind == "succeeded"
 
     @pytest.mark.parametrize(
         ("status", "kind"),
@@ -161,11 +165,11 @@ class TestRead:
         )
         refund["status"] = status
 
-        _, fact = updates_in(
-            account, stripe, stripe.account.tell("refund.failed", refund)
+        _, update = updates_of(
+            account, stripe, stripe.account.add_event("refund.failed", refund)
         )
 
-        assert fact.outcome.kind == kind
+        assert update.outcome.kind == kind
 
     @pytest.mark.parametrize(
         ("status", "state"),
@@ -177,7 +181,7 @@ class TestRead:
         dispute = stripe.account.dispute(charged, status)
         event = stripe.account.of("event", type="charge.dispute.created")[0]
 
-        assert updates_in(account, stripe, event)[1:] == [
+        assert updates_of(account, stripe, event)[1:] == [
             DisputeUpdate(
                 charged["id"], dispute["id"], Decimal(100), "USD", state, "fraudulent"
             )
@@ -190,12 +194,12 @@ class TestRead:
         event = stripe.account.of("event", type="charge.dispute.created")[0]
 
         with pytest.raises(DoesNotFit):
-            updates_in(account, stripe, event)
+            updates_of(account, stripe, event)
 
 
 class TestMethods:
     @pytest.fixture
-    def saved(self, stripe, payer, customer, at_stripe):
+    def setup_event(self, stripe, payer, customer, at_stripe):
         """An event that the payer saved a card at this moment."""
 
         def save(reference, payer_code=payer.code):
@@ -204,7 +208,7 @@ class TestMethods:
                 "seti", "setup_intent", status="succeeded",
                 payment_method=method["id"], metadata={"payer": payer_code},
             )  # fmt: skip
-            return stripe.account.tell("setup_intent.succeeded", intent)
+            return stripe.account.add_event("setup_intent.succeeded", intent)
 
         return save
 
@@ -219,8 +223,8 @@ class TestMethods:
 
         return taking
 
-    def test_becomes_what_the_payer_is_charged_through(self, take, saved, payer):
-        assert take(saved("pm_visa")) == ["done"]
+    def test_becomes_what_the_payer_is_charged_through(self, take, setup_event, payer):
+        assert take(setup_event("pm_visa")) == ["done"]
 
         method = PaymentMethod.objects.get()
         assert (method.payer, method.reference) == (payer, "pm_visa")
@@ -230,39 +234,43 @@ class TestMethods:
         )
 
     def test_is_the_one_saved_last_in_whatever_order_it_is_told(
-        self, take, saved, clock
+        self, take, setup_event, clock
     ):
-        first = saved("pm_visa_1")
+        first = setup_event("pm_visa_1")
         clock.forward(minutes=1)
-        second = saved("pm_visa_2")
+        second = setup_event("pm_visa_2")
 
         take(second, first)
 
         assert PaymentMethod.objects.get(removed_at=None).reference == "pm_visa_2"
 
-    def test_stays_away_once_it_was_taken_away(self, take, saved, payer, clock):
-        take(saved("pm_visa"))
+    def test_stays_away_once_it_was_taken_away(self, take, setup_event, payer, clock):
+        take(setup_event("pm_visa"))
         remove_method(method=PaymentMethod.objects.get(), actor="test", now=clock())
 
-        take(saved("pm_visa"))
+        take(setup_event("pm_visa"))
 
         assert not PaymentMethod.objects.filter(removed_at=None).exists()
 
-    def test_is_gone_when_it_is_gone_there(self, take, saved, stripe, customer):
-        take(saved("pm_visa"))
+    def test_is_gone_when_it_is_gone_there(self, take, setup_event, stripe, customer):
+        take(setup_event("pm_visa"))
         method = stripe.account.objects["pm_visa"]
         method["customer"] = None
 
-        take(stripe.account.tell("payment_method.detached", method, customer=customer))
+        take(
+            stripe.account.add_event(
+                "payment_method.detached", method, customer=customer
+            )
+        )
 
         assert not PaymentMethod.objects.filter(removed_at=None).exists()
 
-    def test_changes_its_label_with_a_new_date(self, take, saved, stripe):
-        take(saved("pm_visa"))
+    def test_changes_its_label_with_a_new_date(self, take, setup_event, stripe):
+        take(setup_event("pm_visa"))
         method = stripe.account.objects["pm_visa"]
         method["card"]["exp_year"] = 2033
 
-        take(stripe.account.tell("payment_method.automatically_updated", method))
+        take(stripe.account.add_event("payment_method.automatically_updated", method))
 
         assert PaymentMethod.objects.get().label == "visa 4242, 12/2033"
 
@@ -271,25 +279,27 @@ class TestMethods:
     ):
         method = stripe.account.method("pm_visa", customer)
 
-        take(stripe.account.tell("payment_method.updated", method))
+        take(stripe.account.add_event("payment_method.updated", method))
 
         assert not PaymentMethod.objects.exists()
 
-    def test_of_nobody_is_set_apart(self, take, saved):
-        assert take(saved("pm_visa", "NOBODY")) == ["quarantined"]
+    def test_of_nobody_is_set_apart(self, take, setup_event):
+        assert take(setup_event("pm_visa", "NOBODY")) == ["quarantined"]
 
-    def test_of_another_customer_is_set_apart(self, take, saved, payer, at_stripe):
+    def test_of_another_customer_is_set_apart(
+        self, take, setup_event, payer, at_stripe
+    ):
         ProcessorCustomer.objects.create(
             processor=at_stripe, payer=payer, reference="cus_other"
         )
 
-        assert take(saved("pm_visa")) == ["quarantined"]
+        assert take(setup_event("pm_visa")) == ["quarantined"]
 
-    def test_of_another_payer_is_set_apart(self, take, saved):
-        take(saved("pm_visa"))
+    def test_of_another_payer_is_set_apart(self, take, setup_event):
+        take(setup_event("pm_visa"))
         make_agency("OTHER")
 
-        assert take(saved("pm_visa", "OTHER")) == ["quarantined"]
+        assert take(setup_event("pm_visa", "OTHER")) == ["quarantined"]
 
 
 class TestEventsSince:
@@ -298,9 +308,12 @@ class TestEventsSince:
     ):
         since = clock.forward(hours=1)
         made = [
-            stripe.account.tell("payment_intent.succeeded", charged) for _ in range(120)
+            stripe.account.add_event("payment_intent.succeeded", charged)
+            for _ in range(120)
         ]
-        stripe.account.tell("product.created", {"id": "prod_1", "object": "product"})
+        stripe.account.add_event(
+            "product.created", {"id": "prod_1", "object": "product"}
+        )
 
         listed = list(account.events_since(since))
 
@@ -351,7 +364,7 @@ class TestMoved:
 
         movements = list(account.account_movements(at, at + timedelta(seconds=2)))
 
-        assert [event.reference for event in movements] == [charged["id"]]
+        assert [movement.reference for movement in movements] == [charged["id"]]
 
     @pytest.mark.parametrize("fault", ["busy", "garbage"])
     def test_cannot_be_had_over_a_bad_line(self, account, stripe, clock, fault):

@@ -100,7 +100,7 @@ class Play:
             request_charge(invoice=self.invoice(), actor="test", now=self.clock())
 
     def open(self):
-        arguments = {
+        request = {
             "invoice": self.invoice(),
             "options": PAGE_OPTIONS,
             "clock": self.clock,
@@ -108,7 +108,7 @@ class Play:
         with suppress(
             ChargeUnderWay, NothingToCharge, PageNotOpened, ProcessorUnreachable
         ):
-            open_payment_page(**arguments)
+            open_payment_page(**request)
 
     def pay(self):
         """Payers use the pages they were given, with good cards and bad ones."""
@@ -165,7 +165,7 @@ class Play:
         self.clock.forward(minutes=self.chance.choice([1, 3, 6, 70, 60 * 7, 60 * 25]))
         self.fake.account.let_pages_expire()
 
-    def settle(self, *, arguments):
+    def settle(self, *, send_events):
         """The network works again: look everything up until all outcomes are known."""
         self.fake.faults = lambda method, path: "ok"
         self.wake()
@@ -175,17 +175,17 @@ class Play:
             for intent in self.fake.account.of("payment_intent", status="processing"):
                 self.fake.account.succeed(intent)
             self.sweep()
-        for event in self.fake.account.events if arguments else []:
+        for event in self.fake.account.events if send_events else []:
             assert post_signed(Client(), *self.fake.signed(event)).status_code == 204
         for _ in range(2):
             process_events(now=self.clock.forward(minutes=5))
 
     def check(self):
         journal = self.fake.account.journal
-        charged = {entry.intent: entry.amount for entry in journal}
+        charged = {charge.intent: charge.amount for charge in journal}
         booked = Payment.objects.values_list("reference", "amount")
         assert {reference: int(amount * 100) for reference, amount in booked} == charged
-        assert len(journal) == len({entry.attempt for entry in journal})
+        assert len(journal) == len({charge.attempt for charge in journal})
         paid = PaymentAttempt.objects.filter(state="succeeded").values_list("invoice")
         assert len(paid) == len(set(paid)) == len(journal)
         still = PaymentAttempt.objects.filter(state__in=PaymentAttempt.OPEN)
@@ -201,8 +201,8 @@ def slow_line(settings):
     """Short timeouts, and calls one by one, so that a seed is reproducible."""
 
     def wait_for(seconds):
-        arguments = {"TIMEOUT": timedelta(seconds=seconds)}
-        settings.WEBHOOKS = {**settings.WEBHOOKS, **arguments}
+        timeout = {"TIMEOUT": timedelta(seconds=seconds)}
+        settings.WEBHOOKS = {**settings.WEBHOOKS, **timeout}
 
     settings.CHARGES = {**settings.CHARGES, "AT_ONCE": 1, "ON_ISSUE": False}
     return wait_for
@@ -222,7 +222,7 @@ def test_nobody_pays_twice_and_no_money_is_lost(first, monkeypatch, slow_line):
             for _ in range(STEPS):
                 play.step()
             slow_line(10)
-            play.settle(arguments=seed % 2 == 0)
+            play.settle(send_events=seed % 2 == 0)
             play.check()
             injected += fake.injected
 
@@ -233,7 +233,7 @@ class Killed(Exception):
     """End the process here."""
 
 
-def die(**arguments):
+def die(**_changes):
     raise Killed
 
 
@@ -253,11 +253,11 @@ def test_a_process_killed_between_charge_and_commit_charges_once(
 
             attempt.refresh_from_db()
             charged = [
-                entry for entry in stripe.account.journal
-                if entry.attempt == str(attempt.public_id)
+                charge for charge in stripe.account.journal
+                if charge.attempt == str(attempt.public_id)
             ]  # fmt: skip
             assert attempt.state == "succeeded"
-            assert [entry.intent for entry in charged] == [attempt.reference]
+            assert [charge.intent for charge in charged] == [attempt.reference]
             assert Payment.objects.get().reference == attempt.reference
             assert verify_everything().findings == []
 

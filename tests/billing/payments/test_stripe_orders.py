@@ -38,7 +38,7 @@ def test_all_orders_of_the_events_of_a_charge_give_the_same_books(
     (call,) = claim_calls(CHARGES, now=clock(), limit=1)
     make_call(call, connect, clock)  # and nothing of it is recorded
     intent = stripe.account.of("payment_intent")[0]
-    stripe.account.tell("payment_intent.processing", intent)
+    stripe.account.add_event("payment_intent.processing", intent)
     events = {event["type"]: event for event in stripe.account.of("event")}
     for order in sorted(set(itertools.permutations(NAMES))):
         with rolled_back():

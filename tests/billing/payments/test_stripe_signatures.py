@@ -17,7 +17,9 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def event(stripe, at_stripe):
     """An event about an object that is not ours."""
-    return stripe.account.tell("product.created", {"id": "prod_1", "object": "product"})
+    return stripe.account.add_event(
+        "product.created", {"id": "prod_1", "object": "product"}
+    )
 
 
 class TestVerified:
@@ -68,11 +70,11 @@ class TestVerified:
         assert post(client, change(body), header).status_code == 400
 
     @pytest.mark.parametrize(
-        "payload",
+        "content",
         [[], {}, None, 1, {"id": ""}, {"id": "a\0"}, {"id": 7}, {"id": "x" * 201}],
     )
-    def test_refuses_what_is_signed_and_no_event(self, client, stripe, event, payload):
-        assert post(client, *stripe.signed(payload)).status_code == 400
+    def test_refuses_what_is_signed_and_no_event(self, client, stripe, event, content):
+        assert post(client, *stripe.signed(content)).status_code == 400
 
     def test_refuses_what_is_too_deep(self, client, stripe, event, clock):
         body = "[" * 100_000
@@ -88,24 +90,24 @@ class TestVerified:
         assert post(client, body, f"{header},v1=00,v0=11").status_code == 204
 
     @pytest.mark.parametrize(
-        ("endpoint_secrets", "taken"),
+        ("secrets", "taken"),
         [(Secrets(f"whsec_other {SECRET}"), True), (Secrets(SECRET), True),
          (Secrets("whsec_new", SECRET, datetime.max.replace(tzinfo=UTC)), True),
          (Secrets("whsec_new", SECRET, datetime.min.replace(tzinfo=UTC)), False),
          (Secrets("whsec_other"), False), (Secrets(""), False)],
     )  # fmt: skip
     def test_takes_each_of_several_secrets(
-        self, stripe, account, event, clock, endpoint_secrets, taken
+        self, stripe, account, event, clock, secrets, taken
     ):
         body, header = stripe.signed(event)
-        receiving = type(account)(account.api, account.live, endpoint_secrets)
+        processor = type(account)(account.api, account.live, secrets)
         headers = {"stripe-signature": header}
 
         if taken:
-            assert receiving.verify_event(headers, body, now=clock()) == event["id"]
+            assert processor.verify_event(headers, body, now=clock()) == event["id"]
         else:
             with pytest.raises(NotSigned):
-                receiving.verify_event(headers, body, now=clock())
+                processor.verify_event(headers, body, now=clock())
 
     def test_refuses_what_another_secret_signed_with_nothing(
         self, client, stripe, event, clock

@@ -36,56 +36,56 @@ REFUND = RefundRequest(KEY, "ch_1", Decimal("12.50"), "USD", datetime.now(UTC), 
 
 @pytest.fixture
 def receiver():
-    with receiving() as receiver:
-        yield receiver
+    with receiving() as listener:
+        yield listener
 
 
 @pytest.fixture
-def webhook_processor(receiver):
+def processor_of(receiver):
     limits = Limits(seconds=0.5, rules=Rules(allow_loopback=True))
     return WebhookProcessor(receiver.url, SECRET, SECRET, limits)
 
 
 class TestCharge:
     def test_is_told_signed_with_the_key_and_the_same_bytes_again(
-        self, receiver, webhook_processor
+        self, receiver, processor_of
     ):
         for _ in range(2):
             at = datetime.now(UTC)
-            assert webhook_processor.charge(CHARGE, at=at).kind == "pending"
+            assert processor_of.charge(CHARGE, at=at).kind == "pending"
 
         first, second = receiver.received
         assert first.body == second.body
         assert first.headers["idempotency-key"] == first.id == str(KEY)
-        event = Webhook(SECRET.current).verify(first.body, first.headers)
-        assert event["type"] == "payment.requested"
-        assert event["data"] == {
+        body = Webhook(SECRET.current).verify(first.body, first.headers)
+        assert body["type"] == "payment.requested"
+        assert body["data"] == {
             "attempt": str(KEY), "amount": "100", "currency": "USD",
             "payer": "SUNRISE", "invoice": "SUNRISE-1",
         }  # fmt: skip
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
     def test_fails_for_certain_where_it_is_refused(
-        self, receiver, webhook_processor, status
+        self, receiver, processor_of, status
     ):
         receiver.behave = answers(status)
 
-        assert webhook_processor.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
+        assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
 
     @pytest.mark.parametrize(
         "behave",
         [answers(500), answers(503), answers(408), answers(429), answers(302),
          hangs(1), vanishes, drips("body")],
     )  # fmt: skip
-    def test_is_unknown_for_everything_else(self, receiver, webhook_processor, behave):
+    def test_is_unknown_for_everything_else(self, receiver, processor_of, behave):
         receiver.behave = behave
 
-        assert webhook_processor.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
+        assert processor_of.charge(CHARGE, at=datetime.now(UTC)).kind == "unknown"
 
     def test_fails_for_certain_where_it_may_not_go(self):
-        receiver = WebhookProcessor("https://127.0.0.1/hook", SECRET, SECRET, Limits())
+        processor = WebhookProcessor("https://127.0.0.1/hook", SECRET, SECRET, Limits())
 
-        assert receiver.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
+        assert processor.charge(CHARGE, at=datetime.now(UTC)).kind == "failed"
 
     @pytest.mark.parametrize(
         ("failure", "kind"),
@@ -114,34 +114,34 @@ class TestCharge:
 
 class TestLookUp:
     def test_asks_in_a_message_of_its_own_and_is_answered_later(
-        self, receiver, webhook_processor
+        self, receiver, processor_of
     ):
-        assert webhook_processor.look_up(CHARGE, at=datetime.now(UTC)) is None
+        assert processor_of.look_up(CHARGE, at=datetime.now(UTC)) is None
 
-        (request,) = receiver.received
-        assert (request.told["type"], request.id) == ("payment.inquired", f"{KEY}-3")
+        (inquiry,) = receiver.received
+        assert (inquiry.payload["type"], inquiry.id) == ("payment.inquired", f"{KEY}-3")
 
 
 class TestRefund:
-    def test_is_told_as_charges_are(self, receiver, webhook_processor):
-        assert webhook_processor.refund(REFUND, at=datetime.now(UTC)).kind == "pending"
+    def test_is_told_as_charges_are(self, receiver, processor_of):
+        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "pending"
         receiver.behave = answers(422)
-        assert webhook_processor.refund(REFUND, at=datetime.now(UTC)).kind == "failed"
+        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "failed"
         receiver.behave = answers(500)
-        assert webhook_processor.refund(REFUND, at=datetime.now(UTC)).kind == "unknown"
+        assert processor_of.refund(REFUND, at=datetime.now(UTC)).kind == "unknown"
 
         request = receiver.received[0]
         assert request.headers["idempotency-key"] == request.id == str(KEY)
-        assert request.told["type"] == "refund.requested"
-        assert request.told["data"] == {
+        assert request.payload["type"] == "refund.requested"
+        assert request.payload["data"] == {
             "refund": str(KEY), "payment": "ch_1", "amount": "12.5", "currency": "USD",
         }  # fmt: skip
 
-    def test_is_asked_about_in_a_message_of_its_own(self, receiver, webhook_processor):
-        assert webhook_processor.look_up_refund(REFUND, at=datetime.now(UTC)) is None
+    def test_is_asked_about_in_a_message_of_its_own(self, receiver, processor_of):
+        assert processor_of.look_up_refund(REFUND, at=datetime.now(UTC)) is None
 
-        (request,) = receiver.received
-        assert (request.told["type"], request.id) == ("refund.inquired", f"{KEY}-2")
+        (inquiry,) = receiver.received
+        assert (inquiry.payload["type"], inquiry.id) == ("refund.inquired", f"{KEY}-2")
 
 
 def test_a_sweep_tells_the_processor_of_the_row(receiver, invoice, clock, settings):

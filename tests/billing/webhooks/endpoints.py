@@ -49,4 +49,6 @@ def states(endpoint: WebhookEndpoint) -> list[str]:
 
 def told(receiver: Receiver) -> list[tuple[str, int]]:
     """The subjects and sequence numbers received, in order of arrival."""
-    return [(one.told["subject"], one.told["sequence"]) for one in receiver.received]
+    return [
+        (one.payload["subject"], one.payload["sequence"]) for one in receiver.received
+    ]

@@ -58,7 +58,7 @@ class TestHandingOut:
         assert [subject for subject, _ in told(own)] == ["thing:SUNRISE"]
         assert [subject for subject, _ in told(other)] == ["thing:BELOW"]
         assert len(all_of_them.received) == 3
-        assert {one.told["agency"] for one in all_of_them.received} == {
+        assert {one.payload["agency"] for one in all_of_them.received} == {
             "SUNRISE", "BELOW", None,
         }  # fmt: skip
 
@@ -69,7 +69,7 @@ class TestHandingOut:
 
         sweep(clock)
 
-        assert [one.told["type"] for one in receiver.received] == ["agency.added"]
+        assert [one.payload["type"] for one in receiver.received] == ["agency.added"]
 
     def test_is_done_once(self, endpoint, agency, clock):
         announce(agency, "a", "b", clock=clock)
@@ -86,8 +86,8 @@ class TestHandingOut:
         sweep(clock)
 
         (one,) = receiver.received
-        assert one.told["type"] == "webhook_endpoint.test"
-        assert one.told["data"] == {"endpoint": str(endpoint.public_id)}
+        assert one.payload["type"] == "webhook_endpoint.test"
+        assert one.payload["data"] == {"endpoint": str(endpoint.public_id)}
         assert other.received == []
 
 
@@ -102,7 +102,7 @@ class TestSignatures:
         (one,) = receiver.received
         event = OutboxEvent.objects.latest("pk")
         assert one.id == str(event.public_id)
-        assert Webhook(secret).verify(one.body, one.headers) == one.told
+        assert Webhook(secret).verify(one.body, one.headers) == one.payload
 
     def test_are_refused_for_another_secret_body_id_or_time(
         self, endpoint, secret, receiver, agency, clock
@@ -286,7 +286,7 @@ class TestOrder:
         self, endpoint, receiver, agency, clock
     ):
         def refuse_first_a(request, received):
-            status = 500 if received.told["subject"] == "a" else 204
+            status = 500 if received.payload["subject"] == "a" else 204
             answers(status)(request, received)
 
         receiver.behave = refuse_first_a

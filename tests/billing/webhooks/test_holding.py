@@ -145,7 +145,7 @@ class TestReplaying:
     ):
         announce(agency, *"aaaa", clock=clock)
         sweep(clock)
-        first = receiver.received[0].told["sequence"]
+        first = receiver.received[0].payload["sequence"]
         receiver.received.clear()
 
         some = replay_range(
@@ -165,7 +165,7 @@ class TestReplaying:
         assert replay_range(endpoint=endpoint, first=1, now=clock()) == 1
         sweep(clock)
 
-        assert receiver.received[0].told["type"] == "agency.added"
+        assert receiver.received[0].payload["type"] == "agency.added"
 
     def test_refuses_events_that_are_not_the_endpoints(self, endpoint, agency, clock):
         other = make_agency("OTHER")
@@ -184,7 +184,7 @@ class TestReplaying:
         count = replay_range(endpoint=endpoint, agency=agency, first=1, now=clock())
         sweep(clock)
 
-        assert (count, receiver.received[0].told["agency"]) == (1, "SUNRISE")
+        assert (count, receiver.received[0].payload["agency"]) == (1, "SUNRISE")
 
 
 class TestForgetting:
