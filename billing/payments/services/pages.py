@@ -248,9 +248,9 @@ def _claim_call(page: HostedPage, now: datetime) -> ProcessorCall[PaymentAttempt
     """Count the call that opens a page, before it is made."""
     attempt = page.attempt
     assert attempt
-    asks = attempt.state != State.CREATED
+    looks_up = attempt.state != State.CREATED
     if attempt.state in {State.CREATED, State.SENT}:
-        attempt.state = State.UNKNOWN if asks else State.SENT
+        attempt.state = State.UNKNOWN if looks_up else State.SENT
         attempt.changed_at = now
     attempt.first_sent_at = attempt.first_sent_at or now
     attempt.sends += 1
@@ -259,7 +259,7 @@ def _claim_call(page: HostedPage, now: datetime) -> ProcessorCall[PaymentAttempt
         update_fields=["state", "changed_at", "first_sent_at", "sends", "due_at"]
     )
     page.save(update_fields=["sent_until"])
-    return ProcessorCall(CHARGES, attempt, asks, sends=True)
+    return ProcessorCall(CHARGES, attempt, looks_up, sends=True)
 
 
 def _open_page(

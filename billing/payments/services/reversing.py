@@ -31,7 +31,7 @@ class PaymentHasReturns(Refusal):
 def reverse_payment(
     *, payment: Payment, reason: str, actor: str, now: datetime
 ) -> Payment:
-    """Reverse all of a bank transfer or cheque that was recorded by mistake.
+    """Reverse all of a bank transfer or check that was recorded by mistake.
 
     Invoices that it covered are owed again, unless other money of the payer covers them.
     No refund is announced to the payer; `payment.reversed` is published. Its reference
