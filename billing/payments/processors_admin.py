@@ -198,7 +198,7 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
         "tries", "received_at", "reported_at", "text", "conflicts", "conflicting_text",
     ]  # fmt: skip
     readonly_fields = ["text", "conflicting_text"]
-    actions = ["work_off_again", "set_aside"]
+    actions = ["process_again", "set_aside"]
 
     @admin.display(description="content")
     def text(self, event: ProcessorEvent) -> str:
