@@ -224,7 +224,10 @@ class TestWorkOffEvents:
         process_events(now=clock.forward(minutes=1))
 
         event = ProcessorEvent.objects.get()
-        assert (event.state, event.reason) == ("quarantined", "It is over no amount.")
+        assert (event.state, event.reason) == (
+            "quarantined",
+            f'The `amount` {amount!r} is not a decimal number such as "15.00".',
+        )
 
     def test_lets_nothing_hold_up_another(self, states, post_event, clock, attempt):
         post_event("pending")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -10,14 +11,13 @@ from uuid import uuid4
 import pytest
 import stripe as sdk
 
-from billing.payments.processors.port import ChargeRequest, RefundRequest
+from billing.payments.processors.port import (
+    ChargeRequest,
+    ProcessorOutcome,
+    RefundRequest,
+)
 from billing.payments.processors.secrets import Secrets
 from billing.payments.processors.stripe.client import from_minor_units, to_minor_units
-from billing.payments.processors.stripe.errors import (
-    HARD,
-    outcome_of_decline,
-    outcome_of_error,
-)
 from billing.payments.processors.stripe.processor import stripe_processor
 from billing.webhooks.addresses import Rules
 from billing.webhooks.sending import Limits
@@ -163,6 +163,17 @@ class TestCharge:
 
         assert outcome.kind == "unknown"
         assert stripe.requests == []
+
+    def test_is_unknown_where_the_name_has_no_address(self, charge, clock):
+        def resolve(*_, **__):
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+        limits = Limits(seconds=5, resolver=resolve)
+        lost = stripe_processor("https://api.example/", KEY, Secrets(""), limits)
+
+        assert lost.charge(charge(), at=clock()) == ProcessorOutcome(
+            "unknown", reason="dns: the host name has no address"
+        )
 
     def test_goes_through_no_proxy_of_the_environment(
         self, account, charge, clock, monkeypatch
@@ -313,40 +324,6 @@ class TestRefund:
             assert outcome.kind == "absent"
         else:
             assert outcome.reference == stripe.account.of("refund")[0]["id"]
-
-
-class TestOutcomeOfError:
-    @pytest.mark.parametrize("code", sorted(HARD))
-    def test_never_again_with_such_a_card(self, code):
-        assert outcome_of_decline({"decline_code": code}).kind == "declined_hard"
-        assert outcome_of_decline({"code": code}).kind == "declined_hard"
-
-    @pytest.mark.parametrize(
-        "code",
-        ["insufficient_funds", "do_not_honor", "try_again_later", "processing_error",
-         "issuer_not_available", "card_velocity_exceeded", "a_new_code", 7, "\0", None],
-    )  # fmt: skip
-    def test_may_be_tried_again_otherwise(self, code):
-        outcome = outcome_of_decline({"decline_code": code, "code": "card_declined"})
-
-        assert outcome.kind == "declined_soft"
-        assert outcome.reason.isprintable()
-
-    def test_heeds_what_a_network_advises(self):
-        detail = {"decline_code": "do_not_honor", "network_advice_code": "03"}
-
-        assert outcome_of_decline(detail).kind == "declined_hard"
-
-    @pytest.mark.parametrize(
-        "body", [None, Secrets(""), "x", {"error": 1}, {"error": {}}]
-    )
-    def test_takes_errors_of_any_shape(self, body):
-        for error in (
-            sdk.CardError("m", None, None, json_body=body),
-            sdk.APIError("m", json_body=body),
-            sdk.InvalidRequestError("m", None, json_body=body),
-        ):
-            assert "m" not in outcome_of_error(error).reason.split()
 
 
 class TestAmounts:

@@ -19,6 +19,12 @@ from tests.rollback import rolled_back
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def one_clock(monkeypatch, clock):
+    """The web server has the test's time, however long the test takes."""
+    monkeypatch.setattr("django.utils.timezone.now", clock)
+
+
 @pytest.fixture
 def attempt(save_card, invoice, clock):
     """Of 100.00 by the payer's card; not sent yet."""

@@ -84,7 +84,7 @@ def look_up_charge(
 ) -> ProcessorOutcome | None:
     """The outcome of a charge on a page, whether the id of the page is kept or not.
 
-    None where Stripe cannot be asked now.
+    None where Stripe gives no usable answer.
     """
     try:
         reference = charge.page or _find_session(api, charge)

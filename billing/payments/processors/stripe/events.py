@@ -62,7 +62,7 @@ HANDLERS: Mapping[str, Handler] = {
     "charge.dispute.funds_withdrawn": dispute_updates,
     "charge.dispute.funds_reinstated": dispute_updates,
 }
-# Handled where an endpoint is subscribed to them, but never asked for: others say the
+# Handled where an endpoint is subscribed to them, but not requested: others report the
 # same, and Stripe's list of events takes twenty types at most.
 NOT_REQUESTED = {
     "payment_intent.created",

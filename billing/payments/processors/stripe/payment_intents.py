@@ -78,7 +78,7 @@ def look_up_charge(
 ) -> ProcessorOutcome | None:
     """The outcome of a charge, from the list of its customer's intents.
 
-    Not from Stripe's search, which lags behind. None where Stripe cannot be asked now.
+    Not from Stripe's search, which lags behind. None where Stripe gives no usable answer.
     """
     params = {
         "customer": charge.customer,

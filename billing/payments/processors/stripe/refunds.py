@@ -56,7 +56,7 @@ def look_up_refund(
 ) -> ProcessorOutcome | None:
     """The outcome of a refund, from the list of its payment's refunds.
 
-    None where Stripe cannot be asked now.
+    None where Stripe gives no usable answer.
     """
     params = {"payment_intent": request.payment}
     try:
