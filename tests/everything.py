@@ -22,10 +22,10 @@ from billing.metering.models import UsageImport
 from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import DisputeUpdate
-from billing.payments.services.answers import keep_events, work_off_events
+from billing.payments.services.answers import process_events, store_events
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.methods import save_method
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.registering import add_processor
@@ -143,7 +143,7 @@ def _make_money(agency: Agency) -> None:
         reference="ch_0123456789abcdef", now=APRIL_2,
     )  # fmt: skip
     update = DisputeUpdate(payment.reference, "dp_1", Decimal(15), "USD", "lost")
-    take_dispute(processor=acme, told=update, now=MAY_2)
+    apply_dispute_update(processor=acme, update=update, now=MAY_2)
     request_refund(
         payment=payment, amount=Decimal(1), reason="test", actor="t", now=APRIL_2
     )
@@ -178,8 +178,8 @@ def _make_checks(agency: Agency) -> None:
 
 
 def _quarantine(processor: PaymentProcessor) -> None:
-    keep_events(processor, [("evt_1", b"{}")], now=timezone.now())
-    work_off_events(now=timezone.now())
+    store_events(processor, [("evt_1", b"{}")], now=timezone.now())
+    process_events(now=timezone.now())
 
 
 def _make_rest(agency: Agency) -> None:

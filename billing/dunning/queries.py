@@ -14,7 +14,7 @@ from billing.invoicing.numbers import PRINTED_NUMBER
 from billing.invoicing.queries.holds import ON_HOLD
 from billing.invoicing.queries.left_to_pay import LEFT_TO_PAY
 from billing.payments.attempt_states import OPEN, UNREPORTED, sql_list
-from billing.payments.queries.methods import SPENT
+from billing.payments.queries.methods import UNUSABLE
 from seats.agencies.queries import zones_of
 from seats.arrays import array_text
 from seats.members.models import Member
@@ -43,7 +43,7 @@ DEBTS = f"""
     ORDER BY document.payer_id, document.number
 """
 METHODS = f"""
-    SELECT method.payer_id, method.id, {SPENT}
+    SELECT method.payer_id, method.id, {UNUSABLE}
     FROM billing_paymentmethod AS method
     WHERE method.payer_id = ANY(%(ids)s::bigint[]) AND method.removed_at IS NULL
 """

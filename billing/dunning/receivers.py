@@ -18,7 +18,7 @@ from billing.payments.models import PaymentAttempt, PaymentMethod
 from billing.payments.signals import (
     attempt_ended,
     attempt_unresolved,
-    invoices_moved,
+    invoice_statuses_changed,
     method_saved,
 )
 
@@ -38,7 +38,7 @@ def on_method_saved(*, method: PaymentMethod, now: datetime, **_: Any) -> None:
     handle_new_method(method=method, now=now)
 
 
-@receiver(invoices_moved)
+@receiver(invoice_statuses_changed)
 def on_invoices_moved(*, payers: Collection[int], now: datetime, **_: Any) -> None:
     handle_debt_changes(payer_ids=payers, now=now)
 

@@ -246,7 +246,9 @@ class Migration(migrations.Migration):
                 (
                     "processor",
                     models.CharField(
-                        blank=True, help_text="Where the cash lies.", max_length=32
+                        blank=True,
+                        help_text="Processor that holds the cash.",
+                        max_length=32,
                     ),
                 ),
                 ("amount", models.DecimalField(decimal_places=3, max_digits=18)),
@@ -289,7 +291,7 @@ class Migration(migrations.Migration):
                 (
                     "reference",
                     models.CharField(
-                        help_text="The processor's id, or what the bank says.",
+                        help_text="The processor's id of the payment, or the bank's reference.",
                         max_length=200,
                     ),
                 ),

@@ -135,7 +135,7 @@ class Migration(migrations.Migration):
                     models.UUIDField(
                         db_default=seats.columns.UUID7(),
                         editable=False,
-                        help_text="The idempotency key.",
+                        help_text="Idempotency key of the attempt at the processor.",
                         unique=True,
                     ),
                 ),
@@ -149,8 +149,8 @@ class Migration(migrations.Migration):
                         choices=[
                             ("created", "Created"),
                             ("sent", "Sent"),
-                            ("pending", "pending: the processor has it"),
-                            ("unknown", "unknown: maybe charged"),
+                            ("pending", "pending: in progress at the processor"),
+                            ("unknown", "unknown: may have been charged"),
                             ("succeeded", "Succeeded"),
                             ("declined_hard", "declined for good"),
                             ("declined_soft", "declined for now"),
@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "changed_at",
-                    models.DateTimeField(help_text="When the state was last said."),
+                    models.DateTimeField(help_text="When the state was last set."),
                 ),
                 ("error", models.CharField(blank=True, max_length=200)),
                 (
@@ -182,14 +182,15 @@ class Migration(migrations.Migration):
                 (
                     "lookups",
                     models.IntegerField(
-                        default=0, help_text="Times asked what became of it."
+                        default=0,
+                        help_text="Number of times the outcome was looked up.",
                     ),
                 ),
                 ("first_sent_at", models.DateTimeField(null=True)),
                 (
                     "due_at",
                     models.DateTimeField(
-                        help_text="During a call: the end of the lease."
+                        help_text="When it is next sent or looked up; during a call, when the lease ends."
                     ),
                 ),
                 (
@@ -272,14 +273,20 @@ class Migration(migrations.Migration):
                 (
                     "reason",
                     models.CharField(
-                        blank=True, help_text="Of its state.", max_length=200
+                        blank=True, help_text="Reason of the state.", max_length=200
                     ),
                 ),
-                ("tries", models.IntegerField(default=0, help_text="Begun.")),
+                (
+                    "tries",
+                    models.IntegerField(
+                        default=0,
+                        help_text="Number of times that processing was started.",
+                    ),
+                ),
                 (
                     "due_at",
                     models.DateTimeField(
-                        help_text="While it is worked off: end of the lease."
+                        help_text="When it is next processed; during processing, when the lease ends."
                     ),
                 ),
                 (

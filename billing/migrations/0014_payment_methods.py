@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
             model_name="paymentprocessor",
             name="kind",
             field=models.CharField(
-                choices=[("webhook", "told by signed webhook"), ("stripe", "Stripe")],
+                choices=[("webhook", "signed webhook"), ("stripe", "Stripe")],
                 default="webhook",
                 max_length=16,
             ),
@@ -57,13 +57,15 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="paymentprocessor",
             name="sealed_receiving",
-            field=models.TextField(help_text="Signs what it tells us."),
+            field=models.TextField(
+                help_text="Encrypted: signs the events that it sends."
+            ),
         ),
         migrations.AlterField(
             model_name="paymentprocessor",
             name="sealed_sending",
             field=models.TextField(
-                help_text="Signs what we tell it, or is our key of its API."
+                help_text="Encrypted: signs our requests, or is our key of its API."
             ),
         ),
         migrations.CreateModel(
@@ -104,7 +106,7 @@ class Migration(migrations.Migration):
                     "label",
                     models.CharField(
                         blank=True,
-                        help_text="How people know it: visa 4242, 12/2030.",
+                        help_text="Name shown to people, such as visa 4242, 12/2030.",
                         max_length=100,
                     ),
                 ),

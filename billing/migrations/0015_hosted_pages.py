@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                     models.UUIDField(
                         db_default=seats.columns.UUID7(),
                         editable=False,
-                        help_text="The idempotency key, where no invoice is paid.",
+                        help_text="Idempotency key of the page, if it is not for an invoice.",
                         unique=True,
                     ),
                 ),
@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("setup", "saves a method"),
+                            ("setup", "saves a payment method"),
                             ("payment", "pays an invoice"),
                         ],
                         max_length=8,
@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
                 (
                     "sent_until",
                     models.DateTimeField(
-                        help_text="No call that may open it is begun after this."
+                        help_text="No call that may open it is started after this."
                     ),
                 ),
                 (
@@ -195,7 +195,7 @@ class Migration(migrations.Migration):
                 (
                     "sent_at",
                     models.DateTimeField(
-                        help_text="When it was asked for first.", null=True
+                        help_text="When the customer was first requested.", null=True
                     ),
                 ),
                 (

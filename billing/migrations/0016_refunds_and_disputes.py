@@ -155,7 +155,8 @@ class Migration(migrations.Migration):
             model_name="paymentprocessor",
             name="caught_up_to",
             field=models.DateTimeField(
-                help_text="Its list of events has been read up to here.", null=True
+                help_text="The list of events has been read up to this instant.",
+                null=True,
             ),
         ),
         migrations.AddField(
@@ -166,13 +167,17 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="paymentprocessor",
             name="sealed_receiving_before",
-            field=models.TextField(blank=True, help_text="Is believed too, as long."),
+            field=models.TextField(
+                blank=True,
+                help_text="Encrypted: the previous secret, which is also accepted for a day.",
+            ),
         ),
         migrations.AddField(
             model_name="paymentprocessor",
             name="sealed_sending_before",
             field=models.TextField(
-                blank=True, help_text="Signs too, for a while after they were changed."
+                blank=True,
+                help_text="Encrypted: the previous secret, which also signs for a day after the change.",
             ),
         ),
         migrations.AlterField(
@@ -195,7 +200,7 @@ class Migration(migrations.Migration):
             model_name="ledgertransaction",
             name="fact_id",
             field=models.BigIntegerField(
-                help_text="Of the document, payment, allocation, refund or dispute."
+                help_text="Id of the document, payment, allocation, refund or dispute."
             ),
         ),
         migrations.AlterField(
@@ -220,7 +225,7 @@ class Migration(migrations.Migration):
             name="reference",
             field=models.CharField(
                 blank=True,
-                help_text="The processor's id of what it did.",
+                help_text="The processor's id of the charge or refund.",
                 max_length=200,
             ),
         ),
@@ -228,7 +233,7 @@ class Migration(migrations.Migration):
             model_name="paymentattempt",
             name="sends",
             field=models.IntegerField(
-                default=0, help_text="Calls begun that may do it."
+                default=0, help_text="Number of calls that may have moved money."
             ),
         ),
         migrations.CreateModel(
@@ -270,7 +275,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("reason", models.CharField(blank=True, max_length=200)),
-                ("told_at", models.DateTimeField(help_text="When the state was told.")),
+                (
+                    "told_at",
+                    models.DateTimeField(
+                        help_text="When the processor reported the state."
+                    ),
+                ),
                 ("opened_at", models.DateTimeField(null=True)),
                 ("closed_at", models.DateTimeField(null=True)),
                 (
@@ -339,7 +349,7 @@ class Migration(migrations.Migration):
                     models.UUIDField(
                         db_default=seats.columns.UUID7(),
                         editable=False,
-                        help_text="The idempotency key.",
+                        help_text="Idempotency key of the attempt at the processor.",
                         unique=True,
                     ),
                 ),
@@ -349,34 +359,36 @@ class Migration(migrations.Migration):
                 ("requested_at", models.DateTimeField()),
                 (
                     "changed_at",
-                    models.DateTimeField(help_text="When the state was last said."),
+                    models.DateTimeField(help_text="When the state was last set."),
                 ),
                 ("error", models.CharField(blank=True, max_length=200)),
                 (
                     "reference",
                     models.CharField(
                         blank=True,
-                        help_text="The processor's id of what it did.",
+                        help_text="The processor's id of the charge or refund.",
                         max_length=200,
                     ),
                 ),
                 (
                     "sends",
                     models.IntegerField(
-                        default=0, help_text="Calls begun that may do it."
+                        default=0,
+                        help_text="Number of calls that may have moved money.",
                     ),
                 ),
                 (
                     "lookups",
                     models.IntegerField(
-                        default=0, help_text="Times asked what became of it."
+                        default=0,
+                        help_text="Number of times the outcome was looked up.",
                     ),
                 ),
                 ("first_sent_at", models.DateTimeField(null=True)),
                 (
                     "due_at",
                     models.DateTimeField(
-                        help_text="During a call: the end of the lease."
+                        help_text="When it is next sent or looked up; during a call, when the lease ends."
                     ),
                 ),
                 (
@@ -385,10 +397,10 @@ class Migration(migrations.Migration):
                         choices=[
                             ("created", "Created"),
                             ("sent", "Sent"),
-                            ("pending", "pending: the processor has it"),
-                            ("unknown", "unknown: maybe given back"),
+                            ("pending", "pending: in progress at the processor"),
+                            ("unknown", "unknown: may have been refunded"),
                             ("succeeded", "Succeeded"),
-                            ("failed", "failed: not given back"),
+                            ("failed", "failed: not refunded"),
                         ],
                         default="created",
                         max_length=16,
@@ -399,7 +411,7 @@ class Migration(migrations.Migration):
                     "asked_as",
                     models.CharField(
                         blank=True,
-                        help_text="The reference of who asked for it.",
+                        help_text="The reference in the request for the refund.",
                         max_length=200,
                     ),
                 ),

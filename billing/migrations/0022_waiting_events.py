@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
             model_name="paymentattempt",
             name="reported_at",
             field=models.DateTimeField(
-                help_text="When staff was notified that its outcome is unknown.",
+                help_text="When staff was notified that the outcome is unknown.",
                 null=True,
             ),
         ),
@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
             name="conflicts",
             field=models.IntegerField(
                 default=0,
-                help_text="Deliveries under this id with other content; refused.",
+                help_text="Number of refused deliveries under this id with different content.",
             ),
         ),
         migrations.AddField(
@@ -79,7 +79,7 @@ class Migration(migrations.Migration):
             name="payment_reference",
             field=models.CharField(
                 blank=True,
-                help_text="The processor's id of what it waits for.",
+                help_text="The processor's id of the payment that it waits for.",
                 max_length=200,
             ),
         ),
@@ -87,14 +87,15 @@ class Migration(migrations.Migration):
             model_name="processorevent",
             name="reported_at",
             field=models.DateTimeField(
-                help_text="When staff was notified that it is not processed.", null=True
+                help_text="When staff was notified that it was not processed.",
+                null=True,
             ),
         ),
         migrations.AddField(
             model_name="refundattempt",
             name="reported_at",
             field=models.DateTimeField(
-                help_text="When staff was notified that its outcome is unknown.",
+                help_text="When staff was notified that the outcome is unknown.",
                 null=True,
             ),
         ),
@@ -107,7 +108,7 @@ class Migration(migrations.Migration):
                     ("waiting", "waiting for its payment"),
                     ("done", "Done"),
                     ("quarantined", "Quarantined"),
-                    ("set_aside", "set aside: nothing is to be done"),
+                    ("set_aside", "set aside: no action needed"),
                 ],
                 default="received",
                 max_length=16,

@@ -80,7 +80,10 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["id"],
                 "permissions": [
-                    ("reverse_payment", "Can reverse what was recorded by mistake")
+                    (
+                        "reverse_payment",
+                        "Can reverse a payment that was recorded by mistake",
+                    )
                 ],
             },
         ),

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
             model_name="hostedpage",
             name="owner",
             field=models.ForeignKey(
-                help_text="Who opened it and must reach the payer; empty: the platform.",
+                help_text="Agency that opened it and must reach the payer; empty for the platform.",
                 null=True,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="+",

@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
             name="hostedpage",
             options={
                 "ordering": ["-pk"],
-                "permissions": [("close_hostedpage", "Can close a hosted page")],
+                "permissions": [("close_hostedpage", "Can close a checkout page")],
             },
         ),
         migrations.AlterModelOptions(
@@ -64,7 +64,10 @@ class Migration(migrations.Migration):
                 "ordering": ["id"],
                 "permissions": [
                     ("refund_payment", "Can refund a payment"),
-                    ("reverse_payment", "Can reverse what was recorded by mistake"),
+                    (
+                        "reverse_payment",
+                        "Can reverse a payment that was recorded by mistake",
+                    ),
                 ],
             },
         ),

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
             model_name="paymentprocessor",
             name="reconciled_through",
             field=models.DateField(
-                help_text="The last day of UTC compared with its list of movements.",
+                help_text="The last UTC day that was reconciled.",
                 null=True,
             ),
         ),
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             model_name="hostedpage",
             name="closed_at",
             field=models.DateTimeField(
-                help_text="When the processor was asked to close it, or, where its URL"
+                help_text="When the processor was asked to close it, or, if its URL"
                 " never came, when it was given up.",
                 null=True,
             ),

@@ -22,10 +22,10 @@ from billing.payments.amounts_admin import WithMoney
 from billing.payments.ledger import LedgerEntry, LedgerTransaction
 from billing.payments.models import Allocation, Payment, PaymentAttempt, Refund
 from billing.payments.queries.balances import balances_of
-from billing.payments.queries.returnable import left_of
+from billing.payments.queries.returnable import payment_balances
 from billing.payments.queries.statements import account_statement
 from billing.payments.services.receiving import MANUAL, receive_payment
-from billing.payments.services.returning import give_back, processor_of
+from billing.payments.services.returning import refunding_processor, start_refund
 from billing.payments.services.reversing import require_reversible, reverse_payment
 from seats.admin_actions import ActionOutcome, ReasonForm, staff_action
 from seats.agencies.queries import zones_of
@@ -43,16 +43,16 @@ from seats.staff_admin import autocomplete
 
 
 class PaymentForm(AddingForm):
-    """Money that reached us by bank transfer or cheque; recorded by the service."""
+    """A payment received by bank transfer or check; recorded by the service."""
 
     invoice = forms.ModelChoiceField(
         Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
         required=False,
         widget=autocomplete(PaymentAttempt, "invoice"),
-        help_text="Covered first; without, the oldest open one.",
+        help_text="Invoice to cover first. Default: the oldest open invoice.",
     )
     method = forms.ChoiceField(
-        choices=[("bank_transfer", "bank transfer"), ("cheque", "cheque")]
+        choices=[("bank_transfer", "bank transfer"), ("cheque", "check")]
     )
 
     class Meta:
@@ -60,41 +60,41 @@ class PaymentForm(AddingForm):
         fields = ["payer", "amount", "reference", "method"]
         widgets = {"payer": autocomplete(Payment, "payer")}
 
-    def add(self, told: dict[str, Any]) -> Payment:
+    def add(self, cleaned: dict[str, Any]) -> Payment:
         return receive_payment(
-            payer=told["payer"],
-            amount=told["amount"],
-            currency=told["payer"].currency,
+            payer=cleaned["payer"],
+            amount=cleaned["amount"],
+            currency=cleaned["payer"].currency,
             processor=MANUAL,
-            reference=told["reference"],
-            method=told["method"],
-            document=told["invoice"],
+            reference=cleaned["reference"],
+            method=cleaned["method"],
+            document=cleaned["invoice"],
             actor=self.actor,
             now=timezone.now(),
         )
 
 
 class SeveralPayments(Refusal):
-    """What is done to a payment is about its own amount, reference and reason."""
+    """A refund or reversal applies to one payment at a time."""
 
     code = "several_payments"
 
 
 class AskRefundForm(ReasonForm):
-    """How much the processor gives back, and why."""
+    """The amount and reason of a refund through the processor."""
 
     amount = forms.DecimalField(max_digits=18, decimal_places=3)
     field_order = ["amount", "reference", "reason"]
 
 
 class RefundForm(AskRefundForm):
-    """How much went back by hand."""
+    """The amount, reference and reason of a refund made by hand."""
 
     reference = forms.CharField(max_length=200)
 
 
 def reversal_effects(payments: list[Payment], data: dict[str, Any] | None) -> list[str]:
-    """How much is taken back, which invoices are owed again, or why it is refused."""
+    """Which amount and invoices a reversal affects, or why it is refused."""
     lines = []
     for payment in payments:
         try:
@@ -106,41 +106,42 @@ def reversal_effects(payments: list[Payment], data: dict[str, Any] | None) -> li
         invoices = sorted({part.document.label for part in covered if part.document})
         lines.append(
             f"{money_label(payment.amount, payment.currency)} of {payment.payer.code}"
-            f" ({payment.reference}) no longer count as received."
-            f" Owed again, unless other money covers it: {', '.join(invoices) or 'nothing'}."
+            f" ({payment.reference}) no longer counts as received."
+            " Owed again, unless other payments cover it:"
+            f" {', '.join(invoices) or 'nothing'}."
             " The payer is not notified of a refund."
         )
     return lines
 
 
 def refund_form(payments: list[Payment]) -> type[AskRefundForm]:
-    """What goes back by hand has a reference of its own."""
-    by_processor = bool(payments) and processor_of(payments[0])
+    """The refund form; refunds made by hand also need a reference."""
+    by_processor = bool(payments) and refunding_processor(payments[0])
     return AskRefundForm if by_processor else RefundForm
 
 
 def refund_effects(payments: list[Payment], data: dict[str, Any] | None) -> list[str]:
-    """The amount that is refunded, how, and what is left of the payment."""
-    left = left_of([payment.pk for payment in payments])
+    """The amount that is refunded, how, and what remains of the payment."""
+    balances = payment_balances([payment.pk for payment in payments])
     lines = []
     for payment in payments:
-        there = left[payment.pk].there
+        available = balances[payment.pk].available
         way = (
-            f"{payment.processor} is asked to give it back"
-            if processor_of(payment)
-            else "it is recorded as given back by hand"
+            f"{payment.processor} is asked to refund it"
+            if refunding_processor(payment)
+            else "it is recorded as refunded by hand"
         )
-        change = "The amount below goes back"
+        change = "The amount below is refunded"
         if data:
             change = (
-                f"{money_label(data['amount'], payment.currency)} goes back, and"
-                f" {money_label(there - data['amount'], payment.currency)} is left"
+                f"{money_label(data['amount'], payment.currency)} is refunded, and"
+                f" {money_label(available - data['amount'], payment.currency)} remains"
             )
         lines.append(
             f"{payment} of {payment.payer.code} over"
             f" {money_label(payment.amount, payment.currency)}, of which"
-            f" {money_label(there, payment.currency)} can go back. {change}; {way}."
-            " What it covered is owed again."
+            f" {money_label(available, payment.currency)} can be refunded. {change};"
+            f" {way}. Invoices that it covered are owed again."
         )
     return lines
 
@@ -150,8 +151,8 @@ class AllocationInline(ReadOnlyInline):
     fields = ["document", "amount", "recorded_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Allocation]:
-        parts: QuerySet[Allocation] = super().get_queryset(request)
-        return parts.select_related("document")
+        rows: QuerySet[Allocation] = super().get_queryset(request)
+        return rows.select_related("document")
 
 
 class RefundInline(ReadOnlyInline):
@@ -161,7 +162,7 @@ class RefundInline(ReadOnlyInline):
 
 @admin.register(Payment)
 class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
-    """Money received; adding one records a bank transfer or a cheque."""
+    """Payments received; adding one records a bank transfer or a check."""
 
     list_display = [
         "__str__", "payer", "money", "means", "received_at", "reversed_at",
@@ -193,7 +194,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
         return [statement, *super().get_urls()]
 
     def statement_view(self, request: HttpRequest, code: str) -> HttpResponse:
-        """Everything up to now."""
+        """The statement of account of a payer up to today."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         payer = get_object_or_404(Agency, code=code)
@@ -203,7 +204,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
         )
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Statement of {payer.code}",
+            "title": f"Statement of account: {payer.code}",
             "statement": statement,
             "digits": f"{minor_digits(payer.currency)}g",
             "balances": balances_of(payer),
@@ -229,10 +230,10 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     def refund(
         self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]
     ) -> ActionOutcome | None:
-        """Has the processor give back what it holds; records what people gave."""
+        """Request a refund from the processor, or record one made by hand."""
         if len(payments) > 1:
             raise SeveralPayments("Refund one payment at a time.")
-        give_back(
+        start_refund(
             payment=payments[0], **actor_and_now(request), **{"reference": "", **data}
         )
         return None
@@ -246,7 +247,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     def reverse(
         self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]
     ) -> ActionOutcome | None:
-        """Reverse a bank transfer or cheque in full; the payer is not notified."""
+        """Reverse a bank transfer or check in full; the payer is not notified."""
         if len(payments) > 1:
             raise SeveralPayments("Reverse one payment at a time.")
         reverse_payment(payment=payments[0], **actor_and_now(request), **data)

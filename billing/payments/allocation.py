@@ -1,4 +1,4 @@
-"""Which money goes to which invoice. Pure."""
+"""Allocation of payments and credit notes to invoices. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is left of a payment or a credit note, in the payer's currency."""
+    """A payment or credit note; `free` is its unallocated amount, never negative."""
 
     kind: Literal["payment", "credit_note"]
     id: int
@@ -17,9 +17,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An invoice and what is still owed on it.
+    """An invoice and what is still owed on it, in the payer's currency.
 
-    What was written off takes credit notes and no money, unless money is meant for it.
+    A written-off invoice takes credit notes but no payments.
     """
 
     id: int
@@ -28,8 +28,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Covering:
-    """An amount of a payment on an invoice."""
+class AllocatedAmount:
+    """The positive amount of a payment that covers an invoice."""
 
     payment_id: int
     document_id: int
@@ -37,8 +37,8 @@ class Covering:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """An amount from a source to an invoice; a negative one is taken back."""
+class AllocationMove:
+    """An amount to allocate from a source to an invoice; a negative one is taken back."""
 
     source: Source
     document_id: int
@@ -47,10 +47,10 @@ class Move:
 
 def allocate_sources(
     sources: Iterable[Source], targets: Sequence[Target]
-) -> list[Move]:
-    """Use up each source on the targets, both in their order.
+) -> list[AllocationMove]:
+    """Allocate each source to the targets, both in their order.
 
-    Nothing is given twice, and no target gets more than it is owed.
+    No source gives more than is free, and no target gets more than is owed on it.
     """
     owed = {target.id: target.owed for target in targets}
     moves = []
@@ -61,21 +61,23 @@ def allocate_sources(
                 continue
             amount = min(free, owed[target.id])
             if amount > 0:
-                moves.append(Move(source, target.id, amount))
+                moves.append(AllocationMove(source, target.id, amount))
                 owed[target.id] -= amount
                 free -= amount
     return moves
 
 
-def take_back(amount: Decimal, coverings: Iterable[Covering]) -> list[Covering]:
-    """What to take from each covering, in their order, to have this amount free.
+def deallocate(
+    amount: Decimal, allocated: Iterable[AllocatedAmount]
+) -> list[AllocatedAmount]:
+    """The amounts to take back, in the given order, to free this amount.
 
-    As much as there is, where there is not enough.
+    If there is not enough, all of it is taken.
     """
     taken = []
-    for covering in coverings:
-        part = min(amount, covering.amount)
-        if part > 0:
-            taken.append(Covering(covering.payment_id, covering.document_id, part))
-            amount -= part
+    for part in allocated:
+        freed = min(amount, part.amount)
+        if freed > 0:
+            taken.append(AllocatedAmount(part.payment_id, part.document_id, freed))
+            amount -= freed
     return taken

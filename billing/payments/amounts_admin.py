@@ -1,4 +1,4 @@
-"""How lists of payments, refunds and disputes show amounts to staff."""
+"""How admin lists of payments, refunds and disputes show amounts."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from billing.cells import money_cell
 
 
 class WithMoney:
-    """Rows over an `amount` in a `currency`."""
+    """A column for rows that have an `amount` in a `currency`."""
 
     @admin.display(description="amount", ordering="amount")
     def money(self, row: Any) -> str:
-        """With its currency, and no more places than that has."""
+        """The amount with its currency and that currency's decimal places."""
         return money_cell(row.amount, row.currency)

@@ -1,4 +1,4 @@
-"""What every call has in common that moves money at a processor."""
+"""Abstract models of attempts to move money at a processor, and of their history."""
 
 from django.db import models
 
@@ -7,7 +7,7 @@ from seats.columns import UUID7
 
 
 class Attempt(models.Model):
-    """One try to have money moved; its id is the key under which it counts once."""
+    """An attempt to move money; its public id is the idempotency key at the processor."""
 
     OPEN = list(attempt_states.OPEN)
 
@@ -15,7 +15,7 @@ class Attempt(models.Model):
         db_default=UUID7(),
         unique=True,
         editable=False,
-        help_text="The idempotency key.",
+        help_text="Idempotency key of the attempt at the processor.",
     )
     processor = models.ForeignKey(
         "billing.PaymentProcessor", models.PROTECT, related_name="+"
@@ -25,17 +25,25 @@ class Attempt(models.Model):
     actor = models.CharField(max_length=200)
     requested_at = models.DateTimeField()
     state = models.CharField(max_length=16, default="created")
-    changed_at = models.DateTimeField(help_text="When the state was last said.")
+    changed_at = models.DateTimeField(help_text="When the state was last set.")
     error = models.CharField(max_length=200, blank=True)
     reference = models.CharField(
-        max_length=200, blank=True, help_text="The processor's id of what it did."
+        max_length=200,
+        blank=True,
+        help_text="The processor's id of the charge or refund.",
     )
-    sends = models.IntegerField(default=0, help_text="Calls begun that may do it.")
-    lookups = models.IntegerField(default=0, help_text="Times asked what became of it.")
+    sends = models.IntegerField(
+        default=0, help_text="Number of calls that may have moved money."
+    )
+    lookups = models.IntegerField(
+        default=0, help_text="Number of times the outcome was looked up."
+    )
     first_sent_at = models.DateTimeField(null=True)
-    due_at = models.DateTimeField(help_text="During a call: the end of the lease.")
+    due_at = models.DateTimeField(
+        help_text="When it is next sent or looked up; during a call, when the lease ends."
+    )
     reported_at = models.DateTimeField(
-        null=True, help_text="When staff was notified that its outcome is unknown."
+        null=True, help_text="When staff was notified that the outcome is unknown."
     )
     closed_by = models.CharField(
         max_length=200,
@@ -50,8 +58,8 @@ class Attempt(models.Model):
         return f"Attempt {self.public_id}"
 
 
-class Change(models.Model):
-    """A state something came to; written by the database with it, and appended."""
+class StateChange(models.Model):
+    """A state that a row reached; a database trigger appends one with each change."""
 
     state = models.CharField(max_length=16)
     error = models.CharField(max_length=200, blank=True)

@@ -1,4 +1,4 @@
-"""Payment methods, and attempts to charge, for staff."""
+"""Admin pages of payment methods and payment attempts."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from seats.staff_admin import autocomplete
 
 
 class ChargeForm(AddingForm):
-    """All that is owed on an invoice, by one processor."""
+    """A charge of all that is owed on an invoice, through one processor."""
 
     invoice = forms.ModelChoiceField(
         Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
@@ -36,12 +36,12 @@ class ChargeForm(AddingForm):
         model = PaymentAttempt
         fields = ["invoice", "processor"]
 
-    def add(self, told: dict[str, Any]) -> PaymentAttempt:
-        return request_charge(**told, actor=self.actor, now=timezone.now())
+    def add(self, cleaned: dict[str, Any]) -> PaymentAttempt:
+        return request_charge(**cleaned, actor=self.actor, now=timezone.now())
 
 
 class MethodForm(AddingForm):
-    """A processor that knows the payer by its code; others have pages of their own."""
+    """A method at a webhook processor, which knows payers by their code."""
 
     processor = forms.ModelChoiceField(PaymentProcessor.objects.filter(kind="webhook"))
 
@@ -50,13 +50,13 @@ class MethodForm(AddingForm):
         fields = ["payer", "processor", "label"]
         widgets = {"payer": autocomplete(PaymentMethod, "payer")}
 
-    def add(self, told: dict[str, Any]) -> PaymentMethod:
-        return save_method(**told, actor=self.actor, now=timezone.now())
+    def add(self, cleaned: dict[str, Any]) -> PaymentMethod:
+        return save_method(**cleaned, actor=self.actor, now=timezone.now())
 
 
 @admin.register(PaymentMethod)
 class PaymentMethodAdmin(AddingAdmin):
-    """What payers are charged through; a new one takes the place of the one before."""
+    """Payment methods; a new one replaces the payer's current one."""
 
     list_display = ["payer", "processor", "label", "saved_at", "removed_at"]
     list_select_related = ["payer", "processor"]
@@ -71,7 +71,7 @@ class PaymentMethodAdmin(AddingAdmin):
         effects=lambda methods, data: [
             f"{method.payer.code} is not charged through"
             f" {method.label or method.processor} any more. Until it saves another"
-            " method, its invoices wait for a transfer."
+            " method, its invoices have to be paid by bank transfer."
             for method in methods
         ],
         undo="Save the method again. It then replaces any newer one.",
@@ -96,7 +96,7 @@ class ChangeInline(ReadOnlyInline):
 
 @admin.register(PaymentAttempt)
 class PaymentAttemptAdmin(ByPrintedNumber, WithMoney, ClosingAdmin, AddingAdmin):
-    """Adding one asks a processor to charge an invoice."""
+    """Payment attempts; adding one requests a charge of an invoice."""
 
     list_display = [
         "invoice", "processor", "money", "state", "error", "changed_at", "reported_at",

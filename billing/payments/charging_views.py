@@ -1,4 +1,4 @@
-"""How payers are charged, and attempts to do so, over the API."""
+"""API views of payment methods, checkout pages and payment attempts."""
 
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ from billing.payments.serializers import (
 from billing.payments.services.methods import remove_method
 from billing.payments.services.page_closing import close_payment_page
 from billing.payments.services.pages import (
-    Asked,
+    PageOptions,
     open_payment_page,
     open_setup_page,
 )
@@ -38,18 +38,18 @@ SCOPES = {
     "POST": "payments:write",
     "DELETE": "payments:write",
 }
-# The processor cannot be asked just now; to ask again is safe.
-NOT_NOW = {"x-problems": [503]}
-NOT_NOW_OR_UNDER_WAY = {"x-problems": [409, 503]}
+# The processor may be unreachable; retrying is safe.
+MAY_BE_UNAVAILABLE = {"x-problems": [503]}
+MAY_CONFLICT_OR_BE_UNAVAILABLE = {"x-problems": [409, 503]}
 
 
 class ChargingView(KeyView):
-    """What these routes have in common."""
+    """Shared lookups; agencies see their own payers and those of their downline."""
 
     required_scope = SCOPES
 
     def invoice(self, public_id: UUID) -> Document:
-        """An invoice of a payer within reach. Raises NotFound."""
+        """An issued invoice of a payer within reach. Raises NotFound."""
         rows = self.within(Document.objects.filter(kind="invoice"), "payer")
         rows = rows.exclude(status="draft").select_related("payer")
         invoice = rows.filter(public_id=public_id).first()
@@ -57,66 +57,68 @@ class ChargingView(KeyView):
             raise NotFound
         return invoice
 
-    def processor(self, told: dict[str, Any]) -> PaymentProcessor | None:
-        """The processor that is named. Raises NotFound."""
-        if "processor" not in told:
+    def processor(self, params: dict[str, Any]) -> PaymentProcessor | None:
+        """The processor in the request, or None if it names none. Raises NotFound."""
+        if "processor" not in params:
             return None
-        rows = PaymentProcessor.objects.filter(code=told["processor"])
-        if not told["processor"].isprintable() or not rows:
+        rows = PaymentProcessor.objects.filter(code=params["processor"])
+        if not params["processor"].isprintable() or not rows:
             raise NotFound
         return rows[0]
 
-    def asked(self, told: dict[str, Any]) -> Asked:
-        """A page that is wanted. Raises NotFound."""
-        return Asked(
+    def page_options(self, params: dict[str, Any]) -> PageOptions:
+        """The options of a checkout page in the request. Raises NotFound."""
+        return PageOptions(
             self.actor,
-            told.get("return_url", ""),
-            self.processor(told),
+            params.get("return_url", ""),
+            self.processor(params),
             self.key.agency,
         )
 
 
 class PaymentMethodsView(ChargingView):
-    """How payers within reach are charged."""
+    """Payment methods of the payers within reach."""
 
     serializer_class = PaymentMethodOut
 
     @extend_schema(
         operation_id="list_payment_methods",
-        summary="The methods that payers are charged through",
+        summary="List payment methods",
         parameters=[MethodFilter],
         responses=PaymentMethodOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(MethodFilter, request.query_params)
+        params = self.checked(MethodFilter, request.query_params)
         rows = self.within(PaymentMethod.objects.filter(removed_at=None), "payer")
-        if "agency" in told:
-            rows = rows.filter(payer=self.agency(told["agency"]))
+        if "agency" in params:
+            rows = rows.filter(payer=self.agency(params["agency"]))
         return self.page(rows.select_related("payer", "processor"), PaymentMethodOut)
 
     @extend_schema(
         operation_id="open_setup_page",
-        summary="Open a page of the processor on which a payer saves a method",
+        summary="Open a checkout page on which a payer saves a payment method",
         request=SetupPageIn,
         responses={201: PageOut},
-        extensions=NOT_NOW,
+        extensions=MAY_BE_UNAVAILABLE,
     )
     def post(self, request: Request) -> Response:
-        told = self.checked(SetupPageIn, request.data)
-        payer = self.agency(told.get("agency", ""))
-        page = open_setup_page(payer=payer, asked=self.asked(told), clock=timezone.now)
+        params = self.checked(SetupPageIn, request.data)
+        payer = self.agency(params.get("agency", ""))
+        page = open_setup_page(
+            payer=payer, options=self.page_options(params), clock=timezone.now
+        )
         return Response(PageOut(page).data, status=201)
 
 
 class PaymentMethodView(ChargingView):
-    """One method within reach."""
+    """A payment method within reach."""
 
     serializer_class = PaymentMethodOut
     pagination_class = None
 
     @extend_schema(
         operation_id="remove_payment_method",
-        summary="Charge the payer through it no more",
+        summary="Remove a payment method; it is not charged any more",
         responses={204: None},
     )
     def delete(self, request: Request, public_id: UUID) -> Response:
@@ -130,34 +132,34 @@ class PaymentMethodView(ChargingView):
 
 
 class PaymentPageView(ChargingView):
-    """The page on which an invoice is paid."""
+    """The checkout page on which an invoice is paid."""
 
     serializer_class = PageOut
     pagination_class = None
 
     @extend_schema(
         operation_id="open_payment_page",
-        summary="Open a page of the processor on which an invoice is paid",
-        description="While it is open, the same page is given out again.",
+        summary="Open a checkout page on which an invoice is paid",
+        description="While a page of the invoice is open, the same page is returned.",
         request=PageIn,
         responses={200: PageOut},
-        extensions=NOT_NOW,
+        extensions=MAY_BE_UNAVAILABLE,
     )
     def post(self, request: Request, public_id: UUID) -> Response:
-        told = self.checked(PageIn, request.data)
+        params = self.checked(PageIn, request.data)
         page = open_payment_page(
             invoice=self.invoice(public_id),
-            asked=self.asked(told),
+            options=self.page_options(params),
             clock=timezone.now,
         )
         return Response(PageOut(page).data)
 
     @extend_schema(
         operation_id="close_payment_page",
-        summary="Close the page that is open; what became of its attempt",
+        summary="Close the open checkout page; returns its payment attempt",
         request=None,
         responses={200: AttemptOut},
-        extensions=NOT_NOW_OR_UNDER_WAY,
+        extensions=MAY_CONFLICT_OR_BE_UNAVAILABLE,
     )
     def delete(self, request: Request, public_id: UUID) -> Response:
         rows = HostedPage.objects.select_related("processor", "attempt__invoice__payer")
@@ -171,41 +173,41 @@ class PaymentPageView(ChargingView):
 
 
 class AttemptsView(ChargingView):
-    """Attempts to charge the payers within reach."""
+    """Payment attempts of the payers within reach."""
 
     serializer_class = AttemptOut
 
     @extend_schema(
         operation_id="list_payment_attempts",
-        summary="Attempts to charge invoices",
+        summary="List payment attempts",
         parameters=[AttemptFilter],
         responses=AttemptOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(AttemptFilter, request.query_params)
+        params = self.checked(AttemptFilter, request.query_params)
         rows = self.within(PaymentAttempt.objects.all(), "invoice__payer")
         rows = rows.select_related("invoice__payer", "processor")
-        if "agency" in told:
-            rows = rows.filter(invoice__payer=self.agency(told["agency"]))
-        if "invoice" in told:
-            rows = rows.filter(invoice__public_id=told["invoice"])
-        if "state" in told:
-            rows = rows.filter(state=told["state"])
+        if "agency" in params:
+            rows = rows.filter(invoice__payer=self.agency(params["agency"]))
+        if "invoice" in params:
+            rows = rows.filter(invoice__public_id=params["invoice"])
+        if "state" in params:
+            rows = rows.filter(state=params["state"])
         return self.page(rows, AttemptOut)
 
     @extend_schema(
         operation_id="request_charge",
-        summary="Charge all that is owed on an invoice; keys of the platform only",
+        summary="Charge all that is owed on an invoice (platform keys only)",
         request=AttemptIn,
         responses={201: AttemptOut},
     )
     def post(self, request: Request) -> Response:
         if self.key.agency_id is not None:
             raise PermissionDenied
-        told = self.checked(AttemptIn, request.data)
+        params = self.checked(AttemptIn, request.data)
         attempt = request_charge(
-            invoice=self.invoice(told["invoice"]),
-            processor=self.processor(told),
+            invoice=self.invoice(params["invoice"]),
+            processor=self.processor(params),
             actor=self.actor,
             now=self.now,
         )

@@ -1,4 +1,4 @@
-"""Passes over the books by schedule or by hand: what each looks at."""
+"""Verification passes over the books, by schedule or on request, and what each checks."""
 
 import logging
 from functools import partial
@@ -19,7 +19,7 @@ from billing.invoicing.verification.passes import (
 from billing.invoicing.verification.recording import Covers
 from billing.invoicing.verification.services import VerificationReport, safely, snapshot
 from billing.payments.models import Allocation
-from billing.payments.verification import check_covering, verify_everything
+from billing.payments.verification import check_allocations, verify_everything
 from seats.errors import Refusal
 
 Kind = VerificationRun.Kind
@@ -31,43 +31,43 @@ class VerificationRunning(Refusal):
 
 
 def verify_due(*, clock: Clock) -> int:
-    """Make the passes that are due, the short one first; how many.
+    """Make the passes that are due, the short one first; return how many.
 
-    Safe to run twice, and at once: a pass is one row, and one of a kind runs at a time.
-    A failed pass is logged and staff is notified; the other kind does not wait for it.
+    Safe to run twice, and concurrently: each pass is one row, and one of a kind runs at
+    a time. A failed pass is logged and staff is notified; the other kind still runs.
     """
-    made = 0
+    count = 0
     for kind, check in CHECKS.items():
         run = claim_pass(kind=kind, actor=SCHEDULE, now=clock())
-        made += run is not None
+        count += run is not None
         try:
             if run:
                 make_pass(run, check=check, clock=clock)
         except Exception:
-            logger.exception("the %s verification failed", kind)
-    return made
+            logger.exception("The %s verification failed.", kind)
+    return count
 
 
 def verify_now(*, actor: str, clock: Clock) -> VerificationReport:
-    """Make a full pass at once and record it. Raises VerificationRunning."""
+    """Make a full pass now and record it. Raises VerificationRunning."""
     run = claim_pass(kind=Kind.FULL, actor=actor, now=clock(), is_requested=True)
     if run is None:
         raise VerificationRunning(
-            "A full verification is running. Try again when it has finished."
+            "A full verification is already running. Try again when it has finished."
         )
     return make_pass(run, check=CHECKS[Kind.FULL], clock=clock)
 
 
 def _check_recent_changes(run: VerificationRun) -> tuple[VerificationReport, Covers]:
-    """What may be charged, and what was issued, voided or covered since a moment."""
+    """Check chargeable documents, and those that changed since the previous pass."""
     with snapshot():
-        moved = Allocation.objects.none()
+        allocations = Allocation.objects.none()
         if run.since is not None:
-            moved = Allocation.objects.filter(recorded_at__gte=run.since)
+            allocations = Allocation.objects.filter(recorded_at__gte=run.since)
         ids = documents_to_check(
-            run.since, set(moved.values_list("document", flat=True))
+            run.since, set(allocations.values_list("document", flat=True))
         )
-        checks = (partial(check_recent_changes, ids), partial(check_covering, ids))
+        checks = (partial(check_recent_changes, ids), partial(check_allocations, ids))
         report = VerificationReport(
             [finding for check in checks for finding in safely(check)], None
         )

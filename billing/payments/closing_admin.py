@@ -1,4 +1,4 @@
-"""Closing attempts by hand, for the pages of charges and of refunds."""
+"""Admin action to close payment and refund attempts by hand."""
 
 from typing import Any
 
@@ -13,49 +13,51 @@ from seats.readonly import ReadOnlyAdmin, actor_and_now
 
 
 class SeveralAttempts(Refusal):
-    """A reference is of one attempt, and what is known is known of one."""
+    """An attempt is closed with its own outcome and reference."""
 
     code = "several_attempts"
 
 
 class ClosingForm(ReasonForm):
-    """What became of it, and how one knows."""
+    """The outcome of an attempt, and how staff knows it."""
 
     outcome = forms.ChoiceField(
         choices=[("succeeded", "succeeded"), ("failed", "failed")]
     )
     reference = forms.CharField(
-        max_length=200, required=False, help_text="The processor's, of a success."
+        max_length=200,
+        required=False,
+        help_text="The processor's id of the charge or refund, if it succeeded.",
     )
-    reason = forms.CharField(max_length=120, help_text="How you know.")
+    reason = forms.CharField(max_length=120, help_text="How you know the outcome.")
     field_order = ["outcome", "reference", "reason"]
 
 
 def close_effects(attempts: list[Any], data: dict[str, Any] | None) -> list[str]:
-    """The outcome that the books will show."""
+    """The outcome that will be recorded for each attempt."""
     outcome = data["outcome"] if data else ""
     after = {
-        "succeeded": "It counts as succeeded: the money is moved in our books.",
-        "failed": "It counts as failed: no money is moved. It can be requested again.",
-    }.get(outcome, "Our books then show the outcome that you choose below.")
+        "succeeded": "It is recorded as succeeded, and so is its money.",
+        "failed": "It is recorded as failed; no money moves. It can be requested again.",
+    }.get(outcome, "The outcome that you choose below is recorded.")
     return [
         f"{attempt} over {money_label(attempt.amount, attempt.currency)} at"
         f" {attempt.processor} is {attempt.get_state_display()}. {after}"
-        " The processor is not asked."
+        " The processor is not contacted."
         for attempt in attempts
     ]
 
 
 class ClosingAdmin(ReadOnlyAdmin):
-    """Attempts that stay open for a day may be closed by who may close them."""
+    """Attempts, with an action to close those that have been open for a day."""
 
     actions = ["close"]
 
     @staff_action(
         "Close by hand",
         effects=close_effects,
-        undo="A closed attempt stays closed. Refund a wrong success; record a payment for"
-        " a wrong failure.",
+        undo="A closed attempt cannot be reopened. Refund a wrong success; record a"
+        " payment for a wrong failure.",
         done="closed",
         form=ClosingForm,
     )

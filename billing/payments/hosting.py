@@ -1,4 +1,4 @@
-"""Pages of processors, on which payers save a method or pay an invoice."""
+"""Checkout pages at processors, and the customers that processors know payers by."""
 
 from django.db import models
 from django.db.models import Q
@@ -9,7 +9,10 @@ from seats.models import Agency
 
 
 class ProcessorCustomer(models.Model):
-    """A payer as a processor knows it; made once, under a key stored before the call."""
+    """A payer as a customer of a processor, created once.
+
+    Its idempotency key is stored before the call.
+    """
 
     key = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")
@@ -17,7 +20,9 @@ class ProcessorCustomer(models.Model):
     reference = models.CharField(
         max_length=200, blank=True, help_text="The processor's id of the payer."
     )
-    sent_at = models.DateTimeField(null=True, help_text="When it was asked for first.")
+    sent_at = models.DateTimeField(
+        null=True, help_text="When the customer was first requested."
+    )
 
     class Meta:
         ordering = ["pk"]
@@ -37,21 +42,21 @@ class ProcessorCustomer(models.Model):
 
 
 class HostedPage(models.Model):
-    """A page of a processor. Where an invoice is paid on it, it is an attempt too.
+    """A checkout page at a processor; if it is for an invoice, it has an attempt.
 
-    Cards are entered there and never here. Without an answer of the processor there is
-    no URL yet, and nobody has been given one.
+    Cards are entered there and never here. Until the processor has responded there is no
+    URL, and nobody has received one.
     """
 
     class Kind(models.TextChoices):
-        SETUP = "setup", "saves a method"
+        SETUP = "setup", "saves a payment method"
         PAYMENT = "payment", "pays an invoice"
 
     public_id = models.UUIDField(
         db_default=UUID7(),
         unique=True,
         editable=False,
-        help_text="The idempotency key, where no invoice is paid.",
+        help_text="Idempotency key of the page, if it is not for an invoice.",
     )
     kind = models.CharField(max_length=8, choices=Kind)
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
@@ -60,11 +65,11 @@ class HostedPage(models.Model):
         models.PROTECT,
         null=True,
         related_name="+",
-        help_text="Who opened it and must reach the payer; empty: the platform.",
+        help_text="Agency that opened it and must reach the payer; empty for the platform.",
     )
     closed_at = models.DateTimeField(
         null=True,
-        help_text="When the processor was asked to close it, or, where its URL never came,"
+        help_text="When the processor was asked to close it, or, if its URL never came,"
         " when it was given up.",
     )
     processor = models.ForeignKey(PaymentProcessor, models.PROTECT, related_name="+")
@@ -85,12 +90,12 @@ class HostedPage(models.Model):
     opened_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     sent_until = models.DateTimeField(
-        help_text="No call that may open it is begun after this."
+        help_text="No call that may open it is started after this."
     )
 
     class Meta:
         permissions = [
-            ("close_hostedpage", "Can close a hosted page"),
+            ("close_hostedpage", "Can close a checkout page"),
         ]
         ordering = ["-pk"]
         constraints = [

@@ -1,4 +1,4 @@
-"""The ledger: what each fact did to the accounts, in double entry."""
+"""The double-entry ledger: one transaction for each fact that moves money."""
 
 from django.db import models
 from django.db.models import Q
@@ -9,7 +9,7 @@ from seats.models import Agency
 
 
 class LedgerTransaction(models.Model):
-    """What one fact did to the accounts; its entries sum to zero."""
+    """The posting of one fact; the amounts of its entries sum to zero."""
 
     class Kind(models.TextChoices):
         ISSUED = "issued"
@@ -25,7 +25,7 @@ class LedgerTransaction(models.Model):
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
     kind = models.CharField(max_length=16, choices=Kind)
     fact_id = models.BigIntegerField(
-        help_text="Of the document, payment, allocation, refund or dispute."
+        help_text="Id of the document, payment, allocation, refund or dispute."
     )
     currency = models.CharField(max_length=3)
     recorded_at = models.DateTimeField()
@@ -59,7 +59,7 @@ class LedgerEntry(models.Model):
     )
     account = models.CharField(max_length=16, choices=Account)
     processor = models.CharField(
-        max_length=32, blank=True, help_text="Where the cash lies."
+        max_length=32, blank=True, help_text="Processor that holds the cash."
     )
     amount = models.DecimalField(max_digits=18, decimal_places=3)
 

@@ -1,19 +1,20 @@
-"""Getting paid: payments, what they cover, refunds, and the ledger of all of it."""
+"""Payments, refunds, allocations, processors, payment methods, attempts and events."""
 
 from django.db import models
 from django.db.models import Q
 
 from billing.invoicing.models import Document
 from billing.money import plain
-from billing.payments.attempts import Attempt, Change
+from billing.payments.attempts import Attempt, StateChange
 from seats.columns import BELOW, UUID7
 from seats.models import Agency
 
 
 class Payment(models.Model):
-    """Money that came in; a fact, appended. A processor's reference counts once.
+    """Money received from a payer; append-only, and unique by processor and reference.
 
-    What people recorded by mistake is reversed: it stays, and counts no longer.
+    A payment recorded by mistake is reversed: the row stays but no longer counts.
+    `amount` is positive.
     """
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
@@ -22,7 +23,8 @@ class Payment(models.Model):
     currency = models.CharField(max_length=3)
     processor = models.CharField(max_length=32)
     reference = models.CharField(
-        max_length=200, help_text="The processor's id, or what the bank says."
+        max_length=200,
+        help_text="The processor's id of the payment, or the bank's reference.",
     )
     method = models.CharField(max_length=64, blank=True)
     actor = models.CharField(max_length=200, blank=True)
@@ -35,7 +37,7 @@ class Payment(models.Model):
         ordering = ["id"]
         permissions = [
             ("refund_payment", "Can refund a payment"),
-            ("reverse_payment", "Can reverse what was recorded by mistake"),
+            ("reverse_payment", "Can reverse a payment that was recorded by mistake"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -63,7 +65,7 @@ class Payment(models.Model):
 
 
 class Refund(models.Model):
-    """Money of a payment that went back; a fact, appended."""
+    """A part of a payment that was returned to the payer; append-only, positive."""
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
@@ -90,9 +92,9 @@ class Refund(models.Model):
 
 
 class Allocation(models.Model):
-    """A part of a payment or of a credit note that covers a part of an invoice.
+    """An amount of a payment or of a credit note that covers part of an invoice.
 
-    A negative row takes back what a payment covered.
+    Append-only: a negative row takes back what a payment covered.
     """
 
     payment = models.ForeignKey(
@@ -124,31 +126,35 @@ class Allocation(models.Model):
 
 
 class PaymentProcessor(models.Model):
-    """Who charges payers for us, and tells us by webhook what became of it."""
+    """A service that charges payers for us and reports outcomes by webhook."""
 
     class Kind(models.TextChoices):
-        WEBHOOK = "webhook", "told by signed webhook"
+        WEBHOOK = "webhook", "signed webhook"
         STRIPE = "stripe"
 
     code = models.SlugField(max_length=32, unique=True)
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.WEBHOOK)
     url = models.CharField(max_length=500)
     sealed_sending = models.TextField(
-        help_text="Signs what we tell it, or is our key of its API."
+        help_text="Encrypted: signs our requests, or is our key of its API."
     )
-    sealed_receiving = models.TextField(help_text="Signs what it tells us.")
+    sealed_receiving = models.TextField(
+        help_text="Encrypted: signs the events that it sends."
+    )
     sealed_sending_before = models.TextField(
-        blank=True, help_text="Signs too, for a while after they were changed."
+        blank=True,
+        help_text="Encrypted: the previous secret, which also signs for a day after the change.",
     )
     sealed_receiving_before = models.TextField(
-        blank=True, help_text="Is believed too, as long."
+        blank=True,
+        help_text="Encrypted: the previous secret, which is also accepted for a day.",
     )
     rotated_at = models.DateTimeField(null=True)
     caught_up_to = models.DateTimeField(
-        null=True, help_text="Its list of events has been read up to here."
+        null=True, help_text="The list of events has been read up to this instant."
     )
     reconciled_through = models.DateField(
-        null=True, help_text="The last day of UTC compared with its list of movements."
+        null=True, help_text="The last UTC day that was reconciled."
     )
     added_by = models.CharField(max_length=200)
     added_at = models.DateTimeField()
@@ -164,10 +170,10 @@ class PaymentProcessor(models.Model):
 
 
 class PaymentMethod(models.Model):
-    """What a payer is charged through: one at a time, until it is taken away.
+    """How a payer is charged: at most one current method, until it is removed.
 
-    Card numbers are never here. A processor that is told by webhook knows payers by
-    their code, and needs no reference.
+    Card numbers are never stored. A webhook processor knows payers by their code, so its
+    methods have no reference.
     """
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
@@ -180,7 +186,9 @@ class PaymentMethod(models.Model):
         max_length=200, blank=True, help_text="The processor's id of the method."
     )
     label = models.CharField(
-        max_length=100, blank=True, help_text="How people know it: visa 4242, 12/2030."
+        max_length=100,
+        blank=True,
+        help_text="Name shown to people, such as visa 4242, 12/2030.",
     )
     actor = models.CharField(max_length=200)
     saved_at = models.DateTimeField()
@@ -209,16 +217,16 @@ class PaymentMethod(models.Model):
 
 
 class PaymentAttempt(Attempt):
-    """One try to charge an invoice; its id is the key under which it counts once.
+    """An attempt to charge an invoice.
 
-    While it is open nobody else charges the invoice, and it is not voided.
+    While it is open nothing else charges the invoice, and the invoice is not voided.
     """
 
     class State(models.TextChoices):
         CREATED = "created"
         SENT = "sent"
-        PENDING = "pending", "pending: the processor has it"
-        UNKNOWN = "unknown", "unknown: maybe charged"
+        PENDING = "pending", "pending: in progress at the processor"
+        UNKNOWN = "unknown", "unknown: may have been charged"
         SUCCEEDED = "succeeded"
         DECLINED_HARD = "declined_hard", "declined for good"
         DECLINED_SOFT = "declined_soft", "declined for now"
@@ -273,14 +281,17 @@ class PaymentAttempt(Attempt):
         ]
 
 
-class AttemptChange(Change):
-    """A state an attempt came to; written by the database with it, and appended."""
+class AttemptChange(StateChange):
+    """A state that a payment attempt reached; appended by a database trigger."""
 
     attempt = models.ForeignKey(PaymentAttempt, models.PROTECT, related_name="changes")
 
 
 class ProcessorEvent(models.Model):
-    """What a processor told us, as it came, once per event id; the row is the queue."""
+    """An inbound event of a processor, stored as received, once per event id.
+
+    The row is the queue: `state` and `due_at` say whether and when it is processed.
+    """
 
     PENDING = ["received", "waiting"]
 
@@ -289,7 +300,7 @@ class ProcessorEvent(models.Model):
         WAITING = "waiting", "waiting for its payment"
         DONE = "done"
         QUARANTINED = "quarantined"
-        SET_ASIDE = "set_aside", "set aside: nothing is to be done"
+        SET_ASIDE = "set_aside", "set aside: no action needed"
 
     processor = models.ForeignKey(
         PaymentProcessor, models.PROTECT, related_name="+", db_index=False
@@ -298,20 +309,29 @@ class ProcessorEvent(models.Model):
     body = models.BinaryField()
     received_at = models.DateTimeField()
     state = models.CharField(max_length=16, choices=State, default=State.RECEIVED)
-    reason = models.CharField(max_length=200, blank=True, help_text="Of its state.")
+    reason = models.CharField(
+        max_length=200, blank=True, help_text="Reason of the state."
+    )
     attempt = models.ForeignKey(
         PaymentAttempt, models.PROTECT, null=True, related_name="told"
     )
-    tries = models.IntegerField(default=0, help_text="Begun.")
-    due_at = models.DateTimeField(help_text="While it is worked off: end of the lease.")
+    tries = models.IntegerField(
+        default=0, help_text="Number of times that processing was started."
+    )
+    due_at = models.DateTimeField(
+        help_text="When it is next processed; during processing, when the lease ends."
+    )
     payment_reference = models.CharField(
-        max_length=200, blank=True, help_text="The processor's id of what it waits for."
+        max_length=200,
+        blank=True,
+        help_text="The processor's id of the payment that it waits for.",
     )
     reported_at = models.DateTimeField(
-        null=True, help_text="When staff was notified that it is not processed."
+        null=True, help_text="When staff was notified that it was not processed."
     )
     conflicts = models.IntegerField(
-        default=0, help_text="Deliveries under this id with other content; refused."
+        default=0,
+        help_text="Number of refused deliveries under this id with different content.",
     )
     conflict_body = models.BinaryField(null=True)
 

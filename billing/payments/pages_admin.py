@@ -1,4 +1,4 @@
-"""Pages of processors, for staff: opened for a payer, looked at, closed."""
+"""Admin pages of checkout pages: open one for a payer, view them, close them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from billing.payments.hosting import HostedPage
 from billing.payments.models import PaymentAttempt, PaymentProcessor
 from billing.payments.services.page_closing import close_payment_page
 from billing.payments.services.pages import (
-    Asked,
+    PageOptions,
     open_payment_page,
     open_setup_page,
 )
@@ -24,19 +24,19 @@ from seats.staff_admin import autocomplete
 
 
 class PageForm(AddingForm):
-    """A page on which an invoice is paid, or on which a payer saves a method."""
+    """A checkout page to pay an invoice, or to save a payment method."""
 
     invoice = forms.ModelChoiceField(
         Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
         required=False,
         widget=autocomplete(PaymentAttempt, "invoice"),
-        help_text="To be paid on the page.",
+        help_text="Invoice to be paid on the page.",
     )
     payer = forms.ModelChoiceField(
         Agency.objects.all(),
         required=False,
         widget=autocomplete(HostedPage, "payer"),
-        help_text="Without an invoice: who saves a method.",
+        help_text="Without an invoice: the payer who saves a payment method.",
     )
     processor = forms.ModelChoiceField(PaymentProcessor.objects.filter(kind="stripe"))
     return_url = forms.CharField(
@@ -51,34 +51,36 @@ class PageForm(AddingForm):
         if bool(self.cleaned_data.get("invoice")) == bool(
             self.cleaned_data.get("payer")
         ):
-            self.add_error(None, "Choose either an invoice or a payer.")
+            self.add_error(None, "Choose either an invoice or a payer, not both.")
         return super().clean()
 
-    def add(self, told: dict[str, Any]) -> HostedPage:
-        asked = Asked(self.actor, told["return_url"], told["processor"])
-        if told["invoice"]:
+    def add(self, cleaned: dict[str, Any]) -> HostedPage:
+        options = PageOptions(self.actor, cleaned["return_url"], cleaned["processor"])
+        if cleaned["invoice"]:
             return open_payment_page(
-                invoice=told["invoice"], asked=asked, clock=timezone.now
+                invoice=cleaned["invoice"], options=options, clock=timezone.now
             )
-        return open_setup_page(payer=told["payer"], asked=asked, clock=timezone.now)
+        return open_setup_page(
+            payer=cleaned["payer"], options=options, clock=timezone.now
+        )
 
 
 def close_effects(pages: list[HostedPage], data: dict[str, Any] | None) -> list[str]:
-    """The pages that will be closed, and for which invoice."""
+    """The checkout pages that will be closed, and for which invoice."""
     return [
         f"{page.payer.code} cannot pay {page.attempt.invoice} over"
         f" {money_label(page.attempt.amount, page.attempt.currency)} on this page any"
-        f" more: {page.processor} is asked to end it. If it was paid meanwhile, the"
-        " payment is taken in."
+        f" more: {page.processor} is asked to close it. If it was paid meanwhile, the"
+        " payment is recorded."
         if page.attempt
-        else f"{page} is not for an invoice: it expires by itself and is not closed."
+        else f"{page} is not for an invoice. It expires by itself and is not closed."
         for page in pages
     ]
 
 
 @admin.register(HostedPage)
 class HostedPageAdmin(AddingAdmin):
-    """Adding one opens it; its URL is for the payer alone."""
+    """Checkout pages; adding one opens it. Its URL is for the payer only."""
 
     list_display = [
         "payer", "kind", "processor", "state", "opened_at", "expires_at", "owner",
@@ -92,29 +94,30 @@ class HostedPageAdmin(AddingAdmin):
         "reference", "owner", "actor", "opened_at", "expires_at", "closed_at",
     ]  # fmt: skip
     readonly_fields = ["state"]
-    saves_in_transaction = False  # to open a page asks the processor
+    saves_in_transaction = False  # opening a page calls the processor
     adding_form = PageForm
     adding_fields = ["invoice", "payer", "processor", "return_url"]
     actions = ["close"]
 
-    @admin.display(description="state of the charge")
+    @admin.display(description="state of the attempt")
     def state(self, page: HostedPage) -> str:
         return page.attempt.get_state_display() if page.attempt else "-"
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
-        """The form has opened it."""
-        said = (
-            f"Send the payer here, until {obj.expires_at:%Y-%m-%d %H:%M} UTC: {obj.url}"
+        """Show the URL; the form has already opened the page."""
+        message = (
+            "Send the payer to this page before"
+            f" {obj.expires_at:%Y-%m-%d %H:%M} UTC: {obj.url}"
         )
-        self.message_user(request, said, messages.SUCCESS)
+        self.message_user(request, message, messages.SUCCESS)
 
     @staff_action(
         "Close, so that nobody can pay on it",
         effects=close_effects,
         undo="Open another page for the invoice.",
-        done="asked to be closed",
+        done="requested to close",
         atomic=False,
     )
     def close(
@@ -122,7 +125,7 @@ class HostedPageAdmin(AddingAdmin):
     ) -> ActionOutcome:
         def work(page: HostedPage) -> str | None:
             if page.attempt is None:
-                return "pays no invoice"
+                return "is not for an invoice"
             if page.attempt.state not in PaymentAttempt.OPEN:
                 return "was already closed"
             close_payment_page(page=page, clock=timezone.now)

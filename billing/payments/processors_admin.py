@@ -1,4 +1,4 @@
-"""Processors, and what they told us, for staff."""
+"""Admin pages of payment processors and their inbound events."""
 
 from typing import Any
 
@@ -24,51 +24,51 @@ from seats.readonly import AddingAdmin, AddingForm, ReadOnlyAdmin, actor_and_now
 
 
 class ProcessorForm(AddingForm):
-    """A new processor; the service makes its secrets, unless it is Stripe.
+    """A new processor; its secrets are generated here unless it is Stripe.
 
-    Stripe's own are never shown again.
+    Stripe's keys are entered once and never shown again.
     """
 
     key = forms.CharField(
         required=False,
         widget=forms.PasswordInput,
-        help_text="Stripe's secret or restricted key: sk_... or rk_...",
+        help_text="For Stripe: its secret or restricted key, sk_... or rk_...",
     )
     endpoint_secret = forms.CharField(
         required=False,
         widget=forms.PasswordInput,
-        help_text="Stripe's signing secret of our endpoint: whsec_...",
+        help_text="For Stripe: the signing secret of our webhook endpoint, whsec_...",
     )
 
     class Meta:
         model = PaymentProcessor
         fields = ["code", "kind", "url"]
 
-    def add(self, told: dict[str, Any]) -> PaymentProcessor:
+    def add(self, cleaned: dict[str, Any]) -> PaymentProcessor:
         added, *self.secrets = add_processor(
-            **told, actor=self.actor, now=timezone.now()
+            **cleaned, actor=self.actor, now=timezone.now()
         )
         return added
 
 
 class SeveralProcessors(Refusal):
-    """An address and keys are of one processor."""
+    """URL and keys are changed for one processor at a time."""
 
     code = "several_processors"
 
 
 class ProcessorChangeForm(ReasonForm):
-    """What is empty stays; keys are those that a processor gives us."""
+    """A new URL, or keys that the processor issued; empty fields are kept."""
 
     url = forms.CharField(max_length=500, required=False)
     sending = forms.CharField(
         max_length=200,
         required=False,
-        label="our key there",
+        label="API key at the processor",
         widget=forms.PasswordInput,
     )
     receiving = forms.CharField(
-        max_length=200, required=False, label="its signing secret",
+        max_length=200, required=False, label="signing secret of the processor",
         widget=forms.PasswordInput,
     )  # fmt: skip
     field_order = ["url", "sending", "receiving", "reason"]
@@ -77,10 +77,10 @@ class ProcessorChangeForm(ReasonForm):
 def change_effects(
     rows: list[PaymentProcessor], data: dict[str, Any] | None
 ) -> list[str]:
-    """The processors whose address or keys change."""
+    """The processors whose URL or keys change."""
     return [
-        f"{row.code} ({row.get_kind_display()}) is reached at {row.url} today. From now on,"
-        " charges, refunds and look-ups use the new address and keys. If they are wrong,"
+        f"{row.code} ({row.get_kind_display()}) is called at {row.url} today. From now"
+        " on, charges, refunds and look-ups use the new URL and keys. If they are wrong,"
         " every charge there fails or stays unknown."
         for row in rows
     ]
@@ -91,15 +91,15 @@ def rotate_effects(
 ) -> list[str]:
     """The processors whose secrets are replaced."""
     return [
-        f"{row.code} gets two new secrets, shown once after this page. What it sends is"
-        " accepted with the old one for a day; give it the new ones within that time."
+        f"{row.code} gets two new secrets, shown once after this page. Its events are"
+        " accepted with the old secret for a day; give it the new ones within that time."
         for row in rows
     ]
 
 
 @admin.register(PaymentProcessor)
 class PaymentProcessorAdmin(AddingAdmin):
-    """Adding one tells its two secrets, once, and so does rotating them."""
+    """Payment processors; adding one, or rotating its secrets, shows both secrets once."""
 
     list_display = [
         "code", "kind", "url", "added_by", "added_at", "rotated_at",
@@ -115,22 +115,22 @@ class PaymentProcessorAdmin(AddingAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
-        """The form has saved it; secrets that we made are shown this once."""
+        """Show the generated secrets once; the form has already saved the row."""
         if obj.kind == PaymentProcessor.Kind.WEBHOOK:
             self._show(request, *form.secrets)
 
     @staff_action(
-        "Change address or keys",
+        "Change URL or keys",
         permission="change",
         effects=change_effects,
-        undo="Change them back. The former keys have to be entered again.",
+        undo="Change them back. You have to enter the previous keys again.",
         done="changed",
         form=ProcessorChangeForm,
     )
     def change_address_or_keys(
         self, request: HttpRequest, rows: list[PaymentProcessor], data: dict[str, Any]
     ) -> ActionOutcome | None:
-        _require_one(rows)
+        _require_single(rows)
         del data["reason"]
         change_processor(processor=rows[0], **actor_and_now(request), **data)
         return None
@@ -145,33 +145,33 @@ class PaymentProcessorAdmin(AddingAdmin):
     def rotate_both_secrets(
         self, request: HttpRequest, rows: list[PaymentProcessor], data: dict[str, Any]
     ) -> ActionOutcome | None:
-        _require_one(rows)
-        _, *made = rotate_secrets(processor=rows[0], **actor_and_now(request))
-        self._show(request, *made)
+        _require_single(rows)
+        _, *secrets = rotate_secrets(processor=rows[0], **actor_and_now(request))
+        self._show(request, *secrets)
         return None
 
     def _show(self, request: HttpRequest, sending: str, receiving: str) -> None:
-        said = (
-            "Shown only once. CHECKS (verifies our requests): {} "
-            "SIGNS (signs its answers): {}"
+        message = (
+            "Copy both secrets now; they are shown only once. CHECKS (verifies our"
+            " requests): {} SIGNS (signs its responses): {}"
         )
-        said = said.format(sending, receiving)
-        self.message_user(request, said, messages.WARNING)
+        message = message.format(sending, receiving)
+        self.message_user(request, message, messages.WARNING)
 
 
-def _require_one(chosen: list[PaymentProcessor]) -> None:
-    if len(chosen) > 1:
-        raise SeveralProcessors("One processor at a time.")
+def _require_single(processors: list[PaymentProcessor]) -> None:
+    if len(processors) > 1:
+        raise SeveralProcessors("Change one processor at a time.")
 
 
 class ConflictFilter(admin.SimpleListFilter):
-    """Events of which other content came under the same id, and was refused."""
+    """Events for which different content arrived under the same id and was refused."""
 
     title = "refused content"
     parameter_name = "refused"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "other content was refused")]
+        return [("yes", "different content was refused")]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[ProcessorEvent]
@@ -181,7 +181,7 @@ class ConflictFilter(admin.SimpleListFilter):
 
 @admin.register(ProcessorEvent)
 class ProcessorEventAdmin(ReadOnlyAdmin):
-    """What does not fit waits here for somebody to look at it."""
+    """Inbound processor events; quarantined ones wait for a decision of staff."""
 
     list_display = [
         "event_id", "processor", "state", "reason", "received_at", "reported_at",
@@ -198,9 +198,9 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
         "tries", "received_at", "reported_at", "text", "conflicts", "conflicting_text",
     ]  # fmt: skip
     readonly_fields = ["text", "conflicting_text"]
-    actions = ["work_off_again", "set_aside"]
+    actions = ["process_again", "set_aside"]
 
-    @admin.display(description="what it told")
+    @admin.display(description="content")
     def text(self, event: ProcessorEvent) -> str:
         return bytes(event.body).decode(errors="replace")
 
@@ -212,21 +212,21 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
         "Process again",
         permission="retry",
         effects=lambda rows, data: _event_effects(
-            rows, "is processed again, and its outcome is recorded in the books"
+            rows, "is processed again, and its outcome is recorded"
         ),
-        undo="What it records stays in the books. Refund or correct it there.",
+        undo="What it records cannot be removed. Refund or reverse it instead.",
         done="will be processed",
     )
-    def work_off_again(
+    def process_again(
         self, request: HttpRequest, rows: list[ProcessorEvent], data: dict[str, Any]
     ) -> ActionOutcome:
         count = retry_events(events=rows, now=timezone.now())
         return _quarantined(rows, f"{count} will be processed")
 
     @staff_action(
-        "Set aside: nothing to do",
+        "Set aside: no action needed",
         effects=lambda rows, data: _event_effects(
-            rows, "is never recorded in the books, and nobody is reminded of it"
+            rows, "is never processed, and staff is not notified of it again"
         ),
         undo="It stays set aside. Record by hand what it should have changed.",
         done="set aside",
@@ -238,17 +238,17 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
         return _quarantined(rows, f"{count} set aside")
 
 
-def _event_effects(rows: list[ProcessorEvent], what: str) -> list[str]:
+def _event_effects(rows: list[ProcessorEvent], effect: str) -> list[str]:
     return [
-        f"{row.event_id} of {row.processor} ({row.reason}) {what}."
+        f"{row.event_id} of {row.processor} ({row.reason}) {effect}."
         if row.state == ProcessorEvent.State.QUARANTINED
-        else f"{row.event_id} of {row.processor} is {row.state}: it is not changed."
+        else f"{row.event_id} of {row.processor} is {row.state} and is not changed."
         for row in rows
     ]
 
 
 def _quarantined(rows: list[ProcessorEvent], summary: str) -> ActionOutcome:
-    waited = ProcessorEvent.State.QUARANTINED
-    changed = [row for row in rows if row.state == waited]
-    others = [(row, "not in quarantine") for row in rows if row.state != waited]
+    quarantined = ProcessorEvent.State.QUARANTINED
+    changed = [row for row in rows if row.state == quarantined]
+    others = [(row, "not quarantined") for row in rows if row.state != quarantined]
     return ActionOutcome(changed, others, summary=summary)

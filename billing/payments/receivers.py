@@ -1,4 +1,4 @@
-"""What happens to documents, taken into account in the same transaction."""
+"""Effects of document changes on payments, each in the transaction of the change."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -8,23 +8,26 @@ from django.dispatch import receiver
 
 from billing.invoicing.models import Document
 from billing.invoicing.signals import document_voided, documents_issued
-from billing.payments.services.charging import hasten_pages
-from billing.payments.services.documents import take_issued, take_voided
-from billing.payments.signals import invoices_moved
+from billing.payments.services.charging import schedule_page_checks
+from billing.payments.services.documents import (
+    record_issued_documents,
+    record_voided_document,
+)
+from billing.payments.signals import invoice_statuses_changed
 
 
 @receiver(documents_issued)
 def post_issued_documents(
     *, documents: Sequence[int], payers: Collection[int], now: datetime, **_: Any
 ) -> None:
-    take_issued(document_ids=documents, payer_ids=payers, now=now)
+    record_issued_documents(document_ids=documents, payer_ids=payers, now=now)
 
 
-@receiver(invoices_moved)
-def look_at_pages(*, documents: Collection[int], now: datetime, **_: Any) -> None:
-    hasten_pages(document_ids=documents, now=now)
+@receiver(invoice_statuses_changed)
+def check_open_pages(*, documents: Collection[int], now: datetime, **_: Any) -> None:
+    schedule_page_checks(document_ids=documents, now=now)
 
 
 @receiver(document_voided)
 def post_voided_document(*, document: Document, now: datetime, **_: Any) -> None:
-    take_voided(document=document, now=now)
+    record_voided_document(document=document, now=now)

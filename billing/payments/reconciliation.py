@@ -1,8 +1,8 @@
-"""A processor's list of a day against our rows and the ledger's cash.
+"""Reconciliation: a processor's list of a day against our records and ledger cash.
 
-They learn of money when it moves, we when we are told. So rows are matched by
-reference over all time: what is in their day must be somewhere in ours, and what we
-learned in that day somewhere in theirs, some days around.
+A processor lists money when it moves; we record it when an event arrives. So what is
+listed for a day may be recorded here at any time, and what was recorded here on the day
+must be listed within some days around it. Amounts are matched by reference.
 """
 
 import logging
@@ -23,15 +23,20 @@ from billing.payments.processors.port import (
     SupportsHistory,
     Unreachable,
 )
-from billing.payments.queries.cash import Booked, Key, booked_of, cash_of
+from billing.payments.queries.cash import (
+    BookedAmount,
+    MovementKey,
+    booked_amounts,
+    cash_entries,
+)
 from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 from seats.errors import Refusal
 
-BEFORE, AFTER = timedelta(days=7), timedelta(days=1)  # around a day, in their list
+BEFORE, AFTER = timedelta(days=7), timedelta(days=1)  # around a day in the list
 DAY = timedelta(days=1)
-EQUAL, DIFFER = "payments.reconciled", "payments.differ"
+RECONCILED, DIFFERS = "payments.reconciled", "payments.differ"
 logger = logging.getLogger(__name__)
 
 
@@ -40,178 +45,195 @@ class NoListing(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """Of a payment, refund or dispute; amounts with their currency, or nothing.
+class ProcessorDifference:
+    """A difference of a payment, refund or dispute.
 
-    For `ledger_differs`, `theirs` is what the ledger says.
+    `recorded` is our amount and `reported` the processor's (the ledger's, for
+    `ledger_differs`), with their currency; empty if that side has none.
     """
 
     kind: str
-    what: str
+    object_type: str
     reference: str
-    ours: str
-    theirs: str
+    recorded: str
+    reported: str
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """One day of one processor; `compared` counts what either side has of it."""
+class ProcessorComparison:
+    """A UTC day of a processor; `compared` counts the movements of either side."""
 
     processor: str
     day: date
     compared: int
-    differences: list[Difference]
+    differences: list[ProcessorDifference]
 
 
 def reconcile_day(
     *, processor: PaymentProcessor, day: date, connect: Connect = connect
-) -> Comparison:
-    """Compare a day of UTC; stores nothing. Raises NoListing, Unreachable."""
-    lister = _lister(processor, connect)
-    if lister is None:
-        raise NoListing(f"{processor} has no list to compare with.")
+) -> ProcessorComparison:
+    """Compare a UTC day of a processor; stores nothing. Raises NoListing, Unreachable."""
+    history = _history_of(processor, connect)
+    if history is None:
+        raise NoListing(
+            f"Processor {processor} does not list its movements, so it cannot be"
+            " reconciled. Use a Stripe processor."
+        )
     starts_at = datetime.combine(day, time.min, UTC)
     ends_at = starts_at + DAY
-    theirs = _by_key(lister.account_movements(starts_at, ends_at))
-    ours = booked_of(
-        processor.code, [key.reference for key in theirs], starts_at, ends_at
+    reported = _sum_by_key(history.account_movements(starts_at, ends_at))
+    recorded = booked_amounts(
+        processor.code, [key.reference for key in reported], starts_at, ends_at
     )
-    learned = {
+    recorded_keys = {
         key
-        for key, booked in ours.items()
+        for key, booked in recorded.items()
         if booked.at and starts_at <= booked.at < ends_at
     }
-    around = dict(theirs)
-    if learned - theirs.keys():
-        near = _by_key(lister.account_movements(starts_at - BEFORE, ends_at + AFTER))
-        around = {**near, **theirs}
-    keys = theirs.keys() | learned
+    around = dict(reported)
+    if recorded_keys - reported.keys():
+        near = _sum_by_key(
+            history.account_movements(starts_at - BEFORE, ends_at + AFTER)
+        )
+        around = {**near, **reported}
+    keys = reported.keys() | recorded_keys
     differences = [
-        one
+        difference
         for key in sorted(keys)
-        for one in _differences(key, ours.get(key), around.get(key))
+        for difference in _compare_amounts(key, recorded.get(key), around.get(key))
     ]
-    concerned = {key: ours[key] for key in keys if key in ours}
-    differences += _ledger(processor.code, concerned, starts_at, ends_at)
-    return Comparison(processor.code, day, len(keys), differences)
+    compared = {key: recorded[key] for key in keys if key in recorded}
+    differences += _compare_ledger(processor.code, compared, starts_at, ends_at)
+    return ProcessorComparison(processor.code, day, len(keys), differences)
 
 
 def reconcile_due(*, now: datetime, connect: Connect = connect) -> None:
-    """Compare every day of UTC that is over and was not compared, oldest first.
+    """Compare every UTC day that is over and not yet compared, oldest first.
 
-    For each processor that lists its movements, from the day it was added on; after a
-    longer outage only the last CHARGES["RECONCILE_DAYS"]. Each day is published once, and
-    differences are logged. A processor that cannot be asked is asked for the same day the
-    next time and holds up no other; an error of ours is raised after the others. Safe to
-    run twice, and at once.
+    This covers each processor that lists its movements, from the day it was added; after
+    a longer outage only the last CHARGES["RECONCILE_DAYS"] days. Each day is published
+    once, and differences are logged. A processor that cannot be reached is compared the
+    next time and holds up no other; unexpected errors are raised after the others. Safe
+    to run twice, and concurrently.
     """
     errors: list[Exception] = []
     for processor in PaymentProcessor.objects.order_by("code"):
         try:
             _reconcile_missed_days(processor, now, connect)
         except Unreachable as error:
-            logger.warning("%s cannot be asked: %s", processor, error)
+            logger.warning(
+                "The movements of processor %s cannot be listed: %s", processor, error
+            )
         except Exception as error:
-            logger.exception("%s cannot be compared", processor)
+            logger.exception("Processor %s could not be reconciled.", processor)
             errors.append(error)
     if errors:
-        raise ExceptionGroup("Some processors were not compared.", errors)
+        raise ExceptionGroup("Some processors were not reconciled.", errors)
 
 
 def _reconcile_missed_days(
     processor: PaymentProcessor, now: datetime, connect: Connect
 ) -> None:
-    if _lister(processor, connect) is None:
+    if _history_of(processor, connect) is None:
         return
     for day in _missed_days(processor, now):
         comparison = reconcile_day(processor=processor, day=day, connect=connect)
         for difference in comparison.differences:
-            logger.error("%s of %s: %s", processor, day, difference)
-        _record(processor, comparison, now)
+            message = "Processor %s differs from our records on %s: %s"
+            logger.error(message, processor, day, difference)
+        _record_comparison(processor, comparison, now)
 
 
 def _missed_days(processor: PaymentProcessor, now: datetime) -> list[date]:
-    """The days that are over and not compared, oldest first; at most so many."""
+    """The UTC days that are over and not compared, oldest first, within the limit."""
     today = now.astimezone(UTC).date()
     compared = processor.reconciled_through
     first = compared + DAY if compared else processor.added_at.astimezone(UTC).date()
     oldest = today - DAY * settings.CHARGES["RECONCILE_DAYS"]
     if first < oldest:
         logger.error(
-            "%s: the days from %s to %s are not compared any more;"
-            " compare them with reconcile_payments.",
+            "Processor %s: the days from %s to %s are not reconciled automatically any"
+            " more. Run reconcile_payments for each of them.",
             processor, first, oldest - DAY,
         )  # fmt: skip
         first = oldest
     return [first + DAY * n for n in range((today - first).days)]
 
 
-def _lister(processor: PaymentProcessor, connect: Connect) -> SupportsHistory | None:
+def _history_of(
+    processor: PaymentProcessor, connect: Connect
+) -> SupportsHistory | None:
     try:
         connected = connect(processor)
     except InvalidToken as error:
-        raise Unreachable("its secret cannot be read with our keys") from error
+        raise Unreachable("its stored secret cannot be decrypted") from error
     return connected if isinstance(connected, SupportsHistory) else None
 
 
-def _by_key(moves: Iterable[AccountMovement]) -> dict[Key, Booked]:
-    sums: dict[Key, Booked] = {}
-    for one in moves:
-        key = Key(one.kind, one.reference, one.amount > 0)
-        amount = one.amount + (sums[key].amount if key in sums else 0)
-        sums[key] = Booked(amount, one.currency, one.at)
+def _sum_by_key(
+    movements: Iterable[AccountMovement],
+) -> dict[MovementKey, BookedAmount]:
+    sums: dict[MovementKey, BookedAmount] = {}
+    for move in movements:
+        key = MovementKey(move.kind, move.reference, move.amount > 0)
+        amount = move.amount + (sums[key].amount if key in sums else 0)
+        sums[key] = BookedAmount(amount, move.currency, move.at)
     return sums
 
 
-def _differences(
-    key: Key, ours: Booked | None, theirs: Booked | None
-) -> Iterator[Difference]:
+def _compare_amounts(
+    key: MovementKey, recorded: BookedAmount | None, reported: BookedAmount | None
+) -> Iterator[ProcessorDifference]:
     kind = ""
-    if ours is None:
+    if recorded is None:
         kind = "missing_here"
-    elif theirs is None:
+    elif reported is None:
         kind = "missing_there"
-    elif ours.currency != theirs.currency:
+    elif recorded.currency != reported.currency:
         kind = "currency_differs"
-    elif ours.amount != theirs.amount:
+    elif recorded.amount != reported.amount:
         kind = "amount_differs"
     if kind:
-        yield Difference(kind, key.kind, key.reference, _said(ours), _said(theirs))
+        amounts = _amount_text(recorded), _amount_text(reported)
+        yield ProcessorDifference(kind, key.kind, key.reference, *amounts)
 
 
-def _ledger(
-    code: str, ours: dict[Key, Booked], starts_at: datetime, ends_at: datetime
-) -> list[Difference]:
-    """What we have booked of facts, against what the ledger says of the cash."""
+def _compare_ledger(
+    code: str,
+    recorded: dict[MovementKey, BookedAmount],
+    starts_at: datetime,
+    ends_at: datetime,
+) -> list[ProcessorDifference]:
+    """Compare recorded amounts with the ledger's cash, fact by fact."""
     facts = {
         fact: (key, amount)
-        for key, booked in ours.items()
+        for key, booked in recorded.items()
         for fact, amount in booked.facts.items()
     }
-    cash = cash_of(code, facts, starts_at, ends_at)
+    cash = cash_entries(code, facts, starts_at, ends_at)
     differences = []
     for fact in sorted(facts.keys() | cash.keys()):
-        key, amount = facts.get(fact, (Key(fact[0], str(fact[1]), True), None))  # noqa: FBT003
+        key, amount = facts.get(fact, (MovementKey(fact[0], str(fact[1]), True), None))  # noqa: FBT003
         if cash.get(fact) != amount:
-            says = _plain(cash.get(fact))
+            amounts = _plain_or_empty(amount), _plain_or_empty(cash.get(fact))
             differences.append(
-                Difference(
-                    "ledger_differs", key.kind, key.reference, _plain(amount), says
-                )
+                ProcessorDifference("ledger_differs", key.kind, key.reference, *amounts)
             )
     return differences
 
 
-def _said(booked: Booked | None) -> str:
-    return f"{plain(booked.amount)} {booked.currency}" if booked else ""
+def _amount_text(amount: BookedAmount | None) -> str:
+    return f"{plain(amount.amount)} {amount.currency}" if amount else ""
 
 
-def _plain(amount: Decimal | None) -> str:
+def _plain_or_empty(amount: Decimal | None) -> str:
     return "" if amount is None else plain(amount)
 
 
-def _record(processor: PaymentProcessor, comparison: Comparison, now: datetime) -> None:
-    """Publish a comparison and move the mark, unless another sweep has done so."""
+def _record_comparison(
+    processor: PaymentProcessor, comparison: ProcessorComparison, now: datetime
+) -> None:
+    """Publish a comparison and mark its day, unless another sweep has done so."""
     day = comparison.day
     payload = {
         "processor": comparison.processor,
@@ -219,7 +241,7 @@ def _record(processor: PaymentProcessor, comparison: Comparison, now: datetime) 
         "compared": comparison.compared,
         "differences": len(comparison.differences),
     }
-    kind = DIFFER if comparison.differences else EQUAL
+    kind = DIFFERS if comparison.differences else RECONCILED
     subject = f"reconciliation:{comparison.processor}:{day}"
     with transaction.atomic():
         earlier = Q(reconciled_through=None) | Q(reconciled_through__lt=day)

@@ -1,26 +1,26 @@
-"""Money that goes back to payers: refunds under way, and disputes."""
+"""Refund attempts and disputes."""
 
 from django.db import models
 from django.db.models import Q
 
-from billing.payments.attempts import Attempt, Change
+from billing.payments.attempts import Attempt, StateChange
 from billing.payments.models import Payment, PaymentProcessor
 from seats.columns import BELOW, UUID7
 
 
 class RefundAttempt(Attempt):
-    """One try to have money of a payment given back by its processor.
+    """An attempt to refund an amount of a payment through its processor.
 
-    While it is open its amount is set aside: nothing else may give it back.
+    While it is open its amount is reserved: nothing else may refund it.
     """
 
     class State(models.TextChoices):
         CREATED = "created"
         SENT = "sent"
-        PENDING = "pending", "pending: the processor has it"
-        UNKNOWN = "unknown", "unknown: maybe given back"
+        PENDING = "pending", "pending: in progress at the processor"
+        UNKNOWN = "unknown", "unknown: may have been refunded"
         SUCCEEDED = "succeeded"
-        FAILED = "failed", "failed: not given back"
+        FAILED = "failed", "failed: not refunded"
 
     state = models.CharField(max_length=16, choices=State, default=State.CREATED)
     payment = models.ForeignKey(
@@ -28,7 +28,9 @@ class RefundAttempt(Attempt):
     )
     reason = models.CharField(max_length=500)
     asked_as = models.CharField(
-        max_length=200, blank=True, help_text="The reference of who asked for it."
+        max_length=200,
+        blank=True,
+        help_text="The reference in the request for the refund.",
     )
 
     class Meta:
@@ -80,17 +82,17 @@ class RefundAttempt(Attempt):
         ]
 
 
-class RefundAttemptChange(Change):
-    """A state a refund attempt came to."""
+class RefundAttemptChange(StateChange):
+    """A state that a refund attempt reached; appended by a database trigger."""
 
     attempt = models.ForeignKey(RefundAttempt, models.PROTECT, related_name="changes")
 
 
 class Dispute(models.Model):
-    """A payment that the payer's bank takes back, or may.
+    """A dispute: the payer's bank takes a payment back, or may do so.
 
-    The money is withheld from `opened_at` on until it is won; an inquiry withholds
-    nothing. A lost one counts as money that went back.
+    From `opened_at` the amount is withheld until the dispute is won; an inquiry withholds
+    nothing. A lost dispute counts as returned money. `amount` is positive.
     """
 
     class State(models.TextChoices):
@@ -109,7 +111,7 @@ class Dispute(models.Model):
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=16, choices=State)
     reason = models.CharField(max_length=200, blank=True)
-    told_at = models.DateTimeField(help_text="When the state was told.")
+    told_at = models.DateTimeField(help_text="When the processor reported the state.")
     opened_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
 
@@ -137,7 +139,7 @@ class Dispute(models.Model):
 
 
 class DisputeChange(models.Model):
-    """A state a dispute came to; written by the database with it, and appended."""
+    """A state that a dispute reached; appended by a database trigger."""
 
     dispute = models.ForeignKey(Dispute, models.PROTECT, related_name="changes")
     state = models.CharField(max_length=16)

@@ -1,4 +1,4 @@
-"""Refunds that processors were asked for, and disputes, for staff."""
+"""Admin pages of refund attempts and disputes."""
 
 from django.contrib import admin
 
@@ -20,7 +20,7 @@ class RefundChangeInline(ReadOnlyInline):
 
 @admin.register(RefundAttempt)
 class RefundAttemptAdmin(WithMoney, ClosingAdmin):
-    """What became of refunds; one is asked for at its payment."""
+    """Refund attempts; a refund is requested on the page of its payment."""
 
     list_display = [
         "payment", "payment__payer", "money", "state", "reason", "error", "changed_at",
@@ -42,7 +42,7 @@ class DisputeChangeInline(ReadOnlyInline):
 
 @admin.register(Dispute)
 class DisputeAdmin(WithMoney, ReadOnlyAdmin):
-    """What payers' banks took back, or may; answered at the processor."""
+    """Disputes; they are answered at the processor."""
 
     list_display = [
         "payment", "payment__payer", "money", "state", "reason", "reference", "told_at",

@@ -1,4 +1,4 @@
-"""Payments and statements as the API tells them."""
+"""Serializers of payments, statements of account, methods, pages and attempts."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from seats.serializers import RequestBody, printable
 
 
 class PaymentOut(serializers.ModelSerializer[Payment]):
-    """Money that came in; `refunded` of it went back.
+    """A payment received; `refunded` is the part that was refunded.
 
-    One with `reversed_at` was recorded by mistake and does not count.
+    A payment with `reversed_at` was recorded by mistake and does not count.
     """
 
     id = serializers.UUIDField(source="public_id")
@@ -32,7 +32,10 @@ class PaymentOut(serializers.ModelSerializer[Payment]):
 
 
 class MovementOut(serializers.Serializer[Any]):
-    """Positive amounts are owed by the agency; `balance` is what is owed after it."""
+    """A change of what the agency owes; `balance` is what it owes afterwards.
+
+    Positive amounts are owed by the agency.
+    """
 
     date = serializers.DateField(source="on")
     at = serializers.DateTimeField()
@@ -48,9 +51,10 @@ class MovementOut(serializers.Serializer[Any]):
 
 
 class StatementOut(serializers.Serializer[Any]):
-    """The movements of the dates from `from` up to, without, `to`.
+    """The movements on local dates from `from` (inclusive) to `to` (exclusive).
 
-    `from` is null where all are listed.
+    `from` is null if all earlier movements are listed. A negative balance is a credit
+    balance.
     """
 
     agency = serializers.CharField(source="payer.code")
@@ -68,60 +72,71 @@ class StatementOut(serializers.Serializer[Any]):
 
 
 class StatementFilter(serializers.Serializer[Any]):
-    """Whose, and from which local date up to, without, which."""
+    """The agency and the local dates of a statement of account."""
 
-    agency = serializers.CharField(required=False, help_text="The key's own without.")
-    to = LocalDate(required=False, help_text="Tomorrow without.")
+    agency = serializers.CharField(
+        required=False, help_text="Code of the payer. Default: the key's own agency."
+    )
+    to = LocalDate(
+        required=False, help_text="First date that is not listed. Default: tomorrow."
+    )
 
     def get_fields(self) -> dict[str, Any]:
-        first = LocalDate(required=False, help_text="All without.")
-        return {"from": first, **super().get_fields()}
+        starts_on = LocalDate(
+            required=False,
+            help_text="First date that is listed. Default: the first movement.",
+        )
+        return {"from": starts_on, **super().get_fields()}
 
 
 class PaymentFilter(serializers.Serializer[Any]):
-    """What a list of payments is narrowed to."""
+    """Filters of a list of payments."""
 
-    agency = serializers.CharField(required=False, help_text="The payer.")
+    agency = serializers.CharField(required=False, help_text="Code of the payer.")
     processor = serializers.CharField(required=False)
 
 
 class PaymentIn(RequestBody):
-    """Money that reached us outside any processor, by bank transfer or cheque."""
+    """A payment received by bank transfer or check, outside any processor."""
 
-    agency = serializers.CharField(max_length=64, help_text="The payer.")
+    agency = serializers.CharField(max_length=64, help_text="Code of the payer.")
     amount = PlainDecimal(max_digits=18, decimal_places=3)
     currency = serializers.CharField(max_length=3)
     reference = serializers.CharField(
-        max_length=200, help_text="Counts once; sending it again is safe."
+        max_length=200,
+        help_text="Unique reference of the payment; repeating a request is safe.",
     )
     method = serializers.CharField(
         max_length=64, required=False, validators=[printable]
     )
     invoice = serializers.UUIDField(
-        required=False, help_text="Covered first; without, the oldest open one."
+        required=False,
+        help_text="Invoice to cover first. Default: the oldest open invoice.",
     )
 
 
 class RefundIn(RequestBody):
-    """Money of a payment that a processor gives back, or that people gave back."""
+    """A refund to request from a processor, or one that was made by hand."""
 
     amount = PlainDecimal(max_digits=18, decimal_places=3)
     reference = serializers.CharField(
         max_length=200,
-        help_text="Yours, or the bank's. Counts once; sending it again is safe.",
+        help_text="Your unique reference, or the bank's; repeating a request is safe.",
     )
     reason = serializers.CharField(max_length=500, validators=[printable])
 
 
 class RefundOut(serializers.Serializer[Any]):
-    """A refund of a payment; one that a processor is asked for begins as created."""
+    """A refund of a payment; one requested from a processor starts as `created`."""
 
     id = serializers.UUIDField(source="public_id")
     payment = serializers.UUIDField(source="payment.public_id")
     amount = Money(currency="payment.currency")
     currency = serializers.CharField(source="payment.currency")
     state = serializers.SerializerMethodField()
-    reference = serializers.SerializerMethodField(help_text="As it was told.")
+    reference = serializers.SerializerMethodField(
+        help_text="The reference in the request."
+    )
 
     def get_state(self, refund: Refund | RefundAttempt) -> str:
         return refund.state if isinstance(refund, RefundAttempt) else "succeeded"
@@ -133,7 +148,7 @@ class RefundOut(serializers.Serializer[Any]):
 
 
 class PaymentMethodOut(serializers.ModelSerializer[PaymentMethod]):
-    """What a payer is charged through; card numbers are at the processor alone."""
+    """A payment method of a payer; card numbers are stored at the processor only."""
 
     id = serializers.UUIDField(source="public_id")
     payer = serializers.CharField(source="payer.code")
@@ -145,24 +160,30 @@ class PaymentMethodOut(serializers.ModelSerializer[PaymentMethod]):
 
 
 class PageIn(RequestBody):
-    """Where the payer goes afterwards, and whose page it is."""
+    """Options of a checkout page."""
 
     return_url = serializers.CharField(
-        max_length=500, required=False, help_text="Without, the operator's."
+        max_length=500,
+        required=False,
+        help_text="Where the payer goes afterwards. Default: set by the operator.",
     )
     processor = serializers.CharField(
-        max_length=32, required=False, help_text="Without, the only one with pages."
+        max_length=32,
+        required=False,
+        help_text="Code of the processor. Default: the only one with checkout pages.",
     )
 
 
 class SetupPageIn(PageIn):
     agency = serializers.CharField(
-        max_length=64, required=False, help_text="The payer; the key's own."
+        max_length=64,
+        required=False,
+        help_text="Code of the payer. Default: the key's own agency.",
     )
 
 
 class PageOut(serializers.ModelSerializer[HostedPage]):
-    """A page of the processor: send the payer there."""
+    """A checkout page at the processor; send the payer to its `url`."""
 
     id = serializers.UUIDField(source="public_id")
     payer = serializers.CharField(source="payer.code")
@@ -174,7 +195,7 @@ class PageOut(serializers.ModelSerializer[HostedPage]):
 
 
 class AttemptOut(serializers.ModelSerializer[PaymentAttempt]):
-    """A try to charge an invoice, and what is known of it."""
+    """An attempt to charge an invoice, and its current state."""
 
     id = serializers.UUIDField(source="public_id")
     invoice = serializers.UUIDField(source="invoice.public_id")
@@ -195,15 +216,15 @@ class AttemptOut(serializers.ModelSerializer[PaymentAttempt]):
 
 
 class MethodFilter(serializers.Serializer[Any]):
-    """What a list of methods is narrowed to."""
+    """Filters of a list of payment methods."""
 
-    agency = serializers.CharField(required=False, help_text="The payer.")
+    agency = serializers.CharField(required=False, help_text="Code of the payer.")
 
 
 class AttemptFilter(serializers.Serializer[Any]):
-    """What a list of attempts is narrowed to."""
+    """Filters of a list of payment attempts."""
 
-    agency = serializers.CharField(required=False, help_text="The payer.")
+    agency = serializers.CharField(required=False, help_text="Code of the payer.")
     invoice = serializers.UUIDField(required=False)
     state = serializers.ChoiceField(
         choices=PaymentAttempt.State.choices, required=False
@@ -211,9 +232,11 @@ class AttemptFilter(serializers.Serializer[Any]):
 
 
 class AttemptIn(RequestBody):
-    """Charge all that is owed on an invoice, by its payer's method."""
+    """A charge of all that is owed on an invoice, by its payer's payment method."""
 
     invoice = serializers.UUIDField()
     processor = serializers.CharField(
-        max_length=32, required=False, help_text="Without, that of the payer's method."
+        max_length=32,
+        required=False,
+        help_text="Code of the processor. Default: that of the payer's payment method.",
     )

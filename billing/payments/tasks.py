@@ -1,4 +1,4 @@
-"""Sweeps of payments. Each is safe to run twice, and at once."""
+"""Celery tasks of payments. Each is safe to run twice, and concurrently."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,10 +8,13 @@ from django.utils import timezone
 
 from billing.payments.checking import verify_due
 from billing.payments.reconciliation import reconcile_due
-from billing.payments.services.answers import work_off_events
-from billing.payments.services.catching_up import catch_up
+from billing.payments.services.answers import process_events
+from billing.payments.services.catching_up import backfill_events
 from billing.payments.services.charging import charge_due
-from billing.payments.services.page_closing import end_pages, end_unopened_pages
+from billing.payments.services.page_closing import (
+    close_out_of_reach_pages,
+    give_up_unopened_pages,
+)
 from billing.payments.services.reporting import report_unresolved
 from billing.payments.services.returning import refund_due
 from billing.recurring.services import Job, run_when_due
@@ -19,52 +22,54 @@ from billing.recurring.services import Job, run_when_due
 CATCH_UP = Job("payments.catch_up", every=timedelta(minutes=15))
 RECONCILE = Job("payments.reconcile", every=timedelta(hours=1))
 
-LONGEST_PASS = 12 * 3600  # seconds; a pass renews its lease, and reads everything
+LONGEST_PASS = 12 * 3600  # seconds; a pass reads everything and renews its lease
 
 
 @shared_task(name="payments.charge_due")
 def charge_invoices(**_newer: Any) -> None:
-    """Beat, every few seconds: attempts that are due, and what became of others."""
+    """Every few seconds: send payment attempts that are due and look up open ones."""
     charge_due(clock=timezone.now)
 
 
 @shared_task(name="payments.refund_due")
-def give_back(**_newer: Any) -> None:
-    """Beat, every few seconds: refunds that are due, and what became of others."""
+def send_due_refunds(**_newer: Any) -> None:
+    """Every few seconds: send refund attempts that are due and look up open ones."""
     refund_due(clock=timezone.now)
 
 
 @shared_task(name="payments.end_pages_due")
-def close_lapsed_pages(**_newer: Any) -> None:
-    """Beat, every minute: pages whose owner does not reach the payer any more, and
-    those whose opening ended without an answer."""
-    end_unopened_pages(now=timezone.now())
-    end_pages(clock=timezone.now)
+def close_expired_pages(**_newer: Any) -> None:
+    """Every minute: close checkout pages whose owner no longer reaches the payer, and
+    give up those that the processor never confirmed."""
+    give_up_unopened_pages(now=timezone.now())
+    close_out_of_reach_pages(clock=timezone.now)
 
 
 @shared_task(name="payments.answers_due")
-def work_off_answers(**_newer: Any) -> None:
-    """Beat, every few seconds: what processors told us."""
-    work_off_events(now=timezone.now())
+def process_processor_events(**_newer: Any) -> None:
+    """Every few seconds: process inbound processor events that are due."""
+    process_events(now=timezone.now())
 
 
 @shared_task(name="payments.report_due")
-def report_what_stays_open(**_newer: Any) -> None:
-    """Beat, every minute: report outcomes and events that stay open too long."""
+def report_unresolved_attempts(**_newer: Any) -> None:
+    """Every minute: report attempts and events that have been open for too long."""
     report_unresolved(now=timezone.now())
 
 
 @shared_task(name="payments.catch_up_due")
-def catch_up_with_processors(**_newer: Any) -> None:
-    """Beat, every minute; each quarter of an hour by its row: what processors told
-    and we did not hear."""
-    run_when_due(CATCH_UP, lambda: catch_up(now=timezone.now()), clock=timezone.now)
+def backfill_processor_events(**_newer: Any) -> None:
+    """Beat calls it every minute, its row lets it run every 15 minutes: store events
+    that processors list but could not deliver."""
+    run_when_due(
+        CATCH_UP, lambda: backfill_events(now=timezone.now()), clock=timezone.now
+    )
 
 
 @shared_task(name="payments.reconcile_due")
 def reconcile_missed_days(**_newer: Any) -> None:
-    """Beat, every minute; hourly by its row, until each day up to yesterday is
-    compared with each processor's list."""
+    """Beat calls it every minute, its row lets it run hourly: reconcile each day up to
+    yesterday with each processor's list."""
     run_when_due(
         RECONCILE, lambda: reconcile_due(now=timezone.now()), clock=timezone.now
     )
@@ -76,5 +81,5 @@ def reconcile_missed_days(**_newer: Any) -> None:
     soft_time_limit=LONGEST_PASS,
 )
 def verify_books(**_newer: Any) -> None:
-    """Beat, every minute: the hourly and the daily pass over the books, when due."""
+    """Every minute: make the hourly and the daily verification pass if due."""
     verify_due(clock=timezone.now)

@@ -1,6 +1,6 @@
-"""The books checker's part for money: the ledger and the documents' status.
+"""Verification of payments: the ledger, allocations, and published events.
 
-It computes fact by fact in Python what the ledger must say, and shares no statement
+The expected ledger entries are computed fact by fact in Python, and share no statement
 with the posting.
 """
 
@@ -32,11 +32,11 @@ from billing.payments.returns import Dispute
 from billing.webhooks.models import OutboxEvent
 
 ZERO = Decimal(0)
-ANNOUNCED = [
+PUBLISHED = [
     "payment.received", "payment.refunded", "payment.reversed", "dispute.opened",
     "dispute.won", "dispute.lost",
 ]  # fmt: skip
-# What is debited, and what is credited.
+# The account that is debited, and the one that is credited.
 DISPUTED = {
     "opened": ("disputed", "cash"),
     "won": ("cash", "disputed"),
@@ -50,16 +50,16 @@ Entries = dict[tuple[int, str, str, str], Decimal]
 def verify_everything(*, now: datetime | None = None) -> VerificationReport:
     """Check every fact, document, payment and ledger entry; changes nothing.
 
-    With `now` also what should have happened by then: months that are over are billed,
-    runs have ended.
+    With `now`, it also checks what should have happened by then: that months that are
+    over are billed, and that runs have ended.
     """
     checks: list[Check] = [
         check_ledger,
         check_receivables,
         check_attempts,
-        check_covering,
-        check_spending,
-        check_announced,
+        check_allocations,
+        check_payment_use,
+        check_published_events,
     ]
     if now:
         checks.append(partial(check_runs, now=now))
@@ -67,71 +67,78 @@ def verify_everything(*, now: datetime | None = None) -> VerificationReport:
 
 
 def check_ledger() -> Iterator[Finding]:
-    """Each fact is posted once, as what it is; nothing else is posted."""
-    owed = dict(_owed_entries())
+    """Check that each fact is posted once with its amounts, and nothing else is posted."""
+    required = dict(_expected_entries())
     posted: dict[Fact, Entries] = {}
     for entry in LedgerEntry.objects.select_related("transaction").iterator():
-        of = entry.transaction
-        entries = posted.setdefault((of.kind, of.fact_id), {})
-        key = (of.payer_id, of.currency, entry.account, entry.processor)
+        posting = entry.transaction
+        entries = posted.setdefault((posting.kind, posting.fact_id), {})
+        key = (posting.payer_id, posting.currency, entry.account, entry.processor)
         entries[key] = entries.get(key, ZERO) + entry.amount
-    for fact in sorted(owed.keys() | posted.keys()):
-        expected = {k: v for k, v in owed.get(fact, {}).items() if v}
+    for fact in sorted(required.keys() | posted.keys()):
+        expected = {k: v for k, v in required.get(fact, {}).items() if v}
         actual = posted.get(fact, {})
         subject = f"{fact[0]} {fact[1]}"
         payers = {key[0] for key in (*expected, *actual)}
         if total := sum(actual.values(), ZERO):
-            message = f"does not sum to zero, but to {plain(total)}"
+            message = f"the entries sum to {plain(total)} instead of 0"
             for payer_id in sorted(payers):
                 about = about_payer(payer_id)
                 yield Finding("ledger_unbalanced", subject, message, about)
         if expected != actual:
-            message = f"says {_said(actual)}, facts {_said(expected)}"
+            message = (
+                f"the ledger has {_entries_text(actual)}, but the facts require"
+                f" {_entries_text(expected)}"
+            )
             for payer_id in sorted(payers):
                 about = about_payer(payer_id)
                 yield Finding("ledger_differs", subject, message, about)
 
 
-def check_covering(among: Collection[int] | None = None) -> Iterator[Finding]:
-    """No invoice takes and no note gives too much; the status says what is covered.
+def check_allocations(among: Collection[int] | None = None) -> Iterator[Finding]:
+    """Check that no document is over-allocated and that its status fits its allocations.
 
-    Of all issued documents, or only of those among these ids.
+    All issued documents are checked, or only those among these ids.
     """
     allocations, documents = Allocation.objects.all(), Document.objects.all()
     if among is not None:
-        concerned = Q(document__in=among) | Q(credit_note__in=among)
-        allocations = allocations.filter(concerned)
+        allocations = allocations.filter(
+            Q(document__in=among) | Q(credit_note__in=among)
+        )
         documents = documents.filter(pk__in=among)
-    parts = list(allocations)
-    covered = _sums((one.document_id, one.amount) for one in parts)
-    given = _sums((one.credit_note_id, one.amount) for one in parts)
+    rows = list(allocations)
+    covered = _sums((row.document_id, row.amount) for row in rows)
+    given = _sums((row.credit_note_id, row.amount) for row in rows)
     for document in documents.exclude(status="draft").iterator():
         sums = given if document.kind == Document.Kind.CORRECTION else covered
         yield from _check_document(document, sums.get(document.pk, ZERO))
 
 
-def check_spending() -> Iterator[Finding]:
-    """No payment gives more than was captured and did not go back."""
-    parts, refunds = Allocation.objects.all(), Refund.objects.all()
+def check_payment_use() -> Iterator[Finding]:
+    """Check that no payment covers or returns more than was captured."""
+    allocations, refunds = Allocation.objects.all(), Refund.objects.all()
     disputes = list(Dispute.objects.filter(state__in=["open", "lost"]))
-    used = _sums((one.payment_id, one.amount) for one in parts.iterator())
-    back = _sums((one.payment_id, one.amount) for one in refunds.iterator())
+    used = _sums((row.payment_id, row.amount) for row in allocations.iterator())
+    back = _sums((row.payment_id, row.amount) for row in refunds.iterator())
     lost = _sums((d.payment_id, d.amount) for d in disputes if d.state == "lost")
     held = _sums((d.payment_id, d.amount) for d in disputes if d.state == "open")
     for payment in Payment.objects.iterator():
         covers, withheld = (sums.get(payment.pk, ZERO) for sums in (used, held))
-        gone = back.get(payment.pk, ZERO) + lost.get(payment.pk, ZERO)
+        returned = back.get(payment.pk, ZERO) + lost.get(payment.pk, ZERO)
         captured = ZERO if payment.reversed_at else payment.amount
-        if covers < 0 or gone + max(covers, withheld) > captured:
-            message = f"covers {covers}, of more than all"
+        if covers < 0 or returned + max(covers, withheld) > captured:
+            message = (
+                f"{plain(covers)} is allocated, {plain(returned)} returned and"
+                f" {plain(withheld)} withheld, of {plain(captured)} {payment.currency}"
+            )
             about = about_payer(payment.payer_id)
             yield Finding("overspent", str(payment), message, about)
 
 
 def _sums(parts: Iterable[tuple[int | None, Decimal]]) -> dict[int | None, Decimal]:
     sums: dict[int | None, Decimal] = {}
-    for of, amount in parts:
-        sums[of] = sums.get(of, ZERO) + amount
+    for key, amount in parts:
+        sums[key] = sums.get(key, ZERO) + amount
     return sums
 
 
@@ -143,14 +150,17 @@ def _check_document(document: Document, covered: Decimal) -> Iterator[Finding]:
         "paid_but_open": status == Document.Status.OPEN and covered == total,
         "void_with_money": status == Document.Status.VOID and bool(covered),
     }
-    message = f"{covered} of {total} are covered"
+    message = (
+        f"status is {status}, and {plain(covered)} of {plain(total)}"
+        f" {document.currency} is allocated"
+    )
     about = about_document(document.pk, document.payer_id)
     for code in (name for name, is_other in differs.items() if is_other):
         yield Finding(code, str(document), message, about)
 
 
-def check_announced() -> Iterator[Finding]:
-    """Payments, refunds and disputes are what their events say; none is missing."""
+def check_published_events() -> Iterator[Finding]:
+    """Check that payments, refunds and disputes match their published events."""
     facts = {
         ("payment.received", str(row.public_id)): _payment_facts(row)
         for row in Payment.objects.iterator()
@@ -161,10 +171,10 @@ def check_announced() -> Iterator[Finding]:
     for row in Payment.objects.exclude(reversed_at=None):
         facts[("payment.reversed", str(row.public_id))] = _reversal_facts(row)
     for dispute in Dispute.objects.select_related("payment").iterator():
-        for what, at in _happened(dispute).items():
-            key = (f"dispute.{what}", str(dispute.public_id))
+        for change, at in _dispute_changes(dispute).items():
+            key = (f"dispute.{change}", str(dispute.public_id))
             facts[key] = _dispute_facts(dispute, at)
-    for event in OutboxEvent.objects.filter(type__in=ANNOUNCED).select_related(
+    for event in OutboxEvent.objects.filter(type__in=PUBLISHED).select_related(
         "stream"
     ):
         announced = {**event.payload, "payer": event.stream.agency_id}
@@ -172,12 +182,13 @@ def check_announced() -> Iterator[Finding]:
         about = about_payer(event.stream.agency_id)
         if fact is None:
             subject = f"{event.type} {announced['id']}"
-            yield Finding("fact_missing", subject, "was announced", about)
+            message = "an event was published, but the row does not exist"
+            yield Finding("fact_missing", subject, message, about)
         elif fact != announced:
-            message = "its event differs"
+            message = "the row differs from its published event"
             yield Finding("announced_otherwise", event.subject, message, about)
     for (kind, public_id), fact in facts.items():
-        message, about = "no event tells of it", about_payer(fact["payer"])
+        message, about = "no event was published", about_payer(fact["payer"])
         yield Finding("not_announced", f"{kind} {public_id}", message, about)
 
 
@@ -237,18 +248,18 @@ def _dispute_facts(dispute: Dispute, at: datetime) -> dict[str, Any]:
     }
 
 
-def _happened(dispute: Dispute) -> dict[str, datetime]:
-    """What became of the money of a dispute, and when; of an inquiry nothing."""
+def _dispute_changes(dispute: Dispute) -> dict[str, datetime]:
+    """The changes of a dispute's money and when they happened; none for an inquiry."""
     if not dispute.opened_at:
         return {}
-    happened = {"opened": dispute.opened_at}
+    changes = {"opened": dispute.opened_at}
     if dispute.closed_at:
-        happened[dispute.state] = dispute.closed_at
-    return happened
+        changes[dispute.state] = dispute.closed_at
+    return changes
 
 
-def _owed_entries() -> Iterator[tuple[Fact, Entries]]:
-    """What the ledger must say of each fact."""
+def _expected_entries() -> Iterator[tuple[Fact, Entries]]:
+    """The ledger entries that each fact must have."""
     revenue: dict[int, dict[str, Decimal]] = {}
     for line in DocumentLine.objects.iterator():
         kinds = revenue.setdefault(line.document_id, {})
@@ -266,33 +277,34 @@ def _owed_entries() -> Iterator[tuple[Fact, Entries]]:
         yield ("issued", document.pk), {(*who, *k): v for k, v in amounts.items()}
         if document.pk in voided:
             yield ("voided", document.pk), {(*who, *k): -v for k, v in amounts.items()}
-    yield from _owed_by_money()
+    yield from _expected_of_payments()
 
 
-def _owed_by_money() -> Iterator[tuple[Fact, Entries]]:
+def _expected_of_payments() -> Iterator[tuple[Fact, Entries]]:
     for payment in Payment.objects.iterator():
         yield (
             ("payment", payment.pk),
-            _two(payment, payment.amount, "cash", "customer_credit"),
+            _entry_pair(payment, payment.amount, "cash", "customer_credit"),
         )
         if payment.reversed_at:
-            entries = _two(payment, payment.amount, "customer_credit", "cash")
+            entries = _entry_pair(payment, payment.amount, "customer_credit", "cash")
             yield ("reversal", payment.pk), entries
-    for part in Allocation.objects.exclude(payment=None).select_related("payment"):
-        assert part.payment
-        entries = _two(part.payment, part.amount, "customer_credit", "receivable")
-        yield ("allocation", part.pk), entries
+    for row in Allocation.objects.exclude(payment=None).select_related("payment"):
+        assert row.payment
+        entries = _entry_pair(row.payment, row.amount, "customer_credit", "receivable")
+        yield ("allocation", row.pk), entries
     for refund in Refund.objects.select_related("payment"):
-        of = refund.payment
-        yield ("refund", refund.pk), _two(of, refund.amount, "customer_credit", "cash")
+        amount = refund.amount
+        entries = _entry_pair(refund.payment, amount, "customer_credit", "cash")
+        yield ("refund", refund.pk), entries
     for dispute in Dispute.objects.select_related("payment"):
-        for what in _happened(dispute):
-            sides = DISPUTED[what]
-            entries = _two(dispute.payment, dispute.amount, *sides)
-            yield (f"dispute_{what}", dispute.pk), entries
+        for change in _dispute_changes(dispute):
+            sides = DISPUTED[change]
+            entries = _entry_pair(dispute.payment, dispute.amount, *sides)
+            yield (f"dispute_{change}", dispute.pk), entries
 
 
-def _two(payment: Payment, amount: Decimal, debit: str, credit: str) -> Entries:
+def _entry_pair(payment: Payment, amount: Decimal, debit: str, credit: str) -> Entries:
     def key(account: str) -> tuple[int, str, str, str]:
         processor = payment.processor if account == "cash" else ""
         return payment.payer_id, payment.currency, account, processor
@@ -300,7 +312,7 @@ def _two(payment: Payment, amount: Decimal, debit: str, credit: str) -> Entries:
     return {key(debit): amount, key(credit): -amount}
 
 
-def _said(entries: Entries) -> str:
+def _entries_text(entries: Entries) -> str:
     parts = (
         f"{'/'.join(filter(None, key[2:]))} {plain(amount)}"
         for key, amount in sorted(entries.items())

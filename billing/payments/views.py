@@ -1,4 +1,4 @@
-"""Payments, and statements of account, over the API."""
+"""API views of payments, refunds, statements of account and processor webhooks."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -28,68 +28,68 @@ from billing.payments.serializers import (
     StatementFilter,
     StatementOut,
 )
-from billing.payments.services.answers import store_event
+from billing.payments.services.answers import receive_event
 from billing.payments.services.receiving import MANUAL, receive_payment
-from billing.payments.services.returning import give_back
+from billing.payments.services.returning import start_refund
 from seats.errors import Refusal
 from seats.keys.views import KeyView
 
-LARGEST_ANSWER = 512 * 1024  # bytes
+MAX_BODY_BYTES = 512 * 1024  # bytes
 
 
-class AnswerTooLarge(Refusal):
+class BodyTooLarge(Refusal):
     code = "body_too_large"
     status = 413
 
 
 class PaymentsView(KeyView):
-    """Payments of the payers within reach; the platform may record one."""
+    """Payments of the payers within reach; platform keys may record one."""
 
     required_scope = {"GET": "payments:read", "POST": "payments:write"}
     serializer_class = PaymentOut
 
     @extend_schema(
         operation_id="list_payments",
-        summary="Payments received",
+        summary="List payments received",
         parameters=[PaymentFilter],
         responses=PaymentOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(PaymentFilter, request.query_params)
+        params = self.checked(PaymentFilter, request.query_params)
         rows = self.within(Payment.objects.all(), "payer").select_related("payer")
         rows = rows.annotate(
             refunded=Coalesce(Sum("refunds__amount"), Value(Decimal(0)))
         )
-        if "agency" in told:
-            rows = rows.filter(payer=self.agency(told["agency"]))
-        if "processor" in told:
-            rows = rows.filter(processor=told["processor"])
+        if "agency" in params:
+            rows = rows.filter(payer=self.agency(params["agency"]))
+        if "processor" in params:
+            rows = rows.filter(processor=params["processor"])
         return self.page(rows, PaymentOut)
 
     @extend_schema(
         operation_id="record_payment",
-        summary="Record a bank transfer or a cheque; keys of the platform only",
+        summary="Record a bank transfer or a check (platform keys only)",
         request=PaymentIn,
         responses={200: PaymentOut},
     )
     def post(self, request: Request) -> Response:
         if self.key.agency_id is not None:
             raise PermissionDenied
-        told = self.checked(PaymentIn, request.data)
-        payer = self.agency(told["agency"])
+        params = self.checked(PaymentIn, request.data)
+        payer = self.agency(params["agency"])
         document = None
-        if "invoice" in told:
+        if "invoice" in params:
             own = Document.objects.filter(payer=payer).exclude(status="draft")
-            document = own.filter(public_id=told["invoice"]).first()
+            document = own.filter(public_id=params["invoice"]).first()
             if document is None:
                 raise NotFound
         payment = receive_payment(
             payer=payer,
-            amount=told["amount"],
-            currency=told["currency"],
+            amount=params["amount"],
+            currency=params["currency"],
             processor=MANUAL,
-            reference=told["reference"],
-            method=told.get("method", ""),
+            reference=params["reference"],
+            method=params.get("method", ""),
             document=document,
             actor=self.actor,
             now=self.now,
@@ -100,7 +100,7 @@ class PaymentsView(KeyView):
 
 
 class RefundsView(KeyView):
-    """Giving money of a payment back."""
+    """Refunds of a payment."""
 
     required_scope = "payments:write"
     serializer_class = RefundOut
@@ -108,26 +108,27 @@ class RefundsView(KeyView):
 
     @extend_schema(
         operation_id="refund_payment",
-        summary="Give money of a payment back; keys of the platform only",
-        description="A payment that a processor holds is given back by it: the answer"
-        " is the request, and `payment.refunded` or `refund.failed` tells how it ended."
-        " Of a bank transfer or a cheque, what was given back is recorded.",
+        summary="Refund a payment (platform keys only)",
+        description="A payment through a processor is refunded by the processor: the"
+        " response is the refund request, and the webhook event `payment.refunded` or"
+        " `refund.failed` reports its outcome. For a bank transfer or a check, the"
+        " refund that you made by hand is recorded.",
         request=RefundIn,
         responses={200: RefundOut},
     )
     def post(self, request: Request, public_id: UUID) -> Response:
         if self.key.agency_id is not None:
             raise PermissionDenied
-        told = self.checked(RefundIn, request.data)
+        params = self.checked(RefundIn, request.data)
         payment = get_object_or_404(
             Payment.objects.select_related("payer"), public_id=public_id
         )
-        refund = give_back(payment=payment, actor=self.actor, now=self.now, **told)
+        refund = start_refund(payment=payment, actor=self.actor, now=self.now, **params)
         return Response(RefundOut(refund).data)
 
 
 class StatementView(KeyView):
-    """What an agency was charged and paid as a payer, with the balance after each."""
+    """The statement of account of an agency as a payer, with running balances."""
 
     required_scope = "payments:read"
     serializer_class = StatementOut
@@ -135,23 +136,23 @@ class StatementView(KeyView):
 
     @extend_schema(
         operation_id="get_statement",
-        summary="Statement of account",
+        summary="Get a statement of account",
         parameters=[StatementFilter],
         responses=StatementOut,
     )
     def get(self, request: Request) -> Response:
-        told = self.checked(StatementFilter, request.query_params)
-        payer = self.agency(told.get("agency", ""))
+        params = self.checked(StatementFilter, request.query_params)
+        payer = self.agency(params.get("agency", ""))
         statement = account_statement(
             payer=payer,
-            starts_on=told.get("from"),
-            ends_on=told.get("to") or self.today(payer) + timedelta(days=1),
+            starts_on=params.get("from"),
+            ends_on=params.get("to") or self.today(payer) + timedelta(days=1),
         )
         return Response(StatementOut(statement).data)
 
 
 class ProcessorWebhookView(APIView):
-    """Where a processor answers; its signature is its key."""
+    """The webhook endpoint of a processor, authenticated by the event's signature."""
 
     rate = "PROCESSOR_REQUESTS_A_MINUTE"
 
@@ -161,16 +162,20 @@ class ProcessorWebhookView(APIView):
 
     @extend_schema(
         operation_id="tell_outcome",
-        summary="What a processor tells, signed as it signs: a Standard Webhook, or Stripe's",
+        summary="Receive a processor event, signed as a Standard Webhook or by Stripe",
         request={"application/json": OpenApiTypes.OBJECT},
         responses={204: None},
         auth=[],
     )
     def post(self, request: Request, code: str) -> Response:
         processor = get_object_or_404(PaymentProcessor, code=code)
-        body = request._request.read(LARGEST_ANSWER + 1)
-        if len(body) > LARGEST_ANSWER:
-            raise AnswerTooLarge(f"At most {LARGEST_ANSWER} bytes.")
+        body = request._request.read(MAX_BODY_BYTES + 1)
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge(
+                f"The body is larger than {MAX_BODY_BYTES} bytes. Send a smaller event."
+            )
         headers = {name.lower(): value for name, value in request.headers.items()}
-        store_event(processor=processor, headers=headers, body=body, now=timezone.now())
+        receive_event(
+            processor=processor, headers=headers, body=body, now=timezone.now()
+        )
         return Response(status=204)

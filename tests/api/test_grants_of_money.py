@@ -11,8 +11,8 @@ from billing.metering.imports import resume_next_import, upload_file
 from billing.metering.models import RefusedRow, UsageImport
 from billing.payments.hosting import HostedPage
 from billing.payments.models import Payment, PaymentMethod
-from billing.payments.services.answers import work_off_events
-from billing.payments.services.page_closing import end_pages
+from billing.payments.services.answers import process_events
+from billing.payments.services.page_closing import close_out_of_reach_pages
 from billing.payments.services.registering import add_processor
 from seats.agencies.services import set_upline
 from seats.models import Upline
@@ -60,14 +60,14 @@ class TestPages:
         post(upline_client, self.page_of(tree[2]), **BACK)
         post(upline_client, METHODS, agency="MOVED", **BACK)
         post(upline_client, METHODS, agency="STAYS", **BACK)
-        assert end_pages(clock=clock) == 0
+        assert close_out_of_reach_pages(clock=clock) == 0
         move(tree)
 
         stripe.faults = lambda method, path: "busy"
-        assert end_pages(clock=clock) == 0
+        assert close_out_of_reach_pages(clock=clock) == 0
         stripe.faults = lambda method, path: "ok"
-        assert end_pages(clock=clock) == 2
-        assert end_pages(clock=clock) == 0
+        assert close_out_of_reach_pages(clock=clock) == 2
+        assert close_out_of_reach_pages(clock=clock) == 0
 
         sessions = stripe.account.of("checkout.session")  # newest first
         assert [session["status"] for session in sessions] == [
@@ -87,7 +87,7 @@ class TestPages:
             stripe.account.use_page(session["id"], f"pm_card_visa_{n}")
         for event in list(stripe.account.events):
             post_signed(client, *stripe.signed(event))
-        work_off_events(now=NOW)
+        process_events(now=NOW)
 
         saved = PaymentMethod.objects.values_list("payer__code", flat=True)
         assert list(saved) == ["STAYS"]

@@ -13,7 +13,7 @@ from billing.payments.services.charging import CHARGES
 from billing.payments.services.registering import add_processor
 from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxStream
-from tests.billing.payments.stories import Teller, charge, refund
+from tests.billing.payments.stories import StoryProcessor, charge, refund
 from tests.billing.webhooks.conftest import Clock
 from tests.build import MARCH, bill, documents_of, make_agency, make_prices, make_seats
 from tests.faults.recovery import CHARGING, TIMEOUT, until
@@ -32,7 +32,7 @@ def test_what_waits_is_booked_by_the_sweep_after_a_kill(
     bill(MARCH)
     audit: dict[str, Any] = {"actor": "test", "now": timezone.now()}
     processor = add_processor(code="acme", url="https://pay.example.com", **audit)[0]
-    teller = Teller(documents_of(payer)[0], processor, Clock(), client=Client())
+    teller = StoryProcessor(documents_of(payer)[0], processor, Clock(), client=Client())
     teller.request_unsent()
     claim_calls(CHARGES, now=timezone.now(), limit=8)
     waiting = ProcessorEvent.objects.filter(state="waiting")

@@ -11,7 +11,7 @@ from billing.payments.models import Payment, PaymentAttempt
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
 from billing.payments.verification import verify_everything
-from tests.billing.payments.answering import post, signed, told_of
+from tests.billing.payments.answering import charge_event_body, post, signed
 from tests.build import (
     MARCH,
     bill,
@@ -85,7 +85,7 @@ def test_what_a_killed_worker_sent_is_charged_once(fresh_database, worker, beat)
         receiver.behave = answers(204)
         worker(queues="charges", **CHARGING)
         until(lambda: PaymentAttempt.objects.get().state == "pending", "pending")
-        body = told_of(attempt, "succeeded", reference="ch_1")
+        body = charge_event_body(attempt, "succeeded", reference="ch_1")
         for _ in range(2):
             headers = signed(processor, body, timezone.now())
             assert post(Client(), processor, body, headers).status_code == 204

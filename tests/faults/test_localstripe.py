@@ -15,7 +15,7 @@ import stripe as sdk
 
 from billing.payments.models import Payment, PaymentAttempt, ProcessorEvent
 from billing.payments.processors.port import RefundRequest
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.charging import charge_due
 from billing.payments.services.connecting import connect_stripe
 from billing.payments.services.methods import save_method
@@ -130,7 +130,7 @@ def test_a_charge_is_made_told_by_signed_webhook_and_given_back(
         tampered = event.body.replace(b"succeeded", b"succeedet") + b" "
         assert post_signed(client, tampered, signature).status_code == 400
         assert post_signed(client, event.body, signature).status_code == 204
-    work_off_events(now=clock.forward(minutes=1))
+    process_events(now=clock.forward(minutes=1))
     assert set(ProcessorEvent.objects.values_list("state", flat=True)) == {"done"}
     assert PaymentAttempt.objects.get().state == "succeeded"
     assert verify_everything().findings == []

@@ -61,7 +61,7 @@ class TestAttempts:
 
         attempt = PaymentAttempt.objects.get()
         assert (attempt.amount, attempt.actor) == (Decimal(50), "staff@example.com")
-        assert "under way" in page.content.decode()
+        assert "is in progress. Try again when it has ended." in page.content.decode()
         url = reverse("admin:billing_paymentattempt_change", args=[attempt.pk])
         assert str(attempt.public_id) in staff.get(url).content.decode()
 

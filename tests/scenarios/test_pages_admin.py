@@ -75,7 +75,7 @@ class TestPages:
         url = reverse("admin:billing_hostedpage_change", args=[page.pk])
         assert page.url in staff.get(url).content.decode()
         action = {"action": "close", "_selected_action": [page.pk]}
-        assert "1 asked" in confirm(staff, PAGES, action).content.decode()
+        assert "1 requested to close" in confirm(staff, PAGES, action).content.decode()
         assert PaymentAttempt.objects.get().state == "failed"
 
     def test_are_opened_for_a_payer_who_saves_a_method(self, add, payer, stripe):

@@ -16,7 +16,7 @@ from billing.payments.models import (
     ProcessorEvent,
     Refund,
 )
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.charging import charge_due
 from billing.payments.services.methods import save_method
 from billing.payments.services.registering import add_processor
@@ -75,7 +75,7 @@ def test_the_processor_of_the_docs_charges_once_and_gives_back(
         assert attempts.update(due_at=now) == 1
         charge_due(clock=timezone.now)  # asked once more, it says the same again
         _wait_for(lambda: ProcessorEvent.objects.count() == 2, "its second answer")
-        work_off_events(now=timezone.now())
+        process_events(now=timezone.now())
         assert documents_of(payer)[0].status == "paid"
 
         request_refund(
@@ -84,7 +84,7 @@ def test_the_processor_of_the_docs_charges_once_and_gives_back(
         )  # fmt: skip
         refund_due(clock=timezone.now)
         _wait_for(lambda: ProcessorEvent.objects.count() == 3, "its third answer")
-        work_off_events(now=timezone.now())
+        process_events(now=timezone.now())
 
     payment = Payment.objects.get()
     refund = Refund.objects.get()

@@ -73,8 +73,8 @@ class TestRecording:
 
     @pytest.mark.parametrize(
         ("changes", "says"),
-        [({"amount": "0"}, "more than nothing"), ({"amount": "x"}, "Enter a number"),
-         ({"amount": "1.001"}, "no such small unit"), ({"payer": ""}, "required")],
+        [({"amount": "0"}, "Enter a number greater than 0 and less than"), ({"amount": "x"}, "Enter a number"),
+         ({"amount": "1.001"}, "1.001&#x27; has too many decimal places. Amounts in USD"), ({"payer": ""}, "required")],
     )  # fmt: skip
     def test_says_what_is_wrong(self, staff, agency, changes, says):
         assert says in record(staff, agency, **changes).content.decode()
@@ -85,7 +85,7 @@ class TestRecording:
 
         page = record(staff, agency, amount="21").content.decode()
 
-        assert "another payer or amount" in page
+        assert "was already recorded with another payer or amount" in page
         assert Payment.objects.get().amount == 20
 
 

@@ -16,7 +16,7 @@ from billing.payments.models import (
     PaymentProcessor,
     ProcessorEvent,
 )
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.charging import charge_due
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
@@ -98,10 +98,10 @@ def test_a_processor_of_every_mood_is_paid_once_an_invoice(fake, dice):
         ask_for_all()
         charge_due(clock=timezone.now)
         say_some(fake, dice)
-        work_off_events(now=timezone.now())
+        process_events(now=timezone.now())
 
     say_some(fake, dice)
-    work_off_events(now=timezone.now())
+    process_events(now=timezone.now())
     invoices = [invoice for invoice, _ in fake.journal]
     assert set(fake.seen) == set(MOODS)
     assert len(invoices) == len(set(invoices)) == INVOICES

@@ -8,12 +8,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.payments.models import PaymentProcessor, ProcessorEvent
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.connecting import connect_stripe
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
 from seats.models import User
-from tests.billing.payments.answering import post, signed, told_of
+from tests.billing.payments.answering import charge_event_body, post, signed
 from tests.build import APRIL_2
 from tests.staff import confirm
 
@@ -58,7 +58,10 @@ class TestProcessors:
 
     def test_get_another_address(self, staff, acme):
         told = {"action": "change_address_or_keys", "_selected_action": [acme.pk]}
-        assert "our key there" in staff.post(PROCESSORS, told).content.decode().lower()
+        assert (
+            "api key at the processor"
+            in staff.post(PROCESSORS, told).content.decode().lower()
+        )
 
         confirm(staff, PROCESSORS, {**told, "url": "https://b.example.com"})
 
@@ -84,7 +87,7 @@ class TestProcessors:
 
             page = confirm(staff, PROCESSORS, told)
 
-            assert "One processor at a time" in page.content.decode()
+            assert "Change one processor at a time" in page.content.decode()
 
     def test_are_left_alone_by_who_may_only_look(self, client, acme):
         user = User.objects.create_user("new@example.com", "x" * 12, is_staff=True)
@@ -148,26 +151,26 @@ class TestProcessorEvents:
         attempt = request_charge(
             invoice=invoices[0], processor=acme, actor="test", now=APRIL_2
         )
-        body = told_of(attempt, "succeeded", amount="1.00", reference="ch_1")
+        body = charge_event_body(attempt, "succeeded", amount="1.00", reference="ch_1")
         post(staff, acme, body, signed(acme, body, timezone.now()))
-        work_off_events(now=timezone.now())
+        process_events(now=timezone.now())
         event = ProcessorEvent.objects.get()
 
-        assert "The attempt is over 50" in staff.get(EVENTS).content.decode()
+        assert "is over 50.00 USD, but the event reports 1 USD" in staff.get(EVENTS).content.decode()
         url = reverse("admin:billing_processorevent_change", args=[event.pk])
         assert "ch_1" in staff.get(url).content.decode()
-        action = {"action": "work_off_again", "_selected_action": [event.pk]}
+        action = {"action": "process_again", "_selected_action": [event.pk]}
         assert "1 will be" in confirm(staff, EVENTS, action).content.decode()
         event.refresh_from_db()
         assert event.state == "received"
-        assert "None of them" in confirm(staff, EVENTS, action).content.decode()
+        assert "None of the selected events is quarantined or waiting" in confirm(staff, EVENTS, action).content.decode()
 
     def test_about_which_nothing_is_to_be_done_are_set_aside(
         self, staff, acme, invoices
     ):
         body = b'{"type": "moon.risen"}'
         post(staff, acme, body, signed(acme, body, timezone.now()))
-        work_off_events(now=timezone.now())
+        process_events(now=timezone.now())
         event = ProcessorEvent.objects.get()
         action = {"action": "set_aside", "_selected_action": [event.pk]}
 
@@ -179,6 +182,6 @@ class TestProcessorEvents:
             assert event.state == state
 
         assert event.reason.endswith(": not ours")
-        work_off_events(now=timezone.now() + timedelta(hours=1))
+        process_events(now=timezone.now() + timedelta(hours=1))
         event.refresh_from_db()
         assert event.state == "set_aside"

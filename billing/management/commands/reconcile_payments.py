@@ -1,7 +1,6 @@
 """Compare a processor's payments of a day with the recorded ones and the ledger."""
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,7 +9,7 @@ from django.utils import timezone
 from billing.management.months import parse_day
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import Unreachable
-from billing.payments.reconciliation import Comparison, reconcile_day
+from billing.payments.reconciliation import ProcessorComparison, reconcile_day
 from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
 from seats.errors import Refusal
@@ -64,24 +63,47 @@ class Command(BaseCommand):
             message = f"{refusal.code}: {refusal.message}"
             raise CommandError(message, returncode=CANNOT_COMPARE_EXIT) from refusal
         except Unreachable as error:
-            raise CommandError(
-                f"unreachable: {error}", returncode=CANNOT_COMPARE_EXIT
-            ) from error
+            raise CommandError(f"unreachable: {error}", returncode=CANNOT_COMPARE_EXIT) from error
         self.show(comparison, as_json=options["json"])
         if comparison.differences:
             raise SystemExit(1)
 
-    def show(self, comparison: Comparison, *, as_json: bool) -> None:
+    def show(self, comparison: ProcessorComparison, *, as_json: bool) -> None:
         if as_json:
-            payload = {**asdict(comparison), "day": comparison.day.isoformat()}
-            self.stdout.write(json.dumps(payload))
+            self.stdout.write(json.dumps(_json_of(comparison)))
             return
         if comparison.differences:
-            head = ("difference", "of", "reference", "recorded", "processor")
+            head = ("difference", "of", "reference", "ours", "theirs")
             self.stdout.write(LINE.format(*head))
-        for row in comparison.differences:
-            cells = (row.kind, row.what, row.reference, row.ours, row.theirs)
+        for difference in comparison.differences:
+            cells = (
+                difference.kind,
+                difference.object_type,
+                difference.reference,
+                difference.recorded,
+                difference.reported,
+            )
             self.stdout.write(LINE.format(*cells))
         self.stdout.write(
             f"{comparison.compared} compared, {len(comparison.differences)} differences"
         )
+
+
+def _json_of(comparison: ProcessorComparison) -> dict[str, Any]:
+    """The documented JSON form; `ours` and `theirs` are its names of both amounts."""
+    differences = [
+        {
+            "kind": difference.kind,
+            "what": difference.object_type,
+            "reference": difference.reference,
+            "ours": difference.recorded,
+            "theirs": difference.reported,
+        }
+        for difference in comparison.differences
+    ]
+    return {
+        "processor": comparison.processor,
+        "day": comparison.day.isoformat(),
+        "compared": comparison.compared,
+        "differences": differences,
+    }

@@ -1,4 +1,4 @@
-"""What the ledger says."""
+"""Account balances from the ledger."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from seats.models import Agency
 
 
 def balances_of(payer: Agency) -> dict[str, Decimal]:
-    """The payer's accounts that are not empty; debits are positive."""
+    """The payer's balances that are not 0, by account; debits are positive."""
     entries = LedgerEntry.objects.filter(transaction__payer=payer)
     sums = entries.values_list("account").annotate(sum=Sum("amount"))
     return {account: total for account, total in sums.order_by("account") if total}

@@ -1,4 +1,4 @@
-"""Methods that nobody is to be charged by any more."""
+"""Payment methods that must not be charged automatically any more."""
 
 from collections.abc import Collection
 
@@ -6,28 +6,28 @@ from django.db import connection
 
 from seats.arrays import array_text
 
-# The bank declined for good, or took back for good what was charged by it.
-SPENT = """(
+# The bank declined the method for good, or a payment by it was lost in a dispute.
+UNUSABLE = """(
     EXISTS (
-        SELECT FROM billing_paymentattempt AS tried
-        WHERE tried.method_id = method.id AND tried.state = 'declined_hard')
+        SELECT FROM billing_paymentattempt AS attempt
+        WHERE attempt.method_id = method.id AND attempt.state = 'declined_hard')
     OR EXISTS (
-        SELECT FROM billing_paymentattempt AS tried
-        JOIN billing_paymentprocessor AS asked ON asked.id = tried.processor_id
+        SELECT FROM billing_paymentattempt AS attempt
+        JOIN billing_paymentprocessor AS processor ON processor.id = attempt.processor_id
         JOIN billing_payment AS payment
-            ON payment.processor = asked.code AND payment.reference = tried.reference
+            ON payment.processor = processor.code AND payment.reference = attempt.reference
         JOIN billing_dispute AS dispute ON dispute.payment_id = payment.id
-        WHERE tried.method_id = method.id AND tried.state = 'succeeded'
+        WHERE attempt.method_id = method.id AND attempt.state = 'succeeded'
           AND dispute.state = 'lost')
 )"""
 AMONG = f"""
     SELECT method.id FROM billing_paymentmethod AS method
-    WHERE method.id = ANY(%s::bigint[]) AND {SPENT}
+    WHERE method.id = ANY(%s::bigint[]) AND {UNUSABLE}
 """
 
 
-def spent_methods(method_ids: Collection[int]) -> set[int]:
-    """Those that were declined for good, or whose bank took a payment back."""
+def unusable_methods(method_ids: Collection[int]) -> set[int]:
+    """Those of these methods that were declined for good or lost a dispute."""
     if not method_ids:
         return set()
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Where payers stand: what is owed on each invoice, and what money is free."""
+"""Positions of payers: what is owed on each invoice, and what is not yet allocated."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from django.db import connection
 
 from billing.invoicing.models import Document
 from billing.invoicing.queries.left_to_pay import LEFT_TO_PAY, with_left_to_pay
-from billing.payments.allocation import Covering, Source, Target
+from billing.payments.allocation import AllocatedAmount, Source, Target
 from seats.arrays import array_text
 
-# Oldest first; what is written off comes after all that is open.
+# Oldest first; written-off invoices come after all open ones.
 OWED = f"""
     SELECT document.payer_id, document.id, document.status = 'uncollectible',
            {LEFT_TO_PAY}
@@ -48,7 +48,7 @@ FREE_PAYMENTS = """
     ) AS payment
     WHERE free > 0 ORDER BY id
 """
-# The latest money first: it is the first to be given back.
+# The latest payment first: it is the first to be deallocated.
 COVERED = """
     SELECT payment.payer_id, payment.id, allocation.document_id, sum(allocation.amount)
     FROM billing_allocation AS allocation
@@ -62,58 +62,63 @@ COVERED = """
 
 @dataclass(slots=True)
 class Position:
-    """What a payer owes by invoice, and has to give by source, oldest first."""
+    """A payer's unallocated sources and unpaid invoices, both oldest first."""
 
     sources: list[Source] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
-    """An invoice, and what is left to pay of it."""
+class AmountDue:
+    """An invoice and what is left to pay of it, in its currency."""
 
     document: Document
     amount: Decimal
 
 
-def owed_on(document_ids: Collection[int]) -> dict[int, Owed]:
-    """What is left to pay, by document; where nothing is, or nothing can be, left out."""
+def amounts_due(document_ids: Collection[int]) -> dict[int, AmountDue]:
+    """What is left to pay, by document id; documents that cannot be paid are left out."""
     rows = Document.objects.filter(
         pk__in=document_ids, kind="invoice", status__in=["open", "uncollectible"]
     )
     documents = with_left_to_pay(rows.select_related("payer"))
-    left = {row.pk: Owed(row, row.left_to_pay) for row in documents}
-    return {pk: owed for pk, owed in left.items() if owed.amount > 0}
+    dues = [AmountDue(row, row.left_to_pay) for row in documents]
+    return {due.document.pk: due for due in dues if due.amount > 0}
 
 
 def positions_of(payer_ids: Collection[int]) -> dict[int, Position]:
-    """By payer; those that have nothing to give are left out. Three queries at most."""
-    found: dict[int, Position] = {}
+    """Positions by payer id; payers with no source are left out. At most three queries."""
+    positions: dict[int, Position] = {}
     for payer_id, pk, free in _rows(UNUSED_CREDIT_NOTES, payer_ids):
-        _at(found, payer_id).sources.append(Source("credit_note", pk, free))
+        _position_of(positions, payer_id).sources.append(
+            Source("credit_note", pk, free)
+        )
     for payer_id, pk, free in _rows(FREE_PAYMENTS, payer_ids):
-        _at(found, payer_id).sources.append(Source("payment", pk, free))
-    if found:
-        for payer_id, pk, written_off, owed in _rows(OWED, found):
-            found[payer_id].targets.append(Target(pk, owed, written_off))
-    return found
+        _position_of(positions, payer_id).sources.append(Source("payment", pk, free))
+    if positions:
+        for payer_id, pk, written_off, owed in _rows(OWED, positions):
+            positions[payer_id].targets.append(Target(pk, owed, written_off))
+    return positions
 
 
-def covered_by_payments(payer_ids: Collection[int]) -> dict[int, list[Covering]]:
-    """What payments of these payers cover, by payer, the latest payment first."""
-    found: dict[int, list[Covering]] = {}
+def allocated_by_payment(
+    payer_ids: Collection[int],
+) -> dict[int, list[AllocatedAmount]]:
+    """What payments of these payers cover, by payer id, the latest payment first."""
+    allocated: dict[int, list[AllocatedAmount]] = {}
     for payer_id, payment_id, document_id, amount in _rows(COVERED, payer_ids):
-        found.setdefault(payer_id, []).append(Covering(payment_id, document_id, amount))
-    return found
+        part = AllocatedAmount(payment_id, document_id, amount)
+        allocated.setdefault(payer_id, []).append(part)
+    return allocated
 
 
 def customer_credit(payer_id: int) -> Decimal:
-    """The payer's money that covers nothing yet."""
+    """The payer's unallocated payments, in its currency."""
     return sum((row[2] for row in _rows(FREE_PAYMENTS, [payer_id])), Decimal(0))
 
 
-def _at(found: dict[int, Position], payer_id: int) -> Position:
-    return found.setdefault(payer_id, Position())
+def _position_of(positions: dict[int, Position], payer_id: int) -> Position:
+    return positions.setdefault(payer_id, Position())
 
 
 def _rows(statement: str, payer_ids: Collection[int]) -> list[tuple[Any, ...]]:

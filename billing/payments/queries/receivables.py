@@ -1,7 +1,4 @@
-"""What the ledger and open attempts say is owed, compared with documents.
-
-Documents are covered by allocations; what is left of them is owed.
-"""
+"""The ledger's receivable and open attempts, compared with documents and allocations."""
 
 from collections.abc import Collection, Iterator
 from decimal import Decimal
@@ -18,7 +15,8 @@ from seats.arrays import array_text
 
 # Credit notes lower what is owed when they are issued, so only money is taken off here.
 DIFFERENCES = """
-    SELECT agency.id, agency.code, posted.amount - (issued.amount - covered.amount)
+    SELECT agency.id, agency.code, agency.currency,
+           posted.amount - (issued.amount - covered.amount)
     FROM seats_agency AS agency
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(total), 0) AS amount FROM billing_document
@@ -68,30 +66,30 @@ ALTERED = """
 
 def _differences(
     payer_ids: Collection[int] | None = None,
-) -> list[tuple[int, str, Decimal]]:
-    """Payers (None: all) whose receivable in the ledger is not what is left to pay.
+) -> list[tuple[int, str, str, Decimal]]:
+    """Payers (None: all) whose ledger receivable is not what is left to pay.
 
-    Id, code, and by how much the ledger says more. One statement, so documents, payments
-    and postings are of one moment.
+    Rows are id, code, currency, and the ledger's amount minus what is left to pay. One statement,
+    so that documents, allocations and postings are of one moment.
     """
     payers = None if payer_ids is None else array_text(payer_ids)
     with connection.cursor() as cursor:
         cursor.execute(DIFFERENCES, {"payers": payers})
-        rows: list[tuple[int, str, Decimal]] = cursor.fetchall()
+        rows: list[tuple[int, str, str, Decimal]] = cursor.fetchall()
         return rows
 
 
 def check_receivables(payer_ids: Collection[int] | None = None) -> Iterator[Finding]:
-    """What payers owe by the ledger, and by their documents and payments; None: all.
+    """Find payers (None: all) whose ledger receivable differs from what is left to pay.
 
-    One statement, so that charges can ask too: whoever alters what covers an invoice
-    would have more charged than is owed.
+    One statement, so that charges can check too: altered allocations would otherwise
+    charge more than is owed.
     """
-    for payer_id, code, difference in _differences(payer_ids):
-        more = "more" if difference > 0 else "less"
+    for payer_id, code, currency, difference in _differences(payer_ids):
+        direction = "more" if difference > 0 else "less"
         message = (
-            f"the ledger's receivable is {plain(abs(difference))} {more} than documents"
-            " and what covers them"
+            f"the ledger's receivable is {plain(abs(difference))} {currency}"
+            f" {direction} than the documents less their allocations"
         )
         yield Finding("receivable_differs", code, message, about_payer(payer_id))
 

@@ -1,4 +1,4 @@
-"""What is left of payments to give back."""
+"""What can still be refunded of payments."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -26,35 +26,37 @@ LEFT = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What became of a payment; of a reversed one nothing was `captured`.
+class PaymentBalance:
+    """Where the money of a payment is, in its currency.
 
-    `withheld` is disputed, `asked` is being given back."""
+    `captured` is 0 for a reversed payment, `lost` went to lost disputes, `withheld` is
+    in open disputes, and `refunding` is in open refund attempts.
+    """
 
     captured: Decimal
     refunded: Decimal
     lost: Decimal
     withheld: Decimal
-    asked: Decimal
+    refunding: Decimal
 
     @property
-    def kept(self) -> Decimal:
-        """What did not go back."""
+    def retained(self) -> Decimal:
+        """What was neither refunded nor lost."""
         return self.captured - self.refunded - self.lost
 
     @property
-    def there(self) -> Decimal:
-        """What the processor can give back."""
-        return self.kept - self.withheld
+    def available(self) -> Decimal:
+        """What the processor can refund: retained and not withheld by a dispute."""
+        return self.retained - self.withheld
 
     @property
     def refundable(self) -> Decimal:
-        """What somebody may still ask to be given back."""
-        return self.there - self.asked
+        """What may still be requested as a refund: available, and in no open attempt."""
+        return self.available - self.refunding
 
 
-def left_of(payment_ids: Collection[int]) -> dict[int, Left]:
-    """By payment, in one query."""
+def payment_balances(payment_ids: Collection[int]) -> dict[int, PaymentBalance]:
+    """Balances of these payments by payment id, in one query."""
     with connection.cursor() as cursor:
         cursor.execute(LEFT, [array_text(payment_ids)])
-        return {pk: Left(*sums) for pk, *sums in cursor.fetchall()}
+        return {pk: PaymentBalance(*sums) for pk, *sums in cursor.fetchall()}

@@ -1,4 +1,4 @@
-"""What a payer was charged and paid, in order, with what is owed after each."""
+"""Statements of account: what a payer was charged and paid, with running balances."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ MOVEMENTS = f"""
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One change of what a payer owes, on a local date of it.
+    """One change of what a payer owes; `on` is a local date of the payer.
 
     Positive amounts are owed by the payer. `balance` is what is owed after it. A
     `reversal` takes back a payment that was recorded by mistake.
@@ -70,9 +70,9 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The movements of dates `[starts_on, ends_on)`, and what was owed around them.
+    """The movements of local dates `[starts_on, ends_on)`, and the balances around them.
 
-    Without `starts_on`: all before `ends_on`.
+    Without `starts_on`, all movements before `ends_on`.
     """
 
     payer: Agency
@@ -86,7 +86,10 @@ class Statement:
 def account_statement(
     *, payer: Agency, starts_on: date | None, ends_on: date
 ) -> Statement:
-    """Local dates of the payer; a negative balance is its credit. One query."""
+    """The statement of account of a payer, by its local dates. One query.
+
+    Positive balances are owed by the payer; a negative one is its credit balance.
+    """
     zones = zones_of([payer.pk])[payer.pk]
     opening = balance = ZERO
     movements = []

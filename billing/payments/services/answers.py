@@ -1,6 +1,6 @@
-"""What processors tell us: kept once as it came, answered at once, worked off later.
+"""Inbound processor events: stored once, acknowledged at once, processed later.
 
-A processor may be asked again while an event is read; that is never in a transaction.
+Reading an event may call the processor's API; that never happens in a transaction.
 """
 
 import logging
@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from billing.money import money_text
+from billing.money import money_label, plain
 from billing.payments.models import PaymentAttempt, PaymentProcessor, ProcessorEvent
 from billing.payments.processors.port import (
     ChargeUpdate,
@@ -25,16 +25,17 @@ from billing.payments.processors.port import (
     Unreachable,
 )
 from billing.payments.services.connecting import Connect, connect
-from billing.payments.services.disputing import take_dispute
-from billing.payments.services.methods import take_told_method
-from billing.payments.services.outcomes import take_outcome
-from billing.payments.services.returning import take_refund_told
-from billing.payments.services.waiting import NotYet, suspend_event
+from billing.payments.services.disputing import apply_dispute_update
+from billing.payments.services.methods import apply_method_update
+from billing.payments.services.outcomes import apply_charge_outcome
+from billing.payments.services.returning import apply_refund_update
+from billing.payments.services.waiting import AwaitingPayment, suspend_event
 from seats.errors import ReasonMissing, Refusal
 
 State = ProcessorEvent.State
-STUCK = [State.QUARANTINED, State.WAITING]  # people may decide about them
-Read = Callable[[], Sequence[ProcessorUpdate]]
+DECIDABLE = [State.QUARANTINED, State.WAITING]  # staff may retry or set aside
+NONE_DECIDABLE = "None of the selected events is quarantined or waiting."
+ReadUpdates = Callable[[], Sequence[ProcessorUpdate]]
 logger = logging.getLogger(__name__)
 
 
@@ -52,41 +53,42 @@ class NotQuarantined(Refusal):
     code = "not_quarantined"
 
 
-def store_event(
+def receive_event(
     *,
     processor: PaymentProcessor,
     headers: Mapping[str, str],
     body: bytes,
     now: datetime,
 ) -> None:
-    """Keep what a processor told us; the same event again is the one that is kept.
+    """Verify and store an event that a processor sent. Repeating is harmless.
 
-    `headers` by names in lower case. Raises NotSigned, SecretsUnreadable, and
-    WebhookIdReused for an id that is kept with other content: it is counted on the event
-    that is kept, for staff.
+    Names of `headers` are lower case. Raises NotSigned, SecretsUnreadable, and
+    WebhookIdReused if the id is already stored with different content: that is counted
+    on the stored event, for staff.
     """
     try:
         sender = connect(processor)
         event_id = sender.verify_event(headers, body, now=now)
     except InvalidToken as error:
         raise SecretsUnreadable(
-            "The signature cannot be checked right now. Send the event again later."
+            "The signature cannot be verified right now. Send the event again later."
         ) from error
-    keep_events(processor, [(event_id, body)], now=now)
+    store_events(processor, [(event_id, body)], now=now)
     rows = ProcessorEvent.objects.filter(processor=processor, event_id=event_id)
     if sender.is_same_event(bytes(rows.get().body), body):
         return
     rows.update(conflicts=F("conflicts") + 1, conflict_body=body)
     raise WebhookIdReused(
-        f"Event {event_id} was received with other content. Send it under a new id.",
+        f"Event `{event_id}` was already received with different content."
+        " Send the new content under a new id.",
         field="webhook-id",
     )
 
 
-def keep_events(
-    processor: PaymentProcessor, told: Iterable[tuple[str, bytes]], *, now: datetime
+def store_events(
+    processor: PaymentProcessor, events: Iterable[tuple[str, bytes]], *, now: datetime
 ) -> None:
-    """Keep bodies by their event ids, to be worked off; those that are kept stay."""
+    """Store (event id, body) pairs for processing; ids already stored are skipped."""
     ProcessorEvent.objects.bulk_create(
         [
             ProcessorEvent(
@@ -96,69 +98,69 @@ def keep_events(
                 received_at=now,
                 due_at=now,
             )
-            for event_id, body in told
+            for event_id, body in events
         ],
         ignore_conflicts=True,
     )
 
 
-def work_off_events(*, now: datetime, connect: Connect = connect) -> int:
-    """Take what was told into our books, in whatever order it came; how many events.
+def process_events(*, now: datetime, connect: Connect = connect) -> int:
+    """Apply the stored events that are due, in any order; return how many were tried.
 
-    What does not fit is put into quarantine, and what is about a payment that is not
-    known yet waits for it. Where the processor cannot be asked, or an error of ours is in
-    the way, it is tried again later, and the others go on. Safe to run twice, and at
-    once.
+    An event that contradicts our records is quarantined; one about a payment that is
+    not recorded yet waits for it. If the processor cannot be reached, or processing
+    raises an unexpected error, the event is retried later and the others go on. Safe
+    to run twice, and concurrently.
     """
     done = 0
     with ThreadPoolExecutor(settings.CHARGES["AT_ONCE"]) as pool:
         while claimed := _claim(now):
             reads = [pool.submit(_read, event, connect) for event in claimed]
             for event, read in zip(claimed, reads, strict=True):
-                wait([read])  # here, so that nobody does in a transaction
-                _work_off_alone(event, read.result, now)
+                wait([read])  # here, so that no transaction waits for the network
+                _process_in_isolation(event, read.result, now)
             done += len(claimed)
     return done
 
 
 def retry_events(*, events: list[ProcessorEvent], now: datetime) -> int:
-    """Work off once more what is in quarantine or waits; how many.
+    """Process quarantined and waiting events again; return how many.
 
-    Raises NotQuarantined where none of them is.
+    Events in other states are left alone. Raises NotQuarantined if none qualifies.
     """
-    rows = ProcessorEvent.objects.filter(pk__in=[one.pk for one in events])
-    count = rows.filter(state__in=STUCK).update(
+    rows = ProcessorEvent.objects.filter(pk__in=[event.pk for event in events])
+    count = rows.filter(state__in=DECIDABLE).update(
         state=State.RECEIVED, reason="", tries=0, due_at=now
     )
     if not count:
-        raise NotQuarantined("None of them is in quarantine or waiting.")
+        raise NotQuarantined(NONE_DECIDABLE)
     return count
 
 
 def set_events_aside(
     *, events: Sequence[ProcessorEvent], reason: str, actor: str, now: datetime
 ) -> int:
-    """Say that nothing is to be done about events in quarantine or waiting; how many.
+    """Mark quarantined and waiting events as needing no action; return how many.
 
-    They stay as they came. Raises ReasonMissing, NotQuarantined.
+    Their content is kept. Raises ReasonMissing, and NotQuarantined if none qualifies.
     """
     if not reason.strip():
         raise ReasonMissing(
             "Enter a reason for setting the events aside.", field="reason"
         )
-    rows = ProcessorEvent.objects.filter(pk__in=[one.pk for one in events])
-    said = f"{now:%Y-%m-%d} {actor}: {reason}"[:200]
-    count = rows.filter(state__in=STUCK).update(state=State.SET_ASIDE, reason=said)
+    rows = ProcessorEvent.objects.filter(pk__in=[event.pk for event in events])
+    note = f"{now:%Y-%m-%d} {actor}: {reason}"[:200]
+    count = rows.filter(state__in=DECIDABLE).update(state=State.SET_ASIDE, reason=note)
     if not count:
-        raise NotQuarantined("None of them is in quarantine or waiting.")
+        raise NotQuarantined(NONE_DECIDABLE)
     return count
 
 
 def _claim(now: datetime) -> list[ProcessorEvent]:
-    """Events that are due, each counted before the work.
+    """Lease events that are due, and count the try before the work.
 
-    What was tried before goes alone, so that an event that ends its process is not
-    counted against the events beside it.
+    An event that was tried before is claimed alone: if it kills its process, the events
+    beside it are not counted as tried.
     """
     with transaction.atomic(durable=True):
         rows = ProcessorEvent.objects.select_for_update(
@@ -169,31 +171,37 @@ def _claim(now: datetime) -> list[ProcessorEvent]:
         claimed = list(due.filter(tries=0)[: settings.CHARGES["EVENTS"]]) or list(
             due[:1]
         )
-        ProcessorEvent.objects.filter(pk__in=[one.pk for one in claimed]).update(
+        ProcessorEvent.objects.filter(pk__in=[event.pk for event in claimed]).update(
             tries=F("tries") + 1, due_at=now + settings.CHARGES["LEASE"]
         )
     return claimed
 
 
 def _read(event: ProcessorEvent, connect: Connect) -> Sequence[ProcessorUpdate]:
-    """What an event says, unless reading it may be what every try ended with.
+    """The updates in an event. Raises DoesNotFit, Unreachable, InvalidToken.
 
-    Raises DoesNotFit, Unreachable, InvalidToken.
+    An event whose every try crashed is not read again.
     """
     if event.tries >= settings.CHARGES["EVENT_TRIES"]:  # before this one
         raise DoesNotFit("crashed: every try ended without a result")
     return connect(event.processor).read_updates(bytes(event.body))
 
 
-def _work_off_alone(event: ProcessorEvent, read: Read, now: datetime) -> None:
-    """Work one off; where that fails it comes again, and holds up no other."""
+def _process_in_isolation(
+    event: ProcessorEvent, read_updates: ReadUpdates, now: datetime
+) -> None:
+    """Process one event; an unexpected error is logged and the event retried later."""
     try:
-        _work_off(event, read, now)
+        _process(event, read_updates, now)
     except Exception:
-        logger.exception("event %s of %s", event.event_id, event.processor)
+        logger.exception(
+            "Event %s of processor %s could not be processed; it will be retried.",
+            event.event_id,
+            event.processor,
+        )
 
 
-def _work_off(claimed: ProcessorEvent, read: Read, now: datetime) -> None:
+def _process(claimed: ProcessorEvent, read_updates: ReadUpdates, now: datetime) -> None:
     with transaction.atomic(durable=True):
         event = ProcessorEvent.objects.select_for_update(no_key=True).get(pk=claimed.pk)
         if event.state not in ProcessorEvent.PENDING:
@@ -201,16 +209,16 @@ def _work_off(claimed: ProcessorEvent, read: Read, now: datetime) -> None:
         event.processor = claimed.processor
         try:
             with transaction.atomic():
-                for fact in read():
-                    _take(event, fact, now)
+                for update in read_updates():
+                    _apply_update(event, update, now)
             event.state, event.reason = State.DONE, ""
-        except NotYet as cause:
+        except AwaitingPayment as cause:
             suspend_event(event, cause, now=now)
         except Refusal as refusal:
             event.state, event.reason = State.QUARANTINED, refusal.message[:200]
-        except (InvalidToken, Unreachable) as error:  # comes again until it is read
+        except (InvalidToken, Unreachable) as error:  # retried until it can be read
             event.tries -= 1
-            event.reason = f"cannot be asked: {_why(error)}"[:200]
+            event.reason = f"cannot be read: {_describe_error(error)}"[:200]
         event.save(
             update_fields=[
                 "state",
@@ -223,37 +231,43 @@ def _work_off(claimed: ProcessorEvent, read: Read, now: datetime) -> None:
         )
 
 
-def _why(error: InvalidToken | Unreachable) -> str:
+def _describe_error(error: InvalidToken | Unreachable) -> str:
     if isinstance(error, InvalidToken):
-        return "our secret of it cannot be read with WEBHOOK_SECRETS_KEY"
+        return "its stored secret cannot be decrypted with WEBHOOK_SECRETS_KEY"
     return str(error)
 
 
-def _take(event: ProcessorEvent, fact: ProcessorUpdate, now: datetime) -> None:
-    """Raises DoesNotFit, and what the services of facts raise."""
-    match fact:
+def _apply_update(
+    event: ProcessorEvent, update: ProcessorUpdate, now: datetime
+) -> None:
+    """Apply one update of an event. Raises DoesNotFit, and what its service raises."""
+    match update:
         case ChargeUpdate():
-            _take_charge(event, fact, now)
+            _apply_charge_update(event, update, now)
         case RefundUpdate():
-            take_refund_told(processor=event.processor, told=fact, now=now)
+            apply_refund_update(processor=event.processor, update=update, now=now)
         case DisputeUpdate():
-            take_dispute(processor=event.processor, told=fact, now=now)
+            apply_dispute_update(processor=event.processor, update=update, now=now)
         case MethodUpdate():
-            take_told_method(processor=event.processor, told=fact, now=now)
+            apply_method_update(processor=event.processor, update=update, now=now)
         case _:
-            raise DoesNotFit("Nothing is done with it here.")
+            raise DoesNotFit("This type of update is not supported.")
 
 
-def _take_charge(event: ProcessorEvent, told: ChargeUpdate, now: datetime) -> None:
+def _apply_charge_update(
+    event: ProcessorEvent, update: ChargeUpdate, now: datetime
+) -> None:
     attempt = (
         PaymentAttempt.objects.select_related("invoice")
-        .filter(public_id=told.key, processor=event.processor)
+        .filter(public_id=update.key, processor=event.processor)
         .first()
     )
     if attempt is None:
-        raise DoesNotFit("There is no such attempt at this processor.")
+        raise DoesNotFit(f"Processor {event.processor} has no attempt {update.key}.")
     event.attempt = attempt
-    if (told.amount, told.currency) != (attempt.amount, attempt.currency):
-        amount = money_text(attempt.amount, attempt.currency)
-        raise DoesNotFit(f"The attempt is over {amount} {attempt.currency}.")
-    take_outcome(attempt=attempt, outcome=told.outcome, now=now)
+    if (update.amount, update.currency) != (attempt.amount, attempt.currency):
+        raise DoesNotFit(
+            f"{attempt} is over {money_label(attempt.amount, attempt.currency)}, but the"
+            f" event reports {plain(update.amount)} {update.currency}."
+        )
+    apply_charge_outcome(attempt=attempt, outcome=update.outcome, now=now)

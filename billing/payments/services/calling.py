@@ -1,8 +1,8 @@
 """Calls that move money at a processor: claim, call, record; charges and refunds alike.
 
-A call is counted when it is claimed, in a commit of its own, and the network is never in
-a transaction. Whoever dies with a call leaves a lease that ends; then it is unknown
-whether money was moved, and that is looked up before it is sent again.
+A call is counted when it is claimed, in a commit of its own, and no transaction is open
+during network calls. If a worker dies during a call, its lease expires; whether money
+moved is then unknown, and is looked up before the attempt is sent again.
 """
 
 import logging
@@ -23,111 +23,124 @@ from django.db.models.functions import RowNumber
 from billing.payments.attempts import Attempt
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import ProcessorOutcome
-from billing.payments.services.recording import Contradiction, Records, pause_of, record
+from billing.payments.services.recording import (
+    AttemptRecorder,
+    Contradiction,
+    apply_outcome,
+    next_lookup_at,
+)
 from seats.errors import Refusal
 
 A = TypeVar("A", bound=Attempt)
 Clock = Callable[[], datetime]
 Connect = Callable[[PaymentProcessor], Any]
-LOOK_AGAIN = 0.5  # seconds until what came due meanwhile is taken up
+POLL_SECONDS = 0.5  # until attempts that came due meanwhile are claimed
 ON_HOLD = "on hold: the document is being checked"
 logger = logging.getLogger(__name__)
 
 
-class Calls(Records[A], Protocol[A]):
-    """What differs between the calls of charges and of refunds."""
+class AttemptCaller(AttemptRecorder[A], Protocol[A]):
+    """What differs between calls for payment attempts and for refund attempts."""
 
     payer_path: ClassVar[str]  # from an attempt to its payer, for queries
 
-    def due(self) -> QuerySet[A]:
-        """The attempts, with all at hand that a call needs."""
+    def rows_for_calls(self) -> QuerySet[A]:
+        """The attempts, with every related row selected that a call needs."""
 
-    def pointless(self, attempts: Sequence[A]) -> Mapping[int, str]:
-        """Which of those that were never sent are not to be, by id, and why."""
+    def cancel_reasons(self, attempts: Sequence[A]) -> Mapping[int, str]:
+        """Why some of these unsent attempts must not be sent, by attempt id."""
 
     def on_hold(self, attempts: Sequence[A], now: datetime) -> AbstractSet[int]:
-        """The ids of those that wait: asked about if sent before, but not sent."""
+        """Ids of the attempts that may be looked up but not sent now."""
 
     def may_send(self, attempt: A) -> bool:
-        """Whether it may be sent, and not only asked about."""
+        """Whether an attempt may be sent, and not only looked up."""
 
     def look_up(
         self, processor: Any, attempt: A, at: datetime
     ) -> ProcessorOutcome | None:
-        """Ask a processor what became of it."""
+        """Look up the outcome of an attempt at the processor; None if unavailable now."""
 
     def send(self, processor: Any, attempt: A, at: datetime) -> ProcessorOutcome:
-        """Have a processor do it."""
+        """Have the processor make the charge or refund."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[A]):
-    """What was claimed: to ask first, to send, or both.
+class ProcessorCall(Generic[A]):
+    """A claimed call: it looks an attempt up, sends it, or looks up and then sends.
 
-    One on hold is only asked about; what the processor has not got is sent later.
+    An attempt on hold is only looked up; it is sent later if the processor has none.
     """
 
-    of: Calls[A]
+    caller: AttemptCaller[A]
     attempt: A
-    asks: bool
+    looks_up: bool
     sends: bool
     on_hold: bool = False
 
 
-def call_due(of: Calls[A], *, clock: Clock, connect: Connect) -> int:
-    """Make the calls that are due until none is, or the sweep's time is over; how many.
+def make_due_calls(caller: AttemptCaller[A], *, clock: Clock, connect: Connect) -> int:
+    """Make the calls that are due, within the time of a sweep; return how many.
 
-    Of the calls at once each processor has an equal share, so one that hangs leaves room
-    for the others. Safe to run twice, and at once.
+    Each processor gets an equal share of the concurrent calls, so one that hangs leaves
+    room for the others. Safe to run twice, and concurrently.
     """
     limits = settings.CHARGES
     stop, made = clock() + limits["SWEEP"], 0
-    flying: dict[Future[ProcessorOutcome], Call[A]] = {}
+    running: dict[Future[ProcessorOutcome], ProcessorCall[A]] = {}
     with ThreadPoolExecutor(limits["AT_ONCE"]) as pool:
         while True:
-            free = limits["AT_ONCE"] - len(flying)
+            free = limits["AT_ONCE"] - len(running)
             if free and clock() < stop:
-                busy = Counter(call.attempt.processor_id for call in flying.values())
-                for call in claim_calls(of, now=clock(), limit=free, busy=busy):
-                    flying[pool.submit(make_call, call, connect, clock)] = call
-            if not flying:
+                busy = Counter(call.attempt.processor_id for call in running.values())
+                for call in claim_calls(caller, now=clock(), limit=free, busy=busy):
+                    running[pool.submit(make_call, call, connect, clock)] = call
+            if not running:
                 return made
-            ended, _ = wait(flying, LOOK_AGAIN, FIRST_COMPLETED)
+            ended, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
             for future in ended:
-                call = flying.pop(future)
+                call = running.pop(future)
                 record_outcome(call=call, outcome=future.result(), now=clock())
                 made += 1
 
 
 def claim_calls(
-    of: Calls[A], *, now: datetime, limit: int, busy: Mapping[int, int] | None = None
-) -> list[Call[A]]:
-    """Take attempts for a call, and count the call before it is made; none: no more.
+    caller: AttemptCaller[A],
+    *,
+    now: datetime,
+    limit: int,
+    busy: Mapping[int, int] | None = None,
+) -> list[ProcessorCall[A]]:
+    """Lease attempts for a call and count the call; an empty list means none is due.
 
-    `busy` says how many calls each processor (by id) has under way in this sweep. Those
-    that are not to be made any more are ended, and others taken instead.
+    `busy` is the number of calls in progress in this sweep, by processor id. Attempts
+    that must not be sent any more are ended, and others claimed instead.
     """
     while True:
         with transaction.atomic(durable=True):
-            ids = _in_turn(of, now, limit, busy or {})
-            rows = of.due().select_for_update(
+            ids = _next_ids(caller, now, limit, busy or {})
+            rows = caller.rows_for_calls().select_for_update(
                 of=("self",), no_key=True, skip_locked=True
             )
             due = rows.filter(pk__in=ids, state__in=Attempt.OPEN, due_at__lte=now)
             attempts = list(due.order_by("due_at", "pk"))
-            calls = _claimed(of, attempts, now)
+            calls = _claim_all(caller, attempts, now)
         if calls or not attempts:
             return calls
 
 
-def _in_turn(
-    of: Calls[A], now: datetime, limit: int, busy: Mapping[int, int]
+def _next_ids(
+    caller: AttemptCaller[A], now: datetime, limit: int, busy: Mapping[int, int]
 ) -> list[int]:
-    """The attempts that are next: at most its share of each processor, those with the
-    fewest calls under way first; and of each payer one before the second of any."""
+    """Ids of the attempts that are next, fairly among processors and payers.
+
+    At most its share of each processor, those with the fewest calls in progress first;
+    and one attempt of each payer before the second of any.
+    """
     processors = list(PaymentProcessor.objects.values_list("pk", flat=True))
     share = max(1, settings.CHARGES["AT_ONCE"] // max(1, len(processors)))
-    due = of.rows().select_related(None).filter(state__in=Attempt.OPEN, due_at__lte=now)
+    attempts = caller.rows().select_related(None)
+    due = attempts.filter(state__in=Attempt.OPEN, due_at__lte=now)
     places: list[tuple[int, datetime, int]] = []
     for processor_id in processors:
         under_way = busy.get(processor_id, 0)
@@ -135,7 +148,7 @@ def _in_turn(
         if room <= 0:
             continue
         turn = Window(
-            RowNumber(), partition_by=of.payer_path, order_by=["due_at", "pk"]
+            RowNumber(), partition_by=caller.payer_path, order_by=["due_at", "pk"]
         )
         rows = due.filter(processor=processor_id).annotate(turn=turn)
         next_ones = rows.order_by("turn", "due_at", "pk")[:room]
@@ -144,67 +157,89 @@ def _in_turn(
     return [pk for _, _, pk in sorted(places)[:limit]]
 
 
-def make_call(call: Call[A], connect: Connect, clock: Clock) -> ProcessorOutcome:
-    """Ask, and send if that is allowed and says nothing; asks no database.
+def make_call(
+    call: ProcessorCall[A], connect: Connect, clock: Clock
+) -> ProcessorOutcome:
+    """Look up, then send if allowed and still needed; makes no database query.
 
-    What failed for certain says nothing of calls that were made before. After an error
-    of ours the outcome is unknown, and the calls beside it are recorded all the same.
+    A definite failure proves nothing about earlier calls of the attempt. An unexpected
+    error makes the outcome unknown; other calls are recorded all the same.
     """
     try:
         return _call(call, connect, clock)
     except Exception as error:
-        logger.exception("%s", call.attempt)
-        return ProcessorOutcome("unknown", reason=f"ours: {type(error).__name__}")
+        logger.exception("A processor call for %s raised an error.", call.attempt)
+        return ProcessorOutcome(
+            "unknown", reason=f"internal error: {type(error).__name__}"
+        )
 
 
-def _call(call: Call[A], connect: Connect, clock: Clock) -> ProcessorOutcome:
+def _call(call: ProcessorCall[A], connect: Connect, clock: Clock) -> ProcessorOutcome:
     attempt = call.attempt
     try:
         processor = connect(attempt.processor)
     except InvalidToken:
-        error = "ours: the secret cannot be read with our keys"
-        return ProcessorOutcome("unknown" if call.asks else "failed", reason=error)
-    known = call.of.look_up(processor, attempt, clock()) if call.asks else None
-    if known and known.kind == "absent" and call.on_hold:
+        error = "internal error: the stored secret cannot be decrypted"
+        return ProcessorOutcome("unknown" if call.looks_up else "failed", reason=error)
+    current = None
+    if call.looks_up:
+        current = call.caller.look_up(processor, attempt, clock())
+    if current and current.kind == "absent" and call.on_hold:
         return ProcessorOutcome("unknown", reason=ON_HOLD)
-    if known and known.kind == "absent":
-        known = None if call.sends else ProcessorOutcome("failed", reason=known.reason)
-    if known or not call.sends:
-        return known or ProcessorOutcome("unknown", reason=attempt.error)
+    if current and current.kind == "absent":
+        current = (
+            None if call.sends else ProcessorOutcome("failed", reason=current.reason)
+        )
+    if current or not call.sends:
+        return current or ProcessorOutcome("unknown", reason=attempt.error)
     at = clock()
-    if at >= attempt.due_at:  # somebody else may be at it by now
-        return ProcessorOutcome("unknown", reason="ours: it took longer than its lease")
-    outcome = call.of.send(processor, attempt, at)
-    if outcome.kind == "failed" and call.asks:
+    if at >= attempt.due_at:  # another worker may have claimed it by now
+        return ProcessorOutcome(
+            "unknown", reason="internal error: the call took longer than its lease"
+        )
+    outcome = call.caller.send(processor, attempt, at)
+    if outcome.kind == "failed" and call.looks_up:
         return ProcessorOutcome("unknown", reason=outcome.reason)
     return outcome
 
 
-def record_outcome(*, call: Call[A], outcome: ProcessorOutcome, now: datetime) -> None:
-    """Keep what came of a call, unless it is late, says no success, and others call."""
+def record_outcome(
+    *, call: ProcessorCall[A], outcome: ProcessorOutcome, now: datetime
+) -> None:
+    """Record the outcome of a call; a late one counts only if it is a success.
+
+    An outcome that contradicts our records is logged and the attempt stays open.
+    """
     try:
         with transaction.atomic(durable=True):
-            record(call.of, call.attempt, outcome, now=now, of_call=True)
+            apply_outcome(call.caller, call.attempt, outcome, now=now, from_call=True)
     except Refusal as refusal:
-        logger.error("%s: %s %s", call.attempt, outcome.kind, refusal.message)
+        logger.error(
+            "The outcome %r of %s was not recorded: %s",
+            outcome.kind,
+            call.attempt,
+            refusal.message,
+        )
         _keep_open(call, refusal, now)
 
 
-def sent_until(attempt: Attempt) -> datetime:
-    """After this no call is begun that may move money."""
+def send_deadline(attempt: Attempt) -> datetime:
+    """The instant after which no call is started that may move money."""
     first = attempt.first_sent_at or attempt.requested_at
-    chosen = settings.CHARGES
-    return first + chosen["RESEND_WITHIN"] + chosen["LEASE"]  # type: ignore[no-any-return]
+    limits = settings.CHARGES
+    return first + limits["RESEND_WITHIN"] + limits["LEASE"]  # type: ignore[no-any-return]
 
 
-def _claimed(of: Calls[A], attempts: Sequence[A], now: datetime) -> list[Call[A]]:
-    """The calls of locked attempts, without those that are not to be made."""
-    held = of.on_hold(attempts, now)
+def _claim_all(
+    caller: AttemptCaller[A], attempts: Sequence[A], now: datetime
+) -> list[ProcessorCall[A]]:
+    """Claim calls for locked attempts, except for those that must not be made."""
+    held = caller.on_hold(attempts, now)
     new = [attempt for attempt in attempts if attempt.state == "created"]
-    pointless = of.pointless(new)
+    reasons = caller.cancel_reasons(new)
     for attempt in new:
-        if attempt.pk in pointless:
-            _give_up(of, attempt, pointless[attempt.pk], now)
+        if attempt.pk in reasons:
+            _cancel(caller, attempt, reasons[attempt.pk], now)
         elif attempt.pk in held:
             attempt.due_at, attempt.error = (
                 now + settings.CHARGES["HOLD_PAUSE"],
@@ -212,28 +247,30 @@ def _claimed(of: Calls[A], attempts: Sequence[A], now: datetime) -> list[Call[A]
             )
             attempt.save(update_fields=["due_at", "error"])
     unsent = {
-        attempt.pk for attempt in new if attempt.pk in pointless or attempt.pk in held
+        attempt.pk for attempt in new if attempt.pk in reasons or attempt.pk in held
     }
     return [
-        _claim(of, attempt, now, on_hold=attempt.pk in held)
+        _claim(caller, attempt, now, on_hold=attempt.pk in held)
         for attempt in attempts
         if attempt.pk not in unsent
     ]
 
 
-def _claim(of: Calls[A], attempt: A, now: datetime, *, on_hold: bool) -> Call[A]:
+def _claim(
+    caller: AttemptCaller[A], attempt: A, now: datetime, *, on_hold: bool
+) -> ProcessorCall[A]:
     """Count a call of a locked attempt."""
-    asks = attempt.state != "created"
+    looks_up = attempt.state != "created"
     if attempt.state in {"created", "sent"}:
         attempt.changed_at = now
-        attempt.state = "unknown" if asks else "sent"
-        attempt.error = "crashed: the call ended without a result" if asks else ""
+        attempt.state = "unknown" if looks_up else "sent"
+        attempt.error = "crashed: the call ended without a result" if looks_up else ""
     first = attempt.first_sent_at or now
     window = settings.CHARGES["RESEND_WITHIN"]
-    may = not on_hold and of.may_send(attempt)
+    may = not on_hold and caller.may_send(attempt)
     sends = may and attempt.state != "pending" and now < first + window
     attempt.first_sent_at = first
-    attempt.lookups += asks
+    attempt.lookups += looks_up
     attempt.sends += sends
     attempt.due_at = now + settings.CHARGES["LEASE"]
     attempt.save(
@@ -242,19 +279,19 @@ def _claim(of: Calls[A], attempt: A, now: datetime, *, on_hold: bool) -> Call[A]
             "due_at",
         ]
     )  # fmt: skip
-    return Call(of, attempt, asks, sends, on_hold)
+    return ProcessorCall(caller, attempt, looks_up, sends, on_hold)
 
 
-def _give_up(of: Calls[A], attempt: A, reason: str, now: datetime) -> None:
-    """Nothing was sent, and nothing will be."""
+def _cancel(caller: AttemptCaller[A], attempt: A, reason: str, now: datetime) -> None:
+    """End an attempt that was never sent."""
     attempt.state, attempt.error, attempt.changed_at = "failed", reason, now
     attempt.save(update_fields=["state", "error", "changed_at"])
-    of.failed(attempt, now)
+    caller.on_failure(attempt, now)
 
 
-def _keep_open(call: Call[A], refusal: Refusal, now: datetime) -> None:
-    """People see what does not fit; an open attempt is asked about again."""
-    fields = {"error": f"does not fit: {refusal.message}"[:200], "changed_at": now}
+def _keep_open(call: ProcessorCall[A], refusal: Refusal, now: datetime) -> None:
+    """Show staff the contradiction; an open attempt is looked up again later."""
+    fields = {"error": f"contradiction: {refusal.message}"[:200], "changed_at": now}
     if not isinstance(refusal, Contradiction):
-        fields["due_at"] = pause_of(call.attempt, now=now)
-    call.of.rows().filter(pk=call.attempt.pk).update(**fields)
+        fields["due_at"] = next_lookup_at(call.attempt, now=now)
+    call.caller.rows().filter(pk=call.attempt.pk).update(**fields)

@@ -1,4 +1,4 @@
-"""Asking processors what they told while nobody listened here."""
+"""Backfilling processor events that were not delivered, from the processor's list."""
 
 import logging
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import SupportsHistory, Unreachable
-from billing.payments.services.answers import keep_events
+from billing.payments.services.answers import store_events
 from billing.payments.services.calling import Connect
 from billing.payments.services.connecting import connect
 
@@ -18,29 +18,34 @@ OVERLAP = timedelta(hours=1)  # for events that are listed late
 logger = logging.getLogger(__name__)
 
 
-def catch_up(*, now: datetime, connect: Connect = connect) -> int:
-    """Keep what processors list since the last time; how many events were listed.
+def backfill_events(*, now: datetime, connect: Connect = connect) -> int:
+    """Store the events that processors have listed since the last run; return how many.
 
-    The first time, since they were added. What is kept already stays as it is. A
-    processor that cannot be asked is asked for all of it the next time and holds up no
-    other; an error of ours is raised after the others. Safe to run twice, and at once.
+    The first run starts when a processor was added. Events already stored are kept as
+    they are. A processor that cannot be reached is asked for the same events the next
+    time and holds up no other; unexpected errors are raised after the others. Safe to
+    run twice, and concurrently.
     """
     count = 0
     errors: list[Exception] = []
     for processor in PaymentProcessor.objects.order_by("code"):
         try:
-            count += _catch_up_with(processor, now, connect)
+            count += _backfill_processor(processor, now, connect)
         except (Unreachable, InvalidToken) as error:
-            logger.warning("%s cannot be asked: %s", processor, error)
+            logger.warning(
+                "The events of processor %s cannot be listed: %s", processor, error
+            )
         except Exception as error:
-            logger.exception("the events of %s cannot be kept", processor)
+            logger.exception("The events of processor %s were not stored.", processor)
             errors.append(error)
     if errors:
-        raise ExceptionGroup("The events of some processors were not kept.", errors)
+        raise ExceptionGroup("The events of some processors were not stored.", errors)
     return count
 
 
-def _catch_up_with(processor: PaymentProcessor, now: datetime, connect: Connect) -> int:
+def _backfill_processor(
+    processor: PaymentProcessor, now: datetime, connect: Connect
+) -> int:
     lister = connect(processor)
     if not isinstance(lister, SupportsHistory):
         return 0
@@ -57,7 +62,7 @@ def _keep_listed(
     since = (processor.caught_up_to or processor.added_at) - OVERLAP
     events = lister.events_since(since)
     count = 0
-    while some := list(islice(events, settings.CHARGES["EVENTS"])):
-        keep_events(processor, some, now=now)
-        count += len(some)
+    while batch := list(islice(events, settings.CHARGES["EVENTS"])):
+        store_events(processor, batch, now=now)
+        count += len(batch)
     return count

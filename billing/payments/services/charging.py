@@ -1,4 +1,4 @@
-"""Charging what is due, and asking what became of it."""
+"""Sending payment attempts that are due, and looking up those that are open."""
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -17,35 +17,45 @@ from billing.payments.processors.port import (
     SupportsCheckout,
     Unreachable,
 )
-from billing.payments.queries.methods import spent_methods
-from billing.payments.services.calling import Clock, Connect, call_due, sent_until
+from billing.payments.queries.methods import unusable_methods
+from billing.payments.services.calling import (
+    Clock,
+    Connect,
+    make_due_calls,
+    send_deadline,
+)
 from billing.payments.services.connecting import connect
 from billing.payments.services.holds import find_on_hold
-from billing.payments.services.outcomes import ChargeRecords
+from billing.payments.services.outcomes import ChargeRecorder
 from billing.payments.services.requesting import AUTOPAY
 
 OWED = {Document.Status.OPEN, Document.Status.UNCOLLECTIBLE}
 
 
-class ChargeCalls(ChargeRecords):
-    """How processors are asked to charge."""
+class ChargeCaller(ChargeRecorder):
+    """How payment attempts are sent to processors."""
 
     payer_path: ClassVar[str] = "invoice__payer"
 
-    def due(self) -> QuerySet[PaymentAttempt]:
+    def rows_for_calls(self) -> QuerySet[PaymentAttempt]:
         return self.rows().select_related("method", "page")
 
-    def pointless(self, attempts: Sequence[PaymentAttempt]) -> Mapping[int, str]:
-        """Nobody who looked at it asks for what is charged as it is issued."""
-        issued = [one for one in attempts if one.actor == AUTOPAY]
-        spent = spent_methods([one.method_id for one in issued if one.method_id])
+    def cancel_reasons(self, attempts: Sequence[PaymentAttempt]) -> Mapping[int, str]:
+        """Cancel if nothing is owed, or if autopay would use an unusable method.
+
+        Attempts that a person requested may use such a method.
+        """
+        automatic = [attempt for attempt in attempts if attempt.actor == AUTOPAY]
+        unusable = unusable_methods(
+            [attempt.method_id for attempt in automatic if attempt.method_id]
+        )
         reasons = {
-            one.pk: "its method was declined for good, or disputed"
-            for one in issued
-            if one.method_id in spent
+            attempt.pk: "the payment method was declined for good or lost a dispute"
+            for attempt in automatic
+            if attempt.method_id in unusable
         }
         return reasons | {
-            attempt.pk: "nothing is owed any more"
+            attempt.pk: "nothing is owed on the invoice any more"
             for attempt in attempts
             if attempt.invoice.status not in OWED
         }
@@ -53,43 +63,43 @@ class ChargeCalls(ChargeRecords):
     def on_hold(
         self, attempts: Sequence[PaymentAttempt], now: datetime
     ) -> AbstractSet[int]:
-        """Those whose invoice may not be collected now; a page sends nothing here."""
-        calls = [attempt for attempt in attempts if page_of(attempt) is None]
+        """Attempts whose invoice may not be collected now, except on checkout pages."""
+        calls = [attempt for attempt in attempts if get_page(attempt) is None]
         held = find_on_hold({attempt.invoice_id for attempt in calls}, now=now)
         return {attempt.pk for attempt in calls if attempt.invoice_id in held}
 
     def may_send(self, attempt: PaymentAttempt) -> bool:
-        """A page is opened only for somebody who waits for it."""
-        return page_of(attempt) is None
+        """Whether a sweep may send it: checkout pages are opened by requests only."""
+        return get_page(attempt) is None
 
     def look_up(
         self, processor: SupportsCharges, attempt: PaymentAttempt, at: datetime
     ) -> ProcessorOutcome | None:
-        page = page_of(attempt)
+        page = get_page(attempt)
         if page and page.reference and attempt.invoice.status not in OWED:
-            return _closed(processor, page.reference)
-        return processor.look_up(charge_of(attempt), at=at)
+            return _close_page(processor, page.reference)
+        return processor.look_up(build_charge(attempt), at=at)
 
     def send(
         self, processor: SupportsCharges, attempt: PaymentAttempt, at: datetime
     ) -> ProcessorOutcome:
-        return processor.charge(charge_of(attempt), at=at)
+        return processor.charge(build_charge(attempt), at=at)
 
 
-CHARGES = ChargeCalls()
+CHARGES = ChargeCaller()
 
 
 def charge_due(*, clock: Clock, connect: Connect = connect) -> int:
-    """Make the charges that are due, and ask about others; how many calls.
+    """Send payment attempts that are due and look up open ones; return the calls made.
 
-    Safe to run twice, and at once.
+    Safe to run twice, and concurrently.
     """
-    return call_due(CHARGES, clock=clock, connect=connect)
+    return make_due_calls(CHARGES, clock=clock, connect=connect)
 
 
-def charge_of(attempt: PaymentAttempt) -> ChargeRequest:
-    """An attempt as processors are told of it; what goes with it must be at hand."""
-    method, page = attempt.method, page_of(attempt)
+def build_charge(attempt: PaymentAttempt) -> ChargeRequest:
+    """The processor request for an attempt; its related rows should be selected."""
+    method, page = attempt.method, get_page(attempt)
     customer = method.customer if method else page.customer if page else ""
     return ChargeRequest(
         key=attempt.public_id,
@@ -101,28 +111,28 @@ def charge_of(attempt: PaymentAttempt) -> ChargeRequest:
         lookups=attempt.lookups,
         customer=customer,
         method=method.reference if method else "",
-        sent_until=page.sent_until if page else sent_until(attempt),
+        sent_until=page.sent_until if page else send_deadline(attempt),
         page=page.reference if page else None,
     )
 
 
-def hasten_pages(*, document_ids: Collection[int], now: datetime) -> None:
-    """Look at the open pages of invoices that moved with the next sweep.
+def schedule_page_checks(*, document_ids: Collection[int], now: datetime) -> None:
+    """Have the next sweep look up the open checkout pages of these invoices.
 
-    A page of what is paid is closed, so that nobody pays twice.
+    The page of a paid invoice is then closed, so that nobody pays twice.
     """
     PaymentAttempt.objects.filter(
         invoice__in=document_ids, page__isnull=False, state="pending"
     ).update(due_at=now)
 
 
-def page_of(attempt: PaymentAttempt) -> HostedPage | None:
-    """The page that an attempt is paid on, if there is one."""
+def get_page(attempt: PaymentAttempt) -> HostedPage | None:
+    """The checkout page that an attempt is paid on, if there is one."""
     return getattr(attempt, "page", None)
 
 
-def _closed(processor: SupportsCharges, reference: str) -> ProcessorOutcome | None:
-    """What became of a page that is closed, if the processor can say so now."""
+def _close_page(processor: SupportsCharges, reference: str) -> ProcessorOutcome | None:
+    """Close a checkout page; its outcome, or None if the processor is unreachable."""
     assert isinstance(processor, SupportsCheckout)  # it has opened the page
     try:
         return processor.close_page(reference)

@@ -1,4 +1,4 @@
-"""Closing an attempt by hand, where a processor never says what became of it."""
+"""Closing an attempt by hand if its processor never reports the outcome."""
 
 from datetime import datetime, timedelta
 from typing import Literal
@@ -10,19 +10,19 @@ from billing.payments.attempt_states import UNREPORTED
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.returns import RefundAttempt
-from billing.payments.services.outcomes import ChargeRecords
-from billing.payments.services.recording import A, Records, record
+from billing.payments.services.outcomes import ChargeRecorder
+from billing.payments.services.recording import A, AttemptRecorder, apply_outcome
 from billing.payments.services.returning import REFUNDS
 from seats.errors import ReasonMissing, Refusal
 
-AT_FIRST = timedelta(hours=24)  # the processor is asked, and the key may be sent again
+WAIT = timedelta(hours=24)  # until then it is looked up, and may be sent again
 
 
 class NotStuck(Refusal):
     code = "attempt_not_stuck"
 
 
-class ReferenceUnasked(Refusal):
+class ReferenceNotAllowed(Refusal):
     code = "reference_unasked"
 
 
@@ -35,31 +35,43 @@ def close_attempt(
     now: datetime,
     reference: str = "",
 ) -> None:
-    """Say what became of an attempt that is pending or unknown for a day.
+    """Close an attempt that has been pending or unknown for a day.
 
-    A success names the processor's reference, and moves its money in our books. Who
-    said it, and why, stays in the history. Raises NotStuck, ReasonMissing,
-    ReferenceUnasked for a failure with a reference, BadReference for a success without
-    one, Contradiction, and what moving the money raises.
+    A success needs the processor's reference, and records its money. The actor and the
+    reason stay in the history. Raises NotStuck, ReasonMissing, ReferenceNotAllowed for a
+    failure with a reference, BadReference for a success without one, Contradiction, and
+    what recording the money raises.
     """
     if not reason:
-        raise ReasonMissing("Say how you know.", field="reason")
+        raise ReasonMissing("Enter how you know the outcome.", field="reason")
     if outcome == "failed" and reference:
-        raise ReferenceUnasked("What failed has none.", field="reference")
+        raise ReferenceNotAllowed(
+            "A failed attempt has no reference. Leave the field empty.",
+            field="reference",
+        )
     by_hand = ProcessorOutcome(outcome, reference, f"by {actor}: {reason}")
     if isinstance(attempt, RefundAttempt):
         _close(REFUNDS, attempt, by_hand, actor, now)
     else:
-        _close(ChargeRecords(), attempt, by_hand, actor, now)
+        _close(ChargeRecorder(), attempt, by_hand, actor, now)
 
 
 def _close(
-    of: Records[A], attempt: A, outcome: ProcessorOutcome, actor: str, now: datetime
+    recorder: AttemptRecorder[A],
+    attempt: A,
+    outcome: ProcessorOutcome,
+    actor: str,
+    now: datetime,
 ) -> None:
     with transaction.atomic():
-        lock_accounts([of.payer_of(attempt)])
-        current = of.rows().get(pk=attempt.pk)
+        lock_accounts([recorder.payer_of(attempt)])
+        current = recorder.rows().get(pk=attempt.pk)
         first = current.first_sent_at
-        if current.state not in UNREPORTED or first is None or now < first + AT_FIRST:
-            raise NotStuck(f"{current} is not open for a day.")
-        record(of, current, outcome, now=now, of_call=False, closed_by=actor)
+        if current.state not in UNREPORTED or first is None or now < first + WAIT:
+            raise NotStuck(
+                f"{current} is {current.state} and cannot be closed by hand. Only an"
+                " attempt that has been pending or unknown for 24 hours can be."
+            )
+        apply_outcome(
+            recorder, current, outcome, now=now, from_call=False, closed_by=actor
+        )

@@ -1,4 +1,4 @@
-"""From a row to the processor behind it."""
+"""Building the client of a processor from its database row."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ from seats.errors import Refusal
 Connect = Callable[[PaymentProcessor], Processor]
 ConnectHoster = Callable[[PaymentProcessor], SupportsCheckout]
 Kind = PaymentProcessor.Kind
-LARGEST_LIST = 32 * 1024 * 1024  # bytes; a hundred objects have far less
+LARGEST_LIST = 32 * 1024 * 1024  # bytes; a page of 100 objects is far smaller
 
 
 class NoPages(Refusal):
@@ -29,7 +29,7 @@ class NoPages(Refusal):
 
 
 def connect(processor: PaymentProcessor) -> Processor:
-    """The processor behind a row. Raises cryptography.fernet.InvalidToken."""
+    """The client of a processor. Raises cryptography.fernet.InvalidToken."""
     if processor.kind == Kind.STRIPE:
         return connect_stripe(processor)
     return WebhookProcessor(
@@ -41,17 +41,20 @@ def connect(processor: PaymentProcessor) -> Processor:
 
 
 def connect_hoster(processor: PaymentProcessor) -> SupportsCheckout:
-    """The processor behind a row, if it has pages.
+    """The client of a processor that has checkout pages.
 
     Raises NoPages, cryptography.fernet.InvalidToken.
     """
     if processor.kind != Kind.STRIPE:
-        raise NoPages("This processor has no pages.", field="processor")
+        raise NoPages(
+            f"Processor {processor} has no checkout pages. Use a Stripe processor.",
+            field="processor",
+        )
     return connect_stripe(processor)
 
 
 def connect_stripe(processor: PaymentProcessor) -> StripeProcessor:
-    """The account behind a row. Raises cryptography.fernet.InvalidToken."""
+    """The Stripe client of a processor. Raises cryptography.fernet.InvalidToken."""
     return stripe_processor(
         processor.url,
         secrets_of(processor, "sending").current,
@@ -61,26 +64,26 @@ def connect_stripe(processor: PaymentProcessor) -> StripeProcessor:
 
 
 def secrets_of(processor: PaymentProcessor, which: str) -> Secrets:
-    """Of `sending` or `receiving`, the one that counts and the one before.
+    """The current and the previous secret for `sending` or `receiving`.
 
     Raises cryptography.fernet.InvalidToken.
     """
-    chosen = settings.WEBHOOKS
-    current = unseal(getattr(processor, f"sealed_{which}"), chosen["SECRETS_KEYS"])
+    webhooks = settings.WEBHOOKS
+    current = unseal(getattr(processor, f"sealed_{which}"), webhooks["SECRETS_KEYS"])
     before = getattr(processor, f"sealed_{which}_before")
     if not (before and processor.rotated_at):
         return Secrets(current)
     return Secrets(
         current,
-        unseal(before, chosen["SECRETS_KEYS"]),
-        processor.rotated_at + chosen["SECRET_OVERLAP"],
+        unseal(before, webhooks["SECRETS_KEYS"]),
+        processor.rotated_at + webhooks["SECRET_OVERLAP"],
     )
 
 
 def _limits() -> Limits:
-    chosen = settings.WEBHOOKS
+    webhooks = settings.WEBHOOKS
     return Limits(
-        seconds=chosen["TIMEOUT"].total_seconds(),
+        seconds=webhooks["TIMEOUT"].total_seconds(),
         rules=address_policy(),
-        ca_file=chosen["CA_FILE"],
+        ca_file=webhooks["CA_FILE"],
     )

@@ -1,8 +1,8 @@
-"""Payments that the payer's bank takes back, or may, in whatever order it is told.
+"""Disputes: payments that the payer's bank takes back or may take back.
 
-The state moves forward only: what comes late and says less changes nothing. That money
-was withheld is recorded whenever it is told, also after it came back, so that our books
-end alike in every order.
+Updates may arrive in any order. The state moves forward only; a late update of an
+earlier state changes nothing. That money was withheld is recorded whenever it is
+reported, even after the money came back, so that every order ends in the same books.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from datetime import datetime
 from django.db import transaction
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.money import plain
+from billing.money import money_label, plain
 from billing.payments.models import Payment, PaymentProcessor
 from billing.payments.processors.port import DisputeUpdate, DoesNotFit
-from billing.payments.queries.returnable import left_of
+from billing.payments.queries.returnable import payment_balances
 from billing.payments.returns import Dispute
 from billing.payments.services.posting import post_disputes
 from billing.payments.services.receiving import check_amount, check_reference
 from billing.payments.services.refunding import (
-    payment_told,
-    require_there,
-    take_from_invoices,
+    deallocate_payment,
+    get_payment,
+    require_available,
 )
 from billing.payments.services.settling import settle_accounts
 from billing.payments.services.waiting import release_events
@@ -32,99 +32,114 @@ CLOSED = {State.WON, State.LOST}
 RANKS = {State.INQUIRY: 0, State.OPEN: 1, State.WON: 2, State.LOST: 2}
 
 
-def take_dispute(
-    *, processor: PaymentProcessor, told: DisputeUpdate, now: datetime
+def apply_dispute_update(
+    *, processor: PaymentProcessor, update: DisputeUpdate, now: datetime
 ) -> Dispute:
-    """Record what is told of a dispute: its state, and what that does to the money.
+    """Record the state of a dispute and post what it does to the payment's money.
 
-    Open, the money is withheld; won, it comes back; lost, it is gone as if refunded:
-    what covers nothing first, then invoices that it covered are owed again. The same
-    again changes nothing. Raises DoesNotFit, BadAmount, BadReference, MoreThanCaptured
-    where so much of the payment went back, and NotYet while the payment is not known or
-    another dispute withholds it. The amount of an inquiry moves nothing: it may differ
-    from that of the dispute that follows, which replaces it.
+    While open, the amount is withheld; won, it comes back; lost, it is gone like a
+    refund: unallocated money first, then invoices it covered are owed again. Repeating
+    an update is harmless. Raises DoesNotFit, BadAmount, BadReference, MoreThanCaptured
+    if too much of the payment was already returned, and AwaitingPayment while the
+    payment is not recorded or another dispute withholds it. The amount of an
+    inquiry moves no money; it may differ from that of the dispute that replaces it.
     """
-    check_reference(told.reference)
-    payment = payment_told(
-        processor=processor, reference=told.payment, currency=told.currency
+    check_reference(update.reference)
+    payment = get_payment(
+        processor=processor, reference=update.payment, currency=update.currency
     )
-    check_amount(told.amount, payment.currency)
+    check_amount(update.amount, payment.currency)
     with transaction.atomic():
         lock_accounts([payment.payer_id])
         rows = Dispute.objects.select_for_update(no_key=True)
-        known = rows.filter(processor=processor, reference=told.reference).first()
-        dispute = known or _new(processor, payment, told)
-        _require_agreement(dispute, payment, told)
-        happened = _advance(dispute, payment, told, now)
-        if happened is not None:
-            _store(dispute)
-            for what in happened:
-                post_disputes(what, [dispute.pk], now=now)
-            publish([_event(dispute, payment, what) for what in happened], now=now)
+        existing = rows.filter(processor=processor, reference=update.reference).first()
+        dispute = existing or _build_dispute(processor, payment, update)
+        _require_agreement(dispute, payment, update)
+        changes = _advance(dispute, payment, update, now)
+        if changes is not None:
+            _save(dispute)
+            for change in changes:
+                post_disputes(change, [dispute.pk], now=now)
+            publish([_event(dispute, payment, change) for change in changes], now=now)
             settle_accounts([payment.payer_id], now=now)
             release_events(processor=processor.code, payment=payment.reference, now=now)
     return dispute
 
 
-def _new(processor: PaymentProcessor, payment: Payment, told: DisputeUpdate) -> Dispute:
+def _build_dispute(
+    processor: PaymentProcessor, payment: Payment, update: DisputeUpdate
+) -> Dispute:
     return Dispute(
         processor=processor,
         payment=payment,
-        reference=told.reference,
-        amount=told.amount,
-        currency=told.currency,
+        reference=update.reference,
+        amount=update.amount,
+        currency=update.currency,
         state="",
     )
 
 
-def _require_agreement(dispute: Dispute, payment: Payment, told: DisputeUpdate) -> None:
-    is_inquiry = State.INQUIRY in {dispute.state, told.state}
-    same_amount = dispute.amount == told.amount or is_inquiry
+def _require_agreement(
+    dispute: Dispute, payment: Payment, update: DisputeUpdate
+) -> None:
+    is_inquiry = State.INQUIRY in {dispute.state, update.state}
+    same_amount = dispute.amount == update.amount or is_inquiry
     if dispute.payment_id != payment.pk or not same_amount:
-        raise DoesNotFit(f"{dispute} is over another amount, or of another payment.")
-    if {dispute.state, told.state} == CLOSED:
-        raise DoesNotFit(f"{dispute} is {dispute.state} already, not {told.state}.")
+        raise DoesNotFit(
+            f"Dispute {dispute} is over {money_label(dispute.amount, dispute.currency)}"
+            f" of payment {dispute.payment.reference}, but the update reports"
+            f" {money_label(update.amount, payment.currency)} of payment"
+            f" {payment.reference}."
+        )
+    if {dispute.state, update.state} == CLOSED:
+        raise DoesNotFit(
+            f"Dispute {dispute} is already {dispute.state}; it cannot become"
+            f" {update.state}."
+        )
 
 
 def _advance(
-    dispute: Dispute, payment: Payment, told: DisputeUpdate, now: datetime
+    dispute: Dispute, payment: Payment, update: DisputeUpdate, now: datetime
 ) -> Sequence[str] | None:
-    """Move a dispute; what happened to its money, in order. None: nothing is new."""
-    forward = RANKS.get(dispute.state, -1) < RANKS[State(told.state)]  # type: ignore[call-overload]
-    opens = dispute.opened_at is None and told.state in {State.OPEN, State.LOST}
-    revised = _revise_inquiry(dispute, told)
+    """Move a dispute forward; return what changed for its money, in order.
+
+    None if the update brings nothing new.
+    """
+    forward = RANKS.get(dispute.state, -1) < RANKS[State(update.state)]  # type: ignore[call-overload]
+    opens = dispute.opened_at is None and update.state in {State.OPEN, State.LOST}
+    revised = _revise_inquiry(dispute, update)
     if not (forward or opens or revised):
         return None
     if forward:
-        dispute.state, dispute.reason = told.state, told.reason[:200]
+        dispute.state, dispute.reason = update.state, update.reason[:200]
     dispute.told_at = now
-    happened = []
+    changes = []
     if opens:
         if dispute.state != State.WON:
-            left = left_of([payment.pk])[payment.pk]
-            # One that is open may be won, and then has taken nothing.
-            most = left.captured if told.state == "open" else left.kept
-            require_there(payment, dispute.amount, left, may_return=most)
+            balance = payment_balances([payment.pk])[payment.pk]
+            # An open dispute may still be won, and then has taken nothing.
+            limit = balance.captured if update.state == "open" else balance.retained
+            require_available(payment, dispute.amount, balance, limit=limit)
         dispute.opened_at = now
-        happened.append("opened")
+        changes.append("opened")
     if dispute.state in CLOSED:
         dispute.closed_at = dispute.closed_at or now
         if dispute.state == State.LOST:
-            take_from_invoices(payment, dispute.amount, now=now)
+            deallocate_payment(payment, dispute.amount, now=now)
         if dispute.opened_at:
-            happened.append(str(dispute.state))
-    return happened
+            changes.append(str(dispute.state))
+    return changes
 
 
-def _revise_inquiry(dispute: Dispute, told: DisputeUpdate) -> bool:
-    """Take another amount for an inquiry, which moved nothing; whether there is one."""
-    revised = dispute.state == State.INQUIRY and dispute.amount != told.amount
+def _revise_inquiry(dispute: Dispute, update: DisputeUpdate) -> bool:
+    """Take another amount of an inquiry, which moved no money; return whether it differs."""
+    revised = dispute.state == State.INQUIRY and dispute.amount != update.amount
     if revised:
-        dispute.amount = told.amount
+        dispute.amount = update.amount
     return revised
 
 
-def _store(dispute: Dispute) -> None:
+def _save(dispute: Dispute) -> None:
     if dispute.pk is None:
         dispute.save(force_insert=True)
         dispute.refresh_from_db()
@@ -133,8 +148,8 @@ def _store(dispute: Dispute) -> None:
         dispute.save(update_fields=moving)
 
 
-def _event(dispute: Dispute, payment: Payment, what: str) -> NewEvent:
-    at = dispute.opened_at if what == "opened" else dispute.closed_at
+def _event(dispute: Dispute, payment: Payment, change: str) -> NewEvent:
+    at = dispute.opened_at if change == "opened" else dispute.closed_at
     assert at
     payload = {
         "id": str(dispute.public_id),
@@ -146,4 +161,4 @@ def _event(dispute: Dispute, payment: Payment, what: str) -> NewEvent:
         "at": at.isoformat(),
     }
     subject = f"dispute:{dispute.public_id}"
-    return NewEvent(payment.payer_id, f"dispute.{what}", subject, payload)
+    return NewEvent(payment.payer_id, f"dispute.{change}", subject, payload)

@@ -1,4 +1,4 @@
-"""What issuing and voiding mean for the payers' accounts."""
+"""Effects of issuing and voiding documents on the payers' accounts."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -9,14 +9,14 @@ from django.db.models import Q, Sum
 from billing.invoicing.models import Document
 from billing.invoicing.queries.holds import documents_on_hold
 from billing.invoicing.services.documents import DocumentAltered
-from billing.money import money_label, money_text
+from billing.money import money_label
 from billing.payments.ledger import LedgerEntry
 from billing.payments.models import Allocation, PaymentAttempt
 from billing.payments.services.posting import post_issued, post_voided
 from billing.payments.services.requesting import (
     ChargeUnderWay,
     attempt_event,
-    charge_issued,
+    request_charges_on_issue,
 )
 from billing.payments.services.settling import settle_accounts
 from billing.webhooks.services import publish
@@ -30,37 +30,43 @@ class MoneyInvolved(Refusal):
     code = "document_has_money"
 
 
-def take_issued(
+def record_issued_documents(
     *, document_ids: Sequence[int], payer_ids: Collection[int], now: datetime
 ) -> None:
-    """Post documents just issued, use what their locked payers have, charge the rest.
+    """Post documents just issued, allocate payments and credit, and charge the rest.
 
-    Must be called in the transaction that issues them.
+    Must be called in the transaction that issues them, with their payers locked.
     """
     post_issued(document_ids, now=now)
     settle_accounts(payer_ids, now=now)
-    charge_issued(document_ids=document_ids, payer_ids=payer_ids, now=now)
+    request_charges_on_issue(document_ids=document_ids, payer_ids=payer_ids, now=now)
 
 
-def take_voided(*, document: Document, now: datetime) -> None:
-    """Post the void of a locked document, in its transaction.
+def record_voided_document(*, document: Document, now: datetime) -> None:
+    """Post the void of a locked document; call it in the transaction of the void.
 
     A charge that waits because the document is on hold ends unsent. Raises
-    MoneyInvolved, ChargeUnderWay while it may be charged, and DocumentAltered where the
-    ledger would not be as before it was issued.
+    MoneyInvolved if anything is allocated, ChargeUnderWay while an attempt is open, and
+    DocumentAltered if its total or lines are not what the ledger posted.
     """
     if documents_on_hold([document.pk]):
-        _end_waiting(document, now)
-    open_ones = PaymentAttempt.objects.filter(
+        _cancel_unsent(document, now)
+    open_attempts = PaymentAttempt.objects.filter(
         invoice=document, state__in=PaymentAttempt.OPEN
     )
-    if open_ones.exists():
-        raise ChargeUnderWay(f"A charge of {document} is under way.", field="status")
-    involved = Allocation.objects.filter(Q(document=document) | Q(credit_note=document))
-    covered = involved.aggregate(sum=Sum("amount"))["sum"] or ZERO
+    if open_attempts.exists():
+        raise ChargeUnderWay(
+            f"A charge of {document} is in progress. Try again when it has ended.",
+            field="status",
+        )
+    allocations = Allocation.objects.filter(
+        Q(document=document) | Q(credit_note=document)
+    )
+    covered = allocations.aggregate(sum=Sum("amount"))["sum"] or ZERO
     if covered:
         raise MoneyInvolved(
-            f"{money_text(covered, document.currency)} of {document} are covered.",
+            f"{document} cannot be voided:"
+            f" {money_label(covered, document.currency)} of it is already allocated.",
             field="status",
         )
     _require_as_posted(document)
@@ -87,11 +93,11 @@ def _require_as_posted(document: Document) -> None:
         )
 
 
-def _end_waiting(document: Document, now: datetime) -> None:
-    """End what was never sent; who sends it just now has the row, and is waited for."""
+def _cancel_unsent(document: Document, now: datetime) -> None:
+    """End attempts that were never sent; waits for a worker that is sending one now."""
     rows = PaymentAttempt.objects.select_for_update(of=("self",), no_key=True)
-    waiting = rows.filter(invoice=document, state=PaymentAttempt.State.CREATED)
-    for attempt in waiting.select_related("invoice", "processor"):
+    unsent = rows.filter(invoice=document, state=PaymentAttempt.State.CREATED)
+    for attempt in unsent.select_related("invoice", "processor"):
         attempt.state, attempt.changed_at = PaymentAttempt.State.FAILED, now
         attempt.error = "never sent: the document was voided"
         attempt.save(update_fields=["state", "error", "changed_at"])

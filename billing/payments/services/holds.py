@@ -1,4 +1,4 @@
-"""The one question every charge asks: may this document be collected now?"""
+"""Collection holds: which documents must not be charged now."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -18,36 +18,40 @@ class CollectionOnHold(Refusal):
 
 
 def find_on_hold(document_ids: Collection[int], *, now: datetime) -> set[int]:
-    """The documents among these that nobody may be charged for now.
+    """The documents among these that must not be charged now.
 
-    Those that an open finding concerns, those whose stored content is not what was
-    issued, those with an open attempt over another amount than was owed, and all of a
-    payer that owes something else by the ledger than by its documents and what covers
-    them: each is read and computed again, and a difference becomes a finding at once,
-    in the caller's transaction if there is one. Repeating is harmless.
+    They are documents with an open finding, documents whose stored content is not what
+    was issued, documents with an open attempt over another amount than was owed, and all
+    documents of a payer whose ledger receivable differs from its documents and
+    allocations. Each is recomputed, and a difference is recorded as a finding at once, in
+    the caller's transaction if there is one. Repeating is harmless.
     """
     if not document_ids:
         return set()
     held = documents_on_hold(document_ids)
-    rest = set(document_ids) - held
-    payers = Document.objects.filter(pk__in=rest).values_list("payer", flat=True)
-    checks = check_contents(rest), check_receivables(set(payers)), check_attempts(rest)
+    unheld = set(document_ids) - held
+    payers = Document.objects.filter(pk__in=unheld).values_list("payer", flat=True)
+    checks = (
+        check_contents(unheld),
+        check_receivables(set(payers)),
+        check_attempts(unheld),
+    )
     altered = list(chain.from_iterable(checks))
     if altered:
-        record_findings(altered, covers=_nothing, run=None, now=now)
+        record_findings(altered, covers=_covers_none, run=None, now=now)
         held |= documents_on_hold(document_ids)
     return held
 
 
 def require_collectable(document: Document, *, now: datetime) -> None:
-    """Raises CollectionOnHold where `find_on_hold` names the document."""
+    """Raises CollectionOnHold if `find_on_hold` names the document."""
     if find_on_hold([document.pk], now=now):
         raise CollectionOnHold(
             f"Collection of {document} is on hold while its content is checked."
-            " Our staff has been notified; try again later.",
+            " Our staff has been notified. Try again later.",
             field="invoice",
         )
 
 
-def _nothing(row: VerificationFinding) -> bool:
+def _covers_none(row: VerificationFinding) -> bool:
     return False

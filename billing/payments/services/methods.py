@@ -1,4 +1,4 @@
-"""How payers are charged: saving a method, and taking it away."""
+"""Saving and removing payment methods. A payer has at most one."""
 
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from billing.webhooks.services import NewEvent, publish
 from seats.access import out_of_reach
 from seats.errors import Refusal
 from seats.models import Agency
+from seats.parsing.values import shown
 
 
 class MethodTaken(Refusal):
@@ -39,20 +40,24 @@ def save_method(
     label: str = "",
     at: datetime | None = None,
 ) -> PaymentMethod:
-    """From now on the payer is charged through this, and through nothing else.
+    """Make this the payer's payment method, in place of the current one.
 
-    The one that is current already is given back; under another label it is another. `at` is when the payer saved it, if
-    that was before. Raises MethodNeedsReference where the processor does not know
-    payers by their code, MethodTaken where another payer has it.
+    Repeating is safe: the current method is returned if processor, reference and label
+    are the same. `at` is when the payer saved it, if that was earlier. Raises
+    MethodNeedsReference if the processor does not know payers by their code, and
+    MethodTaken if another payer has the method.
     """
     if processor.kind == PaymentProcessor.Kind.STRIPE and not (customer and reference):
-        raise MethodNeedsReference("It is saved on the processor's page.")
+        raise MethodNeedsReference(
+            f"Processor {processor} needs its own ids of the customer and the method."
+            " Have the payer save the method on a checkout page instead."
+        )
     with transaction.atomic():
         lock_accounts([payer.pk])
         current = PaymentMethod.objects.filter(payer=payer, removed_at=None).first()
         if current:
-            known = (current.processor_id, current.reference, current.label)
-            if known == (processor.pk, reference, label[:100]):
+            current_method = (current.processor_id, current.reference, current.label)
+            if current_method == (processor.pk, reference, label[:100]):
                 return current
             _remove(current, actor, now)
         method = PaymentMethod(
@@ -64,14 +69,14 @@ def save_method(
             actor=actor,
             saved_at=at or now,
         )
-        _insert(method)
+        _insert_method(method)
         publish([_event(method, "payment_method.saved", actor)], now=now)
         method_saved.send(PaymentMethod, method=method, now=now)
     return method
 
 
 def remove_method(*, method: PaymentMethod, actor: str, now: datetime) -> bool:
-    """From now on the payer is not charged through it; False where it was gone before.
+    """Stop charging the payer through a method; False if it was already removed.
 
     Repeating is harmless.
     """
@@ -84,73 +89,80 @@ def remove_method(*, method: PaymentMethod, actor: str, now: datetime) -> bool:
     return True
 
 
-def take_told_method(
-    *, processor: PaymentProcessor, told: MethodUpdate, now: datetime
+def apply_method_update(
+    *, processor: PaymentProcessor, update: MethodUpdate, now: datetime
 ) -> None:
-    """A method that a payer saved on a page, that changed there, or that is gone.
+    """Apply a processor's update: a method was saved, changed or removed there.
 
-    In any order: the one saved last is current, and what was taken away stays so. One
-    saved on a page is left out where the page's owner does not reach the payer now.
-    Raises DoesNotFit for a payer that is not known, or is another customer; MethodTaken.
+    Updates may come in any order: the method saved last is current, and a removed one
+    stays removed. A method saved on a page is ignored if the agency that opened the page
+    no longer reaches the payer. Repeating is safe. Raises DoesNotFit if the payer does
+    not exist or is another customer at the processor; MethodTaken.
     """
-    payer = _payer_of(processor, told)
+    payer = _payer_of(processor, update)
     with transaction.atomic():
         lock_accounts([payer.pk])
         rows = PaymentMethod.objects.filter(payer=payer).select_related(
             "payer", "processor"
         )
-        known = rows.filter(processor=processor, reference=told.reference).first()
+        existing = rows.filter(processor=processor, reference=update.reference).first()
         actor = f"processor {processor.code}"
-        if known:
-            if told.gone and known.removed_at is None:
-                _remove(known, actor, now)
-            elif known.removed_at is None:
-                known.label = told.label[:100]
-                known.save(update_fields=["label"])
+        if existing:
+            if update.gone and existing.removed_at is None:
+                _remove(existing, actor, now)
+            elif existing.removed_at is None:
+                existing.label = update.label[:100]
+                existing.save(update_fields=["label"])
         elif not (
-            told.gone
-            or told.changed
-            or _is_older(told, rows)
-            or _is_out_of_reach(told, now)
+            update.gone
+            or update.changed
+            or _is_superseded(update, rows)
+            or _is_out_of_reach(update, now)
         ):
             save_method(
                 payer=payer,
                 processor=processor,
                 actor=actor,
                 now=now,
-                customer=told.customer,
-                reference=told.reference,
-                label=told.label,
-                at=told.at,
+                customer=update.customer,
+                reference=update.reference,
+                label=update.label,
+                at=update.at,
             )
 
 
-def method_of(payer_id: int) -> PaymentMethod:
-    """What a payer is charged through. Raises NoMethod."""
+def get_payment_method(payer_id: int) -> PaymentMethod:
+    """The current payment method of a payer. Raises NoMethod."""
     rows = PaymentMethod.objects.filter(payer=payer_id, removed_at=None)
     method = rows.select_related("processor", "payer").first()
     if method is None:
-        raise NoMethod("The payer has no payment method.", field="invoice")
+        raise NoMethod(
+            "The payer of the invoice has no payment method. Save one first.",
+            field="invoice",
+        )
     return method
 
 
-def _payer_of(processor: PaymentProcessor, told: MethodUpdate) -> Agency:
-    payer = Agency.objects.filter(code=told.payer).first()
+def _payer_of(processor: PaymentProcessor, update: MethodUpdate) -> Agency:
+    payer = Agency.objects.filter(code=update.payer).first()
     if payer is None:
-        raise DoesNotFit("There is no such payer.")
+        raise DoesNotFit(f"Payer {shown(update.payer)} does not exist.")
     customers = ProcessorCustomer.objects.filter(processor=processor, payer=payer)
-    if customers.exclude(reference__in=["", told.customer]).exists():
-        raise DoesNotFit("The payer is another customer there.")
+    if customers.exclude(reference__in=["", update.customer]).exists():
+        raise DoesNotFit(
+            f"Payer {payer.code} is another customer than {shown(update.customer)} at"
+            f" processor {processor}."
+        )
     return payer
 
 
-def _is_older(told: MethodUpdate, rows: QuerySet[PaymentMethod]) -> bool:
-    """Whether the payer has chosen another one since."""
-    return told.at is not None and rows.filter(saved_at__gt=told.at).exists()
+def _is_superseded(update: MethodUpdate, rows: QuerySet[PaymentMethod]) -> bool:
+    """Whether the payer has saved another method since."""
+    return update.at is not None and rows.filter(saved_at__gt=update.at).exists()
 
 
 def _is_out_of_reach(method: MethodUpdate, now: datetime) -> bool:
-    """Whether it was saved on a page of an agency that does not reach the payer now."""
+    """Whether it was saved on a page of an agency that no longer reaches the payer."""
     if method.key is None:
         return False
     pages = HostedPage.objects.filter(
@@ -159,12 +171,15 @@ def _is_out_of_reach(method: MethodUpdate, now: datetime) -> bool:
     return bool(out_of_reach(pages.values_list("owner", "payer"), now=now))
 
 
-def _insert(method: PaymentMethod) -> None:
+def _insert_method(method: PaymentMethod) -> None:
     try:
         with transaction.atomic():
             method.save(force_insert=True)
     except IntegrityError as error:
-        raise MethodTaken("Another payer has this method.") from error
+        raise MethodTaken(
+            f"The payment method {shown(method.reference)} is already saved for another"
+            " payer. Remove it there first."
+        ) from error
     method.refresh_from_db()
 
 

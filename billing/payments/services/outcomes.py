@@ -1,4 +1,4 @@
-"""What became of a charge, taken into our books in one transaction."""
+"""Recording outcomes of payment attempts, each in one transaction."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,14 +9,14 @@ from django.db.models import QuerySet
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.receiving import receive_payment
-from billing.payments.services.recording import record
+from billing.payments.services.recording import apply_outcome
 from billing.payments.services.requesting import attempt_event
 from billing.payments.signals import attempt_ended
 from billing.webhooks.services import publish
 
 
-class ChargeRecords:
-    """How charges are taken into the books."""
+class ChargeRecorder:
+    """How outcomes of payment attempts are recorded."""
 
     ends: ClassVar[Mapping[str, str]] = {
         kind: kind for kind in ("declined_hard", "declined_soft", "failed")
@@ -29,7 +29,7 @@ class ChargeRecords:
     def payer_of(self, attempt: PaymentAttempt) -> int:
         return attempt.invoice.payer_id
 
-    def succeeded(self, attempt: PaymentAttempt, now: datetime) -> None:
+    def on_success(self, attempt: PaymentAttempt, now: datetime) -> None:
         receive_payment(
             payer=attempt.invoice.payer,
             amount=attempt.amount,
@@ -43,19 +43,18 @@ class ChargeRecords:
         )
         attempt_ended.send(PaymentAttempt, attempt=attempt, now=now)
 
-    def failed(self, attempt: PaymentAttempt, now: datetime) -> None:
-        told = {"result": str(attempt.state), "reason": attempt.error}
-        publish([attempt_event(attempt, "payment.failed", **told)], now=now)
+    def on_failure(self, attempt: PaymentAttempt, now: datetime) -> None:
+        details = {"result": str(attempt.state), "reason": attempt.error}
+        publish([attempt_event(attempt, "payment.failed", **details)], now=now)
         attempt_ended.send(PaymentAttempt, attempt=attempt, now=now)
 
 
-def take_outcome(
+def apply_charge_outcome(
     *, attempt: PaymentAttempt, outcome: ProcessorOutcome, now: datetime
 ) -> PaymentAttempt:
-    """Move an attempt to where an outcome leads; a success records its payment too.
+    """Move a payment attempt to the state of an outcome; a success records its payment.
 
-    The same outcome again changes nothing, nor does one that says less than is known. A
-    success that is told after a failure is booked. Raises Contradiction, and what
-    receive_payment raises.
+    Repeating an outcome changes nothing, nor does a less final one; a success counts
+    even after a failure. Raises Contradiction, and what receive_payment raises.
     """
-    return record(ChargeRecords(), attempt, outcome, now=now, of_call=False)
+    return apply_outcome(ChargeRecorder(), attempt, outcome, now=now, from_call=False)

@@ -1,7 +1,8 @@
-"""Opening pages of processors: rows first, then the call, then what came of it.
+"""Opening checkout pages: rows first, then the call to the processor, then its response.
 
-A page on which an invoice is paid is an attempt: it holds the invoice while it is open.
-Without an answer nobody has its URL; the same key opens the same page again.
+A page on which an invoice is paid is a payment attempt: while it is open, nothing else
+charges the invoice. Without a response nobody has its URL; the same idempotency key
+opens the same page again.
 """
 
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ from billing.payments.processors.port import (
     SupportsCheckout,
     Unreachable,
 )
-from billing.payments.services.calling import Call, Clock, record_outcome
-from billing.payments.services.charging import CHARGES, charge_of
+from billing.payments.services.calling import Clock, ProcessorCall, record_outcome
+from billing.payments.services.charging import CHARGES, build_charge
 from billing.payments.services.connecting import (
     ConnectHoster,
     NoPages,
@@ -34,14 +35,14 @@ from billing.payments.services.holds import require_collectable
 from billing.payments.services.page_closing import (
     PageNotOpened,
     ProcessorUnreachable,
-    close_out_of_reach,
-    connected,
+    close_out_of_reach_page,
+    get_hoster,
 )
 from billing.payments.services.requesting import (
     ChargeUnderWay,
-    begin_attempts,
-    new_attempt,
-    what_to_charge,
+    build_attempt,
+    create_attempts,
+    get_amount_due,
 )
 from billing.webhooks.addresses import NotAllowed, check_url
 from billing.webhooks.endpoints import address_policy
@@ -50,7 +51,7 @@ from seats.models import Agency
 
 Kind = HostedPage.Kind
 State = PaymentAttempt.State
-LAST_HOUR = timedelta(hours=1)  # they refuse pages that are open less than half of one
+LAST_HOUR = timedelta(hours=1)  # processors refuse pages open less than half an hour
 
 
 class BadReturnUrl(Refusal):
@@ -58,10 +59,11 @@ class BadReturnUrl(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Who wants a page, where the payer goes afterwards, and by which processor.
+class PageOptions:
+    """Who opens a page, where the payer goes afterwards, and at which processor.
 
-    The page ends once the `owner`, the agency that opens it, does not reach the payer.
+    The page is closed once the `owner`, the agency that opens it, no longer reaches the
+    payer. Without a `processor`, the only one with checkout pages is used.
     """
 
     actor: str
@@ -73,120 +75,127 @@ class Asked:
 def open_setup_page(
     *,
     payer: Agency,
-    asked: Asked,
+    options: PageOptions,
     clock: Clock,
     connect: ConnectHoster = connect_hoster,
 ) -> HostedPage:
-    """A page on which a payer saves a method; each time another one.
+    """Open a page on which a payer saves a payment method; each call opens another.
 
     Raises BadReturnUrl, NoPages, PageNotOpened, ProcessorUnreachable.
     """
-    processor, return_url, host = _prepared(asked, connect)
-    customer = _customer_of(payer, processor, host, clock)
+    processor, return_url, host = _resolve_options(options, connect)
+    customer = _ensure_customer(payer, processor, host, clock)
     now = clock()
     page = HostedPage.objects.create(
         kind=Kind.SETUP,
         payer=payer,
-        owner=asked.owner,
+        owner=options.owner,
         processor=processor,
-        actor=asked.actor,
+        actor=options.actor,
         customer=customer,
         return_url=return_url,
-        **_times(now),
+        **_page_times(now),
     )
     page.refresh_from_db()
     try:
         opened = host.open_page(_request(page))
     except NotDone as error:
-        raise PageNotOpened(str(error)) from error
+        raise PageNotOpened.because(processor, error) from error
     except Unreachable as error:
-        raise ProcessorUnreachable(str(error)) from error
-    _keep(page, opened)
+        raise ProcessorUnreachable.because(processor, error) from error
+    _store_opened(page, opened)
     return page
 
 
 def open_payment_page(
     *,
     invoice: Document,
-    asked: Asked,
+    options: PageOptions,
     clock: Clock,
     connect: ConnectHoster = connect_hoster,
 ) -> HostedPage:
-    """A page on which all that is owed on an invoice is paid; the one that is open.
+    """Open a page to pay all that is owed on an invoice, or return the one that is open.
 
-    One that an agency opened which does not reach the payer any more is closed first.
-    Raises BadReturnUrl, NoPages, NothingToCharge, PageNotOpened, ProcessorUnreachable,
-    ChargeUnderWay while something else may charge it, and CollectionOnHold, also where
-    a page is open already.
+    A page of an agency that no longer reaches the payer is closed first. Repeating is
+    safe. Raises BadReturnUrl, NoPages, NothingToCharge, PageNotOpened,
+    ProcessorUnreachable, ChargeUnderWay while something else may charge the invoice,
+    and CollectionOnHold, even if a page is already open.
     """
     require_collectable(invoice, now=clock())
-    processor, return_url, host = _prepared(asked, connect)
-    customer = _customer_of(invoice.payer, processor, host, clock)
-    close_out_of_reach(invoice=invoice, clock=clock, connect=connect)
+    processor, return_url, host = _resolve_options(options, connect)
+    customer = _ensure_customer(invoice.payer, processor, host, clock)
+    close_out_of_reach_page(invoice=invoice, clock=clock, connect=connect)
     now = clock()
     with transaction.atomic(durable=True):
         lock_accounts([invoice.payer_id])
-        page = _open_one(invoice, now)
+        page = _get_open_page(invoice, now)
         if page is None:
-            page = _begin(invoice, processor, asked, now, customer, return_url)
+            page = _create_page(invoice, processor, options, now, customer, return_url)
         if page.url:
             return page
-        call = _claim(page, now)
+        call = _claim_call(page, now)
     if page.processor_id != processor.pk:
-        host = connected(page.processor, connect)
-    return _opened(page, call, host, clock)
+        host = get_hoster(page.processor, connect)
+    return _open_page(page, call, host, clock)
 
 
-def _prepared(
-    asked: Asked, connect: ConnectHoster
+def _resolve_options(
+    options: PageOptions, connect: ConnectHoster
 ) -> tuple[PaymentProcessor, str, SupportsCheckout]:
-    """The processor, the URL to return to, and what is behind the processor."""
-    processor = asked.processor or _only_one()
-    return_url = asked.return_url or settings.CHARGES["RETURN_URL"]
+    """The processor, the return URL and the processor's client."""
+    processor = options.processor or _get_only_processor()
+    return_url = options.return_url or settings.CHARGES["RETURN_URL"]
     if not return_url:
-        said = "Name the page to return to, or set PAYMENT_RETURN_URL."
-        raise BadReturnUrl(said, field="return_url")
+        raise BadReturnUrl(
+            "A return URL is required. Send `return_url`, or set PAYMENT_RETURN_URL.",
+            field="return_url",
+        )
     try:
         check_url(return_url, address_policy())
     except NotAllowed as error:
         raise BadReturnUrl(str(error), field="return_url") from error
-    return processor, return_url, connected(processor, connect)
+    return processor, return_url, get_hoster(processor, connect)
 
 
-def _only_one() -> PaymentProcessor:
-    found = PaymentProcessor.objects.filter(kind=PaymentProcessor.Kind.STRIPE)[:2]
-    if len(found) != 1:
-        said = "Name a processor." if found else "No processor has pages."
-        raise NoPages(said, field="processor")
-    return found[0]
+def _get_only_processor() -> PaymentProcessor:
+    processors = PaymentProcessor.objects.filter(kind=PaymentProcessor.Kind.STRIPE)[:2]
+    if len(processors) != 1:
+        message = (
+            "Several processors have checkout pages. Choose a processor."
+            if processors
+            else "No processor has checkout pages. Add a Stripe processor first."
+        )
+        raise NoPages(message, field="processor")
+    return processors[0]
 
 
-def _customer_of(
+def _ensure_customer(
     payer: Agency, processor: PaymentProcessor, host: SupportsCheckout, clock: Clock
 ) -> str:
-    """The payer as the processor knows it, made there if need be, once."""
+    """The processor's id of the payer, created there once if needed."""
     with transaction.atomic(durable=True):
         rows = ProcessorCustomer.objects.filter(payer=payer, processor=processor)
         rows.get_or_create(defaults={"payer": payer, "processor": processor})
-        known = rows.get()
+        customer = rows.get()
         rows.filter(sent_at=None).update(sent_at=clock())
-    if known.reference:
-        return known.reference
-    request = CustomerRequest(known.key, payer.code, known.sent_at)
+    if customer.reference:
+        return customer.reference
+    request = CustomerRequest(customer.key, payer.code, customer.sent_at)
     try:
         reference = host.open_customer(request)
     except NotDone as error:
-        raise PageNotOpened(str(error)) from error
+        raise PageNotOpened.because(processor, error) from error
     except Unreachable as error:
-        raise ProcessorUnreachable(str(error)) from error
+        raise ProcessorUnreachable.because(processor, error) from error
     rows.filter(reference="").update(reference=reference)
     return rows.get().reference
 
 
-def _open_one(invoice: Document, now: datetime) -> HostedPage | None:
-    """The page of the attempt that is open, to be given out or opened once more.
+def _get_open_page(invoice: Document, now: datetime) -> HostedPage | None:
+    """The page of the open attempt, to be returned or opened again; None without one.
 
-    Raises ChargeUnderWay where another call is at it, or nobody may begin one.
+    Raises ChargeUnderWay while another call is in progress, or if the page is closed or
+    about to expire.
     """
     attempts = PaymentAttempt.objects.select_for_update(of=("self",), no_key=True)
     attempt = attempts.filter(invoice=invoice, state__in=PaymentAttempt.OPEN).first()
@@ -196,47 +205,52 @@ def _open_one(invoice: Document, now: datetime) -> HostedPage | None:
         "processor", "payer", "attempt__invoice__payer", "attempt__processor"
     )
     page = pages.filter(attempt=attempt).first()
-    at_work = attempt.state == State.SENT and now < attempt.due_at
-    over = page is not None and now >= page.expires_at - (not page.url) * LAST_HOUR
-    if page is None or page.closed_at or at_work or over:
-        raise ChargeUnderWay(f"A charge of {invoice} is under way.", field="invoice")
+    in_progress = attempt.state == State.SENT and now < attempt.due_at
+    is_expiring = (
+        page is not None and now >= page.expires_at - (not page.url) * LAST_HOUR
+    )
+    if page is None or page.closed_at or in_progress or is_expiring:
+        raise ChargeUnderWay(
+            f"A charge of {invoice} is in progress. Try again when it has ended.",
+            field="invoice",
+        )
     return page
 
 
-def _begin(
+def _create_page(
     invoice: Document,
     processor: PaymentProcessor,
-    asked: Asked,
+    options: PageOptions,
     now: datetime,
     customer: str,
     return_url: str,
 ) -> HostedPage:
-    attempt = new_attempt(what_to_charge(invoice, now=now), asked.actor, now)
+    attempt = build_attempt(get_amount_due(invoice, now=now), options.actor, now)
     attempt.processor = processor
-    begun = begin_attempts([attempt], now)[0]
-    begun.invoice = invoice
+    attempt = create_attempts([attempt], now)[0]
+    attempt.invoice = invoice
     page = HostedPage.objects.create(
         kind=Kind.PAYMENT,
         payer=invoice.payer,
         processor=processor,
-        attempt=begun,
-        owner=asked.owner,
-        actor=asked.actor,
+        attempt=attempt,
+        owner=options.owner,
+        actor=options.actor,
         customer=customer,
         return_url=return_url,
-        **_times(now),
+        **_page_times(now),
     )
     page.refresh_from_db(fields=["public_id"])
     return page
 
 
-def _claim(page: HostedPage, now: datetime) -> Call[PaymentAttempt]:
-    """Count a call that opens a page, before it is made."""
+def _claim_call(page: HostedPage, now: datetime) -> ProcessorCall[PaymentAttempt]:
+    """Count the call that opens a page, before it is made."""
     attempt = page.attempt
     assert attempt
-    asks = attempt.state != State.CREATED
+    looks_up = attempt.state != State.CREATED
     if attempt.state in {State.CREATED, State.SENT}:
-        attempt.state = State.UNKNOWN if asks else State.SENT
+        attempt.state = State.UNKNOWN if looks_up else State.SENT
         attempt.changed_at = now
     attempt.first_sent_at = attempt.first_sent_at or now
     attempt.sends += 1
@@ -245,27 +259,30 @@ def _claim(page: HostedPage, now: datetime) -> Call[PaymentAttempt]:
         update_fields=["state", "changed_at", "first_sent_at", "sends", "due_at"]
     )
     page.save(update_fields=["sent_until"])
-    return Call(CHARGES, attempt, asks, sends=True)
+    return ProcessorCall(CHARGES, attempt, looks_up, sends=True)
 
 
-def _opened(
-    page: HostedPage, call: Call[PaymentAttempt], host: SupportsCheckout, clock: Clock
+def _open_page(
+    page: HostedPage,
+    call: ProcessorCall[PaymentAttempt],
+    host: SupportsCheckout,
+    clock: Clock,
 ) -> HostedPage:
     try:
         if clock() >= page.sent_until:
-            raise Unreachable("ours: it took longer than its lease")
+            raise Unreachable("internal error: the call took longer than its lease")
         opened = host.open_page(_request(page))
     except NotDone as error:
-        # A refusal proves nothing about the calls before it.
-        kind = "unknown" if call.asks else "failed"
+        # A refusal proves nothing about earlier calls.
+        kind = "unknown" if call.looks_up else "failed"
         outcome = ProcessorOutcome(kind, reason=str(error))  # type: ignore[arg-type]
         record_outcome(call=call, outcome=outcome, now=clock())
-        raise PageNotOpened(str(error)) from error
+        raise PageNotOpened.because(page.processor, error) from error
     except Unreachable as error:
         outcome = ProcessorOutcome("unknown", reason=str(error))
         record_outcome(call=call, outcome=outcome, now=clock())
-        raise ProcessorUnreachable(str(error)) from error
-    _keep(page, opened)
+        raise ProcessorUnreachable.because(page.processor, error) from error
+    _store_opened(page, opened)
     outcome = ProcessorOutcome("pending", reason="the page is open")
     record_outcome(call=call, outcome=outcome, now=clock())
     return page
@@ -280,22 +297,24 @@ def _request(page: HostedPage) -> CheckoutRequest:
         currency=page.payer.currency,
         return_url=page.return_url,
         expires_at=page.expires_at,
-        charge=charge_of(attempt) if attempt else None,
+        charge=build_charge(attempt) if attempt else None,
     )
 
 
-def _keep(page: HostedPage, opened: CheckoutSession) -> None:
-    """Raises ProcessorUnreachable where the page was given up before the answer came."""
+def _store_opened(page: HostedPage, opened: CheckoutSession) -> None:
+    """Store the URL. Raises ProcessorUnreachable if the page was given up meanwhile."""
     rows = HostedPage.objects.filter(pk=page.pk, closed_at=None)
     if not rows.update(url=opened.url, reference=opened.reference):
-        raise ProcessorUnreachable("The processor answered too late. Ask again.")
+        raise ProcessorUnreachable(
+            "The processor responded too late. Request the page again."
+        )
     page.url, page.reference = opened.url, opened.reference
 
 
-def _times(now: datetime) -> dict[str, datetime]:
-    chosen = settings.CHARGES
+def _page_times(now: datetime) -> dict[str, datetime]:
+    limits = settings.CHARGES
     return {
         "opened_at": now,
-        "expires_at": now + chosen["PAGE_OPEN"],
-        "sent_until": now + chosen["LEASE"],
+        "expires_at": now + limits["PAGE_OPEN"],
+        "sent_until": now + limits["LEASE"],
     }

@@ -1,4 +1,8 @@
-"""Posting facts to the ledger: one statement for any number of them."""
+"""Posting to the ledger: one SQL statement for any number of facts of a kind.
+
+Debits are positive, credits negative. A fact can be posted once only: the database
+refuses a second posting.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -95,50 +99,50 @@ LOST = POST.format(
 
 
 def post_issued(document_ids: Sequence[int], *, now: datetime) -> None:
-    """What documents charge or credit; a total of nothing posts nothing."""
+    """Post documents to receivable, revenue and tax; amounts of 0 post nothing."""
     _post(DOCUMENTS, "issued", document_ids, now)
 
 
 def post_voided(document_ids: Sequence[int], *, now: datetime) -> None:
-    """The same amounts the other way round."""
+    """Post voided documents: the amounts of their issue with the opposite sign."""
     _post(DOCUMENTS, "voided", document_ids, now, sign=-1)
 
 
 def post_payments(payment_ids: Sequence[int], *, now: datetime) -> None:
-    """Money at a processor, which we owe the payer until it covers something."""
+    """Post payments: cash at the processor, and credit of the customer."""
     _post(PAYMENTS, "payment", payment_ids, now)
 
 
 def post_allocations(allocation_ids: Sequence[int], *, now: datetime) -> None:
-    """Money that covers invoices; credit notes moved the receivable when issued."""
+    """Post allocations of payments; credit notes moved the receivable when issued."""
     _post(ALLOCATIONS, "allocation", allocation_ids, now)
 
 
 def post_refunds(refund_ids: Sequence[int], *, now: datetime) -> None:
-    """Money that left a processor again."""
+    """Post refunds: cash leaves the processor, and the customer's credit is used."""
     _post(REFUNDS, "refund", refund_ids, now)
 
 
 def post_reversals(payment_ids: Sequence[int], *, now: datetime) -> None:
-    """Payments that were recorded by mistake: the same amounts the other way round."""
+    """Post reversed payments: their amounts with the opposite sign."""
     _post(PAYMENTS, "reversal", payment_ids, now, sign=-1)
 
 
-def post_disputes(what: str, dispute_ids: Sequence[int], *, now: datetime) -> None:
-    """Money that is withheld (`opened`), comes back (`won`), or is gone (`lost`)."""
-    statement = LOST if what == "lost" else WITHHELD
-    sign = -1 if what == "won" else 1
-    _post(statement, f"dispute_{what}", dispute_ids, now, sign=sign)
+def post_disputes(change: str, dispute_ids: Sequence[int], *, now: datetime) -> None:
+    """Post disputes whose money is withheld (`opened`), returned (`won`) or `lost`."""
+    statement = LOST if change == "lost" else WITHHELD
+    sign = -1 if change == "won" else 1
+    _post(statement, f"dispute_{change}", dispute_ids, now, sign=sign)
 
 
 def _post(
     statement: str, kind: str, ids: Sequence[int], now: datetime, *, sign: int = 1
 ) -> None:
-    told: dict[str, Any] = {
+    params: dict[str, Any] = {
         "ids": array_text(ids),
         "kind": kind,
         "now": now,
         "sign": sign,
     }
     with connection.cursor() as cursor:
-        cursor.execute(statement, told)
+        cursor.execute(statement, params)

@@ -1,4 +1,4 @@
-"""Taking money in."""
+"""Recording payments received, and the checks of amounts and references."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
-from billing.money import money_label, plain, round_money
+from billing.money import minor_digits, money_label, plain, round_money
 from billing.payments.models import Payment
 from billing.payments.services.posting import post_payments
 from billing.payments.services.settling import settle_accounts
@@ -16,8 +16,9 @@ from billing.webhooks.services import NewEvent, publish
 from seats.columns import BELOW
 from seats.errors import Refusal
 from seats.models import Agency
+from seats.parsing.values import shown
 
-MANUAL = "manual"  # the processor of what people record
+MANUAL = "manual"  # the processor code of bank transfers and cheques
 
 
 class BadAmount(Refusal):
@@ -41,7 +42,7 @@ class PaymentWasReversed(Refusal):
     status = 409
 
 
-class NotTheirInvoice(Refusal):
+class InvoiceNotOfPayer(Refusal):
     code = "not_their_invoice"
 
 
@@ -57,19 +58,18 @@ def receive_payment(
     actor: str = "",
     method: str = "",
 ) -> Payment:
-    """Record money that came in, cover invoices with it, and announce both.
+    """Record a payment received, allocate it to invoices, and publish both.
 
-    It covers `document` first, then the payer's oldest open invoices; the rest is the
-    payer's credit. One payment for ever per (processor, reference): repeating gives
-    the first one back. Raises BadAmount, WrongCurrency, BadReference, NotTheirInvoice,
-    PaymentDiffers for a known reference with another payer or amount, and
-    PaymentWasReversed for a payment with the same data that was reversed.
+    It covers `document` first, then the payer's oldest open invoices; the rest becomes
+    the payer's credit balance. `amount` is positive, in the payer's currency. Repeating
+    is safe: there is one payment per (processor, reference), and the first one is
+    returned. Raises BadAmount, WrongCurrency, BadReference, InvoiceNotOfPayer,
+    PaymentDiffers if the reference is recorded with another payer or amount, and
+    PaymentWasReversed if the same payment was recorded before and reversed.
     """
     _check(payer, amount, currency, processor, reference)
-    if document and (
-        document.payer_id != payer.pk or document.kind != Document.Kind.INVOICE
-    ):
-        raise NotTheirInvoice("That is no invoice of this payer.", field="invoice")
+    if document:
+        _require_invoice_of(payer, document)
     payment = Payment(
         payer=payer,
         amount=amount,
@@ -83,9 +83,9 @@ def receive_payment(
     with transaction.atomic():
         lock_accounts([payer.pk])
         _require_not_reversed(payment)
-        known = _known(payment) or _insert(payment)
-        if known:
-            return known
+        existing = _find_payment(payment) or _insert(payment)
+        if existing:
+            return existing
         post_payments([payment.pk], now=now)
         publish([_received(payment)], now=now)
         settle_accounts([payer.pk], now=now, first=document.pk if document else None)
@@ -94,76 +94,109 @@ def receive_payment(
 
 
 def check_amount(amount: Decimal, currency: str) -> None:
-    """Raises BadAmount for what is not a positive amount in the currency's unit."""
+    """Raises BadAmount unless the amount is positive and fits the currency's decimals."""
     if not (amount.is_finite() and 0 < amount < BELOW):
-        raise BadAmount("An amount is more than nothing.", field="amount")
+        raise BadAmount(
+            f"{shown(str(amount))} is not a valid amount."
+            f" Enter a number greater than 0 and less than {BELOW:,}.",
+            field="amount",
+        )
     if round_money(amount, currency) != amount:
-        raise BadAmount(f"{currency} has no such small unit.", field="amount")
+        raise BadAmount(
+            f"{shown(plain(amount))} has too many decimal places. Amounts in {currency} have at"
+            f" most {minor_digits(currency)}.",
+            field="amount",
+        )
 
 
 def check_reference(reference: str) -> None:
-    """Raises BadReference for what cannot be kept and found again."""
+    """Raises BadReference unless it has 1 to 200 printable characters."""
     if not reference.isprintable() or not 0 < len(reference.strip()) <= 200:
-        raise BadReference("1 to 200 printable characters.", field="reference")
+        raise BadReference(
+            f"{shown(reference)} is not a valid reference."
+            " Use 1 to 200 printable characters.",
+            field="reference",
+        )
 
 
 def _check(
     payer: Agency, amount: Decimal, currency: str, processor: str, reference: str
 ) -> None:
     if currency != payer.currency:
-        raise WrongCurrency(f"{payer.code} pays in {payer.currency}.", field="currency")
+        raise WrongCurrency(
+            f"Agency {payer.code} pays in {payer.currency}, not in {shown(currency)}.",
+            field="currency",
+        )
     check_amount(amount, currency)
     check_reference(reference)
     if not processor.isprintable() or not 0 < len(processor) <= 32:
-        raise BadReference("1 to 32 printable characters.", field="processor")
+        raise BadReference(
+            f"{shown(processor)} is not a valid processor code."
+            " Use 1 to 32 printable characters.",
+            field="processor",
+        )
+
+
+def _require_invoice_of(payer: Agency, document: Document) -> None:
+    if document.payer_id != payer.pk or document.kind != Document.Kind.INVOICE:
+        raise InvoiceNotOfPayer(
+            f"The document is not an invoice of agency {payer.code}."
+            " Use an invoice of the same payer, or leave it out.",
+            field="invoice",
+        )
 
 
 def _insert(payment: Payment) -> Payment | None:
-    """Store it, or give back what another payer's transaction stored meanwhile."""
+    """Store it; return the payment that another transaction stored meanwhile, if any."""
     try:
         with transaction.atomic():
             payment.save(force_insert=True)
     except IntegrityError:
-        known = _known(payment)
-        if known is None:
+        existing = _find_payment(payment)
+        if existing is None:
             raise
-        return known
+        return existing
     payment.refresh_from_db()
     return None
 
 
 def _require_not_reversed(payment: Payment) -> None:
-    """A request that is repeated does not record anew what was reversed since."""
+    """A repeated request must not record again what was reversed since."""
     same = Payment.objects.filter(
         processor=payment.processor, reference=payment.reference,
         payer=payment.payer, amount=payment.amount, reversed_at__isnull=False,
     )  # fmt: skip
     if same.exists():
         raise PaymentWasReversed(
-            f"{payment} over {money_label(payment.amount, payment.currency)} was"
-            " reversed. If it came in after all, record it under another reference.",
+            f"Payment {payment} over {money_label(payment.amount, payment.currency)} was"
+            " reversed. If the money did arrive, record it under another reference.",
             field="reference",
         )
 
 
-def _known(payment: Payment) -> Payment | None:
-    """The payment of this reference. Raises PaymentDiffers if it says otherwise."""
-    known = Payment.objects.filter(
+def _find_payment(payment: Payment) -> Payment | None:
+    """The payment recorded under this reference.
+
+    Raises PaymentDiffers if its payer or amount is another.
+    """
+    existing = Payment.objects.filter(
         processor=payment.processor, reference=payment.reference, reversed_at=None
     ).first()
-    if known and (known.payer_id, known.amount, known.currency) != (
+    if existing and (existing.payer_id, existing.amount, existing.currency) != (
         payment.payer_id,
         payment.amount,
         payment.currency,
     ):
         raise PaymentDiffers(
-            f"{payment} is known with another payer or amount.", field="reference"
+            f"Payment {payment} was already recorded with another payer or amount."
+            " Retry with the same payer and amount, or use a new reference.",
+            field="reference",
         )
-    return known
+    return existing
 
 
 def payment_event(payment: Payment, kind: str, **details: str) -> NewEvent:
-    """An event of a payment as a whole, with what is particular to its kind."""
+    """A webhook event about a payment; `details` are the fields special to its type."""
     payload = {
         "id": str(payment.public_id),
         "amount": plain(payment.amount),

@@ -1,4 +1,4 @@
-"""What became of an attempt, taken into our books in one transaction."""
+"""Applying processor outcomes to attempts, each in one transaction."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,6 +13,7 @@ from billing.payments.attempts import Attempt
 from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.receiving import check_reference
 from seats.errors import Refusal
+from seats.parsing.values import shown
 
 A = TypeVar("A", bound=Attempt)
 
@@ -25,125 +26,137 @@ class Contradiction(Refusal):
     code = "contradicts_what_was_told"
 
 
-class Records(Protocol[A]):
-    """What differs between charges and refunds in our books.
+class AttemptRecorder(Protocol[A]):
+    """What differs between payment attempts and refund attempts when recorded.
 
-    `ends` are the outcomes without success, and the state that each leads to.
-    `success_is_final`: a failure that arrives after a success is older than it.
+    `ends` maps each outcome that ends an attempt without success to the state it leads
+    to. `success_is_final`: a failure that arrives after a success is older, and ignored.
     """
 
     ends: ClassVar[Mapping[str, str]]
     success_is_final: ClassVar[bool]
 
     def rows(self) -> QuerySet[A]:
-        """The attempts, with their payers."""
+        """The attempts, with their payers selected."""
 
     def payer_of(self, attempt: A) -> int:
-        """The id of the payer, whose account is locked."""
+        """The id of the payer whose account must be locked."""
 
-    def succeeded(self, attempt: A, now: datetime) -> None:
-        """Take the money of one that has just succeeded into the books."""
+    def on_success(self, attempt: A, now: datetime) -> None:
+        """Record the money of an attempt that has just succeeded."""
 
-    def failed(self, attempt: A, now: datetime) -> None:
-        """Announce one that has just ended without success."""
+    def on_failure(self, attempt: A, now: datetime) -> None:
+        """Publish that an attempt has just ended without success."""
 
 
-def record(
-    of: Records[A],
+def apply_outcome(
+    recorder: AttemptRecorder[A],
     attempt: A,
     outcome: ProcessorOutcome,
     *,
     now: datetime,
-    of_call: bool,
+    from_call: bool,
     closed_by: str = "",
 ) -> A:
-    """Move an attempt to where an outcome leads; a success moves its money too.
+    """Move an attempt to the state of an outcome; a success records its money too.
 
-    The same outcome again changes nothing, nor does one that says less than is known; a
-    success also counts after a failure. What came `of_call`, as `attempt` was claimed for
-    it, says nothing but a success once another call has begun. `closed_by` is who said
-    the outcome, where that is not the processor. Raises Contradiction for
-    an attempt that was never sent, for a success under another reference than before,
-    and for a failure of what only people or a refund call a success; BadReference; and
-    what moving the money raises.
+    Repeating an outcome changes nothing, nor does a less final one; a success also
+    counts after a failure. An outcome `from_call`, where `attempt` is as claimed for
+    that call, is ignored once another call has begun, unless it is a success.
+    `closed_by` is who set the outcome, if that is not the processor. Raises
+    Contradiction for an attempt that was never sent, for a success under another
+    reference than before, and for a failure after a success that staff recorded or that
+    is not final; BadReference; and what recording the money raises.
     """
     with transaction.atomic():
-        lock_accounts([of.payer_of(attempt)])
-        rows = of.rows().select_for_update(of=("self",), no_key=True)
+        lock_accounts([recorder.payer_of(attempt)])
+        rows = recorder.rows().select_for_update(of=("self",), no_key=True)
         locked = rows.get(pk=attempt.pk)
         calls = (locked.sends, locked.lookups)
-        late = of_call and calls != (attempt.sends, attempt.lookups)
+        late = from_call and calls != (attempt.sends, attempt.lookups)
         if late and outcome.kind != "succeeded":
             return locked
         if not locked.sends and outcome.kind != "failed":
-            raise Contradiction(f"{locked} was never sent to the processor.")
+            raise Contradiction(
+                f"{locked} was never sent to the processor, so it cannot be"
+                f" {outcome.kind}."
+            )
         if locked.state not in Attempt.OPEN:
-            _revise(of, locked, outcome, now)
+            _revise(recorder, locked, outcome, now)
         elif outcome.kind == "succeeded":
-            _succeed(of, locked, outcome, now, closed_by)
-        elif outcome.kind in of.ends:
-            _move(locked, of.ends[outcome.kind], outcome, now, closed_by)
-            of.failed(locked, now)
+            _succeed(recorder, locked, outcome, now, closed_by)
+        elif outcome.kind in recorder.ends:
+            _set_state(locked, recorder.ends[outcome.kind], outcome, now, closed_by)
+            recorder.on_failure(locked, now)
         else:
-            _go_on(locked, outcome, now)
+            _keep_open(locked, outcome, now)
     return locked
 
 
-def pause_of(attempt: Attempt, *, now: datetime) -> datetime:
-    """When to ask next what became of it."""
+def next_lookup_at(attempt: Attempt, *, now: datetime) -> datetime:
+    """When to look up an open attempt at the processor again."""
     pauses = settings.CHARGES["LOOK_UPS"]
     return now + pauses[min(attempt.lookups, len(pauses) - 1)]  # type: ignore[no-any-return]
 
 
 def _succeed(
-    of: Records[A],
+    recorder: AttemptRecorder[A],
     attempt: A,
     outcome: ProcessorOutcome,
     now: datetime,
     closed_by: str = "",
 ) -> None:
-    _require_new(of, attempt, outcome)
-    _move(attempt, "succeeded", outcome, now, closed_by)
-    of.succeeded(attempt, now)
+    _require_new_reference(recorder, attempt, outcome)
+    _set_state(attempt, "succeeded", outcome, now, closed_by)
+    recorder.on_success(attempt, now)
 
 
 def _revise(
-    of: Records[A], attempt: A, outcome: ProcessorOutcome, now: datetime
+    recorder: AttemptRecorder[A], attempt: A, outcome: ProcessorOutcome, now: datetime
 ) -> None:
-    """Record another outcome of an attempt that has ended: the more final one counts."""
-    state = of.ends.get(outcome.kind, outcome.kind)
+    """Apply another outcome to an attempt that has ended: the more final one counts."""
+    state = recorder.ends.get(outcome.kind, outcome.kind)
     if state not in FINALITY:
         return
-    succeeded = attempt.state == "succeeded"
-    if state == "succeeded" and not succeeded:
-        _succeed(of, attempt, outcome, now)
+    has_succeeded = attempt.state == "succeeded"
+    if state == "succeeded" and not has_succeeded:
+        _succeed(recorder, attempt, outcome, now)
     elif state == "succeeded":
         if outcome.reference != attempt.reference:
             raise Contradiction(
-                f"{attempt} succeeded as {attempt.reference}, not {outcome.reference}."
+                f"{attempt} already succeeded with reference {attempt.reference}; it"
+                f" cannot succeed with {shown(outcome.reference)}."
             )
-    elif succeeded:
-        if attempt.closed_by or not of.success_is_final:
-            raise Contradiction(f"{attempt} is succeeded already, not {state}.")
+    elif has_succeeded:
+        if attempt.closed_by or not recorder.success_is_final:
+            raise Contradiction(
+                f"{attempt} already succeeded; it cannot become {state}."
+            )
     elif FINALITY[state] > FINALITY[attempt.state]:
-        _move(attempt, state, outcome, now)
+        _set_state(attempt, state, outcome, now)
 
 
-def _require_new(of: Records[A], attempt: A, outcome: ProcessorOutcome) -> None:
+def _require_new_reference(
+    recorder: AttemptRecorder[A], attempt: A, outcome: ProcessorOutcome
+) -> None:
     check_reference(outcome.reference)
-    same = of.rows().filter(processor=attempt.processor, reference=outcome.reference)
+    same = recorder.rows().filter(
+        processor=attempt.processor, reference=outcome.reference
+    )
     if same.exists():
-        raise Contradiction(f"{outcome.reference} is of another attempt.")
+        raise Contradiction(
+            f"Reference {outcome.reference} already belongs to another attempt."
+        )
 
 
-def _go_on(attempt: A, outcome: ProcessorOutcome, now: datetime) -> None:
-    """Still open: what the processor has is not made unknown by a bad line."""
+def _keep_open(attempt: A, outcome: ProcessorOutcome, now: datetime) -> None:
+    """Keep an attempt open: a failed look-up does not make a pending one unknown."""
     state = "pending" if attempt.state == "pending" else outcome.kind
-    attempt.due_at = pause_of(attempt, now=now)
-    _move(attempt, state, outcome, now)
+    attempt.due_at = next_lookup_at(attempt, now=now)
+    _set_state(attempt, state, outcome, now)
 
 
-def _move(
+def _set_state(
     attempt: A,
     state: str,
     outcome: ProcessorOutcome,

@@ -1,4 +1,4 @@
-"""Giving money back."""
+"""Recording refunds of payments, and the checks that returned money has to pass."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -6,16 +6,16 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.money import money_text, plain
-from billing.payments.allocation import Move, Source, take_back
+from billing.money import money_label, plain
+from billing.payments.allocation import AllocationMove, Source, deallocate
 from billing.payments.models import Payment, PaymentProcessor, Refund
 from billing.payments.processors.port import DoesNotFit
-from billing.payments.queries.positions import covered_by_payments
-from billing.payments.queries.returnable import Left, left_of
+from billing.payments.queries.positions import allocated_by_payment
+from billing.payments.queries.returnable import PaymentBalance, payment_balances
 from billing.payments.services.posting import post_refunds
 from billing.payments.services.receiving import check_amount, check_reference
-from billing.payments.services.settling import record_moves, settle_accounts
-from billing.payments.services.waiting import NotYet
+from billing.payments.services.settling import record_allocations, settle_accounts
+from billing.payments.services.waiting import AwaitingPayment
 from billing.webhooks.services import NewEvent, publish
 from seats.errors import ReasonMissing, Refusal
 
@@ -38,34 +38,31 @@ def refund_payment(
     reason: str,
     actor: str,
     now: datetime,
-    done: bool = False,
+    completed: bool = False,
 ) -> Refund:
-    """Record that money of a payment went back.
+    """Record that an amount of a payment, in its currency, was refunded.
 
-    What covers nothing goes first; for the rest, invoices that the payment covered
-    are owed again, the latest first. One refund for ever per payment and reference:
-    repeating gives the first one back. `done` by a processor it is a fact, whatever
-    else it is asked to give back; people leave that alone. Raises BadAmount,
-    BadReference, ReasonMissing, RefundDiffers, MoreThanCaptured, and NotYet for what is
-    `done` with money that a dispute still withholds in our books.
+    Unallocated money is used first; for the rest, invoices that the payment covered are
+    owed again, the latest first. Repeating is safe: there is one refund per payment and
+    reference, and the first one is returned. `completed` means that the processor has
+    already made the refund, so amounts in open refund attempts do not limit it. Raises
+    BadAmount, BadReference, ReasonMissing, RefundDiffers, MoreThanCaptured, and
+    AwaitingPayment if a completed refund uses money that a dispute still withholds.
     """
     check_amount(amount, payment.currency)
     check_reference(reference)
     require_reason(reason)
     with transaction.atomic():
         lock_accounts([payment.payer_id])
-        known = Refund.objects.filter(payment=payment, reference=reference).first()
-        if known:
-            if known.amount != amount:
-                amount_then = money_text(known.amount, payment.currency)
-                raise RefundDiffers(f"It was {amount_then}.", field="reference")
-            return known
-        left = left_of([payment.pk])[payment.pk]
-        if done:
-            require_there(payment, amount, left, may_return=left.kept)
+        existing = _find_refund(payment, reference, amount)
+        if existing:
+            return existing
+        balance = payment_balances([payment.pk])[payment.pk]
+        if completed:
+            require_available(payment, amount, balance, limit=balance.retained)
         else:
-            require_left(payment, amount, left.refundable)
-        take_from_invoices(payment, amount, now=now)
+            require_refundable(payment, amount, balance.refundable)
+        deallocate_payment(payment, amount, now=now)
         refund = Refund.objects.create(
             payment=payment,
             amount=amount,
@@ -81,68 +78,93 @@ def refund_payment(
     return refund
 
 
-def payment_told(
+def _find_refund(payment: Payment, reference: str, amount: Decimal) -> Refund | None:
+    """The refund recorded under this reference. Raises RefundDiffers."""
+    existing = Refund.objects.filter(payment=payment, reference=reference).first()
+    if existing and existing.amount != amount:
+        raise RefundDiffers(
+            f"Refund `{reference}` was already recorded with"
+            f" {money_label(existing.amount, payment.currency)}."
+            " Retry with the same amount, or use a new reference.",
+            field="reference",
+        )
+    return existing
+
+
+def get_payment(
     *, processor: PaymentProcessor, reference: str, currency: str
 ) -> Payment:
-    """The payment with this reference of a processor.
+    """The payment with this reference at a processor.
 
-    Raises NotYet while there is none, DoesNotFit for another currency, BadReference.
+    Raises AwaitingPayment while there is none, DoesNotFit if its currency is another,
+    and BadReference.
     """
     check_reference(reference)
     rows = Payment.objects.filter(processor=processor.code, reference=reference)
     payment = rows.select_related("payer").first()
     if payment is None:
-        raise NotYet(
+        raise AwaitingPayment(
             f"Payment {reference} has not been received yet.", payment=reference
         )
     if currency != payment.currency:
-        raise DoesNotFit(f"The payment is in {payment.currency}.")
+        raise DoesNotFit(
+            f"Payment {reference} is in {payment.currency}, not in {currency}."
+        )
     return payment
 
 
 def require_reason(reason: str) -> None:
-    """Raises ReasonMissing."""
+    """Raises ReasonMissing if the reason is empty."""
     if not reason:
-        raise ReasonMissing("Say why money goes back.", field="reason")
+        raise ReasonMissing("Enter a reason for the refund.", field="reason")
 
 
-def require_left(payment: Payment, amount: Decimal, left: Decimal) -> None:
-    """Raises MoreThanCaptured."""
-    if amount > left:
+def require_refundable(payment: Payment, amount: Decimal, limit: Decimal) -> None:
+    """Raises MoreThanCaptured for an amount above the limit."""
+    if amount > limit:
         raise MoreThanCaptured(
-            f"{money_text(left, payment.currency)} of {payment} can go back.",
+            f"{money_label(amount, payment.currency)} is more than the"
+            f" {money_label(limit, payment.currency)} of payment {payment} that can be"
+            " returned. Use a smaller amount.",
             field="amount",
         )
 
 
-def require_there(
-    payment: Payment, amount: Decimal, left: Left, *, may_return: Decimal
+def require_available(
+    payment: Payment, amount: Decimal, balance: PaymentBalance, *, limit: Decimal
 ) -> None:
-    """Check that a processor can have taken so much of a payment.
+    """Check that a processor can have returned this amount of a payment.
 
-    Raises NotYet for more than is there, up to what `may_return`, as the end of a dispute
-    may not have arrived yet, and MoreThanCaptured for more than that.
+    Raises AwaitingPayment for more than is available, up to `limit`, because the end of
+    a dispute may not have arrived yet, and MoreThanCaptured for more than that.
     """
-    if left.there < amount <= may_return:
-        message = f"Only {plain(left.there)} of {payment} is available until a dispute is won."
-        raise NotYet(message, payment=payment.reference)
-    require_left(payment, amount, left.there)
+    if balance.available < amount <= limit:
+        available = money_label(balance.available, payment.currency)
+        raise AwaitingPayment(
+            f"Only {available} of payment {payment} is available until a dispute is won.",
+            payment=payment.reference,
+        )
+    require_refundable(payment, amount, balance.available)
 
 
-def take_from_invoices(payment: Payment, amount: Decimal, *, now: datetime) -> None:
-    """Have so much of a payment of a locked payer cover nothing, the latest first."""
-    coverings = [
-        covering
-        for covering in covered_by_payments([payment.payer_id]).get(
+def deallocate_payment(payment: Payment, amount: Decimal, *, now: datetime) -> None:
+    """Free this amount of a payment from the invoices it covers, the latest first.
+
+    The payer must be locked. Unallocated money of the payment counts first.
+    """
+    allocations = [
+        allocated
+        for allocated in allocated_by_payment([payment.payer_id]).get(
             payment.payer_id, []
         )
-        if covering.payment_id == payment.pk
+        if allocated.payment_id == payment.pk
     ]
-    used = sum((covering.amount for covering in coverings), ZERO)
-    needed = amount - (left_of([payment.pk])[payment.pk].kept - used)
+    used = sum((allocated.amount for allocated in allocations), ZERO)
+    needed = amount - (payment_balances([payment.pk])[payment.pk].retained - used)
     money = Source("payment", payment.pk, ZERO)
-    taken = take_back(needed, coverings)
-    record_moves([Move(money, one.document_id, -one.amount) for one in taken], now=now)
+    taken = deallocate(needed, allocations)
+    moves = [AllocationMove(money, part.document_id, -part.amount) for part in taken]
+    record_allocations(moves, now=now)
 
 
 def _refunded(payment: Payment, refund: Refund) -> NewEvent:

@@ -1,4 +1,4 @@
-"""Processors that we know: adding one, another address, other keys."""
+"""Managing payment processors: adding one, changing its URL or keys, new secrets."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,15 +23,15 @@ class NothingToChange(Refusal):
     code = "nothing_to_change"
 
 
-class SecretsAreOurs(Refusal):
+class SecretsGeneratedHere(Refusal):
     code = "secrets_are_ours"
 
 
-class SecretsAreTheirs(Refusal):
+class SecretsIssuedByProcessor(Refusal):
     code = "secrets_are_theirs"
 
 
-class ProcessorKnown(Refusal):
+class ProcessorExists(Refusal):
     code = "processor_known"
 
 
@@ -49,15 +49,18 @@ def add_processor(
     key: str = "",
     endpoint_secret: str = "",
 ) -> tuple[PaymentProcessor, str, str]:
-    """A new processor, and two secrets, told this once.
+    """Add a processor; return it with its two secrets, which are never shown again.
 
-    The first signs what we tell it, the second what it answers. Stripe's are its own: a
-    secret or restricted key, and what signs for our endpoint; of these there may be
-    several, with spaces. Raises BadUrl, BadSecret, ProcessorKnown.
+    The first signs our requests, the second the processor's. Stripe issues its own:
+    `key`, a secret or restricted key, and `endpoint_secret`, the signing secret of our
+    endpoint, or several separated by spaces. Raises BadUrl, BadSecret, ProcessorExists.
     """
     _check_url(url, kind)
     if code == MANUAL:
-        raise ProcessorKnown("That is what people record.", field="code")
+        raise ProcessorExists(
+            f"`{MANUAL}` is reserved for payments recorded by hand. Use another code.",
+            field="code",
+        )
     sending, receiving = new_secret(), new_secret()
     if kind == Kind.STRIPE:
         _check_key(key, "key")
@@ -76,7 +79,9 @@ def add_processor(
                 added_at=now,
             )
     except IntegrityError as error:
-        raise ProcessorKnown(f"{code} is known.", field="code") from error
+        raise ProcessorExists(
+            f"Processor `{code}` already exists. Use another code.", field="code"
+        ) from error
     return processor, sending, receiving
 
 
@@ -89,14 +94,17 @@ def change_processor(
     sending: str = "",
     receiving: str = "",
 ) -> PaymentProcessor:
-    """From now on another URL, or other keys that the processor gave us.
+    """Change the URL of a processor, or the keys that it issued; empty ones are kept.
 
-    What is empty stays. Raises NothingToChange, BadUrl, and SecretsAreOurs for keys
-    of one that is told by webhook, BadSecret for what is no key of the processor.
+    Raises NothingToChange, BadUrl, BadSecret for a malformed key, and
+    SecretsGeneratedHere for the keys of a processor that is called by signed webhook.
     """
     keys = {"sending": sending, "receiving": receiving}
     if processor.kind == Kind.WEBHOOK and any(keys.values()):
-        raise SecretsAreOurs("We make them; ask for new ones.")
+        raise SecretsGeneratedHere(
+            f"The secrets of processor {processor} are generated here and cannot be"
+            " entered. Rotate them to get new ones."
+        )
     if url:
         _check_url(url, processor.kind)
     if sending:
@@ -109,13 +117,17 @@ def change_processor(
 def rotate_secrets(
     *, processor: PaymentProcessor, actor: str, now: datetime
 ) -> tuple[PaymentProcessor, str, str]:
-    """Two new secrets of one that is told by webhook, told this once.
+    """Generate two new secrets for a webhook processor, which are never shown again.
 
-    For a day the ones before go on: both sign what we tell, and either is believed.
-    Of secrets rotated faster than that, the last but one ends. Raises SecretsAreTheirs.
+    For a day both old and new secrets sign our requests, and signatures of either are
+    accepted. Rotating again within that day ends the oldest ones. Raises
+    SecretsIssuedByProcessor.
     """
     if processor.kind != Kind.WEBHOOK:
-        raise SecretsAreTheirs("The processor makes them.")
+        raise SecretsIssuedByProcessor(
+            f"The keys of processor {processor} are issued by Stripe. Roll them in the"
+            " Stripe Dashboard, then enter the new ones here."
+        )
     keys = {"sending": new_secret(), "receiving": new_secret()}
     changed = _change(processor, "", keys, actor, now)
     return changed, keys["sending"], keys["receiving"]
@@ -128,10 +140,13 @@ def _change(
     actor: str,
     now: datetime,
 ) -> PaymentProcessor:
-    """What one signs with ends a day after it changed, whatever else is changed then."""
+    """Apply the changes and publish them.
+
+    A replaced signing secret stays valid for a day from its own change.
+    """
     changed = [name for name, value in {"url": url, **keys}.items() if value]
     if not changed:
-        raise NothingToChange("Say what is new.")
+        raise NothingToChange("Nothing to change. Enter a new URL or a new key.")
     with transaction.atomic():
         rows = PaymentProcessor.objects.select_for_update(no_key=True)
         locked = rows.get(pk=processor.pk)
@@ -163,19 +178,30 @@ def _check_url(url: str, kind: str) -> None:
         raise BadUrl(str(error), field="url") from error
     parts = urlsplit(url)
     if kind == Kind.STRIPE and (parts.path.strip("/") or parts.query):
-        raise BadUrl("The address of the API, without a path.", field="url")
+        raise BadUrl(
+            "The URL of a Stripe processor must have no path and no query, such as"
+            " https://api.stripe.com.",
+            field="url",
+        )
 
 
 def _check_key(key: str, field: str) -> None:
     plain_text = key.isascii() and key.isprintable() and " " not in key
     if not (key.startswith(KEYS) and plain_text):
-        raise BadSecret("A key begins with sk_ or rk_.", field=field)
+        raise BadSecret(
+            "The key is not a Stripe key. Keys start with sk_ or rk_.", field=field
+        )
 
 
-def _check_endpoint_secret(told: str, field: str) -> None:
-    """Of one endpoint, or of several with spaces."""
-    secrets = told.split()
+def _check_endpoint_secret(text: str, field: str) -> None:
+    """Check signing secrets, separated by spaces. Raises BadSecret."""
+    secrets = text.split()
     if not secrets or not all(
-        one.startswith("whsec_") and len(one) > len("whsec_") for one in secrets
+        secret.startswith("whsec_") and len(secret) > len("whsec_")
+        for secret in secrets
     ):
-        raise BadSecret("It begins with whsec_.", field=field)
+        raise BadSecret(
+            "The signing secret is not valid. Stripe's signing secrets start with"
+            " whsec_.",
+            field=field,
+        )

@@ -1,7 +1,7 @@
-"""Reporting to staff what stays open: unknown outcomes, and events not recorded.
+"""Reporting to staff: attempts with an unknown outcome, and unprocessed events.
 
-Each row is reported once, by an event and a mail, and stays in the admin's lists until
-somebody or the processor ends it. A reported charge no longer keeps dunning waiting.
+Each row is reported once, by an event and an email, and stays in the admin's lists until
+staff or the processor ends it. A reported payment attempt no longer delays dunning.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,17 +20,17 @@ from billing.payments.returns import RefundAttempt
 from billing.payments.signals import attempt_unresolved
 from billing.webhooks.services import PLATFORM, NewEvent, publish
 
-AT_ONCE = 100  # of each kind, in one mail
+AT_ONCE = 100  # rows of each kind in one email
 State = ProcessorEvent.State
 
 
 def report_unresolved(*, now: datetime) -> int:
-    """Tell staff, once, of what has been open for too long; how many rows.
+    """Report to staff, once, what has been open for too long; return how many rows.
 
-    Charges and refunds that are unknown or pending since CHARGES["UNKNOWN_LIMIT"] or
-    CHARGES["PENDING_LIMIT"]; events not worked off within CHARGES["EVENT_LIMIT"], and
-    those in quarantine. Dunning hears of the charges in the same transaction. Safe to
-    run twice, and at once.
+    These are payment and refund attempts that are unknown or pending for longer than
+    CHARGES["UNKNOWN_LIMIT"] or CHARGES["PENDING_LIMIT"], events not processed within
+    CHARGES["EVENT_LIMIT"], and quarantined events. `attempt_unresolved` is sent in the
+    same transaction. Safe to run twice, and concurrently.
     """
     count = 0
     while reported := _report_some(now):
@@ -76,7 +76,7 @@ def _ids(rows: QuerySet[Any]) -> list[int]:
 def _locked(
     charge_ids: Sequence[int], refund_ids: Sequence[int], now: datetime
 ) -> tuple[list[PaymentAttempt], list[RefundAttempt]]:
-    """The attempts that are still to be reported, with their payers locked."""
+    """Lock the payers, then the attempts that are still to be reported."""
     charges = PaymentAttempt.objects.select_related("invoice__payer", "processor")
     refunds = RefundAttempt.objects.select_related("payment__payer", "processor")
     charges, refunds = (

@@ -1,4 +1,4 @@
-"""Processors, and asking one of them to charge an invoice."""
+"""Requesting charges: payment attempts for all that is owed on an invoice."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -10,13 +10,13 @@ from billing.invoicing.models import Document
 from billing.invoicing.services.issuing import lock_accounts
 from billing.money import plain
 from billing.payments.models import PaymentAttempt, PaymentMethod, PaymentProcessor
-from billing.payments.queries.positions import Owed, owed_on
+from billing.payments.queries.positions import AmountDue, amounts_due
 from billing.payments.services.holds import require_collectable
-from billing.payments.services.methods import NoMethod, method_of
+from billing.payments.services.methods import NoMethod, get_payment_method
 from billing.webhooks.services import NewEvent, publish
 from seats.errors import Refusal
 
-AUTOPAY = "autopay"  # who charges what is issued
+AUTOPAY = "autopay"  # the actor of charges made when invoices are issued
 OPEN = Document.Status.OPEN
 
 
@@ -35,59 +35,62 @@ def request_charge(
     now: datetime,
     processor: PaymentProcessor | None = None,
 ) -> PaymentAttempt:
-    """An attempt over all that is owed on an invoice; a sweep sends it.
+    """Request a charge of all that is owed on an invoice; a sweep sends the attempt.
 
-    By the payer's method; a `processor` that knows payers by their code needs none.
-    Raises NoMethod, NothingToCharge, ChargeUnderWay while another attempt is open, and
-    CollectionOnHold, whose finding is kept.
+    The payer's method is charged; a webhook `processor` knows payers by their code and
+    needs no method. Raises NoMethod, NothingToCharge, ChargeUnderWay while another
+    attempt is open, and CollectionOnHold, whose finding is kept.
     """
     require_collectable(invoice, now=now)
     with transaction.atomic():
         lock_accounts([invoice.payer_id])
-        attempt = new_attempt(what_to_charge(invoice, now=now), actor, now)
+        attempt = build_attempt(get_amount_due(invoice, now=now), actor, now)
         attempt.method = _method_for(invoice, processor)
         attempt.processor = processor or attempt.method.processor  # type: ignore[union-attr]
-        return begin_attempts([attempt], now)[0]
+        return create_attempts([attempt], now)[0]
 
 
-def what_to_charge(invoice: Document, *, now: datetime) -> Owed:
-    """What is owed on an invoice of a locked payer, read before it is checked.
+def get_amount_due(invoice: Document, *, now: datetime) -> AmountDue:
+    """What is owed on an invoice of a locked payer, if it may be charged now.
 
     Raises NothingToCharge, ChargeUnderWay while an attempt is open, CollectionOnHold.
     """
-    owed = owed_on([invoice.pk])
+    owed = amounts_due([invoice.pk])
     if not owed:
         raise NothingToCharge(f"Nothing is owed on {invoice}.", field="invoice")
     attempts = PaymentAttempt.objects.filter(invoice=invoice)
     if attempts.filter(state__in=PaymentAttempt.OPEN).exists():
-        raise ChargeUnderWay(f"A charge of {invoice} is under way.", field="invoice")
-    require_collectable(invoice, now=now)
+        raise ChargeUnderWay(
+            f"A charge of {invoice} is in progress. Try again when it has ended.",
+            field="invoice",
+        )
+    require_collectable(invoice, now=now)  # after the amount due was read
     return owed[invoice.pk]
 
 
-def charge_issued(
+def request_charges_on_issue(
     *, document_ids: Sequence[int], payer_ids: Collection[int], now: datetime
 ) -> None:
-    """Attempts over invoices just issued, of their locked payers that have a method.
+    """Request charges of invoices just issued, for payers that have a payment method.
 
-    Must be called in the transaction that issues them.
+    Must be called in the transaction that issues them, with the payers locked.
     """
     rows = PaymentMethod.objects.filter(payer__in=payer_ids, removed_at=None)
-    methods = {one.payer_id: one for one in rows.select_related("processor")}
+    methods = {method.payer_id: method for method in rows.select_related("processor")}
     if not methods or not settings.CHARGES["ON_ISSUE"]:
         return
     attempts = []
-    for owed in owed_on(document_ids).values():
+    for owed in amounts_due(document_ids).values():
         if owed.document.payer_id in methods and owed.document.status == OPEN:
-            attempt = new_attempt(owed, AUTOPAY, now)
+            attempt = build_attempt(owed, AUTOPAY, now)
             attempt.method = methods[owed.document.payer_id]
             attempt.processor = attempt.method.processor
             attempts.append(attempt)
-    begin_attempts(attempts, now)
+    create_attempts(attempts, now)
 
 
-def new_attempt(owed: Owed, actor: str, now: datetime) -> PaymentAttempt:
-    """One over what is owed, to be begun once it has a processor."""
+def build_attempt(owed: AmountDue, actor: str, now: datetime) -> PaymentAttempt:
+    """An unsaved attempt for an amount due, still without a processor."""
     return PaymentAttempt(
         invoice=owed.document,
         amount=owed.amount,
@@ -99,19 +102,20 @@ def new_attempt(owed: Owed, actor: str, now: datetime) -> PaymentAttempt:
     )
 
 
-def begin_attempts(
+def create_attempts(
     attempts: Sequence[PaymentAttempt], now: datetime
 ) -> list[PaymentAttempt]:
-    """Store and announce them; as they are stored, with their ids."""
-    made = PaymentAttempt.objects.bulk_create(attempts)
-    rows = PaymentAttempt.objects.filter(pk__in=[one.pk for one in made])
+    """Store attempts and publish them; return them as stored, with their ids."""
+    created = PaymentAttempt.objects.bulk_create(attempts)
+    rows = PaymentAttempt.objects.filter(pk__in=[attempt.pk for attempt in created])
     stored = list(rows.select_related("invoice", "processor").order_by("pk"))
-    publish([attempt_event(one, "payment.attempted") for one in stored], now=now)
+    events = [attempt_event(attempt, "payment.attempted") for attempt in stored]
+    publish(events, now=now)
     return stored
 
 
-def attempt_event(attempt: PaymentAttempt, kind: str, **more: str) -> NewEvent:
-    """What is told of an attempt; its invoice must be at hand."""
+def attempt_event(attempt: PaymentAttempt, kind: str, **details: str) -> NewEvent:
+    """A webhook event about an attempt; its invoice should be selected."""
     payload = {
         "id": str(attempt.public_id),
         "invoice": str(attempt.invoice.public_id),
@@ -119,7 +123,7 @@ def attempt_event(attempt: PaymentAttempt, kind: str, **more: str) -> NewEvent:
         "currency": attempt.currency,
         "processor": attempt.processor.code,
         "actor": attempt.actor,
-        **more,
+        **details,
     }
     subject = f"payment_attempt:{attempt.public_id}"
     return NewEvent(attempt.invoice.payer_id, kind, subject, payload)
@@ -128,13 +132,17 @@ def attempt_event(attempt: PaymentAttempt, kind: str, **more: str) -> NewEvent:
 def _method_for(
     invoice: Document, processor: PaymentProcessor | None
 ) -> PaymentMethod | None:
-    """The payer's method, at this processor if one is named. Raises NoMethod."""
+    """The payer's method, at `processor` if one is given. Raises NoMethod."""
     if processor is None:
-        return method_of(invoice.payer_id)
+        return get_payment_method(invoice.payer_id)
     rows = PaymentMethod.objects.filter(
         payer=invoice.payer_id, processor=processor, removed_at=None
     )
     method = rows.first()
     if method is None and processor.kind != PaymentProcessor.Kind.WEBHOOK:
-        raise NoMethod("The payer has no method there.", field="processor")
+        raise NoMethod(
+            f"The payer has no payment method at processor {processor}. Save one first,"
+            " or use another processor.",
+            field="processor",
+        )
     return method

@@ -1,4 +1,4 @@
-"""Having processors give money back: asking for it, the calls, and what they tell."""
+"""Refunds through processors: requests, calls to the processor, and its updates."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.money import money_text, plain
+from billing.money import money_label, plain
 from billing.payments.models import Payment, PaymentProcessor, Refund
 from billing.payments.processors.port import (
     DoesNotFit,
@@ -19,18 +19,23 @@ from billing.payments.processors.port import (
     RefundUpdate,
     SupportsRefunds,
 )
-from billing.payments.queries.returnable import left_of
+from billing.payments.queries.returnable import payment_balances
 from billing.payments.returns import RefundAttempt
-from billing.payments.services.calling import Clock, Connect, call_due, sent_until
+from billing.payments.services.calling import (
+    Clock,
+    Connect,
+    make_due_calls,
+    send_deadline,
+)
 from billing.payments.services.connecting import connect
 from billing.payments.services.receiving import MANUAL, check_amount, check_reference
-from billing.payments.services.recording import record
+from billing.payments.services.recording import apply_outcome
 from billing.payments.services.refunding import (
     RefundDiffers,
-    payment_told,
+    get_payment,
     refund_payment,
-    require_left,
     require_reason,
+    require_refundable,
 )
 from billing.webhooks.services import NewEvent, publish
 from seats.errors import Refusal
@@ -40,8 +45,8 @@ class RefundByHand(Refusal):
     code = "refund_by_hand"
 
 
-class RefundCalls:
-    """How processors are asked for refunds, and how those are taken into the books."""
+class RefundCaller:
+    """How refund attempts are sent to processors and recorded."""
 
     payer_path: ClassVar[str] = "payment__payer"
     ends: ClassVar[Mapping[str, str]] = {
@@ -52,25 +57,25 @@ class RefundCalls:
     def rows(self) -> QuerySet[RefundAttempt]:
         return RefundAttempt.objects.select_related("payment__payer", "processor")
 
-    def due(self) -> QuerySet[RefundAttempt]:
+    def rows_for_calls(self) -> QuerySet[RefundAttempt]:
         return self.rows()
 
     def payer_of(self, attempt: RefundAttempt) -> int:
         return attempt.payment.payer_id
 
-    def pointless(self, attempts: Sequence[RefundAttempt]) -> Mapping[int, str]:
-        """What a dispute has taken meanwhile is not there to be given back."""
-        left = left_of([attempt.payment_id for attempt in attempts])
+    def cancel_reasons(self, attempts: Sequence[RefundAttempt]) -> Mapping[int, str]:
+        """Cancel refunds of more than a dispute has left of the payment."""
+        balances = payment_balances([attempt.payment_id for attempt in attempts])
         return {
-            attempt.pk: "so much of the payment is not left any more"
+            attempt.pk: "the payment no longer has enough left to refund"
             for attempt in attempts
-            if attempt.amount > left[attempt.payment_id].there
+            if attempt.amount > balances[attempt.payment_id].available
         }
 
     def on_hold(
         self, attempts: Sequence[RefundAttempt], now: datetime
     ) -> AbstractSet[int]:
-        return frozenset()  # giving back collects nothing
+        return frozenset()  # a refund collects nothing
 
     def may_send(self, attempt: RefundAttempt) -> bool:
         return True
@@ -78,14 +83,14 @@ class RefundCalls:
     def look_up(
         self, processor: SupportsRefunds, attempt: RefundAttempt, at: datetime
     ) -> ProcessorOutcome | None:
-        return processor.look_up_refund(_request_of(attempt), at=at)
+        return processor.look_up_refund(_build_request(attempt), at=at)
 
     def send(
         self, processor: SupportsRefunds, attempt: RefundAttempt, at: datetime
     ) -> ProcessorOutcome:
-        return processor.refund(_request_of(attempt), at=at)
+        return processor.refund(_build_request(attempt), at=at)
 
-    def succeeded(self, attempt: RefundAttempt, now: datetime) -> None:
+    def on_success(self, attempt: RefundAttempt, now: datetime) -> None:
         refund_payment(
             payment=attempt.payment,
             amount=attempt.amount,
@@ -93,15 +98,15 @@ class RefundCalls:
             reason=attempt.reason,
             actor=attempt.actor,
             now=now,
-            done=True,
+            completed=True,
         )
 
-    def failed(self, attempt: RefundAttempt, now: datetime) -> None:
+    def on_failure(self, attempt: RefundAttempt, now: datetime) -> None:
         event = _event(attempt, "refund.failed", failure=attempt.error)
         publish([event], now=now)
 
 
-REFUNDS = RefundCalls()
+REFUNDS = RefundCaller()
 
 
 def request_refund(
@@ -111,47 +116,50 @@ def request_refund(
     reason: str,
     actor: str,
     now: datetime,
-    asked_as: str = "",
+    reference: str = "",
 ) -> RefundAttempt:
-    """An attempt to give back so much of a payment; a sweep sends it.
+    """Request a refund of an amount of a payment from its processor; a sweep sends it.
 
-    Its amount is set aside until it has ended. With a reference of who asks
-    (`asked_as`) it is asked for once: repeating gives the first one back. Raises
-    BadAmount, BadReference, ReasonMissing, RefundByHand for money that no processor
-    of ours holds, RefundDiffers, MoreThanCaptured.
+    The amount is reserved until the attempt has ended. With the caller's `reference`
+    repeating is safe: the first attempt is returned. Raises BadAmount, BadReference,
+    ReasonMissing, RefundByHand if no processor holds the payment, RefundDiffers,
+    MoreThanCaptured.
     """
     check_amount(amount, payment.currency)
     require_reason(reason)
-    if asked_as:
-        check_reference(asked_as)
-    processor = processor_of(payment)
+    if reference:
+        check_reference(reference)
+    processor = refunding_processor(payment)
     if processor is None:
-        raise RefundByHand("No processor holds it; record it when it has gone back.")
+        raise RefundByHand(
+            f"Payment {payment} is not held by a processor. Return the money yourself,"
+            " then record the refund."
+        )
     with transaction.atomic():
         lock_accounts([payment.payer_id])
-        known = asked_as and REFUNDS.rows().filter(payment=payment, asked_as=asked_as)
-        if known:
-            return _same(known[0], amount)
-        left = left_of([payment.pk])[payment.pk]
-        require_left(payment, amount, left.refundable)
-        made = RefundAttempt.objects.create(
+        existing = REFUNDS.rows().filter(payment=payment, asked_as=reference)
+        if reference and existing:
+            return _require_same(existing[0], amount)
+        balance = payment_balances([payment.pk])[payment.pk]
+        require_refundable(payment, amount, balance.refundable)
+        created = RefundAttempt.objects.create(
             payment=payment,
             processor=processor,
             amount=amount,
             currency=payment.currency,
             reason=reason,
-            asked_as=asked_as,
+            asked_as=reference,
             actor=actor,
             requested_at=now,
             changed_at=now,
             due_at=now,
         )
-        attempt = REFUNDS.rows().get(pk=made.pk)
+        attempt = REFUNDS.rows().get(pk=created.pk)
         publish([_event(attempt, "refund.requested")], now=now)
     return attempt
 
 
-def give_back(
+def start_refund(
     *,
     payment: Payment,
     amount: Decimal,
@@ -160,19 +168,19 @@ def give_back(
     actor: str,
     now: datetime,
 ) -> Refund | RefundAttempt:
-    """Ask the processor that holds a payment; else record what people gave back.
+    """Request a refund from the processor of a payment, or record a manual one.
 
-    Once per payment and reference; without one, a processor is asked each time. Raises
-    what request_refund and refund_payment raise.
+    Once per payment and reference; without a reference, each call requests another
+    refund. Raises what request_refund and refund_payment raise.
     """
-    if processor_of(payment):
+    if refunding_processor(payment):
         return request_refund(
             payment=payment,
             amount=amount,
             reason=reason,
             actor=actor,
             now=now,
-            asked_as=reference,
+            reference=reference,
         )
     return refund_payment(
         payment=payment,
@@ -184,85 +192,99 @@ def give_back(
     )
 
 
-def processor_of(payment: Payment) -> PaymentProcessor | None:
-    """Who can give it back; None: people do."""
+def refunding_processor(payment: Payment) -> PaymentProcessor | None:
+    """The processor that can refund a payment; None if it is refunded by hand."""
     if payment.processor == MANUAL:
         return None
     return PaymentProcessor.objects.filter(code=payment.processor).first()
 
 
 def refund_due(*, clock: Clock, connect: Connect = connect) -> int:
-    """Ask for the refunds that are due, and about others; how many calls.
+    """Send refunds that are due and look up open ones; return the number of calls.
 
-    Safe to run twice, and at once.
+    Safe to run twice, and concurrently.
     """
-    return call_due(REFUNDS, clock=clock, connect=connect)
+    return make_due_calls(REFUNDS, clock=clock, connect=connect)
 
 
-def take_refund_outcome(
+def apply_refund_outcome(
     *, attempt: RefundAttempt, outcome: ProcessorOutcome, now: datetime
 ) -> RefundAttempt:
-    """Move an attempt to where an outcome leads; a success records its refund too.
+    """Move a refund attempt to the state of an outcome; a success records the refund.
 
-    Raises Contradiction where a closed attempt is said to have ended otherwise, and
-    what refund_payment raises.
+    Repeating is safe. Raises Contradiction if the outcome contradicts that of a closed
+    attempt, and what refund_payment raises.
     """
-    return record(REFUNDS, attempt, outcome, now=now, of_call=False)
+    return apply_outcome(REFUNDS, attempt, outcome, now=now, from_call=False)
 
 
-def take_refund_told(
-    *, processor: PaymentProcessor, told: RefundUpdate, now: datetime
+def apply_refund_update(
+    *, processor: PaymentProcessor, update: RefundUpdate, now: datetime
 ) -> None:
-    """Take what a processor tells of a refund, ours or begun there, into the books.
+    """Apply a processor's update of a refund, requested here or started at the processor.
 
-    Raises DoesNotFit, and what take_refund_outcome raises.
+    Repeating is safe. Raises DoesNotFit, and what apply_refund_outcome raises.
     """
-    if told.key is None:
-        _take_foreign(processor, told, now)
+    if update.key is None:
+        _apply_foreign_refund(processor, update, now)
         return
-    attempt = REFUNDS.rows().filter(public_id=told.key, processor=processor).first()
+    attempt = REFUNDS.rows().filter(public_id=update.key, processor=processor).first()
     if attempt is None:
-        raise DoesNotFit("There is no such refund at this processor.")
-    if (told.amount, told.currency) != (attempt.amount, attempt.currency):
-        amount = money_text(attempt.amount, attempt.currency)
-        raise DoesNotFit(f"The refund is over {amount} {attempt.currency}.")
-    if told.payment not in {"", attempt.payment.reference}:
-        raise DoesNotFit(f"The refund is of {attempt.payment.reference}.")
-    take_refund_outcome(attempt=attempt, outcome=told.outcome, now=now)
+        raise DoesNotFit(f"Processor {processor} has no refund {update.key}.")
+    if (update.amount, update.currency) != (attempt.amount, attempt.currency):
+        raise DoesNotFit(
+            f"Refund {attempt.public_id} is over"
+            f" {money_label(attempt.amount, attempt.currency)}, but the update reports"
+            f" {plain(update.amount)} {update.currency}."
+        )
+    if update.payment not in {"", attempt.payment.reference}:
+        raise DoesNotFit(
+            f"Refund {attempt.public_id} is of payment {attempt.payment.reference}, not"
+            f" of {update.payment}."
+        )
+    apply_refund_outcome(attempt=attempt, outcome=update.outcome, now=now)
 
 
-def _take_foreign(
-    processor: PaymentProcessor, told: RefundUpdate, now: datetime
+def _apply_foreign_refund(
+    processor: PaymentProcessor, update: RefundUpdate, now: datetime
 ) -> None:
-    """A refund that nobody asked for here."""
-    payment = payment_told(
-        processor=processor, reference=told.payment, currency=told.currency
+    """Apply an update of a refund that was started at the processor, not here."""
+    payment = get_payment(
+        processor=processor, reference=update.payment, currency=update.currency
     )
-    if told.outcome.kind == "succeeded":
+    if update.outcome.kind == "succeeded":
         refund_payment(
             payment=payment,
-            amount=told.amount,
-            reference=told.outcome.reference,
+            amount=update.amount,
+            reference=update.outcome.reference,
             reason="begun at the processor",
             actor=processor.code,
             now=now,
-            done=True,
+            completed=True,
         )
-    elif RefundCalls.ends.get(told.outcome.kind) and told.outcome.reference:
-        same = Refund.objects.filter(payment=payment, reference=told.outcome.reference)
+    elif RefundCaller.ends.get(update.outcome.kind) and update.outcome.reference:
+        same = Refund.objects.filter(
+            payment=payment, reference=update.outcome.reference
+        )
         if same.exists():
-            raise DoesNotFit("It has gone back in our books, and failed in theirs.")
+            raise DoesNotFit(
+                f"Refund {update.outcome.reference} of payment {payment.reference} is"
+                " recorded as succeeded, but the processor reports that it failed."
+            )
 
 
-def _same(known: RefundAttempt, amount: Decimal) -> RefundAttempt:
-    if known.amount != amount:
+def _require_same(existing: RefundAttempt, amount: Decimal) -> RefundAttempt:
+    if existing.amount != amount:
         raise RefundDiffers(
-            f"It was {money_text(known.amount, known.currency)}.", field="reference"
+            f"Refund `{existing.asked_as}` was already requested with"
+            f" {money_label(existing.amount, existing.currency)}."
+            " Retry with the same amount, or use a new reference.",
+            field="reference",
         )
-    return known
+    return existing
 
 
-def _request_of(attempt: RefundAttempt) -> RefundRequest:
+def _build_request(attempt: RefundAttempt) -> RefundRequest:
     return RefundRequest(
         key=attempt.public_id,
         payment=attempt.payment.reference,
@@ -270,11 +292,11 @@ def _request_of(attempt: RefundAttempt) -> RefundRequest:
         currency=attempt.currency,
         requested_at=attempt.requested_at,
         lookups=attempt.lookups,
-        sent_until=sent_until(attempt),
+        sent_until=send_deadline(attempt),
     )
 
 
-def _event(attempt: RefundAttempt, kind: str, **more: str) -> NewEvent:
+def _event(attempt: RefundAttempt, kind: str, **details: str) -> NewEvent:
     payload = {
         "id": str(attempt.public_id),
         "payment": str(attempt.payment.public_id),
@@ -283,7 +305,7 @@ def _event(attempt: RefundAttempt, kind: str, **more: str) -> NewEvent:
         "processor": attempt.processor.code,
         "reason": attempt.reason,
         "actor": attempt.actor,
-        **more,
+        **details,
     }
     subject = f"refund:{attempt.public_id}"
     return NewEvent(attempt.payment.payer_id, kind, subject, payload)

@@ -1,4 +1,4 @@
-"""Taking back a payment that people recorded wrongly; nothing is paid out."""
+"""Reversing payments that were recorded by mistake; no money is paid out."""
 
 from datetime import datetime
 
@@ -7,10 +7,10 @@ from django.db import transaction
 from billing.invoicing.services.issuing import lock_accounts
 from billing.money import money_label
 from billing.payments.models import Payment
-from billing.payments.queries.returnable import left_of
+from billing.payments.queries.returnable import payment_balances
 from billing.payments.services.posting import post_reversals
 from billing.payments.services.receiving import MANUAL, payment_event
-from billing.payments.services.refunding import take_from_invoices
+from billing.payments.services.refunding import deallocate_payment
 from billing.payments.services.settling import settle_accounts
 from billing.webhooks.services import NewEvent, publish
 from seats.errors import ReasonMissing, Refusal
@@ -31,13 +31,13 @@ class PaymentHasReturns(Refusal):
 def reverse_payment(
     *, payment: Payment, reason: str, actor: str, now: datetime
 ) -> Payment:
-    """Take back all of a bank transfer or cheque that was recorded by mistake.
+    """Reverse all of a bank transfer or check that was recorded by mistake.
 
     Invoices that it covered are owed again, unless other money of the payer covers them.
-    No refund is announced to the payer; `payment.reversed` is published. Its reference may be
-    recorded again with another amount or payer. Raises ReasonMissing, PaymentNotManual
-    for money of a processor, PaymentHasReturns once any of it was refunded or disputed,
-    and PaymentReversed for one that is reversed already.
+    No refund is announced to the payer; `payment.reversed` is published. Its reference
+    may be recorded again with another amount or payer. Raises ReasonMissing,
+    PaymentNotManual for a payment through a processor, PaymentHasReturns once any of it
+    was refunded or disputed, and PaymentReversed if it is already reversed.
     """
     if not reason.strip():
         raise ReasonMissing("Enter a reason for reversing the payment.", field="reason")
@@ -45,7 +45,7 @@ def reverse_payment(
         lock_accounts([payment.payer_id])
         locked = Payment.objects.select_related("payer").get(pk=payment.pk)
         require_reversible(locked)
-        take_from_invoices(locked, locked.amount, now=now)
+        deallocate_payment(locked, locked.amount, now=now)
         locked.reversed_at, locked.reversed_by = now, actor
         locked.reversal_reason = reason.strip()
         locked.save(update_fields=["reversed_at", "reversed_by", "reversal_reason"])
@@ -59,18 +59,19 @@ def require_reversible(payment: Payment) -> None:
     """Raises PaymentNotManual, PaymentReversed, PaymentHasReturns."""
     if payment.processor != MANUAL:
         raise PaymentNotManual(
-            f"{payment} came in through {payment.processor}. Refund it there instead."
+            f"Payment {payment} came in through {payment.processor}. Refund it instead."
         )
     if payment.reversed_at:
         raise PaymentReversed(
-            f"{payment} was reversed on {payment.reversed_at:%Y-%m-%d}"
-            f" by {payment.reversed_by}."
+            f"Payment {payment} was already reversed on"
+            f" {payment.reversed_at:%Y-%m-%d} by {payment.reversed_by}."
         )
-    left = left_of([payment.pk])[payment.pk]
-    if left.refundable != payment.amount or payment.disputes.exists():
-        gone = money_label(payment.amount - left.refundable, payment.currency)
+    balance = payment_balances([payment.pk])[payment.pk]
+    if balance.refundable != payment.amount or payment.disputes.exists():
+        returned = money_label(payment.amount - balance.refundable, payment.currency)
         raise PaymentHasReturns(
-            f"{gone} of {payment} were refunded or disputed. Refund the rest instead."
+            f"{returned} of payment {payment} was refunded or disputed."
+            " Refund the rest instead."
         )
 
 

@@ -1,4 +1,4 @@
-"""Bringing what payers gave and what they owe together."""
+"""Allocating payments and credit notes to invoices."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -11,26 +11,26 @@ from django.db import connection
 from billing.invoicing.models import Document
 from billing.money import plain
 from billing.payments.allocation import (
-    Move,
+    AllocationMove,
     Source,
     Target,
     allocate_sources,
-    take_back,
+    deallocate,
 )
 from billing.payments.models import Allocation
 from billing.payments.queries.positions import (
     Position,
-    covered_by_payments,
+    allocated_by_payment,
     positions_of,
 )
 from billing.payments.services.posting import post_allocations
-from billing.payments.signals import invoices_moved
+from billing.payments.signals import invoice_statuses_changed
 from billing.webhooks.services import NewEvent, publish
 from seats.arrays import array_text
 
 ZERO = Decimal(0)
-# An invoice is paid when it is covered; a credit note when it is used up.
-MOVE_STATUS = """
+# An invoice is paid when it is fully covered, a credit note when it is used up.
+UPDATE_STATUS = """
     UPDATE billing_document AS document
     SET status = CASE WHEN due.left = 0 THEN 'paid' ELSE 'open' END
     FROM (
@@ -50,28 +50,32 @@ MOVE_STATUS = """
 def settle_accounts(
     payer_ids: Collection[int], *, now: datetime, first: int | None = None
 ) -> None:
-    """Use what payers have to give on what they owe, `first` before the oldest.
+    """Allocate what payers have to what they owe, oldest invoice first.
 
-    Credit notes come before money. What is left of them frees money that covers
-    something; money that covers nothing is the payer's credit. The payers must be
-    locked; repeating is harmless.
+    Credit notes are used before payments. Unused credit notes replace payments that
+    cover invoices; unallocated payments are the payer's credit balance. `first` is the
+    id of an invoice to cover before the others. The payers must be locked; repeating is
+    harmless.
     """
     positions = positions_of(payer_ids)
     moves = [
         move
         for position in positions.values()
         for move in allocate_sources(
-            position.sources, _before_others(position.targets, first)
+            position.sources, _put_first(position.targets, first)
         )
     ]
-    record_moves(moves + _freed(positions, moves), now=now)
+    record_allocations(moves + _swap_for_credit_notes(positions, moves), now=now)
 
 
-def record_moves(moves: Sequence[Move], *, now: datetime) -> None:
-    """Append allocations, post them, and move and announce the documents' status."""
+def record_allocations(moves: Sequence[AllocationMove], *, now: datetime) -> None:
+    """Append allocations, post them, and update and publish the documents' status.
+
+    A negative amount takes back what a payment covered.
+    """
     if not moves:
         return
-    made = Allocation.objects.bulk_create(
+    allocations = Allocation.objects.bulk_create(
         Allocation(
             payment_id=move.source.id if move.source.kind == "payment" else None,
             credit_note_id=(
@@ -83,64 +87,66 @@ def record_moves(moves: Sequence[Move], *, now: datetime) -> None:
         )
         for move in moves
     )
-    post_allocations([one.pk for one in made if one.payment_id], now=now)
-    touched = {one.document_id for one in made} | {
-        one.credit_note_id for one in made if one.credit_note_id
+    post_allocations([row.pk for row in allocations if row.payment_id], now=now)
+    touched = {row.document_id for row in allocations} | {
+        row.credit_note_id for row in allocations if row.credit_note_id
     }
     with connection.cursor() as cursor:
-        cursor.execute(MOVE_STATUS, [array_text(sorted(touched))])
-        moved = [pk for (pk,) in cursor.fetchall()]
-    documents = Document.objects.filter(pk__in=moved, kind=Document.Kind.INVOICE)
-    found = list(documents.order_by("pk"))
-    publish([_status_event(one) for one in found], now=now)
-    if found:
-        invoices_moved.send(
+        cursor.execute(UPDATE_STATUS, [array_text(sorted(touched))])
+        changed_ids = [pk for (pk,) in cursor.fetchall()]
+    documents = Document.objects.filter(pk__in=changed_ids, kind=Document.Kind.INVOICE)
+    invoices = list(documents.order_by("pk"))
+    publish([_status_event(invoice) for invoice in invoices], now=now)
+    if invoices:
+        invoice_statuses_changed.send(
             Document,
-            documents=[one.pk for one in found],
-            payers={one.payer_id for one in found},
+            documents=[invoice.pk for invoice in invoices],
+            payers={invoice.payer_id for invoice in invoices},
             now=now,
         )
 
 
-def _before_others(targets: list[Target], first: int | None) -> list[Target]:
-    """One that is meant takes money even if it was written off."""
-    meant = [Target(t.id, t.owed) for t in targets if t.id == first]
-    return meant + [target for target in targets if target.id != first]
+def _put_first(targets: list[Target], first: int | None) -> list[Target]:
+    """Put the preferred invoice first; it takes payments even if it was written off."""
+    preferred = [Target(t.id, t.owed) for t in targets if t.id == first]
+    return preferred + [target for target in targets if target.id != first]
 
 
-def _freed(positions: Mapping[int, Position], moves: Sequence[Move]) -> list[Move]:
-    """What is left of credit notes, in place of the money that covers invoices."""
-    left = _left_of_credit_notes(positions, moves)
-    covered = covered_by_payments(left) if left else {}
-    swaps: list[Move] = []
-    for payer_id, sources in left.items():
+def _swap_for_credit_notes(
+    positions: Mapping[int, Position], moves: Sequence[AllocationMove]
+) -> list[AllocationMove]:
+    """Moves that use unused credit notes in place of payments that cover invoices."""
+    unused = _unused_credit_notes(positions, moves)
+    covered = allocated_by_payment(unused) if unused else {}
+    swaps: list[AllocationMove] = []
+    for payer_id, sources in unused.items():
         total = sum((source.free for source in sources), ZERO)
-        taken = take_back(total, covered.get(payer_id, []))
+        taken = deallocate(total, covered.get(payer_id, []))
         freed = [
             Target(number, covering.amount) for number, covering in enumerate(taken)
         ]
         for move in allocate_sources(sources, freed):
             covering = taken[move.document_id]
             money = Source("payment", covering.payment_id, ZERO)
-            swaps.append(Move(money, covering.document_id, -move.amount))
-            swaps.append(Move(move.source, covering.document_id, move.amount))
+            swaps.append(AllocationMove(money, covering.document_id, -move.amount))
+            swaps.append(AllocationMove(move.source, covering.document_id, move.amount))
     return swaps
 
 
-def _left_of_credit_notes(
-    positions: Mapping[int, Position], moves: Sequence[Move]
+def _unused_credit_notes(
+    positions: Mapping[int, Position], moves: Sequence[AllocationMove]
 ) -> dict[int, list[Source]]:
     used: dict[int, Decimal] = defaultdict(Decimal)
     for move in moves:
         if move.source.kind == "credit_note":
             used[move.source.id] += move.amount
-    left: dict[int, list[Source]] = {}
+    unused: dict[int, list[Source]] = {}
     for payer_id, position in positions.items():
         for source in position.sources:
             rest = source.free - used[source.id]
             if source.kind == "credit_note" and rest > 0:
-                left.setdefault(payer_id, []).append(replace(source, free=rest))
-    return left
+                unused.setdefault(payer_id, []).append(replace(source, free=rest))
+    return unused
 
 
 def _status_event(document: Document) -> NewEvent:

@@ -1,7 +1,7 @@
-"""Events about a payment that is not in the books yet, or whose money is withheld.
+"""Processor events about a payment that is not recorded yet, or whose money is withheld.
 
 Such an event waits on its row. Recording the payment, or a change of one of its disputes,
-makes it due in the same transaction; without that it is tried again at growing intervals.
+makes it due in the same transaction; without that it is retried at growing intervals.
 """
 
 from datetime import datetime, timedelta
@@ -13,8 +13,8 @@ SHORTEST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 
 
-class NotYet(Refusal):
-    """An event may fit once its payment, or more about it, is recorded.
+class AwaitingPayment(Refusal):
+    """An event that can be applied only after its payment, or its dispute, is recorded.
 
     `payment` is the processor's id of that payment.
     """
@@ -26,11 +26,12 @@ class NotYet(Refusal):
         self.payment = payment
 
 
-def suspend_event(event: ProcessorEvent, cause: NotYet, *, now: datetime) -> None:
-    """Let a locked event wait for a payment; the caller saves it.
+def suspend_event(
+    event: ProcessorEvent, cause: AwaitingPayment, *, now: datetime
+) -> None:
+    """Make a locked event wait for its payment; the caller saves it.
 
-    The older the event, the longer the pause before it is tried again: from a minute up
-    to an hour.
+    The older the event, the longer the pause before the retry: from a minute to an hour.
     """
     event.state = ProcessorEvent.State.WAITING
     event.reason = cause.message[:200]
@@ -41,11 +42,11 @@ def suspend_event(event: ProcessorEvent, cause: NotYet, *, now: datetime) -> Non
 
 
 def release_events(*, processor: str, payment: str, now: datetime) -> None:
-    """Make the events due that wait for a payment of a processor.
+    """Make the events due that wait for this payment of a processor.
 
-    Must be called in the transaction that changes what is known of the payment. An event
-    that is being worked off right now is left out: it may hold locks that this
-    transaction needs, and comes back by itself within a minute.
+    Must be called in the transaction that changes the payment or its disputes. An event
+    that is being processed right now is skipped: it may hold locks that this transaction
+    needs, and is retried within a minute anyway.
     """
     rows = ProcessorEvent.objects.select_for_update(
         of=("self",), no_key=True, skip_locked=True

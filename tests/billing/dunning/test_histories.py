@@ -9,7 +9,7 @@ from billing.invoicing.models import Document
 from billing.invoicing.services.documents import void_document
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import DisputeUpdate
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.methods import remove_method
 from billing.payments.services.refunding import refund_payment
 from billing.payments.verification import verify_everything
@@ -170,7 +170,7 @@ class TestLostDisputes:
         days.at(0)
         (payment,) = payer.payments.all()
         update = DisputeUpdate(payment.reference, "dp_1", Decimal(100), "USD", "lost")
-        take_dispute(processor=processor, told=update, now=day(20))
+        apply_dispute_update(processor=processor, update=update, now=day(20))
         bill(APRIL)
 
         for number in range(20, 42):

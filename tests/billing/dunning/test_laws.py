@@ -14,7 +14,7 @@ from billing.invoicing.models import Document
 from billing.invoicing.services.documents import void_document
 from billing.payments.models import Payment, PaymentAttempt, PaymentMethod
 from billing.payments.services.methods import remove_method
-from billing.payments.services.outcomes import take_outcome
+from billing.payments.services.outcomes import apply_charge_outcome
 from billing.payments.services.refunding import refund_payment
 from billing.payments.verification import verify_everything
 from seats.errors import Refusal
@@ -64,7 +64,7 @@ class History:
         self.days.at(self.day)
         for charge, outcome in self.days.fake.answers:
             attempt = PaymentAttempt.objects.get(public_id=charge.key)
-            take_outcome(attempt=attempt, outcome=outcome, now=self.days.now)
+            apply_charge_outcome(attempt=attempt, outcome=outcome, now=self.days.now)
         self.days.fake.answers.clear()
 
     def answers(self, _, number):

@@ -7,7 +7,7 @@ from billing.mail.models import Mail
 from billing.payments.models import Payment, PaymentAttempt
 from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.closing import close_attempt
-from billing.payments.services.outcomes import take_outcome
+from billing.payments.services.outcomes import apply_charge_outcome
 from billing.payments.services.reporting import report_unresolved
 from billing.payments.services.requesting import ChargeUnderWay, request_charge
 from billing.payments.verification import verify_everything
@@ -146,7 +146,7 @@ class TestDunning:
         at(21.2)
         at(28.3)
 
-        take_outcome(
+        apply_charge_outcome(
             attempt=newest_attempt(), outcome=ProcessorOutcome("succeeded", "ch_1"),
             now=silent.now,
         )  # fmt: skip

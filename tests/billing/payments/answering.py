@@ -1,4 +1,4 @@
-"""Answers of processors, signed as they sign them."""
+"""Events of processors, signed as they sign them."""
 
 import json
 from datetime import datetime
@@ -13,7 +13,7 @@ from billing.payments.returns import RefundAttempt
 from billing.webhooks.signing import signed_headers, unseal
 
 
-def told_of(attempt: PaymentAttempt, kind: str, /, **changes: Any) -> bytes:
+def charge_event_body(attempt: PaymentAttempt, kind: str, /, **changes: Any) -> bytes:
     data = {
         "attempt": str(attempt.public_id),
         "amount": str(attempt.amount),
@@ -23,7 +23,7 @@ def told_of(attempt: PaymentAttempt, kind: str, /, **changes: Any) -> bytes:
     return json.dumps({"type": f"payment.{kind}", "data": data}).encode()
 
 
-def told_of_refund(attempt: RefundAttempt, kind: str, /, **changes: Any) -> bytes:
+def refund_event_body(attempt: RefundAttempt, kind: str, /, **changes: Any) -> bytes:
     data = {
         "refund": str(attempt.public_id),
         "payment": attempt.payment.reference,
@@ -58,7 +58,7 @@ def post(
 
 
 def post_signed(client: Client, body: bytes, header: str | None) -> Any:
-    """An event of Stripe, at our door for it."""
+    """Post an event of Stripe to its webhook endpoint."""
     return client.post(
         "/api/v1/processors/stripe/webhook",
         body,

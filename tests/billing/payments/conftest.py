@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from billing.payments.models import ProcessorEvent
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES, charge_due
 from billing.payments.services.connecting import connect_stripe
@@ -16,8 +16,13 @@ from billing.payments.services.pages import open_payment_page
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.registering import add_processor
 from billing.payments.services.requesting import request_charge
-from tests.billing.payments.answering import post, post_signed, signed, told_of
-from tests.billing.payments.paging import ASKED
+from tests.billing.payments.answering import (
+    charge_event_body,
+    post,
+    post_signed,
+    signed,
+)
+from tests.billing.payments.paging import PAGE_OPTIONS
 from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import (
@@ -67,7 +72,7 @@ def processor(db):
 
 @pytest.fixture
 def charge(invoice, processor, clock):
-    """Ask for a charge of all that is owed on the invoice."""
+    """Request a charge of all that is owed on the invoice."""
     return lambda: request_charge(
         invoice=invoice, processor=processor, actor="test", now=clock()
     )
@@ -84,7 +89,7 @@ def captured(invoice, processor):
 
 @pytest.fixture
 def other(db):
-    """Another processor than the one that is asked."""
+    """A second processor, which is not used for charges."""
     return add_processor(
         code="other", url="https://other.example.com", actor="test", now=APRIL_2
     )[0]
@@ -92,9 +97,9 @@ def other(db):
 
 @pytest.fixture
 def loopback(settings):
-    """Processors of this machine are allowed, and not waited for long.
+    """Allow processors on this machine, with a short timeout.
 
-    Nor are they held up: many events of a test come from one address.
+    Rate limits are off: many events of a test come from one address.
     """
     settings.REDIS_URL = "redis://127.0.0.1:1/0"  # nobody there
     settings.WEBHOOKS = {
@@ -106,14 +111,14 @@ def loopback(settings):
 
 @pytest.fixture
 def stripe(clock, loopback):
-    """Their API, on this machine."""
+    """A fake Stripe API on this machine."""
     with fake_stripe(clock) as fake:
         yield fake
 
 
 @pytest.fixture
 def at_stripe(db, stripe):
-    """The processor that is our account there."""
+    """The processor row of the fake Stripe account."""
     return add_processor(
         code="stripe", url=stripe.url, kind="stripe", key=KEY, endpoint_secret=SECRET,
         actor="test", now=APRIL_2,
@@ -122,7 +127,7 @@ def at_stripe(db, stripe):
 
 @pytest.fixture
 def account(at_stripe):
-    """What is behind that processor, by their own library."""
+    """The Stripe client of that processor, which uses Stripe's own library."""
     return connect_stripe(at_stripe)
 
 
@@ -148,28 +153,28 @@ def save_card(stripe, at_stripe, payer, customer, clock):
 @pytest.fixture
 def open_page(invoice, at_stripe, clock):
     """Open, or get, the page of the invoice of 100.00."""
-    return lambda: open_payment_page(invoice=invoice, asked=ASKED, clock=clock)
+    return lambda: open_payment_page(invoice=invoice, options=PAGE_OPTIONS, clock=clock)
 
 
 @pytest.fixture
 def tell(client, stripe, clock):
-    """Post every event there is, and take them in."""
+    """Post every event of the fake account, and process them."""
 
     def telling():
         for event in stripe.account.events:
             signed = stripe.signed(event, timezone.now())
             assert post_signed(client, *signed).status_code == 204
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
     return telling
 
 
 @pytest.fixture
 def ask(clock):
-    """What became of everything, asked at the next time that is due."""
+    """Move the clock to the next look-up, and look up open attempts."""
 
-    def asking(**told):
-        clock.forward(**(told or {"minutes": 6}))
+    def asking(**pause):
+        clock.forward(**(pause or {"minutes": 6}))
         charge_due(clock=clock)
 
     return asking
@@ -177,10 +182,10 @@ def ask(clock):
 
 @pytest.fixture
 def attempt(charge, clock):
-    """A charge that is sent to a processor."""
-    made = charge()
+    """A payment attempt that was claimed and sent."""
+    requested = charge()
     claim_calls(CHARGES, now=clock(), limit=8)
-    return made
+    return requested
 
 
 @pytest.fixture
@@ -188,7 +193,7 @@ def post_event(client, processor, attempt, clock):
     """Post a signed event about the attempt."""
 
     def posting(kind, event_id="", at=None, **changes):
-        body = told_of(attempt, kind, **changes)
+        body = charge_event_body(attempt, kind, **changes)
         headers = signed(processor, body, at or clock(), event_id)
         return post(client, processor, body, headers)
 
@@ -197,6 +202,6 @@ def post_event(client, processor, attempt, clock):
 
 @pytest.fixture
 def states():
-    """The states of all events of processors, in the order in which they came."""
+    """The states of all processor events, in the order of arrival."""
     events = ProcessorEvent.objects.order_by("pk")
     return lambda: list(events.all().values_list("state", flat=True))

@@ -1,10 +1,10 @@
-"""Disputes to begin with."""
+"""Example disputes."""
 
 from decimal import Decimal
 from typing import Literal
 
 from billing.payments.processors.port import DisputeUpdate
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.registering import add_processor
 from seats.models import Agency
@@ -23,5 +23,5 @@ def make_disputes(payer: Agency) -> None:
         reference="ch_1", now=MAY_2,
     )  # fmt: skip
     for reference, state in STATES.items():
-        fact = DisputeUpdate("ch_1", reference, Decimal(15), "USD", state)
-        take_dispute(processor=acme, told=fact, now=MAY_2)
+        update = DisputeUpdate("ch_1", reference, Decimal(15), "USD", state)
+        apply_dispute_update(processor=acme, update=update, now=MAY_2)

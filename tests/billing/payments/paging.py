@@ -1,8 +1,8 @@
-"""What tests of a processor's pages have in common."""
+"""Shared helpers for tests of checkout pages."""
 
-from billing.payments.services.pages import Asked
+from billing.payments.services.pages import PageOptions
 
-ASKED = Asked("test", "https://agency.example.com/paid")
+PAGE_OPTIONS = PageOptions("test", "https://agency.example.com/paid")
 
 
 def sessions(stripe):
@@ -10,7 +10,7 @@ def sessions(stripe):
 
 
 def at(fault, *paths):
-    """This fault, once at each of these calls."""
+    """Inject this fault once at each of these calls."""
     left = list(paths)
 
     def choose(method, path):

@@ -1,4 +1,4 @@
-"""Seeded plays: a processor with faults, killed workers, answers in any order."""
+"""Seeded plays: a processor with faults, killed workers, events in any order."""
 
 import random
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from django.test import Client
 
 from billing.payments.processors.port import ProcessorOutcome
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import (
-    Call,
-    Calls,
-    call_due,
+    AttemptCaller,
+    ProcessorCall,
     claim_calls,
     make_call,
+    make_due_calls,
     record_outcome,
 )
 from billing.payments.services.registering import add_processor
@@ -23,9 +23,9 @@ from tests.build import APRIL_2
 
 
 class Play:
-    """One seed. What is called, asked for and answered is its subclass's."""
+    """One seeded play; subclasses say what is requested, called and reported."""
 
-    calls: Calls[Any]
+    calls: AttemptCaller[Any]
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -34,14 +34,14 @@ class Play:
         self.row = add_processor(
             code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
         )[0]
-        self.late: list[tuple[Call[Any], ProcessorOutcome]] = []
+        self.late: list[tuple[ProcessorCall[Any], ProcessorOutcome]] = []
 
     def ask(self) -> None:
-        """Want something done that may be refused."""
+        """Request something that may be refused."""
         raise NotImplementedError
 
-    def body_of(self, asked: Any, outcome: ProcessorOutcome) -> bytes:
-        """The answer of the processor."""
+    def body_of(self, request: Any, outcome: ProcessorOutcome) -> bytes:
+        """The body of the processor's event for a request."""
         raise NotImplementedError
 
     def step(self) -> None:
@@ -51,7 +51,7 @@ class Play:
         )()  # fmt: skip
 
     def sweep(self) -> None:
-        call_due(self.calls, clock=self.clock, connect=lambda _: self.fake)
+        make_due_calls(self.calls, clock=self.clock, connect=lambda _: self.fake)
 
     def kill(self) -> None:
         """A worker dies between its call and its commit."""
@@ -59,7 +59,7 @@ class Play:
             make_call(call, lambda _: self.fake, self.clock)
 
     def stall(self) -> None:
-        """A worker that has called, and records it only when others have gone on."""
+        """A worker makes calls, and records them only after others went on."""
         for call in claim_calls(self.calls, now=self.clock(), limit=2):
             outcome = make_call(call, lambda _: self.fake, self.clock)
             self.late.append((call, outcome))
@@ -70,23 +70,23 @@ class Play:
             record_outcome(call=call, outcome=outcome, now=self.clock())
 
     def answer(self) -> None:
-        """Some of the answers, shuffled, some twice; others never come."""
+        """Deliver some of the events, shuffled, some twice; others never arrive."""
         self.chance.shuffle(self.fake.answers)
-        for asked, outcome in self.fake.answers[: self.chance.randint(0, 3)]:
-            body = self.body_of(asked, outcome)
+        for request, outcome in self.fake.answers[: self.chance.randint(0, 3)]:
+            body = self.body_of(request, outcome)
             for _ in range(self.chance.randint(1, 2)):
                 headers = signed(self.row, body, self.clock())
                 assert post(Client(), self.row, body, headers).status_code == 204
-        work_off_events(now=self.clock())
+        process_events(now=self.clock())
 
     def wait(self) -> None:
         self.clock.forward(minutes=self.chance.choice([1, 3, 6, 70, 60 * 7, 60 * 25]))
 
     def settle(self) -> None:
-        """The line is good again: everything is asked about until all is known."""
+        """The network works again: look everything up until all outcomes are known."""
         self.fake.faults = lambda: "ok"
         self.wake()
         for _ in range(4):
             self.clock.forward(days=1, minutes=1)
             self.sweep()
-        work_off_events(now=self.clock())
+        process_events(now=self.clock())

@@ -151,6 +151,6 @@ class FakeProcessor:
 
 
 def seeded(chance: random.Random) -> Callable[[], str]:
-    """Faults of one seed."""
+    """Faults chosen by a seeded generator."""
     kinds = "ok lost hung hung later later both hard soft refused".split()
     return lambda: chance.choice(kinds)

@@ -1,4 +1,4 @@
-"""Stories a processor tells by webhook, and the books that each of them ends in."""
+"""Event histories of a processor, and the state of the books that each ends in."""
 
 import json
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from billing.payments.models import (
     Refund,
 )
 from billing.payments.queries.balances import balances_of
-from billing.payments.queries.positions import customer_credit, owed_on
+from billing.payments.queries.positions import amounts_due, customer_credit
 from billing.payments.returns import Dispute
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.requesting import request_charge
 from billing.payments.verification import verify_everything
-from tests.billing.payments.answering import post, signed, told_of
+from tests.billing.payments.answering import charge_event_body, post, signed
 from tests.billing.webhooks.conftest import Clock
 
 MINUTE = timedelta(minutes=1)
@@ -41,7 +41,7 @@ def charge(kind: str, attempt: int = 0, **data: Any) -> Step:
 
 
 def refund(kind: str, reference: str, amount: int, payment: str = "ch_0") -> Step:
-    """A refund that was begun at the processor."""
+    """A refund that was started at the processor."""
     data = {"reference": reference, "amount": str(amount), "currency": "USD"}
     return f"refund.{kind}", {"payment": payment, **data}
 
@@ -54,9 +54,9 @@ def dispute(kind: str, reference: str, amount: int, payment: str = "ch_0") -> St
 
 @dataclass(frozen=True)
 class Story:
-    """Steps in their natural order; `first` are told before, and stay in order.
+    """Steps in their natural order; `first` are sent before, and stay in order.
 
-    `second`: another charge of the same invoice is asked for after `first`.
+    `second`: another charge of the same invoice is requested after `first`.
     """
 
     steps: Sequence[Step]
@@ -145,8 +145,8 @@ STORIES = {
 
 
 @dataclass(frozen=True)
-class Books:
-    """What a story ends in; two that are equal say the same of all money."""
+class FinalState:
+    """The state that a story ends in; equal states agree on all money."""
 
     ledger: Any
     invoices: Any
@@ -158,15 +158,18 @@ class Books:
     findings: Any = field(default=())
 
 
-def books_of(invoice: Document) -> Books:
-    """The books of the invoice's payer as they are now."""
+def final_state_of(invoice: Document) -> FinalState:
+    """The current state of the invoice's payer."""
     payer = invoice.payer
     documents = Document.objects.filter(payer=payer).order_by("pk")
-    owed = owed_on([one.pk for one in documents])
-    left = [(one.status, one.pk in owed and owed[one.pk].amount) for one in documents]
-    return Books(
+    due = amounts_due([document.pk for document in documents])
+    invoices = [
+        (document.status, document.pk in due and due[document.pk].amount)
+        for document in documents
+    ]
+    return FinalState(
         ledger=tuple(balances_of(payer).items()),
-        invoices=tuple(left),
+        invoices=tuple(invoices),
         credit=customer_credit(payer.pk),
         payments=_rows(Payment, "reference", "amount"),
         refunds=_rows(Refund, "payment__reference", "reference", "amount"),
@@ -181,8 +184,8 @@ def _rows(model: Any, *fields: str) -> Any:
 
 
 @dataclass
-class Teller:
-    """A processor that tells an invoice's story at our door."""
+class StoryProcessor:
+    """A processor that posts the events of an invoice's story to our endpoint."""
 
     invoice: Document
     processor: PaymentProcessor
@@ -191,7 +194,7 @@ class Teller:
     client: Client = field(default_factory=Client)
 
     def begin(self, story: Story) -> None:
-        """The attempts are sent, and what comes first is told."""
+        """Send the attempts, and post the first events."""
         self.clock.now = datetime.now(UTC)
         self._send_charge()
         for step in story.first:
@@ -201,29 +204,29 @@ class Teller:
             self._send_charge()
 
     def tell(self, step: Step, event_id: str = "") -> None:
-        """Post one event; under the same id it is the same delivery again."""
+        """Post one event; with the same id it is a repeated delivery."""
         kind, data = step
         if kind.startswith("payment."):
-            told = {name: data[name] for name in data if name != "attempt"}
+            fields = {name: data[name] for name in data if name != "attempt"}
             attempt = self.attempts[data["attempt"]]
-            body = told_of(attempt, kind.removeprefix("payment."), **told)
+            body = charge_event_body(attempt, kind.removeprefix("payment."), **fields)
         else:
             body = json.dumps({"type": kind, "data": data}).encode()
         headers = signed(self.processor, body, self.clock(), event_id or str(uuid4()))
         assert post(self.client, self.processor, body, headers).status_code == 204
 
-    def play(self, order: Sequence[Step], sweeps: Sequence[int] = ()) -> Books:
-        """Tell steps in an order; sweep after those numbers, and at the end."""
+    def play(self, order: Sequence[Step], sweeps: Sequence[int] = ()) -> FinalState:
+        """Post steps in an order; sweep after those numbers, and at the end."""
         for number, step in enumerate(order):
             self.tell(step)
             if number in sweeps:
                 self.sweep()
         self.sweep()
-        return books_of(self.invoice)
+        return final_state_of(self.invoice)
 
     def sweep(self) -> None:
-        """Work off what was told; the door has kept it by the machine's own clock."""
-        work_off_events(now=self.clock() + MINUTE)
+        """Process the events; they were stored by the machine's own clock."""
+        process_events(now=self.clock() + MINUTE)
 
     def request_unsent(self) -> PaymentAttempt:
         """Another charge of the invoice, which no worker has claimed."""
@@ -240,6 +243,6 @@ class Teller:
 
 
 def unfinished() -> list[tuple[str, str]]:
-    """The events that are not done, and why."""
+    """The events that are not done, and their reasons."""
     rows = ProcessorEvent.objects.exclude(state="done")
     return list(rows.order_by("pk").values_list("state", "reason"))

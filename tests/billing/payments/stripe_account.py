@@ -110,7 +110,7 @@ class Account:
         return intent
 
     def confirm(self, intent: Resource, method: str) -> None:
-        """Ask the bank. Raises Refused for a decline, with the intent in it."""
+        """Confirm an intent. Raises Refused for a decline, with the intent in it."""
         word = method.split("_")[1]
         intent["payment_method"] = method
         if word == "action":
@@ -249,7 +249,7 @@ class Account:
         return refund
 
     def dispute(self, intent: Resource, status: str) -> Resource:
-        """A bank takes a payment back, or asks about it."""
+        """The bank opens a dispute or an inquiry."""
         made = self.add(
             "du", "dispute", amount=intent["amount"], currency=intent["currency"],
             payment_intent=intent["id"], reason="fraudulent", status=status,

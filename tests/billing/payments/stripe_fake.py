@@ -51,7 +51,7 @@ class Kept:
 
 @dataclass
 class FakeStripe:
-    """One account behind a socket."""
+    """A Stripe account behind a socket."""
 
     clock: Callable[[], datetime]
     faults: Callable[[str, str], str] = lambda method, path: "ok"
@@ -209,7 +209,7 @@ def fake_stripe(clock: Callable[[], datetime], **options: Any) -> Iterator[FakeS
             fake.respond(self, "GET")
 
         def log_message(self, *_: Any) -> None:
-            """Be quiet."""
+            """Log nothing."""
 
     server = Quiet(("127.0.0.1", 0), Handler)
     fake.url = f"http://127.0.0.1:{server.server_port}"

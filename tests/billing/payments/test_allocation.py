@@ -1,4 +1,4 @@
-"""Which money goes where, as arithmetic."""
+"""The pure arithmetic of allocations."""
 
 from decimal import Decimal
 
@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.payments.allocation import (
-    Covering,
+    AllocatedAmount,
     Source,
     Target,
     allocate_sources,
-    take_back,
+    deallocate,
 )
 
 amounts = st.decimals(0, 500, places=2)
@@ -48,16 +48,16 @@ class TestAllocateSources:
 
         moves = allocate_sources(sources, targets)
 
-        told = [(m.source.id, m.document_id, int(m.amount)) for m in moves]
-        assert told == [(1, 1, 3), (2, 1, 1), (2, 2, 2)]
+        amounts = [(m.source.id, m.document_id, int(m.amount)) for m in moves]
+        assert amounts == [(1, 1, 3), (2, 1, 1), (2, 2, 2)]
 
 
 class TestTakeBack:
     @given(amounts, st.lists(amounts))
     def test_takes_the_first_until_there_is_enough(self, amount, covered):
-        coverings = [Covering(n, n, part) for n, part in enumerate(covered)]
+        coverings = [AllocatedAmount(n, n, part) for n, part in enumerate(covered)]
 
-        taken = take_back(amount, coverings)
+        taken = deallocate(amount, coverings)
 
         assert sum(t.amount for t in taken) == min(amount, sum(covered))
         whole = {t.payment_id for t in taken[:-1]}

@@ -1,4 +1,4 @@
-"""What processors post_event us: signed, kept once, worked off in any order, or set apart."""
+"""Processor events: signed, stored once, processed in any order, or quarantined."""
 
 import itertools
 import json
@@ -11,19 +11,19 @@ import pytest
 
 from billing.payments.models import Payment, PaymentAttempt, ProcessorEvent
 from billing.payments.services.answers import (
-    work_off_events,
+    process_events,
 )
 from billing.payments.services.closing import close_attempt
 from billing.payments.services.connecting import connect
 from billing.payments.verification import verify_everything
-from tests.billing.payments.answering import post, signed, told_of
+from tests.billing.payments.answering import charge_event_body, post, signed
 
 pytestmark = pytest.mark.django_db
 
 
 @dataclass
 class Breaking:
-    """A processor of which one event breaks whoever reads it."""
+    """A processor with one event that raises an error when it is read."""
 
     processor: Any
     body: bytes
@@ -37,12 +37,12 @@ class Breaking:
 
 
 class Killed(BaseException):
-    """What ends a process, and is nobody's to catch."""
+    """An exception that ends the process and must not be caught."""
 
 
 @dataclass
 class Killing:
-    """A processor of which one event ends the process that reads it."""
+    """A processor with one event that ends the process that reads it."""
 
     processor: Any
     body: bytes
@@ -57,7 +57,7 @@ class TestWorkOffEvents:
     def test_records_the_payment(self, states, post_event, attempt, invoice, clock):
         post_event("succeeded", reference="ch_1")
 
-        assert work_off_events(now=clock.forward(minutes=1)) == 1
+        assert process_events(now=clock.forward(minutes=1)) == 1
 
         attempt.refresh_from_db()
         invoice.refresh_from_db()
@@ -65,7 +65,7 @@ class TestWorkOffEvents:
         assert Payment.objects.get().reference == "ch_1"
         assert states() == ["done"]
         assert verify_everything().findings == []
-        assert work_off_events(now=clock.forward(minutes=1)) == 0
+        assert process_events(now=clock.forward(minutes=1)) == 0
 
     @pytest.mark.parametrize(
         "order", list(itertools.permutations(["pending", "succeeded", "succeeded"]))
@@ -76,7 +76,7 @@ class TestWorkOffEvents:
         for kind in order:
             post_event(kind, reference="ch_1")
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
         assert attempt.state == "succeeded"
@@ -96,7 +96,7 @@ class TestWorkOffEvents:
     ):
         post_event(kind, hard=hard, reason="no\0funds")
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
         assert (attempt.state, attempt.error) == (state, "no\ufffdfunds")
@@ -121,7 +121,7 @@ class TestWorkOffEvents:
     ):
         post_event("succeeded", **{"reference": "ch_1", **changes})
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
         assert (attempt.state, states()) == ("sent", ["quarantined"])
@@ -134,13 +134,14 @@ class TestWorkOffEvents:
         for reference in ("ch_1", "ch_2"):
             post_event("succeeded", reference=reference)
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
         assert (attempt.state, attempt.reference) == ("succeeded", "ch_1")
         assert states() == ["done", "quarantined"]
         assert (
-            "succeeded as ch_1, not ch_2" in ProcessorEvent.objects.latest("pk").reason
+            "succeeded with reference ch_1; it cannot succeed with 'ch_2'"
+            in ProcessorEvent.objects.latest("pk").reason
         )
 
     def test_sets_apart_a_failure_of_what_people_called_a_success(
@@ -153,7 +154,7 @@ class TestWorkOffEvents:
         )  # fmt: skip
         post_event("failed")
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         assert states() == ["quarantined"]
 
@@ -161,15 +162,15 @@ class TestWorkOffEvents:
         self, states, post_event, attempt, clock, settings
     ):
         post_event("succeeded", reference="ch_1")
-        ours = settings.WEBHOOKS
-        settings.WEBHOOKS = {**ours, "SECRETS_KEYS": ["another"]}
+        webhooks = settings.WEBHOOKS
+        settings.WEBHOOKS = {**webhooks, "SECRETS_KEYS": ["another"]}
         for _ in range(6):
-            work_off_events(now=clock.forward(minutes=3))
+            process_events(now=clock.forward(minutes=3))
         assert states() == ["received"]
         assert "WEBHOOK_SECRETS_KEY" in ProcessorEvent.objects.get().reason
-        settings.WEBHOOKS = ours
+        settings.WEBHOOKS = webhooks
 
-        work_off_events(now=clock.forward(minutes=3))
+        process_events(now=clock.forward(minutes=3))
 
         assert states() == ["done"]
 
@@ -187,17 +188,17 @@ class TestWorkOffEvents:
         headers = signed(processor, body, clock())
         assert post(client, processor, body, headers).status_code == 204
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         assert states() == ["quarantined"]
 
     def test_does_not_take_the_answer_of_another_processor(
         self, states, client, attempt, clock, other
     ):
-        body = told_of(attempt, "succeeded", reference="ch_1")
+        body = charge_event_body(attempt, "succeeded", reference="ch_1")
         post(client, other, body, signed(other, body, clock()))
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         assert states() == ["quarantined"]
 
@@ -205,7 +206,7 @@ class TestWorkOffEvents:
         post_event("succeeded", reference="ch_1")
         ProcessorEvent.objects.update(tries=5)
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         assert states() == ["quarantined"]
         assert "crashed" in ProcessorEvent.objects.get().reason
@@ -220,7 +221,7 @@ class TestWorkOffEvents:
         body = json.dumps({"type": "dispute.opened", "data": data}).encode()
         post(client, processor, body, signed(processor, body, clock()))
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         event = ProcessorEvent.objects.get()
         assert (event.state, event.reason) == (
@@ -238,7 +239,7 @@ class TestWorkOffEvents:
             return Breaking(connect(processor), bytes(first.body), read)
 
         for _ in range(7):
-            work_off_events(now=clock.forward(minutes=3), connect=connecting)
+            process_events(now=clock.forward(minutes=3), connect=connecting)
 
         attempt.refresh_from_db()
         assert attempt.state == "succeeded"
@@ -262,6 +263,6 @@ class TestWorkOffEvents:
         for _ in range(12):
             clock.forward(minutes=3)
             with suppress(Killed):
-                work_off_events(now=clock(), connect=connecting)
+                process_events(now=clock(), connect=connecting)
 
         assert states() == ["done", "quarantined", "done", "done"]

@@ -1,4 +1,4 @@
-"""Documents that were issued before there was a ledger."""
+"""Documents that were issued before the ledger existed."""
 
 from importlib import import_module
 

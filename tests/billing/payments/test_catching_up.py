@@ -1,16 +1,16 @@
-"""What processors told while nobody listened."""
+"""Backfilling events that processors could not deliver."""
 
 from datetime import timedelta
 
 import pytest
 
 from billing.payments.models import PaymentProcessor, ProcessorEvent
-from billing.payments.services.answers import keep_events, work_off_events
+from billing.payments.services.answers import process_events, store_events
 from billing.payments.services.calling import claim_calls
-from billing.payments.services.catching_up import catch_up
+from billing.payments.services.catching_up import backfill_events
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.registering import add_processor
-from tests.billing.payments.answering import told_of
+from tests.billing.payments.answering import charge_event_body
 from tests.billing.payments.processors import FakeProcessor
 from tests.build import APRIL_2
 
@@ -24,7 +24,7 @@ def fake():
 
 @pytest.fixture
 def listen(fake, processor, clock):
-    return lambda: catch_up(now=clock(), connect=lambda _: fake)
+    return lambda: backfill_events(now=clock(), connect=lambda _: fake)
 
 
 def kept():
@@ -58,7 +58,7 @@ class TestCatchUp:
         assert kept() == {"late"}
 
     def test_leaves_what_is_kept_as_it_is(self, fake, listen, clock, processor):
-        keep_events(processor, [("evt_1", b"first")], now=clock())
+        store_events(processor, [("evt_1", b"first")], now=clock())
         fake.events = [("evt_1", b"second", clock())]
 
         for _ in range(2):
@@ -84,22 +84,22 @@ class TestCatchUp:
         assert PaymentProcessor.objects.get().caught_up_to == moved
 
     def test_passes_over_who_lists_nothing(self, processor, clock):
-        assert catch_up(now=clock()) == 0
+        assert backfill_events(now=clock()) == 0
         assert PaymentProcessor.objects.get().caught_up_to is None
 
     def test_passes_over_whose_secret_cannot_be_read(self, processor, clock, settings):
         settings.WEBHOOKS = {**settings.WEBHOOKS, "SECRETS_KEYS": ["another"]}
 
-        assert catch_up(now=clock()) == 0
+        assert backfill_events(now=clock()) == 0
 
     def test_has_worked_off_what_was_never_heard(self, charge, fake, listen, clock):
         attempt = charge()
         claim_calls(CHARGES, now=clock(), limit=8)
-        body = told_of(attempt, "succeeded", reference="ch_1")
+        body = charge_event_body(attempt, "succeeded", reference="ch_1")
         fake.events = [("evt_1", body, clock())]
 
         listen()
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
         assert attempt.state == "succeeded"
@@ -118,7 +118,7 @@ class TestCatchUp:
             return fake
 
         with pytest.raises(ExceptionGroup):
-            catch_up(now=clock(), connect=connect)
+            backfill_events(now=clock(), connect=connect)
 
         other.refresh_from_db()
         processor.refresh_from_db()

@@ -21,7 +21,7 @@ from billing.payments.services.requesting import (
     request_charge,
 )
 from billing.payments.verification import verify_everything
-from tests.billing.payments.answering import told_of
+from tests.billing.payments.answering import charge_event_body
 from tests.billing.payments.plays import Play
 from tests.billing.payments.processors import FakeProcessor
 from tests.billing.webhooks.conftest import Clock
@@ -46,10 +46,10 @@ class ChargePlay(Play):
         except (ChargeUnderWay, NothingToCharge):
             return  # somebody is at it, or it is paid
 
-    def body_of(self, asked: Any, outcome: ProcessorOutcome) -> bytes:
-        attempt = PaymentAttempt.objects.get(public_id=asked.key)
+    def body_of(self, request: Any, outcome: ProcessorOutcome) -> bytes:
+        attempt = PaymentAttempt.objects.get(public_id=request.key)
         kind = "succeeded" if outcome.kind == "succeeded" else "declined"
-        return told_of(
+        return charge_event_body(
             attempt, kind, reference=outcome.reference,
             hard=outcome.kind == "declined_hard",
         )  # fmt: skip
@@ -69,10 +69,10 @@ def test_nobody_pays_twice_and_no_money_is_lost(seed, monkeypatch):
         play.step()
     play.settle()
 
-    charged = {one.reference: one.amount for one in play.fake.journal}
+    charged = {entry.reference: entry.amount for entry in play.fake.journal}
     booked = dict(Payment.objects.values_list("reference", "amount"))
     assert booked == charged
-    assert len(play.fake.journal) == len({one.key for one in play.fake.journal})
+    assert len(play.fake.journal) == len({entry.key for entry in play.fake.journal})
     paid = Counter(
         PaymentAttempt.objects.filter(state="succeeded").values_list(
             "invoice", flat=True
@@ -81,7 +81,7 @@ def test_nobody_pays_twice_and_no_money_is_lost(seed, monkeypatch):
     assert set(paid.values()) <= {1}
     assert not ProcessorEvent.objects.exclude(state="done").exists()
     lost = PaymentAttempt.objects.filter(state="unknown", public_id__in=[
-        one.key for one in play.fake.journal
+        entry.key for entry in play.fake.journal
     ])  # fmt: skip
     assert not lost.exists()
     with transaction.atomic():
@@ -89,7 +89,7 @@ def test_nobody_pays_twice_and_no_money_is_lost(seed, monkeypatch):
 
 
 def test_a_processor_that_forgot_its_key_would_charge_twice():
-    """What the plays would find out: the fake is not kinder than it says."""
+    """The plays would notice double charges: the fake is as strict as it claims."""
     fake, clock = FakeProcessor(), Clock()
     charge = ChargeRequest(uuid4(), Decimal(50), "USD", "A0", "A0-1", clock())
     for hours in (0, 23, 2):

@@ -1,4 +1,4 @@
-"""Charging invoices: claimed, called once per key, asked about, never twice."""
+"""Payment attempts: claimed, sent once per key, looked up, never charged twice."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -11,10 +11,10 @@ from billing.payments.models import AttemptChange, Payment, PaymentAttempt
 from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.services.calling import claim_calls, make_call, record_outcome
 from billing.payments.services.charging import CHARGES, charge_due
-from billing.payments.services.outcomes import take_outcome
+from billing.payments.services.outcomes import apply_charge_outcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.recording import Contradiction
-from billing.payments.services.registering import ProcessorKnown, add_processor
+from billing.payments.services.registering import ProcessorExists, add_processor
 from billing.payments.services.requesting import ChargeUnderWay, NothingToCharge
 from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxEvent
@@ -24,8 +24,8 @@ from tests.build import APRIL_2
 pytestmark = pytest.mark.django_db
 
 
-def faults(*told):
-    rest = iter(told)
+def faults(*kinds):
+    rest = iter(kinds)
     return lambda: next(rest, "ok")
 
 
@@ -60,7 +60,7 @@ def sweep(fake, clock):
 class TestAddProcessor:
     @pytest.mark.parametrize("code", ["acme", "manual"])
     def test_refuses_a_code_that_is_known(self, processor, code):
-        with pytest.raises(ProcessorKnown):
+        with pytest.raises(ProcessorExists):
             add_processor(
                 code=code, url="https://pay.example.com", actor="test", now=APRIL_2
             )
@@ -280,13 +280,13 @@ class TestTakeOutcome:
         attempt = charge()
         sweep()
 
-        take_outcome(
+        apply_charge_outcome(
             attempt=attempt, outcome=ProcessorOutcome("succeeded", "ch_1"), now=clock()
         )
         other = ProcessorOutcome("succeeded", "ch_2")
         with pytest.raises(Contradiction):
-            take_outcome(attempt=attempt, outcome=other, now=clock())
-        late = take_outcome(
+            apply_charge_outcome(attempt=attempt, outcome=other, now=clock())
+        late = apply_charge_outcome(
             attempt=attempt, outcome=ProcessorOutcome("failed"), now=clock()
         )
         assert (late.state, Payment.objects.count()) == ("succeeded", 1)

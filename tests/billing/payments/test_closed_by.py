@@ -9,10 +9,10 @@ from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.returns import RefundAttempt
 from billing.payments.serializers import AttemptOut
-from billing.payments.services.calling import call_due
+from billing.payments.services.calling import make_due_calls
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.closing import close_attempt
-from billing.payments.services.outcomes import take_outcome
+from billing.payments.services.outcomes import apply_charge_outcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.recording import Contradiction
 from billing.payments.services.registering import add_processor
@@ -36,7 +36,7 @@ BY_THE_BANK = ProcessorOutcome("failed", reason="by the bank: account closed")
 def lose_answer(calls, clock):
     """Send what is due, lose the answer, and wait a day."""
     fake = FakeProcessor(faults=lambda: "lost")
-    call_due(calls, clock=clock, connect=lambda _: fake)
+    make_due_calls(calls, clock=clock, connect=lambda _: fake)
     clock.forward(hours=24)
 
 
@@ -64,7 +64,7 @@ class TestClosedBy:
         assert AttemptOut(stuck).data["error"] == "by hand"
 
     def test_is_empty_whatever_the_processor_gives_as_its_reason(self, stuck, clock):
-        after = take_outcome(attempt=stuck, outcome=BY_THE_BANK, now=clock())
+        after = apply_charge_outcome(attempt=stuck, outcome=BY_THE_BANK, now=clock())
 
         assert (after.state, after.closed_by) == ("failed", "")
         assert AttemptOut(after).data["error"] == "by the bank: account closed"
@@ -72,7 +72,7 @@ class TestClosedBy:
     def test_is_empty_again_once_the_processor_reports_a_success(self, stuck, clock):
         close(stuck, "failed", clock)
 
-        take_outcome(
+        apply_charge_outcome(
             attempt=stuck, outcome=ProcessorOutcome("succeeded", "ch_1"), now=clock()
         )
 
@@ -83,13 +83,13 @@ class TestClosedBy:
         close(stuck, "succeeded", clock, "ch_1")
 
         with pytest.raises(Contradiction):
-            take_outcome(attempt=stuck, outcome=BY_THE_BANK, now=clock())
+            apply_charge_outcome(attempt=stuck, outcome=BY_THE_BANK, now=clock())
 
     def test_is_not_read_from_the_reason_of_a_success(self, stuck, clock):
         reported = ProcessorOutcome("succeeded", "ch_1", "by card: visa 4242")
-        take_outcome(attempt=stuck, outcome=reported, now=clock())
+        apply_charge_outcome(attempt=stuck, outcome=reported, now=clock())
 
-        late = take_outcome(attempt=stuck, outcome=BY_THE_BANK, now=clock())
+        late = apply_charge_outcome(attempt=stuck, outcome=BY_THE_BANK, now=clock())
 
         assert (late.state, late.closed_by) == ("succeeded", "")
 
@@ -140,7 +140,7 @@ class TestMigration:
         close(lost, "failed", clock)
         close(refund, "succeeded", clock, "re_1")
         declined = ProcessorOutcome("failed", reason="no route")
-        take_outcome(attempt=reported, outcome=declined, now=clock())
+        apply_charge_outcome(attempt=reported, outcome=declined, now=clock())
 
         migrate(owner_cursor, "0027")
         owner_cursor.execute(
@@ -154,8 +154,8 @@ class TestMigration:
         assert dict(attempts) == {won.pk: "staff", lost.pk: "staff", reported.pk: ""}
         assert RefundAttempt.objects.get().closed_by == "staff"
         with pytest.raises(Contradiction):
-            take_outcome(attempt=won, outcome=declined, now=clock())
-        after = take_outcome(
+            apply_charge_outcome(attempt=won, outcome=declined, now=clock())
+        after = apply_charge_outcome(
             attempt=lost, outcome=ProcessorOutcome("succeeded", "ch_2"), now=clock()
         )
         assert (after.state, after.closed_by) == ("succeeded", "")

@@ -1,4 +1,4 @@
-"""Attempts that nobody ever says the end of are closed by people."""
+"""Attempts whose outcome is never reported are closed by staff."""
 
 from decimal import Decimal
 
@@ -6,11 +6,11 @@ import pytest
 
 from billing.payments.models import Payment, Refund
 from billing.payments.returns import RefundAttempt
-from billing.payments.services.calling import call_due
+from billing.payments.services.calling import make_due_calls
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.closing import (
     NotStuck,
-    ReferenceUnasked,
+    ReferenceNotAllowed,
     close_attempt,
 )
 from billing.payments.services.receiving import BadReference
@@ -24,11 +24,11 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def close(clock):
-    """Close an attempt by hand, now."""
+    """Close an attempt by hand."""
 
     def closing(attempt, outcome="failed", reason="seen there", **changes):
-        told = {"actor": "staff", "now": clock(), **changes}
-        close_attempt(attempt=attempt, outcome=outcome, reason=reason, **told)
+        arguments = {"actor": "staff", "now": clock(), **changes}
+        close_attempt(attempt=attempt, outcome=outcome, reason=reason, **arguments)
         attempt.refresh_from_db()
         return attempt
 
@@ -37,7 +37,7 @@ def close(clock):
 
 @pytest.fixture
 def stuck(charge, clock):
-    """A charge that was sent a day ago, and of which nothing is known."""
+    """An attempt that was sent a day ago and has no outcome."""
     attempt = charge()
     lose(CHARGES, clock)
     attempt.refresh_from_db()
@@ -46,7 +46,7 @@ def stuck(charge, clock):
 
 def lose(calls, clock):
     fake = FakeProcessor(faults=lambda: "lost")
-    call_due(calls, clock=clock, connect=lambda _: fake)
+    make_due_calls(calls, clock=clock, connect=lambda _: fake)
     clock.forward(hours=24)
 
 
@@ -110,7 +110,7 @@ class TestCloseAttempt:
     ):
         with pytest.raises(BadReference):
             close(stuck, "succeeded")
-        with pytest.raises(ReferenceUnasked):
+        with pytest.raises(ReferenceNotAllowed):
             close(stuck, reference="ch_1")
         with pytest.raises(ReasonMissing):
             close(stuck, reason="")

@@ -8,7 +8,7 @@ from django.db import connection
 from billing.invoicing.models import Document
 from billing.invoicing.numbers import PRINTED_NUMBER, printed_number
 from billing.invoicing.queries.left_to_pay import LEFT_TO_PAY, with_left_to_pay
-from billing.payments.queries.positions import owed_on
+from billing.payments.queries.positions import amounts_due
 from billing.payments.services.receiving import receive_payment
 from tests.build import APRIL_2
 
@@ -52,5 +52,5 @@ class TestLeftToPay:
 
         assert select(LEFT_TO_PAY) == [left]
         assert with_left_to_pay(Document.objects.all()).get().left_to_pay == left
-        owed = [position.amount for position in owed_on([invoice.pk]).values()]
+        owed = [position.amount for position in amounts_due([invoice.pk]).values()]
         assert owed == ([left] if left else [])

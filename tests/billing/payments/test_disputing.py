@@ -1,4 +1,4 @@
-"""Disputes: withheld, won or lost, told in any order and as often as it likes."""
+"""Disputes: withheld, won or lost, reported in any order and repeatedly."""
 
 import json
 from decimal import Decimal
@@ -14,8 +14,8 @@ from billing.payments.queries.balances import balances_of
 from billing.payments.queries.positions import customer_credit
 from billing.payments.queries.statements import account_statement
 from billing.payments.returns import Dispute, DisputeChange
-from billing.payments.services.answers import work_off_events
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.answers import process_events
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.receiving import (
     BadAmount,
     BadReference,
@@ -23,7 +23,7 @@ from billing.payments.services.receiving import (
 )
 from billing.payments.services.refunding import MoreThanCaptured, refund_payment
 from billing.payments.services.returning import refund_due, request_refund
-from billing.payments.services.waiting import NotYet
+from billing.payments.services.waiting import AwaitingPayment
 from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxEvent
 from tests.billing.payments.answering import post, signed
@@ -40,12 +40,12 @@ ORDERS = {
 
 @pytest.fixture
 def dispute(captured, processor, clock):
-    """Tell of a dispute over 110 of 130, of which 100 cover an invoice."""
+    """Apply a dispute over 110 of 130, of which 100 cover an invoice."""
 
     def telling(state, amount="110", **changes):
-        told = {"payment": "ch_9", "reference": "dp_1", "currency": "USD", **changes}
-        fact = DisputeUpdate(amount=Decimal(amount), state=state, **told)
-        return take_dispute(processor=processor, told=fact, now=clock())
+        fields = {"payment": "ch_9", "reference": "dp_1", "currency": "USD", **changes}
+        update = DisputeUpdate(amount=Decimal(amount), state=state, **fields)
+        return apply_dispute_update(processor=processor, update=update, now=clock())
 
     return telling
 
@@ -54,7 +54,7 @@ def status_of(payer):
     return documents_of(payer)[0].status
 
 
-def told(payer):
+def event_types(payer):
     events = OutboxEvent.objects.filter(stream__agency=payer, type__startswith="disp")
     return list(events.order_by("sequence").values_list("type", flat=True))
 
@@ -66,7 +66,7 @@ class TestTakeDispute:
         assert dispute("inquiry").state == "inquiry"
 
         assert balances_of(captured.payer) == before
-        assert told(captured.payer) == []
+        assert event_types(captured.payer) == []
 
     def test_withholds_the_money_while_it_is_open(self, captured, dispute):
         dispute("inquiry")
@@ -79,7 +79,7 @@ class TestTakeDispute:
             "revenue_seats": Decimal(-100),
         }
         assert status_of(captured.payer) == "paid"
-        assert told(captured.payer) == ["dispute.opened"]
+        assert event_types(captured.payer) == ["dispute.opened"]
         for amount in ("20.01", "110"):
             with pytest.raises(MoreThanCaptured):
                 ask_back(captured, amount)
@@ -91,7 +91,7 @@ class TestTakeDispute:
         dispute("won")
 
         assert balances_of(captured.payer) == before
-        assert told(captured.payer) == ["dispute.opened", "dispute.won"]
+        assert event_types(captured.payer) == ["dispute.opened", "dispute.won"]
         assert ask_back(captured, 130).state == "created"
 
     def test_takes_it_from_credit_and_then_from_invoices_when_lost(
@@ -107,7 +107,7 @@ class TestTakeDispute:
             "revenue_seats": Decimal(-100),
         }
         assert status_of(captured.payer) == "open"
-        assert told(captured.payer) == ["dispute.opened", "dispute.lost"]
+        assert event_types(captured.payer) == ["dispute.opened", "dispute.lost"]
         with pytest.raises(MoreThanCaptured):
             ask_back(captured, "20.01")
         assert verify_everything().findings == []
@@ -139,7 +139,7 @@ class TestTakeDispute:
                     now.state,
                     tuple(sorted(balances_of(captured.payer).items())),
                     tuple(kinds.values_list("kind", flat=True)),
-                    tuple(told(captured.payer)),
+                    tuple(event_types(captured.payer)),
                 ))  # fmt: skip
                 transaction.savepoint_rollback(mark)
 
@@ -155,14 +155,14 @@ class TestTakeDispute:
 
         assert Dispute.objects.get().state == "won"
         assert balances_of(captured.payer) == before
-        assert told(captured.payer) == []
+        assert event_types(captured.payer) == []
         assert verify_everything().findings == []
 
     @pytest.mark.parametrize(("first", "second"), [("won", "lost"), ("lost", "won")])
     def test_refuses_two_ends_of_one_dispute(self, dispute, first, second):
         dispute(first)
 
-        with pytest.raises(DoesNotFit, match=f"is {first} already"):
+        with pytest.raises(DoesNotFit, match=f"is already {first}"):
             dispute(second)
 
     @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ class TestTakeDispute:
         [
             ({"amount": "130.01"}, MoreThanCaptured), ({"amount": "0"}, BadAmount),
             ({"currency": "EUR"}, DoesNotFit), ({"currency": "???"}, DoesNotFit),
-            ({"payment": "ch_8"}, NotYet), ({"payment": "x" * 201}, BadReference),
+            ({"payment": "ch_8"}, AwaitingPayment), ({"payment": "x" * 201}, BadReference),
             ({"reference": ""}, BadReference),
         ],
     )  # fmt: skip
@@ -182,7 +182,9 @@ class TestTakeDispute:
     def test_refuses_another_amount_than_before(self, dispute):
         dispute("open")
 
-        with pytest.raises(DoesNotFit, match="another amount"):
+        with pytest.raises(
+            DoesNotFit, match=r"is over 110\.00 USD .* reports 109\.00 USD"
+        ):
             dispute("won", amount="109")
 
     @pytest.mark.parametrize("end", ["won", "lost"])
@@ -224,7 +226,7 @@ class TestTakeDispute:
         with pytest.raises(MoreThanCaptured):
             dispute("lost")
         assert dispute("lost", amount="100").state == "lost"
-        with pytest.raises(NotYet):  # it may be won
+        with pytest.raises(AwaitingPayment):  # it may be won
             dispute("open", amount="0.01", reference="dp_2")
         with pytest.raises(MoreThanCaptured):
             dispute("lost", amount="0.01", reference="dp_2")
@@ -306,7 +308,7 @@ class TestAnswers:
                 "currency": "USD", **changes}  # fmt: skip
         body = json.dumps({"type": f"dispute.{kind}", "data": data}).encode()
         post(client, processor, body, signed(processor, body, clock()))
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
         return ProcessorEvent.objects.latest("pk").state
 
     def test_come_by_signed_webhook(self, client, captured, processor, clock):

@@ -1,4 +1,4 @@
-"""Events of processors at our door: signed, kept once, shown, and tried again."""
+"""Inbound processor events: signed, stored once, shown, and retried."""
 
 import json
 from datetime import timedelta
@@ -8,10 +8,10 @@ import pytest
 from billing.payments.models import ProcessorEvent
 from billing.payments.services.answers import (
     NotQuarantined,
+    process_events,
     retry_events,
-    work_off_events,
 )
-from tests.billing.payments.answering import post, signed, told_of
+from tests.billing.payments.answering import charge_event_body, post, signed
 
 pytestmark = pytest.mark.django_db
 
@@ -44,9 +44,9 @@ class TestProcessorWebhookView:
     def test_takes_the_same_content_written_otherwise_for_the_same(
         self, client, processor, attempt, clock
     ):
-        told = json.loads(told_of(attempt, "succeeded", reference="ch_1"))
-        turned = dict(reversed(told.items()))
-        for body in (told, turned):
+        payload = json.loads(charge_event_body(attempt, "succeeded", reference="ch_1"))
+        reordered = dict(reversed(payload.items()))
+        for body in (payload, reordered):
             body = json.dumps(body, indent=len(body)).encode()
             headers = signed(processor, body, clock(), "evt_1")
             assert post(client, processor, body, headers).status_code == 204
@@ -56,7 +56,7 @@ class TestProcessorWebhookView:
     def test_asks_to_come_again_while_our_keys_are_not_there(
         self, client, processor, attempt, clock, settings
     ):
-        body = told_of(attempt, "succeeded", reference="ch_1")
+        body = charge_event_body(attempt, "succeeded", reference="ch_1")
         headers = signed(processor, body, clock())
         settings.WEBHOOKS = {**settings.WEBHOOKS, "SECRETS_KEYS": ["another"]}
 
@@ -89,7 +89,7 @@ class TestProcessorWebhookView:
     def test_refuses_headers_that_are_not_right(
         self, states, client, processor, attempt, clock, changes
     ):
-        body = told_of(attempt, "succeeded", reference="ch_1")
+        body = charge_event_body(attempt, "succeeded", reference="ch_1")
         headers = signed(processor, body, clock()) | changes
 
         answer = post(client, processor, body, headers)
@@ -101,7 +101,7 @@ class TestProcessorWebhookView:
     def test_refuses_a_body_that_was_not_signed(
         self, client, processor, attempt, clock, body
     ):
-        headers = signed(processor, told_of(attempt, "succeeded"), clock())
+        headers = signed(processor, charge_event_body(attempt, "succeeded"), clock())
 
         assert post(client, processor, body, headers).status_code == 400
 
@@ -120,12 +120,12 @@ class TestRetryEvents:
     def test_works_off_once_more(self, states, post_event, clock, attempt):
         post_event("succeeded", reference="ch_1")
         ProcessorEvent.objects.update(tries=5)
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
         events = list(ProcessorEvent.objects.all())
 
         assert retry_events(events=events, now=clock()) == 1
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
         assert states() == ["done"]
         with pytest.raises(NotQuarantined):
             retry_events(events=events, now=clock())

@@ -1,4 +1,4 @@
-"""Random histories of seats, closings, voids, and money that comes, goes, is taken back."""
+"""Random histories of seats, closings, voids, payments, refunds and reversals."""
 
 from decimal import Decimal
 from itertools import count
@@ -15,7 +15,7 @@ from billing.payments.processors.port import DisputeUpdate
 from billing.payments.queries.balances import balances_of
 from billing.payments.queries.positions import customer_credit, positions_of
 from billing.payments.returns import Dispute
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
 from billing.payments.services.registering import add_processor
@@ -99,7 +99,7 @@ class PayingWorld(World):
             "USD", state,
         )  # fmt: skip
         acme = PaymentProcessor.objects.get()
-        take_dispute(processor=acme, told=fact, now=LATEST)
+        apply_dispute_update(processor=acme, update=fact, now=LATEST)
 
     def _payment(self, n: int) -> Payment:
         payments = list(Payment.objects.order_by("pk"))
@@ -142,7 +142,7 @@ class TestLaws:
 
 
 def collected(payer: Agency) -> Decimal:
-    """What came in, was not recorded by mistake, and did not go back."""
+    """Payments that were neither reversed nor returned."""
     rows = Payment.objects.filter(payer=payer, reversed_at=None)
     came = rows.aggregate(sum=Sum("amount"))["sum"]
     went = Refund.objects.filter(payment__payer=payer).aggregate(sum=Sum("amount"))

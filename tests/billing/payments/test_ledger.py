@@ -1,4 +1,4 @@
-"""The ledger says what documents and money say, and cannot be bent."""
+"""The ledger matches documents and payments, and cannot be altered."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""A payment that covers many invoices asks the database no more than one for one."""
+"""A payment that covers many invoices needs no more queries than one for one."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Pages of a processor: opened once, paid once, and holding the invoice meanwhile."""
+"""Checkout pages: opened once, paid once, and blocking other charges meanwhile."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -14,11 +14,11 @@ from billing.payments.services.connecting import NoPages, connect_hoster
 from billing.payments.services.page_closing import (
     PageNotOpened,
     ProcessorUnreachable,
-    end_unopened_pages,
+    give_up_unopened_pages,
 )
 from billing.payments.services.pages import (
-    Asked,
     BadReturnUrl,
+    PageOptions,
     open_payment_page,
     open_setup_page,
 )
@@ -28,13 +28,13 @@ from billing.payments.services.requesting import (
     NothingToCharge,
     request_charge,
 )
-from tests.billing.payments.paging import ASKED, at, sessions
+from tests.billing.payments.paging import PAGE_OPTIONS, at, sessions
 
 pytestmark = pytest.mark.django_db
 
 
 class Host:
-    """The real one, of which a test overrides what it wants."""
+    """The real client, of which a test overrides single calls."""
 
     def __init__(self, row):
         self.host = connect_hoster(row)
@@ -95,7 +95,7 @@ class TestOpenPaymentPage:
         self, open_page, payer, stripe, clock, ask, tell
     ):
         open_page()
-        open_setup_page(payer=payer, asked=ASKED, clock=clock)
+        open_setup_page(payer=payer, options=PAGE_OPTIONS, clock=clock)
 
         (customer,) = stripe.account.of("customer")
         assert customer["metadata"]["payer"] == payer.code
@@ -169,7 +169,7 @@ class TestOpenPaymentPage:
                 return self.host.open_page(request)
 
         page = open_payment_page(
-            invoice=invoice, asked=ASKED, clock=clock, connect=Slow
+            invoice=invoice, options=PAGE_OPTIONS, clock=clock, connect=Slow
         )
 
         assert open_page().url == page.url
@@ -181,7 +181,7 @@ class TestOpenPaymentPage:
 
         with pytest.raises(PageNotOpened):
             open_payment_page(
-                invoice=invoice, asked=ASKED, clock=clock, connect=Refusing
+                invoice=invoice, options=PAGE_OPTIONS, clock=clock, connect=Refusing
             )
 
         assert PaymentAttempt.objects.get().state == "failed"
@@ -198,7 +198,7 @@ class TestOpenPaymentPage:
         for kind in (ProcessorUnreachable, PageNotOpened):
             with pytest.raises(kind):
                 open_payment_page(
-                    invoice=invoice, asked=ASKED, clock=clock, connect=Erring
+                    invoice=invoice, options=PAGE_OPTIONS, clock=clock, connect=Erring
                 )
 
         assert PaymentAttempt.objects.get().state == "unknown"
@@ -215,7 +215,9 @@ class TestOpenPaymentPage:
                 raise Killed
 
         with pytest.raises(Killed):
-            open_payment_page(invoice=invoice, asked=ASKED, clock=clock, connect=Dying)
+            open_payment_page(
+                invoice=invoice, options=PAGE_OPTIONS, clock=clock, connect=Dying
+            )
         ask()
 
         assert PaymentAttempt.objects.get().state == "pending"
@@ -224,18 +226,20 @@ class TestOpenPaymentPage:
     @pytest.mark.parametrize("url", ["", "http://10.0.0.1", "javascript:x", "x"])
     def test_refuses_a_bad_return_url(self, invoice, at_stripe, clock, url):
         with pytest.raises(BadReturnUrl):
-            open_payment_page(invoice=invoice, asked=Asked("test", url), clock=clock)
+            open_payment_page(
+                invoice=invoice, options=PageOptions("test", url), clock=clock
+            )
 
     def test_refuses_a_processor_without_pages(self, invoice, processor, clock):
-        for one in (None, processor):
-            asked = Asked("test", "https://agency.example.com", one)
+        for candidate in (None, processor):
+            options = PageOptions("test", "https://agency.example.com", candidate)
             with pytest.raises(NoPages):
-                open_payment_page(invoice=invoice, asked=asked, clock=clock)
+                open_payment_page(invoice=invoice, options=options, clock=clock)
 
 
 class TestOpenSetupPage:
     def test_saves_what_the_payer_entered(self, payer, at_stripe, stripe, clock, tell):
-        page = open_setup_page(payer=payer, asked=ASKED, clock=clock)
+        page = open_setup_page(payer=payer, options=PAGE_OPTIONS, clock=clock)
         stripe.account.use_page(page.reference, "pm_visa")
 
         tell()
@@ -248,19 +252,19 @@ class TestOpenSetupPage:
         stripe.faults = at("hang", "checkout/sessions")
 
         with pytest.raises(ProcessorUnreachable):
-            open_setup_page(payer=payer, asked=ASKED, clock=clock)
-        assert open_setup_page(payer=payer, asked=ASKED, clock=clock).url
+            open_setup_page(payer=payer, options=PAGE_OPTIONS, clock=clock)
+        assert open_setup_page(payer=payer, options=PAGE_OPTIONS, clock=clock).url
 
     def test_is_given_up_where_no_answer_came(self, payer, at_stripe, stripe, clock):
         stripe.faults = at("hang", "checkout/sessions")
         with pytest.raises(ProcessorUnreachable):
-            open_setup_page(payer=payer, asked=ASKED, clock=clock)
-        opened = open_setup_page(payer=payer, asked=ASKED, clock=clock)
-        assert end_unopened_pages(now=clock()) == 0
+            open_setup_page(payer=payer, options=PAGE_OPTIONS, clock=clock)
+        opened = open_setup_page(payer=payer, options=PAGE_OPTIONS, clock=clock)
+        assert give_up_unopened_pages(now=clock()) == 0
 
         clock.forward(minutes=3)
         for ended in (1, 0):
-            assert end_unopened_pages(now=clock()) == ended
+            assert give_up_unopened_pages(now=clock()) == ended
 
         (closed,) = HostedPage.objects.exclude(closed_at=None)
         assert (closed.url, closed.closed_at) == ("", clock())
@@ -273,11 +277,13 @@ class TestOpenSetupPage:
         class Slow(Host):
             def open_page(self, request):
                 opened = super().open_page(request)
-                assert end_unopened_pages(now=clock.forward(minutes=3)) == 1
+                assert give_up_unopened_pages(now=clock.forward(minutes=3)) == 1
                 return opened
 
         with pytest.raises(ProcessorUnreachable, match="too late"):
-            open_setup_page(payer=payer, asked=ASKED, clock=clock, connect=Slow)
+            open_setup_page(
+                payer=payer, options=PAGE_OPTIONS, clock=clock, connect=Slow
+            )
 
         assert HostedPage.objects.get().url == ""
 

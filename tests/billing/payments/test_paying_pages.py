@@ -1,4 +1,4 @@
-"""What becomes of a page: paid, declined and paid, expired, or closed."""
+"""Outcomes of checkout pages: paid, declined and paid, expired, or closed."""
 
 from decimal import Decimal
 
@@ -125,7 +125,7 @@ class TestPaying:
 
 class TestExpiry:
     @pytest.mark.parametrize("tried", [None, "pm_declined"])
-    @pytest.mark.parametrize("how", ["told", "asked"])
+    @pytest.mark.parametrize("how", ["by event", "by look-up"])
     def test_ends_the_attempt_and_frees_the_invoice(
         self, open_page, stripe, clock, tell, ask, how, tried
     ):
@@ -135,7 +135,7 @@ class TestExpiry:
         clock.forward(hours=23, minutes=1)
         stripe.account.let_pages_expire()
 
-        if how == "told":
+        if how == "by event":
             stripe.account.events = stripe.account.of(
                 "event", type="checkout.session.expired"
             )

@@ -1,4 +1,4 @@
-"""Payers, staff and processors at once."""
+"""Payers, staff and processors acting concurrently."""
 
 from decimal import Decimal
 from functools import partial
@@ -10,7 +10,7 @@ from billing.payments.models import Payment, Refund
 from billing.payments.processors.port import DisputeUpdate
 from billing.payments.queries.positions import customer_credit
 from billing.payments.returns import Dispute, RefundAttempt
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.receiving import PaymentDiffers, receive_payment
 from billing.payments.services.refunding import MoreThanCaptured, refund_payment
 from billing.payments.services.registering import add_processor
@@ -64,7 +64,7 @@ def test_a_payment_is_reversed_once_or_refunded(agency, run_in_threads):
 
     results = run_in_threads(back, partial(refund, payment, 20, "R1"), back)
 
-    kinds = sorted(type(one).__name__ for one in results)
+    kinds = sorted(type(outcome).__name__ for outcome in results)
     payment.refresh_from_db()
     if payment.reversed_at:
         assert kinds == ["MoreThanCaptured", "Payment", "PaymentReversed"]
@@ -75,9 +75,9 @@ def test_a_payment_is_reversed_once_or_refunded(agency, run_in_threads):
 
 def test_payments_of_one_reference_are_one(agency, run_in_threads):
     other = make_agency("OTHER")
-    one = partial(pay, agency, 30)
+    pay_first = partial(pay, agency, 30)
 
-    results = run_in_threads(one, one, one, partial(pay, other, 30))
+    results = run_in_threads(pay_first, pay_first, pay_first, partial(pay, other, 30))
 
     assert Payment.objects.count() == 1
     refused = [result for result in results if isinstance(result, Exception)]
@@ -124,8 +124,8 @@ def test_parallel_refunds_give_back_no_more_than_was_captured(agency, run_in_thr
 
     results = run_in_threads(*(partial(refund, payment, 30, f"R{n}") for n in range(6)))
 
-    assert sum(isinstance(one, Refund) for one in results) == 2
-    assert {type(one) for one in results} == {Refund, MoreThanCaptured}
+    assert sum(isinstance(outcome, Refund) for outcome in results) == 2
+    assert {type(outcome) for outcome in results} == {Refund, MoreThanCaptured}
     assert verify_everything().findings == []
 
 
@@ -143,7 +143,11 @@ def test_parallel_refunds_of_both_kinds_set_aside_no_more_than_was_captured(
     results = run_in_threads(*([ask] * 10), *hands)
 
     assert RefundAttempt.objects.count() + Refund.objects.count() == 8
-    assert {type(one) for one in results} <= {RefundAttempt, Refund, MoreThanCaptured}
+    assert {type(outcome) for outcome in results} <= {
+        RefundAttempt,
+        Refund,
+        MoreThanCaptured,
+    }
     assert verify_everything().findings == []
 
 
@@ -154,8 +158,8 @@ def test_refunds_and_a_dispute_at_once_take_no_more_than_was_captured(
         code="acme", url="https://pay.example.com", actor="t", now=APRIL_2
     )[0]
     payment = pay(agency, 80, processor="acme")
-    told = DisputeUpdate("P1", "dp_1", Decimal(50), "USD", "lost")
-    dispute = partial(take_dispute, processor=acme, told=told, now=MAY_2)
+    update = DisputeUpdate("P1", "dp_1", Decimal(50), "USD", "lost")
+    dispute = partial(apply_dispute_update, processor=acme, update=update, now=MAY_2)
 
     results = run_in_threads(
         dispute, dispute, *(partial(refund, payment, 15, f"R{n}") for n in range(6))
@@ -163,6 +167,6 @@ def test_refunds_and_a_dispute_at_once_take_no_more_than_was_captured(
 
     back = 15 * Refund.objects.count() + 50 * Dispute.objects.count()
     assert 65 < back <= 80
-    refused = {type(one) for one in results if isinstance(one, Exception)}
+    refused = {type(outcome) for outcome in results if isinstance(outcome, Exception)}
     assert refused == {MoreThanCaptured}
     assert verify_everything().findings == []

@@ -1,4 +1,4 @@
-"""Money that comes in, what it covers, and what credit notes do to it."""
+"""Payments received, the invoices they cover, and the effect of credit notes."""
 
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from billing.payments.services.documents import MoneyInvolved
 from billing.payments.services.receiving import (
     BadAmount,
     BadReference,
-    NotTheirInvoice,
+    InvoiceNotOfPayer,
     PaymentDiffers,
     WrongCurrency,
     receive_payment,
@@ -35,13 +35,13 @@ pytestmark = pytest.mark.django_db
 
 
 def pay(payer, amount, reference="P1", **changes):
-    told = {"currency": "USD", "processor": "manual", "now": APRIL_2, **changes}
+    fields = {"currency": "USD", "processor": "manual", "now": APRIL_2, **changes}
     return receive_payment(
-        payer=payer, amount=Decimal(amount), reference=reference, **told
+        payer=payer, amount=Decimal(amount), reference=reference, **fields
     )
 
 
-def told(payer):
+def event_types(payer):
     events = OutboxEvent.objects.filter(stream__agency=payer).order_by("sequence")
     return list(events.values_list("type", flat=True))
 
@@ -63,7 +63,7 @@ class TestReceivePayment:
 
         invoice.refresh_from_db()
         assert invoice.status == "paid"
-        kinds = told(invoice.payer)
+        kinds = event_types(invoice.payer)
         assert kinds[-3:] == ["invoice.issued", "payment.received", "invoice.paid"]
         assert (payment.method, payment.actor) == ("cheque", "staff")
 
@@ -118,7 +118,7 @@ class TestReceivePayment:
         bill(MARCH)
 
         assert statuses(payer) == ["paid"]
-        kinds = told(payer)
+        kinds = event_types(payer)
         assert kinds[-2:] == ["invoice.issued", "invoice.paid"]
 
     def test_repeated_is_the_same_payment(self, invoice):
@@ -164,7 +164,7 @@ class TestReceivePayment:
             pay(invoice.payer, 1, currency="EUR")
 
     def test_refuses_the_invoice_of_somebody_else(self, invoice):
-        with pytest.raises(NotTheirInvoice) as refused:
+        with pytest.raises(InvoiceNotOfPayer) as refused:
             pay(make_agency("OTHER"), 1, document=invoice)
 
         assert refused.value.field == "invoice"
@@ -240,6 +240,9 @@ class TestCreditNote:
 
 def covered(documents):
     return [
-        sum(one.amount for one in Allocation.objects.filter(document=document))
+        sum(
+            allocation.amount
+            for allocation in Allocation.objects.filter(document=document)
+        )
         for document in documents
     ]

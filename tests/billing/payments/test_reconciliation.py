@@ -1,4 +1,4 @@
-"""A processor's list against our rows and the ledger: each difference has its name."""
+"""Reconciliation of a processor's list with our records and the ledger."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +12,7 @@ from billing.management.commands.reconcile_payments import Command
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import AccountMovement, DisputeUpdate, Unreachable
 from billing.payments.reconciliation import NoListing, reconcile_day, reconcile_due
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
 from billing.payments.services.registering import add_processor
@@ -33,10 +33,10 @@ def fake():
 @pytest.fixture
 def compare(processor, fake):
     def comparing(day=DAY):
-        found = reconcile_day(processor=processor, day=day, connect=lambda _: fake)
+        comparison = reconcile_day(processor=processor, day=day, connect=lambda _: fake)
         return [
-            (one.kind, one.what, one.reference, one.ours, one.theirs)
-            for one in found.differences
+            (row.kind, row.object_type, row.reference, row.recorded, row.reported)
+            for row in comparison.differences
         ]
 
     return comparing
@@ -63,8 +63,8 @@ def give_back(payment, amount, reference="re_1", at=NOON):
 
 
 def tell(processor, state, at=NOON):
-    told = DisputeUpdate("ch_1", "dp_1", Decimal(40), "USD", state)
-    take_dispute(processor=processor, told=told, now=at)
+    update = DisputeUpdate("ch_1", "dp_1", Decimal(40), "USD", state)
+    apply_dispute_update(processor=processor, update=update, now=at)
 
 
 def movement(kind, reference, amount, at=NOON, currency="USD"):
@@ -203,12 +203,13 @@ class TestReconcileDay:
         )
         fake = FakeProcessor(movements=[movement("payment", "ch_1", 100)])
 
-        found = reconcile_day(processor=processor, day=DAY, connect=lambda _: fake)
+        comparison = reconcile_day(processor=processor, day=DAY, connect=lambda _: fake)
 
-        told = [
-            (d.kind, d.what, d.reference, d.ours, d.theirs) for d in found.differences
+        differences = [
+            (d.kind, d.object_type, d.reference, d.recorded, d.reported)
+            for d in comparison.differences
         ]
-        assert ("ledger_differs", *expected) in told
+        assert ("ledger_differs", *expected) in differences
 
     def test_takes_as_many_queries_for_many_rows_as_for_few(
         self, compare, pay, fake, django_assert_max_num_queries
@@ -232,7 +233,7 @@ class TestReconcileDue:
         processor.reconciled_through = DAY - timedelta(days=1)
         processor.save(update_fields=["reconciled_through"])
 
-    def told(self):
+    def published(self):
         events = OutboxEvent.objects.filter(type__startswith="payments.")
         return list(events.order_by("pk").values_list("type", "payload__differences"))
 
@@ -248,18 +249,18 @@ class TestReconcileDue:
         for _ in range(2):
             self.due(fake)
 
-        assert self.told() == [("payments.differ", 1)]
+        assert self.published() == [("payments.differ", 1)]
         self.due(fake, MIDNIGHT + timedelta(hours=30))
-        assert self.told()[1:] == [("payments.reconciled", 0)]
+        assert self.published()[1:] == [("payments.reconciled", 0)]
 
     def test_asks_again_who_could_not_be_asked(self, fake):
         fake.away = True
         self.due(fake)
-        assert self.told() == []
+        assert self.published() == []
 
         fake.away = False
         self.due(fake)
-        assert self.told() == [("payments.reconciled", 0)]
+        assert self.published() == [("payments.reconciled", 0)]
 
     def test_compares_each_day_of_an_outage_once_and_in_order(self, pay, fake):
         pay(at=NOON + timedelta(days=2))
@@ -269,23 +270,23 @@ class TestReconcileDue:
             self.due(fake, back)
 
         assert self.days() == ["2026-04-30", "2026-05-01", "2026-05-02", "2026-05-03"]
-        assert [count for _, count in self.told()] == [0, 0, 1, 0]
+        assert [count for _, count in self.published()] == [0, 0, 1, 0]
 
     def test_goes_on_with_the_day_it_was_cut_off_at(self, fake):
-        list_movements, days = fake.account_movements, []
+        list_movements, compared = fake.account_movements, []
 
-        def movements_until_cut(starts_at, ends_at):
-            days.append(starts_at.date())
-            if len(days) == 3:
+        def list_until_cut(starts_at, ends_at):
+            compared.append(starts_at.date())
+            if len(compared) == 3:
                 raise Unreachable("gone")
             return list_movements(starts_at, ends_at)
 
-        fake.account_movements = movements_until_cut
+        fake.account_movements = list_until_cut
         for _ in range(2):
             self.due(fake, MIDNIGHT + timedelta(days=3))
 
         assert self.days() == ["2026-04-30", "2026-05-01", "2026-05-02", "2026-05-03"]
-        assert [day.day for day in days] == [30, 1, 2, 2, 3]
+        assert [day.day for day in compared] == [30, 1, 2, 2, 3]
 
     def test_compares_the_last_days_of_a_very_long_outage(
         self, processor, fake, settings, caplog
@@ -294,7 +295,10 @@ class TestReconcileDue:
         self.due(fake, MIDNIGHT + timedelta(days=10))
 
         assert self.days() == ["2026-05-08", "2026-05-09", "2026-05-10"]
-        assert "from 2026-04-30 to 2026-05-07 are not compared" in caplog.text
+        assert (
+            "from 2026-04-30 to 2026-05-07 are not reconciled automatically any more"
+            in caplog.text
+        )
 
     def test_begins_with_the_day_it_was_added(self, processor, fake):
         processor.reconciled_through = None
@@ -321,14 +325,14 @@ class TestReconcileDue:
                 reconcile_due(now=MIDNIGHT, connect=connect)
 
         other.refresh_from_db()
-        assert (other.reconciled_through, len(self.told())) == (DAY, 1)
+        assert (other.reconciled_through, len(self.published())) == (DAY, 1)
 
     def test_passes_over_who_lists_nothing_or_cannot_be_read(self, processor, settings):
         reconcile_due(now=MIDNIGHT)
         settings.WEBHOOKS = {**settings.WEBHOOKS, "SECRETS_KEYS": ["another"]}
         reconcile_due(now=MIDNIGHT)
 
-        assert self.told() == []
+        assert self.published() == []
 
 
 class TestCommand:
@@ -355,9 +359,9 @@ class TestCommand:
         assert ended.value.code == 1
 
     def test_says_the_same_as_json(self, fake, processor):
-        told = json.loads(self.run("--json", fake=fake))
+        document = json.loads(self.run("--json", fake=fake))
 
-        assert told == {
+        assert document == {
             "processor": "acme", "day": "2026-04-30", "compared": 0, "differences": [],
         }  # fmt: skip
 

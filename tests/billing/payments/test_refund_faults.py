@@ -17,7 +17,7 @@ from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import MoreThanCaptured
 from billing.payments.services.returning import REFUNDS, request_refund
 from billing.payments.verification import verify_everything
-from tests.billing.payments.answering import told_of_refund
+from tests.billing.payments.answering import refund_event_body
 from tests.billing.payments.plays import Play
 from tests.build import APRIL_2, MARCH, bill, make_agency, make_prices, make_seats
 
@@ -27,7 +27,7 @@ PAYMENTS, STEPS = 4, 40
 
 
 class RefundPlay(Play):
-    """Payers that get back parts of what they paid."""
+    """Payers that get partial refunds."""
 
     calls = REFUNDS
 
@@ -42,10 +42,10 @@ class RefundPlay(Play):
         except MoreThanCaptured:
             return  # it is given back, or being given back
 
-    def body_of(self, asked: Any, outcome: ProcessorOutcome) -> bytes:
-        attempt = RefundAttempt.objects.get(public_id=asked.key)
+    def body_of(self, request: Any, outcome: ProcessorOutcome) -> bytes:
+        attempt = RefundAttempt.objects.get(public_id=request.key)
         kind = "succeeded" if outcome.kind == "succeeded" else "failed"
-        return told_of_refund(attempt, kind, reference=outcome.reference)
+        return refund_event_body(attempt, kind, reference=outcome.reference)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -66,17 +66,20 @@ def test_nothing_goes_back_twice_and_nothing_is_lost(seed, monkeypatch):
         play.step()
     play.settle()
 
-    went = {one.reference: (one.payment, one.amount) for one in play.fake.refunds}
+    went = {
+        refund.reference: (refund.payment, refund.amount)
+        for refund in play.fake.refunds
+    }
     rows = Refund.objects.values_list("reference", "payment__reference", "amount")
     assert {ref: (payment, amount) for ref, payment, amount in rows} == went
-    assert len(play.fake.refunds) == len({one.key for one in play.fake.refunds})
-    back: Counter[str] = Counter()
-    for one in play.fake.refunds:
-        back[one.payment] += int(one.amount)
-    assert all(amount <= 70 for amount in back.values())
+    assert len(play.fake.refunds) == len({refund.key for refund in play.fake.refunds})
+    returned: Counter[str] = Counter()
+    for refund in play.fake.refunds:
+        returned[refund.payment] += int(refund.amount)
+    assert all(amount <= 70 for amount in returned.values())
     assert not ProcessorEvent.objects.exclude(state="done").exists()
     lost = RefundAttempt.objects.filter(state="unknown", public_id__in=[
-        one.key for one in play.fake.refunds
+        refund.key for refund in play.fake.refunds
     ])  # fmt: skip
     assert not lost.exists()
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Money that goes back."""
+"""Recording refunds."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Processors that move, or get other keys."""
+"""Processors that get a new URL or new keys."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -11,8 +11,8 @@ from billing.payments.services.charging import charge_due
 from billing.payments.services.connecting import secrets_of
 from billing.payments.services.registering import (
     NothingToChange,
-    SecretsAreOurs,
-    SecretsAreTheirs,
+    SecretsGeneratedHere,
+    SecretsIssuedByProcessor,
     add_processor,
     change_processor,
     rotate_secrets,
@@ -29,7 +29,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def keys(clock):
-    """A processor, and the secrets that it was given."""
+    """A processor and its generated secrets."""
     return add_processor(
         code="acme", url="https://pay.example.com", actor="test", now=clock()
     )
@@ -75,13 +75,13 @@ class TestRotateSecrets:
 
             charge_due(clock=clock)
 
-        (told,) = receiver.received
-        Webhook(new).verify(told.body, told.headers)
+        (delivery,) = receiver.received
+        Webhook(new).verify(delivery.body, delivery.headers)
         if is_signed:
-            Webhook(old).verify(told.body, told.headers)
+            Webhook(old).verify(delivery.body, delivery.headers)
         else:
             with pytest.raises(WebhookVerificationError):
-                Webhook(old).verify(told.body, told.headers)
+                Webhook(old).verify(delivery.body, delivery.headers)
 
     def test_ends_the_last_but_one_at_once(self, keys, clock):
         processor, old, _ = keys
@@ -95,7 +95,7 @@ class TestRotateSecrets:
     def test_is_for_secrets_of_our_making(self, keys, clock):
         keys[0].kind = "stripe"
 
-        with pytest.raises(SecretsAreTheirs):
+        with pytest.raises(SecretsIssuedByProcessor):
             rotate(keys[0], clock)
 
     def test_tells_the_platform_what_changed_and_no_secret(self, keys, clock):
@@ -119,7 +119,7 @@ class TestChangeProcessor:
     @pytest.mark.parametrize(
         ("changes", "refusal"),
         [({}, NothingToChange), ({"url": "https://10.0.0.1"}, BadUrl),
-         ({"sending": "key"}, SecretsAreOurs)],
+         ({"sending": "key"}, SecretsGeneratedHere)],
     )  # fmt: skip
     def test_refuses_what_cannot_be(self, keys, clock, changes, refusal):
         with pytest.raises(refusal):

@@ -1,4 +1,4 @@
-"""Staff are told of refunds and events that nobody ends."""
+"""Staff is notified of refunds and events that stay open."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from billing.payments.services.reporting import report_unresolved
 from billing.payments.services.returning import REFUNDS, request_refund
 from billing.webhooks.models import OutboxEvent
 from seats.models import User
-from tests.billing.payments.stories import Story, Teller, charge, refund
+from tests.billing.payments.stories import Story, StoryProcessor, charge, refund
 
 pytestmark = pytest.mark.django_db
 
@@ -26,15 +26,15 @@ def staff(settings):
 
 @pytest.fixture
 def teller(invoice, processor, clock, staff):
-    """A processor, and an invoice whose charge it has."""
-    made = Teller(invoice, processor, clock)
+    """A processor, and an invoice with a pending charge."""
+    made = StoryProcessor(invoice, processor, clock)
     made.begin(Story([]))
     return made
 
 
 def reported():
     rows = OutboxEvent.objects.filter(stream__agency=None, type__endswith="unresolved")
-    return [(one.type, one.payload) for one in rows.order_by("pk")]
+    return [(event.type, event.payload) for event in rows.order_by("pk")]
 
 
 class TestReportUnresolved:

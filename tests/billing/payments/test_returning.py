@@ -1,4 +1,4 @@
-"""Refunds that processors are asked for: set aside, called once per key, taken in."""
+"""Refund attempts: amount reserved, sent once per key, and recorded."""
 
 import json
 from datetime import timedelta
@@ -11,7 +11,7 @@ from billing.payments.models import ProcessorEvent, Refund
 from billing.payments.processors.port import ProcessorOutcome
 from billing.payments.queries.positions import customer_credit
 from billing.payments.returns import RefundAttempt, RefundAttemptChange
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import claim_calls, make_call, record_outcome
 from billing.payments.services.receiving import BadAmount
 from billing.payments.services.refunding import (
@@ -28,15 +28,15 @@ from billing.payments.services.returning import (
 from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxEvent
 from seats.errors import ReasonMissing
-from tests.billing.payments.answering import post, signed, told_of_refund
+from tests.billing.payments.answering import post, refund_event_body, signed
 from tests.billing.payments.processors import FakeProcessor
 from tests.build import MAY_2, documents_of
 
 pytestmark = pytest.mark.django_db
 
 
-def faults(*told):
-    rest = iter(told)
+def faults(*kinds):
+    rest = iter(kinds)
     return lambda: next(rest, "ok")
 
 
@@ -62,11 +62,11 @@ def quarantined():
 
 @pytest.fixture
 def ask(captured, clock):
-    """Ask for a refund of the payment."""
+    """Request a refund of the payment."""
 
     def asking(amount=50, reason="test", **changes):
-        told = {"payment": captured, "actor": "staff", "now": clock(), **changes}
-        return request_refund(amount=Decimal(amount), reason=reason, **told)
+        arguments = {"payment": captured, "actor": "staff", "now": clock(), **changes}
+        return request_refund(amount=Decimal(amount), reason=reason, **arguments)
 
     return asking
 
@@ -83,12 +83,12 @@ def sweep(fake, clock):
 
 @pytest.fixture
 def tell(client, processor, clock):
-    """What the processor tells, posted and worked off."""
+    """Post an event of the processor, and process it."""
 
     def telling(body):
         answer = post(client, processor, body, signed(processor, body, clock()))
         assert answer.status_code == 204
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
     return telling
 
@@ -120,10 +120,10 @@ class TestRequestRefund:
             ask(0)
 
     def test_is_one_for_a_reference_of_who_asks(self, ask):
-        assert ask(50, asked_as="r1") == ask(50, asked_as="r1")
+        assert ask(50, reference="r1") == ask(50, reference="r1")
         with pytest.raises(RefundDiffers):
-            ask(51, asked_as="r1")
-        assert ask(50, asked_as="r2").pk != ask(30).pk
+            ask(51, reference="r1")
+        assert ask(50, reference="r2").pk != ask(30).pk
 
     def test_above_what_was_captured_is_refused_by_the_database_too(
         self, captured, ask, processor
@@ -220,7 +220,7 @@ class TestRefundDue:
         attempt = ask(130)
         refund_payment(
             payment=captured, amount=Decimal(1), reference="re_0", reason="there",
-            actor="acme", now=MAY_2, done=True,
+            actor="acme", now=MAY_2, completed=True,
         )  # fmt: skip
 
         assert sweep() == 0
@@ -256,14 +256,17 @@ class TestRefundDue:
         outcome = make_call(call, lambda _: fake, clock)
         refund_payment(
             payment=captured, amount=Decimal(1), reference="re_0", reason="there",
-            actor="acme", now=MAY_2, done=True,
+            actor="acme", now=MAY_2, completed=True,
         )  # fmt: skip
 
         record_outcome(call=call, outcome=outcome, now=clock())
 
         attempt.refresh_from_db()
         assert attempt.state == "sent"
-        assert attempt.error.startswith("does not fit: 129.00 of acme ch_9 can go back")
+        assert attempt.error.startswith(
+            "contradiction: 130.00 USD is more than the 129.00 USD of payment acme ch_9"
+            " that can be returned"
+        )
         assert attempt.due_at == clock() + timedelta(minutes=5)
         assert verify_everything().findings == []
 
@@ -279,11 +282,11 @@ class TestRefundDue:
 
         attempt.refresh_from_db()
         assert (attempt.state, Refund.objects.count()) == ("sent", 1)
-        assert "of another attempt" in attempt.error
+        assert "already belongs to another attempt" in attempt.error
 
 
 class Forgetful:
-    """Says for certain that it never got what it is asked about."""
+    """A processor that reports for certain that it never received the refund."""
 
     def __init__(self, behind):
         self.refund = behind.refund
@@ -301,14 +304,16 @@ class TestTakeRefundTold:
 
     def test_records_what_succeeded_in_any_order(self, sent, tell):
         for kind in ("succeeded", "pending", "succeeded"):
-            tell(told_of_refund(sent, kind, reference="re_1"))
+            tell(refund_event_body(sent, kind, reference="re_1"))
 
         sent.refresh_from_db()
         assert (sent.state, Refund.objects.get().reference) == ("succeeded", "re_1")
         assert quarantined() == []
 
     def test_ends_what_failed(self, captured, sent, tell):
-        tell(told_of_refund(sent, "failed", reference="re_1", reason="closed account"))
+        tell(
+            refund_event_body(sent, "failed", reference="re_1", reason="closed account")
+        )
 
         sent.refresh_from_db()
         assert (sent.state, sent.error) == ("failed", "closed account")
@@ -324,24 +329,24 @@ class TestTakeRefundTold:
         ],
     )  # fmt: skip
     def test_sets_apart_what_does_not_fit(self, sent, tell, changes):
-        tell(told_of_refund(sent, "succeeded", **{"reference": "re_1", **changes}))
+        tell(refund_event_body(sent, "succeeded", **{"reference": "re_1", **changes}))
 
         assert len(quarantined()) == 1
         assert not Refund.objects.exists()
 
     def test_sets_apart_one_that_failed_after_it_had_succeeded(self, sent, tell):
-        tell(told_of_refund(sent, "succeeded", reference="re_1"))
-        tell(told_of_refund(sent, "failed", reference="re_1"))
+        tell(refund_event_body(sent, "succeeded", reference="re_1"))
+        tell(refund_event_body(sent, "failed", reference="re_1"))
 
-        assert "succeeded already, not failed" in quarantined()[0]
+        assert "already succeeded; it cannot become failed" in quarantined()[0]
 
     def test_does_not_take_the_answer_of_another_processor(
         self, client, sent, other, clock
     ):
-        body = told_of_refund(sent, "succeeded", reference="re_1")
+        body = refund_event_body(sent, "succeeded", reference="re_1")
         post(client, other, body, signed(other, body, clock()))
 
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
         assert len(quarantined()) == 1
 
@@ -367,8 +372,8 @@ class TestTakeRefundTold:
         tell(self.begun_there(amount="100"))
 
         assert Refund.objects.get().amount == 100
-        tell(told_of_refund(sent, "succeeded", reference="re_1"))
-        assert "can go back" in quarantined()[0]
+        tell(refund_event_body(sent, "succeeded", reference="re_1"))
+        assert "that can be returned" in quarantined()[0]
         sent.refresh_from_db()
         assert sent.state == "sent"
 
@@ -392,4 +397,4 @@ class TestTakeRefundTold:
         tell(self.begun_there())
         tell(self.begun_there("failed"))
 
-        assert "failed in theirs" in quarantined()[0]
+        assert "but the processor reports that it failed" in quarantined()[0]

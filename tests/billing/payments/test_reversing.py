@@ -1,4 +1,4 @@
-"""Bank transfers and cheques that were recorded by mistake."""
+"""Reversing bank transfers and checks that were recorded by mistake."""
 
 from decimal import Decimal
 
@@ -35,7 +35,7 @@ def record(payer, amount, reference="wire 1", processor="manual"):
     )  # fmt: skip
 
 
-def take_back(payment, reason="500 was typed for 50"):
+def reverse(payment, reason="500 was typed for 50"):
     return reverse_payment(payment=payment, reason=reason, actor="staff", now=MAY_2)
 
 
@@ -47,7 +47,7 @@ def payment(invoice):
 
 class TestReversePayment:
     def test_undoes_all_that_the_payment_did(self, invoice, payment):
-        take_back(payment)
+        reverse(payment)
 
         invoice.refresh_from_db()
         assert invoice.status == "open"
@@ -62,7 +62,7 @@ class TestReversePayment:
         assert verify_everything().findings == []
 
     def test_tells_of_a_reversal_and_of_no_refund(self, payment):
-        take_back(payment)
+        reverse(payment)
 
         events = OutboxEvent.objects.filter(stream__agency=payment.payer)
         kinds = list(events.order_by("sequence").values_list("type", flat=True))
@@ -73,7 +73,7 @@ class TestReversePayment:
     def test_lets_the_same_reference_be_recorded_as_it_should_have_been(
         self, invoice, payment
     ):
-        take_back(payment)
+        reverse(payment)
 
         right = record(invoice.payer, 50)
 
@@ -82,7 +82,7 @@ class TestReversePayment:
         assert verify_everything().findings == []
 
     def test_refuses_the_repeated_request_of_what_was_reversed(self, invoice, payment):
-        take_back(payment)
+        reverse(payment)
 
         with pytest.raises(PaymentWasReversed, match="another reference"):
             record(invoice.payer, 500)
@@ -90,24 +90,24 @@ class TestReversePayment:
     def test_lets_other_money_cover_the_invoice(self, invoice, payment):
         record(invoice.payer, 70, "wire 2")
 
-        take_back(payment)
+        reverse(payment)
 
         assert balances_of(invoice.payer)["receivable"] == 30
         assert verify_everything().findings == []
 
     def test_is_done_once(self, payment):
-        take_back(payment)
+        reverse(payment)
 
         with pytest.raises(PaymentReversed, match="on 2026-05-02 by staff"):
-            take_back(payment)
+            reverse(payment)
 
     def test_asks_why(self, payment):
         with pytest.raises(ReasonMissing):
-            take_back(payment, " ")
+            reverse(payment, " ")
 
     def test_refuses_money_of_a_processor(self, captured):
         with pytest.raises(PaymentNotManual, match="came in through acme"):
-            take_back(captured)
+            reverse(captured)
 
     def test_refuses_what_was_refunded_in_part(self, payment):
         refund_payment(
@@ -115,12 +115,14 @@ class TestReversePayment:
             actor="staff", now=APRIL_2,
         )  # fmt: skip
 
-        with pytest.raises(PaymentHasReturns, match=r"20\.00 USD of manual wire 1"):
-            take_back(payment)
+        with pytest.raises(
+            PaymentHasReturns, match=r"20\.00 USD of payment manual wire 1"
+        ):
+            reverse(payment)
         assert verify_everything().findings == []
 
     def test_leaves_nothing_to_refund(self, payment):
-        take_back(payment)
+        reverse(payment)
 
         with pytest.raises(MoreThanCaptured):
             refund_payment(
@@ -129,7 +131,7 @@ class TestReversePayment:
             )  # fmt: skip
 
     def test_makes_a_late_invoice_a_case_of_dunning(self, invoice, payment):
-        take_back(payment)
+        reverse(payment)
 
         step_due(now=MAY_2)
 
@@ -138,13 +140,16 @@ class TestReversePayment:
 
 class TestStatement:
     def test_shows_the_payment_and_its_reversal(self, invoice, payment):
-        take_back(payment)
+        reverse(payment)
 
         statement = account_statement(
             payer=invoice.payer, starts_on=MARCH, ends_on=MAY_2.date().replace(day=9)
         )
 
-        rows = [(one.kind, one.amount, one.balance) for one in statement.movements]
+        rows = [
+            (movement.kind, movement.amount, movement.balance)
+            for movement in statement.movements
+        ]
         assert rows == [
             ("invoice", Decimal(100), Decimal(100)),
             ("payment", Decimal(-500), Decimal(-400)),
@@ -171,13 +176,13 @@ class TestTheDatabase:
             Payment.objects.update(**changes)
 
     def test_lets_nobody_undo_a_reversal(self, payment):
-        take_back(payment)
+        reverse(payment)
 
         with pytest.raises(IntegrityError), transaction.atomic():
             Payment.objects.update(reversed_at=None, reversed_by="", reversal_reason="")
 
     def test_covers_nothing_by_what_is_reversed(self, invoice, payment):
-        take_back(payment)
+        reverse(payment)
 
         with pytest.raises(IntegrityError), transaction.atomic():
             payment.allocations.create(
@@ -187,7 +192,7 @@ class TestTheDatabase:
 
 def test_a_reference_may_have_been_another_payers(payment):
     """The transfer was recorded for the wrong agency."""
-    take_back(payment)
+    reverse(payment)
 
     record(make_agency("OTHER"), 500)
 

@@ -1,4 +1,4 @@
-"""Charging and giving back at Stripe: what each answer means, and that nothing leaks."""
+"""Charges and refunds at Stripe: the meaning of each response, and that nothing leaks."""
 
 import json
 import logging
@@ -47,7 +47,7 @@ def charge(stripe, customer, clock):
 
 
 def only(fault, path="payment_intents"):
-    """This fault at the first call that creates one."""
+    """Inject this fault at the first call that creates one."""
     rest = iter([fault])
 
     def choose(method, called):

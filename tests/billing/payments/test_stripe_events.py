@@ -1,4 +1,4 @@
-"""What Stripe tells: signed by it, read again there, and the same in any order."""
+"""Stripe's events: verified, read again from its API, and the same in any order."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,10 +17,8 @@ from billing.payments.processors.port import (
     RefundUpdate,
     Unreachable,
 )
-from billing.payments.processors.stripe.events import (
-    EVENT_TYPES,
-)
-from billing.payments.services.answers import work_off_events
+from billing.payments.processors.stripe.events import EVENT_TYPES
+from billing.payments.services.answers import process_events
 from billing.payments.services.charging import charge_due
 from billing.payments.services.methods import remove_method
 from billing.payments.services.requesting import request_charge
@@ -50,7 +48,7 @@ def charged(attempt, stripe, clock):
 
 @pytest.fixture
 def event(stripe, at_stripe):
-    """One about nothing of ours."""
+    """An event about an object that is not ours."""
     return stripe.account.add_event(
         "product.created", {"id": "prod_1", "object": "product"}
     )
@@ -202,7 +200,7 @@ class TestRead:
 class TestMethods:
     @pytest.fixture
     def setup_event(self, stripe, payer, customer, at_stripe):
-        """An event that says that the payer saved a card at this moment."""
+        """An event that the payer saved a card at this moment."""
 
         def save(reference, payer_code=payer.code):
             method = stripe.account.method(reference, customer)
@@ -219,7 +217,7 @@ class TestMethods:
         def taking(*events):
             for event in events:
                 assert post(client, *stripe.signed(event)).status_code == 204
-            work_off_events(now=clock.forward(minutes=1))
+            process_events(now=clock.forward(minutes=1))
             rows = ProcessorEvent.objects.order_by("-pk")[: len(events)]
             return [row.state for row in reversed(rows)]
 

@@ -1,4 +1,4 @@
-"""Seeded faults between us and Stripe, by its own library: nobody pays twice.
+"""Seeded faults between us and Stripe, through its own library: nobody pays twice.
 
 The journal of the fake is the truth. What it charged must be in our books, once.
 """
@@ -15,7 +15,7 @@ from django.test import Client
 from billing.invoicing.models import Document
 from billing.payments.hosting import HostedPage, ProcessorCustomer
 from billing.payments.models import Payment, PaymentAttempt, ProcessorEvent
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import claim_calls, make_call, record_outcome
 from billing.payments.services.charging import CHARGES, charge_due
 from billing.payments.services.connecting import connect
@@ -35,7 +35,7 @@ from billing.payments.services.requesting import (
 from billing.payments.signals import attempt_ended
 from billing.payments.verification import verify_everything
 from tests.billing.payments.answering import post_signed
-from tests.billing.payments.paging import ASKED
+from tests.billing.payments.paging import PAGE_OPTIONS
 from tests.billing.payments.stripe_account import Refused
 from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
@@ -64,7 +64,7 @@ class Play:
             code="stripe", url=fake.url, kind="stripe", key=KEY, endpoint_secret=SECRET,
             actor="test", now=APRIL_2,
         )[0]  # fmt: skip
-        self.late, self.untold = [], 0
+        self.late, self.undelivered = [], 0
         for number, card in enumerate(CARDS):
             self.add_payer(f"A{number}", f"{card}_{number}")
         bill(MARCH)
@@ -100,7 +100,11 @@ class Play:
             request_charge(invoice=self.invoice(), actor="test", now=self.clock())
 
     def open(self):
-        request = {"invoice": self.invoice(), "asked": ASKED, "clock": self.clock}
+        request = {
+            "invoice": self.invoice(),
+            "options": PAGE_OPTIONS,
+            "clock": self.clock,
+        }
         with suppress(
             ChargeUnderWay, NothingToCharge, PageNotOpened, ProcessorUnreachable
         ):
@@ -119,7 +123,7 @@ class Play:
                 close_payment_page(page=page, clock=self.clock)
 
     def bank(self):
-        """Banks that take their time come to an end with it."""
+        """Slow banks complete their charges."""
         account = self.fake.account
         for intent in account.of("payment_intent", status="processing"):
             if self.chance.random() < 0.5:
@@ -138,7 +142,7 @@ class Play:
             make_call(call, connect, self.clock)
 
     def stall(self):
-        """A worker that has called, and records it only when others have gone on."""
+        """A worker makes calls, and records them only after others went on."""
         for call in claim_calls(CHARGES, now=self.clock(), limit=2):
             self.late.append((call, make_call(call, connect, self.clock)))
 
@@ -148,21 +152,21 @@ class Play:
             record_outcome(call=call, outcome=outcome, now=self.clock())
 
     def tell(self):
-        """Some of the events, shuffled, some twice; others never come."""
+        """Deliver some of the events, shuffled, some twice; others never arrive."""
         events = list(self.fake.account.events)
         self.chance.shuffle(events)
         for event in events[: self.chance.randint(0, 4)]:
             for _ in range(self.chance.randint(1, 2)):
                 signed = self.fake.signed(event)
                 assert post_signed(Client(), *signed).status_code == 204
-        work_off_events(now=self.clock())
+        process_events(now=self.clock())
 
     def wait(self):
         self.clock.forward(minutes=self.chance.choice([1, 3, 6, 70, 60 * 7, 60 * 25]))
         self.fake.account.let_pages_expire()
 
     def settle(self, *, send_events):
-        """The line is good again: everything is asked about until all is known."""
+        """The network works again: look everything up until all outcomes are known."""
         self.fake.faults = lambda method, path: "ok"
         self.wake()
         for _ in range(5):
@@ -174,7 +178,7 @@ class Play:
         for event in self.fake.account.events if send_events else []:
             assert post_signed(Client(), *self.fake.signed(event)).status_code == 204
         for _ in range(2):
-            work_off_events(now=self.clock.forward(minutes=5))
+            process_events(now=self.clock.forward(minutes=5))
 
     def check(self):
         journal = self.fake.account.journal
@@ -194,7 +198,7 @@ class Play:
 
 @pytest.fixture
 def slow_line(settings):
-    """Nobody is waited for long, and calls are made one by one, as the seed has it."""
+    """Short timeouts, and calls one by one, so that a seed is reproducible."""
 
     def wait_for(seconds):
         timeout = {"TIMEOUT": timedelta(seconds=seconds)}
@@ -226,7 +230,7 @@ def test_nobody_pays_twice_and_no_money_is_lost(first, monkeypatch, slow_line):
 
 
 class Killed(Exception):
-    """A process ends here."""
+    """End the process here."""
 
 
 def die(**_changes):

@@ -1,4 +1,4 @@
-"""What Stripe tells in whatever order gives the same books."""
+"""Stripe's events end in the same books in every order."""
 
 import itertools
 from datetime import timedelta
@@ -7,7 +7,7 @@ import pytest
 
 from billing.payments.models import Payment, ProcessorEvent, Refund
 from billing.payments.returns import Dispute
-from billing.payments.services.answers import work_off_events
+from billing.payments.services.answers import process_events
 from billing.payments.services.calling import claim_calls, make_call
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.connecting import connect
@@ -52,7 +52,7 @@ def test_all_orders_of_the_events_of_a_charge_give_the_same_books(
                 event = events[name] | {"id": f"evt_of_{number}"}
                 assert post(client, *stripe.signed(event, clock())).status_code == 204
                 if number in {2, 4}:
-                    work_off_events(now=clock() + timedelta(minutes=1))
+                    process_events(now=clock() + timedelta(minutes=1))
 
             attempt.refresh_from_db()
             invoice.refresh_from_db()
@@ -77,7 +77,7 @@ def test_what_went_back_may_be_told_before_what_came_in(
     for name in (first, "payment_intent.succeeded"):
         event = stripe.account.of("event", type=name)[0]
         assert post(client, *stripe.signed(event, clock())).status_code == 204
-        work_off_events(now=clock.forward(minutes=1))
+        process_events(now=clock.forward(minutes=1))
 
     assert not ProcessorEvent.objects.exclude(state="done").exists()
     attempt.refresh_from_db()

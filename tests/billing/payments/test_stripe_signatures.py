@@ -1,4 +1,4 @@
-"""Which events are Stripe's: every signature but a good one of these minutes is refused."""
+"""Stripe's signatures: every one but a valid and recent one is refused."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def event(stripe, at_stripe):
-    """One about nothing of ours."""
+    """An event about an object that is not ours."""
     return stripe.account.add_event(
         "product.created", {"id": "prod_1", "object": "product"}
     )

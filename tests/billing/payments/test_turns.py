@@ -1,4 +1,4 @@
-"""A processor that hangs, and a payer with much to pay, do not stop the others."""
+"""A processor that hangs, or a payer with many charges, does not delay the others."""
 
 import threading
 
@@ -26,7 +26,7 @@ SLOW, QUICK = 5, 3
 
 
 class Hanging(FakeProcessor):
-    """It answers once all calls of the other one are made."""
+    """It responds once all calls to the other processor are made."""
 
     def __init__(self, others):
         super().__init__()
@@ -50,8 +50,8 @@ class Counting(FakeProcessor):
 
 
 @pytest.fixture
-def asked(clock):
-    """Charges by a processor that hangs, and after them charges by another."""
+def attempts(clock):
+    """Attempts at a processor that hangs, and after them attempts at another."""
     make_prices()
     payers = [make_agency(f"A{n}") for n in range(SLOW + QUICK)]
     for payer in payers:
@@ -73,7 +73,7 @@ def asked(clock):
     return rows
 
 
-def test_a_processor_that_hangs_leaves_calls_for_the_others(asked, clock, settings):
+def test_a_processor_that_hangs_leaves_calls_for_the_others(attempts, clock, settings):
     settings.CHARGES = {**settings.CHARGES, "AT_ONCE": 4}
     quick = Counting()
     slow = Hanging(quick)
@@ -87,11 +87,11 @@ def test_a_processor_that_hangs_leaves_calls_for_the_others(asked, clock, settin
     assert set(PaymentAttempt.objects.values_list("state", flat=True)) == {"succeeded"}
 
 
-def test_a_processor_has_no_more_than_its_share(asked, clock, settings):
+def test_a_processor_has_no_more_than_its_share(attempts, clock, settings):
     settings.CHARGES = {**settings.CHARGES, "AT_ONCE": 4}
-    slow = asked["slow"].pk
+    slow = attempts["slow"].pk
 
     calls = claim_calls(CHARGES, now=clock(), limit=4)
-    assert [one.attempt.processor.code for one in calls].count("slow") == 2
+    assert [call.attempt.processor.code for call in calls].count("slow") == 2
     more = claim_calls(CHARGES, now=clock(), limit=4, busy={slow: 2})
-    assert {one.attempt.processor.code for one in more} == {"quick"}
+    assert {call.attempt.processor.code for call in more} == {"quick"}

@@ -1,4 +1,4 @@
-"""Pages on which an invoice may be paid, beside what is done about it."""
+"""Open checkout pages and dunning of the same invoice."""
 
 from datetime import timedelta
 
@@ -60,7 +60,7 @@ class TestAPageThatNobodyPaidOn:
         assert PaymentAttempt.objects.latest("pk").actor == "dunning"
 
     def test_asks_for_no_method_once_more(self, declined, unpaid, clock):
-        """The retry finds that there is none any more, and tells of it once."""
+        """The retry finds no payment method any more, and publishes that once."""
         remove_method(
             method=declined.payer.payment_methods.get(), actor="t", now=clock()
         )

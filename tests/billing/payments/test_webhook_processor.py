@@ -1,4 +1,4 @@
-"""A processor that is told by webhook: what it is told, and what its answers mean."""
+"""A webhook processor: the requests it gets, and the meaning of its responses."""
 
 import socket
 from datetime import UTC, datetime

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.payments.models import PaymentProcessor
-from billing.payments.services.answers import keep_events, work_off_events
+from billing.payments.services.answers import process_events, store_events
 from billing.payments.services.calling import claim_calls
 from billing.payments.services.charging import CHARGES
 from billing.payments.services.receiving import receive_payment
@@ -28,9 +28,9 @@ def leave_open(agency: Agency, *, reason: str) -> None:
     )  # fmt: skip
     request_charge(invoice=documents_of(agency)[0], processor=acme, **audit)
     request_refund(payment=payment, amount=Decimal(5), reason=reason, **audit)
-    keep_events(acme, [("evt_1", b"{}")], now=at)
+    store_events(acme, [("evt_1", b"{}")], now=at)
     for minutes in (0, 5):  # the first call dies
-        work_off_events(now=at)
+        process_events(now=at)
         later = at + timedelta(minutes=minutes)
         claim_calls(CHARGES, now=later, limit=8)
         claim_calls(REFUNDS, now=later, limit=8)

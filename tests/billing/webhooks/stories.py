@@ -23,14 +23,14 @@ from billing.metering.models import ArchivedMonth
 from billing.payments.models import PaymentProcessor
 from billing.payments.processors.port import DisputeUpdate, ProcessorOutcome
 from billing.payments.reconciliation import reconcile_due
-from billing.payments.services.disputing import take_dispute
+from billing.payments.services.disputing import apply_dispute_update
 from billing.payments.services.methods import remove_method, save_method
-from billing.payments.services.outcomes import take_outcome
+from billing.payments.services.outcomes import apply_charge_outcome
 from billing.payments.services.receiving import receive_payment
 from billing.payments.services.refunding import refund_payment
 from billing.payments.services.registering import add_processor, change_processor
 from billing.payments.services.requesting import request_charge
-from billing.payments.services.returning import request_refund, take_refund_outcome
+from billing.payments.services.returning import apply_refund_outcome, request_refund
 from billing.pricing.models import Meter
 from billing.webhooks.ending import end_endpoints
 from billing.webhooks.endpoints import add_endpoint
@@ -170,7 +170,7 @@ def charge_in_vain(agency: Agency) -> None:
     remove_method(method=method, **audit)
     change_processor(processor=acme, url="https://pay.example.org", **audit)
     failed = ProcessorOutcome("failed", reason="said on the phone")
-    take_outcome(attempt=attempt, outcome=failed, now=MAY_2)
+    apply_charge_outcome(attempt=attempt, outcome=failed, now=MAY_2)
 
 
 def ask_back_and_dispute(agency: Agency) -> None:
@@ -184,11 +184,11 @@ def ask_back_and_dispute(agency: Agency) -> None:
         payment=payment, amount=Decimal(20), reason=WHY["reason"], **audit
     )
     failed = ProcessorOutcome("failed", reason="said on the phone")
-    take_refund_outcome(attempt=attempt, outcome=failed, now=MAY_2)
+    apply_refund_outcome(attempt=attempt, outcome=failed, now=MAY_2)
     for reference, state in (("dp_1", "open"), ("dp_1", "won"), ("dp_2", "lost")):
-        take_dispute(
+        apply_dispute_update(
             processor=attempt.processor,
-            told=DisputeUpdate("ch_1", reference, Decimal(20), "USD", state),  # type: ignore[arg-type]
+            update=DisputeUpdate("ch_1", reference, Decimal(20), "USD", state),  # type: ignore[arg-type]
             now=MAY_2,
         )
 
