@@ -156,14 +156,20 @@ class TestProcessorEvents:
         process_events(now=timezone.now())
         event = ProcessorEvent.objects.get()
 
-        assert "is over 50.00 USD, but the event reports 1 USD" in staff.get(EVENTS).content.decode()
+        assert (
+            "is over 50.00 USD, but the event reports 1 USD"
+            in staff.get(EVENTS).content.decode()
+        )
         url = reverse("admin:billing_processorevent_change", args=[event.pk])
         assert "ch_1" in staff.get(url).content.decode()
         action = {"action": "process_again", "_selected_action": [event.pk]}
         assert "1 will be" in confirm(staff, EVENTS, action).content.decode()
         event.refresh_from_db()
         assert event.state == "received"
-        assert "None of the selected events is quarantined or waiting" in confirm(staff, EVENTS, action).content.decode()
+        assert (
+            "None of the selected events is quarantined or waiting"
+            in confirm(staff, EVENTS, action).content.decode()
+        )
 
     def test_about_which_nothing_is_to_be_done_are_set_aside(
         self, staff, acme, invoices

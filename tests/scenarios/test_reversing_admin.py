@@ -64,7 +64,9 @@ class TestReversing:
     def test_says_why_not(self, staff, agency, payment):
         self.reverse(staff, payment)
 
-        assert "was already reversed on" in self.reverse(staff, payment).content.decode()
+        assert (
+            "was already reversed on" in self.reverse(staff, payment).content.decode()
+        )
         assert "required" in self.reverse(staff, payment, reason="").content.decode()
         other = pay(agency, 1)
         several = self.reverse(staff, payment, other).content.decode()

@@ -63,7 +63,9 @@ class Command(BaseCommand):
             message = f"{refusal.code}: {refusal.message}"
             raise CommandError(message, returncode=CANNOT_COMPARE_EXIT) from refusal
         except Unreachable as error:
-            raise CommandError(f"unreachable: {error}", returncode=CANNOT_COMPARE_EXIT) from error
+            raise CommandError(
+                f"unreachable: {error}", returncode=CANNOT_COMPARE_EXIT
+            ) from error
         self.show(comparison, as_json=options["json"])
         if comparison.differences:
             raise SystemExit(1)
