@@ -1,36 +1,35 @@
 """All admin pages of the app, imported here because Django looks for them here."""
 
-from billing.accounts.admin import (
+from billing.accounts.admin.staff import (
     AccountAdmin,
     AccountStandingAdmin,
     PayerShareSetAdmin,
 )
-from billing.budgets.admin import BudgetAdmin
-from billing.dunning.admin import DunningCaseAdmin, DunningHoldAdmin
-from billing.invoicing.admin import DocumentAdmin
-from billing.invoicing.runs_admin import BillingRunAdmin, RunItemAdmin
-from billing.invoicing.verification_admin import (
+from billing.budgets.admin.staff import BudgetAdmin
+from billing.collection.admin.charges import PaymentAttemptAdmin, PaymentMethodAdmin
+from billing.collection.admin.checkout import HostedPageAdmin
+from billing.collection.admin.inbound_events import ProcessorEventAdmin
+from billing.collection.admin.payments import PaymentAdmin
+from billing.collection.admin.refunds import DisputeAdmin, RefundAttemptAdmin
+from billing.dunning.admin.staff import DunningCaseAdmin, DunningHoldAdmin
+from billing.invoicing.admin.documents import DocumentAdmin
+from billing.invoicing.admin.runs import BillingRunAdmin, RunItemAdmin
+from billing.invoicing.admin.verification import (
     VerificationFindingAdmin,
     VerificationRunAdmin,
 )
-from billing.mail.admin import MailAdmin
-from billing.metering.admin import (
+from billing.ledger.admin.staff import LedgerTransactionAdmin
+from billing.mail.admin.staff import MailAdmin
+from billing.metering.admin.staff import (
     QuarantinedEventAdmin,
     UsageDayAdmin,
     UsageImportAdmin,
 )
-from billing.payments.admin import LedgerTransactionAdmin, PaymentAdmin
-from billing.payments.charging_admin import PaymentAttemptAdmin, PaymentMethodAdmin
-from billing.payments.pages_admin import HostedPageAdmin
-from billing.payments.processors_admin import (
-    PaymentProcessorAdmin,
-    ProcessorEventAdmin,
-)
-from billing.payments.returns_admin import DisputeAdmin, RefundAttemptAdmin
-from billing.pricing.admin import MeterAdmin, PriceListAdmin, RateAdmin
-from billing.recurring.admin import RecurringJobAdmin
-from billing.webhooks.admin import WebhookEndpointAdmin
-from billing.webhooks.deliveries_admin import DeliveryAdmin, OutboxEventAdmin
+from billing.pricing.admin.staff import MeterAdmin, PriceListAdmin, RateAdmin
+from billing.processors.admin.staff import PaymentProcessorAdmin
+from billing.recurring.admin.staff import RecurringJobAdmin
+from billing.webhooks.admin.deliveries import DeliveryAdmin, OutboxEventAdmin
+from billing.webhooks.admin.endpoints import WebhookEndpointAdmin
 
 __all__ = [
     "AccountAdmin",

@@ -12,8 +12,8 @@ class BillingConfig(AppConfig):
         post_migrate.connect(keep_jobs, sender=self)
         # Connecting a receiver is importing it.
         from billing.accounts import receivers as accounts  # noqa: F401
+        from billing.collection import receivers as collection  # noqa: F401
         from billing.dunning import receivers as dunning  # noqa: F401
         from billing.metering import receivers as metering  # noqa: F401
-        from billing.payments import receivers as payments  # noqa: F401
         from billing.pricing import receivers as pricing  # noqa: F401
         from billing.webhooks import receivers as webhooks  # noqa: F401

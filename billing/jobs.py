@@ -1,6 +1,6 @@
 """The permissions of each job of platform staff, synchronized to Django's groups.
 
-Only a superuser changes staff or gives them jobs; see `seats.members.admin`.
+Only a superuser changes staff or gives them jobs; see `seats.members.admin.staff`.
 """
 
 from typing import Any

@@ -8,16 +8,17 @@ from billing.accounts.models import (
     Watermark,
 )
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
+from billing.collection.models.attempts import AttemptChange, PaymentAttempt
+from billing.collection.models.checkout import HostedPage, ProcessorCustomer
+from billing.collection.models.disputes import Dispute, DisputeChange
+from billing.collection.models.inbound_events import ProcessorEvent
+from billing.collection.models.methods import PaymentMethod
+from billing.collection.models.refunds import RefundAttempt, RefundAttemptChange
 from billing.dunning.models import DunningCase, DunningHold, DunningStep
-from billing.invoicing.integrity import VerificationFinding, VerificationRun
-from billing.invoicing.models import (
-    BillingRun,
-    Document,
-    DocumentLine,
-    RunCut,
-    RunItem,
-    Void,
-)
+from billing.invoicing.models.documents import Document, DocumentLine, Void
+from billing.invoicing.models.runs import BillingRun, RunCut, RunItem
+from billing.invoicing.models.verification import VerificationFinding, VerificationRun
+from billing.ledger.models import LedgerEntry, LedgerTransaction
 from billing.mail.models import Mail
 from billing.metering.models import (
     ArchivedMonth,
@@ -29,25 +30,9 @@ from billing.metering.models import (
     UsageEvent,
     UsageImport,
 )
-from billing.payments.hosting import HostedPage, ProcessorCustomer
-from billing.payments.ledger import LedgerEntry, LedgerTransaction
-from billing.payments.models import (
-    Allocation,
-    AttemptChange,
-    Payment,
-    PaymentAttempt,
-    PaymentMethod,
-    PaymentProcessor,
-    ProcessorEvent,
-    Refund,
-)
-from billing.payments.returns import (
-    Dispute,
-    DisputeChange,
-    RefundAttempt,
-    RefundAttemptChange,
-)
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
+from billing.processors.models import PaymentProcessor
+from billing.receivables.models import Allocation, Payment, Refund
 from billing.recurring.models import RecurringJob
 from billing.webhooks.models import (
     Delivery,

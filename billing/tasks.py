@@ -1,16 +1,7 @@
 """Table of contents of the tasks, for Celery."""
 
 from billing.budgets.tasks import check_all_budgets
-from billing.dunning.tasks import step_all_cases
-from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due_months
-from billing.mail.tasks import send_due_mails
-from billing.metering.tasks import (
-    archive_old_months,
-    create_partitions,
-    forget_old_refusals,
-    work_off_uploads,
-)
-from billing.payments.tasks import (
+from billing.collection.tasks import (
     backfill_processor_events,
     charge_invoices,
     close_expired_pages,
@@ -19,6 +10,15 @@ from billing.payments.tasks import (
     report_unresolved_attempts,
     send_due_refunds,
     verify_books,
+)
+from billing.dunning.tasks import step_all_cases
+from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due_months
+from billing.mail.tasks import send_due_mails
+from billing.metering.tasks import (
+    archive_old_months,
+    create_partitions,
+    forget_old_refusals,
+    work_off_uploads,
 )
 from billing.webhooks.tasks import (
     end_lapsed_endpoints,

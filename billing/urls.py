@@ -2,37 +2,34 @@
 
 from django.urls import path
 
-from billing.authorize.views import AuthorizeView
-from billing.budgets.views import BudgetsView, BudgetView
-from billing.dunning.views import DunningView
-from billing.invoicing.usage_views import (
-    ForecastView,
-    LineCallsView,
-    LineSeatsView,
-    RoundingView,
+from billing.authorize.api.views import AuthorizeView
+from billing.budgets.api.views import BudgetsView, BudgetView
+from billing.collection.api.charges import (
+    AttemptsView,
+    PaymentMethodsView,
+    PaymentMethodView,
+    PaymentPageView,
 )
-from billing.invoicing.views import (
+from billing.collection.api.inbound_events import ProcessorWebhookView
+from billing.collection.api.refunds import RefundsView
+from billing.dunning.api.views import DunningView
+from billing.invoicing.api.documents import (
     InvoiceContentView,
     InvoiceLinesView,
     InvoicesView,
     InvoiceView,
     NextInvoicesView,
 )
-from billing.metering.views import UsageEventsView, UsageView
-from billing.payments.charging_views import (
-    AttemptsView,
-    PaymentMethodsView,
-    PaymentMethodView,
-    PaymentPageView,
+from billing.invoicing.api.usage import (
+    ForecastView,
+    LineCallsView,
+    LineSeatsView,
+    RoundingView,
 )
-from billing.payments.views import (
-    PaymentsView,
-    ProcessorWebhookView,
-    RefundsView,
-    StatementView,
-)
-from billing.pricing.views import PriceListView, QuoteView
-from billing.webhooks.views import (
+from billing.metering.api.views import UsageEventsView, UsageView
+from billing.pricing.api.views import PriceListView, QuoteView
+from billing.receivables.api.views import PaymentsView, StatementView
+from billing.webhooks.api.views import (
     EndpointsView,
     EndpointView,
     PauseView,

@@ -315,7 +315,7 @@ SPECTACULAR_SETTINGS = {
         "config.http.schema.add_webhooks",
     ],
     "ENUM_NAME_OVERRIDES": {
-        "AttemptState": "billing.payments.models.PaymentAttempt.State",
+        "AttemptState": "billing.collection.models.attempts.PaymentAttempt.State",
         "EndpointState": "billing.webhooks.models.WebhookEndpoint.State",
     },
     "SWAGGER_UI_DIST": "SIDECAR",

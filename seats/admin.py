@@ -2,10 +2,10 @@
 
 from django.contrib import admin
 
-from seats.agencies.admin import AgencyAdmin
-from seats.keys.admin import ApiKeyAdmin
-from seats.members.admin import GroupAdmin, LogEntryAdmin, MemberAdmin, UserAdmin
-from seats.roster.admin import AgentAdmin, SeatAdmin
+from seats.agencies.admin.staff import AgencyAdmin
+from seats.api_keys.admin.staff import ApiKeyAdmin
+from seats.members.admin.staff import GroupAdmin, LogEntryAdmin, MemberAdmin, UserAdmin
+from seats.roster.admin.staff import AgentAdmin, SeatAdmin
 
 # Lists need the width; every page links to the others at its top.
 admin.site.enable_nav_sidebar = False

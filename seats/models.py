@@ -1,8 +1,8 @@
 """All models of the app, imported here because Django looks for them here."""
 
 from seats.agencies.models import Agency, AgencyZone, Upline
+from seats.api_keys.models import ApiKey
 from seats.cutoffs.models import Books
-from seats.keys.models import ApiKey
 from seats.members.models import Member, User
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 

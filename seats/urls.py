@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from seats.views import (
+from seats.roster.api.views import (
     AgenciesView,
     AgentsView,
     CancelSeatView,

@@ -6,17 +6,18 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from billing.invoicing.models import BillingRun, Document
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.runs import BillingRun
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.runs import start_run
-from billing.metering.events import IncomingEvent, IngestResult
-from billing.metering.services import ingest_events
+from billing.metering.domain.events import IncomingEvent, IngestResult
+from billing.metering.services.ingest import ingest_events
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.pricing.services import publish_default_prices, publish_price_list
+from core.periods import next_month
 from seats.agencies.services import add_agency
 from seats.models import Agency, Agent, Seat
-from seats.periods import next_month
-from seats.roster.services import add_agents, add_seats
+from seats.roster.services.seats import add_agents, add_seats
 
 JANUARY = date(2026, 1, 1)
 MARCH = date(2026, 3, 1)

@@ -29,7 +29,7 @@ TEMPLATE = f"{os.environ.get('TEST_DATABASE', 'dialer_test')}_template"
 def schema_stamp() -> str:
     """Changes with everything that makes the schema."""
     digest = hashlib.sha256()
-    others = [ROOT / "seats/privileges.py", ROOT / "billing/jobs.py"]
+    others = [ROOT / "core/postgres/privileges.py", ROOT / "billing/jobs.py"]
     files = [*ROOT.glob("*/migrations/*.py"), *others]
     for path in sorted(files):
         digest.update(path.read_bytes())

@@ -10,34 +10,34 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.accounts.services import set_payer_shares, suspend_outbound
-from billing.budgets.services import add_budget
-from billing.dunning.services import hold_dunning
-from billing.dunning.stepping import step_due
-from billing.invoicing.integrity import VerificationRun
-from billing.invoicing.models import Document
+from billing.budgets.services.budgets import add_budget
+from billing.collection.models.checkout import HostedPage
+from billing.collection.services.attempts import request_charge
+from billing.collection.services.charges import CHARGES
+from billing.collection.services.dispatch import claim_calls
+from billing.collection.services.disputes import apply_dispute_update
+from billing.collection.services.inbound_events import process_events, store_events
+from billing.collection.services.methods import save_method
+from billing.collection.services.refund_requests import REFUNDS, request_refund
+from billing.dunning.services.cases import hold_dunning
+from billing.dunning.services.sweep import step_due
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.verification import VerificationRun
 from billing.invoicing.verification.findings import Finding, about_payer
 from billing.invoicing.verification.recording import record_findings
-from billing.mail.services import queue_mail
+from billing.mail.services.outbox import queue_mail
 from billing.metering.models import UsageImport
-from billing.payments.hosting import HostedPage
-from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import DisputeUpdate
-from billing.payments.services.answers import process_events, store_events
-from billing.payments.services.calling import claim_calls
-from billing.payments.services.charging import CHARGES
-from billing.payments.services.disputing import apply_dispute_update
-from billing.payments.services.methods import save_method
-from billing.payments.services.receiving import receive_payment
-from billing.payments.services.registering import add_processor
-from billing.payments.services.requesting import request_charge
-from billing.payments.services.returning import REFUNDS, request_refund
+from billing.processors.domain.port import DisputeUpdate
+from billing.processors.models import PaymentProcessor
+from billing.processors.services.processors import add_processor
+from billing.receivables.services.payments import receive_payment
 from billing.recurring.models import RecurringJob
-from billing.webhooks.endpoints import add_endpoint, pause_endpoint
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import Delivery
-from seats.keys.services import create_key
+from billing.webhooks.services.endpoints import add_endpoint, pause_endpoint
+from billing.webhooks.services.fanout import fan_out_due
+from seats.api_keys.services import create_key
 from seats.models import Agency, Member, User
-from seats.roster.services import remove_seats
+from seats.roster.services.seats import remove_seats
 from tests.build import (
     APRIL_2,
     MARCH,

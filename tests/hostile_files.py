@@ -14,9 +14,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from billing.metering.formats.catalogue import FORMATS, chunks_of, feed_of, rows_of
-from billing.metering.formats.rows import Row, buffered
-from seats.errors import Refusal
+from billing.metering.domain.formats.catalogue import (
+    FORMATS,
+    chunks_of,
+    feed_of,
+    rows_of,
+)
+from billing.metering.domain.formats.rows import Row, buffered
+from core.errors import Refusal
 
 ALLOWED = 2**30  # bytes that the process may ask for beyond what it has
 

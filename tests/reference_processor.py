@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from standardwebhooks import Webhook
 
-from billing.webhooks.signing import signed_headers
+from billing.webhooks.domain.signing import signed_headers
 from tests.receivers import Received, answers, hangs, vanishes
 
 Post = Callable[[bytes, dict[str, str]], Any]

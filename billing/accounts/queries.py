@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from fractions import Fraction
 
+from billing.accounts.domain.shares import ShareSet
 from billing.accounts.models import PayerShare
-from billing.accounts.shares import ShareSet
 
 
 def share_sets_of(agency_ids: Collection[int]) -> dict[int, list[ShareSet]]:

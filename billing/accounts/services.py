@@ -12,13 +12,13 @@ from billing.accounts.models import (
     PayerShare,
     PayerShareSet,
 )
-from billing.webhooks.services import NewEvent, publish
-from seats.agencies.limits import require_near
+from billing.webhooks.services.outbox import NewEvent, publish
+from core.errors import ReasonMissing, Refusal
+from core.periods import next_month
+from seats.agencies.queries.limits import require_near
 from seats.cutoffs.models import Books
 from seats.cutoffs.services import stamp_facts
-from seats.errors import ReasonMissing, Refusal
 from seats.models import Agency
-from seats.periods import next_month
 
 Standing, Cause = AccountStanding.Standing, AccountStanding.Cause
 SMALLEST_SHARE = Decimal("0.000001")  # percent; what the database can hold

@@ -8,17 +8,17 @@ import msgspec
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from billing.authorize.verdicts import (
+from billing.authorize.domain.decision import (
     AgentStatus,
     AuthorizeDecision,
     ExceededBudget,
     HeldSeat,
     judge,
 )
-from seats.access import holds_on
-from seats.arrays import text_array
-from seats.keys.models import ApiKey
-from seats.periods import ZonePeriod, local_date
+from core.periods import ZonePeriod, local_date
+from core.postgres.arrays import text_array
+from seats.access.queries import holds_on
+from seats.api_keys.models import ApiKey
 
 # A database function, whose plan is kept for the life of the connection.
 QUERY = "SELECT facts_for_dialing(%s, %s, %s, %s, %s)::text"

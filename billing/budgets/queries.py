@@ -8,18 +8,22 @@ from fractions import Fraction
 
 from django.db import connection
 
-from billing.budgets.levels import BudgetLevel, level_of
+from billing.budgets.domain.levels import BudgetLevel, level_of
 from billing.budgets.models import Budget
-from billing.invoicing.forecast import MeterUse, forecast_billable, forecast_month
+from billing.invoicing.domain.forecast import (
+    MeterUse,
+    forecast_billable,
+    forecast_month,
+)
 from billing.invoicing.queries.facts import Span, seat_days_of
-from billing.money import round_places
+from billing.pricing.domain.rating import MeterNotPriced, PriceListTerms
 from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
-from billing.pricing.rating import MeterNotPriced, PriceListTerms
-from seats.agencies.queries import zones_of
-from seats.arrays import columns
+from core.money import round_places
+from core.periods import local_date, month_of, next_month, previous_month
+from core.postgres.arrays import columns
+from seats.agencies.queries.agencies import zones_of
 from seats.models import Books
-from seats.periods import local_date, month_of, next_month, previous_month
 
 PLACES = 6
 USES = """

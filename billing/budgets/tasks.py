@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from billing.budgets.alerting import check_budgets
+from billing.budgets.services.alerts import check_budgets
 
 
 @shared_task(name="budgets.check_due")

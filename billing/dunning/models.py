@@ -4,9 +4,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Least
 
-from billing.invoicing.models import Document
-from billing.payments.models import PaymentAttempt
-from seats.columns import UUID7
+from billing.collection.models.attempts import PaymentAttempt
+from billing.invoicing.models.documents import Document
+from core.postgres.columns import UUID7
 from seats.models import Agency
 
 

@@ -8,17 +8,17 @@ from typing import Any
 from django.db import connection
 
 from billing.accounts.models import Account
+from billing.collection.queries.methods import UNUSABLE
+from billing.dunning.domain.schedule import Debt, PayerSnapshot, owed
 from billing.dunning.models import DunningCase
-from billing.dunning.schedule import Debt, PayerSnapshot, owed
-from billing.invoicing.numbers import PRINTED_NUMBER
+from billing.invoicing.domain.numbers import PRINTED_NUMBER
 from billing.invoicing.queries.holds import ON_HOLD
 from billing.invoicing.queries.left_to_pay import LEFT_TO_PAY
-from billing.payments.attempt_states import OPEN, UNREPORTED, sql_list
-from billing.payments.queries.methods import UNUSABLE
-from seats.agencies.queries import zones_of
-from seats.arrays import array_text
+from billing.processors.domain.attempt_states import OPEN, UNREPORTED, sql_list
+from core.periods import ZonePeriod
+from core.postgres.arrays import array_text
+from seats.agencies.queries.agencies import zones_of
 from seats.members.models import Member
-from seats.periods import ZonePeriod
 
 RECIPIENT_ROLES = [Member.Role.OWNER, Member.Role.BILLING_VIEWER]
 

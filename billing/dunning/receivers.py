@@ -6,21 +6,18 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from billing.dunning.services import (
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.models.methods import PaymentMethod
+from billing.collection.signals import attempt_ended, attempt_unresolved, method_saved
+from billing.dunning.services.cases import (
     handle_attempt_end,
     handle_debt_changes,
     handle_new_method,
     handle_unresolved_attempt,
 )
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
 from billing.invoicing.signals import document_voided
-from billing.payments.models import PaymentAttempt, PaymentMethod
-from billing.payments.signals import (
-    attempt_ended,
-    attempt_unresolved,
-    invoice_statuses_changed,
-    method_saved,
-)
+from billing.receivables.signals import invoice_statuses_changed
 
 
 @receiver(attempt_ended)

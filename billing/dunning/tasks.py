@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from billing.dunning.stepping import step_due
+from billing.dunning.services.sweep import step_due
 
 
 @shared_task(name="dunning.step_due")

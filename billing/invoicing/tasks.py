@@ -5,10 +5,10 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from billing.doorbell import ring
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.documents import issue_due
 from billing.invoicing.services.months import start_due
+from core.queue.doorbell import ring
 
 
 @shared_task(name="invoicing.start_due")

@@ -4,7 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from seats.columns import UUID7
+from core.postgres.columns import UUID7
 from seats.models import Agency
 
 

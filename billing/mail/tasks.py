@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from billing.mail.mailing import send_due
+from billing.mail.services.sending import send_due
 
 
 @shared_task(name="mail.send_due")

@@ -2,8 +2,8 @@
 
 from django.core.management.base import CommandError
 
+from core.parsing.values import shown
 from seats.models import Agency
-from seats.parsing.values import shown
 
 
 def find_agency(code: str, *, returncode: int = 1) -> Agency:

@@ -3,7 +3,7 @@
 from argparse import ArgumentTypeError
 from datetime import date
 
-from seats.parsing import values
+from core.parsing import values
 
 
 def parse_month(text: str) -> date:

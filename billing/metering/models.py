@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.pricing.models import Meter
-from seats.columns import BELOW, UUID7
+from core.postgres.columns import BELOW, UUID7
 from seats.models import Agency, Agent
 
 

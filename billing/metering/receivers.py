@@ -5,9 +5,9 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from billing.metering.queries import meters_with_usage, used_days
+from billing.metering.queries.usage import meters_with_usage, used_days
 from billing.pricing.signals import meters_in_use
-from seats.roster.changes import Loss, Use
+from seats.roster.services.changes import Loss, Use
 from seats.signals import seats_leaving
 
 

@@ -6,9 +6,12 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from billing.metering.archiving import archive_due
-from billing.metering.imports import delete_old_rejected_rows, resume_next_import
-from billing.metering.partitions import ensure_partitions_ahead
+from billing.metering.services.archiving import archive_due
+from billing.metering.services.imports import (
+    delete_old_rejected_rows,
+    resume_next_import,
+)
+from billing.metering.services.partitions import ensure_partitions_ahead
 from billing.recurring.services import Job, run_when_due
 
 DAY = timedelta(days=1)

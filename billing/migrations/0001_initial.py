@@ -3,7 +3,7 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.expressions
-import seats.columns
+import core.postgres.columns
 from django.db import migrations, models
 
 
@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
             name='BillingRun',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
+                ('public_id', models.UUIDField(db_default=core.postgres.columns.UUID7(), editable=False, unique=True)),
                 ('month', models.DateField()),
                 ('accept_outliers', models.BooleanField(default=False, help_text='Bill unusual totals without parking the payer.')),
                 ('actor', models.CharField(max_length=200)),
@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
             name='Document',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
+                ('public_id', models.UUIDField(db_default=core.postgres.columns.UUID7(), editable=False, unique=True)),
                 ('kind', models.CharField(choices=[('invoice', 'Invoice'), ('correction', 'credit note')], max_length=16)),
                 ('status', models.CharField(choices=[('draft', 'Draft'), ('open', 'Open'), ('paid', 'Paid'), ('void', 'Void'), ('uncollectible', 'Uncollectible')], default='draft', max_length=16)),
                 ('number', models.PositiveIntegerField(null=True)),
@@ -134,7 +134,7 @@ class Migration(migrations.Migration):
             name='OutboxEvent',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
+                ('public_id', models.UUIDField(db_default=core.postgres.columns.UUID7(), editable=False, unique=True)),
                 ('sequence', models.BigIntegerField()),
                 ('type', models.CharField(max_length=64)),
                 ('subject', models.CharField(help_text='The object of the event. Events of one object are delivered in order.', max_length=120)),
@@ -177,7 +177,7 @@ class Migration(migrations.Migration):
             name='PriceList',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
+                ('public_id', models.UUIDField(db_default=core.postgres.columns.UUID7(), editable=False, unique=True)),
                 ('code', models.CharField(max_length=40, unique=True)),
                 ('currency', models.CharField(max_length=3)),
                 ('starts_on', models.DateField()),

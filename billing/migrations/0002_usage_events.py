@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from seats.privileges import app_role, restrict
+from core.postgres.privileges import app_role, restrict
 
 EVENTS = """
 CREATE SEQUENCE billing_usageevent_id_seq AS bigint CACHE 1000;

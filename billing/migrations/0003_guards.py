@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from seats.privileges import restrict
+from core.postgres.privileges import restrict
 
 PRICES = """
 CREATE FUNCTION published_prices_are_fixed() RETURNS trigger

@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.db.models.expressions
 from django.db import migrations, models
 
-import seats.columns
+import core.postgres.columns
 
 
 class Migration(migrations.Migration):
@@ -29,7 +29,9 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                        db_default=core.postgres.columns.UUID7(),
+                        editable=False,
+                        unique=True,
                     ),
                 ),
                 ("format", models.CharField(max_length=20)),

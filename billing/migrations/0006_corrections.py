@@ -3,7 +3,7 @@
 from django.db import migrations, models
 from django.db.models import Q
 
-from seats.columns import BELOW
+from core.postgres.columns import BELOW
 
 EVENTS = """
 ALTER TABLE billing_usageevent

@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.db import migrations, models
 from django.db.models import Q
 
-from seats.privileges import restrict
+from core.postgres.privileges import restrict
 
 KEEP_CONFLICTS = """
 INSERT INTO billing_quarantinedevent (

@@ -3,7 +3,7 @@
 from django.db import migrations, models
 from django.db.models import Q
 
-from seats.privileges import app_role, restrict
+from core.postgres.privileges import app_role, restrict
 
 # A partition is made beside the table and attached: unlike CREATE .. PARTITION OF, that
 # waits neither for readers nor for writers.

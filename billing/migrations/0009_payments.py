@@ -3,8 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import seats.columns
-from seats.privileges import restrict
+import core.postgres.columns
+from core.postgres.privileges import restrict
 
 LEDGER = """
 -- Each statement that adds entries is balanced in itself ...
@@ -282,7 +282,9 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                        db_default=core.postgres.columns.UUID7(),
+                        editable=False,
+                        unique=True,
                     ),
                 ),
                 ("amount", models.DecimalField(decimal_places=3, max_digits=18)),
@@ -371,7 +373,9 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                        db_default=core.postgres.columns.UUID7(),
+                        editable=False,
+                        unique=True,
                     ),
                 ),
                 ("amount", models.DecimalField(decimal_places=3, max_digits=18)),

@@ -5,8 +5,8 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 import billing.budgets.models
-import seats.columns
-from seats.privileges import restrict
+import core.postgres.columns
+from core.postgres.privileges import restrict
 
 # What was written and to whom stays; only its way out moves.
 MAIL = "state, attempts, next_attempt_at, lease_until, last_error, sent_at"
@@ -100,7 +100,9 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                        db_default=core.postgres.columns.UUID7(),
+                        editable=False,
+                        unique=True,
                     ),
                 ),
                 (
@@ -280,7 +282,9 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                        db_default=core.postgres.columns.UUID7(),
+                        editable=False,
+                        unique=True,
                     ),
                 ),
                 ("template", models.CharField(max_length=64)),

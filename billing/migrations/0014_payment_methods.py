@@ -3,8 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import seats.columns
-from seats.privileges import restrict
+import core.postgres.columns
+from core.postgres.privileges import restrict
 
 METHODS = """
 CREATE FUNCTION method_is_removed_once() RETURNS trigger
@@ -83,7 +83,9 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                        db_default=core.postgres.columns.UUID7(),
+                        editable=False,
+                        unique=True,
                     ),
                 ),
                 (

@@ -3,8 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import seats.columns
-from seats.privileges import restrict
+import core.postgres.columns
+from core.postgres.privileges import restrict
 
 PAGES = """
 CREATE FUNCTION page_is_of_its_payer() RETURNS trigger
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(),
+                        db_default=core.postgres.columns.UUID7(),
                         editable=False,
                         help_text="Idempotency key of the page, if it is not for an invoice.",
                         unique=True,
@@ -181,7 +181,9 @@ class Migration(migrations.Migration):
                 (
                     "key",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                        db_default=core.postgres.columns.UUID7(),
+                        editable=False,
+                        unique=True,
                     ),
                 ),
                 (

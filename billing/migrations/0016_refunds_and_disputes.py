@@ -3,8 +3,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import seats.columns
-from seats.privileges import restrict
+import core.postgres.columns
+from core.postgres.privileges import restrict
 
 # As the owner where a row is locked that never changes: a lock needs the right to.
 RETURNS = """
@@ -251,7 +251,9 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                        db_default=core.postgres.columns.UUID7(),
+                        editable=False,
+                        unique=True,
                     ),
                 ),
                 (
@@ -347,7 +349,7 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(),
+                        db_default=core.postgres.columns.UUID7(),
                         editable=False,
                         help_text="Idempotency key of the attempt at the processor.",
                         unique=True,

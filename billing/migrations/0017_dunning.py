@@ -4,8 +4,8 @@ import django.db.models.deletion
 import django.db.models.functions.comparison
 from django.db import migrations, models
 
-import seats.columns
-from seats.privileges import restrict
+import core.postgres.columns
+from core.postgres.privileges import restrict
 
 MOVING = "invoice_id, state, since, retries, retry_at, escalate_at, closed_at"
 CASES = """
@@ -94,7 +94,9 @@ class Migration(migrations.Migration):
                 (
                     "public_id",
                     models.UUIDField(
-                        db_default=seats.columns.UUID7(), editable=False, unique=True
+                        db_default=core.postgres.columns.UUID7(),
+                        editable=False,
+                        unique=True,
                     ),
                 ),
                 (

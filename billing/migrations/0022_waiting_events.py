@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from seats.privileges import restrict
+from core.postgres.privileges import restrict
 
 # A success counts after a failure, and a harder decline after a softer one.
 ATTEMPTS = """

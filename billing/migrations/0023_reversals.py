@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from seats.privileges import restrict
+from core.postgres.privileges import restrict
 
 # As the owner where a row is locked: a lock needs the right to change the row.
 REVERSALS = """

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from seats.privileges import restrict
+from core.postgres.privileges import restrict
 
 CHANGING = (
     "url, sealed_sending, sealed_receiving, sealed_sending_before,"

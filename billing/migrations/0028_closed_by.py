@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from seats.privileges import restrict
+from core.postgres.privileges import restrict
 
 MOVING = (
     "state, changed_at, error, reference, sends, lookups, first_sent_at, due_at,"

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from seats.privileges import restrict
+from core.postgres.privileges import restrict
 
 MOVES = """
 -- That money was withheld may be told after it came back; dates are said once. An inquiry

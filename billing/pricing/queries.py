@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from django.db.models import Prefetch
 
+from billing.pricing.domain.rating import PriceListTerms, RateTerms, Tier
 from billing.pricing.models import PriceList, Rate, RateTier
-from billing.pricing.rating import PriceListTerms, RateTerms, Tier
-from seats.errors import Refusal
+from core.errors import Refusal
 
 
 class PriceMissing(Refusal):

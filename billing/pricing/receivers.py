@@ -5,9 +5,9 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from billing.money import money_label
-from billing.pricing.proration import seat_charge
+from billing.pricing.domain.proration import seat_charge
 from billing.pricing.queries import price_lists_for
+from core.money import money_label
 from seats.models import Agency
 from seats.signals import seat_days_previewed
 

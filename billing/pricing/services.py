@@ -10,15 +10,15 @@ import msgspec
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from billing.money import minor_digits, plain
-from billing.pricing import defaults
+from billing.pricing.domain import defaults
+from billing.pricing.domain.rating import PriceListTerms, RateTerms, validate_terms
 from billing.pricing.models import Meter, PriceList, Rate
 from billing.pricing.queries import WITH_RATES, preceding_list, terms_of
-from billing.pricing.rating import PriceListTerms, RateTerms, validate_terms
 from billing.pricing.signals import meters_in_use
-from billing.webhooks.services import PLATFORM, NewEvent, publish
-from seats.errors import Refusal
-from seats.periods import month_of, next_month
+from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from core.errors import Refusal
+from core.money import minor_digits, plain
+from core.periods import month_of, next_month
 
 
 class NotADraft(Refusal):

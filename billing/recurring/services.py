@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection, transaction
 
-from billing.heartbeat import renewed
 from billing.recurring.models import RecurringJob
+from core.queue.heartbeat import renewed
 
 LONGEST_ERROR = 500
 Clock = Callable[[], datetime]

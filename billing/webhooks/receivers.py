@@ -8,9 +8,9 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from billing.webhooks.services import NewEvent, publish
+from billing.webhooks.services.outbox import NewEvent, publish
 from seats.models import Agency, SeatVersion
-from seats.roster.changes import SeatChange
+from seats.roster.services.changes import SeatChange
 from seats.signals import agency_added, seats_changed, upline_changed, zone_changed
 
 SEAT_EVENTS = {

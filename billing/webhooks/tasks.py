@@ -6,12 +6,12 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from billing.doorbell import ring
 from billing.recurring.services import Job, run_when_due
-from billing.webhooks.delivering import deliver_due
-from billing.webhooks.ending import end_endpoints
-from billing.webhooks.fanning import fan_out_due
-from billing.webhooks.replaying import forget_old_attempts
+from billing.webhooks.services.access import end_endpoints
+from billing.webhooks.services.deliveries import deliver_due
+from billing.webhooks.services.fanout import fan_out_due
+from billing.webhooks.services.replay import forget_old_attempts
+from core.queue.doorbell import ring
 
 FORGET = Job("webhooks.forget", every=timedelta(days=1))
 

@@ -9,8 +9,8 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from seats.keys.models import ApiKey
-from seats.keys.services import bearer_secret, use_key
+from seats.api_keys.models import ApiKey
+from seats.api_keys.services import bearer_secret, use_key
 
 if TYPE_CHECKING:  # views import what the settings name, and that is this
     from rest_framework.views import APIView

@@ -19,7 +19,7 @@ from rest_framework.views import set_rollback
 
 from config.http import outages
 from config.http.throttling import WINDOW, count_refusal
-from seats.errors import Refusal
+from core.errors import Refusal
 
 CONTENT_TYPE = "application/problem+json"
 API = "/api/"

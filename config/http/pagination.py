@@ -6,7 +6,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
-from seats.parsing.values import shown
+from core.parsing.values import shown
 
 MOST_DIGITS = 18  # of a number that the database can compare
 BAD_CURSOR = "The cursor is not valid for this list. Use the `next` and `previous` links of a page."

@@ -7,7 +7,7 @@ import msgspec
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 
-from seats.parsing.strict_json import decode_json
+from core.parsing.strict_json import decode_json
 
 MOST_BYTES = 1_048_576
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode

@@ -6,9 +6,9 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
-from billing.webhooks.catalogue import CATALOGUE, Delivered, EventType
+from billing.webhooks.domain.catalogue import CATALOGUE, Delivered, EventType
 from config.http.errors import CONTENT_TYPE
-from seats.described import schema_of
+from core.openapi import schema_of
 
 KEYED = (401, 403)
 ALWAYS = (400, 404, 406, 422, 429)

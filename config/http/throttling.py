@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from config.http.limits import GRANT, Limit, broker, client_address
-from seats.keys.models import ApiKey
+from seats.api_keys.models import ApiKey
 
 if TYPE_CHECKING:  # views import what the settings name, and that is this
     from rest_framework.views import APIView

@@ -5,7 +5,7 @@ from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import F, Q
 
-from seats.columns import UUID7, DateRangeOf, SameId
+from core.postgres.columns import UUID7, DateRangeOf, SameId
 
 
 class Agency(models.Model):

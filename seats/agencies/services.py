@@ -5,14 +5,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import IntegrityError, transaction
 
-from seats.agencies.limits import require_near
+from core.errors import Refusal
+from core.parsing.values import shown
+from core.periods import local_date, month_of, next_month
+from core.postgres.locks import lock_name
 from seats.agencies.models import Agency, AgencyZone, Upline
-from seats.agencies.queries import zones_of
+from seats.agencies.queries.agencies import zones_of
+from seats.agencies.queries.limits import require_near
 from seats.cutoffs.models import Books
-from seats.errors import Refusal
-from seats.locks import lock_name
-from seats.parsing.values import shown
-from seats.periods import local_date, month_of, next_month
 from seats.signals import agency_added, upline_changed, zone_changed
 
 TREE = "seats_upline"  # the trigger against cycles takes the same lock

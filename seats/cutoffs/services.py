@@ -10,8 +10,8 @@ from datetime import date
 
 from django.db import connection, transaction
 
-from seats.arrays import array_text
-from seats.errors import Refusal
+from core.errors import Refusal
+from core.postgres.arrays import array_text
 
 BUCKETS = 64
 _LOCK_SPACE = 7_301  # first half of the advisory key, to keep clear of others

@@ -11,8 +11,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
+from core.postgres.columns import UUID7
 from seats.agencies.models import Agency
-from seats.columns import UUID7
 from seats.roster.models import Agent
 
 

@@ -4,7 +4,7 @@ import django.contrib.postgres.constraints
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.db.models.functions.text
-import seats.columns
+import core.postgres.columns
 from django.conf import settings
 from django.db import migrations, models
 
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             name='Agency',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
+                ('public_id', models.UUIDField(db_default=core.postgres.columns.UUID7(), editable=False, unique=True)),
                 ('code', models.CharField(max_length=32, unique=True)),
                 ('name', models.CharField(max_length=200)),
                 ('currency', models.CharField(max_length=3)),
@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
             name='Agent',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
+                ('public_id', models.UUIDField(db_default=core.postgres.columns.UUID7(), editable=False, unique=True)),
                 ('external_id', models.CharField(help_text="The dialer's id of the agent.", max_length=64)),
                 ('name', models.CharField(max_length=200)),
                 ('email', models.EmailField(blank=True, max_length=254)),
@@ -75,7 +75,7 @@ class Migration(migrations.Migration):
             name='Seat',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
+                ('public_id', models.UUIDField(db_default=core.postgres.columns.UUID7(), editable=False, unique=True)),
                 ('added_on', models.DateField()),
                 ('removed_on', models.DateField(blank=True, null=True)),
                 ('cancelled', models.BooleanField(default=False)),
@@ -133,7 +133,7 @@ class Migration(migrations.Migration):
                 ('password', models.CharField(max_length=128, verbose_name='password')),
                 ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
                 ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('public_id', models.UUIDField(db_default=seats.columns.UUID7(), editable=False, unique=True)),
+                ('public_id', models.UUIDField(db_default=core.postgres.columns.UUID7(), editable=False, unique=True)),
                 ('email', models.EmailField(max_length=254, unique=True, verbose_name='e-mail address')),
                 ('name', models.CharField(blank=True, max_length=200)),
                 ('is_staff', models.BooleanField(default=False, verbose_name='platform staff')),
@@ -302,11 +302,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='seatholding',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[(seats.columns.SameId('seat'), '&&'), (seats.columns.DateRangeOf('starts_on', 'ends_on'), '&&')], name='one_holder_per_seat_and_date'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[(core.postgres.columns.SameId('seat'), '&&'), (core.postgres.columns.DateRangeOf('starts_on', 'ends_on'), '&&')], name='one_holder_per_seat_and_date'),
         ),
         migrations.AddConstraint(
             model_name='seatholding',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[(seats.columns.SameId('agent'), '&&'), (seats.columns.DateRangeOf('starts_on', 'ends_on'), '&&')], name='one_seat_per_agent_and_date'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[(core.postgres.columns.SameId('agent'), '&&'), (core.postgres.columns.DateRangeOf('starts_on', 'ends_on'), '&&')], name='one_seat_per_agent_and_date'),
         ),
         migrations.AddIndex(
             model_name='seatversion',
@@ -330,6 +330,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='upline',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[(seats.columns.SameId('agency'), '&&'), (seats.columns.DateRangeOf('starts_on', 'ends_on'), '&&')], name='one_upline_per_agency_and_date'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[(core.postgres.columns.SameId('agency'), '&&'), (core.postgres.columns.DateRangeOf('starts_on', 'ends_on'), '&&')], name='one_upline_per_agency_and_date'),
         ),
     ]

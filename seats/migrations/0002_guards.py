@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from seats.privileges import grant_defaults, restrict
+from core.postgres.privileges import grant_defaults, restrict
 
 STAMPS = """
 CREATE FUNCTION fact_has_current_stamp() RETURNS trigger

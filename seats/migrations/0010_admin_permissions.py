@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from seats.privileges import restrict
+from core.postgres.privileges import restrict
 
 
 class Migration(migrations.Migration):

@@ -5,8 +5,8 @@ from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import F, Q
 
+from core.postgres.columns import UUID7, DateRangeOf, SameId
 from seats.agencies.models import Agency
-from seats.columns import UUID7, DateRangeOf, SameId
 
 
 class Agent(models.Model):

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from django.db import connection
 from django.db.models import F, Sum
 
-from seats.agencies.queries import zones_of
-from seats.arrays import array_text
-from seats.periods import local_date
+from core.periods import local_date
+from core.postgres.arrays import array_text
+from seats.agencies.queries.agencies import zones_of
+from seats.roster.domain.versions import HolderClaim, Version, claims_of
 from seats.roster.models import Seat, SeatVersion
-from seats.roster.versions import HolderClaim, Version, claims_of
 
 # Follows each seat back to the one it was transferred from, and so on.
 ORIGINS = """

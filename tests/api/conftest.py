@@ -8,8 +8,8 @@ import pytest
 import time_machine
 from django.test import Client
 
-from billing.webhooks.fanning import fan_out_due
-from seats.keys.services import create_key
+from billing.webhooks.services.fanout import fan_out_due
+from seats.api_keys.services import create_key
 from tests.build import make_agency, make_prices, make_seats
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)

@@ -2,9 +2,9 @@
 
 from datetime import date
 
-from billing.webhooks.delivering import deliver_due
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import OutboxEvent
+from billing.webhooks.services.deliveries import deliver_due
+from billing.webhooks.services.fanout import fan_out_due
 from seats.agencies.services import set_upline
 from tests.api.conftest import NOW
 

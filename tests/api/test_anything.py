@@ -22,15 +22,15 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from billing.budgets.alerting import check_budgets
 from billing.budgets.models import Budget
-from billing.budgets.services import add_budget
-from billing.invoicing.models import Document
-from billing.webhooks.endpoints import add_endpoint
+from billing.budgets.services.alerts import check_budgets
+from billing.budgets.services.budgets import add_budget
+from billing.invoicing.models.documents import Document
 from billing.webhooks.models import WebhookEndpoint
+from billing.webhooks.services.endpoints import add_endpoint
 from config.wsgi import application
-from seats.keys.models import ApiKey
-from seats.keys.services import create_key
+from seats.api_keys.models import ApiKey
+from seats.api_keys.services import create_key
 from seats.models import Seat
 from tests.api.conftest import NOW
 from tests.build import bill, make_agency, make_prices, make_seats

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from config.http.errors import CONTENT_TYPE, server_error
-from seats.keys.models import ApiKey
+from seats.api_keys.models import ApiKey
 from seats.models import Agent, Seat, SeatVersion
 from tests.build import call, make_agency, make_agents, make_prices, make_seats, use
 from tests.rollback import rolled_back

@@ -14,15 +14,15 @@ from django.urls import reverse
 
 from billing.accounts.models import AccountStanding
 from billing.accounts.services import lift_suspension, suspend_outbound
-from billing.budgets.alerting import check_budgets
+from billing.budgets.services.alerts import check_budgets
 from billing.pricing.models import Meter
 from billing.webhooks.models import OutboxEvent
+from core.errors import ReasonMissing
 from seats.agencies.services import set_upline
-from seats.errors import ReasonMissing
-from seats.keys.models import ApiKey
-from seats.keys.services import create_key, revoke_key
+from seats.api_keys.models import ApiKey
+from seats.api_keys.services import create_key, revoke_key
 from seats.models import User
-from seats.roster.services import hand_over_seats, remove_seats
+from seats.roster.services.seats import hand_over_seats, remove_seats
 from tests.api.conftest import NOW
 from tests.billing.budgets.test_alerting import budget, of_minutes
 from tests.build import (

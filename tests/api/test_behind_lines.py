@@ -11,13 +11,13 @@ import pytest
 from django.db import connection
 from pyarrow import parquet
 
-from billing.invoicing.downloads import DOWNLOADS
-from billing.invoicing.itemised import ItemizedCall
-from billing.invoicing.models import DocumentLine
+from billing.invoicing.domain.downloads import DOWNLOADS
+from billing.invoicing.domain.itemised import ItemizedCall
+from billing.invoicing.models.documents import DocumentLine
 from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.services.documents import void_document
 from seats.agencies.services import set_upline
-from seats.roster.services import hand_over_seats
+from seats.roster.services.seats import hand_over_seats
 from tests.build import (
     APRIL,
     APRIL_2,

@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from billing.budgets.alerting import check_budgets
 from billing.budgets.models import Budget
+from billing.budgets.services.alerts import check_budgets
 from seats.agencies.services import set_upline
 from seats.models import User
 from tests.api.conftest import NOW

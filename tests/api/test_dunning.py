@@ -7,8 +7,8 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.dunning.services import hold_dunning
-from billing.dunning.stepping import step_due
+from billing.dunning.services.cases import hold_dunning
+from billing.dunning.services.sweep import step_due
 from seats.agencies.services import set_upline
 from tests.billing.dunning.conftest import DUE, make_payer, pay
 from tests.build import MARCH, MARCH_1, bill, documents_of, make_agency, make_prices

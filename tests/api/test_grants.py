@@ -8,12 +8,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.budgets.alerting import check_budgets
 from billing.budgets.models import Budget, BudgetAlert
-from billing.webhooks.delivering import claim_due, deliver_due
-from billing.webhooks.ending import end_endpoints
-from billing.webhooks.fanning import fan_out_due
+from billing.budgets.services.alerts import check_budgets
 from billing.webhooks.models import Delivery
+from billing.webhooks.services.access import end_endpoints
+from billing.webhooks.services.deliveries import claim_due, deliver_due
+from billing.webhooks.services.fanout import fan_out_due
 from tests.api.conftest import NOW
 from tests.api.grants import (
     BUDGETS,

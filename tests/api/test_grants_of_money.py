@@ -6,14 +6,15 @@ from io import BytesIO
 import pytest
 import time_machine
 
-from billing.metering.formats.rows import buffered
-from billing.metering.imports import resume_next_import, upload_file
+from billing.collection.models.checkout import HostedPage
+from billing.collection.models.methods import PaymentMethod
+from billing.collection.services.checkout_closing import close_out_of_reach_pages
+from billing.collection.services.inbound_events import process_events
+from billing.metering.domain.formats.rows import buffered
 from billing.metering.models import RefusedRow, UsageImport
-from billing.payments.hosting import HostedPage
-from billing.payments.models import Payment, PaymentMethod
-from billing.payments.services.answers import process_events
-from billing.payments.services.page_closing import close_out_of_reach_pages
-from billing.payments.services.registering import add_processor
+from billing.metering.services.imports import resume_next_import, upload_file
+from billing.processors.services.processors import add_processor
+from billing.receivables.models import Payment
 from seats.agencies.services import set_upline
 from seats.models import Upline
 from tests.api.conftest import GRANTING, NOW
@@ -25,8 +26,8 @@ from tests.api.grants import (
     move,
     post,
 )
-from tests.billing.payments.answering import post_signed
-from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
+from tests.billing.collection.answering import post_signed
+from tests.billing.processors.stripe_fake import KEY, SECRET, fake_stripe
 from tests.build import (
     APRIL_2,
     MARCH,

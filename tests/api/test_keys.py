@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from seats.agencies.services import set_upline
-from seats.keys.models import ApiKey
-from seats.keys.services import (
+from seats.api_keys.models import ApiKey
+from seats.api_keys.services import (
     ExpiresInThePast,
     UnknownScope,
     create_key,

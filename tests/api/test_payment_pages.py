@@ -2,13 +2,14 @@
 
 import pytest
 
-from billing.payments.hosting import HostedPage
-from billing.payments.models import PaymentAttempt, PaymentMethod
-from billing.payments.services.closing import close_attempt
-from billing.payments.services.methods import save_method
-from billing.payments.services.registering import add_processor
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.models.checkout import HostedPage
+from billing.collection.models.methods import PaymentMethod
+from billing.collection.services.manual_resolution import close_attempt
+from billing.collection.services.methods import save_method
+from billing.processors.services.processors import add_processor
 from seats.agencies.services import set_upline
-from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
+from tests.billing.processors.stripe_fake import KEY, SECRET, fake_stripe
 from tests.build import (
     APRIL_2,
     MARCH,

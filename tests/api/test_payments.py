@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from billing.payments.models import Payment
-from billing.payments.returns import RefundAttempt
-from billing.payments.services.receiving import receive_payment
-from billing.payments.services.refunding import refund_payment
-from billing.payments.services.registering import add_processor
+from billing.collection.models.refunds import RefundAttempt
+from billing.processors.services.processors import add_processor
+from billing.receivables.models import Payment
+from billing.receivables.services.payments import receive_payment
+from billing.receivables.services.refunds import refund_payment
 from seats.agencies.services import set_upline
 from tests.build import (
     APRIL_2,

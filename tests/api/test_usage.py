@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.metering.models import UsageEvent
-from billing.metering.queries import GROUPS, usage_totals
+from billing.metering.queries.usage import GROUPS, usage_totals
+from core.periods import month_range
 from seats.agencies.services import set_upline
-from seats.periods import month_range
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import (
     MARCH,
@@ -158,7 +158,7 @@ class TestUsage:
         assert answer.json()["field"] in query
 
     def test_refuses_more_rows_than_anybody_reads(self, top, monkeypatch):
-        monkeypatch.setattr("billing.metering.queries.MOST_TOTALS", 2)
+        monkeypatch.setattr("billing.metering.queries.usage.MOST_TOTALS", 2)
 
         answer = top.get(f"{PATH}?group_by=day,agent,meter")
 

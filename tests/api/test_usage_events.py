@@ -11,8 +11,8 @@ from django.db.models import Sum
 
 import billing.urls
 import seats.urls
+from billing.metering.api.views import MOST_BYTES
 from billing.metering.models import UsageDay, UsageEvent
-from billing.metering.views import MOST_BYTES
 from seats.agencies.services import set_upline
 from tests.api.conftest import NOW
 from tests.build import MARCH, make_agency, make_prices, make_seats

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from billing.webhooks.delivering import deliver_due
-from billing.webhooks.endpoints import MOST_ENDPOINTS
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import Delivery, OutboxEvent, WebhookEndpoint
+from billing.webhooks.services.deliveries import deliver_due
+from billing.webhooks.services.endpoints import MOST_ENDPOINTS
+from billing.webhooks.services.fanout import fan_out_due
 from tests.api.conftest import NOW
 from tests.build import make_agency, make_seats
 from tests.receivers import receiving

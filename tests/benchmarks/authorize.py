@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from django.db import connections
 
-from seats.keys.services import create_key
+from seats.api_keys.services import create_key
 from seats.models import Agency
 from tests import databases
 from tests.benchmarks.authorize_client import AGENTS, ask

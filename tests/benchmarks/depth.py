@@ -8,8 +8,8 @@ from statistics import median
 
 from django.db import connections
 
-from billing.metering.partitions import ensure_partitions
-from billing.metering.services import ingest_events
+from billing.metering.services.ingest import ingest_events
+from billing.metering.services.partitions import ensure_partitions
 from tests import databases
 from tests.benchmarks import ingest
 from tests.benchmarks.worlds import make_agencies

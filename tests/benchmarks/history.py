@@ -6,10 +6,10 @@ from statistics import median
 
 from django.conf import settings
 
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.runs import start_run
-from seats.periods import next_month
+from core.periods import next_month
 from tests import databases
 from tests.benchmarks.worlds import add_usage, make_agencies
 

@@ -16,8 +16,8 @@ from statistics import median
 import msgspec
 from django.conf import settings
 
-from billing.metering.events import IncomingEvent
-from seats.keys.services import create_key
+from billing.metering.domain.events import IncomingEvent
+from seats.api_keys.services import create_key
 from tests import databases
 from tests.benchmarks import ingest
 from tests.benchmarks.worlds import make_agencies

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from billing.metering.events import IncomingEvent
-from billing.metering.services import ingest_events
+from billing.metering.domain.events import IncomingEvent
+from billing.metering.services.ingest import ingest_events
 from tests import databases
 from tests.benchmarks.worlds import MONTH_DAYS, make_agencies
 from tests.build import MARCH

@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from billing.invoicing.models import BillingRun, DocumentLine
+from billing.invoicing.models.documents import DocumentLine
+from billing.invoicing.models.runs import BillingRun
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.runs import start_run
 from billing.pricing.models import PriceList

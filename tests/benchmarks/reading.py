@@ -12,17 +12,17 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from billing.invoicing.downloads import DOWNLOADS
-from billing.invoicing.itemised import MonthPrices, itemize_calls
+from billing.invoicing.domain.downloads import DOWNLOADS
+from billing.invoicing.domain.itemised import MonthPrices, itemize_calls
 from billing.invoicing.queries.month_usage import rounding_report
+from billing.metering.api.pagination import ByDateAndId
 from billing.metering.models import UsageDay
-from billing.metering.pagination import ByDateAndId
-from billing.metering.queries import usage_events, usage_totals
-from billing.metering.reading import counted_events
+from billing.metering.queries.event_store import counted_events
+from billing.metering.queries.usage import usage_events, usage_totals
 from billing.pricing.models import Meter
 from billing.pricing.queries import published_price_list
+from core.periods import month_range
 from seats.models import Agency
-from seats.periods import month_range
 from tests import databases
 from tests.benchmarks.worlds import add_usage, make_agencies
 

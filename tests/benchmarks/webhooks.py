@@ -14,13 +14,13 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import transaction
 
-from billing.webhooks.addresses import AddressPolicy
-from billing.webhooks.delivering import deliver_due
-from billing.webhooks.endpoints import add_endpoint
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import Delivery
-from billing.webhooks.sending import Limits, send
-from billing.webhooks.services import PLATFORM, NewEvent, publish
+from billing.webhooks.services.deliveries import deliver_due
+from billing.webhooks.services.endpoints import add_endpoint
+from billing.webhooks.services.fanout import fan_out_due
+from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from core.outbound.addresses import AddressPolicy
+from core.outbound.client import Limits, send
 from tests import databases
 
 EVENTS, ROUNDS = 1_000, 3

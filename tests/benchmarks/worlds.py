@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import connections
 
-from billing.metering.partitions import ensure_partitions
+from billing.metering.services.partitions import ensure_partitions
 from billing.pricing.models import Meter
 from tests.build import make_prices
 

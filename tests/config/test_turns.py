@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from seats.keys.services import create_key
+from seats.api_keys.services import create_key
 from seats.models import Agency
 from tests.build import make_agency, make_agents, make_prices
 from tests.web import Visitor

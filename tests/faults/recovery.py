@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.billing.payments.answering import post, signed
+from tests.billing.collection.answering import post, signed
 from tests.reference_processor import ReferenceProcessor
 from tests.workers import Worker
 

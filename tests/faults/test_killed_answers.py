@@ -7,13 +7,14 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from billing.payments.models import Payment, ProcessorEvent, Refund
-from billing.payments.services.calling import claim_calls
-from billing.payments.services.charging import CHARGES
-from billing.payments.services.registering import add_processor
-from billing.payments.verification import verify_everything
+from billing.collection.models.inbound_events import ProcessorEvent
+from billing.collection.services.charges import CHARGES
+from billing.collection.services.dispatch import claim_calls
+from billing.collection.verification.money import verify_everything
+from billing.processors.services.processors import add_processor
+from billing.receivables.models import Payment, Refund
 from billing.webhooks.models import OutboxStream
-from tests.billing.payments.stories import StoryProcessor, charge, refund
+from tests.billing.collection.stories import StoryProcessor, charge, refund
 from tests.billing.webhooks.conftest import Clock
 from tests.build import MARCH, bill, documents_of, make_agency, make_prices, make_seats
 from tests.faults.recovery import CHARGING, TIMEOUT, until

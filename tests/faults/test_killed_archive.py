@@ -9,8 +9,8 @@ import pytest
 
 from billing.invoicing.verification.services import verify_books
 from billing.metering.models import ArchivedMonth
-from billing.metering.partitions import attached_months
-from billing.metering.reading import events_of
+from billing.metering.queries.event_store import events_of
+from billing.metering.services.partitions import attached_months
 from billing.recurring.models import RecurringJob
 from tests.build import (
     APRIL,
@@ -31,7 +31,7 @@ SCRIPT = """
 import os, signal, sys
 import django; django.setup()
 from datetime import UTC, date, datetime
-from billing.metering.archiving import archive_month
+from billing.metering.services.archiving import archive_month
 from billing.metering.signals import archive_step
 def die(*, step, **_):
     if step == sys.argv[1]: os.kill(os.getpid(), signal.SIGKILL)

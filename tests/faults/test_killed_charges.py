@@ -6,12 +6,13 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from billing.invoicing.models import Document
-from billing.payments.models import Payment, PaymentAttempt
-from billing.payments.services.registering import add_processor
-from billing.payments.services.requesting import request_charge
-from billing.payments.verification import verify_everything
-from tests.billing.payments.answering import charge_event_body, post, signed
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.services.attempts import request_charge
+from billing.collection.verification.money import verify_everything
+from billing.invoicing.models.documents import Document
+from billing.processors.services.processors import add_processor
+from billing.receivables.models import Payment
+from tests.billing.collection.answering import charge_event_body, post, signed
 from tests.build import (
     MARCH,
     bill,

@@ -4,8 +4,8 @@ import pytest
 from django.db import transaction
 
 from billing.accounts.models import Account
+from billing.collection.verification.money import verify_everything
 from billing.mail.models import Mail
-from billing.payments.verification import verify_everything
 from billing.webhooks.models import OutboxStream
 from tests.billing.dunning.conftest import kinds, make_payer, published_types
 from tests.build import MARCH, bill, make_prices

@@ -10,8 +10,8 @@ import pytest
 from django.utils import timezone
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering.imports import CHUNK, upload_file
 from billing.metering.models import EventKey, UsageDay, UsageEvent, UsageImport
+from billing.metering.services.imports import CHUNK, upload_file
 from tests.build import make_agency, make_prices, make_seats
 from tests.faults.recovery import TIMEOUT, until
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing.payments.models import Refund
-from billing.payments.returns import RefundAttempt
-from billing.payments.services.receiving import receive_payment
-from billing.payments.services.registering import add_processor
-from billing.payments.services.returning import request_refund
-from billing.payments.verification import verify_everything
+from billing.collection.models.refunds import RefundAttempt
+from billing.collection.services.refund_requests import request_refund
+from billing.collection.verification.money import verify_everything
+from billing.processors.services.processors import add_processor
+from billing.receivables.models import Refund
+from billing.receivables.services.payments import receive_payment
 from tests.build import make_agency
 from tests.faults.recovery import CHARGING, TIMEOUT, Killer, tell_all, until
 from tests.receivers import receiving

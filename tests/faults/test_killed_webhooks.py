@@ -3,9 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from billing.webhooks.endpoints import add_endpoint
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import Delivery, DeliveryAttempt
+from billing.webhooks.services.endpoints import add_endpoint
+from billing.webhooks.services.fanout import fan_out_due
 from tests.billing.webhooks.endpoints import announce
 from tests.build import make_agency
 from tests.faults.recovery import TIMEOUT, until

@@ -6,9 +6,10 @@ import pytest
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from billing.invoicing.models import BillingRun, Document, RunItem
+from billing.collection.verification.money import verify_everything
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.services.runs import start_run
-from billing.payments.verification import verify_everything
 from tests.build import make_prices
 from tests.faults.recovery import FAST
 from tests.faults.test_schedule_alone import QUICK, last_month, make_world, until

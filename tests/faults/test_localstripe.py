@@ -13,16 +13,18 @@ import pytest
 import requests
 import stripe as sdk
 
-from billing.payments.models import Payment, PaymentAttempt, ProcessorEvent
-from billing.payments.processors.port import RefundRequest
-from billing.payments.services.answers import process_events
-from billing.payments.services.charging import charge_due
-from billing.payments.services.connecting import connect_stripe
-from billing.payments.services.methods import save_method
-from billing.payments.services.registering import add_processor
-from billing.payments.services.requesting import request_charge
-from billing.payments.verification import verify_everything
-from tests.billing.payments.answering import post_signed
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.models.inbound_events import ProcessorEvent
+from billing.collection.services.attempts import request_charge
+from billing.collection.services.charges import charge_due
+from billing.collection.services.inbound_events import process_events
+from billing.collection.services.methods import save_method
+from billing.collection.verification.money import verify_everything
+from billing.processors.domain.port import RefundRequest
+from billing.processors.services.processors import add_processor
+from billing.processors.services.registry import connect_stripe
+from billing.receivables.models import Payment
+from tests.billing.collection.answering import post_signed
 from tests.billing.webhooks.conftest import Clock
 from tests.build import (
     APRIL_2,

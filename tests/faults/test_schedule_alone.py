@@ -13,11 +13,12 @@ from tempfile import TemporaryDirectory
 import pytest
 from django.utils import timezone
 
-from billing.invoicing.models import BillingRun, Document, RunItem
-from billing.payments.verification import verify_everything
+from billing.collection.verification.money import verify_everything
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.runs import BillingRun, RunItem
 from config.services import places
-from seats.periods import month_of, previous_month
-from seats.roster.services import remove_seats
+from core.periods import month_of, previous_month
+from seats.roster.services.seats import remove_seats
 from tests.build import call, make_agency, make_prices, make_seats, use
 from tests.faults.recovery import FAST
 from tests.workers import Worker, _free_port, start_beat, start_broker, start_worker
@@ -40,7 +41,7 @@ DIES = """
 import os, signal, sys, django; django.setup()
 from datetime import date
 from django.utils import timezone
-from billing.invoicing.models import Document, RunItem
+from billing.invoicing.models.documents import Document, RunItem
 from billing.invoicing.services.documents import discard_draft
 from billing.invoicing.services.runs import release_item, start_run
 from billing.invoicing.signals import step_reached

@@ -11,7 +11,7 @@ from statistics import median
 import pytest
 
 from config.web import HEADER_SECONDS
-from seats.keys.services import create_key
+from seats.api_keys.services import create_key
 from tests.build import make_agency
 from tests.web import Visitor
 from tests.workers import running_web

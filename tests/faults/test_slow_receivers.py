@@ -7,9 +7,9 @@ import pytest
 from celery import Celery
 from django.utils import timezone
 
-from billing.webhooks.endpoints import MOST_ENDPOINTS, add_endpoint
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import Delivery
+from billing.webhooks.services.endpoints import MOST_ENDPOINTS, add_endpoint
+from billing.webhooks.services.fanout import fan_out_due
 from config import celeryconfig
 from tests.billing.webhooks.endpoints import announce
 from tests.build import make_agency

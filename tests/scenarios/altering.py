@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from django.db import connections
 
-from billing.payments.models import PaymentAttempt
-from billing.payments.services.charging import charge_due
-from billing.payments.services.methods import save_method
-from billing.payments.services.registering import add_processor
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.services.charges import charge_due
+from billing.collection.services.methods import save_method
+from billing.processors.services.processors import add_processor
 from seats.models import User
-from tests.billing.payments.processors import FakeProcessor
+from tests.billing.collection.processors import FakeProcessor
 from tests.billing.webhooks.conftest import Clock
 from tests.build import (
     APRIL_2,

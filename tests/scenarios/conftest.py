@@ -2,7 +2,7 @@
 
 import pytest
 
-from billing.payments.services.registering import add_processor
+from billing.processors.services.processors import add_processor
 from seats.models import User
 from tests.build import (
     APRIL,

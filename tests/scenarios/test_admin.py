@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from billing.accounts.models import PayerShareSet
 from billing.accounts.services import set_payer_shares
-from billing.invoicing.models import Document, DocumentLine, RunItem
+from billing.invoicing.models.documents import Document, DocumentLine
+from billing.invoicing.models.runs import RunItem
 from billing.pricing.models import PriceList
 from billing.webhooks.models import OutboxEvent
 from seats.models import Agency, Member, Seat, User

@@ -10,13 +10,14 @@ from django.contrib.auth.models import Permission
 from django.db import models
 from django.utils import timezone
 
-from billing.invoicing.models import Document, RunItem
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.runs import RunItem
 from billing.jobs import JOBS
-from billing.payments.models import PaymentProcessor
-from billing.payments.services.registering import add_processor
-from seats.admin_actions import ReasonForm, StaffAction
+from billing.processors.models import PaymentProcessor
+from billing.processors.services.processors import add_processor
+from core.admin.actions import ReasonForm, StaffAction
+from core.admin.base import StaffAdmin
 from seats.models import Agency
-from seats.staff_admin import StaffAdmin
 from tests.everything import make_everything
 from tests.rollback import rolled_back
 from tests.staff import (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
 from billing.pricing.models import Meter, PriceList
 from seats.models import Agency
 from tests.build import (

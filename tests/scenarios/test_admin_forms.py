@@ -16,12 +16,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.budgets.models import Budget
-from billing.payments.services.registering import add_processor
 from billing.pricing.models import Meter, PriceList
+from billing.processors.services.processors import add_processor
 from billing.webhooks.models import OutboxEvent
+from core.admin.readonly import AddingAdmin, AddingForm
 from seats.models import Agency, AgencyZone, Books, User
-from seats.readonly import AddingAdmin, AddingForm
-from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
+from tests.billing.processors.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import APRIL, APRIL_2, make_agency
 

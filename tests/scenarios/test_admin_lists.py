@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from billing.invoicing.models import Document
-from billing.payments.services.receiving import receive_payment
+from billing.invoicing.models.documents import Document
+from billing.receivables.services.payments import receive_payment
 from seats.models import Agency, User
 from tests.build import (
     APRIL_2,

@@ -6,14 +6,14 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 
-from billing.invoicing.integrity import VerificationFinding
-from billing.invoicing.models import Document
-from billing.payments.checking import verify_due
-from billing.payments.ledger import LedgerTransaction
-from billing.payments.models import PaymentProcessor
-from billing.payments.services.methods import save_method
-from billing.payments.services.receiving import receive_payment
-from billing.payments.services.requesting import request_charge
+from billing.collection.services.attempts import request_charge
+from billing.collection.services.methods import save_method
+from billing.collection.verification.passes import verify_due
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.verification import VerificationFinding
+from billing.ledger.models import LedgerTransaction
+from billing.processors.models import PaymentProcessor
+from billing.receivables.services.payments import receive_payment
 from tests.build import APRIL_2, MARCH, bill, documents_of, make_agency
 from tests.scenarios.altering import (
     LOWERED,

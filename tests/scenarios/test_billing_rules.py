@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from billing.pricing.domain.quoting import quote
+from billing.pricing.domain.scenarios import decode_scenario
 from billing.pricing.queries import published_price_list
-from billing.pricing.quoting import quote
-from billing.pricing.scenarios import decode_scenario
 
 RULES = Path(__file__).resolve().parents[2] / "docs" / "billing-rules.md"
 EXAMPLES = re.findall(

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from billing.accounts.models import Account
-from billing.budgets.alerting import check_budgets
 from billing.budgets.models import BudgetAlert
+from billing.budgets.services.alerts import check_budgets
 from billing.invoicing.verification.services import verify_books
 from billing.mail.models import Mail
 from billing.webhooks.models import OutboxEvent

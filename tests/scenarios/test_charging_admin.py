@@ -8,10 +8,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from billing.payments.models import PaymentAttempt
-from billing.payments.services.calling import claim_calls
-from billing.payments.services.charging import CHARGES
-from billing.payments.services.requesting import request_charge
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.services.attempts import request_charge
+from billing.collection.services.charges import CHARGES
+from billing.collection.services.dispatch import claim_calls
 from tests.build import APRIL_2
 from tests.staff import confirm
 

@@ -7,19 +7,19 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.services.attempts import request_charge
+from billing.collection.services.unresolved import report_unresolved
+from billing.collection.verification.passes import verify_due
 from billing.dunning.models import DunningCase
-from billing.dunning.stepping import step_due
-from billing.invoicing.integrity import VerificationFinding
+from billing.dunning.services.sweep import step_due
+from billing.invoicing.models.verification import VerificationFinding
 from billing.invoicing.services.documents import void_document
 from billing.invoicing.verification.recording import accept_finding
 from billing.mail.models import Mail
-from billing.payments.checking import verify_due
-from billing.payments.models import PaymentAttempt
-from billing.payments.services.receiving import receive_payment
-from billing.payments.services.reporting import report_unresolved
-from billing.payments.services.requesting import request_charge
+from billing.receivables.services.payments import receive_payment
 from billing.webhooks.models import OutboxEvent
-from seats.keys.services import create_key
+from seats.api_keys.services import create_key
 from seats.models import User
 from tests.build import APRIL, APRIL_2, bill, documents_of
 from tests.scenarios.altering import (

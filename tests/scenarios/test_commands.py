@@ -17,7 +17,7 @@ from django.core.management import (
     load_command_class,
 )
 
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
 from billing.metering.models import QuarantinedEvent, UsageDay, UsageEvent
 from tests.build import make_agency, make_prices, make_seats
 

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from django.db.models import Max, Min
 
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
 from billing.invoicing.verification.services import verify_books
 from billing.management.demo.play import steps
 from billing.metering.models import UsageDay

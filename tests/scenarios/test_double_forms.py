@@ -2,8 +2,8 @@
 
 import pytest
 
-from billing.payments.services.registering import add_processor
-from billing.payments.verification import verify_everything
+from billing.collection.verification.money import verify_everything
+from billing.processors.services.processors import add_processor
 from seats.models import User
 from tests.build import APRIL_2
 from tests.scenarios.test_admin_forms import (

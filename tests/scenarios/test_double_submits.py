@@ -7,7 +7,7 @@ from django.conf import settings as django_settings
 from django.db import connection, connections
 from django.test import override_settings
 
-from billing.payments.verification import verify_everything
+from billing.collection.verification.money import verify_everything
 from seats.models import User
 from tests import databases
 from tests.everything import make_everything

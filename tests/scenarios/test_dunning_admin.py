@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.dunning.models import DunningHold
-from billing.dunning.services import hold_dunning
-from billing.dunning.stepping import step_due
+from billing.dunning.services.cases import hold_dunning
+from billing.dunning.services.sweep import step_due
 from seats.models import User
 from tests.billing.dunning.conftest import DUE, make_payer, pay
 from tests.build import MARCH, bill, make_prices

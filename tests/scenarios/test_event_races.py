@@ -9,8 +9,8 @@ from django.db import transaction
 
 from billing.invoicing.verification.services import verify_books
 from billing.metering.models import EventKey, QuarantinedEvent, UsageDay, UsageEvent
-from billing.metering.services import ingest_events
-from billing.metering.settling import release_events
+from billing.metering.services.ingest import ingest_events
+from billing.metering.services.quarantine_actions import release_events
 from seats.cutoffs.services import BUCKETS, take_cut
 from tests.build import (
     APRIL,

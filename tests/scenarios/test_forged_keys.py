@@ -2,7 +2,7 @@
 
 import pytest
 
-from seats.admin_actions import GONE
+from core.admin.actions import GONE
 from tests.everything import make_everything
 from tests.scenarios.test_admin_actions import ACTIONS, inputs
 from tests.staff import log_in, make_staff, page_of, snapshot

@@ -11,7 +11,7 @@ import pytest
 from django.db import connections
 
 from billing.accounts.models import Account
-from seats.keys.services import create_key
+from seats.api_keys.services import create_key
 from tests.build import (
     APRIL,
     APRIL_2,

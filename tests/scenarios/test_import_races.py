@@ -9,9 +9,9 @@ import pytest
 from django.db import transaction
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering import imports
-from billing.metering.formats.rows import buffered
+from billing.metering.domain.formats.rows import buffered
 from billing.metering.models import UsageDay
+from billing.metering.services import imports
 from seats.cutoffs.services import take_cut
 from seats.models import Agency
 from tests.build import MARCH, make_agency, make_prices, make_seats

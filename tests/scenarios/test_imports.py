@@ -13,22 +13,22 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering import imports
-from billing.metering.formats.rows import buffered
-from billing.metering.imports import (
-    FileTooLarge,
-    delete_old_rejected_rows,
-    import_rows,
-    resume_next_import,
-    start_import,
-    upload_file,
-)
+from billing.metering.domain.formats.rows import buffered
 from billing.metering.models import (
     ImportPart,
     RefusedRow,
     UsageDay,
     UsageEvent,
     UsageImport,
+)
+from billing.metering.services import imports
+from billing.metering.services.imports import (
+    FileTooLarge,
+    delete_old_rejected_rows,
+    import_rows,
+    resume_next_import,
+    start_import,
+    upload_file,
 )
 from seats.agencies.services import set_upline
 from seats.models import User

@@ -3,9 +3,9 @@
 import pytest
 from django.db import transaction
 
-from billing.mail.mailing import send_due
 from billing.mail.models import Mail
-from billing.mail.services import queue_mail
+from billing.mail.services.outbox import queue_mail
+from billing.mail.services.sending import send_due
 from tests.billing.mail.servers import TEMPLATES, Mailbox, point_at, running
 from tests.billing.mail.test_queue import NOW, write
 

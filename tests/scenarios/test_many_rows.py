@@ -13,13 +13,14 @@ from django.urls import reverse
 
 from billing.accounts.models import PayerShareSet
 from billing.accounts.services import set_payer_shares
-from billing.invoicing.models import BillingRun, Document
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.runs import BillingRun
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.runs import start_run
 from billing.metering.models import QuarantinedEvent
-from billing.metering.services import ingest_events
+from billing.metering.services.ingest import ingest_events
 from seats.models import Agent, Seat, User
-from seats.roster.services import (
+from seats.roster.services.seats import (
     add_agents,
     add_seats,
     cancel_seats,

@@ -10,10 +10,11 @@ from django.core.management import call_command
 
 from billing.accounts.models import Watermark
 from billing.accounts.services import set_payer_shares
-from billing.invoicing.models import DocumentLine, RunItem
+from billing.collection.verification.money import verify_everything
+from billing.invoicing.models.documents import DocumentLine
+from billing.invoicing.models.runs import RunItem
 from billing.invoicing.services.documents import issue_document
-from billing.payments.verification import verify_everything
-from seats.roster.services import remove_seats
+from seats.roster.services.seats import remove_seats
 from tests.build import (
     APRIL,
     MARCH,

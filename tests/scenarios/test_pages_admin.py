@@ -5,10 +5,10 @@ from html import unescape
 import pytest
 from django.urls import reverse
 
-from billing.payments.hosting import HostedPage
-from billing.payments.models import PaymentAttempt
-from billing.payments.services.registering import add_processor
-from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.models.checkout import HostedPage
+from billing.processors.services.processors import add_processor
+from tests.billing.processors.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import (
     APRIL_2,

@@ -10,17 +10,14 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from billing.payments.models import (
-    Payment,
-    PaymentAttempt,
-    ProcessorEvent,
-    Refund,
-)
-from billing.payments.services.answers import process_events
-from billing.payments.services.charging import charge_due
-from billing.payments.services.methods import save_method
-from billing.payments.services.registering import add_processor
-from billing.payments.services.returning import refund_due, request_refund
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.models.inbound_events import ProcessorEvent
+from billing.collection.services.charges import charge_due
+from billing.collection.services.inbound_events import process_events
+from billing.collection.services.methods import save_method
+from billing.collection.services.refund_requests import refund_due, request_refund
+from billing.processors.services.processors import add_processor
+from billing.receivables.models import Payment, Refund
 from tests.build import MARCH, bill, documents_of, make_agency, make_prices, make_seats
 from tests.workers import _free_port, _listens, _wait_for, running_web
 

@@ -5,13 +5,13 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 
-from billing.payments.models import Payment, Refund
-from billing.payments.returns import Dispute
-from billing.payments.services.receiving import receive_payment
-from billing.payments.services.registering import add_processor
-from billing.payments.services.returning import request_refund
+from billing.collection.models.disputes import Dispute
+from billing.collection.services.refund_requests import request_refund
+from billing.processors.services.processors import add_processor
+from billing.receivables.models import Payment, Refund
+from billing.receivables.services.payments import receive_payment
 from seats.models import User
-from tests.billing.payments.disputes import make_disputes
+from tests.billing.collection.disputes import make_disputes
 from tests.build import (
     APRIL,
     APRIL_2,

@@ -9,19 +9,17 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from billing.invoicing.models import Document
-from billing.payments.models import (
-    Payment,
-    PaymentAttempt,
-    PaymentProcessor,
-    ProcessorEvent,
-)
-from billing.payments.services.answers import process_events
-from billing.payments.services.charging import charge_due
-from billing.payments.services.registering import add_processor
-from billing.payments.services.requesting import request_charge
-from billing.payments.verification import verify_everything
-from tests.billing.payments.answering import post
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.models.inbound_events import ProcessorEvent
+from billing.collection.services.attempts import request_charge
+from billing.collection.services.charges import charge_due
+from billing.collection.services.inbound_events import process_events
+from billing.collection.verification.money import verify_everything
+from billing.invoicing.models.documents import Document
+from billing.processors.models import PaymentProcessor
+from billing.processors.services.processors import add_processor
+from billing.receivables.models import Payment
+from tests.billing.collection.answering import post
 from tests.build import MARCH, bill, make_agency, make_prices, make_seats
 from tests.receivers import receiving
 from tests.reference_processor import ReferenceProcessor

@@ -7,13 +7,14 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from billing.payments.models import PaymentProcessor, ProcessorEvent
-from billing.payments.services.answers import process_events
-from billing.payments.services.connecting import connect_stripe
-from billing.payments.services.registering import add_processor
-from billing.payments.services.requesting import request_charge
+from billing.collection.models.inbound_events import ProcessorEvent
+from billing.collection.services.attempts import request_charge
+from billing.collection.services.inbound_events import process_events
+from billing.processors.models import PaymentProcessor
+from billing.processors.services.processors import add_processor
+from billing.processors.services.registry import connect_stripe
 from seats.models import User
-from tests.billing.payments.answering import charge_event_body, post, signed
+from tests.billing.collection.answering import charge_event_body, post, signed
 from tests.build import APRIL_2
 from tests.staff import confirm
 

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from billing.pricing.models import PriceList
-from seats.keys.services import create_key
+from seats.api_keys.services import create_key
 from seats.models import User
 from tests.build import make_agency, make_prices
 from tests.staff import confirm

@@ -9,19 +9,20 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from billing.accounts.models import Account
-from billing.invoicing.models import BillingRun, Document, RunItem
+from billing.collection.verification.money import verify_everything
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.issuing import lock_accounts
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.signals import step_reached
-from billing.payments.verification import verify_everything
 from billing.pricing.models import Meter, PriceList, Rate
 from billing.pricing.services import MonthTaken, publish_price_list
 from seats.cutoffs.models import Books
 from seats.cutoffs.services import stamp_facts, take_cut
 from seats.models import Agency, SeatHolding
-from seats.roster.recording import AgentHasASeat
-from seats.roster.services import add_seats, hand_over_seats, transfer_seats
+from seats.roster.services.recording import AgentHasASeat
+from seats.roster.services.seats import add_seats, hand_over_seats, transfer_seats
 from tests.build import (
     APRIL,
     APRIL_2,

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from billing.payments.services.receiving import receive_payment
+from billing.receivables.services.payments import receive_payment
 from seats.models import User
 from tests.build import (
     APRIL_2,

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from billing.invoicing.models import BillingRun, RunItem
+from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.documents import (
     NotADraft,
@@ -26,7 +26,7 @@ from billing.invoicing.verification.services import verify_books
 from billing.pricing.models import PriceList
 from billing.pricing.services import publish_price_list
 from seats.models import SeatVersion
-from seats.roster.services import cancel_seats, remove_seats
+from seats.roster.services.seats import cancel_seats, remove_seats
 from tests.build import (
     APRIL,
     APRIL_2,

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 
 from billing.accounts.services import set_payer_shares
-from billing.invoicing.models import Document, RunItem
+from billing.collection.verification.money import verify_everything
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.runs import RunItem
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.months import start_due
-from billing.payments.verification import verify_everything
 from billing.pricing.models import Meter, PriceList, Rate
 from billing.pricing.services import publish_price_list
+from core.errors import Refusal
 from seats.agencies.services import change_zone
-from seats.errors import Refusal
 from seats.models import Agent, Seat
-from seats.roster.services import (
+from seats.roster.services.seats import (
     add_seats,
     cancel_seats,
     hand_over_seats,

@@ -12,19 +12,19 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.test import override_settings
 
 from billing.accounts.services import set_payer_shares
-from billing.invoicing.integrity import VerificationFinding
-from billing.invoicing.models import Document
+from billing.collection.tasks import verify_books as verify_books_by_schedule
+from billing.collection.verification.money import verify_everything
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.verification import VerificationFinding
 from billing.invoicing.queries.holds import documents_on_hold
 from billing.invoicing.services.documents import void_document
-from billing.metering.archiving import archive_month
-from billing.payments.services.receiving import receive_payment
-from billing.payments.services.refunding import refund_payment
-from billing.payments.tasks import verify_books as verify_books_by_schedule
-from billing.payments.verification import verify_everything
+from billing.metering.services.archiving import archive_month
+from billing.receivables.services.payments import receive_payment
+from billing.receivables.services.refunds import refund_payment
 from seats.agencies.services import set_upline
-from seats.roster.services import hand_over_seats, remove_seats
+from seats.roster.services.seats import hand_over_seats, remove_seats
 from tests import databases
-from tests.billing.payments.disputes import make_disputes
+from tests.billing.collection.disputes import make_disputes
 from tests.build import (
     APRIL,
     APRIL_2,

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from billing.collection.verification.money import verify_everything
 from billing.invoicing.services.documents import void_document
-from billing.payments.verification import verify_everything
-from seats.roster.services import remove_seats
+from seats.roster.services.seats import remove_seats
 from tests.build import (
     APRIL,
     APRIL_2,

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from billing.invoicing.models import BillingRun, RunItem
+from billing.collection.verification.money import verify_everything
+from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.documents import discard_draft, issue_due
 from billing.invoicing.services.items import park_exhausted
@@ -18,8 +19,7 @@ from billing.invoicing.services.runs import (
     start_run,
 )
 from billing.invoicing.signals import step_reached
-from billing.payments.verification import verify_everything
-from seats.roster.services import remove_seats
+from seats.roster.services.seats import remove_seats
 from tests.build import (
     APRIL,
     APRIL_2,

@@ -7,10 +7,10 @@ from celery import Celery
 from django.core.management import call_command
 from django.db import connections
 
-from billing.invoicing.integrity import VerificationFinding, VerificationRun
+from billing.collection.verification.passes import verify_due
+from billing.invoicing.models.verification import VerificationFinding, VerificationRun
 from billing.invoicing.verification.passes import LOST, claim_pass
 from billing.mail.models import Mail
-from billing.payments.checking import verify_due
 from config.celery import app
 from tests.scenarios.altering import (
     RAISED,

@@ -7,10 +7,10 @@ from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from billing.webhooks.delivering import deliver_due
-from billing.webhooks.endpoints import add_endpoint
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import Delivery, WebhookEndpoint
+from billing.webhooks.services.deliveries import deliver_due
+from billing.webhooks.services.endpoints import add_endpoint
+from billing.webhooks.services.fanout import fan_out_due
 from seats.models import User
 from tests.build import make_agency
 from tests.receivers import receiving

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from billing.webhooks.delivering import deliver_due
-from billing.webhooks.endpoints import add_endpoint, rotate_secret
 from billing.webhooks.models import DeliveryAttempt
-from billing.webhooks.replaying import replay_range
+from billing.webhooks.services.deliveries import deliver_due
+from billing.webhooks.services.endpoints import add_endpoint, rotate_secret
+from billing.webhooks.services.replay import replay_range
 from tests.build import make_agency
 from tests.workers import _free_port, _wait_for
 

@@ -10,10 +10,14 @@ import pytest
 from django.db import transaction
 from standardwebhooks import Webhook
 
-from billing.webhooks.delivering import claim_due, deliver_due
-from billing.webhooks.endpoints import add_endpoint, pause_endpoint, resume_endpoint
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import Delivery, DeliveryAttempt, OutboxEvent
+from billing.webhooks.services.deliveries import claim_due, deliver_due
+from billing.webhooks.services.endpoints import (
+    add_endpoint,
+    pause_endpoint,
+    resume_endpoint,
+)
+from billing.webhooks.services.fanout import fan_out_due
 from tests.billing.webhooks.endpoints import announce
 from tests.build import make_agency
 from tests.receivers import answers, hangs, receiving, vanishes

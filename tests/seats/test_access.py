@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from seats.access import out_of_reach, reached_by
+from seats.access.queries import out_of_reach, reached_by
 from seats.agencies.services import set_upline
 from seats.models import Upline
 from tests.build import MARCH_1, make_agency

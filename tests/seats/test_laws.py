@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.periods import billed_range
 from seats.models import Seat, SeatHolding
-from seats.periods import billed_range
 from tests.billing.invoicing import worlds
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.billing.invoicing.worlds import START, World

@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from seats.models import Seat, SeatHolding
-from seats.roster.recording import AgentHasASeat
-from seats.roster.services import (
+from seats.roster.services.recording import AgentHasASeat
+from seats.roster.services.seats import (
     OtherAgency,
     SameAgency,
     SeatNamedTwice,

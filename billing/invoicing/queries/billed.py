@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from django.db import connection
 
-from billing.invoicing.charges import ChargeKey
-from seats.arrays import columns
+from billing.invoicing.domain.charges import ChargeKey
+from core.postgres.arrays import columns
 
 # A void counts only from its own cut-off on, so that a document made at an earlier
 # cut-off can be recomputed.

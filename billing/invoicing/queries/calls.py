@@ -5,18 +5,18 @@ from functools import partial
 
 from django.db.models import OuterRef, Subquery
 
-from billing.invoicing.itemised import (
+from billing.invoicing.domain.itemised import (
     EarlierDocument,
     ItemizedCall,
     MonthPrices,
     itemize_calls,
     was_counted,
 )
-from billing.invoicing.models import DocumentLine, Void
+from billing.invoicing.models.documents import DocumentLine, Void
 from billing.invoicing.queries.facts import Span, facts_of
-from billing.metering.reading import counted_events
+from billing.metering.queries.event_store import counted_events
 from billing.pricing.queries import published_terms
-from seats.periods import next_month
+from core.periods import next_month
 
 
 def calls_behind(line: DocumentLine) -> Iterator[ItemizedCall]:

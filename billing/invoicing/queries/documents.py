@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from billing.invoicing.content import Header, Issue, Line
-from billing.invoicing.models import Document, DocumentLine
+from billing.invoicing.domain.content import Header, Issue, Line
+from billing.invoicing.models.documents import Document, DocumentLine
 
 
 def header_of(document: Document) -> Header:

@@ -10,8 +10,8 @@ from fractions import Fraction
 
 from django.db import connection
 
-from billing.invoicing.charges import SpanFacts, Usage
-from seats.arrays import columns
+from billing.invoicing.domain.charges import SpanFacts, Usage
+from core.postgres.arrays import columns
 
 
 @dataclass(frozen=True, slots=True)

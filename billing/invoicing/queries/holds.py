@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from django.db import connection
 
-from seats.arrays import array_text
+from core.postgres.arrays import array_text
 
 # Whether an open finding applies to the document with this alias. A finding about an
 # agency applies to documents with lines of it, and to those computed from its facts.

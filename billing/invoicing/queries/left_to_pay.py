@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import DecimalField, F, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
 
 # Of `document`, a row of billing_document, in its currency.
 LEFT_TO_PAY = """

@@ -3,22 +3,22 @@
 from datetime import date
 from decimal import Decimal
 
-from billing.invoicing.charges import SpanFacts
-from billing.invoicing.forecast import MeterUse, MonthForecast, forecast_month
-from billing.invoicing.queries.facts import Span, facts_of
-from billing.invoicing.rounding import (
+from billing.invoicing.domain.charges import SpanFacts
+from billing.invoicing.domain.forecast import MeterUse, MonthForecast, forecast_month
+from billing.invoicing.domain.rounding import (
     OTHER_STEPS,
     MeterRounding,
     MonthTerms,
     compare_steps,
 )
-from billing.metering.queries import RoundingRule, rounded_usage
+from billing.invoicing.queries.facts import Span, facts_of
+from billing.metering.queries.usage import RoundingRule, rounded_usage
 from billing.pricing.models import Meter
 from billing.pricing.queries import published_price_list
+from core.errors import Refusal
+from core.periods import next_month, previous_month
 from seats.cutoffs.models import Books
-from seats.errors import Refusal
 from seats.models import Agency
-from seats.periods import next_month, previous_month
 
 SECOND = "second"
 

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from django.conf import settings
 from django.db import connection
 
-from billing.invoicing.models import BillingRun, RunItem
-from seats.agencies.queries import zones_of
-from seats.periods import month_over_at, next_month
+from billing.invoicing.models.runs import BillingRun, RunItem
+from core.periods import month_over_at, next_month
+from seats.agencies.queries.agencies import zones_of
 
 # Every payer with a fact above its watermark, or with a seat day or usage in a month
 # after it. Any version of a seat counts: an item without differences writes nothing.

@@ -5,12 +5,12 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from billing.invoicing.models import DocumentLine
-from billing.pricing.proration import seat_parts
+from billing.invoicing.models.documents import DocumentLine
+from billing.pricing.domain.proration import seat_parts
+from core.periods import DateRange, month_range
 from seats.models import Agent, Seat, SeatVersion
-from seats.periods import DateRange, month_range
-from seats.roster.recording import read_versions
-from seats.roster.versions import holdings_of
+from seats.roster.domain.versions import holdings_of
+from seats.roster.services.recording import read_versions
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from django.db import transaction
 from django.db.models import F, Max
 
 from billing.accounts.models import Account
-from billing.heartbeat import renewed
-from billing.invoicing.models import BillingRun, Document, RunCut, RunItem
-from billing.invoicing.queries.concerned import pairs_of
-from billing.invoicing.queries.next_documents import NextDocuments, next_documents
+from billing.invoicing.calculation.next_documents import NextDocuments, next_documents
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.runs import BillingRun, RunCut, RunItem
+from billing.invoicing.queries.affected_months import pairs_of
 from billing.invoicing.services.drafting import (
     Draft,
     NewDocument,
@@ -37,8 +37,9 @@ from billing.invoicing.services.items import (
 )
 from billing.invoicing.services.runs import finish_runs
 from billing.invoicing.signals import step_reached
-from billing.money import money_label
-from seats.errors import Refusal
+from core.errors import Refusal
+from core.money import money_label
+from core.queue.heartbeat import renewed
 from seats.models import Agency
 
 log = logging.getLogger(__name__)

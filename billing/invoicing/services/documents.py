@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from billing.invoicing.content import Line
-from billing.invoicing.models import BillingRun, Document, DocumentLine, RunItem, Void
+from billing.invoicing.domain.content import Line
+from billing.invoicing.models.documents import Document, DocumentLine, Void
+from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.queries.documents import header_of, lines_of
 from billing.invoicing.services.drafting import Draft
 from billing.invoicing.services.issuing import (
@@ -18,10 +19,10 @@ from billing.invoicing.services.issuing import (
 )
 from billing.invoicing.services.runs import reopen_month, require_over, resume_run
 from billing.invoicing.signals import document_voided, step_reached
-from billing.money import money_label, plain
-from billing.webhooks.services import NewEvent, publish
+from billing.webhooks.services.outbox import NewEvent, publish
+from core.errors import ReasonMissing, Refusal
+from core.money import money_label, plain
 from seats.cutoffs.services import stamp_facts
-from seats.errors import ReasonMissing, Refusal
 
 log = logging.getLogger(__name__)
 Status = Document.Status

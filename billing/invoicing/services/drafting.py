@@ -11,15 +11,15 @@ import msgspec
 from django.db import connection
 
 from billing.accounts.models import Account
-from billing.invoicing.content import Header, Line
-from billing.invoicing.differences import MonthDocument
-from billing.invoicing.lines import ZERO, line_of
-from billing.invoicing.models import Document
-from billing.invoicing.queries.next_documents import NextDocuments
+from billing.invoicing.calculation.next_documents import NextDocuments
+from billing.invoicing.domain.content import Header, Line
+from billing.invoicing.domain.differences import MonthDocument
+from billing.invoicing.domain.lines import ZERO, line_of
+from billing.invoicing.models.documents import Document
+from billing.pricing.domain.rating import PriceListTerms
 from billing.pricing.models import Meter, PriceList
 from billing.pricing.queries import price_lists_for
-from billing.pricing.rating import PriceListTerms
-from seats.arrays import array_text, text_array
+from core.postgres.arrays import array_text, text_array
 from seats.models import Agency
 
 Kind = Document.Kind

@@ -9,15 +9,15 @@ from django.conf import settings
 from django.db import connection
 
 from billing.accounts.models import Account
-from billing.invoicing.canonical import chain_hash
-from billing.invoicing.content import Issue, content_of
-from billing.invoicing.models import Document
-from billing.invoicing.numbers import printed_number
+from billing.invoicing.domain.canonical import chain_hash
+from billing.invoicing.domain.content import Issue, content_of
+from billing.invoicing.domain.numbers import printed_number
+from billing.invoicing.models.documents import Document
 from billing.invoicing.services.drafting import Draft
 from billing.invoicing.signals import documents_issued
-from billing.money import plain
-from billing.webhooks.services import NewEvent, publish
-from seats.arrays import array_text, columns, text_array
+from billing.webhooks.services.outbox import NewEvent, publish
+from core.money import plain
+from core.postgres.arrays import array_text, columns, text_array
 
 ISSUE = """
     UPDATE billing_document AS document SET

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import connection, transaction
 
-from billing.invoicing.models import BillingRun, RunItem
+from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.signals import step_reached
 
 RETRY_CHUNK = 25

@@ -3,11 +3,11 @@
 import logging
 from datetime import date, datetime
 
-from billing.invoicing.models import BillingRun
-from billing.invoicing.queries.concerned import first_fact_months
+from billing.invoicing.models.runs import BillingRun
+from billing.invoicing.queries.affected_months import first_fact_months
 from billing.invoicing.services.runs import MonthNotOver, resume_runs, start_run
+from core.periods import month_of, months_between, next_month, previous_month
 from seats.models import Agency
-from seats.periods import month_of, months_between, next_month, previous_month
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from datetime import date, datetime
 from django.db import transaction
 
 from billing.accounts.models import Account
-from billing.invoicing.queries.concerned import pairs_of
-from billing.invoicing.queries.next_documents import next_documents
+from billing.invoicing.calculation.next_documents import next_documents
+from billing.invoicing.queries.affected_months import pairs_of
 from billing.invoicing.services.drafting import NewDocument, build_documents
 from seats.cutoffs.models import Books
 from seats.models import Agency, Agent, Seat
-from seats.roster.services import add_seats, remove_seats
+from seats.roster.services.seats import add_seats, remove_seats
 
 
 @dataclass(frozen=True, slots=True)

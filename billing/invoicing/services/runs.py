@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from django.db import connection, transaction
 
-from billing.invoicing.models import BillingRun, RunCut, RunItem
+from billing.invoicing.models.runs import BillingRun, RunCut, RunItem
 from billing.invoicing.queries.plans import (
     agencies_paid_by,
     billable_from,
@@ -14,10 +14,10 @@ from billing.invoicing.queries.plans import (
 )
 from billing.invoicing.services.issuing import lock_accounts
 from billing.invoicing.signals import step_reached
-from billing.webhooks.services import PLATFORM, NewEvent, publish
-from seats.arrays import columns
+from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from core.errors import Refusal
+from core.postgres.arrays import columns
 from seats.cutoffs.services import take_cut
-from seats.errors import Refusal
 from seats.models import Agency
 
 log = logging.getLogger(__name__)

@@ -4,13 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from billing.invoicing.verification.findings import Finding
-from billing.metering.archiving import ARCHIVED, archive_payload
+from billing.metering.domain.parquet import (
+    file_hash,
+    read_events,
+    rows_in,
+    sums_hash,
+    sums_of,
+)
 from billing.metering.models import ArchivedMonth
-from billing.metering.parquet import file_hash, read_events, rows_in, sums_hash, sums_of
-from billing.metering.partitions import attached_months
-from billing.metering.reading import path_of
+from billing.metering.queries.event_store import path_of
+from billing.metering.services.archiving import ARCHIVED, archive_payload
+from billing.metering.services.partitions import attached_months
 from billing.webhooks.models import OutboxEvent
-from seats.errors import Refusal
+from core.errors import Refusal
 
 
 @dataclass(frozen=True, slots=True)

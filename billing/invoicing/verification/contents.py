@@ -6,16 +6,16 @@ from decimal import Decimal
 
 from django.db import connection
 
-from billing.invoicing.canonical import chain_hash
-from billing.invoicing.content import Line, content_of
-from billing.invoicing.models import Document
+from billing.invoicing.domain.canonical import chain_hash
+from billing.invoicing.domain.content import Line, content_of
+from billing.invoicing.models.documents import Document
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.verification.findings import (
     Finding,
     about_document,
     about_payer,
 )
-from seats.arrays import array_text
+from core.postgres.arrays import array_text
 
 ZERO = Decimal(0)
 CHUNK = 200

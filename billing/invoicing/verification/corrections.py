@@ -10,9 +10,9 @@ from billing.invoicing.verification.findings import (
     Finding,
     about_agency,
 )
-from billing.metering.events import EventRow, event_key
+from billing.metering.domain.events import EventRow, event_key
 from billing.metering.models import EventKey
-from seats.periods import month_of
+from core.periods import month_of
 
 # A reversal equals its event, with negative quantities.
 UNLIKE = """

@@ -8,8 +8,8 @@ from decimal import Decimal
 from django.db.models import Q
 
 from billing.accounts.models import Account, Watermark
-from billing.invoicing.content import Line
-from billing.invoicing.models import Document, Void
+from billing.invoicing.domain.content import Line
+from billing.invoicing.models.documents import Document, Void
 from billing.invoicing.queries.documents import lines_of
 from billing.invoicing.verification.contents import (
     check_content,
@@ -22,7 +22,7 @@ from billing.invoicing.verification.findings import (
     about_document,
     about_payer,
 )
-from seats.periods import months_between
+from core.periods import months_between
 
 Status = Document.Status
 ZERO = Decimal(0)

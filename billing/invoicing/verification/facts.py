@@ -15,14 +15,14 @@ from billing.invoicing.verification.recompute import (
     UsageFact,
     owed,
 )
+from billing.metering.domain.parquet import EventSelection, read_events
 from billing.metering.models import ArchivedMonth, UsageEvent
-from billing.metering.parquet import EventSelection, read_events
-from billing.metering.reading import path_of
+from billing.metering.queries.event_store import path_of
+from billing.pricing.domain.rating import PriceListTerms
 from billing.pricing.models import Meter, PriceList
 from billing.pricing.queries import WITH_RATES, terms_of
-from billing.pricing.rating import PriceListTerms
+from core.periods import month_of
 from seats.models import Agency, SeatVersion
-from seats.periods import month_of
 
 
 class RecomputedBooks:

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from billing.invoicing.integrity import VerificationFinding, VerificationRun
-from billing.invoicing.models import Document, Void
+from billing.invoicing.models.documents import Document, Void
+from billing.invoicing.models.verification import VerificationFinding, VerificationRun
 from billing.invoicing.verification.contents import check_contents, check_counters
 from billing.invoicing.verification.documents import check_statuses
 from billing.invoicing.verification.findings import Finding

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from billing.invoicing.integrity import VerificationFinding, VerificationRun
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.verification import VerificationFinding, VerificationRun
 from billing.invoicing.queries.holds import invoices_on_hold
-from billing.mail.services import queue_staff_mail
-from billing.webhooks.services import PLATFORM, NewEvent, publish
+from billing.mail.services.outbox import queue_staff_mail
+from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
 
 LISTED = 20  # findings and invoices by name in a mail
 NAMED = 50  # agencies and findings in an event

@@ -6,13 +6,13 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from billing.heartbeat import renewed
-from billing.invoicing.integrity import VerificationRun
+from billing.invoicing.models.verification import VerificationRun
 from billing.invoicing.verification.incremental import since_last_pass
 from billing.invoicing.verification.notifications import notify_failure
 from billing.invoicing.verification.recording import Covers, record_findings
 from billing.invoicing.verification.services import VerificationReport
-from seats.locks import lock_name
+from core.postgres.locks import lock_name
+from core.queue.heartbeat import renewed
 
 Kind, State = VerificationRun.Kind, VerificationRun.State
 Clock = Callable[[], datetime]

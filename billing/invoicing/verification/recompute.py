@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from billing.money import minor_digits, round_money
-from billing.pricing.rating import PriceListTerms, RateTerms
+from billing.pricing.domain.rating import PriceListTerms, RateTerms
+from core.money import minor_digits, round_money
 
 DAY = timedelta(days=1)
 Amounts = dict[tuple[str | None, int], Decimal]

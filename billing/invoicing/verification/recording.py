@@ -7,11 +7,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from billing.invoicing.integrity import VerificationFinding, VerificationRun
+from billing.invoicing.models.verification import VerificationFinding, VerificationRun
 from billing.invoicing.verification.findings import PLATFORM, About, Finding
 from billing.invoicing.verification.notifications import notify_changes
-from seats.errors import ReasonMissing, Refusal
-from seats.locks import lock_name
+from core.errors import ReasonMissing, Refusal
+from core.postgres.locks import lock_name
 from seats.models import Agency
 
 MAX_DETAILS = 20  # differences whose text a row keeps

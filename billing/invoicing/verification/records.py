@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import F
 
 from billing.accounts.models import PayerShareSet
-from billing.invoicing.models import Document, Void
+from billing.invoicing.models.documents import Document, Void
 from billing.invoicing.verification.findings import (
     Finding,
     about_agency,
@@ -23,8 +23,8 @@ from billing.pricing.services import content_hash
 from billing.webhooks.models import OutboxEvent
 from billing.webhooks.receivers import SEAT_EVENTS
 from seats.models import Agency, AgencyZone, Seat, SeatHolding, SeatVersion, Upline
-from seats.roster.recording import read_versions
-from seats.roster.versions import holdings_of
+from seats.roster.domain.versions import holdings_of
+from seats.roster.services.recording import read_versions
 
 
 def check_seats() -> Iterator[Finding]:

@@ -6,17 +6,22 @@ from datetime import date, datetime
 from django.conf import settings
 from django.db.models import Exists, Max, OuterRef, Q
 
+from billing.accounts.domain.shares import month_segments
 from billing.accounts.queries import share_sets_of
-from billing.accounts.shares import month_segments
-from billing.invoicing.models import BillingRun, Document, RunCut, RunItem
-from billing.invoicing.queries.concerned import PayerAgency, months_to_close, pairs_of
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.runs import BillingRun, RunCut, RunItem
+from billing.invoicing.queries.affected_months import (
+    PayerAgency,
+    months_to_close,
+    pairs_of,
+)
 from billing.invoicing.queries.facts import Span, facts_of
 from billing.invoicing.queries.plans import billable_from
 from billing.invoicing.services.runs import UNSETTLED
 from billing.invoicing.verification.findings import Finding
+from core.periods import month_of, previous_month
 from seats.cutoffs.models import Books
 from seats.models import Agency
-from seats.periods import month_of, previous_month
 
 State = RunItem.State
 IN_HAND = [*UNSETTLED, State.PARKED]

@@ -16,7 +16,7 @@ from billing.invoicing.verification.findings import (
     Finding,
     about_agency,
 )
-from billing.metering.events import (
+from billing.metering.domain.events import (
     EventRow,
     IncomingEvent,
     arrival_key,
@@ -25,15 +25,15 @@ from billing.metering.events import (
     properties_json,
     utc_text,
 )
+from billing.metering.domain.parquet import read_events
 from billing.metering.models import ArchivedMonth, EventKey, UsageDay
-from billing.metering.parquet import read_events
-from billing.metering.reading import live_events, path_of
-from billing.money import plain
+from billing.metering.queries.event_store import live_events, path_of
+from billing.pricing.domain.rating import RateTerms, billable_raw
 from billing.pricing.models import Meter
-from billing.pricing.rating import RateTerms, billable_raw
-from seats.agencies.queries import zones_of
+from core.money import plain
+from core.periods import local_date, month_of, next_month
+from seats.agencies.queries.agencies import zones_of
 from seats.models import Agency, Agent
-from seats.periods import local_date, month_of, next_month
 
 CHUNK = 5_000
 EVENT_MISSING = "was counted, but the event does not exist"

@@ -8,13 +8,13 @@ from django.utils import timezone
 
 from billing.management.months import parse_month
 from billing.management.progress import Progress
-from billing.metering.archiving import (
+from billing.metering.services.archiving import (
     archive_month,
     months_to_archive,
     require_archivable,
 )
-from billing.metering.partitions import partition_name
-from seats.errors import Refusal
+from billing.metering.services.partitions import partition_name
+from core.errors import Refusal
 
 
 class Command(BaseCommand):

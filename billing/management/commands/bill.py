@@ -14,7 +14,7 @@ from billing.invoicing.services.runs import start_run
 from billing.management.agencies import find_agency
 from billing.management.months import parse_month
 from billing.management.progress import Progress
-from seats.errors import Refusal
+from core.errors import Refusal
 from seats.models import Agency
 
 WAITING = ("pending", "working")

@@ -8,13 +8,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from billing.management.agencies import find_agency
-from seats.agencies.queries import zones_of
-from seats.errors import Refusal
-from seats.keys.models import ApiKey
-from seats.keys.services import create_key
+from core.errors import Refusal
+from core.parsing import values
+from core.periods import zone_on
+from seats.agencies.queries.agencies import zones_of
+from seats.api_keys.models import ApiKey
+from seats.api_keys.services import create_key
 from seats.models import Agency
-from seats.parsing import values
-from seats.periods import zone_on
 
 
 class Command(BaseCommand):

@@ -13,7 +13,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.console import Console
 
-from billing.doorbell import ring
 from billing.invoicing.queries.plans import progress_of
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.tasks import close_due_items
@@ -22,8 +21,9 @@ from billing.management.demo.database import start_clean
 from billing.management.demo.play import steps
 from billing.management.demo.report import documents_table
 from billing.management.demo.worker import running_worker
+from core.periods import month_of, previous_month
+from core.queue.doorbell import ring
 from seats.models import User
-from seats.periods import month_of, previous_month
 
 BILLING_SECONDS = 120
 TABLE_WIDTH = 100

@@ -9,13 +9,13 @@ from django.utils import timezone
 
 from billing.management.agencies import find_agency
 from billing.management.progress import Progress
-from billing.metering.formats.catalogue import FORMATS
-from billing.metering.formats.rows import buffered
-from billing.metering.imports import import_rows, start_import
+from billing.metering.domain.formats.catalogue import FORMATS
+from billing.metering.domain.formats.rows import buffered
 from billing.metering.models import UsageImport
-from billing.metering.refusals import REJECTED_HEADER, rejected_row_cells
-from billing.tables import CsvWriter
-from seats.errors import Refusal
+from billing.metering.queries.refused_rows import REJECTED_HEADER, rejected_row_cells
+from billing.metering.services.imports import import_rows, start_import
+from core.errors import Refusal
+from core.tables import CsvWriter
 from seats.models import Agency
 
 MOST_PRINTED = 20

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from billing.management.months import parse_month
 from billing.pricing.services import publish_default_prices
-from seats.errors import Refusal
+from core.errors import Refusal
 
 
 class Command(BaseCommand):

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from billing.pricing.domain.quoting import quote
+from billing.pricing.domain.scenarios import MAX_LINE_BYTES, decode_scenario, error_body
 from billing.pricing.queries import published_price_list
-from billing.pricing.quoting import quote
-from billing.pricing.scenarios import MAX_LINE_BYTES, decode_scenario, error_body
-from seats.errors import Refusal
-from seats.parsing.lines import bounded_lines
+from core.errors import Refusal
+from core.parsing.lines import bounded_lines
 
 
 class Command(BaseCommand):

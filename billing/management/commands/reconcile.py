@@ -8,16 +8,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing.management.agencies import find_agency
 from billing.management.months import parse_month
-from billing.metering.formats.catalogue import FORMATS
-from billing.metering.formats.rows import buffered
-from billing.metering.reconciliation import (
+from billing.metering.domain.formats.catalogue import FORMATS
+from billing.metering.domain.formats.rows import buffered
+from billing.metering.queries.reconciliation import (
     UsageComparison,
     UsageDifference,
     compare_file,
 )
-from billing.money import plain
-from billing.tables import CsvWriter
-from seats.errors import Refusal
+from core.errors import Refusal
+from core.money import plain
+from core.tables import CsvWriter
 
 REFUSED_EXIT = 2
 HEADER = [

@@ -6,14 +6,17 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from billing.collection.services.dispatch import Connect
+from billing.collection.services.reconciliation import (
+    ProcessorComparison,
+    reconcile_day,
+)
 from billing.management.months import parse_day
-from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import Unreachable
-from billing.payments.reconciliation import ProcessorComparison, reconcile_day
-from billing.payments.services.calling import Connect
-from billing.payments.services.connecting import connect
-from seats.errors import Refusal
-from seats.parsing.values import shown
+from billing.processors.domain.port import Unreachable
+from billing.processors.models import PaymentProcessor
+from billing.processors.services.registry import connect
+from core.errors import Refusal
+from core.parsing.values import shown
 
 CANNOT_COMPARE_EXIT = 2
 LINE = "{:<18}{:<9}{:<32}{:>16}{:>16}"

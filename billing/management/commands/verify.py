@@ -7,11 +7,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from billing.invoicing.models import Document
+from billing.collection.verification.money import verify_everything
+from billing.collection.verification.passes import verify_now
+from billing.invoicing.models.documents import Document
 from billing.invoicing.verification.findings import Finding
-from billing.payments.checking import verify_now
-from billing.payments.verification import verify_everything
-from seats.errors import Refusal
+from core.errors import Refusal
 from seats.models import Agency
 
 ALREADY_RUNNING_EXIT = 2

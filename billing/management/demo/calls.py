@@ -7,9 +7,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from billing.management.demo.cast import DemoAgency
-from billing.metering.formats.asterisk import CUSTOM, STOCK
+from billing.metering.domain.formats.asterisk import CUSTOM, STOCK
+from core.periods import next_month
 from seats.models import SeatHolding
-from seats.periods import next_month
 
 CALLS_PER_DAY = 8
 MODES = ["manual", "click_to_call", "power", "multi_line", "predictive"]

@@ -6,8 +6,8 @@ from django.db import connections
 from django.db.utils import ProgrammingError
 
 from billing.management.demo.cast import DEMO_CODES
+from core.parsing.values import shown
 from seats.models import Agency
-from seats.parsing.values import shown
 
 
 def start_clean() -> None:

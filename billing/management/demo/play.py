@@ -12,7 +12,7 @@ from django.core.management import call_command
 from billing.management.demo import story
 from billing.management.demo.calls import write_month
 from billing.management.demo.cast import DEMO_AGENCIES
-from seats.periods import next_month
+from core.periods import next_month
 
 SEED = 50
 Step = tuple[str, Callable[[], object]]

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from rich.table import Table
 
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
 
 COLUMNS = [
     "document",

@@ -17,10 +17,10 @@ from billing.management.demo.cast import (
     NEW_UPLINE,
     DemoAgency,
 )
+from core.periods import next_month
 from seats.agencies.services import add_agency, set_upline
 from seats.models import Agency, Agent, Seat
-from seats.periods import next_month
-from seats.roster.services import (
+from seats.roster.services.seats import (
     add_agents,
     add_seats,
     cancel_seats,

@@ -8,10 +8,10 @@ from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.accounts.models import Account
-from billing.budgets.alerting import check_budgets
-from billing.budgets.levels import MAX_STORED
+from billing.budgets.domain.levels import MAX_STORED
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
-from billing.budgets.services import (
+from billing.budgets.services.alerts import check_budgets
+from billing.budgets.services.budgets import (
     BadBudget,
     BudgetExists,
     BudgetGone,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.budgets.levels import BudgetLevel, level_of, reached
-from billing.invoicing.forecast import MeterUse, forecast_billable
+from billing.budgets.domain.levels import BudgetLevel, level_of, reached
+from billing.invoicing.domain.forecast import MeterUse, forecast_billable
 
 MARCH = date(2026, 3, 1)
 LIMIT = Decimal(1000)

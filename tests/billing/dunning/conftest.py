@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 
 from billing.authorize.queries import may_dial
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.models.methods import PaymentMethod
+from billing.collection.services.charges import charge_due
+from billing.collection.services.methods import save_method
 from billing.dunning.models import DunningCase, DunningStep
-from billing.dunning.stepping import step_due
-from billing.payments.models import PaymentAttempt, PaymentMethod
-from billing.payments.services.charging import charge_due
-from billing.payments.services.methods import save_method
-from billing.payments.services.receiving import receive_payment
-from billing.payments.services.registering import add_processor
+from billing.dunning.services.sweep import step_due
+from billing.processors.services.processors import add_processor
+from billing.receivables.services.payments import receive_payment
 from billing.webhooks.models import OutboxEvent
-from seats.keys.models import ApiKey
-from seats.keys.services import create_key
+from seats.api_keys.models import ApiKey
+from seats.api_keys.services import create_key
 from seats.models import Agency
-from tests.billing.payments.processors import FakeProcessor
+from tests.billing.collection.processors import FakeProcessor
 from tests.build import APRIL_2, make_agency, make_prices, make_seats
 
 ISSUED = datetime(2026, 4, 2, 12, tzinfo=UTC)  # when `bill(MARCH)` runs

@@ -4,16 +4,16 @@ from decimal import Decimal
 
 import pytest
 
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.services.disputes import apply_dispute_update
+from billing.collection.services.methods import remove_method
+from billing.collection.verification.money import verify_everything
 from billing.dunning.models import DunningCase
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
 from billing.invoicing.services.documents import void_document
-from billing.payments.models import PaymentAttempt
-from billing.payments.processors.port import DisputeUpdate
-from billing.payments.services.disputing import apply_dispute_update
-from billing.payments.services.methods import remove_method
-from billing.payments.services.refunding import refund_payment
-from billing.payments.verification import verify_everything
-from seats.roster.services import cancel_seats
+from billing.processors.domain.port import DisputeUpdate
+from billing.receivables.services.refunds import refund_payment
+from seats.roster.services.seats import cancel_seats
 from tests.billing.dunning.conftest import (
     DUE,
     allowed,

@@ -8,16 +8,18 @@ import pytest
 from hypothesis import Phase, event, given
 from hypothesis import strategies as st
 
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.models.methods import PaymentMethod
+from billing.collection.services.methods import remove_method
+from billing.collection.services.outcomes import apply_charge_outcome
+from billing.collection.verification.money import verify_everything
 from billing.dunning.models import DunningCase, DunningStep
-from billing.dunning.services import hold_dunning
-from billing.invoicing.models import Document
+from billing.dunning.services.cases import hold_dunning
+from billing.invoicing.models.documents import Document
 from billing.invoicing.services.documents import void_document
-from billing.payments.models import Payment, PaymentAttempt, PaymentMethod
-from billing.payments.services.methods import remove_method
-from billing.payments.services.outcomes import apply_charge_outcome
-from billing.payments.services.refunding import refund_payment
-from billing.payments.verification import verify_everything
-from seats.errors import Refusal
+from billing.receivables.models import Payment
+from billing.receivables.services.refunds import refund_payment
+from core.errors import Refusal
 from tests.billing.dunning.conftest import (
     ISSUED,
     Days,

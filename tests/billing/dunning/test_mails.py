@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from billing.dunning.models import DunningStep
-from billing.dunning.services import hold_dunning
+from billing.dunning.services.cases import hold_dunning
 from billing.mail.models import Mail
 from seats.models import Member, User
 from tests.billing.dunning.conftest import ISSUED, pay, published_types

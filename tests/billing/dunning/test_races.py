@@ -6,10 +6,10 @@ from functools import partial
 import pytest
 
 from billing.accounts.models import AccountStanding
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.verification.money import verify_everything
 from billing.dunning.models import DunningCase, DunningStep
-from billing.dunning.stepping import step_due
-from billing.payments.models import PaymentAttempt
-from billing.payments.verification import verify_everything
+from billing.dunning.services.sweep import step_due
 from tests.billing.dunning.conftest import (
     Days,
     allowed,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from billing.dunning.schedule import (
+from billing.dunning.domain.schedule import (
     CLOSED,
     HELD,
     LIFTED,

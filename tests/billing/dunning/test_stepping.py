@@ -8,7 +8,7 @@ from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from billing.dunning.models import DunningCase, DunningHold, DunningStep
-from billing.dunning.stepping import step_due
+from billing.dunning.services.sweep import step_due
 from billing.webhooks.models import OutboxStream
 from tests.billing.dunning.conftest import DUE, day, kinds, make_payer, pay, the_case
 from tests.build import MARCH, bill, documents_of

@@ -8,8 +8,8 @@ import pytest
 
 from billing.accounts.services import set_payer_shares, suspend_outbound
 from billing.dunning.models import DunningCase
-from billing.dunning.services import BadHold, hold_dunning
-from seats.errors import ReasonMissing
+from billing.dunning.services.cases import BadHold, hold_dunning
+from core.errors import ReasonMissing
 from tests.billing.dunning.conftest import (
     ISSUED,
     allowed,

@@ -2,15 +2,16 @@
 
 import pytest
 
+from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.services.attempts import ChargeUnderWay, request_charge
+from billing.collection.services.manual_resolution import close_attempt
+from billing.collection.services.outcomes import apply_charge_outcome
+from billing.collection.services.unresolved import report_unresolved
+from billing.collection.verification.money import verify_everything
 from billing.dunning.models import DunningCase
 from billing.mail.models import Mail
-from billing.payments.models import Payment, PaymentAttempt
-from billing.payments.processors.port import ProcessorOutcome
-from billing.payments.services.closing import close_attempt
-from billing.payments.services.outcomes import apply_charge_outcome
-from billing.payments.services.reporting import report_unresolved
-from billing.payments.services.requesting import ChargeUnderWay, request_charge
-from billing.payments.verification import verify_everything
+from billing.processors.domain.port import ProcessorOutcome
+from billing.receivables.models import Payment
 from billing.webhooks.models import OutboxEvent
 from seats.models import User
 from tests.billing.dunning.conftest import (

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.invoicing.forecast import (
+from billing.invoicing.domain.forecast import (
     MeterUse,
     basis_of,
     elapsed_days,
     forecast_billable,
     forecast_month,
 )
-from billing.pricing.defaults import default_rates
-from billing.pricing.rating import MeterNotPriced, PriceListTerms
+from billing.pricing.domain.defaults import default_rates
+from billing.pricing.domain.rating import MeterNotPriced, PriceListTerms
 from tests.build import APRIL, MARCH
 
 PRICES = PriceListTerms(

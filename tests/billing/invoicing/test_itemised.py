@@ -8,18 +8,18 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from billing.invoicing.itemised import (
+from billing.invoicing.domain.itemised import (
     EarlierDocument,
     MonthPrices,
     itemize_calls,
     was_counted,
 )
-from billing.invoicing.models import DocumentLine, Void
+from billing.invoicing.models.documents import DocumentLine, Void
 from billing.invoicing.queries.calls import calls_behind
-from billing.metering.events import CountedEvent
-from billing.money import round_money
+from billing.metering.domain.events import CountedEvent
+from billing.pricing.domain.rating import RateTerms, Tier, rate_usage
 from billing.pricing.queries import published_terms
-from billing.pricing.rating import RateTerms, Tier, rate_usage
+from core.money import round_money
 from tests.billing.invoicing import worlds
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.billing.invoicing.worlds import MONTHS

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import Phase, given
 from hypothesis import strategies as st
 
-from billing.invoicing.canonical import canonical_bytes
-from billing.invoicing.content import content_of
-from billing.invoicing.models import BillingRun, Document, DocumentLine
+from billing.collection.verification.money import verify_everything
+from billing.invoicing.domain.canonical import canonical_bytes
+from billing.invoicing.domain.content import content_of
+from billing.invoicing.models.documents import Document, DocumentLine
+from billing.invoicing.models.runs import BillingRun
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.previews import preview_documents
 from billing.invoicing.verification.facts import RecomputedBooks
 from billing.metering.models import UsageEvent
-from billing.payments.verification import verify_everything
 from seats.models import Seat
-from seats.roster.services import cancel_seats
+from seats.roster.services.seats import cancel_seats
 from tests.billing.invoicing import worlds
 from tests.billing.invoicing.worlds import MONTHS
 from tests.build import bill

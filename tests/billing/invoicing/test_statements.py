@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from billing.invoicing.queries.statements import seat_statement
-from seats.roster.services import cancel_seats, hand_over_seats, remove_seats
+from seats.roster.services.seats import cancel_seats, hand_over_seats, remove_seats
 from tests.build import MARCH, MARCH_1, make_agency, make_agents, make_seats
 
 CONTEXT: dict[str, Any] = {"actor": "test", "now": MARCH_1}

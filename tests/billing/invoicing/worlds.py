@@ -13,16 +13,16 @@ from hypothesis import event
 from hypothesis import strategies as st
 
 from billing.accounts.services import set_payer_shares
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
 from billing.invoicing.services.documents import void_document
-from billing.metering.events import IncomingEvent
+from billing.metering.domain.events import IncomingEvent
 from billing.metering.models import UsageEvent
-from billing.metering.services import ingest_events
+from billing.metering.services.ingest import ingest_events
+from core.errors import Refusal
+from core.periods import next_month
 from seats.agencies.services import change_zone
-from seats.errors import Refusal
 from seats.models import Agency, Agent, Books, Seat
-from seats.periods import next_month
-from seats.roster.services import (
+from seats.roster.services.seats import (
     add_agents,
     add_seats,
     cancel_seats,

@@ -8,9 +8,14 @@ from django.db.utils import ProgrammingError
 from django.template import TemplateDoesNotExist
 from django.urls import reverse
 
-from billing.mail.mailing import send_due
 from billing.mail.models import Mail
-from billing.mail.services import NoMailServer, NotWaiting, queue_mail, resend_mails
+from billing.mail.services.outbox import (
+    NoMailServer,
+    NotWaiting,
+    queue_mail,
+    resend_mails,
+)
+from billing.mail.services.sending import send_due
 from seats.models import User
 from tests.build import make_agency
 from tests.staff import confirm

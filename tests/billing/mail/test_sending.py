@@ -7,8 +7,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 from django.conf import settings as django_settings
 
-from billing.mail.mailing import send_due
 from billing.mail.models import Mail
+from billing.mail.services.sending import send_due
 from tests.billing.mail.servers import OK, free_port, point_at, silent
 from tests.billing.mail.test_queue import NOW, write
 

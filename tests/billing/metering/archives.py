@@ -5,10 +5,10 @@ from decimal import Decimal
 
 from django.db import connection
 
-from billing.metering.archiving import archive_month
-from billing.metering.events import EventRow
+from billing.metering.domain.events import EventRow
 from billing.metering.models import ArchivedMonth, UsageEvent
-from billing.metering.reading import events_of
+from billing.metering.queries.event_store import events_of
+from billing.metering.services.archiving import archive_month
 from tests.build import (
     APRIL,
     APRIL_2,

@@ -12,19 +12,19 @@ from django.db import (
 )
 
 from billing.accounts.services import set_payer_shares
-from billing.invoicing.models import Document
+from billing.invoicing.models.documents import Document
 from billing.invoicing.services.previews import preview_documents
 from billing.invoicing.verification.services import verify_books
-from billing.metering import parquet
-from billing.metering.archiving import (
+from billing.metering.domain import parquet
+from billing.metering.domain.parquet import read_events
+from billing.metering.models import UsageEvent
+from billing.metering.services.archiving import (
     AlreadyArchived,
     MonthNotArchivable,
     archive_month,
     months_to_archive,
 )
-from billing.metering.models import UsageEvent
-from billing.metering.parquet import read_events
-from billing.metering.partitions import attached_months, ensure_partitions
+from billing.metering.services.partitions import attached_months, ensure_partitions
 from billing.webhooks.models import OutboxEvent
 from seats.models import Agency
 from tests.billing.metering.archives import LATER, archive, in_order, take_back
@@ -128,7 +128,7 @@ class TestArchiveMonth:
             archive()
 
     def test_tells_how_many_rows_are_written(self, monkeypatch):
-        monkeypatch.setattr("billing.metering.reading.ROWS_A_GROUP", 40)
+        monkeypatch.setattr("billing.metering.queries.event_store.ROWS_A_GROUP", 40)
         row_counts: list[int] = []
 
         archive_month(month=MARCH, actor="test", now=LATER, on_rows=row_counts.append)

@@ -16,18 +16,18 @@ from django.db import (
 from pyarrow import csv
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering import parquet
-from billing.metering.archiving import (
+from billing.metering.domain import parquet
+from billing.metering.domain.parquet import ArchiveDiffers
+from billing.metering.models import ArchivedMonth, UsageEvent
+from billing.metering.queries.event_store import path_of
+from billing.metering.services.archiving import (
     AlreadyArchived,
     ArchivingElsewhere,
     SumsDiffer,
     TableInUse,
     archive_due,
 )
-from billing.metering.models import ArchivedMonth, UsageEvent
-from billing.metering.parquet import ArchiveDiffers
-from billing.metering.partitions import attached_months
-from billing.metering.reading import path_of
+from billing.metering.services.partitions import attached_months
 from billing.pricing.models import Meter
 from seats.models import Agency, Books
 from tests.billing.metering.archives import LATER, archive, in_order, play
@@ -169,7 +169,7 @@ class TestOthers:
     ):
         """The month is archived after the events were checked and before they are written."""
         play()
-        monkeypatch.setattr("billing.metering.partitions._created_months", {})
+        monkeypatch.setattr("billing.metering.services.partitions._created_months", {})
         make_agency("NEW", now=LATER)
 
         def leave(execute, sql, params, many, context):

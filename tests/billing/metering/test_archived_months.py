@@ -10,19 +10,17 @@ from django.db import (
     IntegrityError,
 )
 
-from billing.metering import parquet
-from billing.metering.archiving import (
-    archive_due,
-)
-from billing.metering.models import ArchivedMonth
-from billing.metering.parquet import (
+from billing.metering.domain import parquet
+from billing.metering.domain.parquet import (
     ArchiveDiffers,
     ArchiveMissing,
     EventSelection,
     read_events,
 )
-from billing.metering.partitions import attached_months, ensure_partitions
-from billing.metering.reading import events_of, path_of
+from billing.metering.models import ArchivedMonth
+from billing.metering.queries.event_store import events_of, path_of
+from billing.metering.services.archiving import archive_due
+from billing.metering.services.partitions import attached_months, ensure_partitions
 from billing.metering.tasks import archive_old_months
 from billing.pricing.models import Meter
 from seats.models import Agency
@@ -84,7 +82,7 @@ class TestEventsOf:
         assert Decimal(61) in raws(2)
 
     def test_reads_only_the_row_groups_that_may_match_the_agency(self, monkeypatch):
-        monkeypatch.setattr("billing.metering.reading.ROWS_A_GROUP", 10)
+        monkeypatch.setattr("billing.metering.queries.event_store.ROWS_A_GROUP", 10)
         record = archive()
         pacific = Agency.objects.get(code="PACIFIC")
         groups: list[int] = []

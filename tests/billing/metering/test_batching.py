@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering.events import IncomingEvent, IngestResult
+from billing.metering.domain.events import IncomingEvent, IngestResult
 from billing.metering.models import EventKey, QuarantinedEvent, UsageDay
-from billing.metering.services import ingest_events
+from billing.metering.services.ingest import ingest_events
 from seats.models import Books
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_agents, make_prices, statuses

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.db.models import Sum
 
-from billing.invoicing.models import DocumentLine
+from billing.invoicing.models.documents import DocumentLine
 from billing.invoicing.verification.services import verify_books
 from billing.metering.models import EventKey, UsageDay, UsageEvent
-from billing.metering.services import ingest_events
+from billing.metering.services.ingest import ingest_events
 from tests.build import (
     APRIL,
     APRIL_2,

@@ -16,10 +16,10 @@ from django.db.models import Sum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.metering.formats import vicidial
-from billing.metering.formats.rows import buffered
-from billing.metering.imports import import_rows, start_import
+from billing.metering.domain.formats import vicidial
+from billing.metering.domain.formats.rows import buffered
 from billing.metering.models import UsageDay
+from billing.metering.services.imports import import_rows, start_import
 from seats.models import Agency
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import make_agency, make_prices, make_seats

@@ -8,8 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.metering.formats.catalogue import FORMATS, UnknownFormat, feed_of
-from billing.metering.formats.rows import ColumnMissing, FileContext, Row, buffered
+from billing.metering.domain.formats.catalogue import FORMATS, UnknownFormat, feed_of
+from billing.metering.domain.formats.rows import (
+    ColumnMissing,
+    FileContext,
+    Row,
+    buffered,
+)
 
 FEEDS = Path(__file__).with_name("feeds")
 CONTEXT = FileContext("SUNRISE", ZoneInfo("America/New_York"), "/import")

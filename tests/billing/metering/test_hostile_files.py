@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from billing.metering.formats import catalogue
-from billing.metering.formats.catalogue import feed_of, rows_of
-from billing.metering.formats.rows import BadEncoding, buffered
+from billing.metering.domain.formats import catalogue
+from billing.metering.domain.formats.catalogue import feed_of, rows_of
+from billing.metering.domain.formats.rows import BadEncoding, buffered
 from tests.build import make_agency, make_prices, make_seats
 
 pytestmark = pytest.mark.timeout(600)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering.events import IncomingEvent
+from billing.metering.domain.events import IncomingEvent
 from billing.metering.models import EventKey, UsageDay, UsageEvent
-from billing.metering.services import ingest_events
+from billing.metering.services.ingest import ingest_events
 from seats.agencies.services import change_zone
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import APRIL, MARCH_1, make_agency, make_agents, make_prices

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from billing.metering.models import UsageEvent
-from billing.metering.partitions import (
+from billing.metering.services.partitions import (
     attached_months,
     ensure_partitions,
     ensure_partitions_ahead,

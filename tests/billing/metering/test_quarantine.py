@@ -8,8 +8,8 @@ from django.urls import reverse
 
 from billing.invoicing.verification.services import verify_books
 from billing.metering.models import QuarantinedEvent, UsageDay, UsageEvent
-from billing.metering.services import ingest_events
-from billing.metering.settling import (
+from billing.metering.services.ingest import ingest_events
+from billing.metering.services.quarantine_actions import (
     NotAConflict,
     NotHeld,
     drop_events,

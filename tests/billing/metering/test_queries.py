@@ -8,14 +8,15 @@ import pytest
 from django.db import connection
 
 from billing.metering.models import UsageDay
-from billing.metering.queries import USED_DAYS, used_days
+from billing.metering.queries.usage import USED_DAYS, used_days
+from core.errors import ReasonMissing
+from core.periods import DateRange
 from seats.cutoffs.services import take_cut
-from seats.errors import ReasonMissing
 from seats.models import Seat, SeatVersion
-from seats.periods import DateRange
-from seats.roster.changes import Loss, Use
-from seats.roster.limits import SeatUsedLater
-from seats.roster.services import (
+from seats.roster.domain.versions import HolderClaim
+from seats.roster.services.changes import Loss, Use
+from seats.roster.services.limits import SeatUsedLater
+from seats.roster.services.seats import (
     add_seats,
     cancel_seats,
     hand_over_seats,
@@ -23,7 +24,6 @@ from seats.roster.services import (
     reopen_seats,
     transfer_seats,
 )
-from seats.roster.versions import HolderClaim
 from tests.build import (
     MARCH,
     call,

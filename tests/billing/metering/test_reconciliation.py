@@ -12,11 +12,15 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.metering.formats.catalogue import UnknownFormat
-from billing.metering.formats.rows import BadEncoding, buffered
+from billing.metering.domain.formats.catalogue import UnknownFormat
+from billing.metering.domain.formats.rows import BadEncoding, buffered
 from billing.metering.models import UsageEvent
-from billing.metering.reconciliation import BadMonth, UsageDifference, compare_file
-from billing.tables import safe_cell
+from billing.metering.queries.reconciliation import (
+    BadMonth,
+    UsageDifference,
+    compare_file,
+)
+from core.tables import safe_cell
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_agents, make_prices, use
 from tests.rollback import rolled_back

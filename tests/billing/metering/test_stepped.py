@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.metering.models import UsageEvent
-from billing.metering.queries import RoundingRule, rounded_usage
-from billing.pricing.rating import RateTerms, billable_raw
+from billing.metering.queries.usage import RoundingRule, rounded_usage
+from billing.pricing.domain.rating import RateTerms, billable_raw
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_prices, use
 from tests.rollback import rolled_back

@@ -13,11 +13,11 @@ from django.db.models import Q
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from billing.metering.services import ingest_events
-from seats.errors import Refusal
+from billing.metering.services.ingest import ingest_events
+from core.errors import Refusal
+from core.periods import billed_range
 from seats.models import Agent, Seat, SeatHolding
-from seats.periods import billed_range
-from seats.roster.services import (
+from seats.roster.services.seats import (
     add_seats,
     cancel_seats,
     hand_over_seats,

@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from billing.invoicing.verification.services import verify_books
-from billing.metering.known import date_of, zone_periods
 from billing.metering.models import UsageEvent
-from billing.metering.validation import FIRST_INSTANT
-from seats.periods import local_date
+from billing.metering.queries.batch_context import date_of, zone_periods
+from billing.metering.services.validation import FIRST_INSTANT
+from core.periods import local_date
 from tests.build import APRIL, APRIL_2, call, make_agency, make_prices, statuses, use
 
 names = st.sampled_from(sorted(available_timezones()))

@@ -7,8 +7,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.pricing.proration import included_quantity, seat_charge, seat_parts
-from seats.periods import days_in_month
+from billing.pricing.domain.proration import included_quantity, seat_charge, seat_parts
+from core.periods import days_in_month
 
 months = st.builds(
     lambda y, m: date(y, m, 1), st.integers(2024, 2030), st.integers(1, 12)

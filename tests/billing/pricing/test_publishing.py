@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, transaction
 
-from billing.money import UnknownCurrency
+from billing.pricing.domain.rating import BadRate
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.pricing.queries import published_price_list
-from billing.pricing.rating import BadRate
 from billing.pricing.services import (
     MetersMissing,
     MonthTaken,
@@ -19,6 +18,7 @@ from billing.pricing.services import (
     publish_price_list,
 )
 from billing.webhooks.models import OutboxEvent
+from core.money import UnknownCurrency
 from tests.build import call, make_agency, make_prices, statuses, use
 
 pytestmark = pytest.mark.django_db

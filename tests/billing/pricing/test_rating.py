@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.pricing.rating import (
+from billing.pricing.domain.rating import (
     BadRate,
     RateTerms,
     Tier,

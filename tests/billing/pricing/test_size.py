@@ -5,7 +5,7 @@ import time
 import msgspec
 import pytest
 
-from billing.pricing.scenarios import MAX_QUOTE_BYTES, QUOTE_LIMITS
+from billing.pricing.domain.scenarios import MAX_QUOTE_BYTES, QUOTE_LIMITS
 
 pytestmark = pytest.mark.django_db
 TIER = {"up_to": None, "unit_price": "0.01", "flat_fee": "0"}

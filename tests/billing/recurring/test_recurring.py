@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.conf import settings as django_settings
 
-from billing.heartbeat import renewed
 from billing.recurring.models import RecurringJob
 from billing.recurring.services import Job, run_when_due
+from core.queue.heartbeat import renewed
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

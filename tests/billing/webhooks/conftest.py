@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import WebhookEndpoint
+from billing.webhooks.services.fanout import fan_out_due
 from seats.models import Agency
 from tests.billing.webhooks.endpoints import make_endpoint
 from tests.build import make_agency

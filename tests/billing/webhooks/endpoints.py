@@ -5,11 +5,11 @@ from uuid import uuid4
 
 from django.db import transaction
 
-from billing.webhooks.delivering import deliver_due
-from billing.webhooks.endpoints import add_endpoint
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import Delivery, WebhookEndpoint
-from billing.webhooks.services import NewEvent, publish
+from billing.webhooks.services.deliveries import deliver_due
+from billing.webhooks.services.endpoints import add_endpoint
+from billing.webhooks.services.fanout import fan_out_due
+from billing.webhooks.services.outbox import NewEvent, publish
 from seats.models import Agency
 from tests.receivers import Receiver
 

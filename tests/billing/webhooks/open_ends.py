@@ -4,15 +4,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from billing.payments.models import PaymentProcessor
-from billing.payments.services.answers import process_events, store_events
-from billing.payments.services.calling import claim_calls
-from billing.payments.services.charging import CHARGES
-from billing.payments.services.receiving import receive_payment
-from billing.payments.services.reporting import report_unresolved
-from billing.payments.services.requesting import request_charge
-from billing.payments.services.returning import REFUNDS, request_refund
-from billing.payments.services.reversing import reverse_payment
+from billing.collection.services.attempts import request_charge
+from billing.collection.services.charges import CHARGES
+from billing.collection.services.dispatch import claim_calls
+from billing.collection.services.inbound_events import process_events, store_events
+from billing.collection.services.refund_requests import REFUNDS, request_refund
+from billing.collection.services.unresolved import report_unresolved
+from billing.processors.models import PaymentProcessor
+from billing.receivables.services.payments import receive_payment
+from billing.receivables.services.reversals import reverse_payment
 from seats.models import Agency
 from tests.build import documents_of
 

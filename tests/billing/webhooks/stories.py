@@ -11,41 +11,44 @@ from billing.accounts.services import (
     set_payer_shares,
     suspend_outbound,
 )
-from billing.budgets.alerting import check_budgets
-from billing.budgets.services import add_budget
-from billing.dunning.services import hold_dunning
-from billing.invoicing.models import Document
+from billing.budgets.services.alerts import check_budgets
+from billing.budgets.services.budgets import add_budget
+from billing.collection.services.attempts import request_charge
+from billing.collection.services.disputes import apply_dispute_update
+from billing.collection.services.methods import remove_method, save_method
+from billing.collection.services.outcomes import apply_charge_outcome
+from billing.collection.services.reconciliation import reconcile_due
+from billing.collection.services.refund_requests import (
+    apply_refund_outcome,
+    request_refund,
+)
+from billing.dunning.services.cases import hold_dunning
+from billing.invoicing.models.documents import Document
 from billing.invoicing.services.documents import void_document, voided_event
 from billing.invoicing.verification.findings import Finding, about_agency
 from billing.invoicing.verification.recording import record_findings
-from billing.metering.archiving import ARCHIVED, archive_payload
 from billing.metering.models import ArchivedMonth
-from billing.payments.models import PaymentProcessor
-from billing.payments.processors.port import DisputeUpdate, ProcessorOutcome
-from billing.payments.reconciliation import reconcile_due
-from billing.payments.services.disputing import apply_dispute_update
-from billing.payments.services.methods import remove_method, save_method
-from billing.payments.services.outcomes import apply_charge_outcome
-from billing.payments.services.receiving import receive_payment
-from billing.payments.services.refunding import refund_payment
-from billing.payments.services.registering import add_processor, change_processor
-from billing.payments.services.requesting import request_charge
-from billing.payments.services.returning import apply_refund_outcome, request_refund
+from billing.metering.services.archiving import ARCHIVED, archive_payload
 from billing.pricing.models import Meter
-from billing.webhooks.ending import end_endpoints
-from billing.webhooks.endpoints import add_endpoint
-from billing.webhooks.services import PLATFORM, NewEvent, publish
+from billing.processors.domain.port import DisputeUpdate, ProcessorOutcome
+from billing.processors.models import PaymentProcessor
+from billing.processors.services.processors import add_processor, change_processor
+from billing.receivables.services.payments import receive_payment
+from billing.receivables.services.refunds import refund_payment
+from billing.webhooks.services.access import end_endpoints
+from billing.webhooks.services.endpoints import add_endpoint
+from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
 from seats.agencies.services import change_zone, set_upline
 from seats.models import Agency, Seat
-from seats.roster.services import (
+from seats.roster.services.seats import (
     cancel_seats,
     hand_over_seats,
     remove_seats,
     reopen_seats,
     transfer_seats,
 )
+from tests.billing.collection.processors import FakeProcessor
 from tests.billing.dunning.conftest import Days, make_payer, pay, save_card
-from tests.billing.payments.processors import FakeProcessor
 from tests.billing.webhooks.open_ends import leave_open
 from tests.build import (
     APRIL,

@@ -12,7 +12,7 @@ import pytest
 from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
 
-from billing.webhooks.catalogue import (
+from billing.webhooks.domain.catalogue import (
     CATALOGUE,
     LARGEST_BODY,
     PAUSED,
@@ -21,7 +21,7 @@ from billing.webhooks.catalogue import (
     data_of,
 )
 from billing.webhooks.models import OutboxEvent
-from billing.webhooks.services import NewEvent, publish
+from billing.webhooks.services.outbox import NewEvent, publish
 from tests.billing.webhooks.stories import play_everything
 from tests.build import MARCH_1
 

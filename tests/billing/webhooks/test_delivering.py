@@ -7,26 +7,26 @@ import pytest
 from django.db import transaction
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from billing.webhooks.delivering import (
-    MAX_TRIES,
-    claim_due,
-    deliver_due,
-    make_attempt,
-    record_results,
-)
-from billing.webhooks.endpoints import (
-    address_policy,
-    rotate_secret,
-    send_test_event,
-)
-from billing.webhooks.fanning import fan_out_due
 from billing.webhooks.models import (
     Delivery,
     DeliveryAttempt,
     OutboxEvent,
     WebhookEndpoint,
 )
-from billing.webhooks.sending import Limits
+from billing.webhooks.services.deliveries import (
+    MAX_TRIES,
+    claim_due,
+    deliver_due,
+    make_attempt,
+    record_results,
+)
+from billing.webhooks.services.endpoints import (
+    address_policy,
+    rotate_secret,
+    send_test_event,
+)
+from billing.webhooks.services.fanout import fan_out_due
+from core.outbound.client import Limits
 from tests.billing.webhooks.endpoints import (
     announce,
     delivered,

@@ -5,27 +5,27 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.webhooks.catalogue import PAUSED, data_of
-from billing.webhooks.delivering import claim_due, make_attempt, record_results
-from billing.webhooks.endpoints import (
+from billing.webhooks.domain.catalogue import PAUSED, data_of
+from billing.webhooks.models import (
+    Delivery,
+    OutboxEvent,
+)
+from billing.webhooks.services.deliveries import claim_due, make_attempt, record_results
+from billing.webhooks.services.endpoints import (
     address_policy,
     delete_endpoint,
     pause_endpoint,
     resume_endpoint,
 )
-from billing.webhooks.fanning import fan_out_due
-from billing.webhooks.models import (
-    Delivery,
-    OutboxEvent,
-)
-from billing.webhooks.replaying import (
+from billing.webhooks.services.fanout import fan_out_due
+from billing.webhooks.services.replay import (
     OtherStream,
     UnknownEvent,
     forget_old_attempts,
     replay_event,
     replay_range,
 )
-from billing.webhooks.sending import Limits
+from core.outbound.client import Limits
 from tests.billing.webhooks.endpoints import (
     announce,
     delivered,

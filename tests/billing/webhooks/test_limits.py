@@ -2,8 +2,8 @@
 
 import pytest
 
-from billing.webhooks.endpoints import MOST_ENDPOINTS, TooManyEndpoints
 from billing.webhooks.models import WebhookEndpoint
+from billing.webhooks.services.endpoints import MOST_ENDPOINTS, TooManyEndpoints
 from tests.billing.webhooks.endpoints import make_endpoint
 from tests.build import make_agency
 

@@ -5,13 +5,8 @@ import time
 
 import pytest
 
-from billing.webhooks.addresses import (
-    AddressPolicy,
-    NotAllowed,
-    address_of,
-    check_url,
-)
-from billing.webhooks.sending import KEPT, Limits, send
+from core.outbound.addresses import AddressPolicy, NotAllowed, address_of, check_url
+from core.outbound.client import KEPT, Limits, send
 from tests.receivers import (
     answers,
     drips,

@@ -1,0 +1,90 @@
+"""Events that processors sent, kept as they came."""
+
+from django.db import models
+from django.db.models import Q
+
+from billing.collection.models.attempts import PaymentAttempt
+from billing.processors.models import PaymentProcessor
+
+
+class ProcessorEvent(models.Model):
+    """An inbound event of a processor, stored as received, once per event id.
+
+    The row is the queue: `state` and `due_at` say whether and when it is processed.
+    """
+
+    PENDING = ["received", "waiting"]
+
+    class State(models.TextChoices):
+        RECEIVED = "received"
+        WAITING = "waiting", "waiting for its payment"
+        DONE = "done"
+        QUARANTINED = "quarantined"
+        SET_ASIDE = "set_aside", "set aside: no action needed"
+
+    processor = models.ForeignKey(
+        PaymentProcessor, models.PROTECT, related_name="+", db_index=False
+    )
+    event_id = models.CharField(max_length=200)
+    body = models.BinaryField()
+    received_at = models.DateTimeField()
+    state = models.CharField(max_length=16, choices=State, default=State.RECEIVED)
+    reason = models.CharField(
+        max_length=200, blank=True, help_text="Reason of the state."
+    )
+    attempt = models.ForeignKey(
+        PaymentAttempt, models.PROTECT, null=True, related_name="told"
+    )
+    tries = models.IntegerField(
+        default=0, help_text="Number of times that processing was started."
+    )
+    due_at = models.DateTimeField(
+        help_text="When it is next processed; during processing, when the lease ends."
+    )
+    payment_reference = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="The processor's id of the payment that it waits for.",
+    )
+    reported_at = models.DateTimeField(
+        null=True, help_text="When staff was notified that it was not processed."
+    )
+    conflicts = models.IntegerField(
+        default=0,
+        help_text="Number of refused deliveries under this id with different content.",
+    )
+    conflict_body = models.BinaryField(null=True)
+
+    class Meta:
+        permissions = [
+            ("retry_processorevent", "Can process a processor event again"),
+            ("set_aside_processorevent", "Can set a processor event aside"),
+        ]
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["processor", "event_id"], name="a_processor_event_counts_once"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state__in=["received", "waiting"]),
+                name="processor_event_due",
+            ),
+            models.Index(
+                fields=["processor", "payment_reference"],
+                condition=Q(state="waiting"),
+                name="processor_event_waits_for",
+            ),
+            models.Index(
+                fields=["received_at"],
+                condition=Q(
+                    state__in=["received", "waiting", "quarantined"], reported_at=None
+                ),
+                name="processor_event_unreported",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.processor.code} {self.event_id}"

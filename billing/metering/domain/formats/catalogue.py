@@ -1,0 +1,184 @@
+"""The formats of usage files, and how the format of a file is detected. Pure."""
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BufferedReader, BytesIO
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from billing.metering.domain.formats import (
+    asterisk,
+    cloudevents,
+    freeswitch,
+    plain_csv,
+    telnyx,
+    twilio,
+    vicidial,
+)
+from billing.metering.domain.formats.json_records import Record, read_records
+from billing.metering.domain.formats.rows import (
+    HEAD,
+    BadEncoding,
+    BadRow,
+    FileContext,
+    Reader,
+    Row,
+    buffered,
+)
+from core.errors import Refusal
+from core.parsing.values import shown
+
+
+class UnknownFormat(Refusal):
+    code = "unknown_format"
+
+
+class TooManyRows(Refusal):
+    code = "too_many_rows"
+
+
+MOST_ROWS = 10_000_000
+CHUNK_CHARACTERS = 8_388_608
+CELL_OVERHEAD = 50  # characters' worth of memory that a cell takes besides its text
+BINARY = {
+    b"\x1f\x8b": "compressed with gzip",
+    b"PK\x03\x04": "a ZIP archive or a workbook",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"PAR1": "Parquet",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The start of a file: its first line, that line's cells, its first JSON record."""
+
+    line: str
+    cells: Sequence[str]
+    record: Record | None
+
+
+class Format(NamedTuple):
+    """How files of a format are read and recognized."""
+
+    read_rows: Reader
+    recognizes: Callable[[Head], bool]
+
+
+FORMATS: Mapping[str, Format] = {
+    "asterisk": Format(
+        asterisk.read_rows, lambda head: asterisk.recognizes(head.cells)
+    ),
+    "cloudevents": Format(
+        cloudevents.read_rows, lambda head: cloudevents.recognizes(head.record)
+    ),
+    "csv": Format(plain_csv.read_rows, lambda head: plain_csv.recognizes(head.line)),
+    "freeswitch": Format(
+        freeswitch.read_rows,
+        lambda head: freeswitch.recognizes(head.cells, head.record),
+    ),
+    "telnyx": Format(telnyx.read_rows, lambda head: telnyx.recognizes(head.record)),
+    "twilio": Format(
+        twilio.read_rows, lambda head: twilio.recognizes(head.line, head.record)
+    ),
+    "vicidial": Format(vicidial.read_rows, lambda head: vicidial.recognizes(head.line)),
+}
+
+
+def rows_of(
+    file: BufferedReader, feed: str, *, agency: str, zone: str
+) -> Iterator[Row]:
+    """The rows of a file in the format `feed`, for an agency by code.
+
+    `zone` holds for times without an offset. Raises TooManyRows, and the refusals of
+    the format for a whole file.
+    """
+    context = FileContext(agency, ZoneInfo(zone), f"import:{feed}:{agency}")
+    for count, row in enumerate(FORMATS[feed].read_rows(file, context), 1):
+        if count > MOST_ROWS:
+            raise TooManyRows(
+                f"The file has more than {MOST_ROWS:,} rows. Import it in parts."
+            )
+        yield row
+
+
+def chunks_of(rows: Iterator[Row], *, most: int) -> Iterator[list[Row]]:
+    """The rows in chunks of at most `most` rows and a bounded size."""
+    chunk: list[Row] = []
+    characters = 0
+    for row in rows:
+        chunk.append(row)
+        characters += sum(map(len, row.cells)) + CELL_OVERHEAD * len(row.cells)
+        if len(chunk) == most or characters > CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def feed_of(file: BufferedReader, name: str = "") -> str:
+    """The format of a text file: `name` if given, else detected from its start.
+
+    Raises BadEncoding, and UnknownFormat if there is no format of this name, or if no
+    format or more than one matches the file.
+    """
+    _require_text(file.peek(HEAD))
+    if name and name not in FORMATS:
+        raise UnknownFormat(
+            f"There is no format {shown(name)}. Use one of {', '.join(sorted(FORMATS))}.",
+            field="format",
+        )
+    return name or _detected_format(file)
+
+
+def _require_text(head: bytes) -> None:
+    """Raises BadEncoding unless a file is text; single bad bytes are left to the rows."""
+    for magic, kind in BINARY.items():
+        if head.startswith(magic):
+            raise BadEncoding(
+                f"The file is {kind}. Send it as UTF-8 text.", field="file"
+            )
+    if head.count(0) * 8 > len(head):
+        raise BadEncoding("The file is not text. Send it as UTF-8 text.", field="file")
+
+
+def _detected_format(file: BufferedReader) -> str:
+    head = _head_of(file)
+    matches = [name for name, feed in FORMATS.items() if feed.recognizes(head)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        message = f"The file could be {' or '.join(matches)}. Choose its format."
+    else:
+        message = (
+            "The format of the file was not recognized. Choose one of"
+            f" {', '.join(sorted(FORMATS))}."
+        )
+    raise UnknownFormat(message, field="format")
+
+
+def _head_of(file: BufferedReader) -> Head:
+    head = file.peek(HEAD)
+    line = head.decode("utf-8-sig", errors="replace").lstrip("\r\n").partition("\n")[0]
+    line = line.rstrip("\r")
+    record = None
+    if line.lstrip()[:1] in ("{", "["):
+        record = _first_record(head)
+    try:
+        cells = next(csv.reader([line]), [])
+    except csv.Error:
+        cells = []
+    return Head(line, cells, record)
+
+
+def _first_record(head: bytes) -> Record | None:
+    """The first JSON object, or the first one in a page's list; None without one."""
+    for page in ("calls", "data"):
+        for _, _, record in read_records(buffered(BytesIO(head)), page=page):
+            if not isinstance(record, BadRow):
+                return record
+    return None

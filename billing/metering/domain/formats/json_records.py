@@ -1,0 +1,96 @@
+"""Reads JSON records from the file shapes that feeds use, one at a time. Pure.
+
+These are one object per line, a list, objects one after another, or pages that hold a
+list. Files of any size are read in constant memory, and an invalid record does not
+affect the others.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from io import BufferedReader
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from billing.metering.domain.formats.rows import HEAD, BadRow
+from core.parsing.lines import bounded_lines
+from core.parsing.records import Unreadable, split_records
+from core.parsing.strict_json import JsonRefused, decode_json
+
+LONGEST_RECORD = 1_048_576
+Record = dict[str, Any]
+Numbered = Iterator[tuple[int, str, Record | BadRow]]
+
+_decode = msgspec.json.Decoder(Record, float_hook=Decimal).decode
+
+
+def read_records(file: BufferedReader, *, page: str = "") -> Numbered:
+    """The number, text and content of each record; a BadRow if it is not a JSON object.
+
+    `page` is the key under which a page of the feed holds its list.
+    """
+    head = file.peek(HEAD)
+    if head.startswith(codecs.BOM_UTF8):
+        file.read(len(codecs.BOM_UTF8))
+    head = head.removeprefix(codecs.BOM_UTF8)
+    if head.lstrip()[:1] == b"[":
+        return _read_stream(file, b"[")
+    if page and re.search(rb'"%s"\s*:\s*\[' % page.encode(), head):
+        return _read_stream(file, b"{", page)
+    if isinstance(_record_of(head.lstrip().partition(b"\n")[0]), dict):
+        return _read_lines(file)
+    return _read_stream(file)
+
+
+def text_at(record: Record, *names: str) -> str:
+    """The text of the scalar at nested keys; empty if there is none.
+
+    Raises BadRow if it is not a scalar.
+    """
+    value: Any = record
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    if value is None:
+        return ""
+    if isinstance(value, bool | str | int | Decimal):
+        return str(value)
+    path = ".".join(names)
+    raise BadRow("bad_row", path, f"`{path}` is neither text nor a number.")
+
+
+def _record_of(data: bytes) -> Record | BadRow:
+    try:
+        return decode_json(data, _decode)
+    except msgspec.ValidationError as error:
+        return BadRow("bad_json", "", f"The record is not a JSON object: {error}.")
+    except JsonRefused as refusal:
+        return BadRow(refusal.code, refusal.field or "", refusal.message)
+
+
+def _read_lines(file: BufferedReader) -> Numbered:
+    for number, line in enumerate(bounded_lines(file, LONGEST_RECORD), 1):
+        if line is None:
+            message = f"The record has more than {LONGEST_RECORD} bytes."
+            yield number, "", BadRow("record_too_long", "", message)
+        elif line.strip():
+            yield number, line.decode(errors="replace").strip(), _record_of(line)
+
+
+def _read_stream(
+    file: BufferedReader, container: bytes = b"", page: str = ""
+) -> Numbered:
+    records = split_records(file, container=container, key=page, longest=LONGEST_RECORD)
+    for number in count(1):
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        except Unreadable as reason:
+            # The start of the next record cannot be found after broken structure.
+            message = f"The file cannot be read from here on: {reason}"
+            yield number, "", BadRow("bad_json", "", message)
+            return
+        yield number, record.decode(errors="replace"), _record_of(record)

@@ -1,0 +1,378 @@
+"""Compares a carrier's file with the stored events of a month.
+
+Both sides are copied into temporary tables and paired by PostgreSQL, so a file of any
+size takes no more memory in this process than one chunk of it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from io import BufferedReader
+from itertools import count
+
+from django.db import connection, transaction
+
+from billing.metering.domain.events import IncomingEvent
+from billing.metering.domain.formats.catalogue import chunks_of, feed_of, rows_of
+from billing.metering.domain.formats.rows import Row
+from billing.metering.queries.batch_context import EARLIEST
+from core.errors import Refusal
+from core.money import plain
+from core.periods import ZonePeriod, local_date, next_month
+from seats.agencies.queries.agencies import zones_of
+from seats.agencies.services import require_zone
+from seats.models import Agency
+
+CHUNK = 5_000
+MARGIN = timedelta(days=31)  # stored events are read this far around the month
+LATEST = date(9990, 1, 1)
+
+EQUAL = "equal"
+ONLY_IN_FILE, ONLY_STORED, UNREADABLE = "only_theirs", "only_ours", "unreadable"
+
+TABLES = """
+    DROP TABLE IF EXISTS pg_temp.file_event, pg_temp.stored_event, pg_temp.paired,
+        pg_temp.unreadable;
+    CREATE TEMPORARY TABLE file_event (
+        n bigint, id text, agent text, meter text, quantity numeric,
+        at timestamptz, second timestamptz, used_on date
+    ) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE unreadable (n bigint, why text) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE paired (stored_n bigint, file_n bigint) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE stored_event (LIKE file_event) ON COMMIT DROP;
+    ALTER TABLE stored_event ADD replaces text;
+"""
+COPY_FILE_EVENTS = "COPY file_event FROM STDIN"
+COPY_UNREADABLE = "COPY unreadable FROM STDIN"
+# An event counts with its reversal; one that nets to zero is left out.
+READ_STORED_EVENTS = """
+    INSERT INTO stored_event
+    SELECT event.id, event.external_id, agent.external_id, meter.code, net.quantity,
+           event.occurred_at, date_trunc('second', event.occurred_at), event.used_on,
+           event.supersedes
+    FROM billing_usageevent AS event
+    JOIN billing_meter AS meter ON meter.id = event.meter_id
+    LEFT JOIN seats_agent AS agent ON agent.id = event.agent_id
+    LEFT JOIN billing_usageevent AS back
+        ON back.reverses = event.id AND back.used_on = event.used_on,
+    LATERAL (SELECT event.raw + coalesce(back.raw, 0) AS quantity) AS net
+    WHERE event.agency_id = %(agency)s AND event.reverses IS NULL
+      AND event.used_on >= %(first)s AND event.used_on < %(end)s
+      AND (%(source)s = '' OR event.source = %(source)s)
+      AND (back.id IS NULL OR net.quantity <> 0)
+"""
+# Equal keys are paired one to one; the rest is left for the next pass.
+PAIR = """
+    INSERT INTO paired
+    SELECT stored.n, file.n
+    FROM (
+        SELECT n, {stored_columns},
+               row_number() OVER (PARTITION BY {stored_columns} ORDER BY n) AS nth
+        FROM stored_event
+        WHERE NOT EXISTS (SELECT FROM paired WHERE paired.stored_n = stored_event.n)
+          AND {stored_condition}
+    ) AS stored (n, {names}, nth)
+    JOIN (
+        SELECT n, {file_columns},
+               row_number() OVER (PARTITION BY {file_columns} ORDER BY n) AS nth
+        FROM file_event
+        WHERE NOT EXISTS (SELECT FROM paired WHERE paired.file_n = file_event.n)
+          AND {file_condition}
+    ) AS file (n, {names}, nth) USING ({names}, nth)
+"""
+COMPARED = """
+    WITH sides AS (
+        SELECT stored.id AS stored_id, stored.agent AS stored_agent,
+               stored.at AS stored_time, stored.meter AS stored_meter,
+               stored.used_on AS stored_date, stored.quantity AS stored_quantity,
+               file.id, file.agent, file.at, file.meter, file.used_on, file.quantity,
+               coalesce(stored.used_on >= %(month)s AND stored.used_on < %(next)s, false)
+                   AS stored_counts,
+               coalesce(file.used_on >= %(month)s AND file.used_on < %(next)s, false)
+                   AS file_counts
+        FROM stored_event AS stored
+        LEFT JOIN paired ON paired.stored_n = stored.n
+        FULL JOIN file_event AS file ON file.n = paired.file_n
+    ), compared AS (
+        SELECT *, CASE
+            WHEN stored_id IS NULL THEN 'only_theirs'
+            WHEN id IS NULL THEN 'only_ours'
+            WHEN stored_meter <> meter THEN 'other_meter'
+            WHEN stored_date <> used_on THEN 'other_day'
+            WHEN stored_quantity <> quantity THEN 'other_quantity'
+            ELSE 'equal' END AS kind,
+            CASE WHEN stored_counts THEN stored_quantity ELSE 0 END AS stored_sum,
+            CASE WHEN file_counts THEN quantity ELSE 0 END AS file_sum
+        FROM sides WHERE stored_counts OR file_counts
+    )
+"""
+SUMS = """
+    SELECT kind, coalesce(stored_meter, meter), count(*), sum(stored_sum), sum(file_sum)
+    FROM compared GROUP BY 1, 2
+    UNION ALL SELECT 'unreadable', '', count(*), 0, 0 FROM unreadable HAVING count(*) > 0
+    ORDER BY 1, 2
+"""
+DIFFERENCES = """
+    SELECT kind, coalesce(stored_id, id), coalesce(stored_agent, agent, ''),
+           coalesce(stored_time, at), stored_quantity, quantity, stored_sum - file_sum,
+           CASE kind
+               WHEN 'only_theirs'
+                   THEN EXISTS (SELECT FROM stored_event WHERE id = compared.id)
+               WHEN 'only_ours'
+                   THEN EXISTS (SELECT FROM file_event WHERE id = stored_id)
+           END,
+           stored_meter, meter, stored_date, used_on
+    FROM compared WHERE kind <> 'equal'
+    ORDER BY kind, coalesce(stored_time, at), coalesce(stored_id, id)
+"""
+
+
+class BadMonth(Refusal):
+    code = "bad_month"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageDifference:
+    """One record that differs between the stored events and the file.
+
+    `stored` and `in_file` are raw quantities, None if that side has no such record.
+    `of_month` is the stored quantity less the file's, within the month.
+    """
+
+    kind: str
+    id: str
+    agent: str
+    at: datetime | None
+    stored: Decimal | None
+    in_file: Decimal | None
+    of_month: Decimal
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonSum:
+    """The number of records of a kind and meter, and the month's raw sum of each side."""
+
+    kind: str
+    meter: str
+    records: int
+    stored: Decimal
+    in_file: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class UsageComparison:
+    """The comparison of a file with the stored events of a month.
+
+    `skipped` rows are not usage; `other_agencies` counts rows of other agencies.
+    """
+
+    feed: str
+    sums: Sequence[ComparisonSum]
+    skipped: int
+    other_agencies: int
+    ids_in_common: bool
+
+    @property
+    def is_equal(self) -> bool:
+        return all(row.kind == EQUAL for row in self.sums)
+
+
+def compare_file(
+    file: BufferedReader,
+    *,
+    agency: Agency,
+    month: date,
+    on_difference: Callable[[UsageDifference], object],
+    feed: str = "",
+    zone: str = "",
+    source: str = "",
+    by_time: bool = False,
+) -> UsageComparison:
+    """Compare a file with an agency's stored events of a month of local dates.
+
+    Records are paired by id; with `by_time` the rest is paired by second of the answer,
+    quantity and, if both sides have one, agent. `on_difference` is called for each
+    difference. Nothing is stored, and repeating is safe. Without a `feed` the format is
+    detected; `zone` holds for times without an offset (default: the agency's); `source`
+    limits the stored events. Raises UnknownFormat, UnknownZone, BadEncoding, BadMonth,
+    and the refusals of the format for a whole file.
+    """
+    if not EARLIEST <= month <= LATEST:
+        raise BadMonth(
+            f"{month:%Y-%m} cannot be compared. Choose a month from {EARLIEST:%Y-%m} to"
+            f" {LATEST:%Y-%m}.",
+            field="month",
+        )
+    feed = feed_of(file, feed)
+    zones = zones_of([agency.pk])[agency.pk]
+    zone = zone or zones[-1].zone
+    require_zone(zone)
+    rows = rows_of(file, feed, agency=agency.code, zone=zone)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(TABLES)
+        skipped, other_agencies = _copy_file(rows, agency.code, zones)
+        has_ids = _pair(agency, month, source, by_time=by_time)
+        sums = _read_sums(month)
+        for difference in _read_differences(month):
+            on_difference(difference)
+    return UsageComparison(feed, sums, skipped, other_agencies, has_ids)
+
+
+def _copy_file(
+    rows: Iterator[Row], code: str, zones: Sequence[ZonePeriod]
+) -> tuple[int, int]:
+    """Copy the file to its table; the number of skipped rows and of other agencies'."""
+    skipped = other_agencies = 0
+    numbers = count(1)  # not the row's: a record may be two events
+    for chunk in chunks_of(rows, most=CHUNK):
+        events, unreadable = [], []
+        for row in chunk:
+            if row.skip_reason:
+                skipped += 1
+            elif row.event and row.event.agency != code:
+                other_agencies += 1
+            elif reason := _unreadable_reason(row):
+                unreadable.append((row.number, reason))
+            elif row.event:
+                events.append(_cells_of(next(numbers), row.event, zones))
+        _copy(COPY_FILE_EVENTS, events)
+        _copy(COPY_UNREADABLE, unreadable)
+    return skipped, other_agencies
+
+
+def _unreadable_reason(row: Row) -> str:
+    """Why a row cannot be compared; empty if it can."""
+    if row.event is None:
+        message = row.rejection.message if row.rejection else "The row has no event."
+        return message.replace("\0", "?")
+    event = row.event
+    if "\0" in f"{event.id}{event.agent}{event.meter}":
+        return "The id, agent or meter contains a NUL character."
+    if not EARLIEST < event.occurred_at.date() < LATEST:
+        return f"The date {event.occurred_at.date()} is out of range."
+    return ""
+
+
+def _cells_of(
+    number: int, event: IncomingEvent, zones: Sequence[ZonePeriod]
+) -> tuple[object, ...]:
+    return (
+        number,
+        event.id,
+        event.agent,
+        event.meter,
+        event.quantity,
+        event.occurred_at,
+        event.occurred_at.replace(microsecond=0),
+        local_date(event.occurred_at, zones),
+    )
+
+
+def _copy(statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _pair(agency: Agency, month: date, source: str, *, by_time: bool) -> bool:
+    """Read the stored events and pair both sides; whether any id is on both sides."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            READ_STORED_EVENTS,
+            {
+                "agency": agency.pk,
+                "first": month - MARGIN,
+                "end": next_month(month) + MARGIN,
+                "source": source,
+            },
+        )
+        cursor.execute("ANALYZE stored_event, file_event")
+        cursor.execute(_pass("id, meter, used_on, quantity"))
+        cursor.execute(_pass("id"))
+        cursor.execute(_pass("id", stored_columns="replaces"))
+        cursor.execute("SELECT EXISTS (SELECT FROM paired)")
+        has_ids = bool(cursor.fetchone()[0])
+        if by_time:
+            cursor.execute(_pass("second, quantity, agent"))
+            # Pairs in which one side has no agent come before those in which both have
+            # none, so that most records find a partner.
+            for stored_not, file_not in (("", "NOT"), ("NOT", ""), ("", "")):
+                cursor.execute(
+                    _pass(
+                        "second, quantity",
+                        stored_condition=f"agent IS {stored_not} NULL",
+                        file_condition=f"agent IS {file_not} NULL",
+                    )
+                )
+    return has_ids
+
+
+def _pass(
+    columns: str,
+    *,
+    stored_columns: str = "",
+    stored_condition: str = "true",
+    file_condition: str = "true",
+) -> str:
+    """The statement that pairs unpaired records with equal columns."""
+    return PAIR.format(
+        file_columns=columns,
+        stored_columns=stored_columns or columns,
+        names=columns,
+        stored_condition=stored_condition,
+        file_condition=file_condition,
+    )
+
+
+def _read_sums(month: date) -> list[ComparisonSum]:
+    with connection.cursor() as cursor:
+        cursor.execute(COMPARED + SUMS, {"month": month, "next": next_month(month)})
+        return [ComparisonSum(*row) for row in cursor.fetchall()]
+
+
+def _read_differences(month: date) -> Iterator[UsageDifference]:
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(
+            COMPARED + DIFFERENCES, {"month": month, "next": next_month(month)}
+        )
+        for kind, id_, agent, at, stored, in_file, of_month, *details in cursor:
+            why = _explanation(kind, stored, in_file, *details)
+            yield UsageDifference(kind, id_, agent, at, stored, in_file, of_month, why)
+    with connection.chunked_cursor() as cursor:
+        cursor.execute("SELECT n, why FROM unreadable ORDER BY n")
+        for n, why in cursor:
+            yield UsageDifference(
+                UNREADABLE, f"row {n}", "", None, None, None, Decimal(0), why
+            )
+
+
+def _explanation(
+    kind: str,
+    stored: Decimal,
+    in_file: Decimal,
+    is_repeated: bool,  # noqa: FBT001
+    stored_meter: str,
+    meter: str,
+    stored_date: date,
+    used_on: date,
+) -> str:
+    """Everything that differs between the two sides, as text for people."""
+    if kind == ONLY_IN_FILE:
+        rest = "more often than stored" if is_repeated else "not stored"
+        return f"{meter} on {used_on}: {rest}"
+    if kind == ONLY_STORED:
+        rest = "more often than in the file" if is_repeated else "not in the file"
+        return f"{stored_meter} on {stored_date}: {rest}"
+    pairs = (
+        (stored_meter, meter),
+        (stored_date, used_on),
+        (plain(stored), plain(in_file)),
+    )
+    return "; ".join(
+        f"stored {stored_text}, in the file {file_text}"
+        for stored_text, file_text in pairs
+        if stored_text != file_text
+    )

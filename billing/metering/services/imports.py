@@ -1,0 +1,362 @@
+"""Imports of usage files: streamed, committed in chunks, every row accounted for.
+
+A row is accepted, a duplicate, rejected or skipped. Rejected rows are kept with the
+reason (RefusedRow), skipped ones are only counted (`left_out`).
+"""
+
+import hashlib
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from io import BufferedReader, RawIOBase
+from itertools import islice
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models.functions import Now
+
+from billing.metering.domain.events import IngestResult
+from billing.metering.domain.formats.catalogue import chunks_of, feed_of, rows_of
+from billing.metering.domain.formats.rows import Row, buffered
+from billing.metering.models import ImportPart, RefusedRow, UsageImport
+from billing.metering.services.ingest import ingest_events
+from core.errors import Refusal
+from core.postgres.locks import lock_name
+from core.queue.heartbeat import renewed
+from seats.access.queries import reached_by
+from seats.agencies.queries.agencies import zones_of
+from seats.agencies.services import require_zone
+from seats.models import Agency
+
+CHUNK = 5_000
+CHUNKS_A_TURN = 40
+PART_BYTES = 1_048_576
+LEASE = timedelta(seconds=15)  # renewed while the process that reads the file lives
+MOST_ATTEMPTS = 5
+LONGEST_CELL = 4_000
+# Claims are serialized: two at once could exceed the agency's share.
+CLAIM_LOCK = "metering.imports"
+State = UsageImport.State
+log = logging.getLogger(__name__)
+
+
+_LAST_TURN = (
+    UsageImport.objects.filter(agency=OuterRef("agency"), last_turn_at__isnull=False)
+    .order_by("-last_turn_at")
+    .values("last_turn_at")[:1]
+)
+
+
+class FileTooLarge(Refusal):
+    code = "file_too_large"
+
+
+class ImportTakenOver(Exception):
+    """Another process continues this import."""
+
+
+def start_import(
+    file: BufferedReader,
+    *,
+    agency: Agency,
+    file_name: str,
+    actor: str,
+    now: datetime,
+    feed: str = "",
+    zone: str = "",
+) -> UsageImport:
+    """Create the record of a file that the caller itself imports with import_rows.
+
+    Without a `feed` the format is detected from the start of the file; without a `zone`
+    that of the agency is used. Each call creates a record. Raises UnknownFormat,
+    UnknownZone, BadEncoding.
+    """
+    record = _record_of(file, agency, file_name, feed, zone)
+    record.actor, record.created_at = actor, now
+    record.state, record.uploaded = State.RUNNING, False
+    record.lease_until = now + LEASE
+    record.save()
+    return record
+
+
+def upload_file(
+    file: BufferedReader,
+    *,
+    agency: Agency,
+    file_name: str,
+    actor: str,
+    now: datetime,
+    feed: str = "",
+    zone: str = "",
+) -> UsageImport:
+    """Store a file that a worker will import. Each call creates a record.
+
+    Raises what start_import raises, and FileTooLarge.
+    """
+    record = _record_of(file, agency, file_name, feed, zone)
+    if record.file_size > settings.BILLING["LARGEST_UPLOAD"]:
+        limit = settings.BILLING["LARGEST_UPLOAD"] // PART_BYTES
+        raise FileTooLarge(
+            f"The file has {record.file_size} bytes; the limit for uploads is {limit}"
+            " MiB. Upload it in parts, or use the command `import_usage`.",
+            field="file",
+        )
+    record.actor, record.created_at = actor, now
+    record.state, record.uploaded = State.WAITING, True
+    with transaction.atomic():
+        record.save()
+        for position, part in enumerate(iter(lambda: file.read(PART_BYTES), b"")):
+            ImportPart.objects.create(
+                usage_import=record, position=position, content=part
+            )
+    return record
+
+
+def _record_of(
+    file: BufferedReader, agency: Agency, file_name: str, feed: str, zone: str
+) -> UsageImport:
+    """An unsaved record with format, zone, size and hash; the file is at its start."""
+    feed = feed_of(file, feed)
+    zone = zone or zones_of([agency.pk])[agency.pk][-1].zone
+    require_zone(zone)
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = file.tell()
+    file.seek(0)
+    return UsageImport(
+        agency=agency,
+        format=feed,
+        zone=zone,
+        file_name=file_name[:255],
+        file_hash=digest,
+        file_size=size,
+    )
+
+
+def import_rows(
+    record: UsageImport, file: BufferedReader, *, now: datetime
+) -> Iterator[list[RefusedRow]]:
+    """Import a file chunk by chunk; yields the rejected rows of each committed chunk.
+
+    Rows may name the agency of the import and its downline of today; other agencies are
+    unknown. Starts after the rows that the record has counted. The record is up to date
+    after each chunk and done after the last. Importing a file again counts nothing
+    twice. Raises ImportTakenOver, and the refusals of the format for a whole file.
+    """
+    code = record.agency.code
+    within = reached_by(record.agency_id, now=now)
+    try:
+        rows = rows_of(file, record.format, agency=code, zone=record.zone)
+        rows = islice(rows, record.rows, None)
+        with renewed(partial(_renew, record.pk), lease=LEASE):
+            for chunk in chunks_of(rows, most=CHUNK):
+                yield _import_chunk(record, chunk, within, now)
+    except Refusal as refusal:
+        _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
+        raise
+    _finish(record, State.DONE, now)
+
+
+def _renew(record_id: int, _: timedelta) -> None:
+    """Extend the lease, unless a chunk that is being committed does."""
+    with transaction.atomic():
+        rows = UsageImport.objects.select_for_update(skip_locked=True)
+        if rows.filter(pk=record_id, state=State.RUNNING).exists():
+            UsageImport.objects.filter(pk=record_id).update(lease_until=Now() + LEASE)
+
+
+def _import_chunk(
+    record: UsageImport, chunk: Sequence[Row], within: Collection[int], now: datetime
+) -> list[RefusedRow]:
+    with transaction.atomic():
+        event_rows = [row for row in chunk if row.event]
+        results = ingest_events(
+            [row.event for row in event_rows if row.event],
+            owner=record.agency_id,
+            now=now,
+            within=within,
+        )
+        rejected_rows = _rejected_rows(
+            record, chunk, dict(zip(map(id, event_rows), results, strict=False))
+        )
+        RefusedRow.objects.bulk_create(rejected_rows)
+        _count(record, chunk, results, len(rejected_rows))
+    record.refresh_from_db()
+    return rejected_rows
+
+
+def _rejected_rows(
+    record: UsageImport, chunk: Iterable[Row], results: dict[int, IngestResult]
+) -> list[RefusedRow]:
+    """The rejected rows of a chunk, unsaved; `results` is by the identity of the row."""
+    rejected_rows = []
+    for row in chunk:
+        result = row.rejection or results.get(id(row))
+        if result and result.status == "rejected":
+            rejected_rows.append(
+                RefusedRow(
+                    usage_import=record,
+                    row=row.number,
+                    code=result.code,
+                    field=result.field[:80],
+                    message=result.message[:500].replace("\0", "?"),
+                    cells=[
+                        cell[:LONGEST_CELL].replace("\0", "?") for cell in row.cells
+                    ],
+                )
+            )
+    return rejected_rows
+
+
+def _count(
+    record: UsageImport,
+    chunk: Sequence[Row],
+    results: Sequence[IngestResult],
+    rejected: int,
+) -> None:
+    """Add a chunk to the counts. Raises ImportTakenOver if another process did."""
+    statuses = [result.status for result in results]
+    counted = UsageImport.objects.filter(
+        pk=record.pk, state=State.RUNNING, rows=record.rows
+    ).update(
+        rows=F("rows") + len(chunk),
+        accepted=F("accepted") + statuses.count("accepted"),
+        duplicate=F("duplicate") + statuses.count("duplicate"),
+        refused=F("refused") + rejected,
+        left_out=F("left_out") + sum(1 for row in chunk if row.skip_reason),
+        lease_until=Now() + LEASE,
+        attempts=0,
+    )
+    if not counted:
+        raise ImportTakenOver(str(record))
+
+
+def _finish(
+    record: UsageImport, state: UsageImport.State, now: datetime, error: str = ""
+) -> None:
+    with transaction.atomic():
+        UsageImport.objects.filter(pk=record.pk, state=State.RUNNING).update(
+            state=state, finished_at=now, lease_until=None, error=error[:500]
+        )
+        ImportPart.objects.filter(usage_import=record).delete()
+    record.refresh_from_db()
+
+
+def resume_next_import(*, now: datetime) -> int:
+    """Continue one uploaded file for up to 40 chunks; returns 1, or 0 without one.
+
+    Safe to repeat and to run in parallel. Imports of commands that were interrupted are
+    marked as failed: the worker does not have their file.
+    """
+    _fail_abandoned(now)
+    record = _claim()
+    if record is None:
+        return 0
+    with buffered(PartsReader(record)) as file:
+        try:
+            for _ in islice(import_rows(record, file, now=now), CHUNKS_A_TURN):
+                pass
+        except (Refusal, ImportTakenOver) as reason:
+            log.warning("Import of %s stopped: %s", record, reason)
+        else:
+            _release(record)
+    return 1
+
+
+def _claim() -> UsageImport | None:
+    """Claim the next file that waits or whose worker is gone.
+
+    It is one of the agency that has waited longest for a turn, and not of an agency
+    that uses its share of files at once: large files of one do not delay the others.
+    """
+    with transaction.atomic():
+        lock_name(CLAIM_LOCK)
+        record = (
+            UsageImport.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("agency")
+            .filter(_is_due(), uploaded=True)
+            .exclude(agency__in=_busy_agencies())
+            .annotate(agency_last_turn=Subquery(_LAST_TURN))
+            .order_by(F("agency_last_turn").asc(nulls_first=True), "pk")
+            .first()
+        )
+        if record is not None:
+            record.state = State.RUNNING
+            record.attempts += 1
+            record.lease_until, record.last_turn_at = Now() + LEASE, Now()
+            record.save(
+                update_fields=["state", "attempts", "lease_until", "last_turn_at"]
+            )
+    return record
+
+
+def _busy_agencies() -> list[int]:
+    """The agencies that use their share of files at once."""
+    running = UsageImport.objects.filter(
+        state=State.RUNNING, uploaded=True, lease_until__gte=Now()
+    )
+    counts = running.order_by().values("agency").annotate(files=Count("pk"))
+    busy = counts.filter(files__gte=settings.BILLING["IMPORTS_AT_ONCE"])
+    return list(busy.values_list("agency", flat=True))
+
+
+def _is_due() -> Q:
+    return Q(state=State.WAITING) | Q(state=State.RUNNING, lease_until__lt=Now())
+
+
+def _fail_abandoned(now: datetime) -> None:
+    abandoned = UsageImport.objects.filter(_is_due()).filter(
+        Q(uploaded=False) | Q(attempts__gte=MOST_ATTEMPTS)
+    )
+    for record in abandoned:
+        UsageImport.objects.filter(pk=record.pk).filter(_is_due()).update(
+            state=State.FAILED,
+            finished_at=now,
+            lease_until=None,
+            error=(
+                "interrupted: The import was interrupted. Import the file again; no"
+                " event is counted twice."
+            ),
+        )
+        ImportPart.objects.filter(usage_import=record).delete()
+
+
+def _release(record: UsageImport) -> None:
+    """Let another turn continue the file, unless it is done."""
+    UsageImport.objects.filter(pk=record.pk, state=State.RUNNING).update(
+        state=State.WAITING, lease_until=None
+    )
+
+
+def delete_old_rejected_rows(*, now: datetime) -> int:
+    """Delete rejected rows that were kept long enough; returns how many. Repeatable."""
+    before = now - settings.BILLING["REFUSED_ROWS_KEPT"]
+    deleted, _ = RefusedRow.objects.filter(
+        usage_import__finished_at__lt=before
+    ).delete()
+    return deleted
+
+
+class PartsReader(RawIOBase):
+    """Reads an uploaded file from its stored parts."""
+
+    def __init__(self, record: UsageImport) -> None:
+        self._parts = ImportPart.objects.filter(usage_import=record)
+        self._position = 0
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview[int]") -> int:  # type: ignore[override]
+        if not self._rest:
+            part = self._parts.filter(position=self._position)
+            content = part.values_list("content", flat=True).first()
+            self._rest = bytes(content or b"")
+            self._position += 1
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size

@@ -1,0 +1,127 @@
+"""The staff admin of meters and price lists."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from billing.pricing.admin.effects import delete_effects, publish_effects
+from billing.pricing.models import Meter, PriceList, Rate, RateTier
+from billing.pricing.services import delete_draft_list, publish_price_list
+from core.admin.actions import ActionOutcome, staff_action, work_each
+from core.admin.base import StaffAdmin
+from core.admin.cells import money_cell
+from core.admin.dates import DateInput
+from core.admin.readonly import PlainModelForm, ReadOnlyAdmin
+
+
+@admin.register(Meter)
+class MeterAdmin(ReadOnlyAdmin):
+    list_display = ["code", "name", "raw_unit", "billed_unit"]
+    search_fields = ["code", "name"]
+    ordering = ["code"]
+
+
+class DraftOnlyAdmin(StaffAdmin):
+    """An object that can be changed only while its price list is a draft."""
+
+    form = PlainModelForm
+
+    def is_draft(self, obj: Any) -> bool:
+        raise NotImplementedError
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or self.is_draft(obj))
+
+
+class RateInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = Rate
+    form = PlainModelForm
+    extra = 0
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
+        return super().get_queryset(request).select_related("meter")
+
+
+class TierInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = RateTier
+    form = PlainModelForm
+    extra = 0
+
+
+@admin.register(PriceList)
+class PriceListAdmin(DraftOnlyAdmin):
+    list_display = ["code", "currency", "starts_on", "price", "status"]
+    list_filter = ["currency", "status"]
+    search_fields = ["code"]
+    readonly_fields = ["status", "published_at", "content_hash"]
+    formfield_overrides = {models.DateField: {"widget": DateInput}}
+    inlines = [RateInline]
+    ordering = ["currency", "-starts_on"]
+    actions = ["publish", "delete_draft"]
+
+    def is_draft(self, obj: PriceList) -> bool:
+        return obj.status == PriceList.Status.DRAFT
+
+    @admin.display(description="seat price", ordering="seat_price")
+    def price(self, obj: PriceList) -> str:
+        return money_cell(obj.seat_price, obj.currency)
+
+    @staff_action(
+        "Publish permanently",
+        effects=lambda lists, data: publish_effects(lists, data, now=timezone.now()),
+        undo="A published list never changes. Publish another list for a later month.",
+        done="published",
+    )
+    def publish(
+        self, request: HttpRequest, lists: list[PriceList], data: dict[str, Any]
+    ) -> ActionOutcome:
+        now = timezone.now()
+
+        def work(draft: PriceList) -> None:
+            publish_price_list(price_list=draft, now=now)
+
+        return work_each(lists, work)
+
+    @staff_action(
+        "Delete drafts",
+        permission="delete",
+        effects=delete_effects,
+        undo="A deleted draft cannot be restored. Enter it again.",
+        done="deleted",
+    )
+    def delete_draft(
+        self, request: HttpRequest, lists: list[PriceList], data: dict[str, Any]
+    ) -> ActionOutcome:
+        def work(draft: PriceList) -> None:
+            delete_draft_list(price_list=draft)
+
+        return work_each(lists, work)
+
+
+@admin.register(Rate)
+class RateAdmin(DraftOnlyAdmin):
+    """A rate with its tiers; linked from its price list."""
+
+    list_display = ["price_list", "meter", "model", "unit_price", "included_per_seat"]
+    list_select_related = ["price_list", "meter"]
+    list_filter = ["price_list", "model"]
+    inlines = [TierInline]
+    actions = None
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Offer drafts only, since published lists never change."""
+        if db_field.name == "price_list":
+            drafts = PriceList.objects.filter(status=PriceList.Status.DRAFT)
+            kwargs["queryset"] = drafts
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def is_draft(self, obj: Rate) -> bool:
+        return obj.price_list.status == PriceList.Status.DRAFT

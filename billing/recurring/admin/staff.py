@@ -1,0 +1,11 @@
+"""Admin page of recurring jobs."""
+
+from django.contrib import admin
+
+from billing.recurring.models import RecurringJob
+from core.admin.readonly import ReadOnlyAdmin
+
+
+@admin.register(RecurringJob)
+class RecurringJobAdmin(ReadOnlyAdmin):
+    list_display = ["name", "next_run_at", "last_finished_at", "last_error"]

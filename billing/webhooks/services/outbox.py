@@ -1,0 +1,84 @@
+"""Publish events: append them to the outbox in the transaction that causes them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from psycopg.types.json import Jsonb
+
+from billing.webhooks.domain.catalogue import CATALOGUE
+
+PLATFORM = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event for one stream, of an agency or (None) of the platform.
+
+    `subject` names the object that the event is about, such as "seat:<id>"; events of
+    one subject are delivered in order.
+    """
+
+    agency_id: int | None
+    type: str
+    subject: str
+    payload: Mapping[str, Any]
+
+
+ENSURE_STREAMS = """
+    INSERT INTO billing_outboxstream (agency_id, last_sequence)
+    SELECT agency_id, 0 FROM unnest(%s::bigint[]) AS agency_id ORDER BY agency_id
+    ON CONFLICT (agency_id) DO NOTHING
+"""
+LOCK_STREAMS = """
+    SELECT agency_id, id, last_sequence FROM billing_outboxstream
+    WHERE agency_id = ANY(%s) OR (agency_id IS NULL AND %s)
+    ORDER BY id FOR UPDATE
+"""
+ADVANCE_STREAMS = """
+    UPDATE billing_outboxstream AS stream SET last_sequence = advanced.last_sequence
+    FROM unnest(%s::bigint[], %s::bigint[]) AS advanced(id, last_sequence)
+    WHERE stream.id = advanced.id
+"""
+COPY_EVENTS = """
+    COPY billing_outboxevent (stream_id, sequence, type, subject, payload, occurred_at)
+    FROM STDIN
+"""
+
+
+def publish(events: Sequence[NewEvent], *, now: datetime) -> None:
+    """Append events to the streams of their agencies, without gaps, in this order.
+
+    Must be called in the transaction that causes the events, after its other locks,
+    because it locks the streams until the commit. Repeating appends the events again.
+    Raises LookupError for an event type that the catalogue does not describe, and
+    TransactionManagementError outside a transaction.
+    """
+    if not events:
+        return
+    if unknown := {event.type for event in events} - CATALOGUE.keys():
+        raise LookupError(
+            f"Event type {min(unknown)} is not in the catalogue. Add it to CATALOGUE."
+        )
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError(
+            "Events can only be published inside the transaction that causes them."
+        )
+    agency_ids = {event.agency_id for event in events}
+    with connection.cursor() as cursor:
+        cursor.execute(ENSURE_STREAMS, [list(agency_ids)])
+        cursor.execute(LOCK_STREAMS, [list(agency_ids), PLATFORM in agency_ids])
+        streams = {agency: (pk, last) for agency, pk, last in cursor.fetchall()}
+        with cursor.copy(COPY_EVENTS) as copy:
+            for event in events:
+                pk, last = streams[event.agency_id]
+                streams[event.agency_id] = (pk, last + 1)
+                payload = Jsonb(dict(event.payload))
+                copy.write_row((pk, last + 1, event.type, event.subject, payload, now))
+        cursor.execute(ADVANCE_STREAMS, _columns(streams.values()))
+
+
+def _columns(rows: Iterable[tuple[int, int]]) -> list[list[int]]:
+    return [list(column) for column in zip(*rows, strict=True)]

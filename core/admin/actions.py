@@ -1,0 +1,302 @@
+"""Admin actions of staff: each has a permission, a confirmation page, and a record.
+
+Every action of the admin that changes something is a `StaffAction`. Choosing it shows
+a page that says what will happen, for whom, and whether it can be undone, and asks for
+a reason. Nothing changes until that page is confirmed, and if what will happen is
+different by then (or depends on what was filled in), the page is shown again; so it
+is when somebody acted on the rows in the meantime, so nothing is done twice.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from zlib import crc32
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Max, Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from core.errors import Refusal
+from core.fields import PlainForm
+from core.postgres.locks import names_locked
+
+MAX_EFFECTS = 100  # sentences on the page
+MAX_WARNINGS = 10  # refusals after bulk work, each in a message of its own
+BUCKETS = 64  # locks of the rows of one kind
+GONE = "Nothing was changed: what you selected no longer exists."
+
+Effects = Callable[[list[Any], dict[str, Any] | None], Iterable[str]]
+
+
+class Moving(str):
+    """A sentence with numbers that change by themselves, such as a queue's length.
+
+    It is shown, but a change of it does not ask for confirmation again.
+    """
+
+
+@dataclass(frozen=True)
+class ActionOutcome:
+    """The result of an action; every row is in exactly one of the three lists.
+
+    `unchanged` and `refused` have a reason for each row. `summary` replaces the count
+    of changed rows in the message that staff see.
+    """
+
+    changed: Sequence[Model] = ()
+    unchanged: Sequence[tuple[Model, str]] = ()
+    refused: Sequence[tuple[Model, str]] = ()
+    summary: str = ""
+
+
+Work = Callable[[Any, HttpRequest, list[Any], dict[str, Any]], ActionOutcome | None]
+
+
+class ReasonForm(PlainForm, forms.Form):
+    """The reason, which is kept in the history of each row."""
+
+    reason = forms.CharField(max_length=500)
+
+
+@dataclass(frozen=True)
+class StaffAction:
+    """One action of the admin; see `staff_action` for what each field means."""
+
+    name: str
+    short_description: str
+    permission: str
+    effects: Effects
+    undo: str
+    done: str
+    form: Callable[[list[Any]], type[ReasonForm]]
+    atomic: bool
+    work: Work
+
+    def permission_for(self, model: type[Model]) -> str:
+        """The full permission name, such as "billing.void_document"."""
+        if "." in self.permission:
+            return self.permission
+        return f"{model._meta.app_label}.{self.permission}_{model._meta.model_name}"
+
+    def is_allowed(self, request: HttpRequest, model: type[Model]) -> bool:
+        return request.user.has_perm(self.permission_for(model))
+
+    def __call__(
+        self,
+        model_admin: "admin.ModelAdmin[Any]",
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+    ) -> HttpResponse | None:
+        """Show the confirmation page, or do what it confirmed. Raises PermissionDenied."""
+        if not self.is_allowed(request, model_admin.model):
+            raise PermissionDenied
+        if "seen" not in request.POST:
+            return self._answer(model_admin, request, queryset)
+        with names_locked(_lock_names(queryset)):
+            return self._answer(model_admin, request, queryset.all())
+
+    def _answer(
+        self,
+        model_admin: "admin.ModelAdmin[Any]",
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+    ) -> HttpResponse | None:
+        rows = list(queryset)
+        if not rows:
+            model_admin.message_user(request, GONE, messages.WARNING)
+            return None
+        form = self.form(rows)(request.POST if "apply" in request.POST else None)
+        data = form.cleaned_data if form.is_valid() else None
+        try:
+            effects = list(self.effects(rows, data))
+        except Refusal as refusal:
+            _show_refusal(form, refusal)
+            data, effects = None, list(self.effects(rows, None))
+        who = [str(request.user.pk), model_admin.model._meta.label, self.name]
+        seen = _digest([*who, _last_entry(rows)], rows, effects)
+        if data is not None and request.POST.get("seen") == seen:
+            try:
+                outcome = self._perform(model_admin, request, rows, data)
+            except Refusal as refusal:
+                _show_refusal(form, refusal)
+                data = None
+            else:
+                self._report(model_admin, request, outcome)
+                return None
+        context = {
+            **model_admin.admin_site.each_context(request),
+            "title": self.short_description,
+            "opts": model_admin.opts,
+            "count": len(rows),
+            "effects": effects[:MAX_EFFECTS],
+            "more": max(len(effects) - MAX_EFFECTS, 0),
+            "undo": self.undo,
+            "look_again": data is not None,
+            "seen": seen,
+            "form": form,
+            "media": model_admin.media + form.media,
+            "picked": request.POST.getlist("_selected_action"),
+            "all_of_them": request.POST.get("select_across") == "1",
+            "action": self.name,
+        }
+        return render(request, "admin/seats/confirm.html", context)
+
+    def _perform(
+        self,
+        model_admin: "admin.ModelAdmin[Any]",
+        request: HttpRequest,
+        rows: list[Any],
+        data: dict[str, Any],
+    ) -> ActionOutcome:
+        entry = f"{self.short_description}{_details(data, self.form(rows))}."
+        entry = f"{entry} Reason: {data['reason']}"
+        if self.atomic:
+            with transaction.atomic():
+                outcome = self.work(model_admin, request, rows, dict(data))
+                outcome = outcome or ActionOutcome(changed=rows)
+                _record(request, outcome.changed, entry)
+            return outcome
+        # The service commits by itself: record first, so that a crash loses no reason.
+        _record(request, rows, entry)
+        try:
+            outcome = self.work(model_admin, request, rows, dict(data))
+        except Refusal as refusal:
+            _record(request, rows, f"Not done: {refusal.message}")
+            raise
+        outcome = outcome or ActionOutcome(changed=rows)
+        for row, why in (*outcome.unchanged, *outcome.refused):
+            _record(request, [row], f"Not done: {why}")
+        return outcome
+
+    def _report(
+        self,
+        model_admin: "admin.ModelAdmin[Any]",
+        request: HttpRequest,
+        outcome: ActionOutcome,
+    ) -> None:
+        counts = Counter(why for _, why in outcome.unchanged)
+        parts = [
+            outcome.summary or f"{len(outcome.changed)} {self.done}",
+            *(f"{count} {why}" for why, count in counts.items()),
+        ]
+        if outcome.refused:
+            parts.append(f"{len(outcome.refused)} refused")
+        level = messages.SUCCESS if outcome.changed else messages.WARNING
+        model_admin.message_user(request, f"{', '.join(parts)}.", level)
+        for row, why in outcome.refused[:MAX_WARNINGS]:
+            model_admin.message_user(request, f"{row}: {why}", messages.WARNING)
+
+
+def staff_action(
+    title: str,
+    *,
+    effects: Effects,
+    undo: str,
+    done: str,
+    permission: str = "",
+    form: type[ReasonForm] | Callable[[list[Any]], type[ReasonForm]] = ReasonForm,
+    atomic: bool = True,
+) -> Callable[[Work], StaffAction]:
+    """Make a method of a `StaffAdmin` an action that is confirmed first and recorded.
+
+    `effects(rows, data)` returns sentences about what will happen; `data` is the cleaned
+    form, or None before it is filled in. `undo` says how to undo it, or that one cannot.
+    `done` follows a count ("2 issued"). `permission` is a verb ("void" requires
+    "billing.void_document" for documents; default: the method's name) or a full name.
+    `form` is a `ReasonForm`, or a function of the rows that returns one. The method
+    returns an `ActionOutcome`, or None if every row changed. It runs in one transaction
+    with its record, unless `atomic` is off because the service commits by itself.
+    """
+
+    def decorate(work: Work) -> StaffAction:
+        name = work.__name__
+        return StaffAction(
+            name=name,
+            short_description=title,
+            permission=permission or name,
+            effects=effects,
+            undo=undo,
+            done=done,
+            form=(lambda rows: form) if isinstance(form, type) else form,
+            atomic=atomic,
+            work=work,
+        )
+
+    return decorate
+
+
+def work_each(rows: Iterable[Any], work: Callable[[Any], str | None]) -> ActionOutcome:
+    """Call `work` for each row; a refusal leaves that row unchanged.
+
+    `work` returns None for a row that it changed, or why it did not change it ("was
+    already issued").
+    """
+    changed, unchanged, refused = [], [], []
+    for row in rows:
+        try:
+            why = work(row)
+        except Refusal as refusal:
+            refused.append((row, refusal.message))
+        else:
+            if why is None:
+                changed.append(row)
+            else:
+                unchanged.append((row, why))
+    return ActionOutcome(changed, unchanged, refused)
+
+
+def _show_refusal(form: forms.Form, refusal: Refusal) -> None:
+    form.add_error(
+        refusal.field if refusal.field in form.fields else None, refusal.message
+    )
+
+
+def _lock_names(queryset: QuerySet[Any]) -> list[str]:
+    """Few names for many rows, so that nobody acts on one of them at the same time."""
+    label = queryset.model._meta.label_lower
+    keys = queryset.order_by().values_list("pk", flat=True)
+    buckets = {crc32(str(key).encode()) % BUCKETS for key in keys}
+    return [f"staff_action:{label}:{bucket}" for bucket in sorted(buckets)]
+
+
+def _last_entry(rows: list[Any]) -> str:
+    """The latest entry in the history of any row; it ends all pages shown before."""
+    entries = LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(rows[0]),
+        object_id__in=[str(row.pk) for row in rows],
+    )
+    return str(entries.aggregate(last=Max("pk"))["last"])
+
+
+def _digest(who: list[str], rows: list[Any], effects: list[str]) -> str:
+    """Of what a user saw of an action; nothing else is confirmed with it."""
+    fixed = [effect for effect in effects if not isinstance(effect, Moving)]
+    seen = json.dumps([who, [str(row.pk) for row in rows], fixed])
+    return sha256(seen.encode()).hexdigest()
+
+
+def _details(data: dict[str, Any], form: type[forms.Form]) -> str:
+    """What was filled in beside the reason, without secrets."""
+    parts = [
+        f"{name.replace('_', ' ')}: {value}"
+        for name, value in data.items()
+        if name != "reason"
+        and value not in ("", None)
+        and not isinstance(form.base_fields[name].widget, forms.PasswordInput)
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _record(request: HttpRequest, rows: Sequence[Model], entry: str) -> None:
+    """Record who did what and why on the history page of each row."""
+    if rows and request.user.pk is not None:
+        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, entry)

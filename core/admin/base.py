@@ -1,0 +1,149 @@
+"""The base class of all admin pages, and autocomplete fields."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ERROR_FLAG
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import BinaryField, Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from psycopg.errors import UniqueViolation
+
+from core.admin.actions import GONE, StaffAction
+
+# No admin filter uses these lookups; they would let people guess hidden columns letter
+# by letter.
+GUESSING = {"regex", "iregex", "startswith", "istartswith", "endswith", "iendswith",
+            "contains", "icontains", "iexact", "range", "search"}  # fmt: skip
+EMPTINESS = {"isnull", "isempty"}  # the only lookups allowed on binary columns
+log = logging.getLogger(__name__)
+
+
+class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The base class of all admin pages: newest first, and only StaffActions."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    ordering = ["-pk"]
+
+    class Media:
+        css = {"all": ["seats/admin.css"]}
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """The actions that the current user has the permission for."""
+        return {
+            name: entry
+            for name, entry in super().get_actions(request).items()
+            if entry is not None
+            and isinstance(entry[0], StaffAction)
+            and entry[0].is_allowed(request, self.model)
+        }
+
+    def response_action(  # type: ignore[override]
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse | None:
+        """Nothing is done for keys that no row could have."""
+        if all(map(self._is_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            return super().response_action(request, queryset)
+        self.message_user(request, GONE, messages.WARNING)
+        return None
+
+    def _is_key(self, text: str) -> bool:
+        key: Any = self.model._meta.pk
+        try:
+            key.run_validators(key.to_python(text))
+        except ValidationError:
+            return False
+        return bool(text) and "\0" not in text
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list; Django's error notice if the URL filters by an impossible value."""
+        if request.method != "GET" or not request.GET:
+            return super().changelist_view(request, extra_context)
+        try:
+            with transaction.atomic():
+                response = super().changelist_view(request, extra_context)
+                return response.render() if hasattr(response, "render") else response
+        except (DataError, ValueError, OverflowError) as error:
+            if ERROR_FLAG in request.GET:
+                raise
+            log.warning("Invalid filter on %s: %s", request.path, error)
+            return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        return once_more_if_taken(
+            super().changeform_view, request, object_id, form_url, extra_context
+        )
+
+    def lookup_allowed(
+        self, lookup: str, value: Any, request: HttpRequest | None = None
+    ) -> bool:
+        """Allow only lookups that the admin's own filters and links use."""
+        name, _, kind = lookup.partition("__")
+        if lookup.rpartition("__")[2] in GUESSING:
+            return False
+        fields = {field.name: field for field in self.model._meta.concrete_fields}
+        if isinstance(fields.get(name), BinaryField) and kind not in EMPTINESS:
+            return False
+        return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        if "\0" in object_id:  # PostgreSQL cannot store it
+            return None
+        return super().get_object(request, object_id, from_field)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Initial values from the URL, without those that their field cannot hold."""
+        initial = super().get_changeform_initial_data(request)
+        return {
+            name: value for name, value in initial.items() if self._fits(name, value)
+        }
+
+    def _fits(self, name: str, value: Any) -> bool:
+        if isinstance(value, str) and "\0" in value:
+            return False
+        try:
+            field: Any = self.model._meta.get_field(name)
+            (field.target_field if field.remote_field else field).to_python(value)
+        except (FieldDoesNotExist, ValidationError, ValueError, TypeError):
+            return False
+        return True
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        """Deny: rows are deleted by an action, which asks for a reason."""
+        return False
+
+
+def once_more_if_taken(view: Callable[..., Any], *args: Any) -> Any:
+    """What a page says of what somebody else added while it was being saved.
+
+    The form was valid when it was checked; checked again it shows what is wrong.
+    """
+    try:
+        return view(*args)
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, UniqueViolation):
+            raise
+        return view(*args)
+
+
+def autocomplete(model: type[Model], field: str) -> AutocompleteSelect:
+    """An autocomplete widget for this foreign key."""
+    return AutocompleteSelect(model._meta.get_field(field), admin.site)

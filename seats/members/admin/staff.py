@@ -1,0 +1,151 @@
+"""Admin pages of users, members, staff jobs and the admin history."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from django.utils import timezone
+
+from core.admin.actions import ActionOutcome, staff_action
+from core.admin.base import StaffAdmin
+from core.admin.readonly import ReadOnlyAdmin
+from seats.members.models import Member, User
+
+admin.site.unregister(Group)
+
+
+class AddUserForm(forms.ModelForm):  # type: ignore[type-arg]
+    """E-mail address and name; the password is set on the next page."""
+
+    class Meta:
+        model = User
+        fields = ["email", "name"]
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
+
+    def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002
+        user: User = super().save(commit=False)
+        user.set_unusable_password()
+        if commit:
+            user.save()
+        return user
+
+
+@admin.register(User)
+class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+    """Users. Only a superuser creates staff and gives them jobs.
+
+    Others who may change users can only change users who are not staff: not the rights,
+    passwords or e-mail addresses of staff, not even their own.
+    """
+
+    add_form = AddUserForm
+    list_display = ["email", "name", "jobs", "is_staff", "is_active"]
+    list_filter = ["is_staff", "is_active", "groups"]
+    search_fields = ["email", "name"]
+    ordering = ["email"]
+    filter_horizontal = []
+    fieldsets = [
+        (None, {"fields": ["email", "name", "password"]}),
+        ("Access", {"fields": ["is_active", "is_staff", "groups", "is_superuser"]}),
+    ]
+    add_fieldsets = [(None, {"fields": ["email", "name"]})]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        rights = ["is_staff", "groups", "is_superuser"]
+        return [] if request.user.is_superuser else rights
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        allowed = super().has_change_permission(request, obj)
+        staff = obj is not None and (obj.is_staff or obj.is_superuser)
+        return allowed and (request.user.is_superuser or not staff)
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "groups":
+            kwargs["widget"] = forms.CheckboxSelectMultiple
+            kwargs["label"] = "Jobs"
+            kwargs["help_text"] = (
+                "The jobs of a staff user. The page of each group lists its permissions."
+            )
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    @admin.display(description="jobs")
+    def jobs(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all())
+
+
+@admin.register(Member)
+class MemberAdmin(StaffAdmin):
+    list_display = ["user", "agency", "role", "agent"]
+    list_select_related = ["user", "agency", "agent"]
+    list_filter = ["role"]
+    search_fields = ["user__email", "agency__code"]
+    autocomplete_fields = ["user", "agency", "agent"]
+    exclude = ["created_at"]
+    actions = ["end"]
+
+    @staff_action(
+        "End membership",
+        permission="delete",
+        effects=lambda members, data: [
+            f"{member.user} is no longer {member.get_role_display()} of"
+            f" {member.agency.code} and no longer sees its data."
+            for member in members
+        ],
+        undo="Add the member again.",
+        done="ended",
+    )
+    def end(
+        self, request: HttpRequest, members: list[Member], data: dict[str, Any]
+    ) -> ActionOutcome | None:
+        ids = [member.pk for member in members]
+        Member.objects.filter(pk__in=ids).delete()
+        return None
+
+    def save_model(self, request: Any, obj: Member, form: Any, change: Any) -> None:
+        if not change:
+            obj.created_at = timezone.now()
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Group)
+class GroupAdmin(ReadOnlyAdmin):
+    """Jobs of platform staff. Their permissions are defined in `billing/jobs.py`."""
+
+    list_display = ["name"]
+    ordering = ["name"]
+    fields = ["name", "may"]
+    readonly_fields = ["may"]
+
+    @admin.display(description="permissions")
+    def may(self, group: Group) -> str:
+        rights = group.permissions.values_list("name", flat=True)
+        return ", ".join(name.removeprefix("Can ") for name in rights)
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(ReadOnlyAdmin):
+    """The history of the admin: who did what, and why; also shown on each row's page."""
+
+    list_display = ["action_time", "user", "content_type", "object_repr", "message"]
+    list_select_related = ["user", "content_type"]
+    search_fields = ["user__email", "object_repr", "change_message"]
+    date_hierarchy = "action_time"
+    fields = [
+        "action_time", "user", "content_type", "object_id", "object_repr", "message",
+    ]  # fmt: skip
+    readonly_fields = ["message"]
+
+    @admin.display(description="action and reason")
+    def message(self, entry: LogEntry) -> str:
+        return entry.get_change_message() or str(entry)

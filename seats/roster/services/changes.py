@@ -1,0 +1,35 @@
+"""Values that describe changes of seats, for services and receivers of signals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from core.periods import DateRange
+from seats.roster.domain.versions import HolderClaim
+from seats.roster.models import SeatVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The dates a seat is about to lose, and all its holders on record."""
+
+    seat_id: int
+    dates: DateRange
+    claims: Sequence[HolderClaim]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The dates to be lost on which a seat was used: their number, and the last one."""
+
+    days: int
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class SeatChange:
+    """A version that was written, with the public ids of its seat and holder."""
+
+    version: SeatVersion
+    seat_public_id: str
+    agent_external_id: str
