@@ -7,7 +7,7 @@ from billing.accounts.admin.staff import (
 )
 from billing.budgets.admin.staff import BudgetAdmin
 from billing.collection.admin.charges import PaymentAttemptAdmin, PaymentMethodAdmin
-from billing.collection.admin.checkout import HostedPageAdmin
+from billing.collection.admin.checkout import CheckoutPageAdmin
 from billing.collection.admin.inbound_events import ProcessorEventAdmin
 from billing.collection.admin.payments import PaymentAdmin
 from billing.collection.admin.refunds import DisputeAdmin, RefundAttemptAdmin
@@ -36,12 +36,12 @@ __all__ = [
     "AccountStandingAdmin",
     "BillingRunAdmin",
     "BudgetAdmin",
+    "CheckoutPageAdmin",
     "DeliveryAdmin",
     "DisputeAdmin",
     "DocumentAdmin",
     "DunningCaseAdmin",
     "DunningHoldAdmin",
-    "HostedPageAdmin",
     "LedgerTransactionAdmin",
     "MailAdmin",
     "MeterAdmin",

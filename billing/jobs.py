@@ -37,7 +37,7 @@ SUPPORT = """
 """
 VIEW_MONEY = """
     billing.view_billingrun billing.view_runitem billing.view_payment
-    billing.view_paymentattempt billing.view_paymentmethod billing.view_hostedpage
+    billing.view_paymentattempt billing.view_paymentmethod billing.view_checkoutpage
     billing.view_refundattempt billing.view_dispute billing.view_ledgertransaction
     billing.view_paymentprocessor billing.view_processorevent admin.view_logentry
     billing.view_verificationrun billing.view_verificationfinding
@@ -59,7 +59,7 @@ BILLING = """
     billing.add_payment billing.refund_payment billing.reverse_payment
     billing.add_paymentattempt billing.close_paymentattempt billing.close_refundattempt
     billing.add_paymentmethod billing.remove_paymentmethod
-    billing.add_hostedpage billing.close_hostedpage
+    billing.add_checkoutpage billing.close_checkoutpage
     billing.retry_processorevent billing.set_aside_processorevent
     billing.add_pricelist billing.change_pricelist billing.delete_pricelist
     billing.add_rate billing.change_rate billing.delete_rate

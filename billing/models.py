@@ -9,7 +9,7 @@ from billing.accounts.models import (
 )
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.collection.models.attempts import AttemptChange, PaymentAttempt
-from billing.collection.models.checkout import HostedPage, ProcessorCustomer
+from billing.collection.models.checkout import CheckoutPage, ProcessorCustomer
 from billing.collection.models.disputes import Dispute, DisputeChange
 from billing.collection.models.inbound_events import ProcessorEvent
 from billing.collection.models.methods import PaymentMethod
@@ -53,6 +53,7 @@ __all__ = [
     "Budget",
     "BudgetAlert",
     "BudgetMonth",
+    "CheckoutPage",
     "Delivery",
     "DeliveryAttempt",
     "Dispute",
@@ -64,7 +65,6 @@ __all__ = [
     "DunningStep",
     "EventKey",
     "FannedOut",
-    "HostedPage",
     "ImportPart",
     "LedgerEntry",
     "LedgerTransaction",

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from billing.accounts.services import set_payer_shares, suspend_outbound
 from billing.budgets.services.budgets import add_budget
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.collection.services.attempts import request_charge
 from billing.collection.services.charges import CHARGES
 from billing.collection.services.dispatch import claim_calls
@@ -150,7 +150,7 @@ def _make_money(agency: Agency) -> None:
     for at in (APRIL_2, APRIL_2 + timedelta(hours=1)):
         claim_calls(CHARGES, now=at, limit=1)
         claim_calls(REFUNDS, now=at, limit=1)
-    HostedPage.objects.create(
+    CheckoutPage.objects.create(
         kind="payment", payer=agency, processor=acme, attempt=attempt, actor="test",
         opened_at=APRIL_2, expires_at=MAY_2, sent_until=MAY_2,
     )  # fmt: skip

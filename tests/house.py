@@ -17,7 +17,13 @@ FOLDERS = ("config", "core", "seats", "billing", "tests")
 MODULE_LINES, MODULE_P90, FUNCTION_LINES = 400, 250, 50
 # Participles and pronouns say nothing of what a thing is; a noun of the field does.
 WORDS = {"told", "said", "asked", "chosen", "known", "found", "ours", "theirs"}
-STANDARD = {"not_found", "file_not_found_error", "zone_info_not_found_error"}
+# Names of Django and of the standard library.
+STANDARD = {
+    "not_found",
+    "page_not_found",
+    "file_not_found_error",
+    "zone_info_not_found_error",
+}
 
 
 def breaches() -> Iterator[str]:

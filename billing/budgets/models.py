@@ -158,7 +158,7 @@ class BudgetMonth(models.Model):
 class BudgetAlert(models.Model):
     """An alert that a threshold is reached, or that the limit will be; one per month.
 
-    `told_on` is the agency's local date when the alert was sent.
+    `sent_on` is the agency's local date when the alert was sent.
     """
 
     class Kind(models.TextChoices):
@@ -171,7 +171,7 @@ class BudgetAlert(models.Model):
     month = models.DateField()
     threshold = models.PositiveSmallIntegerField(help_text="Percent.")
     kind = models.CharField(max_length=8, choices=Kind)
-    told_on = models.DateField(help_text="Local date of the agency.")
+    sent_on = models.DateField(help_text="Local date of the agency.")
     used = models.DecimalField(max_digits=24, decimal_places=6)
     limit = models.DecimalField(max_digits=24, decimal_places=6)
     expected_on = models.DateField(

@@ -25,7 +25,7 @@ RECIPIENT_ROLES = [Member.Role.OWNER, Member.Role.BILLING_VIEWER]
 # A checkout page that nobody paid on is not a failed charge.
 A_CHARGE = """
     NOT (attempt.state = 'failed' AND EXISTS (
-        SELECT FROM billing_hostedpage WHERE attempt_id = attempt.id))
+        SELECT FROM billing_checkoutpage WHERE attempt_id = attempt.id))
 """
 # An attempt that is open is always the newest of its invoice.
 DEBTS = f"""

@@ -61,11 +61,11 @@ class Outcome:
 def send(url: str, body: bytes, headers: Mapping[str, str], limits: Limits) -> Outcome:
     """Post a body and read what is answered, within `limits.seconds` all together."""
     started = time.perf_counter()
-    told = {
+    headers_sent = {
         "Content-Type": "application/json", "Accept-Encoding": "identity", **headers
     }  # fmt: skip
     try:
-        status, answer, sent = exchange("POST", url, body, told, limits)
+        status, answer, sent = exchange("POST", url, body, headers_sent, limits)
     except NoAnswer as error:
         return Outcome(
             error=str(error), latency_ms=_since(started), failure=error.failure
@@ -218,13 +218,13 @@ def _request(
 
 def _read(answer: requests.Response, most: int) -> bytes:
     """The beginning of a body, not unpacked; what comes after is not waited for."""
-    found = bytearray()
-    while len(found) < most:
-        piece = answer.raw.read1(most - len(found), decode_content=False)
+    content = bytearray()
+    while len(content) < most:
+        piece = answer.raw.read1(most - len(content), decode_content=False)
         if not piece:
             break
-        found += piece
-    return bytes(found)
+        content += piece
+    return bytes(content)
 
 
 def _since(started: float) -> int:

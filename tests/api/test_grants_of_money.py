@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 import time_machine
 
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.collection.models.methods import PaymentMethod
 from billing.collection.services.checkout_closing import close_out_of_reach_pages
 from billing.collection.services.inbound_events import process_events
@@ -108,7 +108,7 @@ class TestPages:
             session["status"] for session in stripe.account.of("checkout.session")
         ]
         assert statuses == ["open", "expired"]  # newest first
-        page = HostedPage.objects.get(public_id=own["id"])
+        page = CheckoutPage.objects.get(public_id=own["id"])
         assert (page.owner, page.return_url) == (tree[2], "https://own.example.com/")
         assert not Payment.objects.exists()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.collection.models.methods import PaymentMethod
 from billing.collection.services.manual_resolution import close_attempt
 from billing.collection.services.methods import save_method
@@ -83,7 +83,7 @@ class TestPaymentPage:
             assert send(top, page_of(payer)).status_code == status
 
         urls = {session["url"] for session in stripe.account.of("checkout.session")}
-        assert set(HostedPage.objects.values_list("url", flat=True)) == urls
+        assert set(CheckoutPage.objects.values_list("url", flat=True)) == urls
         assert len(urls) == 2
 
     def test_is_given_out_again(self, top, agencies):

@@ -69,8 +69,8 @@ def differing(name: str) -> str:
 
 
 def calls(name: str) -> str:
-    told: dict[str, Any] = dict.fromkeys(ItemizedCall._fields, name)
-    call = ItemizedCall(**{**told, "answer": AT})
+    cells: dict[str, Any] = dict.fromkeys(ItemizedCall._fields, name)
+    call = ItemizedCall(**{**cells, "answer": AT})
     return "".join(DOWNLOADS["csv"].pieces([call]))
 
 
@@ -102,9 +102,9 @@ def test_other_texts_stay_as_they_are(download, name):
 
 
 def test_numbers_stay_numbers():
-    told = [Decimal("-1.50"), -3, None, AT, "-3"]
+    cells = [Decimal("-1.50"), -3, None, AT, "-3"]
 
-    _, row = rows_of("".join(csv_pieces(["n"], [told])))
+    _, row = rows_of("".join(csv_pieces(["n"], [cells])))
 
     assert row == ["-1.5", "-3", "", "2026-03-10T12:00:00+00:00", "'-3"]
 

@@ -193,11 +193,11 @@ class TestPayerShares:
     ADD = reverse_lazy("admin:billing_payershareset_add")
 
     def add(self, staff, shares, agency="SUNRISE", starts_on="2026-05-01"):
-        told = {
+        content = {
             "agency": Agency.objects.get(code=agency).pk, "starts_on": starts_on,
             "shares": shares, "reason": "Sponsored",
         }  # fmt: skip
-        return staff.post(self.ADD, told)
+        return staff.post(self.ADD, content)
 
     def test_are_recorded_from_a_date_on_by_the_service(self, staff):
         for code in ("TOP", "SUNRISE"):
@@ -217,7 +217,7 @@ class TestPayerShares:
         assert staff.post(page, {"starts_on": "2026-06-01"}).status_code == 403
 
     @pytest.mark.parametrize(
-        ("shares", "said"),
+        ("shares", "message"),
         [
             ("TOP 60\nSUNRISE 30", "sum to 100"),
             ("TOP 100\nSUNRISE 0", "above 0"),
@@ -237,7 +237,7 @@ class TestPayerShares:
             ("", "required"),
         ],
     )
-    def test_say_what_is_wrong_and_record_nothing(self, staff, shares, said):
+    def test_say_what_is_wrong_and_record_nothing(self, staff, shares, message):
         for code in ("TOP", "SUNRISE"):
             make_agency(code)
         make_agency("EURO", currency="EUR")
@@ -245,7 +245,7 @@ class TestPayerShares:
         answer = self.add(staff, shares)
 
         assert answer.status_code == 200
-        assert said in answer.content.decode()
+        assert message in answer.content.decode()
         assert not PayerShareSet.objects.exists()
         assert not OutboxEvent.objects.filter(type="payer_shares.changed").exists()
 
@@ -259,11 +259,11 @@ class TestPayerShares:
 
 
 class TestActions:
-    def act(self, staff, page, action, row, **told):
+    def act(self, staff, page, action, row, **content):
         return confirm(
             staff,
             reverse(f"admin:{page}_changelist"),
-            {"action": action, "_selected_action": [row.pk], **told},
+            {"action": action, "_selected_action": [row.pk], **content},
         )
 
     def test_a_seat_is_cancelled_with_a_reason(self, staff):
@@ -299,11 +299,13 @@ class TestActions:
         make_agents(agency, "ben")
         make_agents(other, "ben")
         on = {"on": "2026-03-09"}
-        told = {"apply": "x", "reason": "Moved", **on}
+        content = {"apply": "x", "reason": "Moved", **on}
 
-        self.act(staff, "seats_seat", "hand_over", seat, agents="SUNRISE ben", **told)
+        self.act(
+            staff, "seats_seat", "hand_over", seat, agents="SUNRISE ben", **content
+        )
         assert Seat.objects.get().agent.external_id == "ben"
-        self.act(staff, "seats_seat", "transfer", seat, agents="OTHER ben", **told)
+        self.act(staff, "seats_seat", "transfer", seat, agents="OTHER ben", **content)
         assert Seat.objects.get(agency=other).added_on == date(2026, 3, 9)
         moved = Seat.objects.get(agency=agency)
         assert moved.removed_on == date(2026, 3, 9)

@@ -166,7 +166,7 @@ class TestEveryAction:
 
         entries = LogEntry.objects.filter(object_id=str(row.pk))
         entry = entries.filter(change_message__contains=f"Reason: {reason}").first()
-        assert entry, (label, _said(done))
+        assert entry, (label, _messages(done))
         assert entry.user.email == "viewer1@example.com"
         assert entry.change_message.startswith(action.short_description)
         if type(row)._default_manager.filter(pk=row.pk).exists():
@@ -216,18 +216,18 @@ class TestEveryAction:
 
         page = confirm(staff, page_of(PaymentProcessor, "changelist"), content)
 
-        assert _said(page) == ["1 changed."]
+        assert _messages(page) == ["1 changed."]
         (entry,) = LogEntry.objects.filter(object_id=str(row.pk))
         assert "b.example.com" in entry.change_message
         assert "sk_test" not in entry.change_message
 
 
-def _said(page: Any) -> list[str]:
+def _messages(page: Any) -> list[str]:
     """What a page tells: messages, or what is wrong with the form."""
     context = page.context or {}
-    told = [str(message) for message in context.get("messages", [])]
+    texts = [str(message) for message in context.get("messages", [])]
     form = context.get("form")
-    return told + ([str(form.errors)] if form else [])
+    return texts + ([str(form.errors)] if form else [])
 
 
 def test_every_form_of_an_action_asks_for_a_reason():

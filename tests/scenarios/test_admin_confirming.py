@@ -47,9 +47,9 @@ class TestCounts:
         first, second = documents_of(Agency.objects.get(code="SUNRISE"))
 
         assert result_of(staff, "void", second) == "1 voided."
-        told = result_of(staff, "void", first, second)
+        result = result_of(staff, "void", first, second)
 
-        assert told == "1 voided, 1 refused. SUNRISE-00002: SUNRISE-00002 is void."
+        assert result == "1 voided, 1 refused. SUNRISE-00002: SUNRISE-00002 is void."
         refused = result_of(staff, "issue", first)
         assert refused.startswith("0 issued, 1 refused.")
 
@@ -68,9 +68,9 @@ class TestPriceLists:
         assert "Meters with a rate: 1, of 11 on STD-2026-01." in page
         assert "has no rate for ai.minute, amd," in page
         assert "50.00 USD before, 60.00 USD after" in page
-        told = [str(message) for message in done.context["messages"]]
-        assert told[0] == "0 published, 1 refused."
-        assert "POOR has no rate for ai.minute" in told[1]
+        texts = [str(message) for message in done.context["messages"]]
+        assert texts[0] == "0 published, 1 refused."
+        assert "POOR has no rate for ai.minute" in texts[1]
         assert PriceList.objects.get(code="POOR").status == "draft"
 
     def test_that_are_published_get_no_more_rates(self, staff):
@@ -79,18 +79,18 @@ class TestPriceLists:
         meter = Meter.objects.create(
             code="fax", name="Fax", raw_unit="page", billed_unit="page"
         )
-        told = {
+        content = {
             "price_list": published.pk, "meter": meter.pk, "model": "per_unit",
             "unit_price": "1", "minimum": "0", "increment": "1", "unit_size": "1",
             "included_per_seat": "0", "tiers-TOTAL_FORMS": "0",
             "tiers-INITIAL_FORMS": "0",
         }  # fmt: skip
 
-        page = staff.post(reverse("admin:billing_rate_add"), told)
+        page = staff.post(reverse("admin:billing_rate_add"), content)
 
         assert "Select a valid choice" in page.content.decode()
-        told["price_list"] = draft.pk
-        staff.post(reverse("admin:billing_rate_add"), told)
+        content["price_list"] = draft.pk
+        staff.post(reverse("admin:billing_rate_add"), content)
         assert draft.rates.filter(meter=meter).exists()
 
 
@@ -116,9 +116,9 @@ class TestSeats:
 
         page = staff.post(url, {**content, **on, "apply": "1"}).content.decode()
 
-        said = (
+        sentence = (
             "These seats of SUNRISE in the whole of March 2026: 31 seat days, 50.00 USD"
             " become 8 seat days, 12.90 USD."
         )
-        assert said in page
+        assert sentence in page
         assert seat.versions.count() == 1

@@ -21,9 +21,9 @@ NEW_YEARS_EVE = datetime(2026, 1, 1, 4, tzinfo=UTC)  # still 2025 in New York
 
 
 def subclasses(base: type[Any]) -> Iterator[type[Any]]:
-    for one in base.__subclasses__():
-        yield one
-        yield from subclasses(one)
+    for subclass in base.__subclasses__():
+        yield subclass
+        yield from subclasses(subclass)
 
 
 def date_fields(form: Any) -> dict[str, forms.DateField]:
@@ -42,13 +42,15 @@ def is_a_calendar(field: forms.DateField) -> bool:
 
 class TestDateFields:
     def test_of_all_our_forms_are_calendars_of_the_browser(self):
-        ours = [
+        own_forms = [
             form
             for form in subclasses(forms.BaseForm)
             if form.__module__.startswith(("seats.", "billing."))
             and hasattr(form, "base_fields")
         ]
-        dated = {form.__name__: date_fields(form) for form in ours if date_fields(form)}
+        dated = {
+            form.__name__: date_fields(form) for form in own_forms if date_fields(form)
+        }
 
         assert {"ChangeForm", "MoveForm", "UplineForm", "ZoneForm", "HoldForm",
                 "AddHoldForm", "ShareSetForm"} <= dated.keys()  # fmt: skip
@@ -78,9 +80,9 @@ class TestProposedDays:
             client.force_login(User.objects.create_superuser("s@example.com", "x" * 12))
             yield client
 
-    def asked(self, staff, page, action, *rows):
-        told = {"action": action, "_selected_action": [row.pk for row in rows]}
-        return staff.post(reverse(f"admin:{page}_changelist"), told).content.decode()
+    def page_before(self, staff, page, action, *rows):
+        content = {"action": action, "_selected_action": [row.pk for row in rows]}
+        return staff.post(reverse(f"admin:{page}_changelist"), content).content.decode()
 
     @pytest.mark.parametrize(
         ("page", "action"),
@@ -104,7 +106,7 @@ class TestProposedDays:
         (seat,) = make_seats(make_agency(zone=zone), "ana")
         rows = {"seats_seat": seat, "seats_agent": seat.agent}
 
-        shown = self.asked(staff, page, action, rows.get(page, seat.agency))
+        shown = self.page_before(staff, page, action, rows.get(page, seat.agency))
 
         assert f'type="date" name="on" value="{today}"' in shown
 
@@ -114,15 +116,15 @@ class TestProposedDays:
             *make_seats(make_agency("EAST", zone="Asia/Tokyo"), "ana"),
         ]
 
-        shown = self.asked(staff, "seats_seat", "remove", *seats)
+        shown = self.page_before(staff, "seats_seat", "remove", *seats)
 
         assert 'value="2025-12-31"' in shown
 
     def test_of_a_zone_are_the_next_first_of_a_month_there(self, staff):
         west, east = make_agency("WEST"), make_agency("EAST", zone="Asia/Tokyo")
 
-        for_west = self.asked(staff, "seats_agency", "change_zone", west)
-        for_both = self.asked(staff, "seats_agency", "change_zone", west, east)
+        for_west = self.page_before(staff, "seats_agency", "change_zone", west)
+        for_both = self.page_before(staff, "seats_agency", "change_zone", west, east)
 
         assert 'name="starts_on" value="2026-01-01"' in for_west
         assert 'name="starts_on" value="2026-02-01"' in for_both

@@ -27,7 +27,7 @@ from tests.build import APRIL, APRIL_2, make_agency
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
 CSV = b"id,agent,meter,quantity,occurred_at\nc1,ana,voice.out,60,2026-03-05T12:00:00Z\n"
-REFUSED, KNOWN, ADDED = "refused", "already there", "added once more"
+REFUSED, EXISTING, ADDED = "refused", "already there", "added once more"
 
 
 @dataclass(frozen=True)
@@ -89,19 +89,19 @@ FORMS: dict[str, Filled] = {
     "budget": Filled(
         lambda: {"agency": sunrise(), "amount": "100.00", "thresholds": "50,100"}
     ),
-    "hostedpage": Filled(
+    "checkoutpage": Filled(
         lambda: {
             "invoice": invoice(), "processor": processor("stripe").pk,
             "return_url": "https://agency.example.com/paid",
         },
-        KNOWN,
+        EXISTING,
     ),
     "payment": Filled(
         lambda: {
             "payer": sunrise(), "amount": "50.00", "reference": "TRN-1",
             "method": "bank_transfer",
         },
-        KNOWN,
+        EXISTING,
     ),
     "paymentprocessor": Filled(
         lambda: {"code": "new", "kind": "webhook", "url": "https://pay.example.com/n"}
@@ -110,7 +110,7 @@ FORMS: dict[str, Filled] = {
         lambda: {
             "payer": sunrise(), "processor": processor("acme").pk, "label": "Visa 1"
         },
-        KNOWN,
+        EXISTING,
     ),
     "paymentattempt": Filled(
         lambda: {"invoice": invoice(), "processor": processor("acme").pk}
@@ -217,9 +217,9 @@ class TestAddForms:
         page = admin.site._registry[model]
         request = RequestFactory().get("/")
         request.user = admin_user
-        told = entered(staff, model)
-        files: Any = {"file": told.pop("file")} if "file" in told else None
-        form = page.get_form(request)(told, files)
+        content = entered(staff, model)
+        files: Any = {"file": content.pop("file")} if "file" in content else None
+        form = page.get_form(request)(content, files)
 
         with CaptureQueriesContext(connection) as queries:
             assert form.is_valid(), form.errors
@@ -231,8 +231,8 @@ class TestAddForms:
 
 class TestAgencies:
     def add(self, staff, **changes):
-        told = {"code": "NEW", "name": "New", "currency": "USD", "zone": "UTC"}
-        return staff.post(add_page(Agency), {**told, **changes}, follow=True)
+        content = {"code": "NEW", "name": "New", "currency": "USD", "zone": "UTC"}
+        return staff.post(add_page(Agency), {**content, **changes}, follow=True)
 
     def test_are_announced_once_and_the_page_says_so(self, staff):
         answer = self.add(staff)
@@ -260,8 +260,8 @@ class TestAgencies:
 class TestBudgets:
     def test_a_refused_change_shows_at_the_field_and_changes_nothing(self, staff):
         agency = make_agency()
-        told = {"agency": agency.pk, "amount": "100", "thresholds": "50,100"}
-        staff.post(add_page(Budget), told)
+        content = {"agency": agency.pk, "amount": "100", "thresholds": "50,100"}
+        staff.post(add_page(Budget), content)
         budget = Budget.objects.get()
         page = reverse("admin:billing_budget_change", args=[budget.pk])
         nested = {
@@ -270,8 +270,8 @@ class TestBudgets:
             for name in ("TOTAL_FORMS", "INITIAL_FORMS")
         }
 
-        answer = staff.post(page, {**told, **nested, "amount": "-1"})
-        saved = staff.post(page, {**told, **nested, "amount": "70"})
+        answer = staff.post(page, {**content, **nested, "amount": "-1"})
+        saved = staff.post(page, {**content, **nested, "amount": "70"})
 
         assert "amount" in answer.context["adminform"].form.errors
         assert saved.status_code == 302, _errors(saved)

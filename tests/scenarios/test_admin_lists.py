@@ -39,7 +39,7 @@ class TestDocuments:
         assert oldest.endswith("-00001")
 
     @pytest.mark.parametrize(
-        ("term", "found"),
+        ("term", "labels"),
         [
             ("SUNRISE-00002", {"SUNRISE-00002"}),
             ("sunrise-00002", {"SUNRISE-00002"}),
@@ -54,8 +54,8 @@ class TestDocuments:
             ("\u0662", set()),
         ],
     )
-    def test_are_found_by_printed_number(self, staff, billed, term, found):
-        assert set(shown(staff, DOCUMENTS, q=term)) == found
+    def test_are_found_by_printed_number(self, staff, billed, term, labels):
+        assert set(shown(staff, DOCUMENTS, q=term)) == labels
 
     def test_are_filtered_by_month(self, staff, billed):
         page = staff.get(DOCUMENTS).content.decode()
@@ -76,12 +76,12 @@ class TestDocuments:
             payer=paid.payer, amount=paid.total, currency="USD", processor="manual",
             reference="M1", document=paid, now=APRIL_2,
         )  # fmt: skip
-        asked = {
+        page = {
             "term": "SUNRISE", "app_label": "billing", "model_name": "paymentattempt",
             "field_name": "invoice",
         }  # fmt: skip
 
-        answer = staff.get(reverse("admin:autocomplete"), asked).json()
+        answer = staff.get(reverse("admin:autocomplete"), page).json()
 
         assert [row["text"] for row in answer["results"]] == ["SUNRISE-00002"]
 
@@ -139,8 +139,8 @@ def test_no_page_grows_with_the_number_of_agencies(client, ten_thousand):
         if len(page.content) > LARGEST or len(queries) > QUERIES:
             too_large[url] = (len(page.content), len(queries))
     move = {"action": "move", "_selected_action": [agency.pk]}
-    asked = client.post(reverse("admin:seats_agency_changelist"), move)
-    assert len(asked.content) < LARGEST
+    page = client.post(reverse("admin:seats_agency_changelist"), move)
+    assert len(page.content) < LARGEST
 
     assert too_large == {}
 

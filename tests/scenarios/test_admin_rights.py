@@ -103,17 +103,17 @@ class TestJobs:
 
     def test_are_told_to_operators(self):
         rows = re.findall(r"^\| `(\S+)` \| (.*) \|$", GUIDE.read_text(), re.MULTILINE)
-        told: dict[str, set[str]] = {job: set() for job in JOBS}
+        allowed: dict[str, set[str]] = {job: set() for job in JOBS}
         for name, cells in rows:
             for job, cell in zip(
                 ("support", "billing", "admin"), cells.split("|"), strict=False
             ):
                 if cell.strip() == "yes":
-                    told[job].add(name)
+                    allowed[job].add(name)
 
         for job, names in JOBS.items():
             changing = {name for name in names if ".view_" not in name}
-            assert {name for name in told[job] if "." in name} == changing
+            assert {name for name in allowed[job] if "." in name} == changing
 
     def test_let_the_admin_see_every_list(self):
         for model in REGISTRY:
@@ -169,21 +169,21 @@ class TestStaffAccounts:
             make_staff("peer@example.com", job="billing"),
         ]
         customer = User.objects.create_user("customer@example.com", "a b c")
-        asked = {
+        changes = {
             "is_active": "on", "is_staff": "on", "is_superuser": "on", "name": "Changed",
             "groups": [group.pk for group in Group.objects.all()],
         }  # fmt: skip
 
         for user in (mine, *others):
-            content = {"email": "mine-now@example.com", **asked}
+            content = {"email": "mine-now@example.com", **changes}
             url = reverse(self.CHANGE, args=[user.pk])
             assert me.post(url, content).status_code == 403
             password = reverse("admin:auth_user_password_change", args=[user.pk])
             new = {"password1": "x" * 14, "password2": "x" * 14, "usable_password": "1"}
             assert me.post(password, new).status_code == 403
         url = reverse(self.CHANGE, args=[customer.pk])
-        assert me.post(url, {"email": customer.email, **asked}).status_code == 302
-        added = {"email": "added@example.com", **asked}
+        assert me.post(url, {"email": customer.email, **changes}).status_code == 302
+        added = {"email": "added@example.com", **changes}
         assert me.post(reverse("admin:seats_user_add"), added).status_code == 302
 
         for user in User.objects.filter(email__in=[customer.email, added["email"]]):

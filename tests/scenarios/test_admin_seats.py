@@ -27,8 +27,8 @@ def seat(db):
     return seat
 
 
-def act(staff, page, action, row, **told):
-    content = {"action": action, "_selected_action": [row.pk], **told}
+def act(staff, page, action, row, **content):
+    content = {"action": action, "_selected_action": [row.pk], **content}
     answer = confirm(staff, reverse(f"admin:{page}_changelist"), content)
     return answer.content.decode()
 
@@ -56,9 +56,9 @@ class TestUsedDates:
         page = reverse("admin:billing_usageday_changelist")
         act(staff, "seats_seat", "remove", seat, on="2026-03-03", reason="Left")
 
-        found = staff.get(f"{page}?seat=none").context["cl"].queryset
+        days = staff.get(f"{page}?seat=none").context["cl"].queryset
 
-        assert sorted(day.used_on for day in found) == [
+        assert sorted(day.used_on for day in days) == [
             date(2026, 3, 3),
             date(2026, 3, 4),
         ]
@@ -70,13 +70,15 @@ class TestDatesAhead:
         (seat,) = make_seats(agency, "ana")
         (ben,) = make_agents(agency, "ben")
         make_agents(other, "ben")
-        told = {"on": "2099-01-01", "reason": "typing error"}
+        content = {"on": "2099-01-01", "reason": "typing error"}
 
         shown = [
-            act(staff, "seats_seat", "remove", seat, **told),
-            act(staff, "seats_seat", "hand_over", seat, agents="SUNRISE ben", **told),
-            act(staff, "seats_seat", "transfer", seat, agents="OTHER ben", **told),
-            act(staff, "seats_agent", "add_a_seat", ben, **told),
+            act(staff, "seats_seat", "remove", seat, **content),
+            act(
+                staff, "seats_seat", "hand_over", seat, agents="SUNRISE ben", **content
+            ),
+            act(staff, "seats_seat", "transfer", seat, agents="OTHER ben", **content),
+            act(staff, "seats_agent", "add_a_seat", ben, **content),
         ]
 
         assert all("2099-01-01 is more than 400 days ahead" in page for page in shown)

@@ -30,12 +30,12 @@ class TestAttempts:
         )
         claim_calls(CHARGES, now=APRIL_2, limit=1)
         claim_calls(CHARGES, now=APRIL_2 + timedelta(hours=1), limit=1)
-        told = {"action": "close", "_selected_action": [attempt.pk], "apply": "1",
+        content = {"action": "close", "_selected_action": [attempt.pk], "apply": "1",
                 "outcome": "succeeded", "reason": "seen there"}  # fmt: skip
-        page = confirm(staff, ATTEMPTS, told)
+        page = confirm(staff, ATTEMPTS, content)
         assert "printable characters" in page.content.decode()
 
-        confirm(staff, ATTEMPTS, {**told, "reference": "ch_1"})
+        confirm(staff, ATTEMPTS, {**content, "reference": "ch_1"})
 
         attempt.refresh_from_db()
         assert attempt.state == "succeeded"
@@ -43,21 +43,21 @@ class TestAttempts:
 
     def test_are_closed_one_at_a_time(self, staff, acme, invoices):
         rows = [
-            request_charge(invoice=one, processor=acme, actor="test", now=APRIL_2)
-            for one in invoices[:2]
+            request_charge(invoice=invoice, processor=acme, actor="test", now=APRIL_2)
+            for invoice in invoices[:2]
         ]
-        told = {"action": "close", "_selected_action": [row.pk for row in rows],
+        content = {"action": "close", "_selected_action": [row.pk for row in rows],
                 "apply": "1", "outcome": "failed", "reason": "seen"}  # fmt: skip
 
-        page = confirm(staff, ATTEMPTS, told)
+        page = confirm(staff, ATTEMPTS, content)
 
         assert "one attempt at a time" in page.content.decode()
 
     def test_are_asked_for_once_at_a_time(self, staff, acme, invoices):
-        told = {"invoice": invoices[0].pk, "processor": acme.pk}
+        content = {"invoice": invoices[0].pk, "processor": acme.pk}
 
-        assert staff.post(ADD_ATTEMPT, told).status_code == 302
-        page = staff.post(ADD_ATTEMPT, told)
+        assert staff.post(ADD_ATTEMPT, content).status_code == 302
+        page = staff.post(ADD_ATTEMPT, content)
 
         attempt = PaymentAttempt.objects.get()
         assert (attempt.amount, attempt.actor) == (Decimal(50), "staff@example.com")

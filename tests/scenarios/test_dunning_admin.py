@@ -45,19 +45,19 @@ class TestCases:
 
         assert "Sunrise Agency" in staff.get(CASES).content.decode()
         page = staff.get(reverse("admin:billing_dunningcase_change", args=[case.pk]))
-        told = page.content.decode()
+        content = page.content.decode()
 
-        assert "Dunning of SUNRISE since" in told
-        assert "overdue" in told
-        assert "SUNRISE-00001" in told
+        assert "Dunning of SUNRISE since" in content
+        assert "overdue" in content
+        assert "SUNRISE-00001" in content
 
     def test_are_held_by_an_action_that_asks_why(self, staff, payer, soon):
         case = payer.dunning_cases.get()
-        told = {"action": "hold", "_selected_action": [case.pk]}
+        content = {"action": "hold", "_selected_action": [case.pk]}
 
-        asked = staff.post(CASES, told)
-        assert "reason" in asked.content.decode()
-        confirm(staff, CASES, told | {"reason": "promised", **soon})
+        form_page = staff.post(CASES, content)
+        assert "reason" in form_page.content.decode()
+        confirm(staff, CASES, content | {"reason": "promised", **soon})
 
         hold = DunningHold.objects.get()
         assert (hold.payer, hold.reason) == (payer, "promised")
@@ -65,20 +65,20 @@ class TestCases:
 
     def test_show_a_refusal_and_hold_nobody(self, staff, payer):
         case = payer.dunning_cases.get()
-        told = {"action": "hold", "_selected_action": [case.pk], "apply": "1"}
+        content = {"action": "hold", "_selected_action": [case.pk], "apply": "1"}
         late = {"until": "2036-01-01"}
 
-        page = confirm(staff, CASES, told | {"reason": "promised", **late})
+        page = confirm(staff, CASES, content | {"reason": "promised", **late})
 
         assert page.status_code == 200
         assert not DunningHold.objects.exists()
 
     def test_take_as_many_queries_for_many_as_for_few(self, staff, payer):
         case = payer.dunning_cases.get()
-        one = reverse("admin:billing_dunningcase_change", args=[case.pk])
-        for path in (CASES, one):  # what is asked once in a process
+        case_page = reverse("admin:billing_dunningcase_change", args=[case.pk])
+        for path in (CASES, case_page):  # what is asked once in a process
             staff.get(path)
-        few = [queries_of(staff, path) for path in (CASES, one)]
+        few = [queries_of(staff, path) for path in (CASES, case_page)]
         for number in range(20):
             make_payer(f"A{number}")
         bill(MARCH)
@@ -89,7 +89,7 @@ class TestCases:
                 actor="test", now=DUE,
             )  # fmt: skip
 
-        assert [queries_of(staff, path) for path in (CASES, one)] == few
+        assert [queries_of(staff, path) for path in (CASES, case_page)] == few
 
 
 def queries_of(client, path):
@@ -121,7 +121,7 @@ class TestTimeline:
     def test_tells_what_happened_newest_first(self, staff, payer):
         page = staff.get(reverse("admin:billing_timeline", args=["SUNRISE"]))
 
-        told = page.content.decode()
+        content = page.content.decode()
         lines = [
             "100.00 USD is overdue. Calls will be suspended on 2026-04-23.",
             (
@@ -130,9 +130,9 @@ class TestTimeline:
             ),
             "Seat of ana was added from 2026-03-01 on.",
         ]
-        places = [told.index(line) for line in lines]
+        places = [content.index(line) for line in lines]
         assert places == sorted(places)
-        assert "2026-04-16 08:00 EDT" in told
+        assert "2026-04-16 08:00 EDT" in content
 
     @pytest.mark.parametrize("before", ["", "x", "-1", "9" * 40, "0"])
     def test_takes_any_number_of_a_page(self, staff, payer, before):

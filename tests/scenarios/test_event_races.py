@@ -51,7 +51,7 @@ class TestEvents:
         assert EventKey.objects.count() == UsageEvent.objects.count() == 300
         assert sum(UsageDay.objects.values_list("events", flat=True)) == 300
 
-    def test_an_event_and_what_supersedes_it_told_at_once_count_once(
+    def test_an_event_and_what_supersedes_it_reported_at_once_count_once(
         self, run_in_threads
     ):
         make_prices()

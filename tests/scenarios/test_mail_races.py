@@ -36,7 +36,7 @@ class TestSendDue:
 
         written = run_in_threads(*[write] * 6)
 
-        assert sum(one is not None for one in written) == 1
+        assert sum(mail is not None for mail in written) == 1
         assert Mail.objects.count() == 1
 
     def test_queues_nothing_outside_of_a_transaction(self):

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.processors.services.processors import add_processor
 from tests.billing.processors.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
@@ -22,8 +22,8 @@ from tests.build import (
 from tests.staff import confirm
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
-ADD = reverse("admin:billing_hostedpage_add")
-PAGES = reverse("admin:billing_hostedpage_changelist")
+ADD = reverse("admin:billing_checkoutpage_add")
+PAGES = reverse("admin:billing_checkoutpage_changelist")
 BACK = "https://agency.example.com/paid"
 
 
@@ -55,9 +55,9 @@ def payer(settings):
 
 @pytest.fixture
 def add(staff, row):
-    def adding(**told):
-        told = {"processor": row.pk, "return_url": BACK, **told}
-        return staff.post(ADD, told, follow=True)
+    def adding(**content):
+        content = {"processor": row.pk, "return_url": BACK, **content}
+        return staff.post(ADD, content, follow=True)
 
     return adding
 
@@ -68,11 +68,11 @@ class TestPages:
 
         shown = unescape(add(invoice=invoice.pk).content.decode())
 
-        page = HostedPage.objects.get()
+        page = CheckoutPage.objects.get()
         assert stripe.account.of("checkout.session")[0]["url"] in shown
         assert page.attempt
         assert page.actor == page.attempt.actor == "staff@example.com"
-        url = reverse("admin:billing_hostedpage_change", args=[page.pk])
+        url = reverse("admin:billing_checkoutpage_change", args=[page.pk])
         assert page.url in staff.get(url).content.decode()
         action = {"action": "close", "_selected_action": [page.pk]}
         assert "1 requested to close" in confirm(staff, PAGES, action).content.decode()
@@ -81,16 +81,16 @@ class TestPages:
     def test_are_opened_for_a_payer_who_saves_a_method(self, add, payer, stripe):
         add(payer=payer.pk)
 
-        assert HostedPage.objects.get().kind == "setup"
+        assert CheckoutPage.objects.get().kind == "setup"
         assert stripe.account.of("checkout.session")[0]["mode"] == "setup"
 
     def test_are_for_one_of_both(self, staff, add, payer):
         (invoice,) = documents_of(payer)
         assert staff.get(ADD).status_code == 200
 
-        for told in ({}, {"invoice": invoice.pk, "payer": payer.pk}):
-            assert "either an invoice or a payer" in add(**told).content.decode()
-        assert not HostedPage.objects.exists()
+        for content in ({}, {"invoice": invoice.pk, "payer": payer.pk}):
+            assert "either an invoice or a payer" in add(**content).content.decode()
+        assert not CheckoutPage.objects.exists()
 
     def test_say_what_went_wrong(self, add, payer, stripe):
         stripe.faults = lambda method, path: "busy"

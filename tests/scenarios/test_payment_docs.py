@@ -42,9 +42,9 @@ def start_processor():
         _wait_for(lambda: _listens(port) or process.poll() is not None, "processor")
 
     yield start
-    for one in started:
-        one.kill()
-        one.wait()
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 def test_the_processor_of_the_docs_charges_once_and_gives_back(

@@ -51,8 +51,13 @@ def pay_many(payer, count, amount=1):
 
 
 def record(staff, agency, **changes):
-    told = {"payer": agency.pk, "amount": "20", "reference": "C1", "method": "cheque"}
-    return staff.post(ADD, {**told, **changes}, follow=True)
+    content = {
+        "payer": agency.pk,
+        "amount": "20",
+        "reference": "C1",
+        "method": "cheque",
+    }
+    return staff.post(ADD, {**content, **changes}, follow=True)
 
 
 class TestRecording:
@@ -146,10 +151,10 @@ class TestPages:
         assert client.get(url).status_code == 403
 
     def test_refund_what_was_chosen_with_a_reason(self, staff, payment):
-        told = {"action": "refund", "_selected_action": [payment.pk], "apply": "1",
+        content = {"action": "refund", "_selected_action": [payment.pk], "apply": "1",
                 "amount": "15", "reference": "R1", "reason": "too much"}  # fmt: skip
 
-        confirm(staff, reverse("admin:billing_payment_changelist"), told)
+        confirm(staff, reverse("admin:billing_payment_changelist"), content)
 
         refund = payment.refunds.get()
         assert (refund.amount, refund.actor) == (15, "staff@example.com")
@@ -157,11 +162,11 @@ class TestPages:
 
     def test_refund_no_more_than_one_at_a_time(self, staff, payment):
         (other,) = pay_many(payment.payer, 1, amount=30)
-        told = {"action": "refund", "_selected_action": [payment.pk, other.pk],
+        content = {"action": "refund", "_selected_action": [payment.pk, other.pk],
                 "apply": "1", "amount": "15", "reference": "R1",
                 "reason": "too much"}  # fmt: skip
 
-        page = confirm(staff, reverse("admin:billing_payment_changelist"), told)
+        page = confirm(staff, reverse("admin:billing_payment_changelist"), content)
 
         assert "one payment at a time" in page.content.decode()
         assert not Refund.objects.exists()
@@ -175,10 +180,10 @@ class TestPages:
             reference="ch_1", now=APRIL_2,
         )  # fmt: skip
         url = reverse("admin:billing_payment_changelist")
-        told = {"action": "refund", "_selected_action": [payment.pk]}
-        assert "Reference" not in staff.post(url, told).content.decode()
+        content = {"action": "refund", "_selected_action": [payment.pk]}
+        assert "Reference" not in staff.post(url, content).content.decode()
 
-        confirm(staff, url, {**told, "amount": "15", "reason": "too much"})
+        confirm(staff, url, {**content, "amount": "15", "reason": "too much"})
 
         attempt = payment.refund_attempts.get()
         assert attempt.amount == 15

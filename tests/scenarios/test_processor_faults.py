@@ -60,9 +60,9 @@ def fake(fresh_database, quick, dice):
             finally:
                 connections["default"].close()
 
-        one = ReferenceProcessor(checks, signs, tell, lambda: dice.choice(MOODS))
-        receiver.behave = one
-        yield one
+        processor = ReferenceProcessor(checks, signs, tell, lambda: dice.choice(MOODS))
+        receiver.behave = processor
+        yield processor
 
 
 def ask_for_all():

@@ -28,9 +28,9 @@ EVENTS = reverse("admin:billing_processorevent_changelist")
 
 class TestProcessors:
     def test_are_added_and_tell_their_secrets_this_once(self, staff, db):
-        told = {"code": "acme", "kind": "webhook", "url": "https://pay.example.com"}
+        content = {"code": "acme", "kind": "webhook", "url": "https://pay.example.com"}
 
-        page = staff.post(ADD_PROCESSOR, told, follow=True)
+        page = staff.post(ADD_PROCESSOR, content, follow=True)
 
         processor = PaymentProcessor.objects.get()
         assert processor.added_by == "staff@example.com"
@@ -47,33 +47,33 @@ class TestProcessors:
          {"kind": ""}],
     )  # fmt: skip
     def test_are_refused_with_what_is_wrong(self, staff, changes):
-        told = {
+        content = {
             "code": "acme", "kind": "webhook", "url": "https://pay.example.com",
             **changes,
         }  # fmt: skip
 
-        page = staff.post(ADD_PROCESSOR, told)
+        page = staff.post(ADD_PROCESSOR, content)
 
         assert page.context["adminform"].form.errors.keys() == changes.keys()
         assert not PaymentProcessor.objects.exists()
 
     def test_get_another_address(self, staff, acme):
-        told = {"action": "change_address_or_keys", "_selected_action": [acme.pk]}
+        content = {"action": "change_address_or_keys", "_selected_action": [acme.pk]}
         assert (
             "api key at the processor"
-            in staff.post(PROCESSORS, told).content.decode().lower()
+            in staff.post(PROCESSORS, content).content.decode().lower()
         )
 
-        confirm(staff, PROCESSORS, {**told, "url": "https://b.example.com"})
+        confirm(staff, PROCESSORS, {**content, "url": "https://b.example.com"})
 
         acme.refresh_from_db()
         assert acme.url == "https://b.example.com"
 
     def test_get_other_secrets_that_are_shown_this_once(self, staff, acme):
-        told = {"action": "rotate_both_secrets", "_selected_action": [acme.pk]}
-        assert "whsec_" not in staff.post(PROCESSORS, told).content.decode()
+        content = {"action": "rotate_both_secrets", "_selected_action": [acme.pk]}
+        assert "whsec_" not in staff.post(PROCESSORS, content).content.decode()
 
-        page = confirm(staff, PROCESSORS, told)
+        page = confirm(staff, PROCESSORS, content)
 
         assert page.content.decode().count("whsec_") == 2
         assert "whsec_" not in staff.get(PROCESSORS).content.decode()
@@ -83,10 +83,10 @@ class TestProcessors:
             code="other", url="https://pay.example.com", actor="test", now=APRIL_2
         )[0]
         for action in ("change_address_or_keys", "rotate_both_secrets"):
-            told = {"action": action, "_selected_action": [acme.pk, other.pk],
+            content = {"action": action, "_selected_action": [acme.pk, other.pk],
                     "apply": "1", "url": "https://b.example.com"}  # fmt: skip
 
-            page = confirm(staff, PROCESSORS, told)
+            page = confirm(staff, PROCESSORS, content)
 
             assert "Change one processor at a time" in page.content.decode()
 
@@ -104,13 +104,13 @@ class TestProcessors:
 
 
 class TestStripe:
-    TOLD = {
+    CONTENT = {
         "code": "stripe", "kind": "stripe", "url": "https://api.stripe.com",
         "key": "rk_test_abc", "endpoint_secret": "whsec_abc",
     }  # fmt: skip
 
     def test_is_added_with_its_own_secrets_which_nobody_sees_again(self, staff, db):
-        page = staff.post(ADD_PROCESSOR, self.TOLD, follow=True)
+        page = staff.post(ADD_PROCESSOR, self.CONTENT, follow=True)
 
         processor = PaymentProcessor.objects.get()
         url = reverse("admin:billing_paymentprocessor_change", args=[processor.pk])
@@ -122,9 +122,9 @@ class TestStripe:
         assert connect_stripe(processor).signing_secrets.current == "whsec_abc"
 
     def test_may_have_several_signing_secrets(self, staff, db):
-        told = self.TOLD | {"endpoint_secret": "whsec_new  whsec_abc"}
+        content = self.CONTENT | {"endpoint_secret": "whsec_new  whsec_abc"}
 
-        staff.post(ADD_PROCESSOR, told)
+        staff.post(ADD_PROCESSOR, content)
 
         account = connect_stripe(PaymentProcessor.objects.get())
         assert account.signing_secrets.current == "whsec_new whsec_abc"
@@ -138,7 +138,7 @@ class TestStripe:
     def test_is_refused_with_what_is_wrong_and_without_what_was_typed(
         self, staff, db, changes
     ):
-        page = staff.post(ADD_PROCESSOR, self.TOLD | changes)
+        page = staff.post(ADD_PROCESSOR, self.CONTENT | changes)
 
         assert page.context["adminform"].form.errors.keys() == changes.keys()
         assert "rk_test_abc" not in page.content.decode()
@@ -183,8 +183,8 @@ class TestProcessorEvents:
 
         assert staff.post(EVENTS, action).status_code == 200  # it asks why
         for reason, state in (("", "quarantined"), ("not ours", "set_aside")):
-            told = {**action, "apply": "1", "reason": reason}
-            confirm(staff, EVENTS, told)
+            content = {**action, "apply": "1", "reason": reason}
+            confirm(staff, EVENTS, content)
             event.refresh_from_db()
             assert event.state == state
 

@@ -43,7 +43,7 @@ from tests.build import (
 )
 
 pytestmark = [pytest.mark.usefixtures("fresh_database"), pytest.mark.timeout(300)]
-TOLD: dict[str, Any] = {"actor": "test", "now": APRIL_2}
+BY_TEST: dict[str, Any] = {"actor": "test", "now": APRIL_2}
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_whatever_is_done_to_seats_at_once_leaves_the_books_right(seed, run_in_t
     def act(chance):
         seat = chance.choice(list(Seat.objects.all()))
         agent = chance.choice(list(Agent.objects.all()))
-        by = {**TOLD, "staff": True, "reason": "test"}
+        by = {**BY_TEST, "staff": True, "reason": "test"}
         on = {**by, "on": date(2026, 3, chance.randint(1, 31))}
         work = [
             lambda: add_seats(agents=[agent], **on),
@@ -115,7 +115,7 @@ def test_payers_and_zones_that_change_while_a_run_closes(run_in_threads, setting
                 agency=agency,
                 shares={top: Decimal(50), agency: Decimal(50)},
                 starts_on=date(2026, 4, 2 + n),
-                **TOLD,
+                **BY_TEST,
             )
             for n, agency in enumerate(agencies)
         ]
@@ -123,7 +123,7 @@ def test_payers_and_zones_that_change_while_a_run_closes(run_in_threads, setting
     def zones():
         june = date(2026, 6, 1)
         for agency in agencies:
-            change_zone(agency=agency, zone="Asia/Tokyo", starts_on=june, **TOLD)
+            change_zone(agency=agency, zone="Asia/Tokyo", starts_on=june, **BY_TEST)
 
     def run():
         bill(MARCH, now=APRIL_2)

@@ -30,8 +30,8 @@ def staff(client):
 @pytest.fixture
 def receiver(settings):
     settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOW_LOOPBACK": True}
-    with receiving() as one:
-        yield one
+    with receiving() as server:
+        yield server
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def endpoint(receiver):
     return row
 
 
-def act(staff, action, row, **told):
+def act(staff, action, row, **content):
     kind = type(row)._meta.model_name
-    content = {"action": action, "_selected_action": [row.pk], **told}
+    content = {"action": action, "_selected_action": [row.pk], **content}
     url = reverse(f"admin:billing_{kind}_changelist")
     answer = confirm(staff, url, content)
     assert answer.status_code == 200
@@ -59,18 +59,18 @@ def sweep():
 class TestAdding:
     def test_shows_a_secret_once_that_signs(self, staff, receiver):
         agency = make_agency()
-        told = {"agency": agency.pk, "url": receiver.url, "description": "books"}
+        content = {"agency": agency.pk, "url": receiver.url, "description": "books"}
 
         page = staff.post(
-            reverse("admin:billing_webhookendpoint_add"), told, follow=True
+            reverse("admin:billing_webhookendpoint_add"), content, follow=True
         )
         sweep()
 
         (secret,) = set(SECRET.findall(page.content.decode()))
         endpoint = WebhookEndpoint.objects.get()
         assert (endpoint.agency, endpoint.created_by) == (agency, "staff@example.com")
-        (one,) = receiver.received
-        assert Webhook(secret).verify(one.body, one.headers)
+        (request,) = receiver.received
+        assert Webhook(secret).verify(request.body, request.headers)
         again = staff.get(
             reverse("admin:billing_webhookendpoint_change", args=[endpoint.pk])
         )
@@ -79,9 +79,9 @@ class TestAdding:
         assert endpoint.sealed_secret not in again.content.decode()
 
     def test_says_what_is_wrong_with_an_address(self, staff):
-        told = {"agency": "", "url": "http://10.0.0.1/", "description": ""}
+        content = {"agency": "", "url": "http://10.0.0.1/", "description": ""}
 
-        page = staff.post(reverse("admin:billing_webhookendpoint_add"), told)
+        page = staff.post(reverse("admin:billing_webhookendpoint_add"), content)
 
         message = "Scheme &#x27;http&#x27; is not allowed. Use https."
         assert message in page.content.decode()
@@ -99,7 +99,7 @@ class TestActions:
         sent = "1 will be sent a test event within seconds."
         assert sent in act(staff, "send_test", endpoint)
         sweep()
-        kinds = {one.payload["type"] for one in receiver.received}
+        kinds = {request.payload["type"] for request in receiver.received}
         assert kinds == {"agency.added", "webhook_endpoint.test"}
 
         act(staff, "delete_for_ever", endpoint)
@@ -126,7 +126,7 @@ class TestActions:
         sweep()
 
         assert "1 event sent again." in page
-        assert len({one.id for one in receiver.received}) == 1
+        assert len({request.id for request in receiver.received}) == 1
         assert len(receiver.received) == 3
         change = reverse("admin:billing_delivery_change", args=[delivery.pk])
         assert staff.get(change).content.decode().count("Attempt ") == 3

@@ -37,9 +37,9 @@ def start_receiver():
         return process
 
     yield start
-    for one in started:
-        one.kill()
-        one.communicate()
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def listens(port: int) -> bool:

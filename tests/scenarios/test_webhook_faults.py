@@ -65,9 +65,9 @@ def assert_all_in_order(received, since):
     seen: dict[str, list[str]] = defaultdict(list)
     for event in OutboxEvent.objects.filter(pk__gt=since).order_by("pk"):
         expected[event.subject].append(str(event.public_id))
-    for one in received:
-        if one.id not in seen[one.payload["subject"]]:
-            seen[one.payload["subject"]].append(one.id)
+    for request in received:
+        if request.id not in seen[request.payload["subject"]]:
+            seen[request.payload["subject"]].append(request.id)
     assert seen == expected
 
 
@@ -101,8 +101,10 @@ def test_every_endpoint_gets_every_event_in_order_whatever_fails(
     for mood in moods:
         assert_all_in_order(mood.taken, since)
         assert len(mood.taken) > EVENTS  # some came twice
-    one = moods[0].taken[0]
-    assert Webhook(added[0][1]).verify(one.body, one.headers)["id"] == one.id
+    request = moods[0].taken[0]
+    assert (
+        Webhook(added[0][1]).verify(request.body, request.headers)["id"] == request.id
+    )
 
 
 def work_in_threads(run_in_threads, clock):
@@ -111,7 +113,7 @@ def work_in_threads(run_in_threads, clock):
         return deliver_due(clock=clock)
 
     results = run_in_threads(*[work] * WORKERS)
-    assert all(isinstance(one, int) for one in results), results
+    assert all(isinstance(request, int) for request in results), results
 
 
 @pytest.mark.timeout(60)
@@ -123,7 +125,7 @@ def test_two_workers_never_make_the_same_attempt(fresh_database, run_in_threads,
 
         work_in_threads(run_in_threads, clock)
 
-    assert set(Counter(one.id for one in receiver.received).values()) == {1}
+    assert set(Counter(request.id for request in receiver.received).values()) == {1}
     assert len(receiver.received) == DeliveryAttempt.objects.count() == 61
 
 

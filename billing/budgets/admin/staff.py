@@ -42,7 +42,7 @@ class MonthInline(ReadOnlyInline):
 class AlertInline(ReadOnlyInline):
     model = BudgetAlert
     fields = [
-        "month", "kind", "threshold", "told_on", "used", "limit", "expected_on"
+        "month", "kind", "threshold", "sent_on", "used", "limit", "expected_on"
     ]  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def _alerts_of(
             month=at.month,
             threshold=threshold,
             kind=kind,
-            told_on=at.today,
+            sent_on=at.today,
             used=level.used,
             limit=budget.limit,
             expected_on=level.full_on if kind == Kind.FORECAST else None,

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.collection.services.checkout import (
     PageOptions,
     open_payment_page,
@@ -36,7 +36,7 @@ class PageForm(AddingForm):
     payer = forms.ModelChoiceField(
         Agency.objects.all(),
         required=False,
-        widget=autocomplete(HostedPage, "payer"),
+        widget=autocomplete(CheckoutPage, "payer"),
         help_text="Without an invoice: the payer who saves a payment method.",
     )
     processor = forms.ModelChoiceField(PaymentProcessor.objects.filter(kind="stripe"))
@@ -45,7 +45,7 @@ class PageForm(AddingForm):
     )
 
     class Meta:
-        model = HostedPage
+        model = CheckoutPage
         fields = ["processor"]
 
     def clean(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class PageForm(AddingForm):
             self.add_error(None, "Choose either an invoice or a payer, not both.")
         return super().clean()
 
-    def add(self, cleaned: dict[str, Any]) -> HostedPage:
+    def add(self, cleaned: dict[str, Any]) -> CheckoutPage:
         options = PageOptions(self.actor, cleaned["return_url"], cleaned["processor"])
         if cleaned["invoice"]:
             return open_payment_page(
@@ -66,7 +66,7 @@ class PageForm(AddingForm):
         )
 
 
-def close_effects(pages: list[HostedPage], data: dict[str, Any] | None) -> list[str]:
+def close_effects(pages: list[CheckoutPage], data: dict[str, Any] | None) -> list[str]:
     """The checkout pages that will be closed, and for which invoice."""
     return [
         f"{page.payer.code} cannot pay {page.attempt.invoice} over"
@@ -79,8 +79,8 @@ def close_effects(pages: list[HostedPage], data: dict[str, Any] | None) -> list[
     ]
 
 
-@admin.register(HostedPage)
-class HostedPageAdmin(AddingAdmin):
+@admin.register(CheckoutPage)
+class CheckoutPageAdmin(AddingAdmin):
     """Checkout pages; adding one opens it. Its URL is for the payer only."""
 
     list_display = [
@@ -101,7 +101,7 @@ class HostedPageAdmin(AddingAdmin):
     actions = ["close"]
 
     @admin.display(description="state of the attempt")
-    def state(self, page: HostedPage) -> str:
+    def state(self, page: CheckoutPage) -> str:
         return page.attempt.get_state_display() if page.attempt else "-"
 
     def save_model(
@@ -122,9 +122,9 @@ class HostedPageAdmin(AddingAdmin):
         atomic=False,
     )
     def close(
-        self, request: HttpRequest, pages: list[HostedPage], data: dict[str, Any]
+        self, request: HttpRequest, pages: list[CheckoutPage], data: dict[str, Any]
     ) -> ActionOutcome:
-        def work(page: HostedPage) -> str | None:
+        def work(page: CheckoutPage) -> str | None:
             if page.attempt is None:
                 return "is not for an invoice"
             if page.attempt.state not in PaymentAttempt.OPEN:

@@ -41,7 +41,7 @@ class DisputeAdmin(WithMoney, ReadOnlyAdmin):
     """Disputes; they are answered at the processor."""
 
     list_display = [
-        "payment", "payment__payer", "money", "state", "reason", "reference", "told_at",
+        "payment", "payment__payer", "money", "state", "reason", "reference", "reported_at",
     ]  # fmt: skip
     list_select_related = ["payment__payer"]
     list_filter = ["state", "processor"]

@@ -21,7 +21,7 @@ from billing.collection.api.serializers import (
     SetupPageIn,
 )
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.collection.models.methods import PaymentMethod
 from billing.collection.services.attempts import request_charge
 from billing.collection.services.checkout import (
@@ -164,7 +164,9 @@ class PaymentPageView(ChargingView):
         extensions=MAY_CONFLICT_OR_BE_UNAVAILABLE,
     )
     def delete(self, request: Request, public_id: UUID) -> Response:
-        rows = HostedPage.objects.select_related("processor", "attempt__invoice__payer")
+        rows = CheckoutPage.objects.select_related(
+            "processor", "attempt__invoice__payer"
+        )
         rows = rows.filter(attempt__invoice=self.invoice(public_id))
         page = rows.filter(attempt__state__in=PaymentAttempt.OPEN).first()
         if page is None:

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.collection.models.methods import PaymentMethod
 from billing.collection.models.refunds import RefundAttempt
 from billing.metering.api.serializers import Money
@@ -42,7 +42,7 @@ class RefundOut(serializers.Serializer[Any]):
 
     def get_reference(self, refund: Refund | RefundAttempt) -> str:
         if isinstance(refund, RefundAttempt):
-            return refund.asked_as
+            return refund.request_reference
         return refund.reference
 
 
@@ -81,7 +81,7 @@ class SetupPageIn(PageIn):
     )
 
 
-class PageOut(serializers.ModelSerializer[HostedPage]):
+class PageOut(serializers.ModelSerializer[CheckoutPage]):
     """A checkout page at the processor; send the payer to its `url`."""
 
     id = serializers.UUIDField(source="public_id")
@@ -89,7 +89,7 @@ class PageOut(serializers.ModelSerializer[HostedPage]):
     processor = serializers.CharField(source="processor.code")
 
     class Meta:
-        model = HostedPage
+        model = CheckoutPage
         fields = ["id", "payer", "processor", "url", "expires_at"]
 
 

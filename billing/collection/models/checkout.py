@@ -42,7 +42,7 @@ class ProcessorCustomer(models.Model):
         return self.reference or f"customer {self.key}"
 
 
-class HostedPage(models.Model):
+class CheckoutPage(models.Model):
     """A checkout page at a processor; if it is for an invoice, it has an attempt.
 
     Cards are entered there and never here. Until the processor has responded there is no
@@ -96,7 +96,7 @@ class HostedPage(models.Model):
 
     class Meta:
         permissions = [
-            ("close_hostedpage", "Can close a checkout page"),
+            ("close_checkoutpage", "Can close a checkout page"),
         ]
         ordering = ["-pk"]
         constraints = [

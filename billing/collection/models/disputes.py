@@ -31,7 +31,9 @@ class Dispute(models.Model):
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=16, choices=State)
     reason = models.CharField(max_length=200, blank=True)
-    told_at = models.DateTimeField(help_text="When the processor reported the state.")
+    reported_at = models.DateTimeField(
+        help_text="When the processor reported the state."
+    )
     opened_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
 

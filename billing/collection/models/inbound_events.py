@@ -33,7 +33,7 @@ class ProcessorEvent(models.Model):
         max_length=200, blank=True, help_text="Reason of the state."
     )
     attempt = models.ForeignKey(
-        PaymentAttempt, models.PROTECT, null=True, related_name="told"
+        PaymentAttempt, models.PROTECT, null=True, related_name="processor_events"
     )
     tries = models.IntegerField(
         default=0, help_text="Number of times that processing was started."

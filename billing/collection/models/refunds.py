@@ -27,7 +27,7 @@ class RefundAttempt(Attempt):
         Payment, models.PROTECT, related_name="refund_attempts", db_index=False
     )
     reason = models.CharField(max_length=500)
-    asked_as = models.CharField(
+    request_reference = models.CharField(
         max_length=200,
         blank=True,
         help_text="The reference in the request for the refund.",
@@ -67,8 +67,8 @@ class RefundAttempt(Attempt):
                 name="a_reference_is_of_one_refund_attempt",
             ),
             models.UniqueConstraint(
-                fields=["payment", "asked_as"],
-                condition=~Q(asked_as=""),
+                fields=["payment", "request_reference"],
+                condition=~Q(request_reference=""),
                 name="a_refund_is_asked_for_once",
             ),
         ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import ClassVar
 from django.db.models import QuerySet
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.collection.queries.methods import unusable_methods
 from billing.collection.services.attempts import AUTOPAY
 from billing.collection.services.dispatch import (
@@ -126,7 +126,7 @@ def schedule_page_checks(*, document_ids: Collection[int], now: datetime) -> Non
     ).update(due_at=now)
 
 
-def get_page(attempt: PaymentAttempt) -> HostedPage | None:
+def get_page(attempt: PaymentAttempt) -> CheckoutPage | None:
     """The checkout page that an attempt is paid on, if there is one."""
     return getattr(attempt, "page", None)
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage, ProcessorCustomer
+from billing.collection.models.checkout import CheckoutPage, ProcessorCustomer
 from billing.collection.services.attempts import (
     ChargeUnderWay,
     build_attempt,
@@ -46,7 +46,7 @@ from core.errors import Refusal
 from core.outbound.addresses import NotAllowed, check_url
 from seats.models import Agency
 
-Kind = HostedPage.Kind
+Kind = CheckoutPage.Kind
 State = PaymentAttempt.State
 LAST_HOUR = timedelta(hours=1)  # processors refuse pages open less than half an hour
 
@@ -75,7 +75,7 @@ def open_setup_page(
     options: PageOptions,
     clock: Clock,
     connect: ConnectHoster = connect_hoster,
-) -> HostedPage:
+) -> CheckoutPage:
     """Open a page on which a payer saves a payment method; each call opens another.
 
     Raises BadReturnUrl, NoPages, PageNotOpened, ProcessorUnreachable.
@@ -83,7 +83,7 @@ def open_setup_page(
     processor, return_url, host = _resolve_options(options, connect)
     customer = _ensure_customer(payer, processor, host, clock)
     now = clock()
-    page = HostedPage.objects.create(
+    page = CheckoutPage.objects.create(
         kind=Kind.SETUP,
         payer=payer,
         owner=options.owner,
@@ -110,7 +110,7 @@ def open_payment_page(
     options: PageOptions,
     clock: Clock,
     connect: ConnectHoster = connect_hoster,
-) -> HostedPage:
+) -> CheckoutPage:
     """Open a page to pay all that is owed on an invoice, or return the one that is open.
 
     A page of an agency that no longer reaches the payer is closed first. Repeating is
@@ -188,7 +188,7 @@ def _ensure_customer(
     return rows.get().reference
 
 
-def _get_open_page(invoice: Document, now: datetime) -> HostedPage | None:
+def _get_open_page(invoice: Document, now: datetime) -> CheckoutPage | None:
     """The page of the open attempt, to be returned or opened again; None without one.
 
     Raises ChargeUnderWay while another call is in progress, or if the page is closed or
@@ -198,7 +198,7 @@ def _get_open_page(invoice: Document, now: datetime) -> HostedPage | None:
     attempt = attempts.filter(invoice=invoice, state__in=PaymentAttempt.OPEN).first()
     if attempt is None:
         return None
-    pages = HostedPage.objects.select_related(
+    pages = CheckoutPage.objects.select_related(
         "processor", "payer", "attempt__invoice__payer", "attempt__processor"
     )
     page = pages.filter(attempt=attempt).first()
@@ -221,12 +221,12 @@ def _create_page(
     now: datetime,
     customer: str,
     return_url: str,
-) -> HostedPage:
+) -> CheckoutPage:
     attempt = build_attempt(get_amount_due(invoice, now=now), options.actor, now)
     attempt.processor = processor
     attempt = create_attempts([attempt], now)[0]
     attempt.invoice = invoice
-    page = HostedPage.objects.create(
+    page = CheckoutPage.objects.create(
         kind=Kind.PAYMENT,
         payer=invoice.payer,
         processor=processor,
@@ -241,7 +241,7 @@ def _create_page(
     return page
 
 
-def _claim_call(page: HostedPage, now: datetime) -> ProcessorCall[PaymentAttempt]:
+def _claim_call(page: CheckoutPage, now: datetime) -> ProcessorCall[PaymentAttempt]:
     """Count the call that opens a page, before it is made."""
     attempt = page.attempt
     assert attempt
@@ -260,11 +260,11 @@ def _claim_call(page: HostedPage, now: datetime) -> ProcessorCall[PaymentAttempt
 
 
 def _open_page(
-    page: HostedPage,
+    page: CheckoutPage,
     call: ProcessorCall[PaymentAttempt],
     host: SupportsCheckout,
     clock: Clock,
-) -> HostedPage:
+) -> CheckoutPage:
     try:
         if clock() >= page.sent_until:
             raise Unreachable("internal error: the call took longer than its lease")
@@ -285,7 +285,7 @@ def _open_page(
     return page
 
 
-def _request(page: HostedPage) -> CheckoutRequest:
+def _request(page: CheckoutPage) -> CheckoutRequest:
     attempt = page.attempt
     return CheckoutRequest(
         key=attempt.public_id if attempt else page.public_id,
@@ -298,9 +298,9 @@ def _request(page: HostedPage) -> CheckoutRequest:
     )
 
 
-def _store_opened(page: HostedPage, opened: CheckoutSession) -> None:
+def _store_opened(page: CheckoutPage, opened: CheckoutSession) -> None:
     """Store the URL. Raises ProcessorUnreachable if the page was given up meanwhile."""
-    rows = HostedPage.objects.filter(pk=page.pk, closed_at=None)
+    rows = CheckoutPage.objects.filter(pk=page.pk, closed_at=None)
     if not rows.update(url=opened.url, reference=opened.reference):
         raise ProcessorUnreachable(
             "The processor responded too late. Request the page again."

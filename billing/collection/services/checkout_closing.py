@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.collection.services.attempts import ChargeUnderWay
 from billing.collection.services.dispatch import Clock
 from billing.collection.services.outcomes import apply_charge_outcome
@@ -47,7 +47,7 @@ class ProcessorUnreachable(Refusal):
 
 
 def close_payment_page(
-    *, page: HostedPage, clock: Clock, connect: ConnectHoster = connect_hoster
+    *, page: CheckoutPage, clock: Clock, connect: ConnectHoster = connect_hoster
 ) -> PaymentAttempt:
     """Close a checkout page at its processor, and record the outcome of its attempt.
 
@@ -81,7 +81,7 @@ def close_out_of_reach_pages(
     `access.ended`. Earlier payments are recorded. If a processor cannot be reached, the
     next call continues. Safe to run twice, and concurrently.
     """
-    open_pages = HostedPage.objects.filter(
+    open_pages = CheckoutPage.objects.filter(
         Q(attempt=None) | Q(attempt__state__in=PaymentAttempt.OPEN),
         owner__isnull=False,
         closed_at=None,
@@ -97,7 +97,7 @@ def give_up_unopened_pages(*, now: datetime) -> int:
     request opens another page. A page that the processor did open expires there. Safe
     to repeat.
     """
-    unopened = HostedPage.objects.filter(
+    unopened = CheckoutPage.objects.filter(
         attempt=None, reference="", closed_at=None, sent_until__lte=now
     )
     return unopened.update(closed_at=now)
@@ -110,7 +110,7 @@ def close_out_of_reach_page(
 
     This keeps payers from the page and return URL of a former upline. Safe to repeat.
     """
-    pages = HostedPage.objects.filter(
+    pages = CheckoutPage.objects.filter(
         attempt__invoice=invoice,
         attempt__state__in=PaymentAttempt.OPEN,
         owner__isnull=False,
@@ -132,7 +132,7 @@ def get_hoster(processor: PaymentProcessor, connect: ConnectHoster) -> SupportsC
 
 
 def _close_pages(
-    pages: QuerySet[HostedPage], clock: Clock, connect: ConnectHoster
+    pages: QuerySet[CheckoutPage], clock: Clock, connect: ConnectHoster
 ) -> int:
     """Close those of these pages whose owner no longer reaches the payer."""
     lapsed = out_of_reach(pages.values_list("owner", "payer").distinct(), now=clock())
@@ -147,7 +147,9 @@ def _close_pages(
     return closed
 
 
-def _close_lapsed_page(page: HostedPage, clock: Clock, connect: ConnectHoster) -> bool:
+def _close_lapsed_page(
+    page: CheckoutPage, clock: Clock, connect: ConnectHoster
+) -> bool:
     assert page.owner
     try:
         if page.attempt:
@@ -163,7 +165,7 @@ def _close_lapsed_page(page: HostedPage, clock: Clock, connect: ConnectHoster) -
         )
         return False
     with transaction.atomic(durable=True):
-        rows = HostedPage.objects.filter(pk=page.pk, closed_at=None)
+        rows = CheckoutPage.objects.filter(pk=page.pk, closed_at=None)
         if not rows.update(closed_at=clock()):
             return False
         events = access_ended(

@@ -113,7 +113,7 @@ def _advance(
         return None
     if forward:
         dispute.state, dispute.reason = update.state, update.reason[:200]
-    dispute.told_at = now
+    dispute.reported_at = now
     changes = []
     if opens:
         if dispute.state != State.WON:
@@ -145,7 +145,7 @@ def _save(dispute: Dispute) -> None:
         dispute.save(force_insert=True)
         dispute.refresh_from_db()
     else:
-        moving = ["state", "amount", "reason", "told_at", "opened_at", "closed_at"]
+        moving = ["state", "amount", "reason", "reported_at", "opened_at", "closed_at"]
         dispute.save(update_fields=moving)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from billing.collection.models.checkout import HostedPage, ProcessorCustomer
+from billing.collection.models.checkout import CheckoutPage, ProcessorCustomer
 from billing.collection.models.methods import PaymentMethod
 from billing.collection.signals import method_saved
 from billing.invoicing.services.issuing import lock_accounts
@@ -166,7 +166,7 @@ def _is_out_of_reach(method: MethodUpdate, now: datetime) -> bool:
     """Whether it was saved on a page of an agency that no longer reaches the payer."""
     if method.key is None:
         return False
-    pages = HostedPage.objects.filter(
+    pages = CheckoutPage.objects.filter(
         Q(attempt=None, public_id=method.key) | Q(attempt__public_id=method.key)
     )
     return bool(out_of_reach(pages.values_list("owner", "payer"), now=now))

@@ -139,7 +139,7 @@ def request_refund(
         )
     with transaction.atomic():
         lock_accounts([payment.payer_id])
-        existing = REFUNDS.rows().filter(payment=payment, asked_as=reference)
+        existing = REFUNDS.rows().filter(payment=payment, request_reference=reference)
         if reference and existing:
             return _require_same(existing[0], amount)
         balance = payment_balances([payment.pk])[payment.pk]
@@ -150,7 +150,7 @@ def request_refund(
             amount=amount,
             currency=payment.currency,
             reason=reason,
-            asked_as=reference,
+            request_reference=reference,
             actor=actor,
             requested_at=now,
             changed_at=now,
@@ -278,7 +278,7 @@ def _apply_foreign_refund(
 def _require_same(existing: RefundAttempt, amount: Decimal) -> RefundAttempt:
     if existing.amount != amount:
         raise RefundDiffers(
-            f"Refund `{existing.asked_as}` was already requested with"
+            f"Refund `{existing.request_reference}` was already requested with"
             f" {money_label(existing.amount, existing.currency)}."
             " Retry with the same amount, or use a new reference.",
             field="reference",

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.collection.models.methods import PaymentMethod
 from billing.dunning.domain.schedule import (
     DunningPolicy,
@@ -161,4 +161,4 @@ def hold_dunning(
 
 def _is_page_unpaid(attempt: PaymentAttempt) -> bool:
     failed = attempt.state == PaymentAttempt.State.FAILED
-    return failed and HostedPage.objects.filter(attempt=attempt).exists()
+    return failed and CheckoutPage.objects.filter(attempt=attempt).exists()

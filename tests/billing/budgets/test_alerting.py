@@ -197,7 +197,7 @@ class TestCheckBudgets:
         check_budgets(now=at)
 
         assert set(
-            BudgetAlert.objects.values_list("budget__agency__code", "month", "told_on")
+            BudgetAlert.objects.values_list("budget__agency__code", "month", "sent_on")
         ) == {
             ("SUNRISE", MARCH, date(2026, 3, 31)),
             ("LONDON", APRIL, APRIL),

@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage, ProcessorCustomer
+from billing.collection.models.checkout import CheckoutPage, ProcessorCustomer
 from billing.collection.models.methods import PaymentMethod
 from billing.collection.services.attempts import (
     ChargeUnderWay,
@@ -110,7 +110,7 @@ class TestOpenPaymentPage:
         stripe.faults = at(fault, "customers")
         with pytest.raises(ProcessorUnreachable):
             open_page()
-        assert not HostedPage.objects.exists()
+        assert not CheckoutPage.objects.exists()
 
         clock.forward(hours=hours)
         if (fault, hours) == ("error", 0):  # they keep that answer for a day
@@ -131,7 +131,7 @@ class TestOpenPaymentPage:
         page = open_page()
 
         assert page.url == sessions(stripe)[0]["url"]
-        assert len(sessions(stripe)) == HostedPage.objects.count() == 1
+        assert len(sessions(stripe)) == CheckoutPage.objects.count() == 1
         assert PaymentAttempt.objects.get().state == "pending"
 
     @pytest.mark.parametrize("fault", ["reset_after", "hang"])
@@ -267,7 +267,7 @@ class TestOpenSetupPage:
         for ended in (1, 0):
             assert give_up_unopened_pages(now=clock()) == ended
 
-        (closed,) = HostedPage.objects.exclude(closed_at=None)
+        (closed,) = CheckoutPage.objects.exclude(closed_at=None)
         assert (closed.url, closed.closed_at) == ("", clock())
         opened.refresh_from_db()
         assert opened.closed_at is None
@@ -286,17 +286,17 @@ class TestOpenSetupPage:
                 payer=payer, options=PAGE_OPTIONS, clock=clock, connect=Slow
             )
 
-        assert HostedPage.objects.get().url == ""
+        assert CheckoutPage.objects.get().url == ""
 
 
-class TestHostedPage:
+class TestCheckoutPage:
     def test_is_never_for_an_attempt_at_another_processor(
         self, charge, at_stripe, payer, clock
     ):
         moments = dict.fromkeys(["opened_at", "expires_at", "sent_until"], clock())
 
         with pytest.raises(IntegrityError, match="its payer"), transaction.atomic():
-            HostedPage.objects.create(
+            CheckoutPage.objects.create(
                 kind="payment", payer=payer, processor=at_stripe, attempt=charge(),
                 actor="test", customer="cus_1", return_url="r", **moments,
             )  # fmt: skip
@@ -305,4 +305,4 @@ class TestHostedPage:
         page = open_page()
 
         with pytest.raises(IntegrityError, match="does not change"):
-            HostedPage.objects.filter(pk=page.pk).update(reference="cs_other")
+            CheckoutPage.objects.filter(pk=page.pk).update(reference="cs_other")

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage
+from billing.collection.models.checkout import CheckoutPage
 from billing.collection.models.methods import PaymentMethod
 from billing.collection.services.attempts import ChargeUnderWay
 from billing.collection.services.checkout_closing import (
@@ -197,4 +197,4 @@ class TestClosePaymentPage:
             open_page()
 
         with pytest.raises(ChargeUnderWay):
-            close_payment_page(page=HostedPage.objects.get(), clock=clock)
+            close_payment_page(page=CheckoutPage.objects.get(), clock=clock)

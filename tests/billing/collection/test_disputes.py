@@ -286,7 +286,7 @@ class TestTheDatabase:
         with pytest.raises(IntegrityError, match="processor of its"):
             Dispute.objects.create(
                 payment=captured, processor=other, reference="x", amount=1,
-                currency="USD", state="inquiry", told_at=MAY_2,
+                currency="USD", state="inquiry", reported_at=MAY_2,
             )  # fmt: skip
 
 

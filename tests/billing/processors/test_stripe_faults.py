@@ -13,7 +13,7 @@ from django.db import transaction
 from django.test import Client
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.models.checkout import HostedPage, ProcessorCustomer
+from billing.collection.models.checkout import CheckoutPage, ProcessorCustomer
 from billing.collection.models.inbound_events import ProcessorEvent
 from billing.collection.services.attempts import (
     ChargeUnderWay,
@@ -114,13 +114,13 @@ class Play:
 
     def pay(self):
         """Payers use the pages they were given, with good cards and bad ones."""
-        for page in HostedPage.objects.exclude(url=""):
+        for page in CheckoutPage.objects.exclude(url=""):
             if self.fake.account.get(page.reference)["status"] == "open":
                 card = self.chance.choice(["pm_visa", "pm_declined", "pm_slow"])
                 self.fake.account.use_page(page.reference, f"{card}_{page.reference}")
 
     def close(self):
-        for page in HostedPage.objects.exclude(url=""):
+        for page in CheckoutPage.objects.exclude(url=""):
             with suppress(ProcessorUnreachable):
                 close_payment_page(page=page, clock=self.clock)
 
