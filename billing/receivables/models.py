@@ -1,4 +1,7 @@
-"""Payments received, what they pay for, and refunds. Amounts are positive, in the payer's currency."""
+"""Payments received, what they pay for, and refunds.
+
+Amounts are positive, in the payer's currency.
+"""
 
 from django.db import models
 from django.db.models import Q

@@ -78,9 +78,16 @@ class TestRecording:
 
     @pytest.mark.parametrize(
         ("changes", "says"),
-        [({"amount": "0"}, "Enter a number greater than 0 and less than"), ({"amount": "x"}, "Enter a number"),
-         ({"amount": "1.001"}, "1.001&#x27; has too many decimal places. Amounts in USD"), ({"payer": ""}, "required")],
-    )  # fmt: skip
+        [
+            ({"amount": "0"}, "Enter a number greater than 0 and less than"),
+            ({"amount": "x"}, "Enter a number"),
+            (
+                {"amount": "1.001"},
+                "1.001&#x27; has too many decimal places. Amounts in USD",
+            ),
+            ({"payer": ""}, "required"),
+        ],
+    )
     def test_says_what_is_wrong(self, staff, agency, changes, says):
         assert says in record(staff, agency, **changes).content.decode()
         assert not Payment.objects.exists()

@@ -21,17 +21,17 @@ SEAT_INCLUDES = [
 
 # code, name, raw unit, billed unit, minimum, increment, unit size, price, included
 _ROWS = """
-voice.out      | Outbound calls, US and Canada   | second       | minute       | 60 | 60 | 60 | 0.0180 | 0
-voice.in       | Inbound calls, local            | second       | minute       | 60 | 60 | 60 | 0.0120 | 0
-voice.in.tf    | Inbound calls, toll-free        | second       | minute       | 60 | 60 | 60 | 0.0280 | 0
-voice.out.intl | Outbound calls, international   | second       | minute       | 30 | 6  | 60 | 0.0650 | 0
-amd            | Answering-machine detection     | invocation   | invocation   | 0  | 1  | 1  | 0.0035 | 0
-vm_drop        | Voicemail drop                  | drop         | drop         | 0  | 1  | 1  | 0.0125 | 0
-sms.segment    | SMS segments                    | segment      | segment      | 0  | 1  | 1  | 0.0110 | 0
-mms            | MMS messages                    | message      | message      | 0  | 1  | 1  | 0.0280 | 0
-sms.carrier    | SMS carrier pass-through        | segment      | segment      | 0  | 1  | 1  | 0.0030 | 0
-rec.storage    | Recording storage               | minute-month | minute-month | 0  | 1  | 1  | 0.0005 | 0
-ai.minute      | AI coach, scoring, transcripts  | second       | minute       | 60 | 60 | 60 | 0.0120 | 3000
+voice.out      | Outbound calls, US and Canada  | second | minute | 60 | 60 | 60 | 0.0180 | 0
+voice.in       | Inbound calls, local           | second | minute | 60 | 60 | 60 | 0.0120 | 0
+voice.in.tf    | Inbound calls, toll-free       | second | minute | 60 | 60 | 60 | 0.0280 | 0
+voice.out.intl | Outbound calls, international  | second | minute | 30 | 6 | 60 | 0.0650 | 0
+amd            | Answering-machine detection    | invocation | invocation | 0 | 1 | 1 | 0.0035 | 0
+vm_drop        | Voicemail drop                 | drop | drop | 0 | 1 | 1 | 0.0125 | 0
+sms.segment    | SMS segments                   | segment | segment | 0 | 1 | 1 | 0.0110 | 0
+mms            | MMS messages                   | message | message | 0 | 1 | 1 | 0.0280 | 0
+sms.carrier    | SMS carrier pass-through       | segment | segment | 0 | 1 | 1 | 0.0030 | 0
+rec.storage    | Recording storage            | minute-month | minute-month |  0| 1| 1 | 0.0005 | 0
+ai.minute      | AI coach, scoring, transcripts | second | minute | 60 | 60 | 60 | 0.0120 | 3000
 """
 
 

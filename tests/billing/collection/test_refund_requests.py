@@ -134,8 +134,7 @@ class TestRequestRefund:
         with pytest.raises(IntegrityError, match="what is left"), transaction.atomic():
             RefundAttempt.objects.create(
                 payment=captured, processor=processor, amount=31, currency="USD",
-                reason="x", actor="x", requested_at=MAY_2, changed_at=MAY_2,
-                due_at=MAY_2,
+                reason="x", actor="x", requested_at=MAY_2, changed_at=MAY_2, due_at=MAY_2,
             )  # fmt: skip
 
     def test_lets_nobody_change_the_amount_or_the_history(self, ask):

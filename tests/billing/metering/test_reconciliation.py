@@ -1,10 +1,9 @@
 """Comparing a carrier's file with stored events finds each difference once."""
 
 import csv
-import io
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from io import BytesIO
+from io import BytesIO, StringIO
 from typing import Any
 
 import pytest
@@ -316,7 +315,7 @@ def test_exactly_what_was_changed_is_found(
 
 class TestCommand:
     def reconcile(self, path, **options):
-        out = io.StringIO()
+        out = StringIO()
         code: object = 0
         named: Any = {"month": "2026-03", "agency": "SUNRISE", **options}
         arguments = [f"--{name}={value}" for name, value in named.items()]
@@ -353,7 +352,7 @@ class TestCommand:
         lines = [line.split() for line in out.splitlines()]
         assert ["only_theirs", "voice.out", "1", "0", "5", "-5"] in lines
         text = (tmp_path / "out.csv").read_text()
-        rows = list(csv.reader(io.StringIO(text)))
+        rows = list(csv.reader(StringIO(text)))
         time = "2026-03-10T16:00:00Z"
         assert rows[1:] == [
             ["only_theirs", "'=d", "", time, "", "5", "-5",

@@ -188,8 +188,8 @@ class TestCreditNote:
 
     def take_all_back(self, payer):
         remove_seats(
-            seats=list(Seat.objects.filter(agency=payer)), on=MARCH, actor="t", now=APRIL_2, staff=True,
-            reason="test",
+            seats=list(Seat.objects.filter(agency=payer)), on=MARCH, actor="t",
+            now=APRIL_2, staff=True, reason="test",
         )  # fmt: skip
         bill(APRIL)
         return documents_of(payer)[-1]
