@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from seats.agencies.models import Agency
-from seats.columns import UUID7, DateRangeOf, SameId
+from seats.columns import UUID7, Check, DateRangeOf, SameId
 
 
 class Agent(models.Model):
@@ -29,11 +29,17 @@ class Agent(models.Model):
             models.UniqueConstraint(
                 fields=["agency", "id"], name="agent_reference_names_its_agency"
             ),
-            models.CheckConstraint(
-                condition=Q(npn__regex=r"^[0-9]{0,10}$"), name="npn_is_digits"
+            Check(
+                condition=Q(npn__regex=r"^[0-9]{0,10}$"),
+                name="npn_is_digits",
+                field="npn",
+                says="An NPN has up to 10 digits and nothing else.",
             ),
-            models.CheckConstraint(
-                condition=~Q(external_id=""), name="agent_has_an_external_id"
+            Check(
+                condition=~Q(external_id=""),
+                name="agent_has_an_external_id",
+                field="external_id",
+                says="Enter the dialer's own id of the agent.",
             ),
         ]
 
