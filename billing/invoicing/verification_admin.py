@@ -111,3 +111,13 @@ class VerificationRunAdmin(ReadOnlyAdmin):
         "actor",
     ]  # fmt: skip
     list_filter = ["kind", "state"]
+    exclude = ["pending_facts"]
+    readonly_fields = ["facts_since"]
+
+    @admin.display(description="facts since the last bill", empty_value="-")
+    def facts_since(self, run: VerificationRun) -> int | None:
+        """Recorded after their agency was last billed.
+
+        Older ones of a month that is not billed yet are not counted.
+        """
+        return run.pending_facts

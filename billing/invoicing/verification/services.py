@@ -58,7 +58,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found, and how many facts wait for their next document."""
+    """What was found, and how many facts came since their agency was last billed."""
 
     findings: list[Finding]
     pending_facts: int | None
@@ -72,8 +72,9 @@ class Report:
 def verify_books(also: Sequence[Check] = ()) -> Report:
     """Check every fact and document, in one snapshot; changes nothing.
 
-    Facts that are not billed yet are pending, and no error. `also` are checks of the
-    rooms above. A check that stops with an error is a finding, and the others go on.
+    Facts that came after the last bill are pending, and no error; older ones of months
+    that are not billed yet are not counted. `also` are checks of the rooms above. A
+    check that stops with an error is a finding, and the others go on.
     """
     with snapshot(HOLD_MONTHS), connection.cursor() as cursor:
         checks = chain(_checks(), also)  # each is made when the one before is done
