@@ -20,6 +20,13 @@ class ReasonMissing(Refusal):
     code = "reason_missing"
 
 
+class UnknownAgent(Refusal):
+    """An agency has no such agent. One class, because every room names agents."""
+
+    code = "unknown_agent"
+    status = 400
+
+
 class TooFarAhead(Refusal):
     """A date that can only be a typing error. One class, because every room has dates."""
 

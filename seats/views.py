@@ -15,6 +15,7 @@ from rest_framework.serializers import BaseSerializer
 
 from seats.agencies.queries import uplines_of, zones_of
 from seats.described import one_or_many
+from seats.errors import UnknownAgent
 from seats.keys.views import KeyView, several
 from seats.models import Agency, Agent, Seat
 from seats.periods import local_date, zone_on
@@ -257,13 +258,12 @@ def _shown(seats: Sequence[Seat]) -> list[dict[str, Any]]:
 
 
 def _agents(agency: Agency, names: Sequence[str]) -> dict[str, Agent]:
-    """Agents of an agency by the dialer's name. Raises ValidationError."""
+    """Agents of an agency by the dialer's name. Raises UnknownAgent."""
     rows = Agent.objects.filter(agency=agency, external_id__in=names)
     found = {agent.external_id: agent for agent in rows}
     for name in names:
         if name not in found:
-            message = f"{agency.code} has no agent {name}."
-            raise ValidationError({"agent": [message]}, "unknown_agent")
+            raise UnknownAgent(f"{agency.code} has no agent {name}.", field="agent")
     return found
 
 

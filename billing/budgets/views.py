@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,7 +17,9 @@ from billing.budgets.serializers import (
     BudgetOut,
 )
 from billing.budgets.services import add_budget, change_budget, remove_budget
+from billing.metering.queries import UnknownMeter
 from billing.pricing.models import Meter
+from seats.errors import UnknownAgent
 from seats.keys.views import KeyView
 from seats.models import Agency, Agent
 
@@ -128,14 +130,16 @@ def _shown(budget: Budget) -> dict[str, Any]:
 
 
 def _things(agency: Agency, told: dict[str, Any]) -> dict[str, Any]:
-    """The agent and the meter that were named. Raises ValidationError."""
+    """The agent and the meter that were named. Raises UnknownAgent, UnknownMeter."""
     found: dict[str, Any] = {}
     if "agent" in told:
         agents = Agent.objects.filter(agency=agency, external_id=told["agent"])
         found["agent"] = agents.first()
+        if found["agent"] is None:
+            message = f"{agency.code} has no agent {told['agent']}."
+            raise UnknownAgent(message, field="agent")
     if "meter" in told:
         found["meter"] = Meter.objects.filter(code=told["meter"]).first()
-    for name, thing in found.items():
-        if thing is None:
-            raise ValidationError({name: [f"No such {name}."]}, f"unknown_{name}")
+        if found["meter"] is None:
+            raise UnknownMeter(f"Unknown meter {told['meter']}.", field="meter")
     return found

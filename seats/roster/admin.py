@@ -13,7 +13,7 @@ from django.utils import timezone
 from seats.admin_actions import Outcome, ReasonForm, staff_action
 from seats.agencies.queries import local_dates
 from seats.datefields import DateField, proposing
-from seats.errors import Refusal
+from seats.errors import UnknownAgent
 from seats.readonly import ReadOnlyAdmin, ReadOnlyInline, acting
 from seats.roster import effects
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
@@ -28,10 +28,6 @@ from seats.roster.services import (
     transfer_seats,
 )
 from seats.staff_admin import StaffAdmin
-
-
-class UnknownAgents(Refusal):
-    code = "unknown_agent"
 
 
 class HoldingInline(ReadOnlyInline):
@@ -220,14 +216,14 @@ def _outcome(seats: Sequence[Seat], done: str) -> Outcome:
 
 
 def _moves(seats: list[Seat], text: str) -> list[Move]:
-    """Each seat with its line's agent. Raises UnknownAgents."""
+    """Each seat with its line's agent. Raises UnknownAgent."""
     names = [line.split() for line in text.splitlines() if line.strip()]
     if len(names) != len(seats):
-        raise UnknownAgents(f"{len(seats)} seats, but {len(names)} agents.")
+        raise UnknownAgent(f"{len(seats)} seats, but {len(names)} agents.")
     wanted = Q(pk__in=[])
     for name in names:
         if len(name) != 2:
-            raise UnknownAgents(f"Not AGENCY and agent-id: {' '.join(name)}.")
+            raise UnknownAgent(f"Not AGENCY and agent-id: {' '.join(name)}.")
         wanted |= Q(agency__code=name[0], external_id=name[1])
     found = {
         (agent.agency.code, agent.external_id): agent
@@ -236,6 +232,6 @@ def _moves(seats: list[Seat], text: str) -> list[Move]:
     moves = []
     for seat, (agency, agent) in zip(seats, names, strict=True):
         if (agency, agent) not in found:
-            raise UnknownAgents(f"No agent {agency} {agent}.")
+            raise UnknownAgent(f"No agent {agency} {agent}.")
         moves.append((seat, found[agency, agent]))
     return moves

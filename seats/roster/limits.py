@@ -30,11 +30,17 @@ class SeatUsedLater(Refusal):
 
 
 def require_recent(
-    agency_ids: Collection[int], on: date, now: datetime, reason: str, *, staff: bool
+    agency_ids: Collection[int],
+    on: date,
+    now: datetime,
+    reason: str,
+    *,
+    staff: bool,
+    field: str = "on",
 ) -> None:
     """Refuse a date more than BACKDATE_DAYS back; staff may go further, with a reason.
 
-    Raises TooFarBack, ReasonMissing.
+    `field` is where the date comes from: a date of the seat's own is not chosen. Raises TooFarBack, ReasonMissing.
     """
     days = settings.BILLING["BACKDATE_DAYS"]
     for today in local_dates(agency_ids, now=now).values():
@@ -42,10 +48,8 @@ def require_recent(
         if on >= earliest:
             continue
         if not staff:
-            raise TooFarBack(
-                f"{on} is more than {days} days back; choose {earliest} or later.",
-                field="on",
-            )
+            advice = f"; choose {earliest} or later." if field == "on" else "."
+            raise TooFarBack(f"{on} is more than {days} days back{advice}", field=field)
         if not reason:
             raise ReasonMissing(
                 f"Enter a reason to use a date as early as {on}.", field="reason"
@@ -74,7 +78,12 @@ def uses_lost(locked: SeatsLocked, ends: Mapping[int, date | None]) -> dict[int,
 
 
 def waived_or_refused(
-    locked: SeatsLocked, uses: Mapping[int, Use], *, reason: str, staff: bool
+    locked: SeatsLocked,
+    uses: Mapping[int, Use],
+    *,
+    reason: str,
+    staff: bool,
+    field: str = "on",
 ) -> dict[int, int]:
     """How many used dates of each seat are given away, which only staff can do.
 
@@ -86,7 +95,7 @@ def waived_or_refused(
             raise SeatUsedLater(
                 f"{seat} was used on {use.last}, so it can end on"
                 f" {use.last + DAY} at the earliest.",
-                field="on",
+                field=field,
             )
         if use and not reason:
             raise ReasonMissing(

@@ -213,9 +213,11 @@ def cancel_seats(
         raise ReasonMissing("Say why the seat is cancelled.", field="reason")
     with transaction.atomic():
         first = min(seat.added_on for seat in seats)
-        locked, stamps = _lock(seats, first, now, reason, staff=staff)
+        locked, stamps = _lock(seats, first, now, reason, staff=staff, field="seat")
         uses = uses_lost(locked, dict.fromkeys(locked.versions))
-        waived = waived_or_refused(locked, uses, reason=reason, staff=staff)
+        waived = waived_or_refused(
+            locked, uses, reason=reason, staff=staff, field="seat"
+        )
         entries = [
             locked.entry(
                 seat,
@@ -244,7 +246,7 @@ def reopen_seats(
     with transaction.atomic():
         dates = [seat.removed_on for seat in seats if seat.removed_on]
         first = min(dates, default=seats[0].added_on)
-        locked, stamps = _lock(seats, first, now, reason, staff=staff)
+        locked, stamps = _lock(seats, first, now, reason, staff=staff, field="seat")
         for seat in locked.seats:
             if seat.removed_on is None:
                 raise SeatNotRemoved(f"{seat} is not removed.", field="seat")
@@ -261,16 +263,22 @@ def _open(
     """Stamp, lock and read seats that change on a date somebody chose."""
     agency_ids = {seat.agency_id for seat in seats}
     require_near(on, agency_ids=agency_ids, now=now, field="on")
-    return _lock(seats, on, now, reason, staff=staff)
+    return _lock(seats, on, now, reason, staff=staff, field="on")
 
 
 def _lock(
-    seats: Sequence[Seat], on: date, now: datetime, reason: str, *, staff: bool
+    seats: Sequence[Seat],
+    on: date,
+    now: datetime,
+    reason: str,
+    *,
+    staff: bool,
+    field: str,
 ) -> tuple[SeatsLocked, dict[int, int]]:
-    """Stamp, lock and read seats that change from a date of their own on."""
+    """Stamp, lock and read seats; `field` says where the date comes from."""
     agency_ids = {seat.agency_id for seat in seats}
     stamps = stamp_facts(agency_ids)
-    require_recent(agency_ids, on, now, reason, staff=staff)
+    require_recent(agency_ids, on, now, reason, staff=staff, field=field)
     locked = lock_seats([seat.pk for seat in seats])
     for seat in locked.seats:
         if seat.cancelled:
