@@ -25,7 +25,7 @@ from tests.billing.payments.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import APRIL, APRIL_2, make_agency
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 CSV = b"id,agent,meter,quantity,occurred_at\nc1,ana,voice.out,60,2026-03-05T12:00:00Z\n"
 REFUSED, KNOWN, ADDED = "refused", "already there", "added once more"
 
