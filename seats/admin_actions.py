@@ -38,6 +38,13 @@ class Moving(str):
     """
 
 
+class Unchanged(str):
+    """A sentence about a row that stays as it is, whatever is confirmed.
+
+    Where an action has no other sentences, there is nothing to confirm.
+    """
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What an action did to its rows; every row is in exactly one of the three.
@@ -73,6 +80,7 @@ class StaffAction:
     done: str
     form: Callable[[list[Any]], type[ReasonForm]]
     atomic: bool
+    one_by_one: bool
     work: Work
 
     def permission_for(self, model: type[Model]) -> str:
@@ -97,10 +105,10 @@ class StaffAction:
         form = self.form(rows)(request.POST if "apply" in request.POST else None)
         data = form.cleaned_data if form.is_valid() else None
         try:
-            effects = list(self.effects(rows, data))
+            effects = self._effects(rows, data)
         except Refusal as refusal:
             _show_refusal(form, refusal)
-            data, effects = None, list(self.effects(rows, None))
+            data, effects = None, self._effects(rows, None)
         seen = _digest(rows, effects)
         if data is not None and request.POST.get("seen") == seen:
             try:
@@ -120,6 +128,7 @@ class StaffAction:
             "more": max(len(effects) - LISTED, 0),
             "undo": self.undo,
             "look_again": data is not None,
+            "can_change": _can_change(effects),
             "seen": seen,
             "form": form,
             "media": model_admin.media + form.media,
@@ -128,6 +137,11 @@ class StaffAction:
             "action": self.name,
         }
         return render(request, "admin/seats/confirm.html", context)
+
+    def _effects(self, rows: list[Any], data: dict[str, Any] | None) -> list[str]:
+        if self.one_by_one and len(rows) > 1:
+            return [Unchanged("Choose one row: this is done to one at a time.")]
+        return list(self.effects(rows, data))
 
     def _perform(
         self,
@@ -184,11 +198,14 @@ def staff_action(
     permission: str = "",
     form: type[ReasonForm] | Callable[[list[Any]], type[ReasonForm]] = ReasonForm,
     atomic: bool = True,
+    one_by_one: bool = False,
 ) -> Callable[[Work], StaffAction]:
     """Make a method of a `StaffAdmin` an action that asks first and is recorded.
 
     `effects(rows, data)` says in sentences what will happen; `data` is what was filled
-    in, or None before that. `undo` says how it can be undone, or that it cannot.
+    in, or None before that. Sentences about rows that will not change are `Unchanged`;
+    if all are, the page says so and offers nothing to confirm. `one_by_one` actions take
+    a single row. `undo` says how it can be undone, or that it cannot.
     `done` follows a count ("2 issued"). `permission` is a verb ("void" asks for
     "billing.void_document" at documents; the method's name by default) or a full name.
     `form` is a `ReasonForm`, or chooses one by the rows. The method gets the rows and
@@ -208,6 +225,7 @@ def staff_action(
             done=done,
             form=(lambda rows: form) if isinstance(form, type) else form,
             atomic=atomic,
+            one_by_one=one_by_one,
             work=work,
         )
 
@@ -238,6 +256,17 @@ def _show_refusal(form: forms.Form, refusal: Refusal) -> None:
     form.add_error(
         refusal.field if refusal.field in form.fields else None, refusal.message
     )
+
+
+def _can_change(effects: list[str]) -> bool:
+    """Whether any sentence says that something happens."""
+    fixed = [effect for effect in effects if not isinstance(effect, Moving)]
+    return not all(isinstance(effect, Unchanged) for effect in fixed)
+
+
+def unchanged_if(blocked: bool, sentence: str) -> str:  # noqa: FBT001
+    """The sentence, as one about a row that stays as it is where it is blocked."""
+    return Unchanged(sentence) if blocked else sentence
 
 
 def _digest(rows: list[Any], effects: list[str]) -> str:

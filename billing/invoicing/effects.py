@@ -11,6 +11,7 @@ from billing.accounts.models import Account
 from billing.invoicing.models import Document, RunItem
 from billing.invoicing.services.documents import is_voidable
 from billing.money import money_label
+from seats.admin_actions import Unchanged
 
 Status = Document.Status
 Data = dict[str, Any] | None
@@ -44,11 +45,12 @@ def discard_effects(documents: list[Document], data: Data) -> list[str]:
 
 def void_effects(documents: list[Document], data: Data) -> list[str]:
     """The amounts that will no longer be owed, and how they are billed again."""
-    lines = []
+    lines: list[str] = []
     for document in documents:
         kind = "Credit note" if document.kind == Document.Kind.CORRECTION else "Invoice"
         if not is_voidable(document):
-            lines.append(f"{document} is {document.status}: it cannot be voided.")
+            why = f"{document} is {document.status}: it cannot be voided."
+            lines.append(Unchanged(why))
             continue
         lines.append(
             f"{kind} {_named(document)} will be voided:"
@@ -66,7 +68,7 @@ def release_effects(items: list[RunItem], data: Data) -> list[str]:
         f"{item.payer.code} is billed for {item.run.month:%B %Y} and every earlier month"
         f" that is not billed yet, from today's data. It was parked: {item.last_error}"
         if item.state == RunItem.State.PARKED
-        else f"{item.payer.code} is {item.get_state_display()}, not parked."
+        else Unchanged(f"{item.payer.code} is {item.get_state_display()}, not parked.")
         for item in items
     ]
 
@@ -74,7 +76,8 @@ def release_effects(items: list[RunItem], data: Data) -> list[str]:
 def accept_effects(items: list[RunItem], data: Data) -> list[str]:
     """The payers that will be billed without a check for unusual totals."""
     warning = "Totals are not checked this time: they are billed even if unusual."
-    return [warning, *release_effects(items, data)]
+    parked = any(item.state == RunItem.State.PARKED for item in items)
+    return [*([warning] if parked else []), *release_effects(items, data)]
 
 
 def _named(document: Document) -> str:
@@ -98,7 +101,9 @@ def _sums(documents: list[Document], verb: str) -> list[str]:
 
 def _others(documents: list[Document]) -> list[str]:
     return [
-        f"{document} for {_total(document)} is {document.status}: it is not changed."
+        Unchanged(
+            f"{document} for {_total(document)} is {document.status}: it is not changed."
+        )
         for document in documents
         if document.status != Status.DRAFT
     ]

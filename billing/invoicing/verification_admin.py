@@ -9,7 +9,7 @@ from django.utils.html import format_html_join
 
 from billing.invoicing.integrity import VerificationFinding, VerificationRun
 from billing.invoicing.verification.recording import accept_finding
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import Outcome, staff_action, unchanged_if, work_each
 from seats.readonly import ReadOnlyAdmin, acting
 
 
@@ -38,8 +38,11 @@ def accept_effects(
 ) -> list[str]:
     """The differences of each finding, and what is collected again."""
     return [
-        f"{finding}: {finding.count} differences, first {finding.details[0]}"
-        f" {_collected_again(finding)}"
+        unchanged_if(
+            finding.state != "open",
+            f"{finding}: {finding.count} differences, first {finding.details[0]}"
+            f" {_collected_again(finding)}",
+        )
         for finding in findings
     ]
 

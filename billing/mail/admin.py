@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing.mail.models import Mail
 from billing.mail.services import has_server, resend_mails
-from seats.admin_actions import Outcome, staff_action
+from seats.admin_actions import Outcome, Unchanged, staff_action
 from seats.readonly import ReadOnlyAdmin
 
 NO_SERVER = (
@@ -24,7 +24,7 @@ def send_effects(mails: list[Mail], data: dict[str, Any] | None) -> list[str]:
     return [
         f'"{mail.subject}" of {mail.created_at:%Y-%m-%d} is sent to {", ".join(mail.to)}.'
         if mail.state in WAITING
-        else f'"{mail.subject}" is {mail.state}: it is left alone.'
+        else Unchanged(f'"{mail.subject}" is {mail.state}: it is left alone.')
         for mail in mails
     ]
 

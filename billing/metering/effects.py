@@ -3,6 +3,7 @@
 from typing import Any
 
 from billing.metering.models import QuarantinedEvent
+from seats.admin_actions import Unchanged
 
 
 def release_effects(
@@ -11,10 +12,13 @@ def release_effects(
     """The agency and agent that each event is counted for."""
     agency, agent = (data["agency"], data["agent"]) if data else ("", "")
     return [
-        f"{_quantity(event)}: counted for"
-        f" {agency or event.event.get('agency') or 'the agency it names'},"
-        f" {agent or event.event.get('agent') or 'no agent'}, if that is possible now,"
-        " and billed with its month or on the next document."
+        _of(
+            event,
+            f"counted for"
+            f" {agency or event.event.get('agency') or 'the agency it names'},"
+            f" {agent or event.event.get('agent') or 'no agent'}, if that is possible now,"
+            " and billed with its month or on the next document.",
+        )
         for event in events
     ]
 
@@ -24,8 +28,12 @@ def replace_effects(
 ) -> list[str]:
     """The events that replace counted events."""
     return [
-        f"{_quantity(event)}: counted in place of the event that was counted under the"
-        " same id. What that event cost is credited, on the next document at the latest."
+        _of(
+            event,
+            "counted in place of the event that was counted under the"
+            " same id. What that event cost is credited, on the next document at the latest.",
+            event.code != "conflict",
+        )
         for event in events
     ]
 
@@ -34,7 +42,14 @@ def drop_effects(
     events: list[QuarantinedEvent], data: dict[str, Any] | None
 ) -> list[str]:
     """The events that will never be billed."""
-    return [f"{_quantity(event)}: never counted and never billed." for event in events]
+    return [_of(event, "never counted and never billed.") for event in events]
+
+
+def _of(event: QuarantinedEvent, what: str, blocked: bool = False) -> str:  # noqa: FBT001, FBT002
+    """What happens to a held event; others, and blocked ones, stay as they are."""
+    if blocked or event.state != QuarantinedEvent.State.HELD:
+        return Unchanged(f"{_quantity(event)}: it is not changed.")
+    return f"{_quantity(event)}: {what}"
 
 
 def _quantity(row: QuarantinedEvent) -> str:

@@ -27,7 +27,13 @@ from billing.payments.queries.statements import account_statement
 from billing.payments.services.receiving import MANUAL, receive_payment
 from billing.payments.services.returning import give_back, processor_of
 from billing.payments.services.reversing import require_reversible, reverse_payment
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import (
+    Outcome,
+    ReasonForm,
+    Unchanged,
+    staff_action,
+    unchanged_if,
+)
 from seats.agencies.queries import zones_of
 from seats.errors import Refusal
 from seats.models import Agency
@@ -95,12 +101,12 @@ class RefundForm(AskRefundForm):
 
 def reversal_effects(payments: list[Payment], data: dict[str, Any] | None) -> list[str]:
     """How much is taken back, which invoices are owed again, or why it is refused."""
-    lines = []
+    lines: list[str] = []
     for payment in payments:
         try:
             require_reversible(payment)
         except Refusal as refusal:
-            lines.append(refusal.message)
+            lines.append(Unchanged(refusal.message))
             continue
         covered = Allocation.objects.filter(payment=payment).select_related("document")
         invoices = sorted({part.document.label for part in covered if part.document})
@@ -137,10 +143,13 @@ def refund_effects(payments: list[Payment], data: dict[str, Any] | None) -> list
                 f" {money_label(there - data['amount'], payment.currency)} is left"
             )
         lines.append(
-            f"{payment} of {payment.payer.code} over"
-            f" {money_label(payment.amount, payment.currency)}, of which"
-            f" {money_label(there, payment.currency)} can go back. {change}; {way}."
-            " What it covered is owed again."
+            unchanged_if(
+                there <= 0,
+                f"{payment} of {payment.payer.code} over"
+                f" {money_label(payment.amount, payment.currency)}, of which"
+                f" {money_label(there, payment.currency)} can go back. {change}; {way}."
+                " What it covered is owed again.",
+            )
         )
     return lines
 
@@ -224,6 +233,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
         effects=refund_effects,
         undo="A refund cannot be undone. Charge the invoice again.",
         done="refunded",
+        one_by_one=True,
         form=refund_form,
     )
     def refund(
@@ -240,6 +250,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
         effects=reversal_effects,
         undo="Record the payment again, under a new reference if all else is the same.",
         done="reversed",
+        one_by_one=True,
     )
     def reverse(
         self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]

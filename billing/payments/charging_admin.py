@@ -19,7 +19,7 @@ from billing.payments.models import (
 )
 from billing.payments.services.methods import remove_method, save_method
 from billing.payments.services.requesting import request_charge
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import Outcome, Unchanged, staff_action, work_each
 from seats.readonly import AddingAdmin, AddingForm, ReadOnlyInline, acting
 from seats.staff_admin import autocomplete
 
@@ -69,7 +69,9 @@ class PaymentMethodAdmin(AddingAdmin):
     @staff_action(
         "Remove",
         effects=lambda methods, data: [
-            f"{method.payer.code} is not charged through"
+            Unchanged(f"{method} was already removed.")
+            if method.removed_at
+            else f"{method.payer.code} is not charged through"
             f" {method.label or method.processor} any more. Until it saves another"
             " method, its invoices wait for a transfer."
             for method in methods

@@ -4,10 +4,11 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
+from django.utils import timezone
 
 from billing.money import money_label
-from billing.payments.services.closing import close_attempt
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from billing.payments.services.closing import close_attempt, is_stuck
+from seats.admin_actions import Outcome, ReasonForm, staff_action, unchanged_if
 from seats.errors import Refusal
 from seats.readonly import ReadOnlyAdmin, acting
 
@@ -39,9 +40,12 @@ def close_effects(attempts: list[Any], data: dict[str, Any] | None) -> list[str]
         "failed": "It counts as failed: no money is moved. It can be requested again.",
     }.get(outcome, "Our books then show the outcome that you choose below.")
     return [
-        f"{attempt} over {money_label(attempt.amount, attempt.currency)} at"
-        f" {attempt.processor} is {attempt.get_state_display()}. {after}"
-        " The processor is not asked."
+        unchanged_if(
+            not is_stuck(attempt, now=timezone.now()),
+            f"{attempt} over {money_label(attempt.amount, attempt.currency)} at"
+            f" {attempt.processor} is {attempt.get_state_display()}. {after}"
+            " The processor is not asked.",
+        )
         for attempt in attempts
     ]
 
@@ -58,6 +62,7 @@ class ClosingAdmin(ReadOnlyAdmin):
         " a wrong failure.",
         done="closed",
         form=ClosingForm,
+        one_by_one=True,
     )
     def close(
         self, request: HttpRequest, attempts: list[Any], data: dict[str, Any]

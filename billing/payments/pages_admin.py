@@ -17,7 +17,7 @@ from billing.payments.services.pages import (
     open_payment_page,
     open_setup_page,
 )
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import Outcome, Unchanged, staff_action, work_each
 from seats.models import Agency
 from seats.readonly import AddingAdmin, AddingForm
 from seats.staff_admin import autocomplete
@@ -71,7 +71,9 @@ def close_effects(pages: list[HostedPage], data: dict[str, Any] | None) -> list[
         f" more: {page.processor} is asked to end it. If it was paid meanwhile, the"
         " payment is taken in."
         if page.attempt
-        else f"{page} is not for an invoice: it expires by itself and is not closed."
+        else Unchanged(
+            f"{page} is not for an invoice: it expires by itself and is not closed."
+        )
         for page in pages
     ]
 

@@ -18,7 +18,7 @@ from billing.payments.services.registering import (
     change_processor,
     rotate_secrets,
 )
-from seats.admin_actions import Outcome, ReasonForm, staff_action
+from seats.admin_actions import Outcome, ReasonForm, Unchanged, staff_action
 from seats.errors import Refusal
 from seats.readonly import AddingAdmin, AddingForm, ReadOnlyAdmin, acting
 
@@ -126,6 +126,7 @@ class PaymentProcessorAdmin(AddingAdmin):
         undo="Change them back. The former keys have to be entered again.",
         done="changed",
         form=ProcessorChangeForm,
+        one_by_one=True,
     )
     def change_address_or_keys(
         self, request: HttpRequest, rows: list[PaymentProcessor], data: dict[str, Any]
@@ -141,6 +142,7 @@ class PaymentProcessorAdmin(AddingAdmin):
         effects=rotate_effects,
         undo="The old secrets cannot be restored. Rotate again to get new ones.",
         done="rotated",
+        one_by_one=True,
     )
     def rotate_both_secrets(
         self, request: HttpRequest, rows: list[PaymentProcessor], data: dict[str, Any]
@@ -242,7 +244,9 @@ def _event_effects(rows: list[ProcessorEvent], what: str) -> list[str]:
     return [
         f"{row.event_id} of {row.processor} ({row.reason}) {what}."
         if row.state == ProcessorEvent.State.QUARANTINED
-        else f"{row.event_id} of {row.processor} is {row.state}: it is not changed."
+        else Unchanged(
+            f"{row.event_id} of {row.processor} is {row.state}: it is not changed."
+        )
         for row in rows
     ]
 

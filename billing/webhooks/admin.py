@@ -1,5 +1,6 @@
 """What the world is told, and who is told, for staff."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -26,6 +27,7 @@ from seats.admin_actions import (
     Outcome,
     ReasonForm,
     staff_action,
+    unchanged_if,
     work_each,
 )
 from seats.readonly import (
@@ -60,7 +62,13 @@ class ReplayForm(ReasonForm):
     field_order = ["since", "until", "reason"]
 
 
-def endpoint_effects(what: str) -> Effects:
+def is_there(row: WebhookEndpoint) -> bool:
+    return row.deleted_at is None
+
+
+def endpoint_effects(
+    what: str, applies: Callable[[WebhookEndpoint], bool] = is_there
+) -> Effects:
     """Sentences that name each endpoint, its agency, and what waits for it."""
 
     def effects(rows: list[Any], data: dict[str, Any] | None) -> list[str]:
@@ -72,9 +80,11 @@ def endpoint_effects(what: str) -> Effects:
             sentence
             for row in rows
             for sentence in (
-                (
+                unchanged_if(
+                    not applies(row),
                     f"{row} of {row.agency.code if row.agency else 'the platform'}"
-                    f" ({row.state}): {what}"
+                    f" ({row.state}):"
+                    f" {what if applies(row) else 'it is not changed.'}",
                 ),
                 Moving(f"{waiting[row.pk]} events wait for it now."),
             )
@@ -112,7 +122,10 @@ class WebhookEndpointAdmin(AddingAdmin):
 
     @staff_action(
         "Pause: hold events",
-        effects=endpoint_effects("nothing is sent there until it is resumed."),
+        effects=endpoint_effects(
+            "nothing is sent there until it is resumed.",
+            lambda row: row.state == WebhookEndpoint.State.ENABLED,
+        ),
         undo='Choose "Resume": what was held is then sent in order.',
         done="paused",
     )
@@ -131,7 +144,10 @@ class WebhookEndpointAdmin(AddingAdmin):
 
     @staff_action(
         "Resume: send what was held",
-        effects=endpoint_effects("everything that it held is sent, in order, at once."),
+        effects=endpoint_effects(
+            "everything that it held is sent, in order, at once.",
+            lambda row: row.state != WebhookEndpoint.State.ENABLED and is_there(row),
+        ),
         undo="Sent events cannot be recalled. Pause it again to hold the rest.",
         done="resumed",
     )

@@ -13,7 +13,7 @@ from django.utils import timezone
 from billing.webhooks.models import Delivery, DeliveryAttempt, OutboxEvent
 from billing.webhooks.replaying import replay_event
 from billing.webhooks.timeline import timeline_of
-from seats.admin_actions import Outcome, staff_action, work_each
+from seats.admin_actions import Outcome, Unchanged, staff_action, work_each
 from seats.models import Agency
 from seats.readonly import ReadOnlyAdmin, ReadOnlyInline
 
@@ -73,7 +73,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @staff_action(
         "Send again",
         effects=lambda rows, data: [
-            f"{row.event.type} number {row.event.sequence} ({row.state}) is sent to"
+            Unchanged(f"{row.event.type} number {row.event.sequence} waits to be sent.")
+            if row.state == Delivery.State.PENDING
+            else f"{row.event.type} number {row.event.sequence} ({row.state}) is sent to"
             f" {row.endpoint} again, with the same id."
             for row in rows
         ],

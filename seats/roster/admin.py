@@ -112,8 +112,9 @@ class SeatAdmin(ReadOnlyAdmin):
 
     @staff_action(
         "Remove from a date on",
-        effects=lambda seats, data: effects.removed(
-            seats, _on(data), _earliest_day(seats)
+        effects=lambda seats, data: (
+            effects.blocked(seats)
+            or effects.removed(seats, _on(data), _earliest_day(seats))
         ),
         undo="Re-open the seats: they are billed as if they had not been removed.",
         done="removed",
@@ -128,9 +129,11 @@ class SeatAdmin(ReadOnlyAdmin):
     @staff_action(
         "Hand over within the agency",
         effects=lambda seats, data: (
-            effects.handed_over(_moves(seats, data["agents"]), data["on"])
+            effects.blocked(seats)
+            or effects.handed_over(_moves(seats, data["agents"]), data["on"])
             if data
-            else [f"{seat} gets the holder chosen below." for seat in seats]
+            else effects.blocked(seats)
+            or [f"{seat} gets the holder chosen below." for seat in seats]
         ),
         undo="Hand the seats over once more, from the same date on.",
         done="handed over",
@@ -146,11 +149,13 @@ class SeatAdmin(ReadOnlyAdmin):
     @staff_action(
         "Transfer to another agency",
         effects=lambda seats, data: (
-            effects.transferred(
+            effects.blocked(seats)
+            or effects.transferred(
                 _moves(seats, data["agents"]), data["on"], _earliest_day(seats)
             )
             if data
-            else [f"{seat} moves to the agency chosen below." for seat in seats]
+            else effects.blocked(seats)
+            or [f"{seat} moves to the agency chosen below." for seat in seats]
         ),
         undo="Cancel the new seats and re-open the old ones.",
         done="transferred",
@@ -165,7 +170,10 @@ class SeatAdmin(ReadOnlyAdmin):
 
     @staff_action(
         "Re-open: take back the removal",
-        effects=lambda seats, data: effects.reopened(seats, _earliest_day(seats)),
+        effects=lambda seats, data: (
+            effects.blocked(seats, reopening=True)
+            or effects.reopened(seats, _earliest_day(seats))
+        ),
         undo="Remove the seats again.",
         done="re-opened",
     )
@@ -177,7 +185,9 @@ class SeatAdmin(ReadOnlyAdmin):
 
     @staff_action(
         "Cancel: entered by mistake",
-        effects=lambda seats, data: effects.cancelled(seats, _earliest_day(seats)),
+        effects=lambda seats, data: (
+            effects.blocked(seats) or effects.cancelled(seats, _earliest_day(seats))
+        ),
         undo="A cancelled seat stays cancelled. Add a new seat for the agent instead.",
         done="cancelled",
     )

@@ -6,7 +6,7 @@ from typing import Literal
 from django.db import transaction
 
 from billing.invoicing.services.issuing import lock_accounts
-from billing.payments.attempts import BY_HAND
+from billing.payments.attempts import BY_HAND, Attempt
 from billing.payments.models import PaymentAttempt
 from billing.payments.processors.port import Outcome
 from billing.payments.returns import RefundAttempt
@@ -54,11 +54,16 @@ def close_attempt(
         _close(ChargeRecords(), attempt, said, now)
 
 
+def is_stuck(attempt: Attempt, *, now: datetime) -> bool:
+    """Whether it is pending or unknown for a day, so that people may close it."""
+    first = attempt.first_sent_at
+    return attempt.state in STUCK and first is not None and now >= first + AT_FIRST
+
+
 def _close(of: Records[A], attempt: A, said: Outcome, now: datetime) -> None:
     with transaction.atomic():
         lock_accounts([of.payer_of(attempt)])
         current = of.rows().get(pk=attempt.pk)
-        first = current.first_sent_at
-        if current.state not in STUCK or first is None or now < first + AT_FIRST:
+        if not is_stuck(current, now=now):
             raise NotStuck(f"{current} is not open for a day.")
         record(of, current, said, now=now, of_call=False)
