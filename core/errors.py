@@ -24,6 +24,13 @@ class ReasonMissing(Refusal):
     code = "reason_missing"
 
 
+class UnknownAgent(Refusal):
+    """An agency has no such agent. One class, because every room names agents."""
+
+    code = "unknown_agent"
+    status = 400
+
+
 class TooFarAhead(Refusal):
     """A date so far ahead that it must be a typing error. Shared by all rooms."""
 

@@ -13,8 +13,8 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
-from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tests import databases
 from tests.billing.invoicing.worlds import World
@@ -65,10 +65,27 @@ def high_limits() -> None:
     django_settings.LOGIN = dict.fromkeys(django_settings.LOGIN, 1_000_000)
 
 
-@pytest.fixture
-def quick_passwords(settings: Settings) -> None:
-    """For tests that log in within this process many times."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> None:
+    """Passwords are hashed as in production, so that any process knows them, but once."""
+    django_settings.PASSWORD_HASHERS = ["tests.hashing.OneRound"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_listed_once() -> Iterator[None]:
+    """Every test client starts the middlewares, and WhiteNoise lists all static files."""
+    listed: dict[str, Any] = {}
+    look = WhiteNoiseMiddleware.add_files_from_finders
+
+    def look_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not listed:
+            look(middleware)
+            listed.update(middleware.files)
+        middleware.files.update(listed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", look_once)
+        yield
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from core.postgres.columns import BELOW, UUID7
+from core.postgres.columns import BELOW, UUID7, Check
 
 
 class Meter(models.Model):
@@ -68,12 +68,17 @@ class PriceList(models.Model):
                 condition=Q(status="published"),
                 name="one_published_list_per_currency_and_month",
             ),
-            models.CheckConstraint(
-                condition=Q(starts_on__day=1), name="price_list_starts_with_a_month"
+            Check(
+                condition=Q(starts_on__day=1),
+                name="price_list_starts_with_a_month",
+                field="starts_on",
+                says="Prices change on the 1st of a month. Enter a 1st.",
             ),
-            models.CheckConstraint(
+            Check(
                 condition=Q(seat_price__gte=0) & Q(seat_price__lt=BELOW),
                 name="seat_price_is_not_negative",
+                field="seat_price",
+                says="Enter a seat price of 0 or more.",
             ),
             models.CheckConstraint(
                 condition=Q(status="draft", published_at__isnull=True, content_hash="")
@@ -118,7 +123,7 @@ class Rate(models.Model):
             models.UniqueConstraint(
                 fields=["price_list", "meter"], name="one_rate_per_list_and_meter"
             ),
-            models.CheckConstraint(
+            Check(
                 condition=Q(
                     minimum__gte=0,
                     increment__gt=0,
@@ -126,8 +131,12 @@ class Rate(models.Model):
                     included_per_seat__gte=0,
                 ),
                 name="rate_steps_are_positive",
+                says=(
+                    "Minimum and included per seat are 0 or more; increment and unit"
+                    " size are more than 0."
+                ),
             ),
-            models.CheckConstraint(
+            Check(
                 condition=Q(
                     model="per_unit",
                     unit_price__gte=0,
@@ -147,6 +156,12 @@ class Rate(models.Model):
                     package_size__isnull=True,
                 ),
                 name="rate_has_what_its_model_needs",
+                field="model",
+                says=(
+                    "A per-unit rate needs a unit price and no package size, a package"
+                    " rate needs both, and a graduated or volume rate has neither: its"
+                    " tiers have the prices."
+                ),
             ),
         ]
 
@@ -174,10 +189,14 @@ class RateTier(models.Model):
                 name="one_tier_per_upper_bound",
                 nulls_distinct=False,
             ),
-            models.CheckConstraint(
+            Check(
                 condition=Q(unit_price__gte=0, flat_fee__gte=0)
                 & (Q(up_to__isnull=True) | Q(up_to__gt=0)),
                 name="tier_prices_are_not_negative",
+                says=(
+                    "Unit price and flat fee are 0 or more, and the upper bound is more"
+                    " than 0, or empty in the last tier."
+                ),
             ),
         ]
 

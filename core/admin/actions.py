@@ -44,6 +44,13 @@ class Moving(str):
     """
 
 
+class Unchanged(str):
+    """A sentence about a row that stays as it is, whatever is confirmed.
+
+    Where an action has no other sentences, there is nothing to confirm.
+    """
+
+
 @dataclass(frozen=True)
 class ActionOutcome:
     """The result of an action; every row is in exactly one of the three lists.
@@ -79,6 +86,7 @@ class StaffAction:
     done: str
     form: Callable[[list[Any]], type[ReasonForm]]
     atomic: bool
+    one_by_one: bool
     work: Work
 
     def permission_for(self, model: type[Model]) -> str:
@@ -117,10 +125,10 @@ class StaffAction:
         form = self.form(rows)(request.POST if "apply" in request.POST else None)
         data = form.cleaned_data if form.is_valid() else None
         try:
-            effects = list(self.effects(rows, data))
+            effects = self._effects(rows, data)
         except Refusal as refusal:
             _show_refusal(form, refusal)
-            data, effects = None, list(self.effects(rows, None))
+            data, effects = None, self._effects(rows, None)
         who = [str(request.user.pk), model_admin.model._meta.label, self.name]
         seen = _digest([*who, _last_entry(rows)], rows, effects)
         if data is not None and request.POST.get("seen") == seen:
@@ -141,6 +149,7 @@ class StaffAction:
             "more": max(len(effects) - MAX_EFFECTS, 0),
             "undo": self.undo,
             "look_again": data is not None,
+            "can_change": _can_change(effects),
             "seen": seen,
             "form": form,
             "media": model_admin.media + form.media,
@@ -149,6 +158,11 @@ class StaffAction:
             "action": self.name,
         }
         return render(request, "admin/seats/confirm.html", context)
+
+    def _effects(self, rows: list[Any], data: dict[str, Any] | None) -> list[str]:
+        if self.one_by_one and len(rows) > 1:
+            return [Unchanged("Choose one row: this is done to one at a time.")]
+        return list(self.effects(rows, data))
 
     def _perform(
         self,
@@ -205,11 +219,14 @@ def staff_action(
     permission: str = "",
     form: type[ReasonForm] | Callable[[list[Any]], type[ReasonForm]] = ReasonForm,
     atomic: bool = True,
+    one_by_one: bool = False,
 ) -> Callable[[Work], StaffAction]:
     """Make a method of a `StaffAdmin` an action that is confirmed first and recorded.
 
     `effects(rows, data)` returns sentences about what will happen; `data` is the cleaned
-    form, or None before it is filled in. `undo` says how to undo it, or that one cannot.
+    form, or None before it is filled in. Sentences about rows that will not change are
+    `Unchanged`; if all are, the page says so and offers nothing to confirm. `one_by_one`
+    actions take a single row. `undo` says how to undo it, or that one cannot.
     `done` follows a count ("2 issued"). `permission` is a verb ("void" requires
     "billing.void_document" for documents; default: the method's name) or a full name.
     `form` is a `ReasonForm`, or a function of the rows that returns one. The method
@@ -228,6 +245,7 @@ def staff_action(
             done=done,
             form=(lambda rows: form) if isinstance(form, type) else form,
             atomic=atomic,
+            one_by_one=one_by_one,
             work=work,
         )
 
@@ -258,6 +276,17 @@ def _show_refusal(form: forms.Form, refusal: Refusal) -> None:
     form.add_error(
         refusal.field if refusal.field in form.fields else None, refusal.message
     )
+
+
+def unchanged_if(blocked: bool, sentence: str) -> str:  # noqa: FBT001
+    """The sentence, as `Unchanged` if the action is blocked for its row."""
+    return Unchanged(sentence) if blocked else sentence
+
+
+def _can_change(effects: list[str]) -> bool:
+    """Whether any sentence is about a row that will change."""
+    fixed = [effect for effect in effects if not isinstance(effect, Moving)]
+    return not all(isinstance(effect, Unchanged) for effect in fixed)
 
 
 def _lock_names(queryset: QuerySet[Any]) -> list[str]:

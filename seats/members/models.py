@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
-from core.postgres.columns import UUID7
+from core.postgres.columns import UUID7, Check
 from seats.agencies.models import Agency
 from seats.roster.models import Agent
 
@@ -65,8 +65,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         ordering = ["email"]
         constraints = [
-            models.CheckConstraint(
-                condition=Q(email=Lower("email")), name="email_is_lower_case"
+            Check(
+                condition=Q(email=Lower("email")),
+                name="email_is_lower_case",
+                field="email",
+                says="Enter the e-mail address in lower case.",
             )
         ]
 
@@ -104,12 +107,14 @@ class Member(models.Model):
             models.UniqueConstraint(
                 fields=["user", "agency"], name="one_role_per_user_and_agency"
             ),
-            models.CheckConstraint(
+            Check(
                 condition=Q(role="agent", agent__isnull=False)
                 | (~Q(role="agent") & Q(agent__isnull=True)),
                 name="an_agent_member_names_the_agent",
+                field="agent",
+                says="Choose an agent for the role agent, and none for another role.",
             ),
-            models.CheckConstraint(
+            Check(
                 condition=Q(
                     role__in=[
                         "owner",
@@ -120,6 +125,8 @@ class Member(models.Model):
                     ]
                 ),
                 name="member_role_is_known",
+                field="role",
+                says="Choose a role.",
             ),
         ]
 

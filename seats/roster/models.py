@@ -5,7 +5,7 @@ from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import F, Q
 
-from core.postgres.columns import UUID7, DateRangeOf, SameId
+from core.postgres.columns import UUID7, Check, DateRangeOf, SameId
 from seats.agencies.models import Agency
 
 
@@ -31,11 +31,17 @@ class Agent(models.Model):
             models.UniqueConstraint(
                 fields=["agency", "id"], name="agent_reference_names_its_agency"
             ),
-            models.CheckConstraint(
-                condition=Q(npn__regex=r"^[0-9]{0,10}$"), name="npn_is_digits"
+            Check(
+                condition=Q(npn__regex=r"^[0-9]{0,10}$"),
+                name="npn_is_digits",
+                field="npn",
+                says="An NPN has up to 10 digits and nothing else.",
             ),
-            models.CheckConstraint(
-                condition=~Q(external_id=""), name="agent_has_an_external_id"
+            Check(
+                condition=~Q(external_id=""),
+                name="agent_has_an_external_id",
+                field="external_id",
+                says="Enter the dialer's own id of the agent.",
             ),
         ]
 

@@ -12,7 +12,6 @@ import schemathesis
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from drf_spectacular.generators import SchemaGenerator
-from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -34,6 +33,7 @@ from seats.api_keys.services import create_key
 from seats.models import Seat
 from tests.api.conftest import NOW
 from tests.build import bill, make_agency, make_prices, make_seats
+from tests.laws import examples
 from tests.rollback import rolled_back
 
 FEBRUARY = date(2026, 2, 1)
@@ -99,12 +99,7 @@ def name_what_is_there(case: schemathesis.Case[Any]) -> None:
 
 
 @schema.parametrize()  # type: ignore[untyped-decorator]
-@settings(
-    max_examples=20,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+@examples(8)
 def test_every_route_answers_as_described(
     token: str, case: schemathesis.Case[Any]
 ) -> None:

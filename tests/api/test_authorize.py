@@ -377,7 +377,7 @@ class TestStandings:
         with pytest.raises(ReasonMissing):
             suspend_outbound(agency=world[0], reason=" ", actor="test", now=NOW)
 
-    def test_are_set_by_staff(self, client, world, quick_passwords):
+    def test_are_set_by_staff(self, client, world):
         client.force_login(User.objects.create_superuser("s@example.com", "x" * 12))
         page = reverse("admin:billing_account_changelist")
         for action, standing in (("suspend", "suspended"), ("lift", "good")):

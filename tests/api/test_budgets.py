@@ -101,8 +101,12 @@ class TestBudgets:
             ({}, "bad_budget", "amount"),
             ({"amount": "1.001"}, "bad_budget", "amount"),
             ({"quantity": "1"}, "bad_budget", "meter"),
-            ({"quantity": "1", "meter": "gone"}, "invalid", "meter"),
-            ({"quantity": "1", "meter": "voice.out", "agent": "x"}, "invalid", "agent"),
+            ({"quantity": "1", "meter": "gone"}, "unknown_meter", "meter"),
+            (
+                {"quantity": "1", "meter": "voice.out", "agent": "x"},
+                "unknown_agent",
+                "agent",
+            ),
             ({"amount": "1", "colour": "red"}, "invalid", "colour"),
             ({"amount": "NaN"}, "invalid", "amount"),
             ({"amount": "1_0"}, "invalid", "amount"),
@@ -139,7 +143,7 @@ class TestBudgets:
 
 class TestAdmin:
     @pytest.fixture
-    def staff(self, client, quick_passwords):
+    def staff(self, client):
         client.force_login(User.objects.create_superuser("s@example.com", "x" * 12))
         return client
 

@@ -6,6 +6,7 @@ import pytest
 
 from seats.agencies.services import set_upline
 from seats.models import Agent, Seat, SeatVersion
+from seats.roster.services.seats import remove_seats
 from tests.api.conftest import NOW
 from tests.build import MARCH, make_agency, make_agents, make_prices, make_seats
 
@@ -185,6 +186,40 @@ class TestSeats:
 
         assert (answer.status_code, answer.json()["code"]) == (422, "too_far_back")
         assert answer.json()["field"] == "on"
+
+    def test_name_an_agent_that_is_not_there_by_one_code(self, top, downline):
+        seat = add(top)
+        requests = [
+            ("seats", {"agent": "nina"}),
+            ("seats", [{"agent": "ben"}, {"agent": "nina"}]),
+            (f"seats/{seat['id']}/hand-over", {"agent": "nina"}),
+            (f"seats/{seat['id']}/transfer", {"agency": "BELOW", "agent": "nina"}),
+        ]
+
+        answers = [top(path, body) for path, body in requests]
+
+        assert [answer.status_code for answer in answers] == [400] * 4
+        assert {
+            (answer.json()["code"], answer.json()["field"]) for answer in answers
+        } == {("unknown_agent", "agent")}
+
+    def test_refused_without_a_date_name_none(self, top, downline):
+        """Cancelling and re-opening take no date, so no refusal of theirs names it."""
+        old = TODAY - timedelta(days=120)
+        (seat,) = make_seats(downline[0], "zoe", on=old)
+        (left,) = make_seats(downline[0], "yan", on=old)
+        remove_seats(seats=[left], on=old + timedelta(days=1), actor="test", now=NOW,
+                     reason="A test", staff=True)  # fmt: skip
+
+        answers = [
+            top(f"seats/{seat.public_id}/cancel", {"reason": "x"}),
+            top(f"seats/{left.public_id}/reopen", {}),
+        ]
+
+        for answer in answers:
+            problem = answer.json()
+            assert (problem["code"], problem["field"]) == ("too_far_back", "seat")
+            assert "Choose" not in problem["detail"]
 
 
 class TestReach:

@@ -243,8 +243,9 @@ def test_a_backup_is_restored_as_the_documentation_says(service, tmp_path):
             server.url("dialer_owner", "dialer"),
             dump,
         )
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute("CREATE DATABASE restored OWNER dialer_owner")
+        with pytest.raises(psycopg.errors.DuplicateObject):
+            sql_of(server, "roles")
+        sql_of(server, "again")
         run_tool(
             server,
             "restore",

@@ -31,7 +31,7 @@ from tests.staff import (
     snapshot,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 REGISTRY = admin.site._registry
 ACTIONS = {
     f"{model._meta.label_lower}.{name}": (model_admin, str(name))

@@ -13,10 +13,23 @@ BAD = ["id__regex=(", "id=1e999999", "pk=x", "q=%00", "p=99999999999999999999", 
 BAD_VALUES = ["%00", "x", "1e999999", "99999999999999999999999", "a,%00"]
 
 
+def columns_of(model):
+    """A column of each kind that the list filters by, and of each that it does not."""
+    page = admin.site.get_model_admin(model)
+    filters = [
+        entry[0] if isinstance(entry, tuple) else entry for entry in page.list_filter
+    ]
+    kinds = {
+        (field.get_internal_type(), field.name in filters): field
+        for field in model._meta.concrete_fields
+    }
+    return kinds.values()
+
+
 def queries(model):
-    """Odd values for every column, by the lookups that filters use."""
+    """Odd values for columns, by the lookups that filters use."""
     yield from BAD
-    for field in model._meta.concrete_fields:
+    for field in columns_of(model):
         kind = field.get_internal_type()
         lookups = ["", "__exact", "__in", "__isnull", "__gte"]
         if kind in {"DateField", "DateTimeField"}:
@@ -58,11 +71,11 @@ class TestAddresses:
             request = staff.get(reverse(f"{name}_changelist")).wsgi_request
             if not model_admin.has_add_permission(request):
                 continue
-            for field in model._meta.concrete_fields:
-                for value in ("x", "%00", "1e9"):
-                    query = f"{field.name}={value}"
-                    status = staff.get(f"{reverse(f'{name}_add')}?{query}").status_code
-                    assert status == 200, (model, query)
+            for value in ("x", "%00", "1e9"):  # each column is read by itself
+                columns = [field.name for field in model._meta.concrete_fields]
+                query = "&".join(f"{column}={value}" for column in columns)
+                status = staff.get(f"{reverse(f'{name}_add')}?{query}").status_code
+                assert status == 200, (model, query)
 
     def test_of_the_search_boxes_are_answered(self, staff):
         box = {"app_label": "seats", "model_name": "apikey", "field_name": "agency"}

@@ -20,7 +20,7 @@ from tests.build import (
 )
 from tests.staff import confirm
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 DOCUMENTS = reverse("admin:billing_document_changelist")
 
 

@@ -16,7 +16,7 @@ from seats.models import User
 from tests.build import make_agency, make_seats
 from tests.staff import confirm
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 NEW_YEARS_EVE = datetime(2026, 1, 1, 4, tzinfo=UTC)  # still 2025 in New York
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.contrib import admin
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -25,8 +25,9 @@ from tests.billing.processors.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import APRIL, APRIL_2, make_agency
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 CSV = b"id,agent,meter,quantity,occurred_at\nc1,ana,voice.out,60,2026-03-05T12:00:00Z\n"
+PASSWORD = "correct horse battery"
 REFUSED, EXISTING, ADDED = "refused", "already there", "added once more"
 
 
@@ -283,3 +284,21 @@ def _errors(answer: Any) -> Any:
         return None
     form = answer.context["adminform"].form
     return form.errors or answer.context["errors"]
+
+
+def test_a_new_user_logs_in_once_staff_has_set_a_password(staff):
+    """As docs/operations.md says, by what the page offers."""
+    user = User.objects.create_user("new@example.com", is_staff=True)
+    page = staff.get(reverse("admin:seats_user_change", args=[user.pk]))
+    assert "Set password" in page.content.decode()
+    assert not Client().login(email="new@example.com", password="")
+
+    answer = staff.post(
+        reverse("admin:auth_user_password_change", args=[user.pk]),
+        {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"},
+    )
+
+    assert answer.status_code == 302
+    assert Client().login(username="new@example.com", password=PASSWORD)
+    page = staff.get(reverse("admin:seats_user_change", args=[user.pk]))
+    assert "Reset password" in page.content.decode()

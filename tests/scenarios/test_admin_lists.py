@@ -18,7 +18,7 @@ from tests.build import (
     make_prices,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 DOCUMENTS = reverse("admin:billing_document_changelist")
 MANY = 10_000  # agencies
 LARGEST = 130_000  # bytes of a page

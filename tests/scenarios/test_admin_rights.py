@@ -15,7 +15,7 @@ from seats.models import User
 from tests.everything import make_everything
 from tests.staff import log_in, make_staff, make_viewer, page_of, snapshot
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 GUIDE = Path(__file__).parents[2] / "docs/operations.md"
 REGISTRY = admin.site._registry
 

@@ -13,7 +13,7 @@ from seats.models import AgencyZone, Seat, SeatVersion, Upline
 from tests.build import call, make_agency, make_agents, make_prices, make_seats, use
 from tests.staff import confirm
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +188,20 @@ class TestBill:
             "2026-03: 0 payers done, 0 in review, 0 parked; 0 documents\n"
         )
         assert Document.objects.count() == 1
+
+    def test_names_the_draft_that_another_month_waits_for(self, sunrise, settings):
+        settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": timedelta(days=2)}
+        out = io.StringIO()
+        with time_machine.travel(datetime(2026, 4, 2, 12, tzinfo=UTC)):
+            call_command("bill", "--month=2026-03", stdout=out)
+            call_command("bill", "--month=2026-01", stdout=out)
+
+        assert out.getvalue() == (
+            "2026-03: 0 payers done, 1 in review, 0 parked; 1 documents\n"
+            "2026-01: 0 payers done, 0 in review, 0 parked; 0 documents\n"
+            "waiting SUNRISE: its draft of 2026-03 has to be issued or discarded"
+            " first\n"
+        )
 
     def test_refuses_a_month_that_is_not_over(self, sunrise):
         with pytest.raises(CommandError, match="month_not_over"):

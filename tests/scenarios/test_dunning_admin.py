@@ -16,7 +16,7 @@ from tests.billing.dunning.conftest import DUE, make_payer, pay
 from tests.build import MARCH, bill, make_prices
 from tests.staff import confirm
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 CASES = reverse("admin:billing_dunningcase_changelist")
 HOLDS = reverse("admin:billing_dunninghold_changelist")
 ADD_HOLD = reverse("admin:billing_dunninghold_add")

@@ -188,7 +188,7 @@ class TestRefusedRows:
 
 class TestAdmin:
     @pytest.fixture
-    def staff(self, client, quick_passwords):
+    def staff(self, client):
         client.force_login(User.objects.create_superuser("staff@example.com", "x"))
         return client
 

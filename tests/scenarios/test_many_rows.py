@@ -42,7 +42,7 @@ from tests.build import (
 )
 from tests.rollback import rolled_back
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 FEW, MANY = 5, 50
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 ON = date(2026, 3, 10)

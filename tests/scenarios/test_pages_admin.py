@@ -21,7 +21,7 @@ from tests.build import (
 )
 from tests.staff import confirm
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 ADD = reverse("admin:billing_checkoutpage_add")
 PAGES = reverse("admin:billing_checkoutpage_changelist")
 BACK = "https://agency.example.com/paid"

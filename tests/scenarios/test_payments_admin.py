@@ -25,7 +25,7 @@ from tests.build import (
 )
 from tests.staff import confirm
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 ADD = reverse("admin:billing_payment_add")
 
 

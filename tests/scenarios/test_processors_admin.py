@@ -18,7 +18,7 @@ from tests.billing.collection.answering import charge_event_body, post, signed
 from tests.build import APRIL_2
 from tests.staff import confirm
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 PROCESSORS = reverse("admin:billing_paymentprocessor_changelist")
 ADD_PROCESSOR = reverse("admin:billing_paymentprocessor_add")
 ADD_ATTEMPT = reverse("admin:billing_paymentattempt_add")

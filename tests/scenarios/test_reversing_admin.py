@@ -19,7 +19,7 @@ from tests.build import (
 )
 from tests.staff import confirm
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

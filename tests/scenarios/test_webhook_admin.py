@@ -16,7 +16,7 @@ from tests.build import make_agency
 from tests.receivers import receiving
 from tests.staff import confirm
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_passwords")]
+pytestmark = pytest.mark.django_db
 LIST = "admin:billing_webhookendpoint_changelist"
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]{40,}")
 

@@ -1,5 +1,6 @@
 """The staff admin of accounts, suspensions, and payer shares."""
 
+from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +23,7 @@ from billing.accounts.services import (
     set_payer_shares,
     suspend_outbound,
 )
-from core.admin.actions import ActionOutcome, staff_action, work_each
+from core.admin.actions import ActionOutcome, Unchanged, staff_action, work_each
 from core.admin.base import StaffAdmin, autocomplete
 from core.admin.dates import DateField
 from core.admin.readonly import (
@@ -39,8 +40,11 @@ from seats.models import Agency
 
 def suspend_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
     """One sentence for each account: the seats whose outbound calls stop."""
+    suspended = _suspended(accounts)
     return [
-        f"{code}: outbound calls of {seats} seats stop at once. Calls in progress"
+        Unchanged(f"{code} was already suspended by staff.")
+        if "staff" in suspended[code]
+        else f"{code}: outbound calls of {seats} seats stop at once. Calls in progress"
         " continue, and usage is still billed."
         for code, seats in _open_seats(accounts)
     ]
@@ -48,11 +52,27 @@ def suspend_effects(accounts: list[Account], data: dict[str, Any] | None) -> lis
 
 def lift_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
     """One sentence for each account: the seats that may make outbound calls again."""
+    suspended = _suspended(accounts)
     return [
         f"{code}: outbound calls of {seats} seats are allowed again at once, whether"
         " staff or dunning suspended them."
+        if suspended[code]
+        else Unchanged(f"{code} is not suspended.")
         for code, seats in _open_seats(accounts)
     ]
+
+
+def _suspended(accounts: list[Account]) -> dict[str, set[str]]:
+    """By agency code, who suspends it: staff or dunning. The newest row of each counts."""
+    rows = AccountStanding.objects.filter(agency__in=[row.pk for row in accounts])
+    newest = rows.order_by("agency_id", "cause", "-pk").distinct("agency_id", "cause")
+    causes: dict[str, set[str]] = defaultdict(set)
+    for code, cause, standing in newest.values_list(
+        "agency__code", "cause", "standing"
+    ):
+        if standing == AccountStanding.Standing.SUSPENDED:
+            causes[code].add(cause)
+    return causes
 
 
 def _open_seats(accounts: list[Account]) -> list[tuple[str, int]]:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,7 +17,9 @@ from billing.budgets.api.serializers import (
 )
 from billing.budgets.models import Budget
 from billing.budgets.services.budgets import add_budget, change_budget, remove_budget
+from billing.metering.queries.usage import UnknownMeter
 from billing.pricing.models import Meter
+from core.errors import UnknownAgent
 from core.parsing.values import shown
 from seats.api_keys.api.views import KeyView
 from seats.models import Agency, Agent
@@ -131,15 +133,17 @@ def _body(budget: Budget) -> dict[str, Any]:
 
 
 def _agent_and_meter(agency: Agency, payload: dict[str, Any]) -> dict[str, Any]:
-    """The agent and the meter that the payload names. Raises ValidationError."""
+    """The agent and the meter of the payload. Raises UnknownAgent, UnknownMeter."""
     objects: dict[str, Any] = {}
     if "agent" in payload:
         agents = Agent.objects.filter(agency=agency, external_id=payload["agent"])
         objects["agent"] = agents.first()
+        if objects["agent"] is None:
+            message = f"There is no agent {shown(payload['agent'])}."
+            raise UnknownAgent(message, field="agent")
     if "meter" in payload:
         objects["meter"] = Meter.objects.filter(code=payload["meter"]).first()
-    for name, row in objects.items():
-        if row is None:
-            message = f"There is no {name} {shown(payload[name])}."
-            raise ValidationError({name: [message]}, f"unknown_{name}")
+        if objects["meter"] is None:
+            message = f"There is no meter {shown(payload['meter'])}."
+            raise UnknownMeter(message, field="meter")
     return objects

@@ -15,7 +15,7 @@ from billing.collection.services.attempts import request_charge
 from billing.collection.services.methods import remove_method, save_method
 from billing.invoicing.models.documents import Document
 from billing.processors.models import PaymentProcessor
-from core.admin.actions import ActionOutcome, staff_action, work_each
+from core.admin.actions import ActionOutcome, Unchanged, staff_action, work_each
 from core.admin.base import autocomplete
 from core.admin.cells import ByPrintedNumber
 from core.admin.readonly import AddingAdmin, AddingForm, ReadOnlyInline, actor_and_now
@@ -66,7 +66,9 @@ class PaymentMethodAdmin(AddingAdmin):
     @staff_action(
         "Remove",
         effects=lambda methods, data: [
-            f"{method.payer.code} is not charged through"
+            Unchanged(f"{method} was already removed.")
+            if method.removed_at
+            else f"{method.payer.code} is not charged through"
             f" {method.label or method.processor} any more. Until it saves another"
             " method, its invoices have to be paid by bank transfer."
             for method in methods

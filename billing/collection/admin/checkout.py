@@ -17,7 +17,7 @@ from billing.collection.services.checkout import (
 from billing.collection.services.checkout_closing import close_payment_page
 from billing.invoicing.models.documents import Document
 from billing.processors.models import PaymentProcessor
-from core.admin.actions import ActionOutcome, staff_action, work_each
+from core.admin.actions import ActionOutcome, Unchanged, staff_action, work_each
 from core.admin.base import autocomplete
 from core.admin.readonly import AddingAdmin, AddingForm
 from core.money import money_label
@@ -74,7 +74,9 @@ def close_effects(pages: list[CheckoutPage], data: dict[str, Any] | None) -> lis
         f" more: {page.processor} is asked to close it. If it was paid meanwhile, the"
         " payment is recorded."
         if page.attempt
-        else f"{page} is not for an invoice. It expires by itself and is not closed."
+        else Unchanged(
+            f"{page} is not for an invoice. It expires by itself and is not closed."
+        )
         for page in pages
     ]
 

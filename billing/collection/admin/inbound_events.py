@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from billing.collection.models.inbound_events import ProcessorEvent
 from billing.collection.services.inbound_events import retry_events, set_events_aside
-from core.admin.actions import ActionOutcome, staff_action
+from core.admin.actions import ActionOutcome, Unchanged, staff_action
 from core.admin.readonly import ReadOnlyAdmin, actor_and_now
 
 
@@ -91,7 +91,9 @@ def _event_effects(rows: list[ProcessorEvent], effect: str) -> list[str]:
     return [
         f"{row.event_id} of {row.processor} ({row.reason}) {effect}."
         if row.state == ProcessorEvent.State.QUARANTINED
-        else f"{row.event_id} of {row.processor} is {row.state} and is not changed."
+        else Unchanged(
+            f"{row.event_id} of {row.processor} is {row.state} and is not changed."
+        )
         for row in rows
     ]
 

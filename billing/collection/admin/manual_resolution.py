@@ -4,9 +4,10 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
+from django.utils import timezone
 
-from billing.collection.services.manual_resolution import close_attempt
-from core.admin.actions import ActionOutcome, ReasonForm, staff_action
+from billing.collection.services.manual_resolution import close_attempt, is_stuck
+from core.admin.actions import ActionOutcome, ReasonForm, staff_action, unchanged_if
 from core.admin.readonly import ReadOnlyAdmin, actor_and_now
 from core.errors import Refusal
 from core.money import money_label
@@ -41,9 +42,12 @@ def close_effects(attempts: list[Any], data: dict[str, Any] | None) -> list[str]
         "failed": "It is recorded as failed; no money moves. It can be requested again.",
     }.get(outcome, "The outcome that you choose below is recorded.")
     return [
-        f"{attempt} over {money_label(attempt.amount, attempt.currency)} at"
-        f" {attempt.processor} is {attempt.get_state_display()}. {after}"
-        " The processor is not contacted."
+        unchanged_if(
+            not is_stuck(attempt, now=timezone.now()),
+            f"{attempt} over {money_label(attempt.amount, attempt.currency)} at"
+            f" {attempt.processor} is {attempt.get_state_display()}. {after}"
+            " The processor is not contacted.",
+        )
         for attempt in attempts
     ]
 
@@ -60,6 +64,7 @@ class ClosingAdmin(ReadOnlyAdmin):
         " payment for a wrong failure.",
         done="closed",
         form=ClosingForm,
+        one_by_one=True,
     )
     def close(
         self, request: HttpRequest, attempts: list[Any], data: dict[str, Any]

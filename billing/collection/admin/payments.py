@@ -28,7 +28,13 @@ from billing.receivables.queries.refundable import payment_balances
 from billing.receivables.queries.statements import account_statement
 from billing.receivables.services.payments import receive_payment
 from billing.receivables.services.reversals import require_reversible, reverse_payment
-from core.admin.actions import ActionOutcome, ReasonForm, staff_action
+from core.admin.actions import (
+    ActionOutcome,
+    ReasonForm,
+    Unchanged,
+    staff_action,
+    unchanged_if,
+)
 from core.admin.base import autocomplete
 from core.admin.cells import ByPrintedNumber
 from core.admin.readonly import (
@@ -97,12 +103,12 @@ class RefundForm(AskRefundForm):
 
 def reversal_effects(payments: list[Payment], data: dict[str, Any] | None) -> list[str]:
     """Which amount and invoices a reversal affects, or why it is refused."""
-    lines = []
+    lines: list[str] = []
     for payment in payments:
         try:
             require_reversible(payment)
         except Refusal as refusal:
-            lines.append(refusal.message)
+            lines.append(Unchanged(refusal.message))
             continue
         covered = Allocation.objects.filter(payment=payment).select_related("document")
         invoices = sorted({part.document.label for part in covered if part.document})
@@ -140,10 +146,13 @@ def refund_effects(payments: list[Payment], data: dict[str, Any] | None) -> list
                 f" {money_label(available - data['amount'], payment.currency)} remains"
             )
         lines.append(
-            f"{payment} of {payment.payer.code} over"
-            f" {money_label(payment.amount, payment.currency)}, of which"
-            f" {money_label(available, payment.currency)} can be refunded. {change};"
-            f" {way}. Invoices that it covered are owed again."
+            unchanged_if(
+                available <= 0,
+                f"{payment} of {payment.payer.code} over"
+                f" {money_label(payment.amount, payment.currency)}, of which"
+                f" {money_label(available, payment.currency)} can be refunded. {change};"
+                f" {way}. Invoices that it covered are owed again.",
+            )
         )
     return lines
 
@@ -227,6 +236,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
         effects=refund_effects,
         undo="A refund cannot be undone. Charge the invoice again.",
         done="refunded",
+        one_by_one=True,
         form=refund_form,
     )
     def refund(
@@ -245,6 +255,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
         effects=reversal_effects,
         undo="Record the payment again, under a new reference if all else is the same.",
         done="reversed",
+        one_by_one=True,
     )
     def reverse(
         self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]

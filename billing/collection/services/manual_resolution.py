@@ -6,6 +6,7 @@ from typing import Literal
 from django.db import transaction
 
 from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.models.base import Attempt
 from billing.collection.models.refunds import RefundAttempt
 from billing.collection.services.outcomes import ChargeRecorder
 from billing.collection.services.recording import A, AttemptRecorder, apply_outcome
@@ -56,6 +57,12 @@ def close_attempt(
         _close(ChargeRecorder(), attempt, by_hand, actor, now)
 
 
+def is_stuck(attempt: Attempt, *, now: datetime) -> bool:
+    """Whether it has been pending or unknown for a day, so that staff may close it."""
+    first = attempt.first_sent_at
+    return attempt.state in UNREPORTED and first is not None and now >= first + WAIT
+
+
 def _close(
     recorder: AttemptRecorder[A],
     attempt: A,
@@ -66,8 +73,7 @@ def _close(
     with transaction.atomic():
         lock_accounts([recorder.payer_of(attempt)])
         current = recorder.rows().get(pk=attempt.pk)
-        first = current.first_sent_at
-        if current.state not in UNREPORTED or first is None or now < first + WAIT:
+        if not is_stuck(current, now=now):
             raise NotStuck(
                 f"{current} is {current.state} and cannot be closed by hand. Only an"
                 " attempt that has been pending or unknown for 24 hours can be."

@@ -12,6 +12,7 @@ from billing.invoicing.domain.numbers import printed_number
 from billing.invoicing.models.documents import Document
 from billing.invoicing.models.runs import RunItem
 from billing.invoicing.services.documents import is_voidable
+from core.admin.actions import Unchanged
 from core.money import money_label
 
 Status = Document.Status
@@ -46,11 +47,12 @@ def discard_effects(documents: list[Document], data: FormData) -> list[str]:
 
 def void_effects(documents: list[Document], data: FormData) -> list[str]:
     """The amounts that will no longer be owed, and how they are billed again."""
-    lines = []
+    lines: list[str] = []
     for document in documents:
         kind = "Credit note" if document.kind == Document.Kind.CORRECTION else "Invoice"
         if not is_voidable(document):
-            lines.append(f"{document} is {document.status} and cannot be voided.")
+            reason = f"{document} is {document.status} and cannot be voided."
+            lines.append(Unchanged(reason))
             continue
         lines.append(
             f"{kind} {_named(document)} will be voided:"
@@ -68,7 +70,7 @@ def release_effects(items: list[RunItem], data: FormData) -> list[str]:
         f"{item.payer.code} is billed for {item.run.month:%B %Y} and every earlier month"
         f" that is not billed yet, from today's data. It was parked: {item.last_error}"
         if item.state == RunItem.State.PARKED
-        else f"{item.payer.code} is {item.get_state_display()}, not parked."
+        else Unchanged(f"{item.payer.code} is {item.get_state_display()}, not parked.")
         for item in items
     ]
 
@@ -76,7 +78,8 @@ def release_effects(items: list[RunItem], data: FormData) -> list[str]:
 def accept_effects(items: list[RunItem], data: FormData) -> list[str]:
     """The payers that will be billed without a check for unusual totals."""
     warning = "Totals are not checked this time: they are billed even if unusual."
-    return [warning, *release_effects(items, data)]
+    parked = any(item.state == RunItem.State.PARKED for item in items)
+    return [*([warning] if parked else []), *release_effects(items, data)]
 
 
 def _named(document: Document) -> str:
@@ -100,7 +103,9 @@ def _sums(documents: list[Document], verb: str) -> list[str]:
 
 def _others(documents: list[Document]) -> list[str]:
     return [
-        f"{document} for {_total(document)} is {document.status} and does not change."
+        Unchanged(
+            f"{document} for {_total(document)} is {document.status} and does not change."
+        )
         for document in documents
         if document.status != Status.DRAFT
     ]

@@ -9,7 +9,7 @@ from django.utils.html import format_html_join
 
 from billing.invoicing.models.verification import VerificationFinding, VerificationRun
 from billing.invoicing.verification.recording import accept_finding
-from core.admin.actions import ActionOutcome, staff_action, work_each
+from core.admin.actions import ActionOutcome, staff_action, unchanged_if, work_each
 from core.admin.readonly import ReadOnlyAdmin, actor_and_now
 
 
@@ -38,8 +38,11 @@ def accept_effects(
 ) -> list[str]:
     """The differences of each finding, and the documents that are collected again."""
     return [
-        f"{finding} has {finding.count} differences, first {finding.details[0]}."
-        f" {_collected_again(finding)}"
+        unchanged_if(
+            finding.state != "open",
+            f"{finding} has {finding.count} differences, first {finding.details[0]}."
+            f" {_collected_again(finding)}",
+        )
         for finding in findings
     ]
 
@@ -111,3 +114,13 @@ class VerificationRunAdmin(ReadOnlyAdmin):
         "actor",
     ]  # fmt: skip
     list_filter = ["kind", "state"]
+    exclude = ["pending_facts"]
+    readonly_fields = ["facts_since"]
+
+    @admin.display(description="facts since the last bill", empty_value="-")
+    def facts_since(self, run: VerificationRun) -> int | None:
+        """Recorded after their agency was last billed.
+
+        Older ones of a month that is not billed yet are not counted.
+        """
+        return run.pending_facts

@@ -58,7 +58,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """The findings, and the number of facts not billed yet; None if not counted."""
+    """The findings, and the number of facts since the last bill; None if not counted."""
 
     findings: list[Finding]
     pending_facts: int | None
@@ -72,7 +72,8 @@ class VerificationReport:
 def verify_books(also: Sequence[Check] = ()) -> VerificationReport:
     """Check every fact and document in one snapshot. Changes nothing.
 
-    Facts that are not billed yet are counted as pending and are no finding. `also` are
+    Facts recorded after their agency was last billed are counted as pending and are no
+    finding; older facts of months that are not billed yet are not counted. `also` are
     checks of other rooms. A check that stops with an error is reported as a finding,
     and the others go on.
     """

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing.mail.models import Mail
 from billing.mail.services.outbox import has_server, resend_mails
-from core.admin.actions import ActionOutcome, staff_action
+from core.admin.actions import ActionOutcome, Unchanged, staff_action
 from core.admin.readonly import ReadOnlyAdmin
 
 NO_SERVER = (
@@ -24,7 +24,7 @@ def send_effects(mails: list[Mail], data: dict[str, Any] | None) -> list[str]:
     return [
         f'"{mail.subject}" of {mail.created_at:%Y-%m-%d} is sent to {", ".join(mail.to)}.'
         if mail.state in WAITING
-        else f'"{mail.subject}" is {mail.state} and is not sent again.'
+        else Unchanged(f'"{mail.subject}" is {mail.state} and is not sent again.')
         for mail in mails
     ]
 

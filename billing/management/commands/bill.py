@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Sum
 from django.utils import timezone
 
+from billing.invoicing.models.documents import Document
 from billing.invoicing.queries.plans import progress_of
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.previews import preview_documents
@@ -80,10 +81,20 @@ class Command(BaseCommand):
                 if not closed:
                     time.sleep(0.2)
         documents = run.items.aggregate(sum=Sum("documents"))["sum"] or 0
-        self.stdout.write(
-            f"{month:%Y-%m}: {counts['done']} payers done, {counts['review']} in"
-            f" review, {counts['parked']} parked; {documents} documents"
+        held_up = run.items.filter(state="review", documents=0)
+        drafts = Document.objects.filter(
+            payer__in=held_up.values("payer"), status=Document.Status.DRAFT
         )
+        self.stdout.write(
+            f"{month:%Y-%m}: {counts['done']} payers done,"
+            f" {counts['review'] - held_up.count()} in review,"
+            f" {counts['parked']} parked; {documents} documents"
+        )
+        for draft in drafts.select_related("payer").order_by("payer__code"):
+            self.stdout.write(
+                f"waiting {draft.payer.code}: its draft of {draft.month:%Y-%m} has to be"
+                " issued or discarded first"
+            )
         parked = run.items.filter(state="parked").select_related("payer")
         for item in parked.order_by("payer__code"):
             self.stdout.write(

@@ -57,7 +57,7 @@ class Command(BaseCommand):
                 self.stdout.write(str(finding))
             self.stdout.write(
                 f"{len(report.findings)} differences,"
-                f" {report.pending_facts} facts waiting for their next document"
+                f" {report.pending_facts} facts recorded since their agency was last billed"
             )
         if report.findings:
             raise SystemExit(1)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from billing.metering.models import QuarantinedEvent
+from core.admin.actions import Unchanged
 
 
 def release_effects(
@@ -11,10 +12,13 @@ def release_effects(
     """The agency and agent that each event is counted for."""
     agency, agent = (data["agency"], data["agent"]) if data else ("", "")
     return [
-        f"{_summary(event)} is counted for agency"
-        f" {agency or event.event.get('agency') or '(none)'} and"
-        f" {_agent_label(agent or event.event.get('agent'))}, unless it is rejected"
-        " again. It is billed with its month or on the next document."
+        _effect(
+            event,
+            f"is counted for agency"
+            f" {agency or event.event.get('agency') or '(none)'} and"
+            f" {_agent_label(agent or event.event.get('agent'))}, unless it is rejected"
+            " again. It is billed with its month or on the next document.",
+        )
         for event in events
     ]
 
@@ -24,8 +28,12 @@ def replace_effects(
 ) -> list[str]:
     """The events that replace counted events."""
     return [
-        f"{_summary(event)} is counted in place of the counted event with the same id."
-        " The charge for that event is credited on the next document at the latest."
+        _effect(
+            event,
+            "is counted in place of the counted event with the same id. The charge for"
+            " that event is credited on the next document at the latest.",
+            blocked=event.code != "conflict",
+        )
         for event in events
     ]
 
@@ -34,7 +42,14 @@ def drop_effects(
     events: list[QuarantinedEvent], data: dict[str, Any] | None
 ) -> list[str]:
     """The events that will never be billed."""
-    return [f"{_summary(event)} is never counted and never billed." for event in events]
+    return [_effect(event, "is never counted and never billed.") for event in events]
+
+
+def _effect(event: QuarantinedEvent, effect: str, *, blocked: bool = False) -> str:
+    """The effect on a held event; other events, and blocked ones, do not change."""
+    if blocked or event.state != QuarantinedEvent.State.HELD:
+        return Unchanged(f"{_summary(event)} does not change.")
+    return f"{_summary(event)} {effect}"
 
 
 def _agent_label(agent: str | None) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from billing.pricing.models import PriceList, Rate
 from billing.pricing.queries import WITH_RATES, preceding_list
 from billing.pricing.services import reasons_against
+from core.admin.actions import Unchanged, unchanged_if
 from core.money import money_label, plain
 from seats.models import Agency
 
@@ -22,14 +23,14 @@ def delete_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[
     return [
         f"The draft {price_list} with its {price_list.rates.count()} rates is deleted."
         if price_list.status == PriceList.Status.DRAFT
-        else f"{price_list} is published and cannot be deleted."
+        else Unchanged(f"{price_list} is published and cannot be deleted.")
         for price_list in lists
     ]
 
 
 def _publishing_lines(draft: PriceList, now: datetime) -> list[str]:
     if draft.status != PriceList.Status.DRAFT:
-        return [f"{draft} is already published and does not change."]
+        return [Unchanged(f"{draft} is already published and does not change.")]
     draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
     before = preceding_list(draft)
     agencies = Agency.objects.filter(currency=draft.currency).count()
@@ -46,16 +47,14 @@ def _publishing_lines(draft: PriceList, now: datetime) -> list[str]:
             f", of {len(old)} on {before}." if before else ". There is no earlier list."
         ),
     ]
-    lines += [
-        f"It cannot be published. {reason}"
-        for reason in reasons_against(draft, now=now)
-    ]
+    reasons = reasons_against(draft, now=now)
+    lines += [f"It cannot be published. {reason}" for reason in reasons]
     lines += [
         f"{code}: {_price(old.get(code))} before, {_price(rate)} after."
         for code, rate in rates.items()
         if _price(old.get(code)) != _price(rate)
     ]
-    return lines
+    return [unchanged_if(bool(reasons), line) for line in lines]
 
 
 def _seat_price(price_list: PriceList | None) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db import models
 from django.db.models import QuerySet
@@ -48,9 +49,22 @@ class RateInline(admin.TabularInline):  # type: ignore[type-arg]
         return super().get_queryset(request).select_related("meter")
 
 
+class TierFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """The tiers of a rate."""
+
+    def clean(self) -> None:
+        super().clean()
+        filled = [form for form in self.forms if form not in self.deleted_forms]
+        tiers = [form for form in filled if form.has_changed() or form.instance.pk]
+        last = [form for form in tiers if form.cleaned_data.get("up_to", 0) is None]
+        for form in last[1:]:
+            form.add_error("up_to", "Only the last tier has no upper bound.")
+
+
 class TierInline(admin.TabularInline):  # type: ignore[type-arg]
     model = RateTier
     form = PlainModelForm
+    formset = TierFormSet
     extra = 0
 
 

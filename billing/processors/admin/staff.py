@@ -121,6 +121,7 @@ class PaymentProcessorAdmin(AddingAdmin):
         undo="Change them back. You have to enter the previous keys again.",
         done="changed",
         form=ProcessorChangeForm,
+        one_by_one=True,
     )
     def change_address_or_keys(
         self, request: HttpRequest, rows: list[PaymentProcessor], data: dict[str, Any]
@@ -136,6 +137,7 @@ class PaymentProcessorAdmin(AddingAdmin):
         effects=rotate_effects,
         undo="The old secrets cannot be restored. Rotate again to get new ones.",
         done="rotated",
+        one_by_one=True,
     )
     def rotate_both_secrets(
         self, request: HttpRequest, rows: list[PaymentProcessor], data: dict[str, Any]

@@ -13,7 +13,7 @@ from django.utils import timezone
 from billing.webhooks.models import Delivery, DeliveryAttempt, OutboxEvent
 from billing.webhooks.queries.timeline import timeline_of
 from billing.webhooks.services.replay import replay_event
-from core.admin.actions import ActionOutcome, staff_action, work_each
+from core.admin.actions import ActionOutcome, Unchanged, staff_action, work_each
 from core.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 from seats.models import Agency
 
@@ -73,7 +73,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @staff_action(
         "Send again",
         effects=lambda rows, data: [
-            f"Event {row.event.sequence} ({row.event.type}, {row.state}) is sent to"
+            Unchanged(
+                f"Event {row.event.sequence} ({row.event.type}) is waiting to be sent."
+            )
+            if row.state == Delivery.State.PENDING
+            else f"Event {row.event.sequence} ({row.event.type}, {row.state}) is sent to"
             f" {row.endpoint} again, with the same id."
             for row in rows
         ],

@@ -1,5 +1,6 @@
 """Admin pages of webhook endpoints."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -8,9 +9,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from billing.webhooks.models import (
-    WebhookEndpoint,
-)
+from billing.webhooks.models import WebhookEndpoint
 from billing.webhooks.services.endpoints import (
     add_endpoint,
     delete_endpoint,
@@ -26,6 +25,7 @@ from core.admin.actions import (
     Moving,
     ReasonForm,
     staff_action,
+    unchanged_if,
     work_each,
 )
 from core.admin.base import autocomplete
@@ -59,7 +59,14 @@ class ReplayForm(ReasonForm):
     field_order = ["since", "until", "reason"]
 
 
-def endpoint_effects(what: str) -> Effects:
+def is_kept(row: WebhookEndpoint) -> bool:
+    """Whether the endpoint is not deleted."""
+    return row.deleted_at is None
+
+
+def endpoint_effects(
+    what: str, applies: Callable[[WebhookEndpoint], bool] = is_kept
+) -> Effects:
     """Sentences that name each endpoint, its agency, and how many events wait for it."""
 
     def effects(rows: list[Any], data: dict[str, Any] | None) -> list[str]:
@@ -71,9 +78,11 @@ def endpoint_effects(what: str) -> Effects:
             sentence
             for row in rows
             for sentence in (
-                (
+                unchanged_if(
+                    not applies(row),
                     f"{row} of {row.agency.code if row.agency else 'the platform'}"
-                    f" ({row.state}): {what}"
+                    f" ({row.state}):"
+                    f" {what if applies(row) else 'it is not changed.'}",
                 ),
                 Moving(f"{waiting[row.pk]} events are waiting to be sent to it."),
             )
@@ -85,14 +94,8 @@ def endpoint_effects(what: str) -> Effects:
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(AddingAdmin):
     list_display = [
-        "url",
-        "agency",
-        "owner",
-        "state",
-        "reason",
-        "failing_since",
-        "deleted_at",
-    ]
+        "url", "agency", "owner", "state", "reason", "failing_since", "deleted_at",
+    ]  # fmt: skip
     list_select_related = ["agency"]
     list_filter = ["state", ("deleted_at", admin.EmptyFieldListFilter)]
     search_fields = ["url", "description", "agency__code"]
@@ -111,7 +114,10 @@ class WebhookEndpointAdmin(AddingAdmin):
 
     @staff_action(
         "Pause: hold events",
-        effects=endpoint_effects("nothing is sent to it until it is resumed."),
+        effects=endpoint_effects(
+            "nothing is sent to it until it is resumed.",
+            lambda row: row.state == WebhookEndpoint.State.ENABLED,
+        ),
         undo='Choose "Resume": held events are then sent in order.',
         done="paused",
     )
@@ -130,7 +136,10 @@ class WebhookEndpointAdmin(AddingAdmin):
 
     @staff_action(
         "Resume: send held events",
-        effects=endpoint_effects("all events it held are sent now, in order."),
+        effects=endpoint_effects(
+            "all events it held are sent now, in order.",
+            lambda row: row.state != WebhookEndpoint.State.ENABLED and is_kept(row),
+        ),
         undo="Sent events cannot be recalled. Pause it again to hold the rest.",
         done="resumed",
     )

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
-from core.admin.actions import ActionOutcome, staff_action, work_each
+from core.admin.actions import ActionOutcome, staff_action, unchanged_if, work_each
 from core.admin.readonly import ReadOnlyAdmin
 from seats.api_keys.models import ApiKey
 from seats.api_keys.services import revoke_key
@@ -15,13 +15,16 @@ from seats.api_keys.services import revoke_key
 def revoke_effects(keys: list[ApiKey], data: dict[str, Any] | None) -> list[str]:
     """Sentences about the keys that stop working."""
     return [
-        f"{key.prefix} ({key.label or 'no label'}) of"
-        f" {key.agency.code if key.agency else 'the platform'}"
-        + (
-            f" was already revoked on {key.revoked_at:%Y-%m-%d}."
-            if key.revoked_at
-            else f", last used {_day(key.last_used_at)}:"
-            " every request with it is refused from now on."
+        unchanged_if(
+            key.revoked_at is not None,
+            f"{key.prefix} ({key.label or 'no label'}) of"
+            f" {key.agency.code if key.agency else 'the platform'}"
+            + (
+                f" was already revoked on {key.revoked_at:%Y-%m-%d}."
+                if key.revoked_at
+                else f", last used {_day(key.last_used_at)}:"
+                " every request with it is refused from now on."
+            ),
         )
         for key in keys
     ]

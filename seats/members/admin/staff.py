@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils import timezone
@@ -18,15 +19,23 @@ from seats.members.models import Member, User
 admin.site.unregister(Group)
 
 
-class AddUserForm(forms.ModelForm):  # type: ignore[type-arg]
+class LowerCaseEmail(forms.ModelForm):  # type: ignore[type-arg]
+    """A form that saves the e-mail address in lower case, however it is entered."""
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
+
+
+class ChangeUserForm(LowerCaseEmail, UserChangeForm):  # type: ignore[type-arg]
+    """The fields of a user that an administrator can change."""
+
+
+class AddUserForm(LowerCaseEmail):
     """E-mail address and name; the password is set on the next page."""
 
     class Meta:
         model = User
         fields = ["email", "name"]
-
-    def clean_email(self) -> str:
-        return str(self.cleaned_data["email"]).lower()
 
     def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002
         user: User = super().save(commit=False)
@@ -45,6 +54,7 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """
 
     add_form = AddUserForm
+    form = ChangeUserForm
     list_display = ["email", "name", "jobs", "is_staff", "is_active"]
     list_filter = ["is_staff", "is_active", "groups"]
     search_fields = ["email", "name"]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
+from core.admin.actions import Unchanged
 from core.periods import DateRange, billed_range, month_of, month_range, months_between
 from seats.agencies.models import Agency
 from seats.roster.models import Agent, Seat
@@ -27,6 +28,17 @@ def added(agents: list[Agent], on: date | None, today: date) -> list[str]:
         [(agent.agency, None, DateRange(on, None)) for agent in agents] if on else [],
         today,
     )
+
+
+def blocked(seats: list[Seat], *, reopening: bool = False) -> list[str]:
+    """Sentences about why none of these seats can change; empty if all can."""
+    reasons = [f"{seat} is cancelled." for seat in seats if seat.cancelled]
+    if reopening:
+        kept = [seat for seat in seats if not seat.cancelled and not seat.removed_on]
+        reasons += [f"{seat} has not been removed." for seat in kept]
+    if 0 < len(reasons) < len(seats):
+        reasons.append("The others are not changed either: choose them alone.")
+    return [Unchanged(reason) for reason in reasons]
 
 
 def removed(seats: list[Seat], on: date | None, today: date) -> list[str]:

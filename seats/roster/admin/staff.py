@@ -14,7 +14,7 @@ from core.admin.actions import ActionOutcome, ReasonForm, staff_action
 from core.admin.base import StaffAdmin
 from core.admin.dates import DateField, with_initial_dates
 from core.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, actor_and_now
-from core.errors import Refusal
+from core.errors import UnknownAgent
 from core.parsing.values import shown
 from seats.agencies.queries.agencies import local_dates
 from seats.roster.admin import effects
@@ -29,10 +29,6 @@ from seats.roster.services.seats import (
     reopen_seats,
     transfer_seats,
 )
-
-
-class UnknownAgents(Refusal):
-    code = "unknown_agent"
 
 
 class HoldingInline(ReadOnlyInline):
@@ -117,8 +113,9 @@ class SeatAdmin(ReadOnlyAdmin):
 
     @staff_action(
         "Remove from a date on",
-        effects=lambda seats, data: effects.removed(
-            seats, _on(data), _earliest_day(seats)
+        effects=lambda seats, data: (
+            effects.blocked(seats)
+            or effects.removed(seats, _on(data), _earliest_day(seats))
         ),
         undo="Re-open the seats: they are billed as if they had not been removed.",
         done="removed",
@@ -133,9 +130,11 @@ class SeatAdmin(ReadOnlyAdmin):
     @staff_action(
         "Hand over within the agency",
         effects=lambda seats, data: (
-            effects.handed_over(_moves(seats, data["agents"]), data["on"])
+            effects.blocked(seats)
+            or effects.handed_over(_moves(seats, data["agents"]), data["on"])
             if data
-            else [f"{seat} gets the holder chosen below." for seat in seats]
+            else effects.blocked(seats)
+            or [f"{seat} gets the holder chosen below." for seat in seats]
         ),
         undo="Hand the seats over once more, from the same date on.",
         done="handed over",
@@ -151,11 +150,13 @@ class SeatAdmin(ReadOnlyAdmin):
     @staff_action(
         "Transfer to another agency",
         effects=lambda seats, data: (
-            effects.transferred(
+            effects.blocked(seats)
+            or effects.transferred(
                 _moves(seats, data["agents"]), data["on"], _earliest_day(seats)
             )
             if data
-            else [f"{seat} moves to the agency chosen below." for seat in seats]
+            else effects.blocked(seats)
+            or [f"{seat} moves to the agency chosen below." for seat in seats]
         ),
         undo="Cancel the new seats and re-open the old ones.",
         done="transferred",
@@ -170,7 +171,10 @@ class SeatAdmin(ReadOnlyAdmin):
 
     @staff_action(
         "Re-open: take back the removal",
-        effects=lambda seats, data: effects.reopened(seats, _earliest_day(seats)),
+        effects=lambda seats, data: (
+            effects.blocked(seats, reopening=True)
+            or effects.reopened(seats, _earliest_day(seats))
+        ),
         undo="Remove the seats again.",
         done="re-opened",
     )
@@ -182,7 +186,9 @@ class SeatAdmin(ReadOnlyAdmin):
 
     @staff_action(
         "Cancel: entered by mistake",
-        effects=lambda seats, data: effects.cancelled(seats, _earliest_day(seats)),
+        effects=lambda seats, data: (
+            effects.blocked(seats) or effects.cancelled(seats, _earliest_day(seats))
+        ),
         undo="A cancelled seat stays cancelled. Add a new seat for the agent instead.",
         done="cancelled",
     )
@@ -221,17 +227,17 @@ def _outcome(seats: Sequence[Seat], done: str) -> ActionOutcome:
 
 
 def _moves(seats: list[Seat], text: str) -> list[SeatMove]:
-    """Each seat with the agent of its line. Raises UnknownAgents."""
+    """Each seat with the agent of its line. Raises UnknownAgent."""
     names = [line.split() for line in text.splitlines() if line.strip()]
     if len(names) != len(seats):
-        raise UnknownAgents(
+        raise UnknownAgent(
             f"You selected {len(seats)} seats but entered {len(names)} agents. Enter one"
             " agent per seat."
         )
     wanted = Q(pk__in=[])
     for name in names:
         if len(name) != 2:
-            raise UnknownAgents(
+            raise UnknownAgent(
                 f"{shown(' '.join(name))} is not an agency code and an agent id. Enter"
                 " them as AGENCY agent-id."
             )
@@ -243,7 +249,7 @@ def _moves(seats: list[Seat], text: str) -> list[SeatMove]:
     moves = []
     for seat, (agency, agent) in zip(seats, names, strict=True):
         if (agency, agent) not in agents:
-            raise UnknownAgents(
+            raise UnknownAgent(
                 f"Agency {shown(agency)} has no agent {shown(agent)}. Check the spelling."
             )
         moves.append((seat, agents[agency, agent]))

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from core.errors import UnknownAgent
 from core.openapi import one_or_many
 from core.parsing.values import shown
 from core.periods import local_date, zone_on
@@ -277,13 +278,13 @@ def _seat_bodies(seats: Sequence[Seat]) -> list[dict[str, Any]]:
 
 
 def _agents(agency: Agency, names: Sequence[str]) -> dict[str, Agent]:
-    """Agents of an agency by their external ids. Raises ValidationError."""
+    """Agents of an agency by their external ids. Raises UnknownAgent."""
     rows = Agent.objects.filter(agency=agency, external_id__in=names)
     agents = {agent.external_id: agent for agent in rows}
     for name in names:
         if name not in agents:
             message = f"{agency.code} has no agent {shown(name)}. Add the agent first."
-            raise ValidationError({"agent": [message]}, "unknown_agent")
+            raise UnknownAgent(message, field="agent")
     return agents
 
 

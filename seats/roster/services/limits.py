@@ -30,11 +30,18 @@ class SeatUsedLater(Refusal):
 
 
 def require_recent(
-    agency_ids: Collection[int], on: date, now: datetime, reason: str, *, staff: bool
+    agency_ids: Collection[int],
+    on: date,
+    now: datetime,
+    reason: str,
+    *,
+    staff: bool,
+    field: str = "on",
 ) -> None:
     """Refuse a local date more than BACKDATE_DAYS back; staff may, with a reason.
 
-    Raises TooFarBack, ReasonMissing.
+    `field` is the input that the date comes from: "seat" for a date that the seat has
+    and nobody enters. Raises TooFarBack, ReasonMissing.
     """
     days = settings.BILLING["BACKDATE_DAYS"]
     for today in local_dates(agency_ids, now=now).values():
@@ -42,9 +49,9 @@ def require_recent(
         if on >= earliest:
             continue
         if not staff:
+            advice = f" Choose {earliest} or later." if field == "on" else ""
             raise TooFarBack(
-                f"{on} is more than {days} days back. Choose {earliest} or later.",
-                field="on",
+                f"{on} is more than {days} days back.{advice}", field=field
             )
         if not reason:
             raise ReasonMissing(
@@ -74,7 +81,12 @@ def uses_lost(locked: SeatsLocked, ends: Mapping[int, date | None]) -> dict[int,
 
 
 def waived_or_refused(
-    locked: SeatsLocked, uses: Mapping[int, Use], *, reason: str, staff: bool
+    locked: SeatsLocked,
+    uses: Mapping[int, Use],
+    *,
+    reason: str,
+    staff: bool,
+    field: str = "on",
 ) -> dict[int, int]:
     """The number of used dates to waive, by seat id, which only staff can do.
 
@@ -83,11 +95,13 @@ def waived_or_refused(
     for seat in locked.seats:
         use = uses.get(seat.pk)
         if use and not staff:
-            raise SeatUsedLater(
-                f"{seat} was used on {use.last}. Choose {use.last + DAY} or later as the"
-                " date on which it ends.",
-                field="on",
+            day = use.last + DAY
+            advice = (
+                f"Choose {day} or later as the date on which it ends."
+                if field == "on"
+                else f"It can end on {day} at the earliest."
             )
+            raise SeatUsedLater(f"{seat} was used on {use.last}. {advice}", field=field)
         if use and not reason:
             raise ReasonMissing(
                 f"{seat} was used on {use.days} of these dates, last on"

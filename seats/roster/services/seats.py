@@ -222,9 +222,11 @@ def cancel_seats(
         raise ReasonMissing("Enter a reason for cancelling the seat.", field="reason")
     with transaction.atomic():
         first = min(seat.added_on for seat in seats)
-        locked, stamps = _lock(seats, first, now, reason, staff=staff)
+        locked, stamps = _lock(seats, first, now, reason, staff=staff, field="seat")
         uses = uses_lost(locked, dict.fromkeys(locked.versions))
-        waived = waived_or_refused(locked, uses, reason=reason, staff=staff)
+        waived = waived_or_refused(
+            locked, uses, reason=reason, staff=staff, field="seat"
+        )
         entries = [
             locked.entry(
                 seat,
@@ -253,7 +255,7 @@ def reopen_seats(
     with transaction.atomic():
         dates = [seat.removed_on for seat in seats if seat.removed_on]
         first = min(dates, default=seats[0].added_on)
-        locked, stamps = _lock(seats, first, now, reason, staff=staff)
+        locked, stamps = _lock(seats, first, now, reason, staff=staff, field="seat")
         for seat in locked.seats:
             if seat.removed_on is None:
                 raise SeatNotRemoved(
@@ -273,16 +275,25 @@ def _open(
     """Stamp, lock and read seats that change on a date of the caller's choice."""
     agency_ids = {seat.agency_id for seat in seats}
     require_near(on, agency_ids=agency_ids, now=now, field="on")
-    return _lock(seats, on, now, reason, staff=staff)
+    return _lock(seats, on, now, reason, staff=staff, field="on")
 
 
 def _lock(
-    seats: Sequence[Seat], on: date, now: datetime, reason: str, *, staff: bool
+    seats: Sequence[Seat],
+    on: date,
+    now: datetime,
+    reason: str,
+    *,
+    staff: bool,
+    field: str,
 ) -> tuple[SeatsLocked, dict[int, int]]:
-    """Stamp, lock and read seats that change from a given date on."""
+    """Stamp, lock and read seats that change from a given date on.
+
+    `field` is the input that the date comes from.
+    """
     agency_ids = {seat.agency_id for seat in seats}
     stamps = stamp_facts(agency_ids)
-    require_recent(agency_ids, on, now, reason, staff=staff)
+    require_recent(agency_ids, on, now, reason, staff=staff, field=field)
     locked = lock_seats([seat.pk for seat in seats])
     for seat in locked.seats:
         if seat.cancelled:

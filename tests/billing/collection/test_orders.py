@@ -28,7 +28,7 @@ from tests.rollback import rolled_back
 
 pytestmark = pytest.mark.django_db
 
-EXAMPLES = examples(15)
+EXAMPLES = examples(8)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from tests.build import APRIL, MARCH, MAY, bill
 from tests.laws import examples
 from tests.rollback import rolled_back
 
-EXAMPLES = examples(15, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+EXAMPLES = examples(8, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 FAULTS = ["ok", "soft", "soft", "hard", "hard", "hung", "later", "refused", "lost"]
 WAITS = [0, 1, 3, 5, 7, 7, 9, 30]
 PAYS = [30, 100, 130]

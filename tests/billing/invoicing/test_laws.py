@@ -26,7 +26,7 @@ from tests.laws import examples
 from tests.rollback import rolled_back
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
-EXAMPLES = examples(25, phases=[Phase.explicit, Phase.generate])
+EXAMPLES = examples(10, phases=[Phase.explicit, Phase.generate])
 EARLIEST = date(2026, 2, 1)  # an hour of it is March already further east
 facts = st.lists(worlds.facts, min_size=4, max_size=25)
 histories = st.lists(

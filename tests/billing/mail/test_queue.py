@@ -133,7 +133,7 @@ class TestResend:
 
 class TestAdmin:
     @pytest.fixture
-    def staff(self, client, quick_passwords):
+    def staff(self, client):
         client.force_login(User.objects.create_superuser("s@example.com", "x" * 12))
         return client
 
