@@ -4,7 +4,7 @@ from billing.budgets.tasks import check_all_budgets
 from billing.collection.tasks import (
     backfill_processor_events,
     charge_invoices,
-    close_expired_pages,
+    end_checkout_pages,
     process_processor_events,
     reconcile_missed_days,
     report_unresolved_attempts,
@@ -16,9 +16,9 @@ from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due
 from billing.mail.tasks import send_due_mails
 from billing.metering.tasks import (
     archive_old_months,
+    clean_rejected_rows,
     create_partitions,
-    forget_old_refusals,
-    work_off_uploads,
+    resume_uploads,
 )
 from billing.webhooks.tasks import (
     end_lapsed_endpoints,
@@ -32,22 +32,22 @@ __all__ = [
     "backfill_processor_events",
     "charge_invoices",
     "check_all_budgets",
+    "clean_rejected_rows",
     "close_due_items",
-    "close_expired_pages",
     "create_partitions",
+    "end_checkout_pages",
     "end_lapsed_endpoints",
     "forget_attempts",
-    "forget_old_refusals",
     "hand_out_events",
     "issue_due_drafts",
     "process_processor_events",
     "reconcile_missed_days",
     "report_unresolved_attempts",
+    "resume_uploads",
     "send_deliveries",
     "send_due_mails",
     "send_due_refunds",
     "start_due_months",
     "step_all_cases",
     "verify_books",
-    "work_off_uploads",
 ]

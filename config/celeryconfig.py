@@ -55,7 +55,7 @@ SECONDS_BETWEEN_RUNS = {
     "payments.charge_due": 10.0,
     "payments.refund_due": 10.0,
     "payments.end_pages_due": 60.0,
-    "payments.answers_due": 5.0,
+    "payments.process_events_due": 5.0,
     "payments.report_due": 60.0,
     "payments.catch_up_due": 60.0,
     "payments.reconcile_due": 60.0,

@@ -17,7 +17,7 @@ from typing import Any
 from billing.metering.domain.formats.catalogue import (
     FORMATS,
     chunks_of,
-    feed_of,
+    detect_format,
     rows_of,
 )
 from billing.metering.domain.formats.rows import Row, buffered
@@ -43,7 +43,7 @@ def _read(path: Path, feed: str) -> dict[str, Any]:
     codes: Counter[str] = Counter()
     with buffered(path.open("rb", 0)) as file:
         try:
-            detected = feed_of(file, feed)
+            detected = detect_format(file, feed)
             rows = rows_of(file, detected, agency="B1", zone="UTC")
             for chunk in chunks_of(rows, most=5_000):
                 codes.update(_outcome(row) for row in chunk)

@@ -1,7 +1,8 @@
-"""What collection tells dunning, inside the transaction, with the payers locked.
+"""Signals of collection, sent inside the transaction of the change.
 
-`attempt_ended` (`attempt`, `now`): it succeeded, was declined or failed; not sent for a
-charge that was given up before it was sent, as nothing is owed any more.
+`attempt_ended` (`attempt`, `now`): it succeeded, was declined or failed, or was canceled
+before it was sent. The payer is locked, except for canceled attempts. Attempts that end
+because their document is voided send none: dunning learns of the void.
 `attempt_unresolved` (`attempt`, `now`): its unknown outcome was reported to staff.
 `method_saved` (`method`, `now`): a payer has a new payment method.
 """

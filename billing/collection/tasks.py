@@ -38,14 +38,14 @@ def send_due_refunds(**_newer: Any) -> None:
 
 
 @shared_task(name="payments.end_pages_due")
-def close_expired_pages(**_newer: Any) -> None:
+def end_checkout_pages(**_newer: Any) -> None:
     """Every minute: close checkout pages whose owner no longer reaches the payer, and
     give up those that the processor never confirmed."""
     give_up_unopened_pages(now=timezone.now())
     close_out_of_reach_pages(clock=timezone.now)
 
 
-@shared_task(name="payments.answers_due")
+@shared_task(name="payments.process_events_due")
 def process_processor_events(**_newer: Any) -> None:
     """Every few seconds: process inbound processor events that are due."""
     process_events(now=timezone.now())

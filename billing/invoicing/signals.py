@@ -6,7 +6,7 @@ finished.
 
 `documents_issued` (`documents`: their ids, `payers`: their ids, `now`) and
 `document_voided` (`document`, `now`) are sent inside the transaction, once for all
-documents of a statement, with the payers locked; a receiver that raises a Refusal
+documents that are issued together, with the payers locked; a receiver that raises a Refusal
 undoes the transaction.
 """
 

@@ -20,7 +20,7 @@ def start_due_months(**_newer: Any) -> None:
 
 @shared_task(name="invoicing.close_due")
 def close_due_items(**_newer: Any) -> None:
-    """Every minute, and when a run starts: close a chunk, then ring for the next."""
+    """Every minute, and when a run starts: close a chunk, then queue the next."""
     if close_due(now=timezone.now()):
         ring(close_due_items)
 

@@ -31,13 +31,13 @@ def create_partitions(**_newer: Any) -> None:
 
 
 @shared_task(name="metering.imports_due")
-def work_off_uploads(**_newer: Any) -> None:
+def resume_uploads(**_newer: Any) -> None:
     """Continue one uploaded file. Beat: every few seconds."""
     resume_next_import(now=timezone.now())
 
 
 @shared_task(name="metering.refused_rows_due")
-def forget_old_refusals(**_newer: Any) -> None:
+def clean_rejected_rows(**_newer: Any) -> None:
     """Delete rejected rows past their time. Beat: every minute, runs once a day."""
     run_when_due(
         REFUSED_ROWS,

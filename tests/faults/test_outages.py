@@ -31,7 +31,7 @@ EVENT = {
     "quantity": 60, "occurred_at": "2026-03-06T14:42:48Z",
 }  # fmt: skip
 FROZEN = 25  # seconds in which every door has answered while the database hangs
-SWEEPS = {"invoicing.close_due", "payments.answers_due", "webhooks.deliver_due"}
+SWEEPS = {"invoicing.close_due", "payments.process_events_due", "webhooks.deliver_due"}
 SOON = 5  # seconds in which a door answers while the broker is frozen
 
 

@@ -76,7 +76,7 @@ TOUCHES = [
     ("billing_eventkey", "INSERT INTO {table} VALUES (gen_random_uuid(), gen_random_uuid(), NULL, NULL)", "key_unasked"),
     ("billing_eventkey", "INSERT INTO {table} SELECT gen_random_uuid(), content, event_id, used_on FROM {table} WHERE event_id IS NOT NULL LIMIT 1", "key_twice"),
     ("billing_usageevent", "UPDATE {table} SET supersedes = 'other' WHERE supersedes = 'told'", "not_superseded"),
-    ("billing_usageevent", "UPDATE {table} SET supersedes = NULL WHERE supersedes = 'told'", "reversal_unasked"),
+    ("billing_usageevent", "UPDATE {table} SET supersedes = NULL WHERE supersedes = 'told'", "unexpected_reversal"),
     ("billing_usageevent", "UPDATE {table} SET raw = raw - 1 WHERE reverses IS NOT NULL", "reversal_differs"),
     ("billing_usageevent", "DELETE FROM {table} WHERE reverses IS NOT NULL", "not_superseded"),
     ("billing_usageday", "UPDATE {table} SET billable = billable + 60 WHERE {first}", "day_differs"),

@@ -8,7 +8,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from billing.collection.models.inbound_events import ProcessorEvent
-from billing.collection.services.inbound_events import retry_events, set_events_aside
+from billing.collection.services.inbound_events import (
+    DECIDABLE,
+    retry_events,
+    set_events_aside,
+)
 from core.admin.actions import ActionOutcome, Unchanged, staff_action
 from core.admin.readonly import ReadOnlyAdmin, actor_and_now
 
@@ -90,7 +94,7 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
 def _event_effects(rows: list[ProcessorEvent], effect: str) -> list[str]:
     return [
         f"{row.event_id} of {row.processor} ({row.reason}) {effect}."
-        if row.state == ProcessorEvent.State.QUARANTINED
+        if row.state in DECIDABLE
         else Unchanged(
             f"{row.event_id} of {row.processor} is {row.state} and is not changed."
         )
@@ -99,7 +103,10 @@ def _event_effects(rows: list[ProcessorEvent], effect: str) -> list[str]:
 
 
 def _quarantined(rows: list[ProcessorEvent], summary: str) -> ActionOutcome:
-    quarantined = ProcessorEvent.State.QUARANTINED
-    changed = [row for row in rows if row.state == quarantined]
-    others = [(row, "not quarantined") for row in rows if row.state != quarantined]
+    changed = [row for row in rows if row.state in DECIDABLE]
+    others = [
+        (row, "not quarantined or waiting")
+        for row in rows
+        if row.state not in DECIDABLE
+    ]
     return ActionOutcome(changed, others, summary=summary)

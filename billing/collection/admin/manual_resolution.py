@@ -38,7 +38,7 @@ def close_effects(attempts: list[Any], data: dict[str, Any] | None) -> list[str]
     """The outcome that will be recorded for each attempt."""
     outcome = data["outcome"] if data else ""
     after = {
-        "succeeded": "It is recorded as succeeded, and so is its money.",
+        "succeeded": "It is recorded as succeeded, and so is its payment or refund.",
         "failed": "It is recorded as failed; no money moves. It can be requested again.",
     }.get(outcome, "The outcome that you choose below is recorded.")
     return [

@@ -1,4 +1,4 @@
-"""API views of payments, refunds, statements of account and processor webhooks."""
+"""The endpoint that receives webhooks of processors."""
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -30,7 +30,7 @@ class ProcessorWebhookView(APIView):
     parser_classes = ()
 
     @extend_schema(
-        operation_id="tell_outcome",
+        operation_id="receive_processor_event",
         summary="Receive a processor event, signed as a Standard Webhook or by Stripe",
         request={"application/json": OpenApiTypes.OBJECT},
         responses={204: None},

@@ -1,4 +1,4 @@
-"""Payments, refunds, allocations, processors, payment methods, attempts and events."""
+"""Payment attempts and their history."""
 
 from django.db import models
 from django.db.models import Q

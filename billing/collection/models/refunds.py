@@ -1,4 +1,4 @@
-"""Refund attempts and disputes."""
+"""Refund attempts and their history."""
 
 from django.db import models
 from django.db.models import Q

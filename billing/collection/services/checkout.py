@@ -24,7 +24,7 @@ from billing.collection.services.checkout_closing import (
     PageNotOpened,
     ProcessorUnreachable,
     close_out_of_reach_page,
-    get_hoster,
+    get_checkout_client,
 )
 from billing.collection.services.dispatch import Clock, ProcessorCall, record_outcome
 from billing.collection.services.holds import require_collectable
@@ -48,7 +48,9 @@ from seats.models import Agency
 
 Kind = CheckoutPage.Kind
 State = PaymentAttempt.State
-LAST_HOUR = timedelta(hours=1)  # processors refuse pages open less than half an hour
+MIN_TIME_TO_REOPEN = timedelta(
+    hours=1
+)  # processors refuse pages open less than half an hour
 
 
 class BadReturnUrl(Refusal):
@@ -132,7 +134,7 @@ def open_payment_page(
             return page
         call = _claim_call(page, now)
     if page.processor_id != processor.pk:
-        host = get_hoster(page.processor, connect)
+        host = get_checkout_client(page.processor, connect)
     return _open_page(page, call, host, clock)
 
 
@@ -151,7 +153,7 @@ def _resolve_options(
         check_url(return_url, address_policy())
     except NotAllowed as error:
         raise BadReturnUrl(str(error), field="return_url") from error
-    return processor, return_url, get_hoster(processor, connect)
+    return processor, return_url, get_checkout_client(processor, connect)
 
 
 def _get_only_processor() -> PaymentProcessor:
@@ -204,7 +206,8 @@ def _get_open_page(invoice: Document, now: datetime) -> CheckoutPage | None:
     page = pages.filter(attempt=attempt).first()
     in_progress = attempt.state == State.SENT and now < attempt.due_at
     is_expiring = (
-        page is not None and now >= page.expires_at - (not page.url) * LAST_HOUR
+        page is not None
+        and now >= page.expires_at - (not page.url) * MIN_TIME_TO_REOPEN
     )
     if page is None or page.closed_at or in_progress or is_expiring:
         raise ChargeUnderWay(

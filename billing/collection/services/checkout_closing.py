@@ -64,7 +64,7 @@ def close_payment_page(
             "The processor has not confirmed the checkout page yet."
             " Try again in a minute."
         )
-    host = get_hoster(page.processor, connect)
+    host = get_checkout_client(page.processor, connect)
     try:
         outcome = host.close_page(page.reference)
     except Unreachable as error:
@@ -119,7 +119,9 @@ def close_out_of_reach_page(
     _close_pages(pages.exclude(owner=F("payer")), clock, connect)
 
 
-def get_hoster(processor: PaymentProcessor, connect: ConnectHoster) -> SupportsCheckout:
+def get_checkout_client(
+    processor: PaymentProcessor, connect: ConnectHoster
+) -> SupportsCheckout:
     """The client of a processor that has pages. Raises NoPages, PageNotOpened."""
     try:
         return connect(processor)
@@ -155,7 +157,7 @@ def _close_lapsed_page(
         if page.attempt:
             close_payment_page(page=page, clock=clock, connect=connect)
         else:
-            get_hoster(page.processor, connect).close_page(page.reference)
+            get_checkout_client(page.processor, connect).close_page(page.reference)
     except (ProcessorUnreachable, Unreachable, PageNotOpened) as error:
         logger.warning(
             "Checkout page %s of agency %s was not closed: %s",

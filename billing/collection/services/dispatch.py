@@ -134,8 +134,8 @@ def _next_ids(
 ) -> list[int]:
     """Ids of the attempts that are next, fairly among processors and payers.
 
-    At most its share of each processor, those with the fewest calls in progress first;
-    and one attempt of each payer before the second of any.
+    At most each processor's share, processors with the fewest calls in progress first, and
+    one attempt of each payer before the second of any.
     """
     processors = list(PaymentProcessor.objects.values_list("pk", flat=True))
     share = max(1, settings.CHARGES["AT_ONCE"] // max(1, len(processors)))
@@ -267,8 +267,8 @@ def _claim(
         attempt.error = "crashed: the call ended without a result" if looks_up else ""
     first = attempt.first_sent_at or now
     window = settings.CHARGES["RESEND_WITHIN"]
-    may = not on_hold and caller.may_send(attempt)
-    sends = may and attempt.state != "pending" and now < first + window
+    may_send = not on_hold and caller.may_send(attempt)
+    sends = may_send and attempt.state != "pending" and now < first + window
     attempt.first_sent_at = first
     attempt.lookups += looks_up
     attempt.sends += sends
@@ -292,6 +292,8 @@ def _cancel(caller: AttemptCaller[A], attempt: A, reason: str, now: datetime) ->
 def _keep_open(call: ProcessorCall[A], refusal: Refusal, now: datetime) -> None:
     """Show staff the contradiction; an open attempt is looked up again later."""
     fields = {"error": f"contradiction: {refusal.message}"[:200], "changed_at": now}
-    if not isinstance(refusal, Contradiction):
+    if not isinstance(
+        refusal, Contradiction
+    ):  # it ended; looking it up changes nothing
         fields["due_at"] = next_lookup_at(call.attempt, now=now)
     call.caller.rows().filter(pk=call.attempt.pk).update(**fields)

@@ -185,7 +185,7 @@ def _read(event: ProcessorEvent, connect: Connect) -> Sequence[ProcessorUpdate]:
 
     An event whose every try crashed is not read again.
     """
-    if event.tries >= settings.CHARGES["EVENT_TRIES"]:  # before this one
+    if event.tries >= settings.CHARGES["EVENT_TRIES"]:  # this try is not counted
         raise DoesNotFit("crashed: every try ended without a result")
     return connect(event.processor).read_updates(bytes(event.body))
 

@@ -24,7 +24,7 @@ class NotStuck(Refusal):
 
 
 class ReferenceNotAllowed(Refusal):
-    code = "reference_unasked"
+    code = "reference_not_allowed"
 
 
 def close_attempt(

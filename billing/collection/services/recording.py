@@ -23,7 +23,7 @@ FINALITY = {"failed": 0, "declined_soft": 1, "declined_hard": 2, "succeeded": 3}
 
 
 class Contradiction(Refusal):
-    code = "contradicts_what_was_told"
+    code = "contradictory_outcome"
 
 
 class AttemptRecorder(Protocol[A]):

@@ -66,7 +66,7 @@ class RefundCaller:
         return attempt.payment.payer_id
 
     def cancel_reasons(self, attempts: Sequence[RefundAttempt]) -> Mapping[int, str]:
-        """Cancel refunds of more than a dispute has left of the payment."""
+        """Cancel refunds that exceed what is left of their payment."""
         balances = payment_balances([attempt.payment_id for attempt in attempts])
         return {
             attempt.pk: "the payment no longer has enough left to refund"

@@ -1,4 +1,4 @@
-"""Models of billing runs, documents with their lines, and voids."""
+"""Documents (invoices and credit notes) with their lines, and voids."""
 
 from django.db import models
 from django.db.models import F, Q

@@ -149,7 +149,7 @@ def _close_run_items(
     documents = [d for d in documents if d.payer_id not in refused]
     closed = [payer for payer in billable if payer.payer_id not in refused]
     drafts: list[Draft] = []
-    for batch in _rounds(documents):
+    for batch in _one_document_per_payer(documents):
         stored = store_drafts(
             batch,
             run_id=run.pk,
@@ -178,7 +178,9 @@ def _close_run_items(
     return drafts
 
 
-def _rounds(documents: Sequence[NewDocument]) -> Iterator[list[NewDocument]]:
+def _one_document_per_payer(
+    documents: Sequence[NewDocument],
+) -> Iterator[list[NewDocument]]:
     """Batches with one document per payer at most, in the order of the months."""
     waiting = list(documents)
     while waiting:
@@ -210,8 +212,8 @@ def _unusual_totals(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
     """Refusals, by payer id, of totals far above the payer's largest so far.
 
     Each of a payer's documents is compared; void documents do not count, and a first
-    document is never unusual. Neither are totals below the price of a number of seats,
-    so that the bound means the same in every currency.
+    document is never unusual. Totals below the price of `OUTLIER_FLOOR_SEATS` seats are
+    ignored, so that the floor means the same in every currency.
     """
     factor = settings.BILLING["OUTLIER_FACTOR"]
     seats = settings.BILLING["OUTLIER_FLOOR_SEATS"]

@@ -163,7 +163,7 @@ def void_document(
         if not is_voidable(document):
             raise NotVoidable(
                 f"{document} is {document.status} and cannot be voided. Only open and"
-                " uncollectible documents, and paid ones over 0.00, can be voided.",
+                " uncollectible documents, and paid ones with a total of 0.00, can be voided.",
                 field="status",
             )
         Void.objects.bulk_create(

@@ -74,8 +74,8 @@ def open_run(
 ) -> BillingRun:
     """Return the unfinished run of a month and payer; create it if there is none.
 
-    The row is the intent to bill. Call this in the transaction of its cause; once that
-    is committed, `resume_run` does the rest, called by the caller or by the schedule.
+    The row is the intent to bill. Call this in your transaction; once it is committed,
+    `resume_run` does the rest, called by you or by the schedule.
     """
     unfinished = BillingRun.objects.select_for_update(no_key=True).filter(
         month=month, payer=payer, finished_at__isnull=True

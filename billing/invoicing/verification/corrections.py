@@ -63,7 +63,7 @@ class Corrections:
                 yield Finding("not_superseded", f"key {key}", message, self._of(key))
         for key in sorted(self._reversed):
             message = "was taken back, but no event supersedes it"
-            yield Finding("reversal_unasked", f"key {key}", message, self._of(key))
+            yield Finding("unexpected_reversal", f"key {key}", message, self._of(key))
         for key in sorted(waiting):
             message = "waits to be superseded, but no event supersedes it"
             yield Finding("key_unasked", f"key {key}", message)

@@ -42,7 +42,10 @@ def drop_effects(
     events: list[QuarantinedEvent], data: dict[str, Any] | None
 ) -> list[str]:
     """The events that will never be billed."""
-    return [_effect(event, "is never counted and never billed.") for event in events]
+    return [
+        _effect(event, "is not counted or billed, unless it is sent again.")
+        for event in events
+    ]
 
 
 def _effect(event: QuarantinedEvent, effect: str, *, blocked: bool = False) -> str:

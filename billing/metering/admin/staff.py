@@ -239,9 +239,9 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
         return _outcome(events, QuarantinedEvent.State.RELEASED)
 
     @staff_action(
-        "Drop: never count the events",
+        "Drop: do not count the events",
         effects=drop_effects,
-        undo="A dropped event is never counted. To count it, send it with a new id.",
+        undo="To count a dropped event, send it again.",
         done="dropped",
     )
     def drop(

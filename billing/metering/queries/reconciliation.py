@@ -14,7 +14,7 @@ from itertools import count
 from django.db import connection, transaction
 
 from billing.metering.domain.events import IncomingEvent
-from billing.metering.domain.formats.catalogue import chunks_of, feed_of, rows_of
+from billing.metering.domain.formats.catalogue import chunks_of, detect_format, rows_of
 from billing.metering.domain.formats.rows import Row
 from billing.metering.queries.batch_context import EARLIEST
 from core.errors import Refusal
@@ -205,7 +205,7 @@ def compare_file(
             f" {LATEST:%Y-%m}.",
             field="month",
         )
-    feed = feed_of(file, feed)
+    feed = detect_format(file, feed)
     zones = zones_of([agency.pk])[agency.pk]
     zone = zone or zones[-1].zone
     require_zone(zone)

@@ -18,7 +18,7 @@ from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from billing.metering.domain.events import IngestResult
-from billing.metering.domain.formats.catalogue import chunks_of, feed_of, rows_of
+from billing.metering.domain.formats.catalogue import chunks_of, detect_format, rows_of
 from billing.metering.domain.formats.rows import Row, buffered
 from billing.metering.models import ImportPart, RefusedRow, UsageImport
 from billing.metering.services.ingest import ingest_events
@@ -118,7 +118,7 @@ def _record_of(
     file: BufferedReader, agency: Agency, file_name: str, feed: str, zone: str
 ) -> UsageImport:
     """An unsaved record with format, zone, size and hash; the file is at its start."""
-    feed = feed_of(file, feed)
+    feed = detect_format(file, feed)
     zone = zone or zones_of([agency.pk])[agency.pk][-1].zone
     require_zone(zone)
     file.seek(0)
@@ -316,8 +316,8 @@ def _fail_abandoned(now: datetime) -> None:
             finished_at=now,
             lease_until=None,
             error=(
-                "interrupted: The import was interrupted. Import the file again; no"
-                " event is counted twice."
+                "interrupted: Every try of the import was interrupted. Import the"
+                " file again; no event is counted twice."
             ),
         )
         ImportPart.objects.filter(usage_import=record).delete()

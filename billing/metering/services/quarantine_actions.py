@@ -69,7 +69,7 @@ def replace_events(*, event_ids: Sequence[int], actor: str, now: datetime) -> in
 
 
 def drop_events(*, event_ids: Sequence[int], actor: str, now: datetime) -> int:
-    """Drop held events: they are never counted but stay on record. Raises NotHeld."""
+    """Drop held events: they are not counted, but stay on record. Raises NotHeld."""
     with transaction.atomic():
         held = _lock(event_ids)
         for row in held:

@@ -30,7 +30,7 @@ LONGEST_CALL = 86_400
 NAME_RULE = f"1 to {LONGEST_NAME} printable characters"
 GREATEST_QUANTITY = Decimal(10) ** 12
 SMALLEST_STEP = Decimal("0.000001")
-MOST_MAGNITUDES = 20  # powers of ten that a quantity may have, up and down
+MAX_EXPONENT = 20  # powers of ten that a quantity may have, up and down
 NUL = "\\u0000"  # as JSON writes it; PostgreSQL cannot store it
 FIRST_INSTANT = datetime(2000, 1, 2, tzinfo=UTC)  # after EARLIEST in every time zone
 
@@ -129,7 +129,7 @@ def _check_quantity(quantity: Decimal) -> IngestResult | None:
             f" {GREATEST_QUANTITY:f}."
         )
         return rejected("bad_quantity", "quantity", message)
-    if abs(quantity.adjusted()) > MOST_MAGNITUDES or quantity != quantity.quantize(
+    if abs(quantity.adjusted()) > MAX_EXPONENT or quantity != quantity.quantize(
         SMALLEST_STEP
     ):
         message = (

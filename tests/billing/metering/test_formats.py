@@ -8,7 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.metering.domain.formats.catalogue import FORMATS, UnknownFormat, feed_of
+from billing.metering.domain.formats.catalogue import (
+    FORMATS,
+    UnknownFormat,
+    detect_format,
+)
 from billing.metering.domain.formats.rows import (
     ColumnMissing,
     FileContext,
@@ -160,7 +164,7 @@ class TestEveryFeed:
     def test_is_known_by_how_its_file_begins(self, name):
         file = buffered(BytesIO((FEEDS / name).read_bytes()))
 
-        assert feed_of(file) == GOLDEN[name][0]
+        assert detect_format(file) == GOLDEN[name][0]
         assert file.tell() == 0
 
     def test_keeps_no_personal_data(self, name):
@@ -196,7 +200,7 @@ class TestSniffing:
     )
     def test_says_that_it_does_not_know(self, content):
         with pytest.raises(UnknownFormat):
-            feed_of(buffered(BytesIO(content)))
+            detect_format(buffered(BytesIO(content)))
 
 
 class TestTime:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from billing.metering.domain.formats import catalogue
-from billing.metering.domain.formats.catalogue import feed_of, rows_of
+from billing.metering.domain.formats.catalogue import detect_format, rows_of
 from billing.metering.domain.formats.rows import BadEncoding, buffered
 from tests.build import make_agency, make_prices, make_seats
 
@@ -93,7 +93,7 @@ def test_no_file_takes_much_memory_or_time(tmp_path: Path) -> None:
 def read(content: bytes, feed: str = "") -> Counter[str]:
     """The number of rows with each rejection code."""
     with buffered(io.BytesIO(content)) as file:
-        rows = rows_of(file, feed_of(file, feed), agency="SUNRISE", zone="UTC")
+        rows = rows_of(file, detect_format(file, feed), agency="SUNRISE", zone="UTC")
         return Counter(row.rejection.code if row.rejection else "" for row in rows)
 
 

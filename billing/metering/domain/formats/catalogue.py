@@ -120,7 +120,7 @@ def chunks_of(rows: Iterator[Row], *, most: int) -> Iterator[list[Row]]:
         yield chunk
 
 
-def feed_of(file: BufferedReader, name: str = "") -> str:
+def detect_format(file: BufferedReader, name: str = "") -> str:
     """The format of a text file: `name` if given, else detected from its start.
 
     Raises BadEncoding, and UnknownFormat if there is no format of this name, or if no

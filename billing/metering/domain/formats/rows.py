@@ -18,7 +18,7 @@ from core.errors import Refusal
 from core.parsing.values import parse_decimal, parse_instant, parse_integer, shown
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
-MOST_MAGNITUDES = 30  # powers of ten that a quantity may have, up and down
+MAX_EXPONENT = 30  # powers of ten that a quantity may have, up and down
 HEAD = 65_536  # bytes that are read to detect a file's format
 
 
@@ -135,7 +135,7 @@ def parse_quantity(text: str, field: str) -> Decimal:
         number = parse_decimal(text.strip())
     except ValueError as error:
         raise BadRow("bad_quantity", field, str(error)) from error
-    if abs(number.adjusted()) > MOST_MAGNITUDES:
+    if abs(number.adjusted()) > MAX_EXPONENT:
         raise BadRow("bad_quantity", field, f"{shown(text)} is out of range.")
     return number
 
