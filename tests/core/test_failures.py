@@ -62,7 +62,9 @@ class TestFailure:
             sent = post(receiver.url, rules=AddressPolicy())
 
         assert sent.failure == Failure.ADDRESS_NOT_ALLOWED
-        assert sent.error.startswith("not allowed: The name leads to an address")
+        assert sent.error == (
+            "not allowed: Host '127.0.0.1' resolves to an address that is not allowed."
+        )
         assert receiver.received == []
 
     def test_of_a_connection_that_is_refused(self):

@@ -228,11 +228,14 @@ class TestPayerShares:
             ("TOP 1_00", "one number"),
             ("TOP \N{FULLWIDTH DIGIT ONE}00", "one number"),
             ("TOP 33.3333333\nSUNRISE 66.6666667", "6 decimal places"),
-            ("TOP 50\nTOP 50", "two lines"),
+            ("TOP 50\nTOP 50", "TOP is listed twice. Enter one line for each payer."),
             ("TOP", "one number"),
             ("TOP 50 50", "one number"),
             ("TOP half", "one number"),
-            ("NOBODY 100", "no agency NOBODY"),
+            (
+                "NOBODY 100",
+                "There is no agency with the code &#x27;NOBODY&#x27;. Check the code.",
+            ),
             ("EURO 100", "pays in EUR"),
             ("", "required"),
         ],
@@ -254,7 +257,10 @@ class TestPayerShares:
 
         answer = self.add(staff, "A0 100", agency="A0", starts_on="2026-03-31")
 
-        assert "closed through March 2026" in answer.content.decode()
+        assert (
+            "A0 is closed through 2026-03, and the shares would start on 2026-03-31."
+            in answer.content.decode()
+        )
         assert PayerShareSet.objects.count() == 1
 
 

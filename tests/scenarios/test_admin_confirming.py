@@ -49,7 +49,11 @@ class TestCounts:
         assert result_of(staff, "void", second) == "1 voided."
         result = result_of(staff, "void", first, second)
 
-        assert result == "1 voided, 1 refused. SUNRISE-00002: SUNRISE-00002 is void."
+        assert result == (
+            "1 voided, 1 refused. SUNRISE-00002: SUNRISE-00002 is void and cannot be"
+            " voided. Only open and uncollectible documents, and paid ones with a total"
+            " of 0.00, can be voided."
+        )
         refused = result_of(staff, "issue", first)
         assert refused.startswith("0 issued, 1 refused.")
 

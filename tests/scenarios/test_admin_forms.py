@@ -246,7 +246,9 @@ class TestAgencies:
     ):
         answer = self.add(staff, code="not plain")
 
-        assert "malformed" in str(answer.context["adminform"].form.errors.get("code"))
+        assert "Agency code &#x27;not plain&#x27; or its currency is invalid." in str(
+            answer.context["adminform"].form.errors.get("code")
+        )
         assert not Agency.objects.exists()
         assert not AgencyZone.objects.exists()
         assert not Books.objects.exists()

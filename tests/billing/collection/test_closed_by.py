@@ -128,7 +128,7 @@ class TestMigration:
         ]
         payment = receive_payment(
             payer=invoices[0].payer, amount=Decimal(9), currency="USD",
-            processor="acme", reference="ch_9", now=APRIL_2,
+            processor="acme", reference="ch_9", now=clock(),
         )  # fmt: skip
         refund = request_refund(
             payment=payment, amount=Decimal(9), reason="test", actor="staff",
@@ -148,7 +148,7 @@ class TestMigration:
             " WHERE column_name = 'closed_by' AND table_name LIKE 'billing_%attempt'"
         )
         assert owner_cursor.fetchone() == (0,)
-        migrate(owner_cursor, "0028")
+        migrate(owner_cursor, "0030")
 
         attempts = PaymentAttempt.objects.values_list("pk", "closed_by")
         assert dict(attempts) == {won.pk: "staff", lost.pk: "staff", reported.pk: ""}

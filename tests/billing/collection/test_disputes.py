@@ -214,7 +214,10 @@ class TestTakeDispute:
 
         assert Dispute.objects.get().amount == 50
         assert dispute("won", amount="30").amount == 30  # a warning that was closed
-        with pytest.raises(DoesNotFit, match="another amount"):
+        with pytest.raises(
+            DoesNotFit,
+            match=r"over 30\.00 USD of payment ch_9, but the update reports 40\.00 USD",
+        ):
             dispute("open", amount="40")
 
     def test_takes_no_more_than_is_left_after_refunds(self, captured, dispute):
