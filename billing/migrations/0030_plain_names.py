@@ -20,7 +20,13 @@ def rename_permissions(apps: Any, schema_editor: Any) -> None:
     """What groups and users may do with checkout pages stays theirs."""
     permissions = apps.get_model("auth", "Permission").objects
     for permission in permissions.filter(codename__endswith="_hostedpage"):
-        permission.codename = permission.codename.replace("hostedpage", "checkoutpage")
+        codename = permission.codename.replace("hostedpage", "checkoutpage")
+        if permissions.filter(
+            content_type=permission.content_type, codename=codename
+        ).exists():
+            permission.delete()
+            continue
+        permission.codename = codename
         permission.name = permission.name.replace("hosted page", "checkout page")
         permission.save()
 
