@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ _NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError)
 class JsonRefused(Refusal):
     """The base of refusals of untrusted JSON."""
 
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class BadJson(JsonRefused):

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import IntegrityError, transaction
 
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 from core.periods import local_date, month_of, next_month
 from core.postgres.locks import lock_name
@@ -20,6 +20,7 @@ TREE = "seats_upline"  # the trigger against cycles takes the same lock
 
 class CodeTaken(Refusal):
     code = "code_taken"
+    kind = Kind.CONFLICT
 
 
 class BadAgency(Refusal):

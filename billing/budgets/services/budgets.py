@@ -11,7 +11,7 @@ from billing.budgets.models import MAX_THRESHOLDS, Budget, default_thresholds
 from billing.pricing.models import Meter
 from billing.webhooks.services.access import access_ended
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.money import minor_digits, round_money, round_places
 from core.periods import local_date, month_of
 from core.postgres.columns import BELOW
@@ -33,6 +33,7 @@ class BudgetExists(Refusal):
     """The agency has a budget for the same agent, meter and kind of limit."""
 
     code = "budget_exists"
+    kind = Kind.CONFLICT
 
 
 class BudgetGone(Refusal):

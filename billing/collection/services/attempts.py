@@ -15,7 +15,7 @@ from billing.invoicing.services.issuing import lock_accounts
 from billing.processors.models import PaymentProcessor
 from billing.receivables.queries.positions import AmountDue, amounts_due
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.money import plain
 
 AUTOPAY = "autopay"  # the actor of charges made when invoices are issued
@@ -24,6 +24,7 @@ OPEN = Document.Status.OPEN
 
 class ChargeUnderWay(Refusal):
     code = "charge_under_way"
+    kind = Kind.CONFLICT
 
 
 class NothingToCharge(Refusal):

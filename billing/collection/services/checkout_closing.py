@@ -18,7 +18,7 @@ from billing.processors.models import PaymentProcessor
 from billing.processors.services.registry import ConnectHoster, connect_hoster
 from billing.webhooks.services.access import access_ended
 from billing.webhooks.services.outbox import publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from seats.access.queries import out_of_reach
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class PageNotOpened(Refusal):
 
 class ProcessorUnreachable(Refusal):
     code = "processor_unreachable"
-    status = 503
+    kind = Kind.UNAVAILABLE
 
     @classmethod
     def because(

@@ -10,11 +10,12 @@ from billing.invoicing.queries.holds import documents_on_hold
 from billing.invoicing.verification.contents import check_contents
 from billing.invoicing.verification.recording import record_findings
 from billing.receivables.queries.receivables import check_attempts, check_receivables
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 
 
 class CollectionOnHold(Refusal):
     code = "collection_on_hold"
+    kind = Kind.CONFLICT
 
 
 def find_on_hold(document_ids: Collection[int], *, now: datetime) -> set[int]:

@@ -32,7 +32,7 @@ from billing.processors.domain.port import (
 from billing.processors.models import PaymentProcessor
 from billing.processors.services.registry import Connect, connect
 from billing.receivables.services.payments import AwaitingPayment
-from core.errors import ReasonMissing, Refusal
+from core.errors import Kind, ReasonMissing, Refusal
 from core.money import money_label, plain
 
 State = ProcessorEvent.State
@@ -44,12 +44,12 @@ logger = logging.getLogger(__name__)
 
 class SecretsUnreadable(Refusal):
     code = "secrets_unreadable"
-    status = 503
+    kind = Kind.UNAVAILABLE
 
 
 class WebhookIdReused(Refusal):
     code = "webhook_id_reused"
-    status = 409
+    kind = Kind.CONFLICT
 
 
 class NotQuarantined(Refusal):

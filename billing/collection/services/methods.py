@@ -12,7 +12,7 @@ from billing.invoicing.services.issuing import lock_accounts
 from billing.processors.domain.port import DoesNotFit, MethodUpdate
 from billing.processors.models import PaymentProcessor
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 from seats.access.queries import out_of_reach
 from seats.models import Agency
@@ -20,6 +20,7 @@ from seats.models import Agency
 
 class MethodTaken(Refusal):
     code = "method_taken"
+    kind = Kind.CONFLICT
 
 
 class NoMethod(Refusal):

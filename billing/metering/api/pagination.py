@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from billing.metering.models import UsageEvent
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 
 PAGE = 100
@@ -22,17 +22,17 @@ NEWEST, OLDEST = "newest", "oldest"
 
 class BadCursor(Refusal):
     code = "bad_cursor"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class BadLimit(Refusal):
     code = "bad_limit"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class BadOrder(Refusal):
     code = "bad_order"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class ByDateAndId(BasePagination):

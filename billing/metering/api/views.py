@@ -28,7 +28,7 @@ from billing.metering.domain.events import IncomingEvent, IngestResult
 from billing.metering.domain.formats.cloudevents import CloudEvent
 from billing.metering.queries.usage import usage_events, usage_totals
 from billing.metering.services.ingest import ingest_events
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.openapi import schema_of
 from core.parsing.values import shown
 from core.periods import DateRange, month_of, month_range
@@ -42,17 +42,17 @@ FILTERS = ("meter", "agent", "dial_mode")
 
 class BodyTooLarge(Refusal):
     code = "body_too_large"
-    status = 413
+    kind = Kind.TOO_LARGE
 
 
 class LengthRequired(Refusal):
     code = "length_required"
-    status = 411
+    kind = Kind.LENGTH_REQUIRED
 
 
 class BadRange(Refusal):
     code = "bad_range"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class RawParser(BaseParser):

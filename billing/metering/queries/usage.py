@@ -18,7 +18,7 @@ from billing.metering.models import UsageDay, UsageEvent
 from billing.metering.queries.event_store import live_dates
 from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.money import plain, round_places
 from core.parsing.values import shown
 from core.periods import DateRange, month_range
@@ -34,12 +34,12 @@ Row = TypeVar("Row", bound=Model)
 
 class UnknownMeter(Refusal):
     code = "unknown_meter"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class UnknownGroup(Refusal):
     code = "unknown_group"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class TooManyTotals(Refusal):

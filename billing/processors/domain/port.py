@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Literal, Protocol, runtime_checkable
 from uuid import UUID
 
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 
 OutcomeKind = Literal[
     "pending",
@@ -29,7 +29,7 @@ class NotSigned(Refusal):
     """A webhook without a valid signature of its processor."""
 
     code = "not_signed"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class DoesNotFit(Refusal):

@@ -12,7 +12,7 @@ from billing.receivables.models import Payment
 from billing.receivables.services.allocating import settle_accounts
 from billing.receivables.signals import payment_recorded
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.money import minor_digits, money_label, plain, round_money
 from core.parsing.values import shown
 from core.postgres.columns import BELOW
@@ -33,11 +33,12 @@ class BadReference(Refusal):
 
 class PaymentDiffers(Refusal):
     code = "payment_differs"
+    kind = Kind.CONFLICT
 
 
 class PaymentWasReversed(Refusal):
     code = "payment_was_reversed"
-    status = 409
+    kind = Kind.CONFLICT
 
 
 class InvoiceNotOfPayer(Refusal):

@@ -20,7 +20,7 @@ from billing.receivables.services.payments import (
     check_reference,
 )
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import ReasonMissing, Refusal
+from core.errors import Kind, ReasonMissing, Refusal
 from core.money import money_label, plain
 
 ZERO = Decimal(0)
@@ -28,6 +28,7 @@ ZERO = Decimal(0)
 
 class RefundDiffers(Refusal):
     code = "refund_differs"
+    kind = Kind.CONFLICT
 
 
 class MoreThanCaptured(Refusal):

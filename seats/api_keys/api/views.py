@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import parse_month
 from core.periods import local_date, month_of, next_month
 from seats.agencies.models import Agency
@@ -26,7 +26,7 @@ Row = TypeVar("Row", bound=Model)
 
 class BadMonth(Refusal):
     code = "bad_month"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class KeyView(GenericAPIView):  # type: ignore[type-arg]

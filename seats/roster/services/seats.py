@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from django.db import IntegrityError, transaction
 
-from core.errors import ReasonMissing, Refusal
+from core.errors import Kind, ReasonMissing, Refusal
 from core.parsing.values import shown
 from core.periods import DAY
 from seats.agencies.models import Agency
@@ -53,6 +53,7 @@ class SeatNamedTwice(Refusal):
 
 class AgentExists(Refusal):
     code = "agent_exists"
+    kind = Kind.CONFLICT
 
 
 def add_seats(

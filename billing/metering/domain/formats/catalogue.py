@@ -26,12 +26,13 @@ from billing.metering.domain.formats.rows import (
     Row,
     buffered,
 )
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 
 
 class UnknownFormat(Refusal):
     code = "unknown_format"
+    kind = Kind.MALFORMED
 
 
 class TooManyRows(Refusal):
