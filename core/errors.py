@@ -35,19 +35,28 @@ class Refusal(Exception):
 
 
 class ReasonMissing(Refusal):
-    """A required reason is empty. Shared, because every room asks for reasons."""
+    """A required reason is empty.
+
+    Enter a reason.
+    """
 
     code = "reason_missing"
 
 
 class UnknownAgent(Refusal):
-    """An agency has no such agent. One class, because every room names agents."""
+    """The agency has no such agent, or the agents do not match the selected seats.
+
+    Check the agency and the agent's `external_id`; `detail` says which one is wrong.
+    """
 
     code = "unknown_agent"
     kind = Kind.MALFORMED
 
 
 class TooFarAhead(Refusal):
-    """A date so far ahead that it must be a typing error. Shared by all rooms."""
+    """The date is too far in the future.
+
+    Choose a date up to the limit that `detail` states.
+    """
 
     code = "too_far_ahead"

@@ -29,14 +29,29 @@ class JsonRefused(Refusal):
 
 
 class BadJson(JsonRefused):
+    """The document is not valid JSON.
+
+    Correct the document; `detail` says where parsing failed.
+    """
+
     code = "bad_json"
 
 
 class TooDeep(JsonRefused):
+    """The JSON document is nested too deep, or has too many objects and lists.
+
+    Send a smaller document within the limit that `detail` states.
+    """
+
     code = "too_deep"
 
 
 class DuplicateKey(JsonRefused):
+    """An object of the JSON document has the same key twice.
+
+    Send each key once per object.
+    """
+
     code = "duplicate_key"
 
 

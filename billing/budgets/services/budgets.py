@@ -24,20 +24,29 @@ MAX_PERCENT = 1_000  # percent
 
 
 class BadBudget(Refusal):
-    """The budget's fields do not fit together, or a value is out of range."""
+    """A value of the budget is out of range, or its fields do not fit together.
+
+    Correct the input that `field` names, as `detail` says.
+    """
 
     code = "bad_budget"
 
 
 class BudgetExists(Refusal):
-    """The agency has a budget for the same agent, meter and kind of limit."""
+    """The agency already has a budget for the same agent, meter and kind of limit.
+
+    Change the existing budget instead of adding another.
+    """
 
     code = "budget_exists"
     kind = Kind.CONFLICT
 
 
 class BudgetGone(Refusal):
-    """The budget was removed or has ended."""
+    """The budget was removed or has ended.
+
+    Add a new budget instead.
+    """
 
     code = "budget_gone"
 

@@ -16,6 +16,11 @@ MAX_BODY_BYTES = 512 * 1024  # bytes
 
 
 class BodyTooLarge(Refusal):
+    """The request body is larger than this route accepts.
+
+    Send smaller requests; `detail` states the limit.
+    """
+
     code = "body_too_large"
     kind = Kind.TOO_LARGE
 

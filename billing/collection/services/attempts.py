@@ -23,11 +23,21 @@ OPEN = Document.Status.OPEN
 
 
 class ChargeUnderWay(Refusal):
+    """A charge of the invoice is in progress.
+
+    Try again when the charge has ended.
+    """
+
     code = "charge_under_way"
     kind = Kind.CONFLICT
 
 
 class NothingToCharge(Refusal):
+    """Nothing is owed on the invoice.
+
+    Do not charge it; check its status first.
+    """
+
     code = "nothing_to_charge"
 
 

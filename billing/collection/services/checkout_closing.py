@@ -25,6 +25,11 @@ logger = logging.getLogger(__name__)
 
 
 class PageNotOpened(Refusal):
+    """The processor refused to open the checkout page.
+
+    Read the reason in `detail`, and check the keys of the processor.
+    """
+
     code = "page_not_opened"
 
     @classmethod
@@ -33,6 +38,11 @@ class PageNotOpened(Refusal):
 
 
 class ProcessorUnreachable(Refusal):
+    """The payment processor did not respond, or could not complete the request.
+
+    Try again in a minute.
+    """
+
     code = "processor_unreachable"
     kind = Kind.UNAVAILABLE
 

@@ -14,6 +14,11 @@ from core.errors import Kind, Refusal
 
 
 class CollectionOnHold(Refusal):
+    """Collection of the invoice is on hold while its content is checked.
+
+    Try again later; our staff has been notified.
+    """
+
     code = "collection_on_hold"
     kind = Kind.CONFLICT
 

@@ -32,7 +32,10 @@ from seats.api_keys.api.views import KeyView
 
 
 class UnknownFormat(Refusal):
-    """The `format` parameter names no supported file format."""
+    """The format does not exist, or the format of the file was not recognized.
+
+    Choose one of the formats that `detail` lists.
+    """
 
     code = "unknown_format"
     kind = Kind.MALFORMED

@@ -21,16 +21,31 @@ NEWEST, OLDEST = "newest", "oldest"
 
 
 class BadCursor(Refusal):
+    """The cursor is not valid for this list and order.
+
+    Use the `next` link of a page, or start again without a cursor.
+    """
+
     code = "bad_cursor"
     kind = Kind.MALFORMED
 
 
 class BadLimit(Refusal):
+    """The `limit` is not a whole number in the allowed range.
+
+    Send a number within the range that `detail` states.
+    """
+
     code = "bad_limit"
     kind = Kind.MALFORMED
 
 
 class BadOrder(Refusal):
+    """The `order` does not exist.
+
+    Send one of the orders that `detail` lists.
+    """
+
     code = "bad_order"
     kind = Kind.MALFORMED
 

@@ -36,6 +36,11 @@ CLOUD_EVENTS = "application/cloudevents-batch+json"
 
 
 class TooManyEvents(Refusal):
+    """The request has more events than allowed.
+
+    Send the events in several requests.
+    """
+
     code = "too_many_events"
     kind = Kind.TOO_LARGE
 

@@ -33,16 +33,31 @@ Row = TypeVar("Row", bound=Model)
 
 
 class UnknownMeter(Refusal):
+    """The meter does not exist, or the price list has no rate for it.
+
+    Check the code of the meter against the price list.
+    """
+
     code = "unknown_meter"
     kind = Kind.MALFORMED
 
 
 class UnknownGroup(Refusal):
+    """Usage cannot be grouped by this name.
+
+    Use the groups that `detail` lists.
+    """
+
     code = "unknown_group"
     kind = Kind.MALFORMED
 
 
 class TooManyTotals(Refusal):
+    """The file or the result has more rows than allowed.
+
+    Import the file in parts, or request fewer dates or groups.
+    """
+
     code = "too_many_rows"
 
 

@@ -20,23 +20,48 @@ KEYS = ("sk_", "rk_")
 
 
 class NothingToChange(Refusal):
+    """The form changes nothing.
+
+    Enter a new URL or a new key.
+    """
+
     code = "nothing_to_change"
 
 
 class SecretsGeneratedHere(Refusal):
+    """The secrets of this processor are generated here and cannot be entered.
+
+    Rotate the secrets to get new ones.
+    """
+
     code = "secrets_are_ours"
 
 
 class SecretsIssuedByProcessor(Refusal):
+    """The keys of this processor are issued by Stripe and cannot be rotated here.
+
+    Roll the keys in the Stripe Dashboard, then enter the new ones.
+    """
+
     code = "secrets_are_theirs"
 
 
 class ProcessorExists(Refusal):
+    """The code of the processor is already in use or reserved.
+
+    Use another code.
+    """
+
     code = "processor_known"
     kind = Kind.CONFLICT
 
 
 class BadSecret(Refusal):
+    """The key or signing secret is not valid.
+
+    Enter a Stripe key (sk_ or rk_) or a signing secret (whsec_).
+    """
+
     code = "bad_secret"
 
 

@@ -25,6 +25,11 @@ Row = TypeVar("Row", bound=Model)
 
 
 class BadMonth(Refusal):
+    """The month is not written as YYYY-MM, or is out of range.
+
+    Send a month such as 2026-10 within the range that `detail` states.
+    """
+
     code = "bad_month"
     kind = Kind.MALFORMED
 

@@ -17,11 +17,21 @@ from seats.signals import seats_changed
 
 
 class AgentHasASeat(Refusal):
+    """The agent already has a seat on one of these dates.
+
+    Choose other dates or another agent.
+    """
+
     code = "agent_has_a_seat"
     kind = Kind.CONFLICT
 
 
 class SeatHasAHolder(Refusal):
+    """The seat already has a holder on one of these dates.
+
+    Choose other dates.
+    """
+
     code = "seat_has_a_holder"
     kind = Kind.CONFLICT
 
