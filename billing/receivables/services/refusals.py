@@ -13,7 +13,7 @@ class BadAmount(Refusal):
 
 
 class WrongCurrency(Refusal):
-    """The currency is not the currency of the payer.
+    """The payment is not in the currency of the payer.
 
     Record the payment in the payer's currency.
     """
