@@ -74,7 +74,10 @@ HUNDREDTHS = frozenset(
 
 
 class UnknownCurrency(Refusal):
-    """The currency code is not supported."""
+    """The currency is not supported.
+
+    Use an ISO 4217 code such as USD.
+    """
 
     code = "unknown_currency"
 

@@ -6,14 +6,10 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from billing.accounts.models import (
-    Account,
-    AccountStanding,
-    PayerShare,
-    PayerShareSet,
-)
+from billing.accounts.domain.shares import MonthCutOff, OtherCurrency, SharesNotWhole
+from billing.accounts.models import Account, AccountStanding, PayerShare, PayerShareSet
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import ReasonMissing, Refusal
+from core.errors import ReasonMissing
 from core.periods import next_month
 from seats.agencies.queries.limits import require_near
 from seats.cutoffs.models import Books
@@ -22,24 +18,6 @@ from seats.models import Agency
 
 Standing, Cause = AccountStanding.Standing, AccountStanding.Cause
 SMALLEST_SHARE = Decimal("0.000001")  # percent; what the database can hold
-
-
-class SharesNotWhole(Refusal):
-    """Payer shares are not 100 % in all, or a share is not a valid percentage."""
-
-    code = "shares_not_whole"
-
-
-class MonthCutOff(Refusal):
-    """The month is closed, so who pays for it can no longer change."""
-
-    code = "month_cut_off"
-
-
-class OtherCurrency(Refusal):
-    """The payer and the agency have different currencies."""
-
-    code = "other_currency"
 
 
 def set_payer_shares(

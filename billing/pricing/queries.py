@@ -12,7 +12,10 @@ from core.errors import Refusal
 
 
 class PriceMissing(Refusal):
-    """No published price list covers a currency and month."""
+    """No published price list covers the currency and month.
+
+    Choose another currency or month, or publish a price list for it.
+    """
 
     code = "price_missing"
 

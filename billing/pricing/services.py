@@ -22,25 +22,37 @@ from core.periods import month_of, next_month
 
 
 class NotADraft(Refusal):
-    """The price list is already published."""
+    """The price list is already published.
+
+    Create a new price list; published ones never change.
+    """
 
     code = "price_list_not_draft"
 
 
 class NoticeTooShort(Refusal):
-    """The price list starts too soon."""
+    """The price list starts too soon.
+
+    Choose a start on or after the date that `detail` states.
+    """
 
     code = "price_notice_too_short"
 
 
 class MonthTaken(Refusal):
-    """Another price list of the currency starts in the same month."""
+    """Another price list of the currency already starts in the same month.
+
+    Choose another month.
+    """
 
     code = "price_list_month_taken"
 
 
 class MetersMissing(Refusal):
-    """The price list lacks a rate for a meter that needs one."""
+    """The price list lacks a rate for a meter that is in use.
+
+    Add a rate for each meter; set the price to 0 if it is free.
+    """
 
     code = "price_list_meters_missing"
 

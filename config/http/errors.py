@@ -19,27 +19,20 @@ from rest_framework.views import set_rollback
 
 from config.http import outages
 from config.http.throttling import WINDOW, count_refusal
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 
 CONTENT_TYPE = "application/problem+json"
 API = "/api/"
-# Refusals that conflict with something that already exists; all others are 422.
-STATUSES = dict.fromkeys(
-    [
-        "agent_exists",
-        "agent_has_a_seat",
-        "budget_exists",
-        "charge_under_way",
-        "code_taken",
-        "collection_on_hold",
-        "method_taken",
-        "payment_differs",
-        "processor_known",
-        "refund_differs",
-        "seat_has_a_holder",
-    ],
-    409,
-)
+STATUSES: dict[Kind, int] = {
+    Kind.INVALID: 422,
+    Kind.MALFORMED: 400,
+    Kind.TOO_LARGE: 413,
+    Kind.LENGTH_REQUIRED: 411,
+    Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.FORBIDDEN: 403,
+    Kind.UNAVAILABLE: 503,
+}
 # Views refuse with these before they check how many requests the caller has left.
 BEFORE_THROTTLES = {401, 403, 406}
 
@@ -67,7 +60,7 @@ def as_problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None
     request = context["request"]
     if isinstance(error, Refusal):
         set_rollback()
-        status = getattr(error, "status", STATUSES.get(error.code, 422))
+        status = STATUSES[error.kind]
         return problem(status, error.code, error.message, field=error.field or "")
     if isinstance(error, Http404):
         error = NotFound()

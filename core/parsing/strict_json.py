@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 
 T = TypeVar("T")
@@ -25,18 +25,33 @@ _NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError)
 class JsonRefused(Refusal):
     """The base of refusals of untrusted JSON."""
 
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class BadJson(JsonRefused):
+    """The document is not valid JSON.
+
+    Correct the document; `detail` says where parsing failed.
+    """
+
     code = "bad_json"
 
 
 class TooDeep(JsonRefused):
+    """The JSON document is nested too deep, or has too many objects and lists.
+
+    Send a smaller document within the limit that `detail` states.
+    """
+
     code = "too_deep"
 
 
 class DuplicateKey(JsonRefused):
+    """An object of the JSON document has the same key twice.
+
+    Send each key once per object.
+    """
+
     code = "duplicate_key"
 
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import IntegrityError, transaction
 
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 from core.periods import local_date, month_of, next_month
 from core.postgres.locks import lock_name
@@ -19,26 +19,57 @@ TREE = "seats_upline"  # the trigger against cycles takes the same lock
 
 
 class CodeTaken(Refusal):
+    """The agency code is already taken.
+
+    Choose another code.
+    """
+
     code = "code_taken"
+    kind = Kind.CONFLICT
 
 
 class BadAgency(Refusal):
+    """The agency code or its currency is not valid.
+
+    Use A-Z, 0-9, _ and - for the code, and an ISO 4217 code for the currency.
+    """
+
     code = "bad_agency"
 
 
 class UnknownZone(Refusal):
+    """The time zone does not exist.
+
+    Use an IANA name such as America/New_York.
+    """
+
     code = "unknown_zone"
 
 
 class ZoneChangesWithAMonth(Refusal):
+    """The time zone cannot change on this date.
+
+    Choose the first day of a later month; `detail` states the earliest.
+    """
+
     code = "zone_changes_with_a_month"
 
 
 class UplineCycle(Refusal):
+    """The agency would be its own upline.
+
+    Choose an agency outside of its downline.
+    """
+
     code = "upline_cycle"
 
 
 class UplineOverlap(Refusal):
+    """The agency already has an upline recorded from a later date on.
+
+    Choose a later date.
+    """
+
     code = "upline_overlap"
 
 

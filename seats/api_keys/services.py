@@ -29,10 +29,20 @@ USED_EVERY = timedelta(hours=1)
 
 
 class UnknownScope(Refusal):
+    """A scope does not exist, or none was selected.
+
+    Choose from the scopes that `detail` lists.
+    """
+
     code = "unknown_scope"
 
 
 class ExpiresInThePast(Refusal):
+    """The expiration time is in the past.
+
+    Choose a later expiration time.
+    """
+
     code = "expires_in_the_past"
 
 

@@ -18,6 +18,11 @@ _LOCK_SPACE = 7_301  # first half of the advisory key, to keep clear of others
 
 
 class BooksMissing(Refusal):
+    """The agency has no books, so nothing can be recorded for it.
+
+    Create agencies with `add_agency`.
+    """
+
     code = "books_missing"
 
 

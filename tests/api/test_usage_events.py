@@ -11,7 +11,7 @@ from django.db.models import Sum
 
 import billing.urls
 import seats.urls
-from billing.metering.api.views import MOST_BYTES
+from billing.metering.api.bodies import MOST_BYTES
 from billing.metering.models import UsageDay, UsageEvent
 from seats.agencies.services import set_upline
 from tests.api.conftest import NOW

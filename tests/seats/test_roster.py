@@ -10,12 +10,14 @@ from django.test.utils import CaptureQueriesContext
 
 from seats.models import Seat, SeatHolding
 from seats.roster.services.recording import AgentHasASeat
-from seats.roster.services.seats import (
+from seats.roster.services.refusals import (
     OtherAgency,
     SameAgency,
     SeatNamedTwice,
     SeatNotHeld,
     SeatNotRemoved,
+)
+from seats.roster.services.seats import (
     add_seats,
     cancel_seats,
     hand_over_seats,

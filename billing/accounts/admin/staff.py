@@ -149,7 +149,10 @@ class AccountStandingAdmin(ReadOnlyAdmin):
 
 
 class BadLine(Refusal):
-    """A line of the payer shares form cannot be read."""
+    """A line of the payer shares cannot be read.
+
+    Enter one line for each payer: its agency code and a percentage.
+    """
 
     code = "bad_line"
 

@@ -5,7 +5,35 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
+from core.errors import Refusal
 from core.periods import next_month
+
+
+class SharesNotWhole(Refusal):
+    """The payer shares do not sum to 100 %, or a share is not a valid percentage.
+
+    Enter shares above 0 with at most 6 decimal places that sum to 100.
+    """
+
+    code = "shares_not_whole"
+
+
+class MonthCutOff(Refusal):
+    """The month is already closed, so its payers can no longer change.
+
+    Choose a later month as the start of the shares.
+    """
+
+    code = "month_cut_off"
+
+
+class OtherCurrency(Refusal):
+    """The payer and the agency use different currencies.
+
+    Choose a payer with the same currency as the agency.
+    """
+
+    code = "other_currency"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from billing.budgets.models import MAX_THRESHOLDS, Budget, default_thresholds
 from billing.pricing.models import Meter
 from billing.webhooks.services.access import access_ended
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.money import minor_digits, round_money, round_places
 from core.periods import local_date, month_of
 from core.postgres.columns import BELOW
@@ -24,19 +24,29 @@ MAX_PERCENT = 1_000  # percent
 
 
 class BadBudget(Refusal):
-    """The budget's fields do not fit together, or a value is out of range."""
+    """A value of the budget is out of range, or its fields do not fit together.
+
+    Correct the input that `field` names, as `detail` says.
+    """
 
     code = "bad_budget"
 
 
 class BudgetExists(Refusal):
-    """The agency has a budget for the same agent, meter and kind of limit."""
+    """The agency already has a budget for the same agent, meter and kind of limit.
+
+    Change the existing budget instead of adding another.
+    """
 
     code = "budget_exists"
+    kind = Kind.CONFLICT
 
 
 class BudgetGone(Refusal):
-    """The budget was removed or has ended."""
+    """The budget was removed or has ended.
+
+    Add a new budget instead.
+    """
 
     code = "budget_gone"
 

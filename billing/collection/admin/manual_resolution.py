@@ -14,7 +14,10 @@ from core.money import money_label
 
 
 class SeveralAttempts(Refusal):
-    """An attempt is closed with its own outcome and reference."""
+    """More than one payment attempt was selected.
+
+    Close one attempt at a time, because each has its own outcome and reference.
+    """
 
     code = "several_attempts"
 

@@ -83,7 +83,10 @@ class PaymentForm(AddingForm):
 
 
 class SeveralPayments(Refusal):
-    """A refund or reversal applies to one payment at a time."""
+    """More than one payment was selected.
+
+    Refund or reverse one payment at a time.
+    """
 
     code = "several_payments"
 

@@ -10,14 +10,19 @@ from rest_framework.views import APIView
 
 from billing.collection.services.inbound_events import receive_event
 from billing.processors.models import PaymentProcessor
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 
 MAX_BODY_BYTES = 512 * 1024  # bytes
 
 
 class BodyTooLarge(Refusal):
+    """The request body is larger than this route accepts.
+
+    Send smaller requests; `detail` states the limit.
+    """
+
     code = "body_too_large"
-    status = 413
+    kind = Kind.TOO_LARGE
 
 
 class ProcessorWebhookView(APIView):

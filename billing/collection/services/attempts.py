@@ -15,7 +15,7 @@ from billing.invoicing.services.issuing import lock_accounts
 from billing.processors.models import PaymentProcessor
 from billing.receivables.queries.positions import AmountDue, amounts_due
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.money import plain
 
 AUTOPAY = "autopay"  # the actor of charges made when invoices are issued
@@ -23,10 +23,21 @@ OPEN = Document.Status.OPEN
 
 
 class ChargeUnderWay(Refusal):
+    """A charge of the invoice is in progress.
+
+    Try again when the charge has ended.
+    """
+
     code = "charge_under_way"
+    kind = Kind.CONFLICT
 
 
 class NothingToCharge(Refusal):
+    """Nothing is owed on the invoice.
+
+    Do not charge it; check its status first.
+    """
+
     code = "nothing_to_charge"
 
 

@@ -54,6 +54,11 @@ MIN_TIME_TO_REOPEN = timedelta(
 
 
 class BadReturnUrl(Refusal):
+    """The return URL of the checkout page is missing or not allowed.
+
+    Send a valid `return_url`; `detail` says what is wrong with this one.
+    """
+
     code = "bad_return_url"
 
 

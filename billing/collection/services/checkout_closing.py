@@ -18,13 +18,18 @@ from billing.processors.models import PaymentProcessor
 from billing.processors.services.registry import ConnectHoster, connect_hoster
 from billing.webhooks.services.access import access_ended
 from billing.webhooks.services.outbox import publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from seats.access.queries import out_of_reach
 
 logger = logging.getLogger(__name__)
 
 
 class PageNotOpened(Refusal):
+    """The processor refused to open the checkout page.
+
+    Read the reason in `detail`, and check the keys of the processor.
+    """
+
     code = "page_not_opened"
 
     @classmethod
@@ -33,8 +38,13 @@ class PageNotOpened(Refusal):
 
 
 class ProcessorUnreachable(Refusal):
+    """The payment processor did not respond, or could not complete the request.
+
+    Try again in a minute.
+    """
+
     code = "processor_unreachable"
-    status = 503
+    kind = Kind.UNAVAILABLE
 
     @classmethod
     def because(

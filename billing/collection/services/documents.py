@@ -28,6 +28,11 @@ REVENUE = {"seat": "revenue_seats", "usage": "revenue_usage"}
 
 
 class MoneyInvolved(Refusal):
+    """Money is already allocated to the document, so it cannot be voided.
+
+    Correct the data instead; the next document bills or credits the difference.
+    """
+
     code = "document_has_money"
 
 

@@ -10,11 +10,17 @@ from billing.invoicing.queries.holds import documents_on_hold
 from billing.invoicing.verification.contents import check_contents
 from billing.invoicing.verification.recording import record_findings
 from billing.receivables.queries.receivables import check_attempts, check_receivables
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 
 
 class CollectionOnHold(Refusal):
+    """Collection of the invoice is on hold while its content is checked.
+
+    Try again later; our staff has been notified.
+    """
+
     code = "collection_on_hold"
+    kind = Kind.CONFLICT
 
 
 def find_on_hold(document_ids: Collection[int], *, now: datetime) -> set[int]:

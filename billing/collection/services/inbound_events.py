@@ -31,8 +31,8 @@ from billing.processors.domain.port import (
 )
 from billing.processors.models import PaymentProcessor
 from billing.processors.services.registry import Connect, connect
-from billing.receivables.services.payments import AwaitingPayment
-from core.errors import ReasonMissing, Refusal
+from billing.receivables.services.refusals import AwaitingPayment
+from core.errors import Kind, ReasonMissing, Refusal
 from core.money import money_label, plain
 
 State = ProcessorEvent.State
@@ -43,16 +43,31 @@ logger = logging.getLogger(__name__)
 
 
 class SecretsUnreadable(Refusal):
+    """The signature cannot be verified because the stored secrets cannot be decrypted.
+
+    Send the event again later; staff must restore WEBHOOK_SECRETS_KEY.
+    """
+
     code = "secrets_unreadable"
-    status = 503
+    kind = Kind.UNAVAILABLE
 
 
 class WebhookIdReused(Refusal):
+    """An event with the same `webhook-id` was already received with other content.
+
+    Send the new content under a new id.
+    """
+
     code = "webhook_id_reused"
-    status = 409
+    kind = Kind.CONFLICT
 
 
 class NotQuarantined(Refusal):
+    """None of the processor events is quarantined or waiting.
+
+    Reload the page, and select only quarantined or waiting events.
+    """
+
     code = "not_quarantined"
 
 

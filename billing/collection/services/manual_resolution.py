@@ -20,10 +20,20 @@ WAIT = timedelta(hours=24)  # until then it is looked up, and may be sent again
 
 
 class NotStuck(Refusal):
+    """The payment attempt cannot be closed by hand in its current state.
+
+    Wait until it has been pending or unknown for 24 hours.
+    """
+
     code = "attempt_not_stuck"
 
 
 class ReferenceNotAllowed(Refusal):
+    """A failed payment attempt cannot have a reference.
+
+    Leave the reference empty.
+    """
+
     code = "reference_not_allowed"
 
 

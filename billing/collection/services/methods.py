@@ -12,21 +12,37 @@ from billing.invoicing.services.issuing import lock_accounts
 from billing.processors.domain.port import DoesNotFit, MethodUpdate
 from billing.processors.models import PaymentProcessor
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 from seats.access.queries import out_of_reach
 from seats.models import Agency
 
 
 class MethodTaken(Refusal):
+    """The payment method is already saved for another payer.
+
+    Remove it from the other payer first.
+    """
+
     code = "method_taken"
+    kind = Kind.CONFLICT
 
 
 class NoMethod(Refusal):
+    """The payer has no payment method, or none at this processor.
+
+    Save a payment method first, or choose another processor.
+    """
+
     code = "no_payment_method"
 
 
 class MethodNeedsReference(Refusal):
+    """The processor requires its own ids of the customer and the payment method.
+
+    Have the payer save the method on a checkout page.
+    """
+
     code = "method_needs_reference"
 
 

@@ -1,8 +1,7 @@
 """Reconciliation: a processor's list of a day against our records and ledger cash.
 
-A processor lists money when it moves; we record it when an event arrives. So what is
-listed for a day may be recorded here at any time, and what was recorded here on the day
-must be listed within some days around it. Amounts are matched by reference.
+A processor lists money when it moves; we record it when an event arrives, at any time.
+What is recorded on a day must be listed within some days. Amounts are matched by reference.
 """
 
 import logging
@@ -37,6 +36,11 @@ logger = logging.getLogger(__name__)
 
 
 class NoListing(Refusal):
+    """The processor does not list its movements, so it cannot be reconciled.
+
+    Use a Stripe processor.
+    """
+
     code = "no_listing"
 
 

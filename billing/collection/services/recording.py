@@ -23,6 +23,11 @@ FINALITY = {"failed": 0, "declined_soft": 1, "declined_hard": 2, "succeeded": 3}
 
 
 class Contradiction(Refusal):
+    """The outcome contradicts what is already recorded of the payment attempt.
+
+    Compare the attempt with the processor's records before you record an outcome.
+    """
+
     code = "contradictory_outcome"
 
 

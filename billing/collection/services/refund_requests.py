@@ -44,6 +44,11 @@ from core.money import money_label, plain
 
 
 class RefundByHand(Refusal):
+    """The payment is not held by a processor, so no processor can refund it.
+
+    Return the money yourself, then record the refund.
+    """
+
     code = "refund_by_hand"
 
 

@@ -7,7 +7,7 @@ makes it due in the same transaction; without that it is retried at growing inte
 from datetime import datetime, timedelta
 
 from billing.collection.models.inbound_events import ProcessorEvent
-from billing.receivables.services.payments import AwaitingPayment
+from billing.receivables.services.refusals import AwaitingPayment
 
 SHORTEST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)

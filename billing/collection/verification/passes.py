@@ -27,6 +27,11 @@ logger = logging.getLogger(__name__)
 
 
 class VerificationRunning(Refusal):
+    """A full verification is already running.
+
+    Try again when it has finished.
+    """
+
     code = "verification_running"
 
 

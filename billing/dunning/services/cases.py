@@ -37,6 +37,11 @@ from seats.models import Agency
 
 
 class BadHold(Refusal):
+    """The date until which dunning is to be paused is out of range.
+
+    Choose a date within the range that `detail` states.
+    """
+
     code = "bad_hold"
 
 

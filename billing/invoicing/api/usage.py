@@ -25,17 +25,20 @@ from billing.invoicing.models.documents import DocumentLine
 from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.queries.month_usage import month_forecast, rounding_report
 from billing.invoicing.queries.statements import seats_behind
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 from core.periods import month_of
 from seats.api_keys.api.views import KeyView
 
 
 class UnknownFormat(Refusal):
-    """The `format` parameter names no supported file format."""
+    """The format does not exist, or the format of the file was not recognized.
+
+    Choose one of the formats that `detail` lists.
+    """
 
     code = "unknown_format"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class CsvFile(BaseRenderer):

@@ -24,7 +24,10 @@ SECOND = "second"
 
 
 class MonthNotBegun(Refusal):
-    """The month lies in the future of the agency's time zone."""
+    """The month has not begun in the agency's time zone.
+
+    Choose the current month or an earlier one.
+    """
 
     code = "month_not_begun"
 

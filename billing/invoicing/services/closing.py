@@ -47,7 +47,10 @@ ZERO = Decimal(0)
 
 
 class UnusualTotal(Refusal):
-    """A total is far above the payer's largest so far, so a person has to check it."""
+    """The total is far above the payer's largest so far, so it needs a review.
+
+    Check it, then bill it as it is, or correct the data and bill again.
+    """
 
     code = "unusual_total"
 

@@ -29,18 +29,30 @@ Status = Document.Status
 
 
 class NotADraft(Refusal):
-    """The document is not a draft."""
+    """The document is not a draft.
+
+    Reload the document; only drafts can be issued or discarded.
+    """
 
     code = "document_not_draft"
 
 
 class NotVoidable(Refusal):
-    """The document's status does not allow voiding it."""
+    """The document cannot be voided in its current status.
+
+    Void only open and uncollectible documents, and paid ones over 0.00.
+    """
 
     code = "document_not_voidable"
 
 
 class DocumentAltered(Refusal):
+    """The document no longer matches its lines or the ledger.
+
+    Discard a draft and build it again; restore an issued document before you void
+    it.
+    """
+
     code = "document_altered"
 
 

@@ -25,13 +25,19 @@ UNSETTLED = [RunItem.State.PENDING, RunItem.State.WORKING, RunItem.State.REVIEW]
 
 
 class MonthNotOver(Refusal):
-    """The month, or the grace period after it, has not ended everywhere."""
+    """The month, or the grace period after it, has not ended in every time zone.
+
+    Try again at the time that `detail` states.
+    """
 
     code = "month_not_over"
 
 
 class NotParked(Refusal):
-    """The payer's item of a run is not parked."""
+    """The payer is not parked in this billing run.
+
+    Reload the page for its current state.
+    """
 
     code = "not_parked"
 

@@ -23,7 +23,10 @@ Covers = Callable[[VerificationFinding], bool]
 
 
 class NotOpen(Refusal):
-    """The finding is already accepted or resolved."""
+    """The finding is already accepted or resolved.
+
+    Reload the page; only open findings can be accepted.
+    """
 
     code = "finding_not_open"
 

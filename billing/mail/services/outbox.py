@@ -19,10 +19,20 @@ State = Mail.State
 
 
 class NoMailServer(Refusal):
+    """No mail server is configured.
+
+    Set EMAIL_HOST and EMAIL_FROM, then try again.
+    """
+
     code = "no_mail_server"
 
 
 class NotWaiting(Refusal):
+    """None of the mails failed or is held.
+
+    Select only mails that failed or are held.
+    """
+
     code = "not_waiting"
 
 

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from billing.metering.models import UsageEvent
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 
 PAGE = 100
@@ -21,18 +21,33 @@ NEWEST, OLDEST = "newest", "oldest"
 
 
 class BadCursor(Refusal):
+    """The cursor is not valid for this list and order.
+
+    Use the `next` link of a page, or start again without a cursor.
+    """
+
     code = "bad_cursor"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class BadLimit(Refusal):
+    """The `limit` is not a whole number in the allowed range.
+
+    Send a number within the range that `detail` states.
+    """
+
     code = "bad_limit"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class BadOrder(Refusal):
+    """The `order` does not exist.
+
+    Send one of the orders that `detail` lists.
+    """
+
     code = "bad_order"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class ByDateAndId(BasePagination):

@@ -21,7 +21,7 @@ from billing.metering.domain.events import IncomingEvent, IngestResult, rejected
 from billing.metering.domain.formats.cloudevents import CloudEvent, Instant, event_of
 from billing.metering.domain.quantities import BadQuantity, Quantity, quantity_of
 from billing.metering.models import UsageEvent
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.fields import LocalDate
 from core.money import money_text, plain
 from core.parsing.records import Unreadable, split_records
@@ -36,8 +36,13 @@ CLOUD_EVENTS = "application/cloudevents-batch+json"
 
 
 class TooManyEvents(Refusal):
+    """The request has more events than allowed.
+
+    Send the events in several requests.
+    """
+
     code = "too_many_events"
-    status = 413
+    kind = Kind.TOO_LARGE
 
 
 class UsageEventInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):

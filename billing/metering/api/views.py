@@ -5,11 +5,10 @@ from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import UnsupportedMediaType
-from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing.metering.api.bodies import RawParser, body_of
 from billing.metering.api.pagination import ByDateAndId
 from billing.metering.api.serializers import (
     CLOUD_EVENT,
@@ -28,38 +27,24 @@ from billing.metering.domain.events import IncomingEvent, IngestResult
 from billing.metering.domain.formats.cloudevents import CloudEvent
 from billing.metering.queries.usage import usage_events, usage_totals
 from billing.metering.services.ingest import ingest_events
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.openapi import schema_of
-from core.parsing.values import shown
 from core.periods import DateRange, month_of, month_range
 from seats.access.queries import reached_by
 from seats.api_keys.api.views import KeyView
 from seats.models import Agency
 
-MOST_BYTES = 8 * 1024 * 1024
 FILTERS = ("meter", "agent", "dial_mode")
 
 
-class BodyTooLarge(Refusal):
-    code = "body_too_large"
-    status = 413
-
-
-class LengthRequired(Refusal):
-    code = "length_required"
-    status = 411
-
-
 class BadRange(Refusal):
+    """The parameters do not form a date range.
+
+    Send either `month`, or `from` and a later `to`.
+    """
+
     code = "bad_range"
-    status = 400
-
-
-class RawParser(BaseParser):
-    """Keeps the bytes of the body; the serializers decode them."""
-
-    def parse(self, stream: Any, media_type: Any = None, context: Any = None) -> Any:
-        return bytes(stream.read(MOST_BYTES + 1))
+    kind = Kind.MALFORMED
 
 
 class RawJson(RawParser):
@@ -118,7 +103,7 @@ class UsageEventsView(KeyView):
     )
     def post(self, request: Request) -> HttpResponse:
         decoded = decode_events(
-            _body_of(request),
+            body_of(request),
             request.content_type.partition(";")[0].strip().lower(),
             agency=self.key.agency.code if self.key.agency else "",
         )
@@ -209,33 +194,3 @@ def _dates(view: KeyView, params: dict[str, Any]) -> DateRange | None:
             field="to",
         )
     return DateRange(start or date.min, end)
-
-
-def _body_of(request: Request) -> bytes:
-    """The bytes of the body. Raises BodyTooLarge, LengthRequired, and
-    UnsupportedMediaType if it is compressed.
-    """
-    encoding = request.headers.get("Content-Encoding", "identity")
-    if encoding != "identity":
-        raise UnsupportedMediaType(
-            encoding,
-            f"Content-Encoding {shown(encoding)} is not supported. Send the body"
-            " uncompressed, without a Content-Encoding header.",
-        )
-    if "Transfer-Encoding" in request.headers:
-        raise LengthRequired(
-            "A body with Transfer-Encoding is not accepted. Send a Content-Length header."
-        )
-    length = request.headers.get("Content-Length") or "0"
-    if not (length.isascii() and length.isdecimal()):
-        raise LengthRequired(
-            f"Content-Length {shown(length)} is not a number. Send the size of the body"
-            " in bytes."
-        )
-    if int(length) > MOST_BYTES:
-        raise BodyTooLarge(
-            f"The body has {length[:20]} bytes; the limit is {MOST_BYTES} bytes. Send fewer"
-            " events per request."
-        )
-    body = request.data
-    return body if isinstance(body, bytes) else b""

@@ -54,10 +54,20 @@ PROPERTIES = SCHEMA.get_field_index("properties")
 
 
 class ArchiveMissing(Refusal):
+    """The archive file is missing or cannot be opened.
+
+    Restore the file from a backup, and check its permissions.
+    """
+
     code = "archive_missing"
 
 
 class ArchiveDiffers(Refusal):
+    """The archive file cannot be read, or lacks columns of usage events.
+
+    Restore the file from a backup.
+    """
+
     code = "archive_differs"
 
 

@@ -45,6 +45,11 @@ DAY_SUMS = """
 
 
 class MonthArchived(Refusal):
+    """Events of these dates are archived and cannot be listed.
+
+    Request later dates, or the calls behind a line of an invoice.
+    """
+
     code = "month_archived"
 
 

@@ -18,7 +18,7 @@ from billing.metering.models import UsageDay, UsageEvent
 from billing.metering.queries.event_store import live_dates
 from billing.pricing.models import Meter
 from billing.pricing.queries import price_lists_for
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.money import plain, round_places
 from core.parsing.values import shown
 from core.periods import DateRange, month_range
@@ -33,16 +33,31 @@ Row = TypeVar("Row", bound=Model)
 
 
 class UnknownMeter(Refusal):
+    """The meter does not exist, or the price list has no rate for it.
+
+    Check the code of the meter against the price list.
+    """
+
     code = "unknown_meter"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class UnknownGroup(Refusal):
+    """Usage cannot be grouped by this name.
+
+    Use the groups that `detail` lists.
+    """
+
     code = "unknown_group"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class TooManyTotals(Refusal):
+    """The file or the result has more rows than allowed.
+
+    Import the file in parts, or request fewer dates or groups.
+    """
+
     code = "too_many_rows"
 
 

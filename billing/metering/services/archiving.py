@@ -62,22 +62,47 @@ UNBILLED = """
 
 
 class MonthNotArchivable(Refusal):
+    """The month is too recent, has no events, or is not billed in full.
+
+    Choose an older month, or bill the month first.
+    """
+
     code = "month_not_archivable"
 
 
 class AlreadyArchived(Refusal):
+    """The month is already archived.
+
+    No action is needed.
+    """
+
     code = "already_archived"
 
 
 class SumsDiffer(Refusal):
+    """The archive file and the database sum to different usage.
+
+    Run `verify`, and resolve what it reports before you archive the month.
+    """
+
     code = "sums_differ"
 
 
 class TableInUse(Refusal):
+    """The month was not archived because the table of events was in use.
+
+    Try again later.
+    """
+
     code = "table_in_use"
 
 
 class ArchivingElsewhere(Refusal):
+    """Another process is archiving.
+
+    Try again when it is done.
+    """
+
     code = "archiving_elsewhere"
 
 

@@ -50,6 +50,11 @@ _LAST_TURN = (
 
 
 class FileTooLarge(Refusal):
+    """The uploaded file is larger than allowed.
+
+    Upload it in parts, or use the command `import_usage`.
+    """
+
     code = "file_too_large"
 
 

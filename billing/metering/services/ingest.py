@@ -25,6 +25,11 @@ TRIES = 20
 
 
 class TooBusy(Refusal):
+    """Other requests are sending or superseding the same events.
+
+    Send the events again; none of them was counted.
+    """
+
     code = "too_busy"
 
 

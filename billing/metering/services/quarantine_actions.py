@@ -20,10 +20,20 @@ MARK_DIGITS = 8  # hex digits that a correction's id adds to the id it corrects
 
 
 class NotHeld(Refusal):
+    """The event is no longer held in quarantine.
+
+    Reload the page; only held events can be changed.
+    """
+
     code = "not_held"
 
 
 class NotAConflict(Refusal):
+    """The event is in quarantine for another reason than a conflict.
+
+    Release the event instead.
+    """
+
     code = "not_a_conflict"
 
 

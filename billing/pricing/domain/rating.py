@@ -18,13 +18,19 @@ PRICE_PLACES = 8
 
 
 class MeterNotPriced(Refusal):
-    """The price list has no rate for a meter."""
+    """The price list has no rate for a meter.
+
+    Use a meter of the price list, or publish a list with a rate for it.
+    """
 
     code = "meter_not_priced"
 
 
 class BadRate(Refusal):
-    """A rate that could not price every quantity; `field` names the wrong part."""
+    """A rate of the price list cannot price every quantity.
+
+    Correct the part of the rate that `field` names.
+    """
 
     code = "bad_rate"
 

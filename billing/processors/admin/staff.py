@@ -47,7 +47,10 @@ class ProcessorForm(AddingForm):
 
 
 class SeveralProcessors(Refusal):
-    """URL and keys are changed for one processor at a time."""
+    """More than one processor was selected.
+
+    Change one processor at a time.
+    """
 
     code = "several_processors"
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Literal, Protocol, runtime_checkable
 from uuid import UUID
 
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 
 OutcomeKind = Literal[
     "pending",
@@ -26,14 +26,20 @@ OutcomeKind = Literal[
 
 
 class NotSigned(Refusal):
-    """A webhook without a valid signature of its processor."""
+    """The webhook does not have a valid signature of its processor.
+
+    Sign the exact body with the current secret, and check the clock of the sender.
+    """
 
     code = "not_signed"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class DoesNotFit(Refusal):
-    """An event that cannot be read, or that contradicts what is recorded."""
+    """The processor's event cannot be read, or contradicts what is recorded.
+
+    Compare the event with the processor's records, then retry it or set it aside.
+    """
 
     code = "does_not_fit"
 

@@ -12,30 +12,56 @@ from billing.processors.models import PaymentProcessor
 from billing.webhooks.domain.signing import new_secret, seal
 from billing.webhooks.services.endpoints import BadUrl, address_policy
 from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.outbound.addresses import NotAllowed, check_url
 
-Kind = PaymentProcessor.Kind
+ProcessorKind = PaymentProcessor.Kind
 KEYS = ("sk_", "rk_")
 
 
 class NothingToChange(Refusal):
+    """The form changes nothing.
+
+    Enter a new URL or a new key.
+    """
+
     code = "nothing_to_change"
 
 
 class SecretsGeneratedHere(Refusal):
+    """The secrets of this processor are generated here and cannot be entered.
+
+    Rotate the secrets to get new ones.
+    """
+
     code = "secrets_are_ours"
 
 
 class SecretsIssuedByProcessor(Refusal):
+    """The keys of this processor are issued by Stripe and cannot be rotated here.
+
+    Roll the keys in the Stripe Dashboard, then enter the new ones.
+    """
+
     code = "secrets_are_theirs"
 
 
 class ProcessorExists(Refusal):
+    """The code of the processor is already in use or reserved.
+
+    Use another code.
+    """
+
     code = "processor_known"
+    kind = Kind.CONFLICT
 
 
 class BadSecret(Refusal):
+    """The key or signing secret is not valid.
+
+    Enter a Stripe key (sk_ or rk_) or a signing secret (whsec_).
+    """
+
     code = "bad_secret"
 
 
@@ -45,7 +71,7 @@ def add_processor(
     url: str,
     actor: str,
     now: datetime,
-    kind: str = Kind.WEBHOOK,
+    kind: str = ProcessorKind.WEBHOOK,
     key: str = "",
     endpoint_secret: str = "",
 ) -> tuple[PaymentProcessor, str, str]:
@@ -62,7 +88,7 @@ def add_processor(
             field="code",
         )
     sending, receiving = new_secret(), new_secret()
-    if kind == Kind.STRIPE:
+    if kind == ProcessorKind.STRIPE:
         _check_key(key, "key")
         _check_endpoint_secret(endpoint_secret, "endpoint_secret")
         sending, receiving = key, " ".join(endpoint_secret.split())
@@ -100,7 +126,7 @@ def change_processor(
     SecretsGeneratedHere for the keys of a processor that is called by signed webhook.
     """
     keys = {"sending": sending, "receiving": receiving}
-    if processor.kind == Kind.WEBHOOK and any(keys.values()):
+    if processor.kind == ProcessorKind.WEBHOOK and any(keys.values()):
         raise SecretsGeneratedHere(
             f"The secrets of processor {processor} are generated here and cannot be"
             " entered. Rotate them to get new ones."
@@ -123,7 +149,7 @@ def rotate_secrets(
     accepted. Rotating again within that day ends the oldest ones. Raises
     SecretsIssuedByProcessor.
     """
-    if processor.kind != Kind.WEBHOOK:
+    if processor.kind != ProcessorKind.WEBHOOK:
         raise SecretsIssuedByProcessor(
             f"The keys of processor {processor} are issued by Stripe. Roll them in the"
             " Stripe Dashboard, then enter the new ones here."
@@ -177,7 +203,7 @@ def _check_url(url: str, kind: str) -> None:
     except NotAllowed as error:
         raise BadUrl(str(error), field="url") from error
     parts = urlsplit(url)
-    if kind == Kind.STRIPE and (parts.path.strip("/") or parts.query):
+    if kind == ProcessorKind.STRIPE and (parts.path.strip("/") or parts.query):
         raise BadUrl(
             "The URL of a Stripe processor must have no path and no query, such as"
             " https://api.stripe.com.",

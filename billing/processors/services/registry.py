@@ -25,6 +25,11 @@ LARGEST_LIST = 32 * 1024 * 1024  # bytes; a page of 100 objects is far smaller
 
 
 class NoPages(Refusal):
+    """The processor has no checkout pages.
+
+    Use a Stripe processor.
+    """
+
     code = "no_pages"
 
 

@@ -10,38 +10,20 @@ from billing.invoicing.services.issuing import lock_accounts
 from billing.ledger.services import post_payments
 from billing.receivables.models import Payment
 from billing.receivables.services.allocating import settle_accounts
+from billing.receivables.services.refusals import (
+    BadAmount,
+    BadReference,
+    InvoiceNotOfPayer,
+    PaymentDiffers,
+    PaymentWasReversed,
+    WrongCurrency,
+)
 from billing.receivables.signals import payment_recorded
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import Refusal
 from core.money import minor_digits, money_label, plain, round_money
 from core.parsing.values import shown
 from core.postgres.columns import BELOW
 from seats.models import Agency
-
-
-class BadAmount(Refusal):
-    code = "bad_amount"
-
-
-class WrongCurrency(Refusal):
-    code = "wrong_currency"
-
-
-class BadReference(Refusal):
-    code = "bad_reference"
-
-
-class PaymentDiffers(Refusal):
-    code = "payment_differs"
-
-
-class PaymentWasReversed(Refusal):
-    code = "payment_was_reversed"
-    status = 409
-
-
-class InvoiceNotOfPayer(Refusal):
-    code = "not_their_invoice"
 
 
 def receive_payment(
@@ -214,16 +196,3 @@ def _received(payment: Payment) -> NewEvent:
         actor=payment.actor,
         received_at=payment.received_at.isoformat(),
     )
-
-
-class AwaitingPayment(Refusal):
-    """An event that can be applied only after its payment, or its dispute, is recorded.
-
-    `payment` is the processor's id of that payment.
-    """
-
-    code = "not_known_yet"
-
-    def __init__(self, message: str, *, payment: str) -> None:
-        super().__init__(message)
-        self.payment = payment

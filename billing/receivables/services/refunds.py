@@ -14,23 +14,31 @@ from billing.receivables.models import Payment, Refund
 from billing.receivables.queries.positions import allocated_by_payment
 from billing.receivables.queries.refundable import PaymentBalance, payment_balances
 from billing.receivables.services.allocating import record_allocations, settle_accounts
-from billing.receivables.services.payments import (
-    AwaitingPayment,
-    check_amount,
-    check_reference,
-)
+from billing.receivables.services.payments import check_amount, check_reference
+from billing.receivables.services.refusals import AwaitingPayment
 from billing.webhooks.services.outbox import NewEvent, publish
-from core.errors import ReasonMissing, Refusal
+from core.errors import Kind, ReasonMissing, Refusal
 from core.money import money_label, plain
 
 ZERO = Decimal(0)
 
 
 class RefundDiffers(Refusal):
+    """A refund with this reference already exists with another amount.
+
+    Retry with the same amount, or use a new reference.
+    """
+
     code = "refund_differs"
+    kind = Kind.CONFLICT
 
 
 class MoreThanCaptured(Refusal):
+    """The amount is more than what can still be returned of the payment.
+
+    Use an amount up to the limit that `detail` states.
+    """
+
     code = "more_than_captured"
 
 

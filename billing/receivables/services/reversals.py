@@ -18,14 +18,29 @@ from core.money import money_label
 
 
 class PaymentNotManual(Refusal):
+    """The payment came in through a processor, so it cannot be reversed.
+
+    Refund the payment instead.
+    """
+
     code = "payment_not_manual"
 
 
 class PaymentReversed(Refusal):
+    """The payment was already reversed.
+
+    No action is needed.
+    """
+
     code = "payment_reversed"
 
 
 class PaymentHasReturns(Refusal):
+    """Part of the payment was already refunded or disputed.
+
+    Refund the rest instead of reversing the payment.
+    """
+
     code = "payment_has_returns"
 
 

@@ -29,26 +29,56 @@ WANTS = f"""
 
 
 class BadUrl(Refusal):
+    """The URL is not valid or not allowed.
+
+    Use a public HTTPS URL; `detail` says what is wrong with this one.
+    """
+
     code = "bad_url"
 
 
 class UnknownEventType(Refusal):
+    """The event type does not exist.
+
+    Choose types from docs/webhooks.md.
+    """
+
     code = "unknown_event_type"
 
 
 class TooManyEndpoints(Refusal):
+    """The owner already has as many webhook endpoints as allowed.
+
+    Delete an endpoint that is no longer needed.
+    """
+
     code = "too_many_endpoints"
 
 
 class EndpointNotEnabled(Refusal):
+    """The webhook endpoint is not enabled.
+
+    Resume the endpoint, then send the test event.
+    """
+
     code = "endpoint_not_enabled"
 
 
 class EndpointDeleted(Refusal):
+    """The webhook endpoint is deleted.
+
+    Add a new endpoint instead.
+    """
+
     code = "endpoint_deleted"
 
 
 class EndpointEnded(Refusal):
+    """The webhook endpoint has ended.
+
+    Read the reason in `detail`, and add a new endpoint if events are still needed.
+    """
+
     code = "endpoint_ended"
 
 

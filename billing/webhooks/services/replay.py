@@ -39,10 +39,20 @@ DELETE_BATCH = 10_000
 
 
 class UnknownEvent(Refusal):
+    """The event does not exist for this webhook endpoint.
+
+    List events with `GET /api/v1/webhook-events`, and use an id from there.
+    """
+
     code = "unknown_event"
 
 
 class OtherStream(Refusal):
+    """The webhook endpoint gets events of its own agency only.
+
+    Leave `agency` out.
+    """
+
     code = "other_stream"
 
 

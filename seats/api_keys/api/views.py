@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import parse_month
 from core.periods import local_date, month_of, next_month
 from seats.agencies.models import Agency
@@ -25,8 +25,13 @@ Row = TypeVar("Row", bound=Model)
 
 
 class BadMonth(Refusal):
+    """The month is not written as YYYY-MM, or is out of range.
+
+    Send a month such as 2026-10 within the range that `detail` states.
+    """
+
     code = "bad_month"
-    status = 400
+    kind = Kind.MALFORMED
 
 
 class KeyView(GenericAPIView):  # type: ignore[type-arg]

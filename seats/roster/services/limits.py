@@ -22,10 +22,20 @@ from seats.signals import seats_leaving
 
 
 class TooFarBack(Refusal):
+    """The date is too far in the past.
+
+    Choose a date on or after the limit that `detail` states.
+    """
+
     code = "too_far_back"
 
 
 class SeatUsedLater(Refusal):
+    """The seat was used on or after the date on which it is to end.
+
+    Choose a date after its last use; `detail` states the earliest.
+    """
+
     code = "seat_used_later"
 
 

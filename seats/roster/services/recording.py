@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from seats.roster.domain.versions import Version, holdings_of
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 from seats.roster.queries import version_of
@@ -17,11 +17,23 @@ from seats.signals import seats_changed
 
 
 class AgentHasASeat(Refusal):
+    """The agent already has a seat on one of these dates.
+
+    Choose other dates or another agent.
+    """
+
     code = "agent_has_a_seat"
+    kind = Kind.CONFLICT
 
 
 class SeatHasAHolder(Refusal):
+    """The seat already has a holder on one of these dates.
+
+    Choose other dates.
+    """
+
     code = "seat_has_a_holder"
+    kind = Kind.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)

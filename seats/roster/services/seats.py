@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from django.db import IntegrityError, transaction
 
-from core.errors import ReasonMissing, Refusal
+from core.errors import ReasonMissing
 from core.parsing.values import shown
 from core.periods import DAY
 from seats.agencies.models import Agency
@@ -22,37 +22,18 @@ from seats.roster.domain.versions import Version
 from seats.roster.models import Agent, Seat, SeatVersion
 from seats.roster.services.limits import require_recent, uses_lost, waived_or_refused
 from seats.roster.services.recording import Entry, SeatsLocked, lock_seats, record
+from seats.roster.services.refusals import (
+    AgentExists,
+    OtherAgency,
+    SameAgency,
+    SeatCancelled,
+    SeatNamedTwice,
+    SeatNotHeld,
+    SeatNotRemoved,
+)
 
 Action = SeatVersion.Action
 SeatMove = tuple[Seat, Agent]  # a seat, and its new holder
-
-
-class SeatNotHeld(Refusal):
-    code = "seat_not_held"
-
-
-class SeatNotRemoved(Refusal):
-    code = "seat_not_removed"
-
-
-class SeatCancelled(Refusal):
-    code = "seat_cancelled"
-
-
-class OtherAgency(Refusal):
-    code = "other_agency"
-
-
-class SameAgency(Refusal):
-    code = "same_agency"
-
-
-class SeatNamedTwice(Refusal):
-    code = "seat_named_twice"
-
-
-class AgentExists(Refusal):
-    code = "agent_exists"
 
 
 def add_seats(

@@ -18,13 +18,13 @@ from billing.ledger.queries import balances_of
 from billing.processors.domain.port import DisputeUpdate, DoesNotFit
 from billing.receivables.queries.positions import customer_credit
 from billing.receivables.queries.statements import account_statement
-from billing.receivables.services.payments import (
+from billing.receivables.services.payments import receive_payment
+from billing.receivables.services.refunds import MoreThanCaptured, refund_payment
+from billing.receivables.services.refusals import (
     AwaitingPayment,
     BadAmount,
     BadReference,
-    receive_payment,
 )
-from billing.receivables.services.refunds import MoreThanCaptured, refund_payment
 from billing.webhooks.models import OutboxEvent
 from tests.billing.collection.answering import post, signed
 from tests.billing.collection.processors import FakeProcessor

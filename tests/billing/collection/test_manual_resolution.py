@@ -15,7 +15,7 @@ from billing.collection.services.manual_resolution import (
 from billing.collection.services.refund_requests import REFUNDS, request_refund
 from billing.collection.verification.money import verify_everything
 from billing.receivables.models import Payment, Refund
-from billing.receivables.services.payments import BadReference
+from billing.receivables.services.refusals import BadReference
 from core.errors import ReasonMissing
 from tests.billing.collection.processors import FakeProcessor
 

@@ -15,8 +15,9 @@ from billing.processors.domain.port import DisputeUpdate
 from billing.processors.services.processors import add_processor
 from billing.receivables.models import Payment, Refund
 from billing.receivables.queries.positions import customer_credit
-from billing.receivables.services.payments import PaymentDiffers, receive_payment
+from billing.receivables.services.payments import receive_payment
 from billing.receivables.services.refunds import MoreThanCaptured, refund_payment
+from billing.receivables.services.refusals import PaymentDiffers
 from billing.receivables.services.reversals import reverse_payment
 from tests.build import (
     APRIL,

@@ -21,12 +21,12 @@ from billing.collection.verification.money import verify_everything
 from billing.processors.domain.port import ProcessorOutcome
 from billing.receivables.models import Refund
 from billing.receivables.queries.positions import customer_credit
-from billing.receivables.services.payments import BadAmount
 from billing.receivables.services.refunds import (
     MoreThanCaptured,
     RefundDiffers,
     refund_payment,
 )
+from billing.receivables.services.refusals import BadAmount
 from billing.webhooks.models import OutboxEvent
 from core.errors import ReasonMissing
 from tests.billing.collection.answering import post, refund_event_body, signed

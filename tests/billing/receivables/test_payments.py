@@ -10,13 +10,13 @@ from billing.invoicing.models.documents import Document
 from billing.invoicing.services.documents import NotVoidable, void_document
 from billing.receivables.models import Allocation, Payment
 from billing.receivables.queries.positions import customer_credit
-from billing.receivables.services.payments import (
+from billing.receivables.services.payments import receive_payment
+from billing.receivables.services.refusals import (
     BadAmount,
     BadReference,
     InvoiceNotOfPayer,
     PaymentDiffers,
     WrongCurrency,
-    receive_payment,
 )
 from billing.webhooks.models import OutboxEvent
 from seats.models import Seat

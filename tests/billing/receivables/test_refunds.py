@@ -8,12 +8,13 @@ from django.db import IntegrityError
 from billing.collection.verification.money import verify_everything
 from billing.receivables.models import Refund
 from billing.receivables.queries.positions import customer_credit
-from billing.receivables.services.payments import BadAmount, receive_payment
+from billing.receivables.services.payments import receive_payment
 from billing.receivables.services.refunds import (
     MoreThanCaptured,
     RefundDiffers,
     refund_payment,
 )
+from billing.receivables.services.refusals import BadAmount
 from billing.webhooks.models import OutboxEvent
 from core.errors import ReasonMissing
 from tests.build import APRIL_2, MAY_2, documents_of

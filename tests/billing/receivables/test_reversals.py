@@ -13,8 +13,9 @@ from billing.mail.models import Mail
 from billing.receivables.models import Payment
 from billing.receivables.queries.positions import customer_credit
 from billing.receivables.queries.statements import account_statement
-from billing.receivables.services.payments import PaymentWasReversed, receive_payment
+from billing.receivables.services.payments import receive_payment
 from billing.receivables.services.refunds import MoreThanCaptured, refund_payment
+from billing.receivables.services.refusals import PaymentWasReversed
 from billing.receivables.services.reversals import (
     PaymentHasReturns,
     PaymentNotManual,

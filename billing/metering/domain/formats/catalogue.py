@@ -26,15 +26,26 @@ from billing.metering.domain.formats.rows import (
     Row,
     buffered,
 )
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.parsing.values import shown
 
 
 class UnknownFormat(Refusal):
+    """The format does not exist, or the format of the file was not recognized.
+
+    Choose one of the formats that `detail` lists.
+    """
+
     code = "unknown_format"
+    kind = Kind.MALFORMED
 
 
 class TooManyRows(Refusal):
+    """The file or the result has more rows than allowed.
+
+    Import the file in parts, or request fewer dates or groups.
+    """
+
     code = "too_many_rows"
 
 

@@ -67,10 +67,20 @@ class SkippedRow(Exception):
 
 
 class BadEncoding(Refusal):
+    """The file is not text.
+
+    Send the file as UTF-8 text, not compressed and not as a spreadsheet.
+    """
+
     code = "bad_encoding"
 
 
 class ColumnMissing(Refusal):
+    """The header of the file lacks a column that the format requires.
+
+    Add the column that `field` names, or choose another format.
+    """
+
     code = "column_missing"
 
 
