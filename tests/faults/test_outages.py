@@ -285,7 +285,7 @@ def make_parked_item(service: Service) -> None:
         "import django; django.setup();"
         "from datetime import UTC, date, datetime;"
         "from tests.build import make_agency, make_seats;"
-        "from billing.invoicing.models.documents import RunItem;"
+        "from billing.invoicing.models.runs import RunItem;"
         "from billing.invoicing.services.runs import start_run;"
         "make_seats(make_agency(), 'ana');"
         "run = start_run(month=date(2026, 3, 1), actor='test',"

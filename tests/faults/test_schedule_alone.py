@@ -41,7 +41,8 @@ DIES = """
 import os, signal, sys, django; django.setup()
 from datetime import date
 from django.utils import timezone
-from billing.invoicing.models.documents import Document, RunItem
+from billing.invoicing.models.documents import Document
+from billing.invoicing.models.runs import RunItem
 from billing.invoicing.services.documents import discard_draft
 from billing.invoicing.services.runs import release_item, start_run
 from billing.invoicing.signals import step_reached
