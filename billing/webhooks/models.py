@@ -178,7 +178,7 @@ class Delivery(models.Model):
     tries = models.IntegerField(
         default=0, help_text="Attempts begun since it was last queued."
     )
-    due_at = models.DateTimeField(
+    next_attempt_at = models.DateTimeField(
         help_text="When the next attempt is due; while sending, the end of the lease."
     )
     settled_at = models.DateTimeField(null=True)
@@ -201,7 +201,7 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["endpoint", "due_at", "event"],
+                fields=["endpoint", "next_attempt_at", "event"],
                 condition=Q(state__in=["pending", "sending"]),
                 name="delivery_due",
             ),

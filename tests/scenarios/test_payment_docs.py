@@ -69,7 +69,7 @@ def test_the_processor_of_the_docs_charges_once_and_gives_back(
         charge_due(clock=timezone.now)
         _wait_for(ProcessorEvent.objects.exists, "its answer")
         attempts = PaymentAttempt.objects.filter(state="pending")
-        assert attempts.update(due_at=now) == 1
+        assert attempts.update(next_attempt_at=now) == 1
         charge_due(clock=timezone.now)  # asked once more, it says the same again
         _wait_for(lambda: ProcessorEvent.objects.count() == 2, "its second answer")
         process_events(now=timezone.now())

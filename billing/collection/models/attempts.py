@@ -67,7 +67,7 @@ class PaymentAttempt(Attempt):
         indexes = [
             models.Index(fields=["invoice"], name="attempts_of_invoice"),
             models.Index(
-                fields=["due_at"],
+                fields=["next_attempt_at"],
                 condition=Q(state__in=Attempt.OPEN),
                 name="attempt_due",
             ),

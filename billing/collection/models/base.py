@@ -39,7 +39,7 @@ class Attempt(models.Model):
         default=0, help_text="Number of times the outcome was looked up."
     )
     first_sent_at = models.DateTimeField(null=True)
-    due_at = models.DateTimeField(
+    next_attempt_at = models.DateTimeField(
         help_text="When it is next sent or looked up; during a call, when the lease ends."
     )
     reported_at = models.DateTimeField(

@@ -10,7 +10,7 @@ from billing.processors.models import PaymentProcessor
 class ProcessorEvent(models.Model):
     """An inbound event of a processor, stored as received, once per event id.
 
-    The row is the queue: `state` and `due_at` say whether and when it is processed.
+    The row is the queue: `state` and `next_attempt_at` say whether and when it is processed.
     """
 
     PENDING = ["received", "waiting"]
@@ -38,7 +38,7 @@ class ProcessorEvent(models.Model):
     tries = models.IntegerField(
         default=0, help_text="Number of times that processing was started."
     )
-    due_at = models.DateTimeField(
+    next_attempt_at = models.DateTimeField(
         help_text="When it is next processed; during processing, when the lease ends."
     )
     payment_reference = models.CharField(
@@ -68,7 +68,7 @@ class ProcessorEvent(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["due_at"],
+                fields=["next_attempt_at"],
                 condition=Q(state__in=["received", "waiting"]),
                 name="processor_event_due",
             ),

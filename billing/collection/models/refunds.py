@@ -75,7 +75,7 @@ class RefundAttempt(Attempt):
         indexes = [
             models.Index(fields=["payment"], name="refund_attempts_of_payment"),
             models.Index(
-                fields=["due_at"],
+                fields=["next_attempt_at"],
                 condition=Q(state__in=Attempt.OPEN),
                 name="refund_attempt_due",
             ),

@@ -111,7 +111,7 @@ def build_attempt(owed: AmountDue, actor: str, now: datetime) -> PaymentAttempt:
         actor=actor,
         requested_at=now,
         changed_at=now,
-        due_at=now,
+        next_attempt_at=now,
     )
 
 

@@ -123,7 +123,7 @@ def schedule_page_checks(*, document_ids: Collection[int], now: datetime) -> Non
     """
     PaymentAttempt.objects.filter(
         invoice__in=document_ids, page__isnull=False, state="pending"
-    ).update(due_at=now)
+    ).update(next_attempt_at=now)
 
 
 def get_page(attempt: PaymentAttempt) -> CheckoutPage | None:

@@ -122,8 +122,10 @@ def claim_calls(
             rows = caller.rows_for_calls().select_for_update(
                 of=("self",), no_key=True, skip_locked=True
             )
-            due = rows.filter(pk__in=ids, state__in=Attempt.OPEN, due_at__lte=now)
-            attempts = list(due.order_by("due_at", "pk"))
+            due = rows.filter(
+                pk__in=ids, state__in=Attempt.OPEN, next_attempt_at__lte=now
+            )
+            attempts = list(due.order_by("next_attempt_at", "pk"))
             calls = _claim_all(caller, attempts, now)
         if calls or not attempts:
             return calls
@@ -140,7 +142,7 @@ def _next_ids(
     processors = list(PaymentProcessor.objects.values_list("pk", flat=True))
     share = max(1, settings.CHARGES["AT_ONCE"] // max(1, len(processors)))
     attempts = caller.rows().select_related(None)
-    due = attempts.filter(state__in=Attempt.OPEN, due_at__lte=now)
+    due = attempts.filter(state__in=Attempt.OPEN, next_attempt_at__lte=now)
     places: list[tuple[int, datetime, int]] = []
     for processor_id in processors:
         under_way = busy.get(processor_id, 0)
@@ -148,12 +150,14 @@ def _next_ids(
         if room <= 0:
             continue
         turn = Window(
-            RowNumber(), partition_by=caller.payer_path, order_by=["due_at", "pk"]
+            RowNumber(),
+            partition_by=caller.payer_path,
+            order_by=["next_attempt_at", "pk"],
         )
         rows = due.filter(processor=processor_id).annotate(turn=turn)
-        next_ones = rows.order_by("turn", "due_at", "pk")[:room]
+        next_ones = rows.order_by("turn", "next_attempt_at", "pk")[:room]
         for place, attempt in enumerate(next_ones, start=under_way):
-            places.append((place, attempt.due_at, attempt.pk))
+            places.append((place, attempt.next_attempt_at, attempt.pk))
     return [pk for _, _, pk in sorted(places)[:limit]]
 
 
@@ -193,7 +197,7 @@ def _call(call: ProcessorCall[A], connect: Connect, clock: Clock) -> ProcessorOu
     if current or not call.sends:
         return current or ProcessorOutcome("unknown", reason=attempt.error)
     at = clock()
-    if at >= attempt.due_at:  # another worker may have claimed it by now
+    if at >= attempt.next_attempt_at:  # another worker may have claimed it by now
         return ProcessorOutcome(
             "unknown", reason="internal error: the call took longer than its lease"
         )
@@ -241,11 +245,11 @@ def _claim_all(
         if attempt.pk in reasons:
             _cancel(caller, attempt, reasons[attempt.pk], now)
         elif attempt.pk in held:
-            attempt.due_at, attempt.error = (
+            attempt.next_attempt_at, attempt.error = (
                 now + settings.CHARGES["HOLD_PAUSE"],
                 ON_HOLD,
             )
-            attempt.save(update_fields=["due_at", "error"])
+            attempt.save(update_fields=["next_attempt_at", "error"])
     unsent = {
         attempt.pk for attempt in new if attempt.pk in reasons or attempt.pk in held
     }
@@ -272,11 +276,11 @@ def _claim(
     attempt.first_sent_at = first
     attempt.lookups += looks_up
     attempt.sends += sends
-    attempt.due_at = now + settings.CHARGES["LEASE"]
+    attempt.next_attempt_at = now + settings.CHARGES["LEASE"]
     attempt.save(
         update_fields=[
             "state", "error", "changed_at", "first_sent_at", "lookups", "sends",
-            "due_at",
+            "next_attempt_at",
         ]
     )  # fmt: skip
     return ProcessorCall(caller, attempt, looks_up, sends, on_hold)
@@ -295,5 +299,5 @@ def _keep_open(call: ProcessorCall[A], refusal: Refusal, now: datetime) -> None:
     if not isinstance(
         refusal, Contradiction
     ):  # it ended; looking it up changes nothing
-        fields["due_at"] = next_lookup_at(call.attempt, now=now)
+        fields["next_attempt_at"] = next_lookup_at(call.attempt, now=now)
     call.caller.rows().filter(pk=call.attempt.pk).update(**fields)

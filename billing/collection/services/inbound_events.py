@@ -114,7 +114,7 @@ def store_events(
                 event_id=event_id,
                 body=body,
                 received_at=now,
-                due_at=now,
+                next_attempt_at=now,
             )
             for event_id, body in events
         ],
@@ -148,7 +148,7 @@ def retry_events(*, events: list[ProcessorEvent], now: datetime) -> int:
     """
     rows = ProcessorEvent.objects.filter(pk__in=[event.pk for event in events])
     count = rows.filter(state__in=DECIDABLE).update(
-        state=State.RECEIVED, reason="", tries=0, due_at=now
+        state=State.RECEIVED, reason="", tries=0, next_attempt_at=now
     )
     if not count:
         raise NotQuarantined(NONE_DECIDABLE)
@@ -184,13 +184,13 @@ def _claim(now: datetime) -> list[ProcessorEvent]:
         rows = ProcessorEvent.objects.select_for_update(
             of=("self",), no_key=True, skip_locked=True
         )
-        due = rows.filter(state__in=ProcessorEvent.PENDING, due_at__lte=now)
+        due = rows.filter(state__in=ProcessorEvent.PENDING, next_attempt_at__lte=now)
         due = due.select_related("processor").order_by("tries", "pk")
         claimed = list(due.filter(tries=0)[: settings.CHARGES["EVENTS"]]) or list(
             due[:1]
         )
         ProcessorEvent.objects.filter(pk__in=[event.pk for event in claimed]).update(
-            tries=F("tries") + 1, due_at=now + settings.CHARGES["LEASE"]
+            tries=F("tries") + 1, next_attempt_at=now + settings.CHARGES["LEASE"]
         )
     return claimed
 
@@ -244,7 +244,7 @@ def _process(claimed: ProcessorEvent, read_updates: ReadUpdates, now: datetime) 
                 "attempt",
                 "tries",
                 "payment_reference",
-                "due_at",
+                "next_attempt_at",
             ]
         )
 

@@ -157,7 +157,7 @@ def _require_new_reference(
 def _keep_open(attempt: A, outcome: ProcessorOutcome, now: datetime) -> None:
     """Keep an attempt open: a failed look-up does not make a pending one unknown."""
     state = "pending" if attempt.state == "pending" else outcome.kind
-    attempt.due_at = next_lookup_at(attempt, now=now)
+    attempt.next_attempt_at = next_lookup_at(attempt, now=now)
     _set_state(attempt, state, outcome, now)
 
 
@@ -174,6 +174,6 @@ def _set_state(
     attempt.closed_by = closed_by
     attempt.save(
         update_fields=[
-            "state", "changed_at", "error", "reference", "due_at", "closed_by",
+            "state", "changed_at", "error", "reference", "next_attempt_at", "closed_by",
         ]
     )  # fmt: skip

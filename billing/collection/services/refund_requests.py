@@ -159,7 +159,7 @@ def request_refund(
             actor=actor,
             requested_at=now,
             changed_at=now,
-            due_at=now,
+            next_attempt_at=now,
         )
         attempt = REFUNDS.rows().get(pk=created.pk)
         publish([_event(attempt, "refund.requested")], now=now)

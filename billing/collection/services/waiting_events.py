@@ -25,7 +25,7 @@ def suspend_event(
     event.payment_reference = cause.payment
     event.tries = 0
     age = now - event.received_at
-    event.due_at = now + min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE)
+    event.next_attempt_at = now + min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE)
 
 
 def release_events(*, processor: str, payment: str, now: datetime) -> None:
@@ -45,4 +45,4 @@ def release_events(*, processor: str, payment: str, now: datetime) -> None:
     )
     ids = list(waiting.values_list("pk", flat=True))
     if ids:
-        ProcessorEvent.objects.filter(pk__in=ids).update(due_at=now)
+        ProcessorEvent.objects.filter(pk__in=ids).update(next_attempt_at=now)

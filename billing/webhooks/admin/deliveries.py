@@ -61,7 +61,14 @@ class AttemptsInline(ReadOnlyInline):
 class DeliveryAdmin(ReadOnlyAdmin):
     """Deliveries that wait, arrived, or were given up, with their attempts."""
 
-    list_display = ["event", "endpoint", "state", "attempts", "due_at", "settled_at"]
+    list_display = [
+        "event",
+        "endpoint",
+        "state",
+        "attempts",
+        "next_attempt_at",
+        "settled_at",
+    ]
     list_select_related = ["event", "endpoint"]
     list_filter = ["state"]
     search_fields = [

@@ -50,49 +50,51 @@ CLAIM = """
         CROSS JOIN LATERAL (
             SELECT count(*) AS now FROM billing_delivery AS sent
             WHERE sent.endpoint_id = endpoint.id
-              AND sent.state = 'sending' AND sent.due_at > %(now)s
+              AND sent.state = 'sending' AND sent.next_attempt_at > %(now)s
         ) AS sent
         WHERE endpoint.state = 'enabled' AND endpoint.deleted_at IS NULL
           AND (endpoint.quiet_until IS NULL OR endpoint.quiet_until <= %(now)s)
     ), in_flight AS (
         SELECT tenant, sum(in_flight) AS now FROM room GROUP BY tenant
     ), picked AS (
-        SELECT head.id, head.due_at, room.tenant, room.in_flight + row_number() OVER (
-                   PARTITION BY room.id ORDER BY head.due_at, head.event_id) AS turn
+        SELECT head.id, head.next_attempt_at, room.tenant, room.in_flight + row_number() OVER (
+                   PARTITION BY room.id ORDER BY head.next_attempt_at, head.event_id) AS turn
         FROM room CROSS JOIN LATERAL (
-            SELECT delivery.id, delivery.due_at, delivery.event_id
+            SELECT delivery.id, delivery.next_attempt_at, delivery.event_id
             FROM billing_delivery AS delivery
             WHERE delivery.endpoint_id = room.id
               AND delivery.state IN ('pending', 'sending')
-              AND delivery.due_at <= %(now)s
+              AND delivery.next_attempt_at <= %(now)s
               AND delivery.event_id = (
                 SELECT min(same.event_id) FROM billing_delivery AS same
                 WHERE same.endpoint_id = delivery.endpoint_id
                   AND same.subject = delivery.subject
                   AND same.state IN ('pending', 'sending'))
-            ORDER BY delivery.due_at, delivery.event_id
+            ORDER BY delivery.next_attempt_at, delivery.event_id
             LIMIT greatest(room.free, 0) FOR UPDATE SKIP LOCKED
         ) AS head
     ), placed AS (
-        SELECT picked.id, picked.due_at, in_flight.now + row_number() OVER (
-                   PARTITION BY tenant ORDER BY picked.turn, picked.due_at) AS place
+        SELECT picked.id, picked.next_attempt_at, in_flight.now + row_number() OVER (
+                   PARTITION BY tenant ORDER BY picked.turn, picked.next_attempt_at) AS place
         FROM picked JOIN in_flight USING (tenant)
     ), due AS (
         SELECT id FROM placed WHERE place <= %(share)s
-        ORDER BY place, due_at LIMIT %(limit)s
+        ORDER BY place, next_attempt_at LIMIT %(limit)s
     )
     UPDATE billing_delivery AS delivery
     SET state = 'sending', attempts = attempts + 1, tries = tries + 1,
-        due_at = %(lease_until)s
+        next_attempt_at = %(lease_until)s
     FROM due WHERE delivery.id = due.id
     RETURNING delivery.id
 """
 # A result that arrives after its lease ended and another attempt began changes nothing.
 SETTLE = """
     UPDATE billing_delivery AS delivery
-    SET state = settled.state, due_at = settled.due_at, settled_at = settled.settled_at
+    SET state = settled.state, next_attempt_at = settled.next_attempt_at,
+        settled_at = settled.settled_at
     FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::timestamptz[],
-                %s::timestamptz[]) AS settled(id, attempts, state, due_at, settled_at)
+                %s::timestamptz[])
+        AS settled(id, attempts, state, next_attempt_at, settled_at)
     WHERE delivery.id = settled.id AND delivery.attempts = settled.attempts
       AND delivery.state = 'sending'
 """
@@ -240,8 +242,8 @@ def _settled(
         state = Delivery.State.GIVEN_UP if pause is None else Delivery.State.PENDING
         if pause and requested:
             pause = max(pause, requested)
-    due_at = at + pause if pause else at
-    return delivery.pk, delivery.attempts, state, due_at, None if pause else at
+    next_attempt_at = at + pause if pause else at
+    return delivery.pk, delivery.attempts, state, next_attempt_at, None if pause else at
 
 
 def _note_endpoints(results: Sequence[AttemptResult]) -> None:

@@ -181,11 +181,16 @@ def resume_endpoint(*, endpoint: WebhookEndpoint, now: datetime) -> WebhookEndpo
         if locked.state == State.ENABLED:
             return locked
         held = Delivery.objects.filter(endpoint=locked)
-        held.filter(state=Delivery.State.PENDING).update(due_at=now, tries=0)
+        held.filter(state=Delivery.State.PENDING).update(next_attempt_at=now, tries=0)
         if locked.failing_since:
             held.filter(
                 state=Delivery.State.GIVEN_UP, settled_at__gte=locked.failing_since
-            ).update(state=Delivery.State.PENDING, settled_at=None, due_at=now, tries=0)
+            ).update(
+                state=Delivery.State.PENDING,
+                settled_at=None,
+                next_attempt_at=now,
+                tries=0,
+            )
         locked.state, locked.reason = State.ENABLED, ""
         locked.failing_since = locked.quiet_until = None
         locked.save()

@@ -20,7 +20,7 @@ from seats.models import Agency
 
 REPLAY = f"""
     INSERT INTO billing_delivery (endpoint_id, event_id, subject, state, attempts,
-                                  tries, due_at)
+                                  tries, next_attempt_at)
     SELECT endpoint.id, event.id, event.subject, 'pending', 0, 0, %(now)s
     FROM billing_outboxevent AS event
     JOIN billing_webhookendpoint AS endpoint ON endpoint.id = %(endpoint)s
@@ -31,7 +31,7 @@ REPLAY = f"""
       AND {WANTS}
     ORDER BY event.id
     ON CONFLICT (endpoint_id, event_id) DO UPDATE
-    SET state = 'pending', tries = 0, due_at = EXCLUDED.due_at, settled_at = NULL
+    SET state = 'pending', tries = 0, next_attempt_at = EXCLUDED.next_attempt_at, settled_at = NULL
     WHERE billing_delivery.state IN ('delivered', 'given_up')
 """
 LAST_SEQUENCE = 2**62

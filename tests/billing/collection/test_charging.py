@@ -103,7 +103,7 @@ class TestRequestCharge:
             PaymentAttempt.objects.create(
                 invoice=attempt.invoice, processor=attempt.processor, amount=1,
                 currency="USD", actor="test", requested_at=APRIL_2,
-                changed_at=APRIL_2, due_at=APRIL_2,
+                changed_at=APRIL_2, next_attempt_at=APRIL_2,
             )  # fmt: skip
 
 
@@ -299,8 +299,8 @@ class TestTakeOutcome:
         for _ in range(4):
             sweep()
             attempt.refresh_from_db()
-            pauses.append(attempt.due_at - clock())
-            clock.now = attempt.due_at
+            pauses.append(attempt.next_attempt_at - clock())
+            clock.now = attempt.next_attempt_at
 
         day = timedelta(days=1)
         assert pauses == [timedelta(minutes=5), timedelta(hours=1), day, day]

@@ -120,7 +120,7 @@ class TestRequestCharge:
 
 def copy_of(attempt):
     names = ["invoice", "processor", "method", "amount", "currency", "actor"]
-    moments = dict.fromkeys(["requested_at", "changed_at", "due_at"], APRIL_2)
+    moments = dict.fromkeys(["requested_at", "changed_at", "next_attempt_at"], APRIL_2)
     return PaymentAttempt(**{name: getattr(attempt, name) for name in names}, **moments)
 
 

@@ -122,7 +122,7 @@ class TestWaiting:
         )  # fmt: skip
 
         event = ProcessorEvent.objects.get()
-        assert before.due_at > sender.clock() == event.due_at
+        assert before.next_attempt_at > sender.clock() == event.next_attempt_at
         sender.sweep()
         assert unfinished() == []
         assert Refund.objects.get().payment == Payment.objects.get()
@@ -131,7 +131,7 @@ class TestWaiting:
         sender.begin(Story([]))
         sender.tell(refund("succeeded", "re_1", 30))
         sender.sweep()
-        due_at = ProcessorEvent.objects.get().due_at
+        next_attempt_at = ProcessorEvent.objects.get().next_attempt_at
 
         for code, reference in (("other", "ch_0"), ("acme", "ch_1")):
             receive_payment(
@@ -140,7 +140,7 @@ class TestWaiting:
                 now=sender.clock(),
             )  # fmt: skip
 
-        assert ProcessorEvent.objects.get().due_at == due_at
+        assert ProcessorEvent.objects.get().next_attempt_at == next_attempt_at
 
     def test_is_tried_again_by_the_sweep_alone(self, sender):
         """Somebody recorded the payment while the event was being read."""
@@ -150,7 +150,7 @@ class TestWaiting:
         sender.tell(charge("succeeded"))
         sender.sweep()
         ProcessorEvent.objects.filter(payment_reference="ch_0").update(
-            state="waiting", due_at=sender.clock() + timedelta(minutes=2)
+            state="waiting", next_attempt_at=sender.clock() + timedelta(minutes=2)
         )
         tries = []
         for minutes in (1, 3):
@@ -168,7 +168,7 @@ class TestWaiting:
             now = received_at + timedelta(hours=hours)
             process_events(now=now)
             event = ProcessorEvent.objects.get()
-            pauses.append((event.due_at - now) / timedelta(minutes=1))
+            pauses.append((event.next_attempt_at - now) / timedelta(minutes=1))
 
         assert pauses == [1, 30, 60]
         assert event.tries == 0

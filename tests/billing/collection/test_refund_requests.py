@@ -134,7 +134,7 @@ class TestRequestRefund:
         with pytest.raises(IntegrityError, match="what is left"), transaction.atomic():
             RefundAttempt.objects.create(
                 payment=captured, processor=processor, amount=31, currency="USD",
-                reason="x", actor="x", requested_at=MAY_2, changed_at=MAY_2, due_at=MAY_2,
+                reason="x", actor="x", requested_at=MAY_2, changed_at=MAY_2, next_attempt_at=MAY_2,
             )  # fmt: skip
 
     def test_lets_nobody_change_the_amount_or_the_history(self, ask):
@@ -267,7 +267,7 @@ class TestRefundDue:
             "contradiction: 130.00 USD is more than the 129.00 USD of payment acme ch_9"
             " that can be returned"
         )
-        assert attempt.due_at == clock() + timedelta(minutes=5)
+        assert attempt.next_attempt_at == clock() + timedelta(minutes=5)
         assert verify_everything().findings == []
 
     def test_believes_no_reference_of_another_attempt(self, ask, sweep, clock):

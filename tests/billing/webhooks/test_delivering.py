@@ -187,8 +187,8 @@ class TestRetries:
         began, pauses = clock(), []
         while sweep(clock):
             row = Delivery.objects.get()
-            pauses.append(row.due_at - clock())
-            clock.now = max(row.due_at, clock.now)
+            pauses.append(row.next_attempt_at - clock())
+            clock.now = max(row.next_attempt_at, clock.now)
 
         assert len(receiver.received) == MAX_TRIES == 10
         assert states(endpoint) == ["given_up"]

@@ -101,7 +101,7 @@ class TestPausing:
         receiver.behave = answers(500)
         announce(agency, "a", clock=clock)
         while sweep(clock):
-            clock.now = max(Delivery.objects.get().due_at, clock.now)
+            clock.now = max(Delivery.objects.get().next_attempt_at, clock.now)
         assert states(endpoint) == ["given_up"]
         pause_endpoint(endpoint=endpoint)
         receiver.behave = answers(204)
