@@ -14,7 +14,7 @@ upline_changed = Signal()
 # losses: list[seats.roster.services.changes.Loss], before any is written; no `now`. A receiver
 # returns seats.roster.services.changes.Use by seat id; seats that were not used are left out.
 seats_leaving = Signal()
-# changes: list[seats.roster.services.changes.Change] just written, in order; now
+# changes: list[seats.roster.services.changes.SeatChange] just written, in order; now
 seats_changed = Signal()
 # Before staff confirm a change of seats. days: dict[(Agency, month), (before, after)],
 # in seat days; no `now`. A receiver returns a list of sentences for the page.
