@@ -89,8 +89,9 @@ OTHERS = (
     ),
     ErrorCode(
         "permission_denied", 403,
-        "The API key does not have the scope that the request requires.",
-        "Use a key with the scope that `detail` names.",
+        "The API key does not have the scope that the request requires, or is not the"
+        " platform's.",
+        "Use a key as `detail` describes it.",
     ),
     ErrorCode(
         "not_found", 404,

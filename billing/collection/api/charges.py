@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
@@ -206,8 +205,7 @@ class AttemptsView(ChargingView):
         responses={201: AttemptOut},
     )
     def post(self, request: Request) -> Response:
-        if self.key.agency_id is not None:
-            raise PermissionDenied
+        self.require_platform()
         params = self.checked(AttemptIn, request.data)
         attempt = request_charge(
             invoice=self.invoice(params["invoice"]),

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -32,8 +31,7 @@ class RefundsView(KeyView):
         responses={200: RefundOut},
     )
     def post(self, request: Request, public_id: UUID) -> Response:
-        if self.key.agency_id is not None:
-            raise PermissionDenied
+        self.require_platform()
         params = self.checked(RefundIn, request.data)
         payment = get_object_or_404(
             Payment.objects.select_related("payer"), public_id=public_id

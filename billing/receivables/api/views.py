@@ -3,7 +3,6 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import Sum, Value
 from django.db.models.functions import Coalesce
 from drf_spectacular.utils import extend_schema
@@ -57,8 +56,7 @@ class PaymentsView(KeyView):
         responses={200: PaymentOut},
     )
     def post(self, request: Request) -> Response:
-        if self.key.agency_id is not None:
-            raise PermissionDenied
+        self.require_platform()
         params = self.checked(PaymentIn, request.data)
         payer = self.agency(params["agency"])
         document = None

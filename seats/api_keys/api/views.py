@@ -7,7 +7,7 @@ from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.functional import cached_property
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -55,6 +55,13 @@ class KeyView(GenericAPIView):  # type: ignore[type-arg]
     def reached(self) -> set[int] | None:
         """The ids of the agencies that the key reaches; None: all agencies."""
         return agencies_of(self.key, now=self.now)
+
+    def require_platform(self) -> None:
+        """Raises PermissionDenied, unless the key is the platform's."""
+        if self.key.agency_id is not None:
+            raise PermissionDenied(
+                "This request requires an API key of the platform, not of an agency."
+            )
 
     def within(self, rows: QuerySet[Row], path: str) -> QuerySet[Row]:
         """The rows whose agency, at this field path, the key reaches."""
