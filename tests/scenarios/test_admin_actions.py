@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db import models
 from django.utils import timezone
 
@@ -17,7 +17,7 @@ from billing.processors.models import PaymentProcessor
 from billing.processors.services.processors import add_processor
 from core.admin.actions import ReasonForm, StaffAction
 from core.admin.base import StaffAdmin
-from seats.models import Agency
+from seats.models import Agency, User
 from tests.everything import make_everything
 from tests.rollback import rolled_back
 from tests.staff import (
@@ -220,6 +220,33 @@ class TestEveryAction:
         (entry,) = LogEntry.objects.filter(object_id=str(row.pk))
         assert "b.example.com" in entry.change_message
         assert "sk_test" not in entry.change_message
+
+
+class TestJobs:
+    @pytest.mark.parametrize("job", sorted(JOBS))
+    def test_do_what_their_permissions_name_and_nothing_else(self, settings, job):
+        """Not even with a page that was shown while there was more to be done."""
+        make_everything(settings)
+        user = make_staff("once-boss@example.com")
+        before = snapshot()
+
+        for label, (model_admin, name) in ACTIONS.items():
+            action, model = getattr(type(model_admin), name), model_admin.model
+            row, url = row_of(label, model), page_of(model, "changelist")
+            content = {"action": name, "_selected_action": [row.pk], **inputs(label)}
+            is_allowed = action.permission_for(model) in JOBS[job]
+            with rolled_back():
+                final = confirmation(log_in(user), url, content)
+                User.objects.filter(pk=user.pk).update(is_superuser=False)
+                user.groups.add(Group.objects.get(name=job))
+                staff = log_in(User.objects.get(pk=user.pk))
+                now_only = snapshot()
+                staff.post(url, content)
+                assert snapshot() == now_only, label
+                done = staff.post(url, final)
+                assert (snapshot() != now_only) == is_allowed, (label, _messages(done))
+
+        assert snapshot() == before
 
 
 def _messages(page: Any) -> list[str]:

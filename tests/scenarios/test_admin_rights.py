@@ -18,6 +18,15 @@ from tests.staff import log_in, make_staff, make_viewer, page_of, snapshot
 pytestmark = pytest.mark.django_db
 GUIDE = Path(__file__).parents[2] / "docs/operations.md"
 REGISTRY = admin.site._registry
+# Every kind of page, whether it is of a row, and the verb of its permission.
+PAGES = {"changelist": 0, "add": 0, "change": 1, "delete": 1, "history": 1}
+VERBS = {"add": "add", "delete": "delete"}
+# Pages that nobody has: an action, or the form of another page, does it.
+DONE_ELSEWHERE = {
+    ("seats.Seat", "add"), ("seats.Member", "delete"), ("billing.Budget", "delete"),
+    ("billing.PriceList", "delete"), ("billing.Rate", "delete"),
+    ("billing.WebhookEndpoint", "delete"),
+}  # fmt: skip
 
 
 class TestViewing:
@@ -137,6 +146,30 @@ class TestJobs:
             seen = f"{model._meta.app_label}.view_{model._meta.model_name}"
             status = staff.get(page_of(model, "changelist")).status_code
             assert status == (200 if seen in JOBS[job] else 403), model
+
+    @pytest.mark.parametrize("job", sorted(JOBS))
+    def test_open_the_pages_of_their_permissions_and_no_others(self, settings, job):
+        make_everything(settings)
+        staff = log_in(make_staff(job=job))
+        before = snapshot()
+        opened, allowed = set(), set()
+
+        for model in REGISTRY:
+            meta = model._meta
+            row = model._default_manager.order_by("pk").first()
+            assert row, meta.label
+            for kind, args in PAGES.items():
+                page = page_of(model, kind, *([row.pk] if args else []))
+                needed = f"{meta.app_label}.{VERBS.get(kind, 'view')}_{meta.model_name}"
+                status = staff.get(page).status_code
+                if needed in JOBS[job]:
+                    allowed.add((meta.label, kind))
+                if status != 403:
+                    opened.add((meta.label, kind))
+
+        assert opened <= allowed
+        assert allowed - opened <= DONE_ELSEWHERE
+        assert snapshot() == before
 
 
 class TestStaffAccounts:
