@@ -1,4 +1,4 @@
-"""Whose request gets the next thread of a process: nobody's queue is everybody's."""
+"""Shares the threads of a web process among callers: by key, cookies or address."""
 
 from collections import Counter, deque
 from threading import Lock
@@ -24,10 +24,10 @@ class Turn:
 
 
 class Turns:
-    """Requests that wait, by caller; the next is of the caller with the fewest at work.
+    """A queue of requests by caller; the caller with the fewest at work is next.
 
-    Nobody has more than `most` at work, whether or not others wait: whoever came then
-    would wait for a slow one. A dispatcher uses this as its queue, under its lock.
+    A caller has at most `most` requests at work even if no other waits, so that a thread
+    is free for whoever comes next. A dispatcher uses this as its queue, under its lock.
     """
 
     def __init__(self, most: float, lock: Lock) -> None:
@@ -77,7 +77,7 @@ class FairDispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
 
 
 def caller_of(channel: Any) -> str:
-    """Who asks, as far as it is known before it is checked: key, cookies or address."""
+    """The caller, before authentication: its API key, else its cookies or address."""
     headers = channel.requests[0].headers
     for name in ("AUTHORIZATION", "COOKIE"):
         if name in headers:

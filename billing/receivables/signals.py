@@ -1,6 +1,6 @@
-"""What receivables tell rooms above, inside the transaction, with the payers locked.
+"""Signals of receivables, sent inside the transaction with the payers locked.
 
-`payment_recorded` (`payment`, `now`): money that came in is in the books.
+`payment_recorded` (`payment`, `now`): a payment was recorded.
 `invoice_statuses_changed` (`documents`: their ids, `payers`: their ids, `now`): invoices became
 paid, or open again.
 """

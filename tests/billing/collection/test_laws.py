@@ -65,8 +65,8 @@ class PayingWorld(World):
     def again(self) -> "PayingWorld":
         return PayingWorld(agencies=[*self.agencies], seats=[*self.seats])
 
-    def _deposit(self, agency: int, cents: int, meant: int) -> None:
-        self._pay(agency, cents, meant, processor="manual")
+    def _deposit(self, agency: int, cents: int, position: int) -> None:
+        self._pay(agency, cents, position, processor="manual")
 
     def _reverse(self, n: int) -> None:
         payments = list(Payment.objects.filter(processor="manual").order_by("pk"))
@@ -77,14 +77,14 @@ class PayingWorld(World):
             )  # fmt: skip
 
     def _pay(
-        self, agency: int, cents: int, meant: int, processor: str = "acme"
+        self, agency: int, cents: int, position: int, processor: str = "acme"
     ) -> None:
         payer = self.agencies[agency]
         own = list(Document.objects.filter(payer=payer, kind="invoice").order_by("pk"))
         receive_payment(
             payer=payer, amount=Decimal(cents) / 100, currency="USD",
             processor=processor, reference=f"P{next(_references)}", now=LATEST,
-            document=own[meant] if meant < len(own) else None,
+            document=own[position] if position < len(own) else None,
         )  # fmt: skip
 
     def _refund(self, n: int, cents: int) -> None:
