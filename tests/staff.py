@@ -1,7 +1,7 @@
 """Staff at work: how tests choose rows, confirm actions, and log in for a job."""
 
 import re
-from hashlib import sha256
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
@@ -65,14 +65,17 @@ def make_viewer(*more: str) -> User:
     return user
 
 
-def snapshot(*, without: str = "") -> str:
-    """A digest of every row of every table but sessions, and one more if named."""
+def snapshot(*, without: str = "") -> dict[str, tuple[int, Decimal | None]]:
+    """The number and a digest of the rows of each table but sessions, by table name.
+
+    By name, because the planner may read the tables in parallel, in any order.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p')"
             " AND relnamespace = 'public'::regnamespace AND NOT relispartition"
             " AND has_table_privilege(oid, 'SELECT')"
-            " AND relname <> 'django_session' ORDER BY 1"
+            " AND relname <> 'django_session'"
         )
         tables = [name for (name,) in cursor.fetchall() if name != without]
         parts = " UNION ALL ".join(
@@ -81,7 +84,7 @@ def snapshot(*, without: str = "") -> str:
             for name in tables
         )
         cursor.execute(parts)
-        return sha256(repr(cursor.fetchall()).encode()).hexdigest()
+        return {name: (count, digest) for name, count, digest in cursor.fetchall()}
 
 
 def page_of(model: type[models.Model], kind: str, *args: Any) -> str:
