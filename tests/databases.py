@@ -19,6 +19,7 @@ from django.db import connections
 from psycopg import sql
 
 from config.services import ensure_postgres
+from core.postgres.sql_files import sql_files
 
 ROOT = Path(__file__).resolve().parents[1]
 ALIASES = ("default", "owner")
@@ -29,8 +30,9 @@ TEMPLATE = f"{os.environ.get('TEST_DATABASE', 'dialer_test')}_template"
 def schema_stamp() -> str:
     """Changes with everything that makes the schema."""
     digest = hashlib.sha256()
-    others = [ROOT / "core/postgres/privileges.py", ROOT / "billing/jobs.py"]
-    files = [*ROOT.glob("*/migrations/*.py"), *others]
+    others = [ROOT / "core/postgres/sql_files.py", ROOT / "billing/jobs.py"]
+    rules = [ROOT / path for path in sql_files()]
+    files = [*ROOT.glob("*/migrations/*.py"), *rules, *others]
     for path in sorted(files):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -95,6 +97,13 @@ def drop(name: str) -> None:
             else:
                 return
     raise TimeoutError(f"{name} is in use")
+
+
+@contextmanager
+def created() -> Iterator[str]:
+    """Use a new database without tables, by its name; afterwards as for `cloned`."""
+    with cloned(of="template0") as name:
+        yield name
 
 
 @contextmanager

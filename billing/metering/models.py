@@ -1,6 +1,6 @@
 """Usage events and their daily totals, imports, the quarantine and archived months.
 
-The event tables are created by hand-written migrations (partitions by month).
+The table of events, partitioned by month, is created by `sql/usage_events.sql`.
 """
 
 from django.db import models
