@@ -43,7 +43,7 @@ def catalogue_of(database):
 
 
 def load(*paths):
-    operation = LoadSql({path: digest_of(text_of(path)) for path in paths})
+    operation = LoadSql({path: digest_of(text_of(path) or "") for path in paths})
     with connections["owner"].schema_editor() as editor:
         operation.database_forwards("billing", editor, None, None)
 

@@ -65,7 +65,7 @@ def all_rows():
     with connections["owner"].cursor() as cursor:
         cursor.execute(ROWS)
         queries = [query for (query,) in cursor.fetchall()]
-        rows = []
+        rows: list[str] = []
         for query in queries:
             cursor.execute(query)
             rows += map(repr, cursor.fetchall())
