@@ -9,7 +9,6 @@ from config.http.views import docs_view, schema_view
 handler400 = "config.http.errors.bad_request"
 handler404 = "config.http.errors.not_found"
 handler500 = "config.http.errors.server_error"
-admin.site.site_header = admin.site.site_title = "Dialer billing"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("api/v1/", include("billing.urls")),

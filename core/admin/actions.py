@@ -25,8 +25,8 @@ from django.db.models import Max, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from core.admin.dressing import DressedForm
 from core.errors import Refusal
-from core.fields import PlainForm
 from core.postgres.locks import names_locked
 
 MAX_EFFECTS = 100  # sentences on the page
@@ -68,7 +68,7 @@ class ActionOutcome:
 Work = Callable[[Any, HttpRequest, list[Any], dict[str, Any]], ActionOutcome | None]
 
 
-class ReasonForm(PlainForm, forms.Form):
+class ReasonForm(DressedForm, forms.Form):
     """The reason, which is kept in the history of each row."""
 
     reason = forms.CharField(max_length=500)

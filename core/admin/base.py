@@ -13,6 +13,7 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import BinaryField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from psycopg.errors import UniqueViolation
+from unfold.admin import ModelAdmin
 
 from core.admin.actions import GONE, StaffAction
 
@@ -24,7 +25,7 @@ EMPTINESS = {"isnull", "isempty"}  # the only lookups allowed on binary columns
 log = logging.getLogger(__name__)
 
 
-class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class StaffAdmin(ModelAdmin):
     """The base class of all admin pages: newest first, and only StaffActions."""
 
     list_per_page = 50

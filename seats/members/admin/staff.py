@@ -6,17 +6,17 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils import timezone
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 
 from core.admin.actions import ActionOutcome, staff_action
 from core.admin.base import StaffAdmin
 from core.admin.readonly import ReadOnlyAdmin
 from seats.members.models import Member, User
 
-admin.site.unregister(Group)
+admin.site.unregister(Group)  # Django's own page, which changes permissions
 
 
 class LowerCaseEmail(forms.ModelForm):  # type: ignore[type-arg]
@@ -55,6 +55,7 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     add_form = AddUserForm
     form = ChangeUserForm
+    change_password_form = AdminPasswordChangeForm
     list_display = ["email", "name", "jobs", "is_staff", "is_active"]
     list_filter = ["is_staff", "is_active", "groups"]
     search_fields = ["email", "name"]

@@ -1,0 +1,16 @@
+"""The look of the two sites; plain data, as settings read it before apps are there."""
+
+from typing import Any
+
+
+def theme(title: str, subheader: str) -> dict[str, Any]:
+    """The theme's settings for a site."""
+    return {
+        "SITE_TITLE": title,
+        "SITE_HEADER": title,
+        "SITE_SUBHEADER": subheader,
+        "SITE_SYMBOL": "headset_mic",
+        "SITE_URL": None,
+        "SHOW_VIEW_ON_SITE": False,
+        "BORDER_RADIUS": "6px",
+    }
