@@ -37,6 +37,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.http.middleware.Patience",
     "config.http.middleware.Answers",
+    "config.http.policy.ContentPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -100,7 +101,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
     )
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "agency:login"
 AUTHENTICATION_BACKENDS = ["config.http.login.ThrottledBackend"]
 # Failed log-ins allowed in 15 minutes: for an account from one address, for an account
 # from all addresses, and for all accounts from one address.

@@ -9,17 +9,22 @@ from pkgutil import iter_modules
 
 import billing
 import seats
+from config.admin.agency import agency_site
+from core.admin.scoped import PAGES
 
 HOUSES = [seats, billing]
 OFFERS = ["staff", "agency"]
 
 
 def collect_pages() -> None:
-    """Import the offers of every room. Repeating is harmless."""
+    """Import the offers of every room, and register them. Repeating is harmless."""
     for house in HOUSES:
         for room in iter_modules(house.__path__, f"{house.__name__}."):
             if room.ispkg:
                 _import_offers(room.name)
+    for model, page in PAGES.items():
+        if not agency_site.is_registered(model):
+            agency_site.register(model, page)
 
 
 def _import_offers(room: str) -> None:

@@ -19,6 +19,10 @@ class Site(UnfoldAdminSite):
             if getattr(url, "name", "") != "view_on_site"
         ]
 
+    def _get_colors(self, key: str, *args: Any) -> dict[str, dict[str, str]]:
+        """None in the page: a stylesheet has them, as the content policy demands."""
+        return {}
+
     def search(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Not there: the theme would keep results of one site for the other."""
         raise Http404

@@ -12,5 +12,12 @@ def theme(title: str, subheader: str) -> dict[str, Any]:
         "SITE_SYMBOL": "headset_mic",
         "SITE_URL": None,
         "SHOW_VIEW_ON_SITE": False,
-        "BORDER_RADIUS": "6px",
+        "STYLES": ["config.admin.theme.stylesheet"],
     }
+
+
+def stylesheet(request: Any) -> str:
+    """The address of the colors and of what the theme has no classes for."""
+    from django.templatetags.static import static
+
+    return static("config/site.css")

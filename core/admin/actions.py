@@ -16,7 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
@@ -95,18 +95,16 @@ class StaffAction:
             return self.permission
         return f"{model._meta.app_label}.{self.permission}_{model._meta.model_name}"
 
-    def is_allowed(self, request: HttpRequest, model: type[Model]) -> bool:
-        return request.user.has_perm(self.permission_for(model))
-
     def __call__(
         self,
-        model_admin: "admin.ModelAdmin[Any]",
+        model_admin: Any,
         request: HttpRequest,
         queryset: QuerySet[Any],
     ) -> HttpResponse | None:
         """Show the confirmation page, or do what it confirmed. Raises PermissionDenied."""
-        if not self.is_allowed(request, model_admin.model):
+        if not model_admin.allows(request, self):
             raise PermissionDenied
+        queryset = model_admin.rows_of_action(request, self, queryset)
         if "seen" not in request.POST:
             return self._answer(model_admin, request, queryset)
         with names_locked(_lock_names(queryset)):
@@ -114,7 +112,7 @@ class StaffAction:
 
     def _answer(
         self,
-        model_admin: "admin.ModelAdmin[Any]",
+        model_admin: Any,
         request: HttpRequest,
         queryset: QuerySet[Any],
     ) -> HttpResponse | None:
@@ -157,7 +155,8 @@ class StaffAction:
             "all_of_them": request.POST.get("select_across") == "1",
             "action": self.name,
         }
-        return render(request, "admin/seats/confirm.html", context)
+        request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]
+        return render(request, "admin/confirm.html", context)
 
     def _effects(self, rows: list[Any], data: dict[str, Any] | None) -> list[str]:
         if self.one_by_one and len(rows) > 1:
@@ -166,7 +165,7 @@ class StaffAction:
 
     def _perform(
         self,
-        model_admin: "admin.ModelAdmin[Any]",
+        model_admin: Any,
         request: HttpRequest,
         rows: list[Any],
         data: dict[str, Any],
@@ -193,7 +192,7 @@ class StaffAction:
 
     def _report(
         self,
-        model_admin: "admin.ModelAdmin[Any]",
+        model_admin: Any,
         request: HttpRequest,
         outcome: ActionOutcome,
     ) -> None:

@@ -32,9 +32,6 @@ class StaffAdmin(ModelAdmin):
     show_full_result_count = False
     ordering = ["-pk"]
 
-    class Media:
-        css = {"all": ["seats/admin.css"]}
-
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """The actions that the current user has the permission for."""
         return {
@@ -42,8 +39,18 @@ class StaffAdmin(ModelAdmin):
             for name, entry in super().get_actions(request).items()
             if entry is not None
             and isinstance(entry[0], StaffAction)
-            and entry[0].is_allowed(request, self.model)
+            and self.allows(request, entry[0])
         }
+
+    def allows(self, request: HttpRequest, action: StaffAction) -> bool:
+        """Whether the user may do this on the site: staff by a permission of Django."""
+        return request.user.has_perm(action.permission_for(self.model))
+
+    def rows_of_action(
+        self, request: HttpRequest, action: StaffAction, rows: QuerySet[Any]
+    ) -> QuerySet[Any]:
+        """Those of the rows that the action may be done with; staff reach all rows."""
+        return rows
 
     def response_action(  # type: ignore[override]
         self, request: HttpRequest, queryset: QuerySet[Any]

@@ -1,0 +1,100 @@
+"""The site for members of agencies, `/agency/`.
+
+Every view of it runs within `reading`: the reach of who asks is computed, and what the
+page reads is read in one transaction. What is out of reach answers as what is not there.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import wraps
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.utils import timezone
+from unfold.forms import AuthenticationForm
+
+from config.admin.sites import Site
+from seats.access.domain import NOWHERE, Action
+from seats.members.models import User
+from seats.members.queries import is_member, reach_of_user
+
+
+class LogInForm(AuthenticationForm):
+    """Lets in members of agencies and platform staff; the root sends each to theirs."""
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        if not user.is_active or not (user.is_staff or is_member(user)):
+            raise ValidationError(
+                "This account has no role at an agency. Ask the owner to invite you.",
+                code="no_membership",
+            )
+
+
+class AgencySite(Site):
+    """The site of members. It knows what is within reach; its pages limit themselves."""
+
+    settings_name = "AGENCY_SITE"
+    login_form = LogInForm
+    index_template = "admin/agency/index.html"
+    using = DEFAULT_DB_ALIAS  # the connection that pages are read through
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Every member of an agency may use the site; staff only if they are members."""
+        user = request.user
+        return isinstance(user, User) and user.is_active and is_member(user)
+
+    def admin_view(
+        self,
+        view: Callable[..., Any],
+        cacheable: bool = False,  # noqa: FBT001, FBT002
+    ) -> Any:
+        @wraps(view)
+        def scoped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            with self.reading(request):
+                try:
+                    return _rendered(view(request, *args, **kwargs))
+                except PermissionDenied as error:
+                    raise Http404 from error
+
+        return super().admin_view(scoped, cacheable)
+
+    @contextmanager
+    def reading(self, request: HttpRequest) -> Iterator[None]:
+        """The one place through which every page of the site reads."""
+        is_read = request.method in {"GET", "HEAD"}
+        # Services own their transactions, so what writes is not within one of ours.
+        with transaction.atomic(using=self.using) if is_read else nullcontext():
+            request.reach = reach_of_user(  # type: ignore[attr-defined]
+                request.user,
+                now=timezone.now(),  # type: ignore[arg-type]
+            )
+            yield
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Log in. Staff who are logged in and members of no agency go to their site."""
+        user = request.user
+        is_staff = isinstance(user, User) and user.is_active and user.is_staff
+        if request.method == "GET" and is_staff and not self.has_permission(request):
+            return redirect("admin:index")
+        request.reach = NOWHERE  # type: ignore[attr-defined]  # nobody is logged in
+        return super().login(request, extra_context)
+
+    def log_entries(self, request: HttpRequest, rows: QuerySet[LogEntry]) -> Any:
+        """Entries of a row's history that name nobody out of reach, and no staff."""
+        ids = request.reach.agencies(Action.VIEW_AGENCIES)  # type: ignore[attr-defined]
+        return rows.filter(user__is_staff=False, user__memberships__agency__in=ids)
+
+
+agency_site = AgencySite("agency")
+
+
+def _rendered(response: HttpResponseBase) -> HttpResponseBase:
+    """The response with its page written, as long as its rows may be read."""
+    render = getattr(response, "render", None)
+    return render() if callable(render) else response
