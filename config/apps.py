@@ -5,6 +5,7 @@ from django.contrib.admin.apps import SimpleAdminConfig
 
 
 class ConfigConfig(AppConfig):
+    default = True
     name = "config"
     verbose_name = "Configuration"
 
