@@ -29,6 +29,10 @@ class LowerCaseEmail(forms.ModelForm):  # type: ignore[type-arg]
 class ChangeUserForm(LowerCaseEmail, UserChangeForm):  # type: ignore[type-arg]
     """The fields of a user that an administrator can change."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].help_text = ""  # the button beside it says enough
+
 
 class AddUserForm(LowerCaseEmail):
     """E-mail address and name; the password is set on the next page."""
