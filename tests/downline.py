@@ -60,23 +60,30 @@ def make_downline(settings: Any) -> dict[str, Agency]:
     return agencies
 
 
-def make_people(agencies: dict[str, Agency]) -> list[Person]:
+def make_people(
+    agencies: dict[str, Agency], *, password: str = "a b c"
+) -> list[Person]:
     """Each role at HOMEZZ, and an owner of every other agency."""
     wide = frozenset({HOME, BELOW})
+    by = {"password": password}
     reaches = {"supervisor": frozenset({HOME}), "agent": frozenset({HOME})}
-    people = [_person(agencies[HOME], role, reaches.get(role, wide)) for role in ROLES]
+    people = [
+        _person(agencies[HOME], role, reaches.get(role, wide), **by) for role in ROLES
+    ]
     people += [
-        _person(agencies[BELOW], "owner", frozenset({BELOW})),
-        _person(agencies[SIBLING], "owner", frozenset({SIBLING})),
-        _person(agencies[STRANGER], "owner", frozenset({STRANGER})),
-        _person(agencies[TOP], "owner", frozenset(UPLINES) - {STRANGER}),
+        _person(agencies[BELOW], "owner", frozenset({BELOW}), **by),
+        _person(agencies[SIBLING], "owner", frozenset({SIBLING}), **by),
+        _person(agencies[STRANGER], "owner", frozenset({STRANGER}), **by),
+        _person(agencies[TOP], "owner", frozenset(UPLINES) - {STRANGER}, **by),
     ]
     return people
 
 
-def _person(agency: Agency, role: str, reaches: frozenset[str]) -> Person:
+def _person(
+    agency: Agency, role: str, reaches: frozenset[str], *, password: str
+) -> Person:
     name = f"{role}@{agency.code}".lower()
-    user = User.objects.create_user(f"{name}.example.com", "a b c")
+    user = User.objects.create_user(f"{name}.example.com", password)
     holder = Agent.objects.filter(agency=agency, external_id__endswith="-2")
     agent = holder.get() if role == "agent" else None
     Member.objects.create(

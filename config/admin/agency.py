@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from unfold.forms import AuthenticationForm
 
@@ -23,6 +24,13 @@ from config.admin.sites import Site
 from seats.access.domain import NOWHERE, Action
 from seats.members.models import User
 from seats.members.queries import is_member, reach_of_user
+
+MENU = [
+    ("Team", ["Seats", "Agents", "Agencies"]),
+    ("Money", ["Invoices", "Payments", "Budgets"]),
+    ("Usage", ["By day", "Imported files", "Quarantine"]),
+    ("Integrations", ["API keys", "Webhooks"]),
+]
 
 
 class LogInForm(AuthenticationForm):
@@ -42,6 +50,7 @@ class AgencySite(Site):
     settings_name = "AGENCY_SITE"
     login_form = LogInForm
     index_template = "admin/agency/index.html"
+    index_title = "Overview"
     using = DEFAULT_DB_ALIAS  # the connection that pages are read through
 
     def has_permission(self, request: HttpRequest) -> bool:
@@ -84,6 +93,28 @@ class AgencySite(Site):
             return redirect("admin:index")
         request.reach = NOWHERE  # type: ignore[attr-defined]  # nobody is logged in
         return super().login(request, extra_context)
+
+    def get_app_list(
+        self, request: HttpRequest, app_label: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The navigation: pages by what they are about, in the order of MENU."""
+        entries: dict[tuple[str, str], dict[str, Any]] = {}
+        for app in super().get_app_list(request, app_label):
+            for entry in app["models"]:
+                menu = self._registry[entry["model"]].menu
+                entries[menu] = {**entry, "name": menu[1]}
+        groups = [(group, [(group, name) for name in names]) for group, names in MENU]
+        return [
+            {
+                "name": group,
+                "app_label": group.lower(),
+                "app_url": reverse("admin:index", current_app=self.name),
+                "has_module_perms": True,
+                "models": [entries[menu] for menu in menus if menu in entries],
+            }
+            for group, menus in groups
+            if not entries.keys().isdisjoint(menus)
+        ]
 
     def log_entries(self, request: HttpRequest, rows: QuerySet[LogEntry]) -> Any:
         """Entries of a row's history that name nobody out of reach, and no staff."""

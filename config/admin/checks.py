@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
-from config.admin.agency import agency_site
+from config.admin.agency import MENU, agency_site
 from core.admin.scoped import Scoped, ScopedAdmin, ScopedFilter, ScopedInline, model_at
 from seats.access.domain import Action
 from seats.models import Agency, Agent
@@ -41,6 +41,9 @@ def _problems(model: type[Model], page: Any) -> Iterator[tuple[str, str, str, st
         yield label, "config.E011", "is a page for agencies without a reach", hint
         return
     yield from _reach_problems(type(page), model)
+    if getattr(page, "menu", None) not in [(g, n) for g, ns in MENU for n in ns]:
+        hint = "Set `menu`, and name it in config.admin.agency.MENU."
+        yield label, "config.E011", "has no place in the navigation", hint
     for inline in page.inlines:
         if issubclass(inline, ScopedInline):
             yield from _reach_problems(inline, inline.model)

@@ -84,6 +84,7 @@ class ScopedAdmin(Scoped, ReadOnlyAdmin):
     """The base class of all pages for agencies; read-only but for its actions."""
 
     change_form_template = "admin/change_form.html"  # none of the staff site's
+    menu: ClassVar[tuple[str, str]]  # the group and the name in the navigation
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return self.rows_for(request, super().get_queryset(request), self.view)
@@ -109,6 +110,9 @@ class ScopedAdmin(Scoped, ReadOnlyAdmin):
         self, lookup: str, value: Any, request: HttpRequest | None = None
     ) -> bool:
         """Only what the filters of the page themselves put into its address."""
+        filters = [item for item in self.list_filter if isinstance(item, type)]
+        if lookup in {item.parameter_name for item in filters}:
+            return True
         names = {name for name in self.list_filter if isinstance(name, str)}
         names |= {name[0] for name in self.list_filter if isinstance(name, tuple)}
         field, _, kind = lookup.partition("__")

@@ -78,7 +78,7 @@ def log_in(page: Page, site: str) -> None:
     page.goto(f"{site}/admin/")
     page.fill("#id_username", "staff@example.com")
     page.fill("#id_password", PASSWORD)
-    page.click("input[type=submit]")
+    page.click("#login-form button[type=submit]")
 
 
 class TestStaff:
@@ -102,10 +102,10 @@ class TestStaff:
             page.goto(f"{site}/admin/seats/seat/")
             page.check("tbody tr:first-child input.action-select")
             page.select_option("select[name=action]", "cancel")
-            page.click("button[name=index]")
+            page.click("#changelist-actions button[name=index]")
             page.fill("#id_reason", "Entered twice")
             expect(page.get_by_text("is not billed for any date")).to_be_visible()
-            page.click("input[name=apply]")
+            page.click("button[name=apply]")
             page.wait_for_selector("text=1 cancelled.")
 
         assert errors == []

@@ -23,6 +23,7 @@ class Page(ScopedAdmin):
     agent_path = "agent"
     view = Action.VIEW_MEMBERS
     fields = ["role"]
+    menu = ("Team", "Agencies")
     list_filter = ["role", ("agency", ScopedFilter)]
 
 
@@ -69,6 +70,7 @@ def test_a_page_that_says_whose_rows_it_shows_is_accepted(monkeypatch):
         ({"owner_path": "agent"}, "names 'agent' as `owner_path`"),
         ({"view": "look around"}, "does not name the action `view`"),
         ({"fields": None}, "names no `fields`"),
+        ({"menu": ("Team", "Nobody")}, "has no place in the navigation"),
         ({"inlines": [ZonesOfAll]}, "is an inline without a reach"),
     ],
 )

@@ -28,6 +28,7 @@ class AlertInline(ScopedInline):
 class BudgetPage(ScopedAdmin):
     """Budgets of the agencies within reach; who set them may be above and is not said."""
 
+    menu = ("Money", "Budgets")
     agency_path = "agency"
     view = Action.VIEW_BUDGETS
     list_display = [

@@ -46,6 +46,7 @@ class RefundInline(ScopedInline):
 
 @agency_page(Payment)
 class PaymentPage(WithMoney, ScopedAdmin):
+    menu = ("Money", "Payments")
     agency_path = "payer"
     view = Action.VIEW_MONEY
     list_display = [

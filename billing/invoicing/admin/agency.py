@@ -47,6 +47,7 @@ class ScopedMonthFilter(MonthFilter):
 class DocumentPage(DocumentColumns, ByPrintedNumber, ScopedAdmin):
     """Documents that were issued; drafts are the platform's until then."""
 
+    menu = ("Money", "Invoices")
     agency_path = "payer"
     view = Action.VIEW_MONEY
     list_display = [

@@ -9,6 +9,7 @@ from seats.access.domain import Action
 
 @agency_page(UsageDay)
 class UsageDayPage(ScopedAdmin):
+    menu = ("Usage", "By day")
     agency_path = "agency"
     agent_path = "agent"
     view = Action.VIEW_USAGE
@@ -52,6 +53,7 @@ class RefusedRowInline(ScopedInline):
 
 @agency_page(UsageImport)
 class UsageImportPage(ScopedAdmin):
+    menu = ("Usage", "Imported files")
     agency_path = "agency"
     view = Action.VIEW_IMPORTS
     list_display = [
@@ -72,6 +74,7 @@ class UsageImportPage(ScopedAdmin):
 class QuarantinedEventPage(ScopedAdmin):
     """Events of the agency that cannot be counted yet; the platform resolves them."""
 
+    menu = ("Usage", "Quarantine")
     agency_path = "agency"
     view = Action.VIEW_IMPORTS
     list_display = ["title", "agency", "code", "state", "received_at"]

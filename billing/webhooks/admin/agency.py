@@ -9,6 +9,7 @@ from seats.access.domain import Action
 class WebhookEndpointPage(ScopedAdmin):
     """Endpoints of the agency; not those that an agency above it added for itself."""
 
+    menu = ("Integrations", "Webhooks")
     agency_path = "agency"
     owner_path = "owner"
     view = Action.VIEW_INTEGRATIONS

@@ -17,6 +17,7 @@ from seats.agencies.queries.today import seats_on, zone_on
 class AgencyPage(ScopedAdmin):
     """Agencies within reach, with their seats. The upline is nobody's to see."""
 
+    menu = ("Team", "Agencies")
     agency_path = "pk"
     view = Action.VIEW_AGENCIES
     list_display = ["name", "code", "seats_today", "zone_today", "currency"]

@@ -9,6 +9,7 @@ from seats.api_keys.models import ApiKey
 
 @agency_page(ApiKey)
 class ApiKeyPage(ScopedAdmin):
+    menu = ("Integrations", "API keys")
     agency_path = "agency"
     view = Action.VIEW_INTEGRATIONS
     list_display = [

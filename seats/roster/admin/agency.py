@@ -41,6 +41,7 @@ class VersionInline(ScopedInline):
 
 @agency_page(Agent)
 class AgentPage(ScopedAdmin):
+    menu = ("Team", "Agents")
     agency_path = "agency"
     agent_path = "pk"
     view = Action.VIEW_SEATS
@@ -53,6 +54,7 @@ class AgentPage(ScopedAdmin):
 
 @agency_page(Seat)
 class SeatPage(ScopedAdmin):
+    menu = ("Team", "Seats")
     agency_path = "agency"
     agent_path = "agent"
     view = Action.VIEW_SEATS
