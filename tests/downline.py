@@ -105,7 +105,7 @@ def _make_agency(code: str, upline: Agency | None) -> Agency:
         )
         for n in range(3)
     ]  # fmt: skip
-    by = {"actor": f"{mark}-actor", "now": MARCH_1, "reason": f"{mark}-reason"}
+    by = {**_by(agency), "reason": f"{mark}-reason"}
     seats = add_seats(agents=agents[:2], on=MARCH, staff=True, **by)
     moves = [(seats[0], agents[2])]
     hand_over_seats(moves=moves, on=MARCH.replace(day=20), staff=True, **by)

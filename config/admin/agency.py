@@ -18,9 +18,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
-from unfold.forms import AuthenticationForm
 
 from config.admin.sites import Site
+from core.admin.themed import LogInForm
 from seats.access.domain import NOWHERE, Action
 from seats.members.models import User
 from seats.members.queries import is_member, reach_of_user
@@ -33,7 +33,7 @@ MENU = [
 ]
 
 
-class LogInForm(AuthenticationForm):
+class MemberLogInForm(LogInForm):
     """Lets in members of agencies and platform staff; the root sends each to theirs."""
 
     def confirm_login_allowed(self, user: Any) -> None:
@@ -48,7 +48,7 @@ class AgencySite(Site):
     """The site of members. It knows what is within reach; its pages limit themselves."""
 
     settings_name = "AGENCY_SITE"
-    login_form = LogInForm
+    login_form = MemberLogInForm
     index_template = "admin/agency/index.html"
     index_title = "Overview"
     using = DEFAULT_DB_ALIAS  # the connection that pages are read through
@@ -76,13 +76,14 @@ class AgencySite(Site):
     @contextmanager
     def reading(self, request: HttpRequest) -> Iterator[None]:
         """The one place through which every page of the site reads."""
+        user = request.user
+        if not isinstance(user, User):  # `has_permission` let nobody else in
+            raise PermissionDenied
         is_read = request.method in {"GET", "HEAD"}
         # Services own their transactions, so what writes is not within one of ours.
         with transaction.atomic(using=self.using) if is_read else nullcontext():
-            request.reach = reach_of_user(  # type: ignore[attr-defined]
-                request.user,
-                now=timezone.now(),  # type: ignore[arg-type]
-            )
+            reach = reach_of_user(user, now=timezone.now())
+            request.reach = reach  # type: ignore[attr-defined]
             yield
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -101,7 +102,8 @@ class AgencySite(Site):
         entries: dict[tuple[str, str], dict[str, Any]] = {}
         for app in super().get_app_list(request, app_label):
             for entry in app["models"]:
-                menu = self._registry[entry["model"]].menu
+                page: Any = self._registry[entry["model"]]
+                menu = page.menu
                 entries[menu] = {**entry, "name": menu[1]}
         groups = [(group, [(group, name) for name in names]) for group, names in MENU]
         return [

@@ -5,10 +5,11 @@ from typing import Any
 from django.http import Http404, HttpRequest
 from django.urls import URLPattern
 from django.urls.resolvers import URLResolver
-from unfold.sites import UnfoldAdminSite
+
+from core.admin.themed import AdminSite
 
 
-class Site(UnfoldAdminSite):
+class Site(AdminSite):
     """What both sites have in common: the look, and doors that neither of them needs."""
 
     def get_urls(self) -> list[URLPattern | URLResolver]:

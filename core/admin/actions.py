@@ -155,7 +155,7 @@ class StaffAction:
             "all_of_them": request.POST.get("select_across") == "1",
             "action": self.name,
         }
-        request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = model_admin.admin_site.name
         return render(request, "admin/confirm.html", context)
 
     def _effects(self, rows: list[Any], data: dict[str, Any] | None) -> list[str]:

@@ -13,9 +13,9 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import BinaryField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from psycopg.errors import UniqueViolation
-from unfold.admin import ModelAdmin
 
 from core.admin.actions import GONE, StaffAction
+from core.admin.themed import ModelAdmin
 
 # No admin filter uses these lookups; they would let people guess hidden columns letter
 # by letter.
@@ -25,7 +25,7 @@ EMPTINESS = {"isnull", "isempty"}  # the only lookups allowed on binary columns
 log = logging.getLogger(__name__)
 
 
-class StaffAdmin(ModelAdmin):
+class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The base class of all admin pages: newest first, and only StaffActions."""
 
     list_per_page = 50

@@ -50,7 +50,8 @@ class MonthFilter(admin.SimpleListFilter):
         self, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]"
     ) -> QuerySet[Any]:
         """The rows whose months are offered."""
-        return model_admin.model._default_manager.all()
+        rows: QuerySet[Any] = model_admin.model._default_manager.all()
+        return rows
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         text = self.value()

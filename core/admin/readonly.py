@@ -7,10 +7,10 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import TabularInline
 
 from core.admin.base import StaffAdmin, once_more_if_taken
 from core.admin.dressing import DressedForm
+from core.admin.themed import TabularInline
 from core.errors import Refusal
 
 
@@ -30,7 +30,7 @@ class PlainModelForm(DressedForm, forms.ModelForm):  # type: ignore[type-arg]
     """For admin pages that change rows with Django's own forms."""
 
 
-class ReadOnlyInline(TabularInline):
+class ReadOnlyInline(TabularInline):  # type: ignore[type-arg]
     """Related rows, read-only."""
 
     extra = 0

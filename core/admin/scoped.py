@@ -110,11 +110,13 @@ class ScopedAdmin(Scoped, ReadOnlyAdmin):
         self, lookup: str, value: Any, request: HttpRequest | None = None
     ) -> bool:
         """Only what the filters of the page themselves put into its address."""
-        filters = [item for item in self.list_filter if isinstance(item, type)]
+        filters: list[Any] = [
+            item for item in self.list_filter if isinstance(item, type)
+        ]
         if lookup in {item.parameter_name for item in filters}:
             return True
         names = {name for name in self.list_filter if isinstance(name, str)}
-        names |= {name[0] for name in self.list_filter if isinstance(name, tuple)}
+        names |= {str(name[0]) for name in self.list_filter if isinstance(name, tuple)}
         field, _, kind = lookup.partition("__")
         if self.date_hierarchy and field == self.date_hierarchy:
             return kind in {"year", "month", "day", "gte", "lt"}
@@ -152,16 +154,14 @@ class ScopedAdmin(Scoped, ReadOnlyAdmin):
     ) -> Any:
         """The pages of a list; a row's history is paged by this too, and is limited."""
         if queryset.model is LogEntry:
-            queryset = self.admin_site.log_entries(request, queryset)
+            site: Any = self.admin_site
+            queryset = site.log_entries(request, queryset)
         return super().get_paginator(request, queryset, *args, **kwargs)
 
     def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Inlines that the person may look at, each limited to what is within reach."""
-        return [
-            inline
-            for inline in super().get_inline_instances(request, obj)
-            if reach_in(request).may(inline.view)
-        ]
+        inlines: list[Any] = super().get_inline_instances(request, obj)
+        return [inline for inline in inlines if reach_in(request).may(inline.view)]
 
 
 class ScopedInline(Scoped, ReadOnlyInline):
@@ -191,9 +191,7 @@ def within_reach(
 class ScopedFilter(admin.RelatedFieldListFilter):
     """Filters by a related row; offers what is within reach and stands on the page."""
 
-    def field_choices(
-        self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         model = field.remote_field.model
         rows = within_reach(model_admin.admin_site, model, request)
         return [(row.pk, str(row)) for row in rows.order_by(*model._meta.ordering)]

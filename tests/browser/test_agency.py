@@ -55,7 +55,7 @@ def test_a_member_logs_in_and_looks_around_without_breaking_the_policy(site, set
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", note)
         page.on("response", lambda answer: note_error(answer, problems))
-        page.on("request", lambda asked: note_foreign(asked.url, site, problems))
+        page.on("request", lambda sent: note_foreign(sent.url, site, problems))
         log_in(page, site, f"owner@{HOME.lower()}.example.com")
         for name, path in PAGES.items():
             page.goto(site + path)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from config.admin.agency import agency_site
 from seats.access.domain import ROLES, Action, Extent, Membership
 from seats.access.queries import reach_of
 from seats.agencies.services import set_upline
 from seats.models import Agency, Member
 from tests.build import MARCH_1
+from tests.crawl import registry
 from tests.downline import BELOW, HOME, SIBLING, make_downline, make_people
 from tests.staff import log_in
 
@@ -52,7 +52,7 @@ def test_the_pages_show_what_the_cells_say(settings):
     """Each page of the site, opened by each role: whose rows stand on it."""
     agencies = make_downline(settings)
     for person in make_people(agencies)[:5]:
-        for model, page in agency_site._registry.items():
+        for model, page in registry():
             cell = TABLE[page.view][person.role]
             path = f"/agency/{model._meta.app_label}/{model._meta.model_name}/"
             answer = person.client.get(path)

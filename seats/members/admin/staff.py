@@ -9,11 +9,11 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 
 from core.admin.actions import ActionOutcome, staff_action
 from core.admin.base import StaffAdmin
 from core.admin.readonly import ReadOnlyAdmin
+from core.admin.themed import AdminPasswordChangeForm, UserChangeForm
 from seats.members.models import Member, User
 
 admin.site.unregister(Group)  # Django's own page, which changes permissions
