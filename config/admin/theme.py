@@ -12,12 +12,24 @@ def theme(title: str, subheader: str) -> dict[str, Any]:
         "SITE_SYMBOL": "headset_mic",
         "SITE_URL": None,
         "SHOW_VIEW_ON_SITE": False,
+        "SITE_FAVICONS": [
+            {"rel": "icon", "type": "image/svg+xml", "href": "config.admin.theme.icon"}
+        ],
         "STYLES": ["config.admin.theme.stylesheet"],
     }
 
 
 def stylesheet(request: Any) -> str:
     """The address of the colors and of what the theme has no classes for."""
-    from django.templatetags.static import static
+    return _static("config/site.css")
 
-    return static("config/site.css")
+
+def icon(request: Any) -> str:
+    """The address of the icon of both sites."""
+    return _static("config/icon.svg")
+
+
+def _static(path: str) -> str:
+    from django.templatetags.static import static  # needs the settings
+
+    return str(static(path))
