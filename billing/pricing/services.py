@@ -66,7 +66,7 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
     """
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
-        if draft.status != PriceList.Status.DRAFT:
+        if draft.state != PriceList.State.DRAFT:
             raise NotADraft(f"The price list {draft} is already published.")
         draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
         terms = terms_of(draft)
@@ -75,12 +75,12 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
             validate_terms(rate)
         _require_notice(draft, now)
         _require_meters(draft)
-        draft.status = PriceList.Status.PUBLISHED
+        draft.state = PriceList.State.PUBLISHED
         draft.published_at = now
         draft.content_hash = content_hash(terms, draft.starts_on, draft.seat_includes)
         try:
             with transaction.atomic():
-                draft.save(update_fields=["status", "published_at", "content_hash"])
+                draft.save(update_fields=["state", "published_at", "content_hash"])
         except IntegrityError as error:  # another list was published meanwhile
             raise _taken(draft) from error
         content = list_content(terms, draft.starts_on, draft.seat_includes)
@@ -107,7 +107,7 @@ def reasons_against(draft: PriceList, *, now: datetime) -> list[str]:
 
 def _require_notice(draft: PriceList, now: datetime) -> None:
     published = PriceList.objects.filter(
-        currency=draft.currency, status=PriceList.Status.PUBLISHED
+        currency=draft.currency, state=PriceList.State.PUBLISHED
     )
     if published.filter(starts_on=draft.starts_on).exists():
         raise _taken(draft)
@@ -203,7 +203,7 @@ def delete_draft_list(*, price_list: PriceList) -> None:
     """Delete a list that was never published, with its rates. Raises NotADraft."""
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
-        if draft.status != PriceList.Status.DRAFT:
+        if draft.state != PriceList.State.DRAFT:
             raise NotADraft(
                 f"The price list {draft} is already published and cannot be deleted."
             )

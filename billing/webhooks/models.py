@@ -232,7 +232,7 @@ class DeliveryAttempt(models.Model):
     )
     number = models.IntegerField()
     made_at = models.DateTimeField(db_index=True)
-    status = models.IntegerField(null=True)
+    http_status = models.IntegerField(null=True)
     latency_ms = models.IntegerField()
     answer = models.TextField(blank=True)
     error = models.CharField(max_length=200, blank=True)
@@ -246,4 +246,4 @@ class DeliveryAttempt(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Attempt {self.number}: {self.status or self.error}"
+        return f"Attempt {self.number}: {self.http_status or self.error}"

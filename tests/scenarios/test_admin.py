@@ -357,7 +357,7 @@ class TestActions:
 
         self.act(staff, "billing_document", "void", invoice, apply="x", reason="Wrong")
 
-        assert Document.objects.get().status == "void"
+        assert Document.objects.get().state == "void"
 
     def test_a_draft_list_is_published_and_then_fixed(self, staff):
         draft = PriceList.objects.create(
@@ -366,7 +366,7 @@ class TestActions:
 
         self.act(staff, "billing_pricelist", "publish", draft)
 
-        assert PriceList.objects.get().status == "published"
+        assert PriceList.objects.get().state == "published"
         page = reverse("admin:billing_pricelist_change", args=[draft.pk])
         assert staff.post(page, {"seat_price": "1"}).status_code == 403
 

@@ -323,7 +323,7 @@ class TestPrices:
 
         refused = [result for result in results if isinstance(result, MonthTaken)]
         assert len(refused) == 1
-        assert PriceList.objects.filter(starts_on=MAY, status="published").count() == 1
+        assert PriceList.objects.filter(starts_on=MAY, state="published").count() == 1
 
 
 class TestErrors:

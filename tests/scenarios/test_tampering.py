@@ -91,8 +91,8 @@ TOUCHES = [
     ("billing_document", "UPDATE {table} SET total = total + 1, subtotal = subtotal + 1 WHERE {first}", "sum_differs"),
     ("billing_document", "UPDATE {table} SET due_at = due_at + interval '1 day' WHERE {first}", "hash_differs"),
     ("billing_document", "UPDATE {table} SET parties = '{{\"payer\": {{\"code\": \"X\"}}}}' WHERE {first}", "hash_differs"),
-    ("billing_document", "UPDATE {table} SET status = 'paid' WHERE {first}", "void_differs"),
-    ("billing_document", "UPDATE {table} SET status = 'paid' WHERE id = (SELECT max(id) FROM {table})", "paid_without_payment"),
+    ("billing_document", "UPDATE {table} SET state = 'paid' WHERE {first}", "void_differs"),
+    ("billing_document", "UPDATE {table} SET state = 'paid' WHERE id = (SELECT max(id) FROM {table})", "paid_without_payment"),
     ("billing_documentline", "UPDATE {table} SET amount_now = amount_now + 1, amount = amount + 1 WHERE {first}", "line_differs"),
     ("billing_documentline", "UPDATE {table} SET description = 'x' WHERE {first}", "hash_differs"),
     ("billing_documentline", "DELETE FROM {table} WHERE {first}", "sum_differs"),
@@ -120,7 +120,7 @@ TOUCHES = [
     ("billing_ledgerentry", "UPDATE {table} SET processor = 'other' WHERE account = 'cash'", "ledger_differs"),
     ("billing_ledgertransaction", "UPDATE {table} SET currency = 'EUR' WHERE kind = 'payment'", "ledger_differs"),
     ("billing_ledgertransaction", "UPDATE {table} SET fact_id = 0 WHERE {first}", "ledger_differs"),
-    ("billing_document", "UPDATE {table} SET status = 'open' WHERE status = 'paid'", "paid_but_open"),
+    ("billing_document", "UPDATE {table} SET state = 'open' WHERE state = 'paid'", "paid_but_open"),
     ("billing_outboxevent", "DELETE FROM {table} WHERE {first}", "outbox_hole"),
     ("billing_outboxstream", "UPDATE {table} SET last_sequence = last_sequence + 1 WHERE agency_id = (SELECT min(agency_id) FROM {table})", "outbox_hole"),
     ("billing_outboxstream", "UPDATE {table} SET last_sequence = last_sequence + 1 WHERE agency_id IS NULL", "outbox_hole"),
@@ -212,7 +212,7 @@ class TestTampering:
         rows = VerificationFinding.objects.filter(resolved_at=None)
         assert code in {row.code for row in rows}
         named = {row.agency_id for row in rows} | {row.price_list_id for row in rows}
-        invoices = Document.objects.exclude(status="draft").values_list("pk", flat=True)
+        invoices = Document.objects.exclude(state="draft").values_list("pk", flat=True)
         if not any(part in statement for part in OF_NOBODY):
             assert named - {None}
             assert documents_on_hold(invoices)
@@ -383,7 +383,7 @@ class TestTheApplication:
             "TRUNCATE seats_seatversion",
             "UPDATE billing_usageday SET billable = 0",
             "UPDATE billing_document SET number = 99",
-            "UPDATE billing_document SET status = 'draft'",
+            "UPDATE billing_document SET state = 'draft'",
             "UPDATE billing_watermark SET billed_cutoff = 0",
             "UPDATE seats_books SET cutoff = 1",
             "SET session_replication_role = replica",

@@ -54,7 +54,7 @@ class PaymentForm(AddingForm):
     """A payment received by bank transfer or check; recorded by the service."""
 
     invoice = forms.ModelChoiceField(
-        Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
+        Document.objects.filter(kind="invoice", state__in=["open", "uncollectible"]),
         required=False,
         widget=autocomplete(PaymentAttempt, "invoice"),
         help_text="Invoice to cover first. Default: the oldest open invoice.",

@@ -52,7 +52,7 @@ class ChargingView(KeyView):
     def invoice(self, public_id: UUID) -> Document:
         """An issued invoice of a payer within reach. Raises NotFound."""
         rows = self.within(Document.objects.filter(kind="invoice"), "payer")
-        rows = rows.exclude(status="draft").select_related("payer")
+        rows = rows.exclude(state="draft").select_related("payer")
         invoice = rows.filter(public_id=public_id).first()
         if invoice is None:
             raise NotFound

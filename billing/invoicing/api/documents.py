@@ -79,7 +79,7 @@ class InvoicesView(KeyView):
             rows = rows.filter(payer=self.agency(params["agency"]))
         if "month" in params:
             rows = rows.filter(month=self.month(params["month"]))
-        for name in ("status", "kind"):
+        for name in ("state", "kind"):
             if name in params:
                 rows = rows.filter(**{name: params[name]})
         return self.page(rows, DocumentOut)
@@ -165,7 +165,7 @@ class NextInvoicesView(KeyView):
 
 def issued_documents(view: KeyView) -> QuerySet[Document]:
     """The issued documents of the payers within reach."""
-    issued = Document.objects.exclude(status=Document.Status.DRAFT)
+    issued = Document.objects.exclude(state=Document.State.DRAFT)
     return view.within(issued, "payer").select_related("payer", "price_list")
 
 

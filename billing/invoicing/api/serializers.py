@@ -31,7 +31,7 @@ class DocumentOut(serializers.ModelSerializer[Document]):
     class Meta:
         model = Document
         fields = [
-            "id", "label", "payer", "kind", "status", "month", "currency", "subtotal",
+            "id", "label", "payer", "kind", "state", "month", "currency", "subtotal",
             "tax", "total", "issued_at", "due_at", "price_list", "price_list_hash",
             "hash", "previous_hash",
         ]  # fmt: skip
@@ -73,8 +73,8 @@ class DocumentFilter(serializers.Serializer[Any]):
     month = serializers.CharField(
         required=False, max_length=7, help_text="A month: 2026-10."
     )
-    status = serializers.ChoiceField(
-        [s for s in Document.Status.values if s != "draft"], required=False
+    state = serializers.ChoiceField(
+        [s for s in Document.State.values if s != "draft"], required=False
     )
     kind = serializers.ChoiceField(Document.Kind.values, required=False)
 

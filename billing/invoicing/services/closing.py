@@ -119,7 +119,7 @@ def _without_drafts(items: Sequence[RunItem]) -> list[RunItem]:
     """
     drafted = set(
         Document.objects.filter(
-            payer__in=[item.payer_id for item in items], status=Document.Status.DRAFT
+            payer__in=[item.payer_id for item in items], state=Document.State.DRAFT
         ).values_list("payer", flat=True)
     )
     waiting = [item.pk for item in items if item.payer_id in drafted]
@@ -227,7 +227,7 @@ def _unusual_totals(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
         if total > seats * document.seat_price:
             payer_id = document.payer_id
             highest[payer_id] = max(total, highest.get(payer_id, ZERO))
-    counted = Document.objects.exclude(status=Document.Status.VOID)
+    counted = Document.objects.exclude(state=Document.State.VOID)
     largest = dict(
         counted.filter(payer__in=highest)
         .values_list("payer")

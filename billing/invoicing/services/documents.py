@@ -25,7 +25,7 @@ from core.money import money_label, plain
 from seats.cutoffs.services import stamp_facts
 
 log = logging.getLogger(__name__)
-Status = Document.Status
+State = Document.State
 
 
 class NotADraft(Refusal):
@@ -38,7 +38,7 @@ class NotADraft(Refusal):
 
 
 class NotVoidable(Refusal):
-    """The document cannot be voided in its current status.
+    """The document cannot be voided in its current state.
 
     Void only open and uncollectible documents, and paid ones over 0.00.
     """
@@ -64,11 +64,11 @@ def issue_document(*, document_id: int, now: datetime) -> Document:
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
-        if document.status in {Status.OPEN, Status.PAID}:
+        if document.state in {State.OPEN, State.PAID}:
             return document
-        if document.status != Status.DRAFT:
+        if document.state != State.DRAFT:
             raise NotADraft(
-                f"{document} is {document.status} and cannot be issued. Only drafts can"
+                f"{document} is {document.state} and cannot be issued. Only drafts can"
                 " be issued."
             )
         accounts = lock_accounts([document.payer_id])
@@ -98,7 +98,7 @@ def _require_sums(draft: Document, lines: Sequence[Line]) -> None:
             f"{draft} cannot be issued: its subtotal is {subtotal}, and its lines sum to"
             f" {money_label(sum_of_lines, draft.currency)}. Discard it and build it"
             " again.",
-            field="status",
+            field="state",
         )
 
 
@@ -108,7 +108,7 @@ def issue_due(*, now: datetime, limit: int = 500) -> int:
     A draft that cannot be issued is logged and tried again next time; it does not keep
     the others waiting. Safe to repeat.
     """
-    due = Document.objects.filter(status=Status.DRAFT, review_until__lte=now)
+    due = Document.objects.filter(state=State.DRAFT, review_until__lte=now)
     ids = list(due.order_by("review_until").values_list("pk", flat=True)[:limit])
     return sum(_issue_or_log(document_id, now) for document_id in ids)
 
@@ -132,9 +132,9 @@ def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
-        if document.status != Status.DRAFT or document.run is None:
+        if document.state != State.DRAFT or document.run is None:
             raise NotADraft(
-                f"{document} is {document.status} and cannot be discarded. Only drafts"
+                f"{document} is {document.state} and cannot be discarded. Only drafts"
                 " of a billing run can be discarded."
             )
         month, payer = document.run.month, document.payer
@@ -149,9 +149,9 @@ def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
 
 
 def is_voidable(document: Document) -> bool:
-    """Whether the status allows voiding; `document_voided` receivers may refuse."""
-    is_free = document.status == Status.PAID and document.total == 0
-    return is_free or document.status in {Status.OPEN, Status.UNCOLLECTIBLE}
+    """Whether the state allows voiding; `document_voided` receivers may refuse."""
+    is_free = document.state == State.PAID and document.total == 0
+    return is_free or document.state in {State.OPEN, State.UNCOLLECTIBLE}
 
 
 def void_document(
@@ -174,9 +174,9 @@ def void_document(
         document = _lock(document_id)
         if not is_voidable(document):
             raise NotVoidable(
-                f"{document} is {document.status} and cannot be voided. Only open and"
+                f"{document} is {document.state} and cannot be voided. Only open and"
                 " uncollectible documents, and paid ones with a total of 0.00, can be voided.",
-                field="status",
+                field="state",
             )
         Void.objects.bulk_create(
             Void(
@@ -190,8 +190,8 @@ def void_document(
             for agency_id in sorted(agency_ids)
         )
         document_voided.send(Document, document=document, now=now)
-        document.status = Status.VOID
-        document.save(update_fields=["status"])
+        document.state = State.VOID
+        document.save(update_fields=["state"])
         publish([voided_event(document, stamps, actor, reason)], now=now)
     return document
 

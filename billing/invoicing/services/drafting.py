@@ -52,7 +52,7 @@ class NewDocument:
 
 INSERT = """
     INSERT INTO billing_document (
-        payer_id, kind, status, month, currency, price_list_id, price_list_hash,
+        payer_id, kind, state, month, currency, price_list_id, price_list_hash,
         subtotal, tax, total, parties, cutoffs, run_id, created_at, review_until,
         hash, previous_hash)
     SELECT payer_id, kind, 'draft', month, currency, price_list_id, price_list_hash,

@@ -21,12 +21,12 @@ from core.postgres.arrays import array_text, columns, text_array
 
 ISSUE = """
     UPDATE billing_document AS document SET
-        status = issued.status, number = issued.number, issued_at = %(now)s,
+        state = issued.state, number = issued.number, issued_at = %(now)s,
         due_at = %(due_at)s, hash = issued.hash, previous_hash = issued.previous_hash
-    FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(numbers)s::int[],
+    FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(numbers)s::int[],
                 %(hashes)s::text[], %(befores)s::text[])
-        AS issued(id, status, number, hash, previous_hash)
-    WHERE document.id = issued.id AND document.status = 'draft'
+        AS issued(id, state, number, hash, previous_hash)
+    WHERE document.id = issued.id AND document.state = 'draft'
 """
 ADVANCE_ACCOUNTS = """
     UPDATE billing_account AS account
@@ -48,12 +48,12 @@ RAISE_WATERMARKS = """
 
 @dataclass(frozen=True, slots=True)
 class IssuedDraft:
-    """A draft with its number, dates, hash and new status."""
+    """A draft with its number, dates, hash and new state."""
 
     draft: Draft
     issue: Issue
     hash: str
-    status: str
+    state: str
 
 
 def lock_accounts(payer_ids: Sequence[int]) -> dict[int, Account]:
@@ -81,8 +81,8 @@ def issue_drafts(
         digest = chain_hash(content_of(draft.header, draft.lines, issue))
         account.next_number += 1
         account.last_hash = digest
-        status = "open" if draft.header.total else "paid"
-        issued.append(IssuedDraft(draft, issue, digest, status))
+        state = "open" if draft.header.total else "paid"
+        issued.append(IssuedDraft(draft, issue, digest, state))
     _write(issued, accounts, now, due_at)
     publish([event for document in issued for event in _events(document)], now=now)
     documents_issued.send(
@@ -120,7 +120,7 @@ def _write(
                 "now": now,
                 "due_at": due_at,
                 "ids": array_text(document.draft.id for document in issued),
-                "statuses": array_text(document.status for document in issued),
+                "states": array_text(document.state for document in issued),
                 "numbers": array_text(document.issue.number for document in issued),
                 "hashes": array_text(document.hash for document in issued),
                 "befores": text_array(
@@ -146,6 +146,6 @@ def _events(document: IssuedDraft) -> list[NewEvent]:
     }
     subject = f"document:{header.public_id}"
     events = [NewEvent(header.payer_id, f"{kind}.issued", subject, payload)]
-    if kind == "invoice" and document.status == "paid":
+    if kind == "invoice" and document.state == "paid":
         events.append(NewEvent(header.payer_id, "invoice.paid", subject, payload))
     return events

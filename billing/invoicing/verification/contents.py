@@ -34,7 +34,7 @@ LINKS = """
 ACCOUNTS = """
     SELECT account.payer_id, agency.code, account.next_number, account.last_hash,
            (SELECT count(*) FROM billing_document AS document
-            WHERE document.payer_id = account.payer_id AND document.status <> 'draft'),
+            WHERE document.payer_id = account.payer_id AND document.state <> 'draft'),
            coalesce((SELECT hash FROM billing_document AS document
                      WHERE document.payer_id = account.payer_id
                        AND document.number IS NOT NULL
@@ -61,7 +61,7 @@ def check_contents(document_ids: Collection[int]) -> Iterator[Finding]:
     ids = sorted(document_ids)
     for start in range(0, len(ids), CHUNK):
         chunk = ids[start : start + CHUNK]
-        rows = Document.objects.filter(pk__in=chunk).exclude(status="draft")
+        rows = Document.objects.filter(pk__in=chunk).exclude(state="draft")
         lines, links = lines_of(chunk), links_of(chunk)
         for document in rows.select_related("price_list").order_by("pk"):
             own = lines.get(document.pk, [])

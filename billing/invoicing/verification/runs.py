@@ -140,9 +140,7 @@ def _unfinished_runs(late: datetime) -> Iterator[Finding]:
 
 
 def _drafts(late: datetime) -> Iterator[Finding]:
-    drafts = Document.objects.filter(
-        status=Document.Status.DRAFT, review_until__lte=late
-    )
+    drafts = Document.objects.filter(state=Document.State.DRAFT, review_until__lte=late)
     for draft in drafts.select_related("payer").order_by("pk"):
         yield Finding(
             "draft_not_issued",

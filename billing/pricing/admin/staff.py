@@ -70,17 +70,17 @@ class TierInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(PriceList)
 class PriceListAdmin(DraftOnlyAdmin):
-    list_display = ["code", "currency", "starts_on", "price", "status"]
-    list_filter = ["currency", "status"]
+    list_display = ["code", "currency", "starts_on", "price", "state"]
+    list_filter = ["currency", "state"]
     search_fields = ["code"]
-    readonly_fields = ["status", "published_at", "content_hash"]
+    readonly_fields = ["state", "published_at", "content_hash"]
     formfield_overrides = {models.DateField: {"widget": DateInput}}
     inlines = [RateInline]
     ordering = ["currency", "-starts_on"]
     actions = ["publish", "delete_draft"]
 
     def is_draft(self, obj: PriceList) -> bool:
-        return obj.status == PriceList.Status.DRAFT
+        return obj.state == PriceList.State.DRAFT
 
     @admin.display(description="seat price", ordering="seat_price")
     def price(self, obj: PriceList) -> str:
@@ -133,9 +133,9 @@ class RateAdmin(DraftOnlyAdmin):
     ) -> Any:
         """Offer drafts only, since published lists never change."""
         if db_field.name == "price_list":
-            drafts = PriceList.objects.filter(status=PriceList.Status.DRAFT)
+            drafts = PriceList.objects.filter(state=PriceList.State.DRAFT)
             kwargs["queryset"] = drafts
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def is_draft(self, obj: Rate) -> bool:
-        return obj.price_list.status == PriceList.Status.DRAFT
+        return obj.price_list.state == PriceList.State.DRAFT

@@ -61,7 +61,7 @@ class PaymentsView(KeyView):
         payer = self.agency(params["agency"])
         document = None
         if "invoice" in params:
-            own = Document.objects.filter(payer=payer).exclude(status="draft")
+            own = Document.objects.filter(payer=payer).exclude(state="draft")
             document = own.filter(public_id=params["invoice"]).first()
             if document is None:
                 raise NotFound

@@ -148,7 +148,7 @@ class TestMigration:
             " WHERE column_name = 'closed_by' AND table_name LIKE 'billing_%attempt'"
         )
         assert owner_cursor.fetchone() == (0,)
-        migrate(owner_cursor, "0031")
+        migrate(owner_cursor, "0034")
 
         attempts = PaymentAttempt.objects.values_list("pk", "closed_by")
         assert dict(attempts) == {won.pk: "staff", lost.pk: "staff", reported.pk: ""}
