@@ -219,7 +219,6 @@ class UsageImport(models.Model):
 
     An uploaded file waits for a worker, stored in parts. Counts are committed together
     with the rows they count, so an interrupted import continues where it stopped.
-    `refused` counts rejected rows, `left_out` skipped ones.
     """
 
     class State(models.TextChoices):
@@ -245,11 +244,17 @@ class UsageImport(models.Model):
         null=True, help_text="When a worker last began to read a part of it."
     )
     attempts = models.PositiveSmallIntegerField(default=0)
-    rows = models.BigIntegerField(default=0)
-    accepted = models.BigIntegerField(default=0)
-    duplicate = models.BigIntegerField(default=0)
-    refused = models.BigIntegerField(default=0)
-    left_out = models.BigIntegerField(default=0, help_text="No usage of their own.")
+    rows = models.BigIntegerField(default=0, help_text="Rows read so far.")
+    accepted = models.BigIntegerField(default=0, help_text="Rows counted as usage.")
+    duplicate = models.BigIntegerField(
+        default=0, help_text="Rows whose event was counted before."
+    )
+    rejected = models.BigIntegerField(
+        default=0, help_text="Rows that could not be counted, each with its reason."
+    )
+    skipped = models.BigIntegerField(
+        default=0, help_text="Rows that are not usage, such as a call's other leg."
+    )
     error = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -259,8 +264,8 @@ class UsageImport(models.Model):
                 condition=Q(
                     rows=models.F("accepted")
                     + models.F("duplicate")
-                    + models.F("refused")
-                    + models.F("left_out")
+                    + models.F("rejected")
+                    + models.F("skipped")
                 ),
                 name="every_row_of_an_import_is_counted_once",
             ),
@@ -302,14 +307,14 @@ class ImportPart(models.Model):
         return f"{self.usage_import_id} {self.position}"
 
 
-class RefusedRow(models.Model):
+class RejectedRow(models.Model):
     """A rejected row of a file with the reason and its cells.
 
     It may contain personal data, so it is deleted after some days.
     """
 
     usage_import = models.ForeignKey(
-        UsageImport, models.CASCADE, related_name="refused_rows"
+        UsageImport, models.CASCADE, related_name="rejected_rows"
     )
     row = models.BigIntegerField()
     code = models.CharField(max_length=40)
