@@ -12,7 +12,7 @@ from django.db import connection
 from pyarrow import parquet
 
 from billing.invoicing.domain.downloads import DOWNLOADS
-from billing.invoicing.domain.itemised import ItemizedCall
+from billing.invoicing.domain.itemized import ItemizedCall
 from billing.invoicing.models.documents import DocumentLine
 from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.services.documents import void_document

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from billing.invoicing.domain.downloads import DOWNLOADS
-from billing.invoicing.domain.itemised import MonthPrices, itemize_calls
+from billing.invoicing.domain.itemized import MonthPrices, itemize_calls
 from billing.invoicing.queries.month_usage import rounding_report
 from billing.metering.api.pagination import ByDateAndId
 from billing.metering.models import UsageDay

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from billing.invoicing.domain.downloads import DOWNLOADS
-from billing.invoicing.domain.itemised import ItemizedCall
+from billing.invoicing.domain.itemized import ItemizedCall
 from billing.management.commands.reconcile import cells_of
 from billing.metering.models import RejectedRow
 from billing.metering.queries.reconciliation import UsageDifference

@@ -14,12 +14,12 @@ from django.db.models import Q
 
 from billing.collection.models.disputes import Dispute
 from billing.invoicing.models.documents import Document, DocumentLine, Void
+from billing.invoicing.verification.billing_runs import check_billing_runs
 from billing.invoicing.verification.findings import (
     Finding,
     about_document,
     about_payer,
 )
-from billing.invoicing.verification.runs import check_runs
 from billing.invoicing.verification.services import (
     Check,
     VerificationReport,
@@ -62,7 +62,7 @@ def verify_everything(*, now: datetime | None = None) -> VerificationReport:
         check_published_events,
     ]
     if now:
-        checks.append(partial(check_runs, now=now))
+        checks.append(partial(check_billing_runs, now=now))
     return verify_books(also=checks)
 
 

@@ -170,7 +170,7 @@ def void_document(
         )
     )
     with transaction.atomic(durable=True):
-        stamps = stamp_facts(agency_ids)
+        cutoffs = stamp_facts(agency_ids)
         document = _lock(document_id)
         if not is_voidable(document):
             raise NotVoidable(
@@ -184,7 +184,7 @@ def void_document(
                 agency_id=agency_id,
                 actor=actor,
                 reason=reason,
-                cutoff=stamps[agency_id],
+                cutoff=cutoffs[agency_id],
                 recorded_at=now,
             )
             for agency_id in sorted(agency_ids)
@@ -192,7 +192,7 @@ def void_document(
         document_voided.send(Document, document=document, now=now)
         document.state = State.VOID
         document.save(update_fields=["state"])
-        publish([voided_event(document, stamps, actor, reason)], now=now)
+        publish([voided_event(document, cutoffs, actor, reason)], now=now)
     return document
 
 
@@ -218,7 +218,7 @@ def _requeue_waiting_items(payer_id: int, now: datetime) -> None:
 
 
 def voided_event(
-    document: Document, stamps: dict[int, int], actor: str, reason: str
+    document: Document, cutoffs: dict[int, int], actor: str, reason: str
 ) -> NewEvent:
     """The event that a document was voided; `cutoffs` are by agency id."""
     kind = "credit_note" if document.kind == "correction" else "invoice"
@@ -232,6 +232,6 @@ def voided_event(
             "total": plain(document.total),
             "actor": actor,
             "reason": reason,
-            "cutoffs": {str(agency): cutoff for agency, cutoff in stamps.items()},
+            "cutoffs": {str(agency): cutoff for agency, cutoff in cutoffs.items()},
         },
     )

@@ -98,7 +98,7 @@ def _seat_line(
     return {
         "kind": "seat",
         "meter": None,
-        "description": f"Seats, {month:%B %Y}: {seat_days} seat days, {days} a full seat",
+        "description": f"Seats, {month:%B %Y}: {seat_days} seat days ({days} per full seat)",
         "quantity": str(seat_days),
         "unit_price": _price(prices.seat_price, prices.currency),
         "amount": money_text(charge, prices.currency),

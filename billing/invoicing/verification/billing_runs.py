@@ -27,7 +27,7 @@ State = RunItem.State
 IN_HAND = [*UNSETTLED, State.PARKED]
 
 
-def check_runs(*, now: datetime) -> Iterator[Finding]:
+def check_billing_runs(*, now: datetime) -> Iterator[Finding]:
     """Check for unbilled months, unfinished runs, and drafts that were never issued.
 
     Each is reported once it is overdue by `OVERDUE_AFTER`, so that a run in progress is
