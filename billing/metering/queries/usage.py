@@ -24,7 +24,7 @@ from core.parsing.values import shown
 from core.periods import DateRange, month_range
 from core.postgres.arrays import array_text
 from seats.roster.domain.versions import HolderClaim
-from seats.roster.services.changes import Loss, Use
+from seats.roster.services.changes import RemovedDates, Use
 
 PLACES = 6
 MOST_TOTALS = 10_000
@@ -302,16 +302,16 @@ USED_DAYS = """
 """
 
 
-def used_days(losses: Sequence[Loss]) -> dict[int, Use]:
-    """For each seat id, on how many of its lost dates it was used, and the last of them.
+def used_days(removals: Sequence[RemovedDates]) -> dict[int, Use]:
+    """For each seat id, on how many of its removed dates it was used, and the last of them.
 
     A seat is used on a date if an agent on record as its holder has billable usage on
     that date. One query; seats without use are left out.
     """
     claims = [
-        (loss.seat_id, claim.agent_id, *_overlap(claim, loss.dates))
-        for loss in losses
-        for claim in loss.claims
+        (removal.seat_id, claim.agent_id, *_overlap(claim, removal.dates))
+        for removal in removals
+        for claim in removal.claims
     ]
     claims = [claim for claim in claims if claim[3] is None or claim[2] < claim[3]]
     if not claims:
