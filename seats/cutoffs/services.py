@@ -41,9 +41,9 @@ def stamp_facts(agency_ids: Iterable[int]) -> dict[int, int]:
             " WHERE agency_id = ANY(%s::bigint[])",
             [array_text(ids)],
         )
-        stamps = dict(cursor.fetchall())
-    _require_books(ids, stamps)
-    return stamps
+        cutoffs = dict(cursor.fetchall())
+    _require_books(ids, cutoffs)
+    return cutoffs
 
 
 def take_cut(agency_ids: Iterable[int], *, closing: date) -> dict[int, int]:

@@ -189,11 +189,11 @@ def read_batch_context(
     events: Collection[IncomingEvent],
     *,
     now: datetime,
-    within: Collection[int] | None = None,
+    allowed_agency_ids: Collection[int] | None = None,
 ) -> BatchContext:
     """Read the context of these events in a constant number of queries.
 
-    Agencies outside `within` (ids; None: no limit) are left out, as if unknown.
+    Agencies outside `allowed_agency_ids` (None: no limit) are left out, as if unknown.
     """
     pairs = {
         (agency, agent if agent and agent.isprintable() else "")
@@ -207,7 +207,7 @@ def read_batch_context(
     with connection.cursor() as cursor:
         cursor.execute(NAMES, [codes, external_ids])
         for code, external_id, agent_id, *agency in cursor.fetchall():
-            if within is not None and agency[0] not in within:
+            if allowed_agency_ids is not None and agency[0] not in allowed_agency_ids:
                 continue
             if code not in agencies:
                 agencies[code] = AgencyContext._make(agency)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from billing.metering.domain.events import Reversal
+from billing.metering.domain.events import EventToReverse
 from billing.metering.queries.batch_context import AgencyContext
 from core.postgres.arrays import array_text
 
@@ -53,7 +53,7 @@ class ReversibleEvent:
     `reversed` is true if it was reversed already.
     """
 
-    reversal: Reversal | None
+    reversal: EventToReverse | None
     reversed: bool
     agency: AgencyContext
 
@@ -80,7 +80,7 @@ def _counted(*row: Any) -> ReversibleEvent:
     reversal = None
     if columns[0] is not None:
         columns[9] = str(columns[9])
-        reversal = Reversal(*columns)
+        reversal = EventToReverse(*columns)
     agency_id = reversal.agency_id if reversal else 0
     agency = AgencyContext(agency_id, "", closed_through, zones)
     return ReversibleEvent(reversal, is_reversed, agency)

@@ -151,13 +151,13 @@ def import_rows(
     twice. Raises ImportTakenOver, and the refusals of the format for a whole file.
     """
     code = record.agency.code
-    within = reached_by(record.agency_id, now=now)
+    allowed_agency_ids = reached_by(record.agency_id, now=now)
     try:
         rows = rows_of(file, record.format, agency=code, zone=record.zone)
         rows = islice(rows, record.rows, None)
         with renewed(partial(_renew, record.pk), lease=LEASE):
             for chunk in chunks_of(rows, most=CHUNK):
-                yield _import_chunk(record, chunk, within, now)
+                yield _import_chunk(record, chunk, allowed_agency_ids, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
@@ -173,7 +173,10 @@ def _renew(record_id: int, _: timedelta) -> None:
 
 
 def _import_chunk(
-    record: UsageImport, chunk: Sequence[Row], within: Collection[int], now: datetime
+    record: UsageImport,
+    chunk: Sequence[Row],
+    allowed_agency_ids: Collection[int],
+    now: datetime,
 ) -> list[RejectedRow]:
     with transaction.atomic():
         event_rows = [row for row in chunk if row.event]
@@ -181,7 +184,7 @@ def _import_chunk(
             [row.event for row in event_rows if row.event],
             owner=record.agency_id,
             now=now,
-            within=within,
+            allowed_agency_ids=allowed_agency_ids,
         )
         rejected_rows = _rejected_rows(
             record, chunk, dict(zip(map(id, event_rows), results, strict=False))
