@@ -78,7 +78,7 @@ class LedgerEntry(models.Model):
             models.CheckConstraint(
                 condition=(Q(account="cash") & ~Q(processor=""))
                 | (~Q(account="cash") & Q(processor="")),
-                name="cash_lies_at_a_processor",
+                name="ledger_entry_processor_for_cash_only",
             ),
         ]
 

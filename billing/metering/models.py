@@ -30,7 +30,7 @@ class EventKey(models.Model):
             models.CheckConstraint(
                 condition=Q(event_id__isnull=True, used_on__isnull=True)
                 | Q(event_id__isnull=False, used_on__isnull=False),
-                name="an_event_key_has_an_event_or_waits_for_none",
+                name="event_key_event_and_date_together",
             )
         ]
 
@@ -122,7 +122,7 @@ class UsageDay(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(raw__lt=BELOW) & Q(billable__lt=BELOW),
-                name="usage_day_is_a_number",
+                name="usage_day_quantities_finite",
             ),
         ]
 
@@ -152,7 +152,7 @@ class ArchivedMonth(models.Model):
         ordering = ["month"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(month__day=1), name="what_is_archived_is_a_month"
+                condition=Q(month__day=1), name="archived_month_starts_with_a_month"
             ),
             models.CheckConstraint(
                 condition=Q(rows__gte=0, file_size__gt=0),
@@ -201,12 +201,12 @@ class QuarantinedEvent(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["key", "content"], name="one_quarantine_per_content"
+                fields=["key", "content"], name="quarantined_event_key_content_unique"
             ),
             models.CheckConstraint(
                 condition=Q(state="held", settled_at__isnull=True)
                 | Q(state__in=["released", "dropped"], settled_at__isnull=False),
-                name="what_left_the_quarantine_says_when",
+                name="quarantined_event_settled_at_matches_state",
             ),
         ]
 
@@ -267,19 +267,19 @@ class UsageImport(models.Model):
                     + models.F("rejected")
                     + models.F("skipped")
                 ),
-                name="every_row_of_an_import_is_counted_once",
+                name="usage_import_rows_equal_counts",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["done", "failed"], finished_at__isnull=False)
                 | Q(state__in=["waiting", "running"], finished_at__isnull=True),
-                name="an_import_that_is_over_says_when",
+                name="usage_import_finished_at_matches_state",
             ),
         ]
         indexes = [
             models.Index(
                 fields=["lease_until"],
                 condition=Q(state__in=["waiting", "running"]),
-                name="imports_to_work_off",
+                name="usage_import_unfinished",
             )
         ]
 

@@ -68,7 +68,7 @@ class Document(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(total__lt=BELOW) & Q(subtotal__lt=BELOW) & Q(tax__lt=BELOW),
-                name="document_total_is_a_number",
+                name="document_totals_finite",
             ),
             models.CheckConstraint(
                 condition=Q(kind="invoice", total__gte=0)
@@ -171,7 +171,7 @@ class DocumentLine(models.Model):
             models.UniqueConstraint(
                 fields=["document", "agency", "month", "kind", "meter"],
                 nulls_distinct=False,
-                name="one_line_per_agency_month_and_thing",
+                name="document_line_agency_month_meter_unique",
             ),
             models.CheckConstraint(
                 condition=Q(amount=F("amount_now") - F("amount_before"))
@@ -186,7 +186,9 @@ class DocumentLine(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["payer", "agency", "month"], name="billed_so_far")
+            models.Index(
+                fields=["payer", "agency", "month"], name="document_line_by_month"
+            )
         ]
 
     def __str__(self) -> str:
