@@ -21,7 +21,7 @@ from core.money import minor_digits, plain
 from core.periods import month_of, next_month
 
 
-class NotADraft(Refusal):
+class PriceListNotDraft(Refusal):
     """The price list is already published.
 
     Create a new price list; published ones never change.
@@ -62,12 +62,12 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
 
     It must start PRICE_NOTICE_DAYS ahead, unless it is the first of its currency, and
     have a rate for each meter that is in use or on the list before it. Raises
-    NotADraft, NoticeTooShort, MonthTaken, MetersMissing, BadRate, UnknownCurrency.
+    PriceListNotDraft, NoticeTooShort, MonthTaken, MetersMissing, BadRate, UnknownCurrency.
     """
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
         if draft.state != PriceList.State.DRAFT:
-            raise NotADraft(f"The price list {draft} is already published.")
+            raise PriceListNotDraft(f"The price list {draft} is already published.")
         draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
         terms = terms_of(draft)
         minor_digits(terms.currency)
@@ -200,11 +200,11 @@ def _optional(number: Decimal | None) -> str | None:
 
 
 def delete_draft_list(*, price_list: PriceList) -> None:
-    """Delete a list that was never published, with its rates. Raises NotADraft."""
+    """Delete a list that was never published, with its rates. Raises PriceListNotDraft."""
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
         if draft.state != PriceList.State.DRAFT:
-            raise NotADraft(
+            raise PriceListNotDraft(
                 f"The price list {draft} is already published and cannot be deleted."
             )
         draft.delete()

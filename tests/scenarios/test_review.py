@@ -8,7 +8,7 @@ import pytest
 from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.documents import (
-    NotADraft,
+    DocumentNotDraft,
     NotVoidable,
     discard_draft,
     issue_document,
@@ -76,7 +76,7 @@ class TestReview:
 
         def refuse(payers, **_):
             if agency.pk in payers:
-                raise NotADraft("not now")
+                raise DocumentNotDraft("not now")
 
         documents_issued.connect(refuse)
         try:
@@ -133,7 +133,7 @@ class TestReview:
         (draft,) = documents_of(agency)
         issue_document(document_id=draft.pk, now=APRIL_2)
 
-        with pytest.raises(NotADraft):
+        with pytest.raises(DocumentNotDraft):
             discard_draft(document_id=draft.pk, actor="staff", now=APRIL_2)
 
     def test_a_void_document_cannot_be_voided_again(self, agency):

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 State = Document.State
 
 
-class NotADraft(Refusal):
+class DocumentNotDraft(Refusal):
     """The document is not a draft.
 
     Reload the document; only drafts can be issued or discarded.
@@ -59,7 +59,7 @@ class DocumentAltered(Refusal):
 def issue_document(*, document_id: int, now: datetime) -> Document:
     """Give a draft its number, freeze it, move the watermark, and publish the event.
 
-    Safe to repeat. Raises NotADraft for a void or uncollectible document, and
+    Safe to repeat. Raises DocumentNotDraft for a void or uncollectible document, and
     DocumentAltered for one whose amounts are not those of its lines.
     """
     with transaction.atomic(durable=True):
@@ -67,7 +67,7 @@ def issue_document(*, document_id: int, now: datetime) -> Document:
         if document.state in {State.OPEN, State.PAID}:
             return document
         if document.state != State.DRAFT:
-            raise NotADraft(
+            raise DocumentNotDraft(
                 f"{document} is {document.state} and cannot be issued. Only drafts can"
                 " be issued."
             )
@@ -128,12 +128,12 @@ def _issue_or_log(document_id: int, now: datetime) -> bool:
 def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
     """Delete a draft and bill its month again at a new cut-off.
 
-    Returns the new run. Raises NotADraft, MonthNotOver.
+    Returns the new run. Raises DocumentNotDraft, MonthNotOver.
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
         if document.state != State.DRAFT or document.run is None:
-            raise NotADraft(
+            raise DocumentNotDraft(
                 f"{document} is {document.state} and cannot be discarded. Only drafts"
                 " of a billing run can be discarded."
             )
@@ -197,7 +197,7 @@ def void_document(
 
 
 def _lock(document_id: int) -> Document:
-    """Lock the payer, then the document. Raises NotADraft for one that is discarded."""
+    """Lock the payer, then the document. Raises DocumentNotDraft for one that is discarded."""
     rows = Document.objects.filter(pk=document_id)
     payer_id = rows.values_list("payer", flat=True).first()
     document = None
@@ -206,7 +206,7 @@ def _lock(document_id: int) -> Document:
         locked = rows.select_for_update(of=("self",), no_key=True)
         document = locked.select_related("price_list", "run", "payer").first()
     if document is None:
-        raise NotADraft("The draft was discarded in the meantime.")
+        raise DocumentNotDraft("The draft was discarded in the meantime.")
     return document
 
 

@@ -137,7 +137,7 @@ class UsageImportAdmin(AddingAdmin):
         )
 
 
-class SeatFilter(admin.SimpleListFilter):
+class WithoutSeatFilter(admin.SimpleListFilter):
     """Filters usage by whether the agent held a seat on the date, by today's roster."""
 
     title = "seat"
@@ -164,7 +164,7 @@ class UsageDayAdmin(ReadOnlyAdmin):
         "billable_units",
     ]  # fmt: skip
     list_select_related = ["agency", "agent", "meter"]
-    list_filter = [SeatFilter, "meter"]
+    list_filter = [WithoutSeatFilter, "meter"]
     search_fields = ["agency__code", "agent__external_id"]
     date_hierarchy = "used_on"
 

@@ -193,7 +193,7 @@ def usage_events(
 ) -> QuerySet[UsageEvent]:
     """The events of an agency on these dates, unordered; `filters` as for usage_totals.
 
-    Raises MonthArchived, UnknownMeter.
+    Raises EventsArchived, UnknownMeter.
     """
     dates = live_dates(dates)
     events = _filtered(
@@ -264,7 +264,7 @@ def rounded_usage(
     """The month's usage of each meter with this raw unit, summed event by event.
 
     `rounded` has one sum per rule, in the order of `rules`. All sums are in raw units.
-    Raises MonthArchived.
+    Raises EventsArchived.
     """
     dates = live_dates(month_range(month))
     params: list[Any] = []

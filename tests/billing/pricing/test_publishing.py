@@ -13,8 +13,8 @@ from billing.pricing.queries import published_price_list
 from billing.pricing.services import (
     MetersMissing,
     MonthTaken,
-    NotADraft,
     NoticeTooShort,
+    PriceListNotDraft,
     publish_price_list,
 )
 from billing.webhooks.models import OutboxEvent
@@ -92,7 +92,7 @@ class TestPublishing:
     def test_refuses_to_publish_twice(self):
         draft = publish_price_list(price_list=make_draft(), now=NOW)
 
-        with pytest.raises(NotADraft):
+        with pytest.raises(PriceListNotDraft):
             publish_price_list(price_list=draft, now=NOW)
 
     def test_counts_the_notice_by_whole_days_from_the_moment(self):
