@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,6 +15,7 @@ from billing.invoicing.models.documents import Document, DocumentLine
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.drafting import NewDocument
 from billing.invoicing.services.previews import preview_documents
+from core.errors import NotFound
 from core.money import money_text, plain
 from seats.api_keys.api.views import KeyView
 from seats.models import Agency

@@ -17,7 +17,7 @@ from billing.metering.domain.events import IncomingEvent
 from billing.metering.domain.formats.catalogue import chunks_of, detect_format, rows_of
 from billing.metering.domain.formats.rows import Row
 from billing.metering.queries.batch_context import EARLIEST
-from core.errors import Kind, Refusal
+from core.errors import BadMonth
 from core.money import plain
 from core.periods import ZonePeriod, local_date, next_month
 from seats.agencies.queries.agencies import zones_of
@@ -126,16 +126,6 @@ DIFFERENCES = """
     FROM compared WHERE kind <> 'equal'
     ORDER BY kind, coalesce(stored_time, at), coalesce(stored_id, id)
 """
-
-
-class BadMonth(Refusal):
-    """The month is not written as YYYY-MM, or is out of range.
-
-    Send a month such as 2026-10 within the range that `detail` states.
-    """
-
-    code = "bad_month"
-    kind = Kind.MALFORMED
 
 
 @dataclass(frozen=True, slots=True)

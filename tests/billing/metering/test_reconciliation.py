@@ -15,10 +15,10 @@ from billing.metering.domain.formats.catalogue import UnknownFormat
 from billing.metering.domain.formats.rows import BadEncoding, buffered
 from billing.metering.models import UsageEvent
 from billing.metering.queries.reconciliation import (
-    BadMonth,
     UsageDifference,
     compare_file,
 )
+from core.errors import BadMonth
 from core.tables import safe_cell
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_agents, make_prices, use
