@@ -84,6 +84,8 @@ def _open_seats(accounts: list[Account]) -> list[tuple[str, int]]:
 
 @admin.register(Account)
 class AccountAdmin(StaffAdmin):
+    """Billing details of payers; calls of an agency are suspended and allowed here."""
+
     list_display = ["payer", "billing_name", "email", "next_number", "timeline"]
     list_select_related = ["payer"]
     search_fields = ["payer__code", "billing_name", "email"]
@@ -187,6 +189,8 @@ class ShareSetForm(AddingForm):
 
 
 class ShareInline(ReadOnlyInline):
+    """The payers of a share set, with the percentage of each."""
+
     model = PayerShare
     fields = ["payer", "percent"]
 

@@ -89,6 +89,8 @@ class PaymentMethodAdmin(AddingAdmin):
 
 
 class ChangeInline(ReadOnlyInline):
+    """Every state that the payment attempt has had."""
+
     model = AttemptChange
     fields = ["state", "error", "recorded_at"]
 

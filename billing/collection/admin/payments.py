@@ -161,6 +161,8 @@ def refund_effects(payments: list[Payment], data: dict[str, Any] | None) -> list
 
 
 class AllocationInline(ReadOnlyInline):
+    """The invoices that the payment pays, with the amount of each."""
+
     model = Allocation
     fields = ["document", "amount", "recorded_at"]
 
@@ -170,6 +172,8 @@ class AllocationInline(ReadOnlyInline):
 
 
 class RefundInline(ReadOnlyInline):
+    """The parts of the payment that went back."""
+
     model = Refund
     fields = ["amount", "reference", "reason", "actor", "refunded_at"]
 

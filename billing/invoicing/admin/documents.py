@@ -84,6 +84,8 @@ PAYABLE = {"kind": "invoice", "state__in": ["open", "uncollectible"]}
 
 @admin.register(Document)
 class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
+    """Invoices and credit notes; drafts are issued or discarded, issued ones voided."""
+
     list_display = [
         "__str__", "state", "amount", "left", "payer", "period", "due_at", "issued_at",
     ]  # fmt: skip

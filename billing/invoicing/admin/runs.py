@@ -18,6 +18,8 @@ from core.queue.doorbell import ring
 
 @admin.register(BillingRun)
 class BillingRunAdmin(ReadOnlyAdmin):
+    """Billing runs, and how many of their payers are processed or parked."""
+
     list_display = [
         "__str__",
         "payer",

@@ -159,6 +159,8 @@ class WithoutSeatFilter(admin.SimpleListFilter):
 
 @admin.register(UsageDay)
 class UsageDayAdmin(ReadOnlyAdmin):
+    """Usage totals per agent, meter and local date, in raw and in billable units."""
+
     list_display = [
         "used_on", "agency", "agent", "meter", "breakdown", "events", "raw_units",
         "billable_units",

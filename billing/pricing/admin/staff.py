@@ -21,6 +21,8 @@ from core.admin.readonly import PlainModelForm, ReadOnlyAdmin
 
 @admin.register(Meter)
 class MeterAdmin(ReadOnlyAdmin):
+    """Meters: what is counted, and in which units."""
+
     list_display = ["code", "name", "raw_unit", "billed_unit"]
     search_fields = ["code", "name"]
     ordering = ["code"]
@@ -40,6 +42,8 @@ class DraftOnlyAdmin(StaffAdmin):
 
 
 class RateInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The rates of a price list, one per meter."""
+
     model = Rate
     form = PlainModelForm
     extra = 0
@@ -62,6 +66,8 @@ class TierFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
 
 
 class TierInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The tiers of a rate; an upper bound belongs to its tier."""
+
     model = RateTier
     form = PlainModelForm
     formset = TierFormSet
@@ -70,6 +76,8 @@ class TierInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(PriceList)
 class PriceListAdmin(DraftOnlyAdmin):
+    """Price lists; a draft can be edited until it is published, then never."""
+
     list_display = ["code", "currency", "starts_on", "price", "state"]
     list_filter = ["currency", "state"]
     search_fields = ["code"]

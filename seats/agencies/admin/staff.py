@@ -68,11 +68,15 @@ class AgencyForm(AddingForm):
 
 
 class ZoneInline(ReadOnlyInline):
+    """The time zones of the agency, each from the first of a month."""
+
     model = AgencyZone
     fields = ["starts_on", "zone", "recorded_at"]
 
 
 class UplineInline(ReadOnlyInline):
+    """The uplines of the agency, each from a local date until another."""
+
     model = Upline
     fk_name = "agency"
     fields = ["upline", "starts_on", "ends_on"]
@@ -108,6 +112,8 @@ def zone_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
 
 @admin.register(Agency)
 class AgencyAdmin(SavedByServiceAdmin):
+    """Agencies; moving one to another upline or time zone is an action."""
+
     list_display = [
         "code",
         "name",
