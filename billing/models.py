@@ -1,8 +1,8 @@
 """Table of contents of the tables, for Django."""
 
 from billing.accounts.models import (
-    Account,
     AccountStanding,
+    BillingAccount,
     PayerShare,
     PayerShareSet,
     Watermark,
@@ -44,11 +44,11 @@ from billing.webhooks.models import (
 )
 
 __all__ = [
-    "Account",
     "AccountStanding",
     "Allocation",
     "ArchivedMonth",
     "AttemptChange",
+    "BillingAccount",
     "BillingRun",
     "Budget",
     "BudgetAlert",

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.collection.queries.methods import UNUSABLE
 from billing.dunning.domain.schedule import Debt, PayerSnapshot, owed
 from billing.dunning.models import DunningCase
@@ -90,7 +90,7 @@ CLAIM = (
     "ORDER BY account.payer_id LIMIT %(limit)s FOR NO KEY UPDATE OF account SKIP LOCKED"
 )
 CLAIM_PAST_DUE = f"""
-    SELECT account.payer_id FROM billing_account AS account
+    SELECT account.payer_id FROM billing_billingaccount AS account
     WHERE account.payer_id > %(after)s
       AND account.payer_id IN (
           SELECT payer_id FROM billing_document
@@ -101,7 +101,7 @@ CLAIM_PAST_DUE = f"""
       AND {NOT_HELD} AND {NOT_CHARGED} AND {NOT_CHECKED} {CLAIM}
 """
 CLAIM_DUE = f"""
-    SELECT account.payer_id FROM billing_account AS account
+    SELECT account.payer_id FROM billing_billingaccount AS account
     JOIN billing_dunningcase AS dunning ON dunning.payer_id = account.payer_id
         AND dunning.closed_at IS NULL
     WHERE account.payer_id > %(after)s
@@ -175,7 +175,7 @@ def with_debts(cases: Sequence[Any], *, now: datetime) -> Sequence[Any]:
 def recipients_of(payer_ids: Collection[int]) -> dict[int, Recipients]:
     """Who gets mails: the account's address, its owners and its billing viewers."""
     addresses: dict[int, set[str]] = {payer_id: set() for payer_id in payer_ids}
-    accounts = Account.objects.filter(payer__in=payer_ids).exclude(email="")
+    accounts = BillingAccount.objects.filter(payer__in=payer_ids).exclude(email="")
     for payer_id, email in accounts.values_list("payer", "email"):
         addresses[payer_id].add(email)
     members = Member.objects.filter(

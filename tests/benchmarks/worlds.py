@@ -18,7 +18,7 @@ AGENCIES = """
     INSERT INTO seats_agencyzone (agency_id, zone, starts_on, recorded_at)
     SELECT id, 'America/New_York', '2026-01-01', '2026-01-01' FROM seats_agency;
     INSERT INTO seats_books (agency_id, cutoff) SELECT id, 1 FROM seats_agency;
-    INSERT INTO billing_account (payer_id, billing_name, address, email, tax_id,
+    INSERT INTO billing_billingaccount (payer_id, billing_name, address, email, tax_id,
                                  next_number, last_hash)
     SELECT id, name, '', '', '', 1, '' FROM seats_agency;
     INSERT INTO seats_agent (agency_id, external_id, name, email, npn, created_at)

@@ -89,7 +89,7 @@ class TestPages:
         "page",
         ["seats_agency", "seats_agent", "seats_seat", "seats_member",
          "billing_document", "billing_billingrun", "billing_runitem",
-         "billing_usageday", "billing_outboxevent", "billing_account"],
+         "billing_usageday", "billing_outboxevent", "billing_billingaccount"],
     )  # fmt: skip
     def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(
         self, staff, page, django_assert_max_num_queries

@@ -114,7 +114,7 @@ def ten_thousand(db):
             " SELECT id, 'UTC', '2020-01-01', now() FROM seats_agency"
         )
         cursor.execute(
-            "INSERT INTO billing_account (payer_id, billing_name, address, email,"
+            "INSERT INTO billing_billingaccount (payer_id, billing_name, address, email,"
             " tax_id, next_number, last_hash)"
             " SELECT id, name, '', '', '', 1, '' FROM seats_agency"
         )

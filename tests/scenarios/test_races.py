@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.collection.verification.money import verify_everything
 from billing.invoicing.models.documents import Document
 from billing.invoicing.models.runs import BillingRun, RunItem
@@ -208,7 +208,9 @@ class TestRuns:
                 lock_accounts([payer.pk])
                 held.set()
                 connection.cursor().execute("SELECT pg_sleep(0.5)")
-                Account.objects.filter(pk=payer.pk).update(billing_name="Sunrise LLC")
+                BillingAccount.objects.filter(pk=payer.pk).update(
+                    billing_name="Sunrise LLC"
+                )
 
         def close():
             assert held.wait(10)
@@ -336,7 +338,7 @@ class TestErrors:
         for agency in (broken, whole):
             make_seats(agency, "ana")
         owner_cursor.execute(
-            "DELETE FROM billing_account WHERE payer_id = %s", [broken.pk]
+            "DELETE FROM billing_billingaccount WHERE payer_id = %s", [broken.pk]
         )
 
         bill(MARCH, now=APRIL_2)

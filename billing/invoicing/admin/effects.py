@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.invoicing.domain.numbers import printed_number
 from billing.invoicing.models.documents import Document
 from billing.invoicing.models.runs import RunItem
@@ -22,7 +22,7 @@ FormData = dict[str, Any] | None
 def issue_effects(documents: list[Document], data: FormData) -> list[str]:
     """The number, total and due date that each draft will get."""
     drafts = [document for document in documents if document.state == State.DRAFT]
-    accounts = Account.objects.in_bulk([draft.payer_id for draft in drafts])
+    accounts = BillingAccount.objects.in_bulk([draft.payer_id for draft in drafts])
     terms: timedelta = settings.BILLING["PAYMENT_TERMS"]
     lines = [
         f"{_named(draft)} becomes"

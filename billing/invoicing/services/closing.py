@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.invoicing.calculation.next_documents import NextDocuments, next_documents
 from billing.invoicing.models.documents import Document
 from billing.invoicing.models.runs import BillingRun, RunCut, RunItem
@@ -133,7 +133,7 @@ def _without_drafts(items: Sequence[RunItem]) -> list[RunItem]:
 def _close_run_items(
     run: BillingRun,
     items: Sequence[RunItem],
-    accounts: Mapping[int, Account],
+    accounts: Mapping[int, BillingAccount],
     now: datetime,
 ) -> list[Draft]:
     if not items:

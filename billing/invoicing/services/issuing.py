@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.invoicing.domain.canonical import chain_hash
 from billing.invoicing.domain.content import Issue, content_of
 from billing.invoicing.domain.numbers import printed_number
@@ -29,7 +29,7 @@ ISSUE = """
     WHERE document.id = issued.id AND document.state = 'draft'
 """
 ADVANCE_ACCOUNTS = """
-    UPDATE billing_account AS account
+    UPDATE billing_billingaccount AS account
     SET next_number = moved.next_number, last_hash = moved.last_hash
     FROM unnest(%s::bigint[], %s::int[], %s::text[])
         AS moved(payer_id, next_number, last_hash)
@@ -56,16 +56,16 @@ class IssuedDraft:
     state: str
 
 
-def lock_accounts(payer_ids: Sequence[int]) -> dict[int, Account]:
+def lock_accounts(payer_ids: Sequence[int]) -> dict[int, BillingAccount]:
     """Lock payers in the order of their ids, in a separate statement, by payer id."""
-    accounts = Account.objects.select_for_update(no_key=True).filter(
+    accounts = BillingAccount.objects.select_for_update(no_key=True).filter(
         payer__in=payer_ids
     )
     return {account.payer_id: account for account in accounts.order_by("payer_id")}
 
 
 def issue_drafts(
-    drafts: Sequence[Draft], accounts: Mapping[int, Account], *, now: datetime
+    drafts: Sequence[Draft], accounts: Mapping[int, BillingAccount], *, now: datetime
 ) -> list[IssuedDraft]:
     """Issue drafts in their order and publish an event for each.
 
@@ -104,7 +104,7 @@ def raise_watermarks(marks: Sequence[tuple[int, int, int, Any]]) -> None:
 
 def _write(
     issued: Sequence[IssuedDraft],
-    accounts: Mapping[int, Account],
+    accounts: Mapping[int, BillingAccount],
     now: datetime,
     due_at: datetime,
 ) -> None:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.invoicing.calculation.next_documents import next_documents
 from billing.invoicing.queries.affected_months import pairs_of
 from billing.invoicing.services.drafting import NewDocument, build_documents
@@ -79,4 +79,6 @@ def _compute(payer: Agency, month: date) -> list[NewDocument]:
     (computed,) = next_documents(pairs, cutoffs, currencies, through=month)
     if computed.refusal is not None:
         raise computed.refusal
-    return build_documents([computed], {payer.pk: Account.objects.get(pk=payer.pk)})
+    return build_documents(
+        [computed], {payer.pk: BillingAccount.objects.get(pk=payer.pk)}
+    )

@@ -24,7 +24,7 @@ LINKS = """
     SELECT document.id, coalesce(before.hash, ''),
            coalesce(after.previous_hash, account.last_hash, '')
     FROM billing_document AS document
-    LEFT JOIN billing_account AS account ON account.payer_id = document.payer_id
+    LEFT JOIN billing_billingaccount AS account ON account.payer_id = document.payer_id
     LEFT JOIN billing_document AS before
         ON before.payer_id = document.payer_id AND before.number = document.number - 1
     LEFT JOIN billing_document AS after
@@ -39,7 +39,7 @@ ACCOUNTS = """
                      WHERE document.payer_id = account.payer_id
                        AND document.number IS NOT NULL
                      ORDER BY document.number DESC LIMIT 1), '')
-    FROM billing_account AS account
+    FROM billing_billingaccount AS account
     JOIN seats_agency AS agency ON agency.id = account.payer_id
     ORDER BY account.payer_id
 """

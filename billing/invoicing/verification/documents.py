@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.db.models import Q
 
-from billing.accounts.models import Account, Watermark
+from billing.accounts.models import BillingAccount, Watermark
 from billing.invoicing.domain.content import Line
 from billing.invoicing.models.documents import Document, Void
 from billing.invoicing.queries.documents import lines_of
@@ -37,7 +37,7 @@ def check_documents(books: RecomputedBooks) -> Iterator[Finding]:
         "document", "agency", "cutoff"
     ):
         voids.setdefault(document_id, {})[agency_id] = cutoff
-    for account in Account.objects.order_by("payer_id"):
+    for account in BillingAccount.objects.order_by("payer_id"):
         documents = list(
             Document.objects.filter(payer=account.payer_id)
             .exclude(state=State.DRAFT)
