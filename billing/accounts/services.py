@@ -17,7 +17,7 @@ from billing.webhooks.services.outbox import NewEvent, publish
 from core.errors import ReasonMissing
 from core.periods import next_month
 from seats.agencies.queries.limits import require_near
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.cutoffs.services import stamp_facts
 from seats.models import Agency
 
@@ -43,7 +43,7 @@ def set_payer_shares(
     _validate_shares(agency, shares)
     with transaction.atomic():
         cutoff = stamp_facts([agency.pk])[agency.pk]
-        closed = Books.objects.get(agency=agency).closed_through
+        closed = CutoffCounter.objects.get(agency=agency).closed_through
         if closed and starts_on < next_month(closed):
             raise MonthCutOff(
                 f"{agency.code} is closed through {closed:%Y-%m}, and the shares would"

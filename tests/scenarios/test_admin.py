@@ -173,7 +173,7 @@ class TestAgency:
         )
 
         agency = Agency.objects.get(code="NEW")
-        assert agency.books.cutoff == 1
+        assert agency.cutoff_counter.cutoff == 1
         assert agency.zones.get().zone == "America/Chicago"
 
     def test_a_refusal_shows_at_its_field(self, staff):

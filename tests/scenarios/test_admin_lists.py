@@ -107,7 +107,7 @@ def ten_thousand(db):
             f" FROM generate_series(1, {MANY}) AS n"
         )
         cursor.execute(
-            "INSERT INTO seats_books (agency_id, cutoff) SELECT id, 1 FROM seats_agency"
+            "INSERT INTO seats_cutoffcounter (agency_id, cutoff) SELECT id, 1 FROM seats_agency"
         )
         cursor.execute(
             "INSERT INTO seats_agencyzone (agency_id, zone, starts_on, recorded_at)"

@@ -18,7 +18,7 @@ from billing.invoicing.services.runs import start_run
 from billing.invoicing.signals import step_reached
 from billing.pricing.models import Meter, PriceList, Rate
 from billing.pricing.services import MonthTaken, publish_price_list
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.cutoffs.services import stamp_facts, take_cut
 from seats.models import Agency, SeatHolding
 from seats.roster.services.recording import AgentHasASeat
@@ -146,7 +146,7 @@ class TestCuts:
 
         numbers = [{result[agency] for result in results} for agency in agencies]
         assert numbers == [{1, 2}] * 10
-        assert set(Books.objects.values_list("cutoff", flat=True)) == {3}
+        assert set(CutoffCounter.objects.values_list("cutoff", flat=True)) == {3}
 
     def test_a_fact_with_a_stale_stamp_is_refused(self):
         agency = make_agency()

@@ -17,7 +17,7 @@ from billing.pricing.models import Meter
 from billing.pricing.queries import published_price_list
 from core.errors import Refusal
 from core.periods import next_month, previous_month
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.models import Agency
 
 SECOND = "second"
@@ -100,7 +100,7 @@ def rounding_report(*, agency: Agency, month: date) -> list[IncrementComparison]
 
 def _facts(agency: Agency, *spans: tuple[date, date, date]) -> list[SpanFacts]:
     """The facts of each (month, start, end) as of now, whoever pays."""
-    cutoff = Books.objects.get(agency=agency.pk).cutoff
+    cutoff = CutoffCounter.objects.get(agency=agency.pk).cutoff
     return facts_of(
         [Span(agency.pk, month, start, end, cutoff, {}) for month, start, end in spans]
     )

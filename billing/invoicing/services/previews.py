@@ -10,7 +10,7 @@ from billing.accounts.models import BillingAccount
 from billing.invoicing.calculation.next_documents import next_documents
 from billing.invoicing.queries.affected_months import pairs_of
 from billing.invoicing.services.drafting import NewDocument, build_documents
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.models import Agency, Agent, Seat
 from seats.roster.services.seats import add_seats, remove_seats
 
@@ -71,9 +71,9 @@ def _apply(plan: PlannedSeats | PlannedRemoval, now: datetime) -> None:
 def _compute(payer: Agency, month: date) -> list[NewDocument]:
     pairs = pairs_of([payer.pk])
     cutoffs = dict(
-        Books.objects.filter(agency__in={pair.agency_id for pair in pairs}).values_list(
-            "agency", "cutoff"
-        )
+        CutoffCounter.objects.filter(
+            agency__in={pair.agency_id for pair in pairs}
+        ).values_list("agency", "cutoff")
     )
     currencies = {payer.pk: payer.currency}
     (computed,) = next_documents(pairs, cutoffs, currencies, through=month)

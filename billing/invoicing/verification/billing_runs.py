@@ -20,7 +20,7 @@ from billing.invoicing.queries.plans import billable_from
 from billing.invoicing.services.runs import UNSETTLED
 from billing.invoicing.verification.findings import Finding
 from core.periods import month_of, previous_month
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.models import Agency
 
 State = RunItem.State
@@ -74,7 +74,7 @@ def _spans(
     runs = BillingRun.objects.values_list("payer", "month")
     unplanned = _newest_months(runs.filter(planned_at=None))
     last_run = _newest_months(runs.filter(payer=None)).get(None, date.min)
-    cutoffs = dict(Books.objects.values_list("agency", "cutoff"))
+    cutoffs = dict(CutoffCounter.objects.values_list("agency", "cutoff"))
     for pair, month in candidates:
         busy = (
             in_hand.get(pair.payer_id), unplanned.get(pair.payer_id), unplanned.get(None)

@@ -172,10 +172,10 @@ class BatchContext:
 
 NAMES = """
     SELECT agency.code, wanted.external_id, agent.id,
-           agency.id, agency.currency, books.closed_through, zones.all
+           agency.id, agency.currency, counter.closed_through, zones.all
     FROM unnest(%s::text[], %s::text[]) AS wanted(code, external_id)
     JOIN seats_agency AS agency ON agency.code = wanted.code
-    JOIN seats_books AS books ON books.agency_id = agency.id
+    JOIN seats_cutoffcounter AS counter ON counter.agency_id = agency.id
     LEFT JOIN seats_agent AS agent
         ON agent.agency_id = agency.id AND agent.external_id = wanted.external_id,
     LATERAL (

@@ -20,7 +20,7 @@ COUNTED = """
     SELECT replace(key.key::text, '-', ''), event.id, event.used_on, event.agency_id,
            event.agent_id, event.meter_id, event.breakdown, event.owner, event.source,
            event.external_id, event.occurred_at, event.raw, event.billable,
-           back.id IS NOT NULL, books.closed_through, (
+           back.id IS NOT NULL, counter.closed_through, (
                SELECT string_agg(starts_on || ' ' || zone, ',' ORDER BY starts_on)
                FROM seats_agencyzone WHERE agency_id = event.agency_id)
     FROM unnest(%s::uuid[]) AS wanted(key)
@@ -29,7 +29,7 @@ COUNTED = """
         ON event.id = key.event_id AND event.used_on = key.used_on
     LEFT JOIN billing_usageevent AS back
         ON back.reverses = key.event_id AND back.used_on = key.used_on
-    LEFT JOIN seats_books AS books ON books.agency_id = event.agency_id
+    LEFT JOIN seats_cutoffcounter AS counter ON counter.agency_id = event.agency_id
 """
 
 

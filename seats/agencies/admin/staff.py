@@ -170,7 +170,7 @@ class AgencyAdmin(SavedByServiceAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agency]:
         today = timezone.now().date()
         agencies: QuerySet[Agency] = super().get_queryset(request)
-        return agencies.select_related("books").annotate(
+        return agencies.select_related("cutoff_counter").annotate(
             upline_code=_upline_on(today),
             zone_name=_zone_on(today),
             seat_count=_seats_on(today),
@@ -209,7 +209,7 @@ class AgencyAdmin(SavedByServiceAdmin):
 
     @admin.display(description="closed through", ordering="books__closed_through")
     def closed_through(self, agency: Agency) -> str:
-        closed = agency.books.closed_through
+        closed = agency.cutoff_counter.closed_through
         return f"{closed:%Y-%m}" if closed else "-"
 
 
