@@ -15,7 +15,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.test import Client
 
 from billing.budgets.services.budgets import add_budget
-from billing.metering.models import RefusedRow, UsageImport
+from billing.metering.models import RejectedRow, UsageImport
 from billing.receivables.models import Refund
 from billing.receivables.services.payments import receive_payment
 from billing.webhooks.services.endpoints import add_endpoint
@@ -135,9 +135,9 @@ def _make_usage(agency: Agency) -> None:
     record = UsageImport.objects.create(
         agency=agency, file_name=f"{mark}.csv", file_hash=f"{mark}".ljust(64, "0"),
         format="csv", state="done", actor=f"{mark}-actor", created_at=MARCH_1,
-        file_size=9, finished_at=MARCH_1, uploaded=False, rows=2, accepted=1, refused=1,
+        file_size=9, finished_at=MARCH_1, uploaded=False, rows=2, accepted=1, rejected=1,
     )  # fmt: skip
-    RefusedRow.objects.create(
+    RejectedRow.objects.create(
         usage_import=record, row=1, code="unknown_agent", message=f"{mark} is unknown",
         cells=[mark],
     )  # fmt: skip

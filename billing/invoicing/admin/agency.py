@@ -39,7 +39,7 @@ class ScopedMonthFilter(MonthFilter):
     """Offers the months of documents within reach."""
 
     def rows(self, request: HttpRequest, model_admin: Any) -> QuerySet[Any]:
-        documents = Document.objects.exclude(status=Document.Status.DRAFT)
+        documents = Document.objects.exclude(state=Document.State.DRAFT)
         return model_admin.rows_for(request, documents, model_admin.view)  # type: ignore[no-any-return]
 
 
@@ -51,13 +51,13 @@ class DocumentPage(DocumentColumns, ByPrintedNumber, ScopedAdmin):
     agency_path = "payer"
     view = Action.VIEW_MONEY
     list_display = [
-        "__str__", "status", "amount", "left", "payer", "period", "due_at", "issued_at",
+        "__str__", "state", "amount", "left", "payer", "period", "due_at", "issued_at",
     ]  # fmt: skip
     list_select_related = ["payer"]
-    list_filter = [("payer", ScopedFilter), "status", "kind", ScopedMonthFilter]
+    list_filter = [("payer", ScopedFilter), "state", "kind", ScopedMonthFilter]
     search_fields = ["payer__code", "payer__name"]
     fields = [
-        "payer", "kind", "period", "status", "amount", "left", "issued_at", "due_at",
+        "payer", "kind", "period", "state", "amount", "left", "issued_at", "due_at",
         "seat_statement",
     ]  # fmt: skip
     readonly_fields = ["period", "amount", "left", "seat_statement"]
@@ -65,4 +65,4 @@ class DocumentPage(DocumentColumns, ByPrintedNumber, ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
         documents: QuerySet[Document] = super().get_queryset(request)
-        return with_left_to_pay(documents.exclude(status=Document.Status.DRAFT))
+        return with_left_to_pay(documents.exclude(state=Document.State.DRAFT))

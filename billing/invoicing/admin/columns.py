@@ -50,7 +50,7 @@ class DocumentColumns:
 
     @admin.display(description="left to pay")
     def left(self, document: Any) -> str:
-        if document.kind != "invoice" or document.status in {"draft", "void"}:
+        if document.kind != "invoice" or document.state in {"draft", "void"}:
             return ""
         return money_cell(document.left_to_pay, document.currency)
 

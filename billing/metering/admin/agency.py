@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from billing.metering.models import QuarantinedEvent, RefusedRow, UsageDay, UsageImport
+from billing.metering.models import QuarantinedEvent, RejectedRow, UsageDay, UsageImport
 from core.admin.scoped import ScopedAdmin, ScopedFilter, ScopedInline, agency_page
 from seats.access.domain import Action
 
@@ -40,10 +40,10 @@ class UsageDayPage(ScopedAdmin):
         return f"{day.billable.normalize():,f}"
 
 
-class RefusedRowInline(ScopedInline):
+class RejectedRowInline(ScopedInline):
     """Rows of the file that were rejected, and why."""
 
-    model = RefusedRow
+    model = RejectedRow
     agency_path = "usage_import__agency"
     view = Action.VIEW_IMPORTS
     verbose_name_plural = "rejected rows"
@@ -57,17 +57,17 @@ class UsageImportPage(ScopedAdmin):
     agency_path = "agency"
     view = Action.VIEW_IMPORTS
     list_display = [
-        "file_name", "agency", "state", "rows", "accepted", "duplicate", "refused",
-        "left_out", "created_at",
+        "file_name", "agency", "state", "rows", "accepted", "duplicate", "rejected",
+        "skipped", "created_at",
     ]  # fmt: skip
     list_select_related = ["agency"]
     list_filter = [("agency", ScopedFilter), "state", "format"]
     search_fields = ["file_name"]
     fields = [
         "agency", "file_name", "format", "zone", "state", "rows", "accepted",
-        "duplicate", "refused", "left_out", "error", "created_at", "finished_at",
+        "duplicate", "rejected", "skipped", "error", "created_at", "finished_at",
     ]  # fmt: skip
-    inlines = [RefusedRowInline]
+    inlines = [RejectedRowInline]
 
 
 @agency_page(QuarantinedEvent)
