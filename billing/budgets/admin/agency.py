@@ -9,6 +9,8 @@ from seats.access.domain import Action
 
 
 class MonthInline(ScopedInline):
+    """How much of the budget each month used."""
+
     model = BudgetMonth
     agency_path = "budget__agency"
     view = Action.VIEW_BUDGETS
@@ -17,6 +19,8 @@ class MonthInline(ScopedInline):
 
 
 class AlertInline(ScopedInline):
+    """The alerts that were sent about the budget."""
+
     model = BudgetAlert
     agency_path = "budget__agency"
     view = Action.VIEW_BUDGETS

@@ -30,6 +30,8 @@ class AllocationInline(ScopedInline):
 
 
 class RefundInline(ScopedInline):
+    """What was returned of the payment."""
+
     model = Refund
     agency_path = "payment__payer"
     view = Action.VIEW_MONEY
@@ -46,6 +48,8 @@ class RefundInline(ScopedInline):
 
 @agency_page(Payment)
 class PaymentPage(WithMoney, ScopedAdmin):
+    """Payments received from the agencies within reach."""
+
     menu = ("Money", "Payments")
     agency_path = "payer"
     view = Action.VIEW_MONEY

@@ -9,6 +9,8 @@ from seats.access.domain import Action
 
 @agency_page(UsageDay)
 class UsageDayPage(ScopedAdmin):
+    """Totals by day, agent, meter and dial mode."""
+
     menu = ("Usage", "By day")
     agency_path = "agency"
     agent_path = "agent"
@@ -53,6 +55,8 @@ class RejectedRowInline(ScopedInline):
 
 @agency_page(UsageImport)
 class UsageImportPage(ScopedAdmin):
+    """Imported files, with the result of their rows."""
+
     menu = ("Usage", "Imported files")
     agency_path = "agency"
     view = Action.VIEW_IMPORTS

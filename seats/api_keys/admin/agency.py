@@ -9,6 +9,8 @@ from seats.api_keys.models import ApiKey
 
 @agency_page(ApiKey)
 class ApiKeyPage(ScopedAdmin):
+    """Keys of the agency, with what they may do and when they were used last."""
+
     menu = ("Integrations", "API keys")
     agency_path = "agency"
     view = Action.VIEW_INTEGRATIONS

@@ -41,6 +41,8 @@ class VersionInline(ScopedInline):
 
 @agency_page(Agent)
 class AgentPage(ScopedAdmin):
+    """Agents, and how to find them; a member who is an agent sees itself."""
+
     menu = ("Team", "Agents")
     agency_path = "agency"
     agent_path = "pk"
@@ -54,6 +56,8 @@ class AgentPage(ScopedAdmin):
 
 @agency_page(Seat)
 class SeatPage(ScopedAdmin):
+    """The roster: who holds which seat, and since when."""
+
     menu = ("Team", "Seats")
     agency_path = "agency"
     agent_path = "agent"
