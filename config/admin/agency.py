@@ -121,7 +121,8 @@ class AgencySite(Site):
     def log_entries(self, request: HttpRequest, rows: QuerySet[LogEntry]) -> Any:
         """Entries of a row's history that name nobody out of reach, and no staff."""
         ids = request.reach.agencies(Action.VIEW_AGENCIES)  # type: ignore[attr-defined]
-        return rows.filter(user__is_staff=False, user__memberships__agency__in=ids)
+        people = User.objects.filter(is_staff=False, memberships__agency__in=ids)
+        return rows.filter(user__in=people)
 
 
 agency_site = AgencySite("agency")

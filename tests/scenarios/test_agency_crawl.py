@@ -121,7 +121,7 @@ class TestHistory:
 
         text = below.client.get(page).content.decode()
 
-        assert "done by owner@belowzz" in text
+        assert text.count("done by owner@belowzz") == 1
         assert "topzz" not in text
         assert "staffzz" not in text
 
