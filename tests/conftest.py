@@ -25,6 +25,7 @@ from tests.workers import ALL_QUEUES, Worker, running_broker, start_beat, start_
 def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """One clone of the template for all tests that roll back."""
     with django_db_blocker.unblock():
+        databases.use_own_server()
         databases.make_template()
         clone = ExitStack()
         clone.enter_context(databases.cloned())
