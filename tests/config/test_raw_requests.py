@@ -24,7 +24,7 @@ QUICK = 5.0  # seconds
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory) -> Path:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("web") / "web.log"
 
 
