@@ -69,7 +69,7 @@ def test_a_payment_is_reversed_once_or_refunded(agency, run_in_threads):
     kinds = sorted(type(outcome).__name__ for outcome in results)
     payment.refresh_from_db()
     if payment.reversed_at:
-        assert kinds == ["MoreThanCaptured", "Payment", "PaymentReversed"]
+        assert kinds == ["MoreThanCaptured", "Payment", "PaymentAlreadyReversed"]
     else:
         assert kinds == ["PaymentHasReturns", "PaymentHasReturns", "Refund"]
     assert verify_everything().findings == []

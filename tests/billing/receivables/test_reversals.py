@@ -17,9 +17,9 @@ from billing.receivables.services.payments import receive_payment
 from billing.receivables.services.refunds import MoreThanCaptured, refund_payment
 from billing.receivables.services.refusals import PaymentWasReversed
 from billing.receivables.services.reversals import (
+    PaymentAlreadyReversed,
     PaymentHasReturns,
     PaymentNotManual,
-    PaymentReversed,
     reverse_payment,
 )
 from billing.webhooks.models import OutboxEvent
@@ -99,7 +99,7 @@ class TestReversePayment:
     def test_is_done_once(self, payment):
         reverse(payment)
 
-        with pytest.raises(PaymentReversed, match="on 2026-05-02 by staff"):
+        with pytest.raises(PaymentAlreadyReversed, match="on 2026-05-02 by staff"):
             reverse(payment)
 
     def test_asks_why(self, payment):
