@@ -50,7 +50,7 @@ class ApiKey(models.Model):
                     Cast(models.F("scopes"), models.TextField()),
                     rf"^\{{{SCOPE}(,{SCOPE})*\}}$",
                 ),
-                name="a_key_has_scopes_of_a_valid_form",
+                name="api_key_scopes_valid",
             )
         ]
 

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                     ),
                     r"^\{[a-z_]+:(read|write)(,[a-z_]+:(read|write))*\}$",
                 ),
-                name="a_key_has_scopes_of_a_valid_form",
+                name="api_key_scopes_valid",
             ),
         ),
     ]
