@@ -67,9 +67,14 @@ def event_types() -> Mapping[str, type[WebhookEvent]]:
     return dict(sorted(_TYPES.items()))
 
 
-@cache
-def payload_fields(event: type[Any]) -> dict[str, Any]:
+def payload_fields(event: type[WebhookEvent]) -> Mapping[str, Any]:
     """The type of each field of the payload, in order."""
+    declared: Any = event  # mypy takes no class of instances for hashable
+    return _payload_fields(declared)
+
+
+@cache
+def _payload_fields(event: type[Any]) -> Mapping[str, Any]:
     hints = get_type_hints(event, include_extras=True)
     envelope = {field.name for field in fields(WebhookEvent)}
     return {
