@@ -7,8 +7,8 @@ from django.dispatch import Signal
 
 # agency: Agency, now: datetime
 agency_added = Signal()
-# losses: list[seats.roster.services.changes.Loss], before any is written; no `now`. A receiver
-# returns seats.roster.services.changes.Use by seat id; seats that were not used are left out.
+# removals: list[seats.roster.services.changes.RemovedDates], before any is written; no `now`.
+# A receiver returns seats.roster.services.changes.Use by seat id; unused seats are left out.
 seats_leaving = Signal()
 # events: list[core.webhook_events.WebhookEvent] of changes just written, in order; now
 events_published = Signal()

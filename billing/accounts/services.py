@@ -13,12 +13,17 @@ from billing.accounts.domain.webhook_events import (
     StandingChanged,
     SuspensionLifted,
 )
-from billing.accounts.models import Account, AccountStanding, PayerShare, PayerShareSet
+from billing.accounts.models import (
+    AccountStanding,
+    BillingAccount,
+    PayerShare,
+    PayerShareSet,
+)
 from billing.webhooks.services.outbox import publish
 from core.errors import ReasonMissing
 from core.periods import next_month
 from seats.agencies.queries.limits import require_near
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.cutoffs.services import stamp_facts
 from seats.models import Agency
 
@@ -44,7 +49,7 @@ def set_payer_shares(
     _validate_shares(agency, shares)
     with transaction.atomic():
         cutoff = stamp_facts([agency.pk])[agency.pk]
-        closed = Books.objects.get(agency=agency).closed_through
+        closed = CutoffCounter.objects.get(agency=agency).closed_through
         if closed and starts_on < next_month(closed):
             raise MonthCutOff(
                 f"{agency.code} is closed through {closed:%Y-%m}, and the shares would"
@@ -107,9 +112,9 @@ def _shares_changed(
     )
 
 
-def open_account(*, agency: Agency, **details: str) -> Account:
+def open_account(*, agency: Agency, **details: str) -> BillingAccount:
     """Create the account of a new agency, in the transaction that adds it."""
-    return Account.objects.create(
+    return BillingAccount.objects.create(
         payer=agency, **{"billing_name": agency.name, **details}
     )
 
@@ -176,7 +181,7 @@ def record_standing(
         raise ReasonMissing(message, field="reason")
     ids = [agency.pk for agency in agencies]
     with transaction.atomic():
-        accounts = Account.objects.select_for_update(no_key=True)
+        accounts = BillingAccount.objects.select_for_update(no_key=True)
         list(accounts.filter(payer__in=ids).order_by("payer_id"))
         before = _suspended_by(ids)
         rows = [

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.budgets.domain.levels import FULL, BudgetLevel, reached
 from billing.budgets.domain.webhook_events import (
     BudgetEvent,
@@ -145,7 +145,7 @@ def _event(alert: BudgetAlert) -> BudgetEvent:
 
 def _emails(alerts: Sequence[BudgetAlert]) -> dict[int, str]:
     agencies = {alert.budget.agency_id for alert in alerts}
-    accounts = Account.objects.filter(payer__in=agencies)
+    accounts = BillingAccount.objects.filter(payer__in=agencies)
     return dict(accounts.values_list("payer", "email"))
 
 

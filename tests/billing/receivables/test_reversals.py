@@ -51,7 +51,7 @@ class TestReversePayment:
         reverse(payment)
 
         invoice.refresh_from_db()
-        assert invoice.status == "open"
+        assert invoice.state == "open"
         assert customer_credit(invoice.payer_id) == 0
         assert balances_of(invoice.payer) == {
             "receivable": Decimal(100), "revenue_seats": Decimal(-100),

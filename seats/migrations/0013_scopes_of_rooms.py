@@ -7,10 +7,10 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("seats", "0010_admin_permissions")]
+    dependencies = [("seats", "0012_cutoff_counter")]
 
     operations = [
-        migrations.RemoveConstraint(model_name="apikey", name="key_scopes_are_known"),
+        migrations.RemoveConstraint(model_name="apikey", name="api_key_scopes_valid"),
         migrations.AlterField(
             model_name="apikey",
             name="scopes",
