@@ -1,38 +1,18 @@
 """Collects the pages that the rooms offer to the two sites.
 
-A room offers pages to staff in `admin/staff.py`, and to members of agencies in
-`admin/agency.py`. Importing a module registers its pages; no list names them.
+A room offers pages to members of agencies in `admin/agency.py`, and to staff in the other
+modules of `admin/`, `staff.py` first. Importing them registers pages; no list names them.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
-
-import billing
-import seats
 from config.admin.agency import agency_site
 from core.admin.scoped import PAGES
-
-HOUSES = [seats, billing]
-OFFERS = ["staff", "agency"]
+from core.rooms import import_from_rooms
 
 
 def collect_pages() -> None:
     """Import the offers of every room, and register them. Repeating is harmless."""
-    for house in HOUSES:
-        for room in iter_modules(house.__path__, f"{house.__name__}."):
-            if room.ispkg:
-                _import_offers(room.name)
+    for app in ("seats", "billing"):
+        import_from_rooms(app, "admin")
     for model, page in PAGES.items():
         if not agency_site.is_registered(model):
             agency_site.register(model, page)
-
-
-def _import_offers(room: str) -> None:
-    kinds = {module.name for module in iter_modules(import_module(room).__path__)}
-    if "admin" not in kinds:
-        return
-    pages = import_module(f"{room}.admin")
-    offers = {module.name for module in iter_modules(pages.__path__)}
-    for offer in OFFERS:
-        if offer in offers:
-            import_module(f"{room}.admin.{offer}")
