@@ -105,7 +105,7 @@ def _cancel_unsent(document: Document, now: datetime) -> None:
     unsent = rows.filter(invoice=document, state=PaymentAttempt.State.CREATED)
     for attempt in unsent.select_related("invoice", "processor"):
         attempt.state, attempt.changed_at = PaymentAttempt.State.FAILED, now
-        attempt.error = "never sent: the document was voided"
-        attempt.save(update_fields=["state", "error", "changed_at"])
-        failure = {"result": "failed", "reason": attempt.error}
+        attempt.last_error = "never sent: the document was voided"
+        attempt.save(update_fields=["state", "last_error", "changed_at"])
+        failure = {"result": "failed", "reason": attempt.last_error}
         publish([attempt_event(attempt, "payment.failed", **failure)], now=now)

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import ClassVar
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from billing.collection.models.refunds import RefundAttempt
 from billing.collection.services.dispatch import (
@@ -41,6 +40,7 @@ from billing.receivables.services.refunds import (
 from billing.webhooks.services.outbox import NewEvent, publish
 from core.errors import Refusal
 from core.money import money_label, plain
+from core.queue.models import QueueQuerySet
 
 
 class RefundByHand(Refusal):
@@ -61,10 +61,10 @@ class RefundCaller:
     }
     success_is_final: ClassVar[bool] = False  # banks reject refunds days later
 
-    def rows(self) -> QuerySet[RefundAttempt]:
+    def rows(self) -> QueueQuerySet[RefundAttempt]:
         return RefundAttempt.objects.select_related("payment__payer", "processor")
 
-    def rows_for_calls(self) -> QuerySet[RefundAttempt]:
+    def rows_for_calls(self) -> QueueQuerySet[RefundAttempt]:
         return self.rows()
 
     def payer_of(self, attempt: RefundAttempt) -> int:
@@ -109,7 +109,7 @@ class RefundCaller:
         )
 
     def on_failure(self, attempt: RefundAttempt, now: datetime) -> None:
-        event = _event(attempt, "refund.failed", failure=attempt.error)
+        event = _event(attempt, "refund.failed", failure=attempt.last_error)
         publish([event], now=now)
 
 

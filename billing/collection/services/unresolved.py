@@ -97,7 +97,7 @@ def _locked(
 
 def _locked_events(now: datetime) -> list[ProcessorEvent]:
     limit = now - settings.CHARGES["EVENT_LIMIT"]
-    late = Q(state__in=ProcessorEvent.PENDING, received_at__lte=limit)
+    late = Q(state__in=ProcessorEvent.queue.unfinished, received_at__lte=limit)
     rows = ProcessorEvent.objects.filter(
         late | Q(state=State.QUARANTINED), reported_at=None
     )
@@ -125,7 +125,7 @@ def _announcements(
             "state": event.state,
             "payment": event.payment_reference or None,
             "received_at": event.received_at.isoformat(),
-            "reason": event.reason,
+            "reason": event.last_error,
         }
         subject = f"processor_event:{event.pk}"
         kind = "processor_event.unresolved"

@@ -60,7 +60,7 @@ class TestClosedBy:
     def test_is_who_closed_the_attempt(self, stuck, clock):
         close(stuck, "failed", clock)
 
-        assert (stuck.closed_by, stuck.error) == ("staff", "by staff: seen there")
+        assert (stuck.closed_by, stuck.last_error) == ("staff", "by staff: seen there")
         assert AttemptOut(stuck).data["error"] == "by hand"
 
     def test_is_empty_whatever_the_processor_gives_as_its_reason(self, stuck, clock):
@@ -148,7 +148,7 @@ class TestMigration:
             " WHERE column_name = 'closed_by' AND table_name LIKE 'billing_%attempt'"
         )
         assert owner_cursor.fetchone() == (0,)
-        migrate(owner_cursor, "0031")
+        migrate(owner_cursor, "0032")
 
         attempts = PaymentAttempt.objects.values_list("pk", "closed_by")
         assert dict(attempts) == {won.pk: "staff", lost.pk: "staff", reported.pk: ""}
