@@ -31,10 +31,11 @@ from billing.webhooks.services.deliveries import MAX_TRIES, deliver_due
 from billing.webhooks.services.fanout import fan_out_due
 from core.queue.models import QueueItem
 from tests.billing.webhooks.endpoints import announce, make_endpoint
-from tests.build import MARCH, bill, make_agency, make_prices, make_seats
-from tests.build import MAY_2 as NOW
+from tests.build import MARCH, MAY_2, bill, make_agency, make_prices, make_seats
 
 Changes = Mapping[str, Any]
+NOW = MAY_2
+LEASE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -172,4 +173,3 @@ CASES: dict[type[QueueItem], QueueCase] = {
         parked="failed",
     ),
 }
-LEASE = timedelta(seconds=30)

@@ -11,6 +11,7 @@ from billing.mail.models import Mail
 from billing.mail.services.sending import send_due
 from tests.billing.mail.servers import OK, free_port, point_at, silent
 from tests.billing.mail.test_queue import NOW, write
+from tests.billing.webhooks.conftest import Clock
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -68,14 +69,15 @@ class TestSendDue:
     def test_gives_up_after_two_days(self, mailbox):
         mailbox.rcpt = lambda address: "450 later"
         mail = write()
-        now = NOW
+        clock = Clock()
+        clock.now = NOW
         while mail.state == "queued":
-            assert send_due(clock=lambda now=now: now) == 1
+            assert send_due(clock=clock) == 1
             mail.refresh_from_db()
-            now = max(mail.next_attempt_at, now)
+            clock.now = max(mail.next_attempt_at, clock.now)
 
         assert (mail.state, mail.last_error) == ("failed", "450 later")
-        assert timedelta(hours=47) < now - NOW <= timedelta(hours=48)
+        assert timedelta(hours=47) < clock.now - NOW <= timedelta(hours=48)
         assert mail.attempts == len(django_settings.BILLING["MAIL_RETRIES"]) + 1
 
     def test_gives_up_at_once_what_the_server_refuses(self, mailbox):
