@@ -33,7 +33,9 @@ END $$;
 """
 # While a row was worked on, `next_attempt_at` was the end of its lease. Of a pending or
 # unknown attempt and of an event nobody can tell: it just becomes due when a lease would end.
+# Constraints are checked at once: a table with checks to come cannot be altered.
 FILL = """
+SET CONSTRAINTS ALL IMMEDIATE;
 UPDATE billing_delivery SET leased_until = next_attempt_at WHERE state = 'sending';
 UPDATE billing_paymentattempt SET leased_until = next_attempt_at WHERE state = 'sent';
 UPDATE billing_refundattempt SET leased_until = next_attempt_at WHERE state = 'sent';
@@ -52,6 +54,7 @@ UPDATE billing_runitem SET leased_until = next_attempt_at
     WHERE state = 'working' AND leased_until IS NULL;
 """
 UNFILL = """
+SET CONSTRAINTS ALL IMMEDIATE;
 UPDATE billing_delivery SET next_attempt_at = leased_until
     WHERE leased_until IS NOT NULL;
 UPDATE billing_paymentattempt SET next_attempt_at = leased_until
