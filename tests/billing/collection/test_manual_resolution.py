@@ -60,7 +60,7 @@ class TestCloseAttempt:
         assert (stuck.state, invoice.status) == ("succeeded", "paid")
         assert Payment.objects.get().reference == "ch_1"
         last = stuck.changes.last()
-        assert (last.state, last.last_error) == ("succeeded", "by staff: seen there")
+        assert (last.state, last.error) == ("succeeded", "by staff: seen there")
         assert verify_everything().findings == []
 
     def test_lets_the_invoice_be_charged_again_after_a_failure(
