@@ -238,7 +238,9 @@ class TestASuccessAfterAFailure:
     def test_is_not_believed_of_what_was_never_sent(self, sender):
         sender.begin(Story([]))
         attempt = sender.attempts[0]
-        type(attempt).objects.filter(pk=attempt.pk).update(state="failed", leased_until=None)
+        type(attempt).objects.filter(pk=attempt.pk).update(
+            state="failed", leased_until=None
+        )
         second = sender.request_unsent()
 
         sender.tell(charge("succeeded", 1))
