@@ -61,9 +61,9 @@ class PaymentAttempt(Attempt):
             models.UniqueConstraint(
                 fields=["processor", "reference"],
                 condition=~Q(reference=""),
-                name="a_reference_pays_for_one_attempt",
+                name="payment_attempt_reference_unique",
             ),
-            ATTEMPTS.lease_check("an_attempt_is_leased_during_its_call"),
+            ATTEMPTS.lease_check("payment_attempt_lease_matches_state"),
         ]
         indexes = [
             models.Index(fields=["invoice"], name="attempts_of_invoice"),

@@ -63,7 +63,7 @@ class ProcessorEvent(QueueItem):
             models.UniqueConstraint(
                 fields=["processor", "event_id"], name="a_processor_event_counts_once"
             ),
-            EVENTS.lease_check("a_processed_event_has_no_lease"),
+            EVENTS.lease_check("processor_event_lease_matches_state"),
         ]
         indexes = [
             EVENTS.due_index("processor_event_due"),

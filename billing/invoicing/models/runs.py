@@ -93,7 +93,7 @@ class RunItem(QueueItem):
             models.UniqueConstraint(
                 fields=["run", "payer"], name="one_item_per_run_and_payer"
             ),
-            ITEMS.lease_check("an_item_that_is_being_closed_is_leased"),
+            ITEMS.lease_check("run_item_lease_matches_state"),
         ]
         indexes = [ITEMS.due_index("run_items_due")]
 

@@ -78,21 +78,21 @@ QUEUES = ["delivery", "mail", "paymentattempt", "processorevent", "refundattempt
           "runitem", "usageimport"]  # fmt: skip
 # Model, its check, the states that may be leased, and those that always are.
 LEASES = [
-    ("delivery", "a_delivery_that_is_being_sent_is_leased", ["sending"], ["sending"]),
-    ("mail", "a_mail_that_is_being_sent_is_leased", ["sending"], ["sending"]),
-    ("paymentattempt", "an_attempt_is_leased_during_its_call",
+    ("delivery", "delivery_lease_matches_state", ["sending"], ["sending"]),
+    ("mail", "mail_lease_matches_state", ["sending"], ["sending"]),
+    ("paymentattempt", "payment_attempt_lease_matches_state",
      ["sent", "pending", "unknown"], ["sent"]),
-    ("processorevent", "a_processed_event_has_no_lease", ["received", "waiting"], []),
-    ("refundattempt", "a_refund_attempt_is_leased_during_its_call",
+    ("processorevent", "processor_event_lease_matches_state", ["received", "waiting"], []),
+    ("refundattempt", "refund_attempt_lease_matches_state",
      ["sent", "pending", "unknown"], ["sent"]),
-    ("runitem", "an_item_that_is_being_closed_is_leased", ["working"], ["working"]),
-    ("usageimport", "an_import_that_is_running_is_leased", ["running"], ["running"]),
+    ("runitem", "run_item_lease_matches_state", ["working"], ["working"]),
+    ("usageimport", "usage_import_lease_matches_state", ["running"], ["running"]),
 ]  # fmt: skip
 UNFINISHED = ["created", "pending", "unknown", "sent"]
 INDEXES = [
     ("paymentattempt", "attempt_due", UNFINISHED),
     ("refundattempt", "refund_attempt_due", UNFINISHED),
-    ("usageimport", "imports_to_work_off", ["waiting", "running"]),
+    ("usageimport", "usage_import_unfinished", ["waiting", "running"]),
 ]
 
 
@@ -130,11 +130,11 @@ def lease_check(name: str, leased: list[str], working: list[str]) -> Any:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0031_next_attempt_at"),
+        ("billing", "0037_billing_account"),
     ]
 
     operations = [
-        migrations.RemoveConstraint("mail", "a_mail_that_is_being_sent_is_leased"),
+        migrations.RemoveConstraint("mail", "mail_lease_matches_state"),
         migrations.RemoveConstraint(
             "verificationrun", "a_running_verification_has_a_lease"
         ),
