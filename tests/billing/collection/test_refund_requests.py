@@ -56,7 +56,7 @@ def types(payer):
 def quarantined():
     return list(
         ProcessorEvent.objects.filter(state="quarantined").values_list(
-            "reason", flat=True
+            "last_error", flat=True
         )
     )
 
