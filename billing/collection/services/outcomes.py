@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.services.attempts import attempt_event
+from billing.collection.services.attempts import failed_event
 from billing.collection.services.recording import apply_outcome
 from billing.collection.signals import attempt_ended
 from billing.processors.domain.port import ProcessorOutcome
@@ -43,8 +43,7 @@ class ChargeRecorder:
         attempt_ended.send(PaymentAttempt, attempt=attempt, now=now)
 
     def on_failure(self, attempt: PaymentAttempt, now: datetime) -> None:
-        details = {"result": str(attempt.state), "reason": attempt.last_error}
-        publish([attempt_event(attempt, "payment.failed", **details)], now=now)
+        publish(failed_event(attempt), now=now)
         attempt_ended.send(PaymentAttempt, attempt=attempt, now=now)
 
 
