@@ -39,7 +39,7 @@ class MailAdmin(ReadOnlyAdmin):
     list_select_related = ["agency"]
     list_filter = ["state", "template"]
     search_fields = ["subject", "subject_key", "agency__code"]
-    exclude = ["lease_until"]
+    exclude = ["leased_until"]
     actions = ["send_again"]
 
     def changelist_view(
