@@ -135,7 +135,8 @@ def _make_usage(agency: Agency) -> None:
     record = UsageImport.objects.create(
         agency=agency, file_name=f"{mark}.csv", file_hash=f"{mark}".ljust(64, "0"),
         format="csv", state="done", actor=f"{mark}-actor", created_at=MARCH_1,
-        file_size=9, finished_at=MARCH_1, next_attempt_at=MARCH_1, uploaded=False, rows=2, accepted=1, rejected=1,
+        file_size=9, finished_at=MARCH_1, next_attempt_at=MARCH_1,
+        uploaded=False, rows=2, accepted=1, rejected=1,
     )  # fmt: skip
     RejectedRow.objects.create(
         usage_import=record, row=1, code="unknown_agent", message=f"{mark} is unknown",

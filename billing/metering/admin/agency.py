@@ -69,7 +69,7 @@ class UsageImportPage(ScopedAdmin):
     search_fields = ["file_name"]
     fields = [
         "agency", "file_name", "format", "zone", "state", "rows", "accepted",
-        "duplicate", "rejected", "skipped", "error", "created_at", "finished_at",
+        "duplicate", "rejected", "skipped", "last_error", "created_at", "finished_at",
     ]  # fmt: skip
     inlines = [RejectedRowInline]
 
