@@ -8,7 +8,7 @@ from django.contrib.auth.models import (
     PermissionsMixin,
 )
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 
 from core.postgres.columns import UUID7, Check
@@ -83,6 +83,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.get_full_name()
 
 
+AGENT_IS_NAMED = Q(role="agent", agent__isnull=False) | (
+    ~Q(role="agent") & Q(agent__isnull=True)
+)
+ROLE_EXISTS = Q(role__in=["owner", "admin", "billing_viewer", "supervisor", "agent"])
+
+
 class Member(models.Model):
     """The role of a user at an agency."""
 
@@ -108,22 +114,13 @@ class Member(models.Model):
                 fields=["user", "agency"], name="one_role_per_user_and_agency"
             ),
             Check(
-                condition=Q(role="agent", agent__isnull=False)
-                | (~Q(role="agent") & Q(agent__isnull=True)),
+                condition=AGENT_IS_NAMED,
                 name="an_agent_member_names_the_agent",
                 field="agent",
                 says="Choose an agent for the role agent, and none for another role.",
             ),
             Check(
-                condition=Q(
-                    role__in=[
-                        "owner",
-                        "admin",
-                        "billing_viewer",
-                        "supervisor",
-                        "agent",
-                    ]
-                ),
+                condition=ROLE_EXISTS,
                 name="member_role_is_known",
                 field="role",
                 says="Choose a role.",
@@ -132,3 +129,71 @@ class Member(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.role} of {self.agency.code}"
+
+
+class Invitation(models.Model):
+    """An offer of a role at an agency to whoever reads the mails of an address.
+
+    Only the SHA-256 of its token is stored; the mail has the token. It ends when it is
+    accepted or revoked, or at `expires_at`.
+    """
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="invitations")
+    email = models.EmailField("e-mail address")
+    role = models.CharField(max_length=16, choices=Member.Role)
+    agent = models.ForeignKey(
+        Agent, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("revoke_invitation", "Can revoke an invitation")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agency", "email"],
+                condition=Q(accepted_at=None, revoked_at=None),
+                name="one_open_invitation_per_agency_and_email",
+            ),
+            Check(
+                condition=Q(email=Lower("email")),
+                name="invited_email_is_lower_case",
+                field="email",
+                says="Enter the e-mail address in lower case.",
+            ),
+            Check(
+                condition=AGENT_IS_NAMED,
+                name="an_invited_agent_names_the_agent",
+                field="agent",
+                says="Choose an agent for the role agent, and none for another role.",
+            ),
+            Check(
+                condition=ROLE_EXISTS,
+                name="invited_role_is_known",
+                field="role",
+                says="Choose a role.",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("created_at")),
+                name="an_invitation_expires_after_it_was_made",
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted_at=None) | Q(revoked_at=None),
+                name="an_invitation_ends_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted_at=None, accepted_by=None)
+                | Q(accepted_at__isnull=False, accepted_by__isnull=False),
+                name="an_accepted_invitation_names_the_user",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email}: {self.role} of {self.agency.code}"
