@@ -4,6 +4,7 @@ from django.contrib import admin
 
 from seats.agencies.admin.staff import AgencyAdmin
 from seats.api_keys.admin.staff import ApiKeyAdmin
+from seats.members.admin.invitations import InvitationAdmin
 from seats.members.admin.staff import GroupAdmin, LogEntryAdmin, MemberAdmin, UserAdmin
 from seats.roster.admin.staff import AgentAdmin, SeatAdmin
 
@@ -15,6 +16,7 @@ __all__ = [
     "AgentAdmin",
     "ApiKeyAdmin",
     "GroupAdmin",
+    "InvitationAdmin",
     "LogEntryAdmin",
     "MemberAdmin",
     "SeatAdmin",

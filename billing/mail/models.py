@@ -7,6 +7,9 @@ from django.db.models import Q
 from core.postgres.columns import UUID7
 from seats.models import Agency
 
+# Their links make whoever has them the user; nobody but the addressee reads them.
+PERSONAL = frozenset({"invitation", "password_reset"})
+
 
 class Mail(models.Model):
     """A mail, rendered in the transaction that caused it. The row is the queue.
