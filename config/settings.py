@@ -139,6 +139,12 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = 900  # seconds
 # Passwords are limited by ThrottledBackend; `login_failed` is about one-time codes.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": "10/15m/key"}
 MFA_ADAPTER = "config.accounts.adapters.SecondFactorAdapter"
+MFA_FORMS = {
+    "add_webauthn": "config.accounts.forms.AddPasskeyForm",
+    "authenticate_webauthn": "config.accounts.forms.AuthenticatePasskeyForm",
+    "login_webauthn": "config.accounts.forms.LoginPasskeyForm",
+    "reauthenticate_webauthn": "config.accounts.forms.ReauthenticatePasskeyForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
