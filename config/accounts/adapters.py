@@ -36,7 +36,7 @@ NOTICES = {
 }
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """Mails go through the queue; addresses are those that other limits count."""
 
     error_messages = {
@@ -81,10 +81,10 @@ class AccountAdapter(DefaultAccountAdapter):
                 transaction.set_rollback(True)
 
     def _page_of(self, name: str) -> str:
-        return current.request.build_absolute_uri(reverse(name))
+        return str(current.request.build_absolute_uri(reverse(name)))
 
 
-class SecondFactorAdapter(DefaultMFAAdapter):
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Secrets of authenticator apps and recovery codes are encrypted in the database."""
 
     def encrypt(self, text: str) -> str:

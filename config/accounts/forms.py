@@ -71,4 +71,5 @@ class ReauthenticatePasskeyForm(_Signed, webauthn.ReauthenticateWebAuthnForm):  
 
 
 def _refused() -> ValidationError:
-    return get_adapter().validation_error("incorrect_code")
+    refused: ValidationError = get_adapter().validation_error("incorrect_code")
+    return refused

@@ -24,7 +24,7 @@ class EndSessionsForm(forms.Form):
         end_sessions(request, [row for row in ending if pk or not row.is_current()])
 
 
-class SessionsView(ListUserSessionsView):
+class SessionsView(ListUserSessionsView):  # type: ignore[misc]
     form_class = EndSessionsForm
 
 

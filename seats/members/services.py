@@ -170,7 +170,7 @@ def remove_second_factor(*, user: User) -> bool:
     mandatory, set up a new one before anything else.
     """
     count, _ = Authenticator.objects.filter(user=user).delete()
-    return count > 0
+    return bool(count)
 
 
 def _user_of(invitation: Invitation, name: str, password: str | None) -> User:

@@ -3,6 +3,8 @@
 import pytest
 from django.core.cache import cache
 
+from config.http.limits import Limit
+from config.http.login import ThrottledBackend
 from seats.models import Member, User
 from tests.billing.mail.servers import Mailbox, point_at, running
 from tests.build import MARCH_1, make_agency
@@ -15,6 +17,9 @@ def own_limits(settings):
     """No broker, and nothing counted of the tests before."""
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     cache.clear()
+    for limit in vars(ThrottledBackend).values():
+        if isinstance(limit, Limit):
+            limit._local.clear()
 
 
 @pytest.fixture

@@ -52,13 +52,16 @@ def confirm_password(client: Client, password: str = PASSWORD) -> Any:
 
 def link_in(mail: EmailMessage) -> str:
     """The path of the link in a mail's text, which its HTML has, too."""
-    text, page = (
-        mail.get_body((kind,)).get_content()  # type: ignore[union-attr]
-        for kind in ("plain", "html")
-    )
+    text, page = text_of(mail), text_of(mail, "html")
     (link,) = re.findall(rf"http://{HOST}(/\S+)", text)
     assert f'href="http://{HOST}{link}"' in page
     return str(link)
+
+
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    body = mail.get_body((kind,))
+    assert body
+    return str(body.get_content())
 
 
 def mails_of(mailbox: Mailbox) -> list[EmailMessage]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from billing.mail.models import Mail
 from seats.models import User
 from tests.accounts.conftest import PASSWORD
-from tests.accounts.people import is_logged_in, link_in, log_in, mails_of
+from tests.accounts.people import is_logged_in, link_in, log_in, mails_of, text_of
 
 RESET = reverse("account_reset_password")
 NEW = "another long password"
@@ -107,7 +107,7 @@ class TestReset:
         assert log_in(staff.email)[1].status_code == 200
         assert log_in(staff.email, NEW)[1].status_code == 302
         *_, notice = mails_of(mailbox)
-        assert "was reset" in notice.get_body(("plain",)).get_content()
+        assert "was reset" in text_of(notice)
 
     def test_answers_the_same_without_an_account_and_mails_nobody(self, staff, mailbox):
         known = Client().post(RESET, {"email": staff.email}, follow=True)
@@ -187,7 +187,7 @@ class TestChange:
         assert is_logged_in(here)
         assert not is_logged_in(there)
         (notice,) = mails_of(mailbox)
-        assert "was changed" in notice.get_body(("plain",)).get_content()
+        assert "was changed" in text_of(notice)
 
     def test_stands_behind_the_link_of_the_admin(self, staff):
         client, _ = log_in(staff.email)
