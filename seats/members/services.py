@@ -75,14 +75,7 @@ def create_invitation(
     another token. Raises AlreadyMember, AgentOfRole.
     """
     email = canonical_email(email)
-    if (role == Member.Role.AGENT) != (agent is not None) or (
-        agent is not None and agent.agency_id != agency.pk
-    ):
-        raise AgentOfRole(
-            "Choose an agent of the agency for the role agent, and none for another"
-            " role.",
-            field="agent",
-        )
+    _require_agent_of_role(agency, role, agent)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with transaction.atomic():
         # Two invitations at once: the second revokes the first.
@@ -171,6 +164,16 @@ def remove_second_factor(*, user: User) -> bool:
     """
     count, _ = Authenticator.objects.filter(user=user).delete()
     return bool(count)
+
+
+def _require_agent_of_role(agency: Agency, role: str, agent: Agent | None) -> None:
+    is_agent = role == Member.Role.AGENT
+    if is_agent != (agent is not None) or (agent and agent.agency_id != agency.pk):
+        raise AgentOfRole(
+            "Choose an agent of the agency for the role agent, and none for another"
+            " role.",
+            field="agent",
+        )
 
 
 def _user_of(invitation: Invitation, name: str, password: str | None) -> User:

@@ -113,12 +113,12 @@ class TestInvite:
         """An owner who invites learns nothing of other agencies' people."""
         moon = make_agency("MOON")
 
-        known = invite(support, moon, owner.email)
-        unknown = invite(support, moon, "nobody@example.com")
+        member = invite(support, moon, owner.email)
+        stranger = invite(support, moon, "nobody@example.com")
 
         texts = [
             page.content.decode().replace(email, "EMAIL")
-            for page, email in ((known, owner.email), (unknown, "nobody@example.com"))
+            for page, email in ((member, owner.email), (stranger, "nobody@example.com"))
         ]
         counts = [text.count("was added successfully") for text in texts]
         assert counts == [1, 1]
@@ -134,10 +134,10 @@ class TestInvite:
     def test_needs_a_recent_confirmation(self, agency, staff):
         client, _ = log_in(staff.email)
 
-        asked = invite(client, agency)
-        assert asked.redirect_chain[0][0].startswith(reverse("account_reauthenticate"))
+        answer = invite(client, agency)
+        assert answer.redirect_chain[0][0].startswith(reverse("account_reauthenticate"))
         assert not Invitation.objects.exists()
-        client.post(asked.redirect_chain[0][0], {"password": PASSWORD})
+        client.post(answer.redirect_chain[0][0], {"password": PASSWORD})
         # What was entered is kept, and is carried out once it is confirmed.
         assert Invitation.objects.get().email == "nia@sunrise.example"
 

@@ -94,12 +94,12 @@ class TestReset:
         session, _ = log_in(staff.email)
         assert is_logged_in(session)
 
-        asked = Client().post(RESET, {"email": staff.email.upper()}, follow=True)
+        sent = Client().post(RESET, {"email": staff.email.upper()}, follow=True)
         (mail,) = mails_of(mailbox)
         done = choose(link_in(mail))
         again = choose(link_in(mail), "a third password")
 
-        assert b"link is on its way" in asked.content
+        assert b"link is on its way" in sent.content
         assert (mail["To"], mail["Subject"]) == (staff.email, "Reset your password")
         assert b"Your new password is saved" in done.content
         assert b"This link has ended" in again.content
@@ -110,10 +110,10 @@ class TestReset:
         assert "was reset" in text_of(notice)
 
     def test_answers_the_same_without_an_account_and_mails_nobody(self, staff, mailbox):
-        known = Client().post(RESET, {"email": staff.email}, follow=True)
-        unknown = Client().post(RESET, {"email": "nobody@example.com"}, follow=True)
+        member = Client().post(RESET, {"email": staff.email}, follow=True)
+        stranger = Client().post(RESET, {"email": "nobody@example.com"}, follow=True)
 
-        assert known.content == unknown.content
+        assert member.content == stranger.content
         assert [mail["To"] for mail in mails_of(mailbox)] == [staff.email]
 
     def test_does_the_same_work_without_an_account(self, staff):

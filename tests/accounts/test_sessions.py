@@ -41,17 +41,17 @@ class TestSessions:
         assert addresses == {"0.0.0.0", "203.0.113.5"}
 
     def test_ends_one_or_all_others(self, owner):
-        here, one, two = (log_in(owner.email)[0] for _ in range(3))
+        here, first, second = (log_in(owner.email)[0] for _ in range(3))
         rows = {
             row.session_key: row.pk for row in here.get(SESSIONS).context["sessions"]
         }
 
-        here.post(SESSIONS, {"session": rows[one.session.session_key]})
-        after_one = [is_logged_in(client) for client in (here, one, two)]
+        here.post(SESSIONS, {"session": rows[first.session.session_key]})
+        after_first = [is_logged_in(client) for client in (here, first, second)]
         here.post(SESSIONS)
 
-        assert after_one == [True, False, True]
-        assert [is_logged_in(client) for client in (here, two)] == [True, False]
+        assert after_first == [True, False, True]
+        assert [is_logged_in(client) for client in (here, second)] == [True, False]
 
     def test_ends_none_of_somebody_else(self, owner, staff):
         victim, _ = log_in(staff.email)
