@@ -31,5 +31,5 @@ def use_accounts(site: AdminSite) -> None:
     ) -> HttpResponse:
         return redirect("account_change_password")
 
-    site.login = login  # type: ignore[method-assign, assignment]
-    site.password_change = password_change  # type: ignore[method-assign]
+    site.login = login  # type: ignore[method-assign]
+    site.password_change = password_change  # type: ignore[method-assign, assignment]

@@ -121,7 +121,7 @@ class Member(models.Model):
             ),
             Check(
                 condition=ROLE_EXISTS,
-                name="member_role_is_known",
+                name="member_role_valid",
                 field="role",
                 says="Choose a role.",
             ),
@@ -160,38 +160,38 @@ class Invitation(models.Model):
             models.UniqueConstraint(
                 fields=["agency", "email"],
                 condition=Q(accepted_at=None, revoked_at=None),
-                name="one_open_invitation_per_agency_and_email",
+                name="invitation_open_agency_email_unique",
             ),
             Check(
                 condition=Q(email=Lower("email")),
-                name="invited_email_is_lower_case",
+                name="invitation_email_lower",
                 field="email",
                 says="Enter the e-mail address in lower case.",
             ),
             Check(
                 condition=AGENT_IS_NAMED,
-                name="an_invited_agent_names_the_agent",
+                name="invitation_agent_matches_role",
                 field="agent",
                 says="Choose an agent for the role agent, and none for another role.",
             ),
             Check(
                 condition=ROLE_EXISTS,
-                name="invited_role_is_known",
+                name="invitation_role_valid",
                 field="role",
                 says="Choose a role.",
             ),
             models.CheckConstraint(
                 condition=Q(expires_at__gt=F("created_at")),
-                name="an_invitation_expires_after_it_was_made",
+                name="invitation_expires_after_created",
             ),
             models.CheckConstraint(
                 condition=Q(accepted_at=None) | Q(revoked_at=None),
-                name="an_invitation_ends_once",
+                name="invitation_accepted_or_revoked",
             ),
             models.CheckConstraint(
                 condition=Q(accepted_at=None, accepted_by=None)
                 | Q(accepted_at__isnull=False, accepted_by__isnull=False),
-                name="an_accepted_invitation_names_the_user",
+                name="invitation_accepted_by_matches_accepted_at",
             ),
         ]
 

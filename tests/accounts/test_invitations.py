@@ -238,7 +238,7 @@ class TestDatabase:
         invitation.pk, invitation.digest = None, "another"
         invitation.public_id = "019cc0de-0000-7000-8000-000000000000"
         with (
-            pytest.raises(IntegrityError, match="one_open_invitation"),
+            pytest.raises(IntegrityError, match="invitation_open_agency_email_unique"),
             transaction.atomic(),
         ):
             invitation.save(force_insert=True)

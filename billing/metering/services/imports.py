@@ -1,7 +1,7 @@
 """Imports of usage files: streamed, committed in chunks, every row accounted for.
 
 A row is accepted, a duplicate, rejected or skipped. Rejected rows are kept with the
-reason (RefusedRow), skipped ones are only counted (`left_out`).
+reason (RejectedRow), skipped ones are only counted.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from billing.metering.domain.events import IngestResult
 from billing.metering.domain.formats.catalogue import chunks_of, detect_format, rows_of
 from billing.metering.domain.formats.rows import Row, buffered
-from billing.metering.models import ImportPart, RefusedRow, UsageImport
+from billing.metering.models import ImportPart, RejectedRow, UsageImport
 from billing.metering.services.ingest import ingest_events
 from core.errors import Refusal
 from core.postgres.locks import lock_name
@@ -142,7 +142,7 @@ def _record_of(
 
 def import_rows(
     record: UsageImport, file: BufferedReader, *, now: datetime
-) -> Iterator[list[RefusedRow]]:
+) -> Iterator[list[RejectedRow]]:
     """Import a file chunk by chunk; yields the rejected rows of each committed chunk.
 
     Rows may name the agency of the import and its downline of today; other agencies are
@@ -151,13 +151,13 @@ def import_rows(
     twice. Raises ImportTakenOver, and the refusals of the format for a whole file.
     """
     code = record.agency.code
-    within = reached_by(record.agency_id, now=now)
+    allowed_agency_ids = reached_by(record.agency_id, now=now)
     try:
         rows = rows_of(file, record.format, agency=code, zone=record.zone)
         rows = islice(rows, record.rows, None)
         with renewed(partial(_renew, record.pk), lease=LEASE):
             for chunk in chunks_of(rows, most=CHUNK):
-                yield _import_chunk(record, chunk, within, now)
+                yield _import_chunk(record, chunk, allowed_agency_ids, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
@@ -173,20 +173,23 @@ def _renew(record_id: int, _: timedelta) -> None:
 
 
 def _import_chunk(
-    record: UsageImport, chunk: Sequence[Row], within: Collection[int], now: datetime
-) -> list[RefusedRow]:
+    record: UsageImport,
+    chunk: Sequence[Row],
+    allowed_agency_ids: Collection[int],
+    now: datetime,
+) -> list[RejectedRow]:
     with transaction.atomic():
         event_rows = [row for row in chunk if row.event]
         results = ingest_events(
             [row.event for row in event_rows if row.event],
             owner=record.agency_id,
             now=now,
-            within=within,
+            allowed_agency_ids=allowed_agency_ids,
         )
         rejected_rows = _rejected_rows(
             record, chunk, dict(zip(map(id, event_rows), results, strict=False))
         )
-        RefusedRow.objects.bulk_create(rejected_rows)
+        RejectedRow.objects.bulk_create(rejected_rows)
         _count(record, chunk, results, len(rejected_rows))
     record.refresh_from_db()
     return rejected_rows
@@ -194,14 +197,14 @@ def _import_chunk(
 
 def _rejected_rows(
     record: UsageImport, chunk: Iterable[Row], results: dict[int, IngestResult]
-) -> list[RefusedRow]:
+) -> list[RejectedRow]:
     """The rejected rows of a chunk, unsaved; `results` is by the identity of the row."""
     rejected_rows = []
     for row in chunk:
         result = row.rejection or results.get(id(row))
         if result and result.status == "rejected":
             rejected_rows.append(
-                RefusedRow(
+                RejectedRow(
                     usage_import=record,
                     row=row.number,
                     code=result.code,
@@ -229,8 +232,8 @@ def _count(
         rows=F("rows") + len(chunk),
         accepted=F("accepted") + statuses.count("accepted"),
         duplicate=F("duplicate") + statuses.count("duplicate"),
-        refused=F("refused") + rejected,
-        left_out=F("left_out") + sum(1 for row in chunk if row.skip_reason),
+        rejected=F("rejected") + rejected,
+        skipped=F("skipped") + sum(1 for row in chunk if row.skip_reason),
         lease_until=Now() + LEASE,
         attempts=0,
     )
@@ -337,8 +340,8 @@ def _release(record: UsageImport) -> None:
 
 def delete_old_rejected_rows(*, now: datetime) -> int:
     """Delete rejected rows that were kept long enough; returns how many. Repeatable."""
-    before = now - settings.BILLING["REFUSED_ROWS_KEPT"]
-    deleted, _ = RefusedRow.objects.filter(
+    before = now - settings.BILLING["REJECTED_ROWS_KEPT"]
+    deleted, _ = RejectedRow.objects.filter(
         usage_import__finished_at__lt=before
     ).delete()
     return deleted

@@ -10,14 +10,14 @@ from core.postgres.privileges import restrict
 
 # An invited agent is one of the agency, as a member's is.
 SAME_AGENCY = """
-ALTER TABLE seats_invitation ADD CONSTRAINT invited_agent_is_of_the_agency
+ALTER TABLE seats_invitation ADD CONSTRAINT invitation_agent_of_agency
     FOREIGN KEY (agency_id, agent_id) REFERENCES seats_agent (agency_id, id);
 """
 
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("seats", "0010_admin_permissions"),
+        ("seats", "0012_cutoff_counter"),
         ("account", "0009_emailaddress_unique_primary_email"),
     ]
 
@@ -110,13 +110,13 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         condition=models.Q(("accepted_at", None), ("revoked_at", None)),
                         fields=("agency", "email"),
-                        name="one_open_invitation_per_agency_and_email",
+                        name="invitation_open_agency_email_unique",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
                             ("email", django.db.models.functions.text.Lower("email"))
                         ),
-                        name="invited_email_is_lower_case",
+                        name="invitation_email_lower",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
@@ -127,7 +127,7 @@ class Migration(migrations.Migration):
                             ),
                             _connector="OR",
                         ),
-                        name="an_invited_agent_names_the_agent",
+                        name="invitation_agent_matches_role",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
@@ -142,17 +142,17 @@ class Migration(migrations.Migration):
                                 ],
                             )
                         ),
-                        name="invited_role_is_known",
+                        name="invitation_role_valid",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("expires_at__gt", models.F("created_at"))),
-                        name="an_invitation_expires_after_it_was_made",
+                        name="invitation_expires_after_created",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
                             ("accepted_at", None), ("revoked_at", None), _connector="OR"
                         ),
-                        name="an_invitation_ends_once",
+                        name="invitation_accepted_or_revoked",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
@@ -163,7 +163,7 @@ class Migration(migrations.Migration):
                             ),
                             _connector="OR",
                         ),
-                        name="an_accepted_invitation_names_the_user",
+                        name="invitation_accepted_by_matches_accepted_at",
                     ),
                 ],
             },
