@@ -19,7 +19,7 @@ from billing.receivables.queries.positions import customer_credit
 from billing.receivables.services.payments import receive_payment
 from tests.billing.collection.paging import at, sessions
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 class TestPaying:

@@ -13,7 +13,7 @@ from billing.collection.services.inbound_events import (
 )
 from tests.billing.collection.answering import charge_event_body, post, signed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 class TestProcessorWebhookView:

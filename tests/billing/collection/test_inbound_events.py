@@ -18,7 +18,7 @@ from billing.processors.services.registry import connect
 from billing.receivables.models import Payment
 from tests.billing.collection.answering import charge_event_body, post, signed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 @dataclass

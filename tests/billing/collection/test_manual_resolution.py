@@ -19,7 +19,7 @@ from billing.receivables.services.refusals import BadReference
 from core.errors import ReasonMissing
 from tests.billing.collection.processors import FakeProcessor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.billing.collection.stories import (
 from tests.laws import THOROUGH, examples
 from tests.rollback import rolled_back
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 EXAMPLES = examples(8)
 

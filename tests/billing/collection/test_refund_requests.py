@@ -33,7 +33,7 @@ from tests.billing.collection.answering import post, refund_event_body, signed
 from tests.billing.collection.processors import FakeProcessor
 from tests.build import MAY_2, documents_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 def faults(*kinds):

@@ -13,7 +13,7 @@ from billing.dunning.models import DunningCase, DunningStep
 from billing.dunning.services.sweep import step_due
 from billing.receivables.services.payments import receive_payment
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ ALTER TABLE seats_invitation ADD CONSTRAINT invitation_agent_of_agency
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("seats", "0012_cutoff_counter"),
+        ("seats", "0013_scopes_of_rooms"),
         ("account", "0009_emailaddress_unique_primary_email"),
     ]
 
