@@ -3,11 +3,14 @@
 The event tables are created by hand-written migrations (partitions by month).
 """
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models import Q
 
 from billing.pricing.models import Meter
 from core.postgres.columns import BELOW, UUID7
+from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency, Agent
 
 
@@ -214,12 +217,19 @@ class QuarantinedEvent(models.Model):
         return f"{self.event['source']} {self.event['id']}"
 
 
-class UsageImport(models.Model):
+IMPORTS = QueueStates(waiting=("waiting",), leased=("running",))
+
+
+class UsageImport(QueueItem):
     """An import of a usage file: who imported it, when, and the counts of its rows.
 
     An uploaded file waits for a worker, stored in parts. Counts are committed together
     with the rows they count, so an interrupted import continues where it stopped.
+    `attempts` counts turns since rows were last committed.
     """
+
+    queue = IMPORTS
+    claim_fields = [*QueueItem.claim_fields, "last_turn_at"]
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -239,11 +249,9 @@ class UsageImport(models.Model):
     finished_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=8, choices=State)
     uploaded = models.BooleanField(help_text="A worker reads it, not a command.")
-    lease_until = models.DateTimeField(null=True)
     last_turn_at = models.DateTimeField(
         null=True, help_text="When a worker last began to read a part of it."
     )
-    attempts = models.PositiveSmallIntegerField(default=0)
     rows = models.BigIntegerField(default=0, help_text="Rows read so far.")
     accepted = models.BigIntegerField(default=0, help_text="Rows counted as usage.")
     duplicate = models.BigIntegerField(
@@ -255,7 +263,6 @@ class UsageImport(models.Model):
     skipped = models.BigIntegerField(
         default=0, help_text="Rows that are not usage, such as a call's other leg."
     )
-    error = models.CharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ["-created_at"]
@@ -274,17 +281,16 @@ class UsageImport(models.Model):
                 | Q(state__in=["waiting", "running"], finished_at__isnull=True),
                 name="usage_import_finished_at_matches_state",
             ),
+            IMPORTS.lease_check("usage_import_lease_matches_state"),
         ]
-        indexes = [
-            models.Index(
-                fields=["lease_until"],
-                condition=Q(state__in=["waiting", "running"]),
-                name="usage_import_unfinished",
-            )
-        ]
+        indexes = [IMPORTS.due_index("usage_import_unfinished")]
 
     def __str__(self) -> str:
         return self.file_name
+
+    def begin_attempt(self, *, now: datetime, lease: timedelta) -> None:
+        super().begin_attempt(now=now, lease=lease)
+        self.last_turn_at = now
 
 
 class ImportPart(models.Model):

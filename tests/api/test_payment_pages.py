@@ -218,7 +218,9 @@ class TestPaymentAttempts:
         save(agencies[0], row)
         (invoice,) = documents_of(agencies[0])
         send(platform, ATTEMPTS, {"invoice": str(invoice.public_id)})
-        PaymentAttempt.objects.update(state="sent", sends=1, first_sent_at=APRIL_2)
+        PaymentAttempt.objects.update(
+            state="sent", sends=1, first_sent_at=APRIL_2, leased_until=MAY_2
+        )
         PaymentAttempt.objects.update(state="unknown")
         close_attempt(
             attempt=PaymentAttempt.objects.get(), outcome="failed", now=MAY_2,

@@ -108,7 +108,7 @@ class UsageImportAdmin(AddingAdmin):
     adding_form = UploadForm
     adding_fields = ["agency", "feed", "zone", "file"]
     readonly_fields = ["rejected_file"]
-    exclude = ["lease_until", "attempts"]
+    exclude = ["leased_until", "next_attempt_at", "attempts"]
 
     @admin.display(description="rejected rows")
     def rejected_file(self, record: UsageImport) -> str:

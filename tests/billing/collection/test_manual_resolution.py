@@ -66,7 +66,7 @@ class TestCloseAttempt:
     def test_lets_the_invoice_be_charged_again_after_a_failure(
         self, stuck, close, charge
     ):
-        assert close(stuck).error == "by staff: seen there"
+        assert close(stuck).last_error == "by staff: seen there"
 
         assert charge().state == "created"
 

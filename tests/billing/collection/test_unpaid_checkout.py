@@ -46,7 +46,7 @@ class TestAPageThatNobodyPaidOn:
 
         tell()
 
-        assert PaymentAttempt.objects.get().error == "page expired"
+        assert PaymentAttempt.objects.get().last_error == "page expired"
         assert not DunningCase.objects.exists()
 
     def test_leaves_a_retry_where_it_was(self, declined, unpaid, clock, stripe):
