@@ -66,7 +66,7 @@ def text_of(mail: EmailMessage, kind: str = "plain") -> str:
 
 def mails_of(mailbox: Mailbox) -> list[EmailMessage]:
     """All mails, after what is queued was sent by SMTP."""
-    send_due(now=timezone.now())
+    send_due(clock=timezone.now)
     return mailbox.mails
 
 
