@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/v1/", include("seats.urls")),
     path("admin/", admin.site.urls),
     path("agency/", agency_site.urls),
+    path("accounts/", include("config.accounts.urls")),
     path("api/schema/", schema_view, name="schema"),
     path("api/docs/", docs_view, name="docs"),
 ]

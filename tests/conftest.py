@@ -1,6 +1,7 @@
 """Fixtures: real databases, real roles, real threads, real workers."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -13,7 +14,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
-from django.test import override_settings
+from django.test import Client, override_settings
 from pytest_django.plugin import DjangoDbBlocker
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -73,6 +74,25 @@ def high_limits() -> None:
 def quick_passwords() -> None:
     """Passwords are hashed as in production, so that any process knows them, but once."""
     django_settings.PASSWORD_HASHERS = ["tests.hashing.OneRound"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def confirmed_users() -> Iterator[None]:
+    """Users whom tests log in by force have just confirmed who they are, too."""
+    log_in = Client.force_login
+
+    def log_in_and_confirm(client: Client, user: Any, backend: Any = None) -> None:
+        log_in(client, user, backend)
+        session = client.session
+        session["account_authentication_methods_user"] = str(user.pk)
+        session["account_authentication_methods"] = [
+            {"method": "password", "at": time.time(), "reauthenticated": True}
+        ]
+        session.save()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "force_login", log_in_and_confirm)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

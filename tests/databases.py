@@ -154,7 +154,7 @@ def use(name: str) -> None:
 
 def urls(name: str) -> dict[str, str]:
     """The environment that points another process at a database."""
-    environment = {}
+    environment = {"MFA_MANDATORY": "0"}
     for alias, variable in zip(
         ALIASES, ("DATABASE_URL", "DATABASE_OWNER_URL"), strict=True
     ):

@@ -9,6 +9,8 @@ from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency
 
 MAILS = QueueStates(waiting=("queued",), leased=("sending",))
+# Their links make whoever has them the user; nobody but the addressee reads them.
+PERSONAL = frozenset({"invitation", "password_reset"})
 
 
 class Mail(QueueItem):

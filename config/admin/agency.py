@@ -10,18 +10,16 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 
 from config.admin.sites import Site
-from core.admin.themed import LogInForm
-from seats.access.domain import NOWHERE, Action
+from seats.access.domain import Action
 from seats.members.models import User
 from seats.members.queries import is_member, reach_of_user
 
@@ -33,22 +31,10 @@ MENU = [
 ]
 
 
-class MemberLogInForm(LogInForm):
-    """Lets in members of agencies and platform staff; the root sends each to theirs."""
-
-    def confirm_login_allowed(self, user: Any) -> None:
-        if not user.is_active or not (user.is_staff or is_member(user)):
-            raise ValidationError(
-                "This account has no role at an agency. Ask the owner to invite you.",
-                code="no_membership",
-            )
-
-
 class AgencySite(Site):
     """The site of members. It knows what is within reach; its pages limit themselves."""
 
     settings_name = "AGENCY_SITE"
-    login_form = MemberLogInForm
     index_template = "admin/agency/index.html"
     index_title = "Overview"
     using = DEFAULT_DB_ALIAS  # the connection that pages are read through
@@ -85,15 +71,6 @@ class AgencySite(Site):
             reach = reach_of_user(user, now=timezone.now())
             request.reach = reach  # type: ignore[attr-defined]
             yield
-
-    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Log in. Staff who are logged in and members of no agency go to their site."""
-        user = request.user
-        is_staff = isinstance(user, User) and user.is_active and user.is_staff
-        if request.method == "GET" and is_staff and not self.has_permission(request):
-            return redirect("admin:index")
-        request.reach = NOWHERE  # type: ignore[attr-defined]  # nobody is logged in
-        return super().login(request, extra_context)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

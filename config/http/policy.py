@@ -8,13 +8,14 @@ from django.http.response import HttpResponseBase
 HEADER = "Content-Security-Policy"
 API = "/api/"
 DOCS = "/api/docs/"
+ACCOUNTS = "/accounts/"
 _SHARED = {
     "default-src": "'none'",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
 NOTHING = _SHARED
-# The two sites, log-in and errors. The theme's Alpine evaluates its attributes as code, and
+# The two sites and errors. The theme's Alpine evaluates its attributes as code, and
 # sets widths by style attributes; neither scripts nor style elements in a page are allowed.
 SITES = _SHARED | {
     "script-src": "'self' 'unsafe-eval'",
@@ -24,6 +25,11 @@ SITES = _SHARED | {
     "font-src": "'self'",
     "connect-src": "'self'",
     "form-action": "'self'",
+}
+# The pages of passkeys start their scripts in the page; none of them evaluates code.
+ACCOUNT_PAGES = SITES | {
+    "script-src": "'self' 'unsafe-inline'",
+    "style-src": "'self' 'unsafe-inline'",
 }
 # Swagger UI is started by a script in the page, and adds style elements.
 API_DOCS = _SHARED | {
@@ -50,6 +56,8 @@ def policy_of(path: str) -> dict[str, str]:
     """The directives for a path."""
     if path == DOCS:
         return API_DOCS
+    if path.startswith(ACCOUNTS):
+        return ACCOUNT_PAGES
     return NOTHING if path.startswith(API) else SITES
 
 

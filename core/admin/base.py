@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from psycopg.errors import UniqueViolation
 
 from core.admin.actions import GONE, StaffAction
+from core.admin.reauthentication import require_reauthentication
 from core.admin.themed import ModelAdmin
 
 # No admin filter uses these lookups; they would let people guess hidden columns letter
@@ -31,6 +32,10 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
     list_per_page = 50
     show_full_result_count = False
     ordering = ["-pk"]
+    # Whether saving its forms needs a recent confirmation of who the user is, and
+    # whether they have secrets, so that it is needed before they are filled in.
+    sensitive = False
+    has_secrets = False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """The actions that the current user has the permission for."""
@@ -84,6 +89,20 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
                 raise
             log.warning("Invalid filter on %s: %s", request.path, error)
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self._confirm_user(request)
+        return super().add_view(request, *args, **kwargs)
+
+    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self._confirm_user(request)
+        return super().change_view(request, *args, **kwargs)
+
+    def _confirm_user(self, request: HttpRequest) -> None:
+        if self.has_secrets and self.has_add_permission(request):
+            require_reauthentication(request, keep=False)
+        elif self.sensitive and request.method == "POST":
+            require_reauthentication(request)
 
     def changeform_view(
         self,

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite, ModelAdmin, TabularInline
-    from django.contrib.admin.forms import AdminAuthenticationForm as LogInForm
     from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
 else:
     from unfold.admin import ModelAdmin, TabularInline
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm
-    from unfold.forms import AuthenticationForm as LogInForm
     from unfold.sites import UnfoldAdminSite as AdminSite
 
 __all__ = [
     "AdminPasswordChangeForm",
     "AdminSite",
-    "LogInForm",
     "ModelAdmin",
     "TabularInline",
     "UserChangeForm",

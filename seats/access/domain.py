@@ -107,6 +107,3 @@ class Reach:
     def may(self, action: str) -> bool:
         """Whether the action may be done anywhere."""
         return bool(self.agencies(action) or self.agents(action))
-
-
-NOWHERE = Reach({}, {})

@@ -241,7 +241,7 @@ def test_a_page_that_is_not_there_is_a_page(client):
     answer = client.get("/nope")
 
     assert (answer.status_code, answer["Content-Type"][:9]) == (404, "text/html")
-    assert client.get(reverse("admin:login")).status_code == 200
+    assert client.get(reverse("account_login")).status_code == 200
 
 
 def test_no_field_reaches_another_agency(clients):

@@ -22,9 +22,9 @@ WIDTHS = {"wide": 1280, "phone": 390}
 def log_in(page: Page, site: str, email: str) -> None:
     page.goto(site)
     picture(page, "log-in")
-    page.fill("#id_username", email)
+    page.fill("#id_login", email)
     page.fill("#id_password", PASSWORD)
-    page.click("#login-form button[type=submit]")
+    page.get_by_role("button", name="Log in", exact=True).click()
     page.wait_for_url(f"{site}/agency/")
 
 

@@ -30,14 +30,14 @@ def log_in_at_the_root(email: str) -> str:
     client = Client()
     page = client.get("/", follow=True)
     (address, _) = page.redirect_chain[-1]
-    sent = {"username": email, "password": PASSWORD, "next": "/"}
+    sent = {"login": email, "password": PASSWORD, "next": "/"}
     answer = client.post(address, sent, follow=True)
     return str(answer.request["PATH_INFO"])
 
 
 class TestTheRoot:
     def test_leads_strangers_to_log_in(self, client):
-        assert client.get("/").headers["location"] == "/agency/login/?next=/"
+        assert client.get("/").headers["location"] == "/accounts/login/?next=/"
 
     def test_leads_members_to_their_agencies(self, member):
         assert log_in_at_the_root("owner@example.com") == "/agency/"
@@ -48,7 +48,7 @@ class TestTheRoot:
     def test_lets_nobody_in_without_a_role(self, client):
         User.objects.create_user("lost@example.com", PASSWORD)
 
-        assert log_in_at_the_root("lost@example.com") == "/agency/login/"
+        assert log_in_at_the_root("lost@example.com") == "/accounts/login/"
 
 
 class TestTheSites:
@@ -57,7 +57,7 @@ class TestTheSites:
         at_agency = log_in(staff).get("/agency/", follow=True)
 
         assert at_admin.headers["location"].startswith("/admin/login/")
-        assert at_agency.request["PATH_INFO"] == "/admin/"
+        assert at_agency.status_code == 403
 
     def test_are_both_open_to_staff_who_are_members(self, member):
         User.objects.update(is_staff=True)

@@ -44,6 +44,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "seats.agency.move": {"code": "SUNRISE"},
     "seats.agency.change_zone": {"code": "SUNRISE"},
     "seats.agent.add_a_seat": {"external_id": "newcomer"},
+    "seats.user.remove_factor": {"email": "owner@sunrise.example.com"},
     "seats.seat.remove": {"agent__external_id": "agent-1"},
     "seats.seat.hand_over": {"agent__external_id": "agent-1"},
     "seats.seat.transfer": {"agent__external_id": "agent-1"},
