@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import IsolationLevel
 
 from config import services
+from config.admin.theme import theme
 from config.environment import database_of, number, numbers, seconds
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -20,12 +21,18 @@ INSTALLED_APPS = [
     "config",
     "seats",
     "billing",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "config.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -35,11 +42,14 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.http.middleware.Patience",
     "config.http.middleware.Answers",
+    "config.http.policy.ContentPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "config.accounts.middleware.Standing",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES: list[dict[str, Any]] = [
@@ -89,6 +99,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = os.environ.get("REDIS_URL") or services.redis_url()
 EMBEDDED_REDIS = not os.environ.get("REDIS_URL")
 
+# Shared by all processes: rate limits of the log-in pages, and one-time codes that were
+# used.
+CACHES = {"default": {"BACKEND": "config.http.cache.BrokerCache"}}
+
 AUTH_USER_MODEL = "seats.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -98,7 +112,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
     )
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "/"
 AUTHENTICATION_BACKENDS = ["config.http.login.ThrottledBackend"]
 # Failed log-ins allowed in 15 minutes: for an account from one address, for an account
 # from all addresses, and for all accounts from one address.
@@ -107,6 +122,42 @@ LOGIN = {
     "ACCOUNT": number("LOGIN_ACCOUNT", 50),
     "ADDRESS": number("LOGIN_ADDRESS", 30),
 }
+# Accounts are made by invitation only; `seats.User.email` is the one e-mail address.
+ACCOUNT_ADAPTER = "config.accounts.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_SIGNUP_ENABLED = False
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_SESSION_REMEMBER = True  # as long as SESSION_COOKIE_AGE
+ACCOUNT_PREVENT_ENUMERATION = True
+# Django's generator, which reads the address of the user itself.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = (
+    "django.contrib.auth.tokens.PasswordResetTokenGenerator"
+)
+PASSWORD_RESET_TIMEOUT = 3600  # seconds
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900  # seconds
+# Passwords are limited by ThrottledBackend; `login_failed` is about one-time codes.
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": "10/15m/key"}
+MFA_ADAPTER = "config.accounts.adapters.SecondFactorAdapter"
+MFA_FORMS = {
+    "add_webauthn": "config.accounts.forms.AddPasskeyForm",
+    "authenticate_webauthn": "config.accounts.forms.AuthenticatePasskeyForm",
+    "login_webauthn": "config.accounts.forms.LoginPasskeyForm",
+    "reauthenticate_webauthn": "config.accounts.forms.ReauthenticatePasskeyForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "Dialer billing"
+MFA_TOTP_TOLERANCE = 1  # codes before and after the current one
+# Whether staff and owners must have a second factor; not for a try on this machine.
+MFA_MANDATORY = (
+    os.environ.get("MFA_MANDATORY") or ("1" if os.environ.get("DATABASE_URL") else "0")
+) == "1"
+INVITATION_DAYS = 7
 
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -116,6 +167,10 @@ FORMAT_MODULE_PATH = ["config.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = os.environ.get("STATIC_ROOT")  # where collectstatic puts them
 WHITENOISE_USE_FINDERS = True
+
+# The look of the two sites; see `config.admin`.
+STAFF_SITE = theme("Dialer billing", "Platform staff")
+AGENCY_SITE = theme("Dialer billing", "Your agency")
 
 SESSION_ENGINE = "config.http.sessions"
 SESSION_COOKIE_AGE = 8 * 3600
@@ -180,7 +235,7 @@ BILLING: dict[str, Any] = {
     "OVERDUE_AFTER": seconds("BILLING_OVERDUE_SECONDS", 3600),
     "CLOSE_CHUNK": number("BILLING_CLOSE_CHUNK", 250),
     # Refused rows of files may contain personal data, so they are deleted after this.
-    "REFUSED_ROWS_KEPT": timedelta(days=30),
+    "REJECTED_ROWS_KEPT": timedelta(days=30),
     # Older months are archived to files, once no more events can arrive for them.
     "EVENTS_KEPT_MONTHS": number("BILLING_EVENTS_KEPT_MONTHS", 18),
     "ARCHIVE_ROOT": Path(

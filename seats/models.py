@@ -2,8 +2,8 @@
 
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.api_keys.models import ApiKey
-from seats.cutoffs.models import Books
-from seats.members.models import Member, User
+from seats.cutoffs.models import CutoffCounter
+from seats.members.models import Invitation, Member, User
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 
 __all__ = [
@@ -11,7 +11,8 @@ __all__ = [
     "AgencyZone",
     "Agent",
     "ApiKey",
-    "Books",
+    "CutoffCounter",
+    "Invitation",
     "Member",
     "Seat",
     "SeatHolding",

@@ -7,12 +7,23 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing.accounts.domain.shares import MonthCutOff, OtherCurrency, SharesNotWhole
-from billing.accounts.models import Account, AccountStanding, PayerShare, PayerShareSet
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.accounts.domain.webhook_events import (
+    OutboundSuspended,
+    PayerSharesChanged,
+    StandingChanged,
+    SuspensionLifted,
+)
+from billing.accounts.models import (
+    AccountStanding,
+    BillingAccount,
+    PayerShare,
+    PayerShareSet,
+)
+from billing.webhooks.services.outbox import publish
 from core.errors import ReasonMissing
 from core.periods import next_month
 from seats.agencies.queries.limits import require_near
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.cutoffs.services import stamp_facts
 from seats.models import Agency
 
@@ -38,7 +49,7 @@ def set_payer_shares(
     _validate_shares(agency, shares)
     with transaction.atomic():
         cutoff = stamp_facts([agency.pk])[agency.pk]
-        closed = Books.objects.get(agency=agency).closed_through
+        closed = CutoffCounter.objects.get(agency=agency).closed_through
         if closed and starts_on < next_month(closed):
             raise MonthCutOff(
                 f"{agency.code} is closed through {closed:%Y-%m}, and the shares would"
@@ -57,7 +68,7 @@ def set_payer_shares(
             PayerShare(share_set=share_set, payer=payer, percent=percent)
             for payer, percent in shares.items()
         )
-        publish([_shares_changed(agency, share_set, shares)], now=now)
+        publish(_shares_changed(agency, share_set, shares), now=now)
     return share_set
 
 
@@ -87,30 +98,23 @@ def _validate_shares(agency: Agency, shares: Mapping[Agency, Decimal]) -> None:
 
 def _shares_changed(
     agency: Agency, share_set: PayerShareSet, shares: Mapping[Agency, Decimal]
-) -> NewEvent:
-    return NewEvent(
-        agency.pk,
-        "payer_shares.changed",
-        f"payer_shares:{share_set.pk}",
-        {
-            "agency": agency.code,
-            "starts_on": share_set.starts_on.isoformat(),
-            "shares": {
-                payer.code: f"{Decimal(percent):.6f}"
-                for payer, percent in sorted(
-                    shares.items(), key=lambda share: share[0].code
-                )
-            },
-            "actor": share_set.actor,
-            "reason": share_set.reason,
-            "cutoff": share_set.cutoff,
-        },
+) -> PayerSharesChanged:
+    by_code = sorted(shares.items(), key=lambda share: share[0].code)
+    return PayerSharesChanged(
+        agency_id=agency.pk,
+        subject=f"payer_shares:{share_set.pk}",
+        agency=agency.code,
+        starts_on=share_set.starts_on,
+        shares={payer.code: f"{Decimal(percent):.6f}" for payer, percent in by_code},
+        actor=share_set.actor,
+        reason=share_set.reason,
+        cutoff=share_set.cutoff,
     )
 
 
-def open_account(*, agency: Agency, **details: str) -> Account:
+def open_account(*, agency: Agency, **details: str) -> BillingAccount:
     """Create the account of a new agency, in the transaction that adds it."""
-    return Account.objects.create(
+    return BillingAccount.objects.create(
         payer=agency, **{"billing_name": agency.name, **details}
     )
 
@@ -151,9 +155,9 @@ def lift_suspension(
     return rows[0] if rows else None
 
 
-STANDING_EVENTS = {
-    Standing.SUSPENDED: "account.outbound_suspended",
-    Standing.GOOD: "account.suspension_lifted",
+STANDING_EVENTS: Mapping[AccountStanding.Standing, type[StandingChanged]] = {
+    Standing.SUSPENDED: OutboundSuspended,
+    Standing.GOOD: SuspensionLifted,
 }
 
 
@@ -177,7 +181,7 @@ def record_standing(
         raise ReasonMissing(message, field="reason")
     ids = [agency.pk for agency in agencies]
     with transaction.atomic():
-        accounts = Account.objects.select_for_update(no_key=True)
+        accounts = BillingAccount.objects.select_for_update(no_key=True)
         list(accounts.filter(payer__in=ids).order_by("payer_id"))
         before = _suspended_by(ids)
         rows = [
@@ -199,7 +203,7 @@ def record_standing(
         events = [
             _standing_event(agency, standing, reason, actor) for agency in changed
         ]
-        publish(events, now=now)
+        publish(*events, now=now)
     return created
 
 
@@ -216,12 +220,12 @@ def _suspended_by(agency_ids: Sequence[int]) -> dict[int, set[str]]:
 
 def _standing_event(
     agency: Agency, standing: AccountStanding.Standing, reason: str, actor: str
-) -> NewEvent:
-    payload = {
-        "agency": agency.code,
-        "standing": str(standing),
-        "reason": reason,
-        "actor": actor,
-    }
-    subject = f"account:{agency.code}"
-    return NewEvent(agency.pk, STANDING_EVENTS[standing], subject, payload)
+) -> StandingChanged:
+    return STANDING_EVENTS[standing](
+        agency_id=agency.pk,
+        subject=f"account:{agency.code}",
+        agency=agency.code,
+        standing=standing,
+        reason=reason,
+        actor=actor,
+    )

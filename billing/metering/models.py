@@ -3,11 +3,14 @@
 The table of events, partitioned by month, is created by `sql/usage_events.sql`.
 """
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models import Q
 
 from billing.pricing.models import Meter
 from core.postgres.columns import BELOW, UUID7
+from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency, Agent
 
 
@@ -30,7 +33,7 @@ class EventKey(models.Model):
             models.CheckConstraint(
                 condition=Q(event_id__isnull=True, used_on__isnull=True)
                 | Q(event_id__isnull=False, used_on__isnull=False),
-                name="an_event_key_has_an_event_or_waits_for_none",
+                name="event_key_event_and_date_together",
             )
         ]
 
@@ -122,7 +125,7 @@ class UsageDay(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(raw__lt=BELOW) & Q(billable__lt=BELOW),
-                name="usage_day_is_a_number",
+                name="usage_day_quantities_finite",
             ),
         ]
 
@@ -152,7 +155,7 @@ class ArchivedMonth(models.Model):
         ordering = ["month"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(month__day=1), name="what_is_archived_is_a_month"
+                condition=Q(month__day=1), name="archived_month_starts_with_a_month"
             ),
             models.CheckConstraint(
                 condition=Q(rows__gte=0, file_size__gt=0),
@@ -201,12 +204,12 @@ class QuarantinedEvent(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["key", "content"], name="one_quarantine_per_content"
+                fields=["key", "content"], name="quarantined_event_key_content_unique"
             ),
             models.CheckConstraint(
                 condition=Q(state="held", settled_at__isnull=True)
                 | Q(state__in=["released", "dropped"], settled_at__isnull=False),
-                name="what_left_the_quarantine_says_when",
+                name="quarantined_event_settled_at_matches_state",
             ),
         ]
 
@@ -214,13 +217,19 @@ class QuarantinedEvent(models.Model):
         return f"{self.event['source']} {self.event['id']}"
 
 
-class UsageImport(models.Model):
+IMPORTS = QueueStates(waiting=("waiting",), leased=("running",))
+
+
+class UsageImport(QueueItem):
     """An import of a usage file: who imported it, when, and the counts of its rows.
 
     An uploaded file waits for a worker, stored in parts. Counts are committed together
     with the rows they count, so an interrupted import continues where it stopped.
-    `refused` counts rejected rows, `left_out` skipped ones.
+    `attempts` counts turns since rows were last committed.
     """
+
+    queue = IMPORTS
+    claim_fields = [*QueueItem.claim_fields, "last_turn_at"]
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -240,17 +249,20 @@ class UsageImport(models.Model):
     finished_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=8, choices=State)
     uploaded = models.BooleanField(help_text="A worker reads it, not a command.")
-    lease_until = models.DateTimeField(null=True)
     last_turn_at = models.DateTimeField(
         null=True, help_text="When a worker last began to read a part of it."
     )
-    attempts = models.PositiveSmallIntegerField(default=0)
-    rows = models.BigIntegerField(default=0)
-    accepted = models.BigIntegerField(default=0)
-    duplicate = models.BigIntegerField(default=0)
-    refused = models.BigIntegerField(default=0)
-    left_out = models.BigIntegerField(default=0, help_text="No usage of their own.")
-    error = models.CharField(max_length=500, blank=True)
+    rows = models.BigIntegerField(default=0, help_text="Rows read so far.")
+    accepted = models.BigIntegerField(default=0, help_text="Rows counted as usage.")
+    duplicate = models.BigIntegerField(
+        default=0, help_text="Rows whose event was counted before."
+    )
+    rejected = models.BigIntegerField(
+        default=0, help_text="Rows that could not be counted, each with its reason."
+    )
+    skipped = models.BigIntegerField(
+        default=0, help_text="Rows that are not usage, such as a call's other leg."
+    )
 
     class Meta:
         ordering = ["-created_at"]
@@ -259,27 +271,26 @@ class UsageImport(models.Model):
                 condition=Q(
                     rows=models.F("accepted")
                     + models.F("duplicate")
-                    + models.F("refused")
-                    + models.F("left_out")
+                    + models.F("rejected")
+                    + models.F("skipped")
                 ),
-                name="every_row_of_an_import_is_counted_once",
+                name="usage_import_rows_equal_counts",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["done", "failed"], finished_at__isnull=False)
                 | Q(state__in=["waiting", "running"], finished_at__isnull=True),
-                name="an_import_that_is_over_says_when",
+                name="usage_import_finished_at_matches_state",
             ),
+            IMPORTS.lease_check("usage_import_lease_matches_state"),
         ]
-        indexes = [
-            models.Index(
-                fields=["lease_until"],
-                condition=Q(state__in=["waiting", "running"]),
-                name="imports_to_work_off",
-            )
-        ]
+        indexes = [IMPORTS.due_index("usage_import_unfinished")]
 
     def __str__(self) -> str:
         return self.file_name
+
+    def begin_attempt(self, *, now: datetime, lease: timedelta) -> None:
+        super().begin_attempt(now=now, lease=lease)
+        self.last_turn_at = now
 
 
 class ImportPart(models.Model):
@@ -302,14 +313,14 @@ class ImportPart(models.Model):
         return f"{self.usage_import_id} {self.position}"
 
 
-class RefusedRow(models.Model):
+class RejectedRow(models.Model):
     """A rejected row of a file with the reason and its cells.
 
     It may contain personal data, so it is deleted after some days.
     """
 
     usage_import = models.ForeignKey(
-        UsageImport, models.CASCADE, related_name="refused_rows"
+        UsageImport, models.CASCADE, related_name="rejected_rows"
     )
     row = models.BigIntegerField()
     code = models.CharField(max_length=40)

@@ -12,16 +12,17 @@ from django.db import IntegrityError, transaction
 
 from billing.pricing.domain import defaults
 from billing.pricing.domain.rating import PriceListTerms, RateTerms, validate_terms
+from billing.pricing.domain.webhook_events import PriceListPublished
 from billing.pricing.models import Meter, PriceList, Rate
 from billing.pricing.queries import WITH_RATES, preceding_list, terms_of
 from billing.pricing.signals import meters_in_use
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from billing.webhooks.services.outbox import PLATFORM, publish
 from core.errors import Refusal
 from core.money import minor_digits, plain
 from core.periods import month_of, next_month
 
 
-class NotADraft(Refusal):
+class PriceListNotDraft(Refusal):
     """The price list is already published.
 
     Create a new price list; published ones never change.
@@ -62,12 +63,12 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
 
     It must start PRICE_NOTICE_DAYS ahead, unless it is the first of its currency, and
     have a rate for each meter that is in use or on the list before it. Raises
-    NotADraft, NoticeTooShort, MonthTaken, MetersMissing, BadRate, UnknownCurrency.
+    PriceListNotDraft, NoticeTooShort, MonthTaken, MetersMissing, BadRate, UnknownCurrency.
     """
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
-        if draft.status != PriceList.Status.DRAFT:
-            raise NotADraft(f"The price list {draft} is already published.")
+        if draft.state != PriceList.State.DRAFT:
+            raise PriceListNotDraft(f"The price list {draft} is already published.")
         draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
         terms = terms_of(draft)
         minor_digits(terms.currency)
@@ -75,23 +76,31 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
             validate_terms(rate)
         _require_notice(draft, now)
         _require_meters(draft)
-        draft.status = PriceList.Status.PUBLISHED
+        draft.state = PriceList.State.PUBLISHED
         draft.published_at = now
         draft.content_hash = content_hash(terms, draft.starts_on, draft.seat_includes)
         try:
             with transaction.atomic():
-                draft.save(update_fields=["status", "published_at", "content_hash"])
+                draft.save(update_fields=["state", "published_at", "content_hash"])
         except IntegrityError as error:  # another list was published meanwhile
             raise _taken(draft) from error
-        content = list_content(terms, draft.starts_on, draft.seat_includes)
-        event = NewEvent(
-            PLATFORM,
-            "price_list.published",
-            f"price_list:{draft.code}",
-            {**content, "hash": draft.content_hash},
-        )
-        publish([event], now=now)
+        publish(_published(draft, terms), now=now)
     return draft
+
+
+def _published(price_list: PriceList, terms: PriceListTerms) -> PriceListPublished:
+    content = list_content(terms, price_list.starts_on, price_list.seat_includes)
+    return PriceListPublished(
+        agency_id=PLATFORM,
+        subject=f"price_list:{price_list.code}",
+        code=price_list.code,
+        currency=price_list.currency,
+        starts_on=price_list.starts_on,
+        seat_price=terms.seat_price,
+        hash=price_list.content_hash,
+        seat_includes=price_list.seat_includes,
+        rates=content["rates"],
+    )
 
 
 def reasons_against(draft: PriceList, *, now: datetime) -> list[str]:
@@ -107,7 +116,7 @@ def reasons_against(draft: PriceList, *, now: datetime) -> list[str]:
 
 def _require_notice(draft: PriceList, now: datetime) -> None:
     published = PriceList.objects.filter(
-        currency=draft.currency, status=PriceList.Status.PUBLISHED
+        currency=draft.currency, state=PriceList.State.PUBLISHED
     )
     if published.filter(starts_on=draft.starts_on).exists():
         raise _taken(draft)
@@ -200,11 +209,11 @@ def _optional(number: Decimal | None) -> str | None:
 
 
 def delete_draft_list(*, price_list: PriceList) -> None:
-    """Delete a list that was never published, with its rates. Raises NotADraft."""
+    """Delete a list that was never published, with its rates. Raises PriceListNotDraft."""
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
-        if draft.status != PriceList.Status.DRAFT:
-            raise NotADraft(
+        if draft.state != PriceList.State.DRAFT:
+            raise PriceListNotDraft(
                 f"The price list {draft} is already published and cannot be deleted."
             )
         draft.delete()
@@ -213,15 +222,13 @@ def delete_draft_list(*, price_list: PriceList) -> None:
 def publish_default_prices(*, starts_on: date, now: datetime) -> PriceList:
     """Create the default meters and publish the default list. Safe to repeat."""
     with transaction.atomic():
-        for code, name, raw_unit, billed_unit in defaults.default_meters():
-            Meter.objects.get_or_create(
-                code=code,
-                defaults={
-                    "name": name,
-                    "raw_unit": raw_unit,
-                    "billed_unit": billed_unit,
-                },
-            )
+        Meter.objects.bulk_create(
+            (
+                Meter(code=code, name=name, raw_unit=raw_unit, billed_unit=billed_unit)
+                for code, name, raw_unit, billed_unit in defaults.default_meters()
+            ),
+            ignore_conflicts=True,
+        )
         price_list, created = PriceList.objects.get_or_create(
             code=f"{defaults.LIST_CODE}-{starts_on:%Y-%m}",
             defaults={

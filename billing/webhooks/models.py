@@ -1,10 +1,13 @@
 """The outbox: events in order, and the webhook endpoints they are delivered to."""
 
+from datetime import datetime, timedelta
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
 from core.postgres.columns import UUID7
+from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency
 
 
@@ -128,7 +131,7 @@ class WebhookEndpoint(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(state__in=["enabled", "paused", "disabled", "ended"]),
-                name="endpoint_state_is_known",
+                name="webhook_endpoint_state_valid",
             ),
             models.CheckConstraint(
                 condition=Q(deleted_at=None)
@@ -159,8 +162,17 @@ class WebhookEndpoint(models.Model):
         return self.url
 
 
-class Delivery(models.Model):
-    """The delivery of an event to an endpoint. The row is the queue."""
+DELIVERIES = QueueStates(waiting=("pending",), leased=("sending",))
+
+
+class Delivery(QueueItem):
+    """The delivery of an event to an endpoint. The row is the queue.
+
+    `attempts` are all that were ever begun, and `tries` those since it was last queued.
+    """
+
+    queue = DELIVERIES
+    claim_fields = [*QueueItem.claim_fields, "tries"]
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -174,12 +186,8 @@ class Delivery(models.Model):
     event = models.ForeignKey(OutboxEvent, models.PROTECT, related_name="deliveries")
     subject = models.CharField(max_length=120)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    attempts = models.IntegerField(default=0, help_text="Attempts begun in total.")
     tries = models.IntegerField(
         default=0, help_text="Attempts begun since it was last queued."
-    )
-    next_attempt_at = models.DateTimeField(
-        help_text="When the next attempt is due; while sending, the end of the lease."
     )
     settled_at = models.DateTimeField(null=True)
 
@@ -196,19 +204,18 @@ class Delivery(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=["pending", "sending"], settled_at=None)
                 | Q(state__in=["delivered", "given_up"], settled_at__isnull=False),
-                name="a_settled_delivery_has_its_time",
+                name="delivery_settled_at_matches_state",
             ),
+            DELIVERIES.lease_check("delivery_lease_matches_state"),
         ]
         indexes = [
-            models.Index(
-                fields=["endpoint", "next_attempt_at", "event"],
-                condition=Q(state__in=["pending", "sending"]),
-                name="delivery_due",
+            DELIVERIES.due_index(
+                "delivery_due", ["endpoint", "next_attempt_at", "event"]
             ),
             models.Index(
                 fields=["endpoint", "subject", "event"],
                 condition=Q(state__in=["pending", "sending"]),
-                name="delivery_before",
+                name="delivery_open_by_subject",
             ),
             models.Index(
                 fields=["endpoint"], condition=Q(state="sending"), name="delivery_sent"
@@ -223,6 +230,10 @@ class Delivery(models.Model):
     def __str__(self) -> str:
         return f"Delivery {self.pk}"
 
+    def begin_attempt(self, *, now: datetime, lease: timedelta) -> None:
+        super().begin_attempt(now=now, lease=lease)
+        self.tries += 1
+
 
 class DeliveryAttempt(models.Model):
     """A request that was made for a delivery, with the response or the error."""
@@ -232,7 +243,7 @@ class DeliveryAttempt(models.Model):
     )
     number = models.IntegerField()
     made_at = models.DateTimeField(db_index=True)
-    status = models.IntegerField(null=True)
+    http_status = models.IntegerField(null=True)
     latency_ms = models.IntegerField()
     answer = models.TextField(blank=True)
     error = models.CharField(max_length=200, blank=True)
@@ -241,9 +252,9 @@ class DeliveryAttempt(models.Model):
         ordering = ["delivery", "number"]
         constraints = [
             models.UniqueConstraint(
-                fields=["delivery", "number"], name="one_row_per_attempt"
+                fields=["delivery", "number"], name="delivery_attempt_number_unique"
             )
         ]
 
     def __str__(self) -> str:
-        return f"Attempt {self.number}: {self.status or self.error}"
+        return f"Attempt {self.number}: {self.http_status or self.error}"

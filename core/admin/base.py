@@ -15,6 +15,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from psycopg.errors import UniqueViolation
 
 from core.admin.actions import GONE, StaffAction
+from core.admin.reauthentication import require_reauthentication
+from core.admin.themed import ModelAdmin
 
 # No admin filter uses these lookups; they would let people guess hidden columns letter
 # by letter.
@@ -24,15 +26,16 @@ EMPTINESS = {"isnull", "isempty"}  # the only lookups allowed on binary columns
 log = logging.getLogger(__name__)
 
 
-class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The base class of all admin pages: newest first, and only StaffActions."""
 
     list_per_page = 50
     show_full_result_count = False
     ordering = ["-pk"]
-
-    class Media:
-        css = {"all": ["seats/admin.css"]}
+    # Whether saving its forms needs a recent confirmation of who the user is, and
+    # whether they have secrets, so that it is needed before they are filled in.
+    sensitive = False
+    has_secrets = False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """The actions that the current user has the permission for."""
@@ -41,8 +44,18 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             for name, entry in super().get_actions(request).items()
             if entry is not None
             and isinstance(entry[0], StaffAction)
-            and entry[0].is_allowed(request, self.model)
+            and self.allows(request, entry[0])
         }
+
+    def allows(self, request: HttpRequest, action: StaffAction) -> bool:
+        """Whether the user may do this on the site: staff by a permission of Django."""
+        return request.user.has_perm(action.permission_for(self.model))
+
+    def rows_of_action(
+        self, request: HttpRequest, action: StaffAction, rows: QuerySet[Any]
+    ) -> QuerySet[Any]:
+        """Those of the rows that the action may be done with; staff reach all rows."""
+        return rows
 
     def response_action(  # type: ignore[override]
         self, request: HttpRequest, queryset: QuerySet[Any]
@@ -76,6 +89,20 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 raise
             log.warning("Invalid filter on %s: %s", request.path, error)
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self._confirm_user(request)
+        return super().add_view(request, *args, **kwargs)
+
+    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self._confirm_user(request)
+        return super().change_view(request, *args, **kwargs)
+
+    def _confirm_user(self, request: HttpRequest) -> None:
+        if self.has_secrets and self.has_add_permission(request):
+            require_reauthentication(request, keep=False)
+        elif self.sensitive and request.method == "POST":
+            require_reauthentication(request)
 
     def changeform_view(
         self,

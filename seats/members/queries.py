@@ -1,9 +1,44 @@
-"""Reading users."""
+"""Reading users, what they may use, and what a member may do."""
 
-from seats.members.models import User
+from collections.abc import Collection
+from datetime import datetime
+
+from allauth.mfa.models import Authenticator
+
+from seats.access.domain import Membership, Reach
+from seats.access.queries import reach_of
+from seats.members.models import Member, User
+
+
+def is_member(user: User) -> bool:
+    """Whether the user has a role at any agency."""
+    return Member.objects.filter(user=user).exists()
+
+
+def reach_of_user(user: User, *, now: datetime) -> Reach:
+    """What the user may do at `now`, by the memberships of this moment."""
+    rows = Member.objects.filter(user=user).values_list("agency_id", "role", "agent_id")
+    return reach_of([Membership(*row) for row in rows], now=now)
 
 
 def staff_addresses() -> list[str]:
     """The e-mail addresses of all active staff of the platform, sorted."""
     staff = User.objects.filter(is_staff=True, is_active=True)
     return list(staff.order_by("email").values_list("email", flat=True))
+
+
+def may_use_anything(user: User) -> bool:
+    """Whether the user is staff, or a member of any agency."""
+    return user.is_staff or Member.objects.filter(user=user).exists()
+
+
+def is_owner(user: User) -> bool:
+    """Whether the user owns any agency."""
+    return Member.objects.filter(user=user, role=Member.Role.OWNER).exists()
+
+
+def users_with_second_factor(users: Collection[User]) -> set[int]:
+    """The ids of those who have an authenticator app or a passkey."""
+    kinds = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+    rows = Authenticator.objects.filter(user__in=users, type__in=kinds)
+    return set(rows.values_list("user_id", flat=True))

@@ -28,7 +28,7 @@ from billing.invoicing.models.documents import Document
 from billing.webhooks.models import WebhookEndpoint
 from billing.webhooks.services.endpoints import add_endpoint
 from config.wsgi import application
-from seats.api_keys.models import ApiKey
+from core.scopes import api_scopes
 from seats.api_keys.services import create_key
 from seats.models import Seat
 from tests.api.conftest import NOW
@@ -69,10 +69,8 @@ def one_connection(db) -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
-@pytest.fixture
-def token(one_connection, clock, settings) -> str:
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+@pytest.fixture(scope="module")
+def key(module_rows: None, issued_at_once: None) -> str:
     make_prices()
     agency = make_agency()
     make_seats(agency, "ana", on=FEBRUARY)
@@ -80,8 +78,14 @@ def token(one_connection, clock, settings) -> str:
     add_endpoint(agency=agency, url="https://hooks.example.com", actor="test", now=NOW)
     add_budget(agency=agency, amount=Decimal(9), hard=True, actor="test", now=NOW)
     check_budgets(now=NOW)
-    scopes = [str(scope) for scope in ApiKey.Scope]
+    scopes = list(api_scopes())
     return create_key(agency=agency, scopes=scopes, actor="test", now=NOW)[1]
+
+
+@pytest.fixture
+def token(key: str, one_connection, clock, settings) -> str:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    return key
 
 
 def name_what_is_there(case: schemathesis.Case[Any]) -> None:

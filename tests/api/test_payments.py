@@ -26,10 +26,9 @@ SCOPES = ["payments:read", "payments:write"]
 JSON = "application/json"
 
 
-@pytest.fixture
-def downline(settings):
+@pytest.fixture(scope="module")
+def downline(module_rows, issued_at_once):
     """March of three agencies, one below another; TOP has paid, and some went back."""
-    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
     make_prices()
     top, below, other = (make_agency(code) for code in ("TOP", "BELOW", "OTHER"))
     set_upline(agency=below, upline=top, on=MARCH, now=MARCH_1, actor="test")
@@ -98,7 +97,7 @@ class TestRecording:
 
         assert first.status_code == 200, first.json()
         assert first.json() == again.json()
-        assert [d.status for d in documents_of(downline[1])] == ["paid"]
+        assert [d.state for d in documents_of(downline[1])] == ["paid"]
 
     def test_refuses_a_known_reference_with_another_amount(self, platform):
         record(platform)

@@ -8,18 +8,17 @@ import pytest
 from django.apps import apps
 from django.urls import URLResolver, get_resolver
 
+from core.scopes import api_scopes
 from seats.agencies.services import set_upline
-from seats.api_keys.models import ApiKey
 from seats.models import Agency
 from tests.api.conftest import NOW
 from tests.api.grants import TODAY
 from tests.build import MARCH, MARCH_1, make_agency, make_agents
-from tests.everything import make_everything
 from tests.rollback import rolled_back
 from tests.staff import snapshot
 
 pytestmark = pytest.mark.django_db
-SCOPES = [str(scope) for scope in ApiKey.Scope]
+SCOPES = list(api_scopes())
 NOWHERE = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 PUBLIC = {
     ("get", "/api/v1/price-list"),
@@ -90,9 +89,8 @@ def operations(client) -> list[Operation]:
 
 
 @pytest.fixture
-def client_of(caller, settings):
+def client_of(everything, caller):
     """Makes callers; SUNRISE has a row of everything, SIBLING is beside it."""
-    make_everything(settings)
     root, sibling = make_agency("ROOT"), make_agency("SIBLING")
     sunrise = Agency.objects.get(code="SUNRISE")
     make_agents(sibling, "ana")

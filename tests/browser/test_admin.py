@@ -76,9 +76,9 @@ def open_page() -> Iterator[Page]:
 
 def log_in(page: Page, site: str) -> None:
     page.goto(f"{site}/admin/")
-    page.fill("#id_username", "staff@example.com")
+    page.fill("#id_login", "staff@example.com")
     page.fill("#id_password", PASSWORD)
-    page.click("input[type=submit]")
+    page.get_by_role("button", name="Log in", exact=True).click()
 
 
 class TestStaff:
@@ -97,15 +97,17 @@ class TestStaff:
             log_in(page, site)
             page.click("text=Documents")
             page.click("text=SUNRISE-00001")
-            line = page.get_by_text("Seats, March 2026: 62 seat days, 31 a full seat")
+            line = page.get_by_text(
+                "Seats, March 2026: 62 seat days (31 per full seat)"
+            )
             expect(line.last).to_be_visible()
             page.goto(f"{site}/admin/seats/seat/")
             page.check("tbody tr:first-child input.action-select")
             page.select_option("select[name=action]", "cancel")
-            page.click("button[name=index]")
+            page.click("#changelist-actions button[name=index]")
             page.fill("#id_reason", "Entered twice")
             expect(page.get_by_text("is not billed for any date")).to_be_visible()
-            page.click("input[name=apply]")
+            page.click("button[name=apply]")
             page.wait_for_selector("text=1 cancelled.")
 
         assert errors == []

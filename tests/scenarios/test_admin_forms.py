@@ -20,7 +20,7 @@ from billing.pricing.models import Meter, PriceList
 from billing.processors.services.processors import add_processor
 from billing.webhooks.models import OutboxEvent
 from core.admin.readonly import AddingAdmin, AddingForm
-from seats.models import Agency, AgencyZone, Books, User
+from seats.models import Agency, AgencyZone, CutoffCounter, User
 from tests.billing.processors.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import APRIL, APRIL_2, make_agency
@@ -75,6 +75,10 @@ FORMS: dict[str, Filled] = {
     "user": Filled(lambda: {"email": "new@example.com", "name": "New"}),
     "member": Filled(
         lambda: {"agency": sunrise(), "user": User.objects.get().pk, "role": "owner"}
+    ),
+    "invitation": Filled(
+        lambda: {"agency": sunrise(), "email": "new@example.com", "role": "owner"},
+        ADDED,  # and the first one is revoked
     ),
     "usageimport": Filled(
         lambda: {
@@ -251,7 +255,7 @@ class TestAgencies:
         )
         assert not Agency.objects.exists()
         assert not AgencyZone.objects.exists()
-        assert not Books.objects.exists()
+        assert not CutoffCounter.objects.exists()
         assert not OutboxEvent.objects.exists()
 
     def test_keep_what_was_entered_when_the_page_comes_back(self, staff):

@@ -8,7 +8,6 @@ from billing.invoicing.models.documents import Document
 from billing.pricing.models import PriceList
 from billing.receivables.models import Payment
 from seats.models import Seat
-from tests.everything import make_everything
 from tests.rollback import rolled_back
 from tests.scenarios.test_admin_actions import ACTIONS, inputs
 from tests.staff import confirmation, log_in, make_staff, page_of, snapshot
@@ -19,7 +18,7 @@ LOG = "django_admin_log"
 OFFERED = 'value="Confirm"'
 NOTHING = "There is nothing to confirm"
 # What tells kinds of rows apart.
-TELLING = "state", "status", "cancelled", "removed_on", "revoked_at", "deleted_at"
+TELLING = "state", "cancelled", "removed_on", "revoked_at", "deleted_at"
 
 
 def kinds_of(model: Any) -> list[Any]:
@@ -33,8 +32,7 @@ def kinds_of(model: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_nothing_changes_where_nothing_is_offered(settings, part):
-    make_everything(settings)
+def test_nothing_changes_where_nothing_is_offered(everything, part):
     staff = log_in(make_staff())
     offered = refused = 0
     for label, (model_admin, name) in list(ACTIONS.items())[part::2]:
@@ -64,15 +62,10 @@ def offers(staff: Any, model: Any, action: str, *rows: Any) -> bool:
     return OFFERED in page
 
 
-@pytest.fixture
-def everything(settings):
-    make_everything(settings)
-
-
 class TestOffers:
     def test_follow_the_rows_that_are_chosen(self, staff, everything):
-        draft = Document.objects.filter(status="draft")[0]
-        issued = Document.objects.exclude(status="draft")[0]
+        draft = Document.objects.filter(state="draft")[0]
+        issued = Document.objects.exclude(state="draft")[0]
 
         assert not offers(staff, Document, "issue", issued)
         assert offers(staff, Document, "issue", issued, draft)
@@ -91,7 +84,7 @@ class TestOffers:
         assert not offers(staff, Payment, "refund", *payments)
 
     def test_of_a_list_need_that_it_can_be_published(self, staff, everything):
-        published = PriceList.objects.filter(status="published")[0]
+        published = PriceList.objects.filter(state="published")[0]
 
         assert not offers(staff, PriceList, "publish", published)
         assert offers(staff, PriceList, "publish", PriceList.objects.get(code="NEXT"))

@@ -11,12 +11,13 @@ import time_machine
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.urls import reverse
+from django.utils import timezone
 
 from billing.invoicing.verification.services import verify_books
 from billing.metering.domain.formats.rows import buffered
 from billing.metering.models import (
     ImportPart,
-    RefusedRow,
+    RejectedRow,
     UsageDay,
     UsageEvent,
     UsageImport,
@@ -38,9 +39,9 @@ NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 HEAD = "id,meter,quantity,occurred_at,agent\n"
 
 
-def content(calls: int, *, refused: int = 0) -> bytes:
+def content(calls: int, *, rejected: int = 0) -> bytes:
     rows = [f"c{n},voice.out,{n},2026-03-10T12:00:00,ana" for n in range(calls)]
-    rows += [f'"=c{n}",nope,1,2026-03-10T12:00:00,' for n in range(refused)]
+    rows += [f'"=c{n}",nope,1,2026-03-10T12:00:00,' for n in range(rejected)]
     return (HEAD + "\n".join(rows)).encode()
 
 
@@ -51,16 +52,16 @@ def upload(agency, body, **changes):
     return upload_file(buffered(BytesIO(body)), agency=agency, **options)
 
 
-def finish_all_imports():
+def finish_all_imports(now=NOW):
     turns = 0
-    while resume_next_import(now=NOW):
+    while resume_next_import(now=now):
         turns += 1
     return turns
 
 
 def counts(record):
     record.refresh_from_db()
-    return record.state, record.rows, record.accepted, record.duplicate, record.refused
+    return record.state, record.rows, record.accepted, record.duplicate, record.rejected
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ class TestUploads:
         ]
 
     def test_are_taken_in_turn_by_turn_and_their_parts_dropped(self, sunrise):
-        record = upload(sunrise, content(45, refused=3))
+        record = upload(sunrise, content(45, rejected=3))
         assert record.parts.count() == 1
 
         turns = finish_all_imports()
@@ -125,7 +126,7 @@ class TestUploads:
     def test_go_on_after_the_rows_that_a_lost_worker_counted(self, sunrise):
         record = upload(sunrise, content(35))
         resume_next_import(now=NOW)
-        UsageImport.objects.update(state="running", lease_until=NOW - timedelta(1))
+        UsageImport.objects.update(state="running", leased_until=NOW - timedelta(1))
 
         finish_all_imports()
 
@@ -134,7 +135,7 @@ class TestUploads:
     def test_leave_a_file_alone_that_somebody_reads(self, sunrise):
         record = upload(sunrise, content(5))
         UsageImport.objects.update(
-            state="running", lease_until=datetime.now(UTC) + timedelta(minutes=1)
+            state="running", leased_until=datetime.now(UTC) + timedelta(minutes=1)
         )
 
         assert resume_next_import(now=NOW) == 0
@@ -143,12 +144,12 @@ class TestUploads:
     def test_give_up_a_file_that_kills_its_workers(self, sunrise):
         record = upload(sunrise, content(5))
         UsageImport.objects.update(
-            state="running", attempts=5, lease_until=NOW - timedelta(1)
+            state="running", attempts=5, leased_until=NOW - timedelta(1)
         )
 
         assert resume_next_import(now=NOW) == 0
         assert counts(record)[0] == "failed"
-        assert "interrupted" in record.error
+        assert "interrupted" in record.last_error
 
     def test_say_what_is_wrong_with_a_file_as_a_whole(self, sunrise):
         record = upload(sunrise, b"id,meter\n", feed="csv")
@@ -156,7 +157,7 @@ class TestUploads:
         finish_all_imports()
 
         assert counts(record)[0] == "failed"
-        assert record.error.startswith("column_missing")
+        assert record.last_error.startswith("column_missing")
 
     def test_refuse_what_is_too_large(self, sunrise, settings):
         settings.BILLING = {**settings.BILLING, "LARGEST_UPLOAD": 100}
@@ -169,21 +170,21 @@ class TestUploads:
         options: dict[str, Any] = {"file_name": "x.csv", "actor": "staff", "now": NOW}
         record = start_import(file, agency=sunrise, **options)
         next(import_rows(record, file, now=NOW))
-        UsageImport.objects.update(lease_until=NOW - timedelta(1))
+        UsageImport.objects.update(leased_until=NOW - timedelta(1))
 
         resume_next_import(now=NOW)
 
         assert counts(record) == ("failed", 10, 10, 0, 0)
 
 
-class TestRefusedRows:
+class TestRejectedRows:
     def test_are_forgotten_after_the_days_they_are_kept(self, sunrise):
-        upload(sunrise, content(1, refused=2))
+        upload(sunrise, content(1, rejected=2))
         finish_all_imports()
 
         assert delete_old_rejected_rows(now=NOW + timedelta(days=29)) == 0
         assert delete_old_rejected_rows(now=NOW + timedelta(days=31)) == 2
-        assert not RefusedRow.objects.exists()
+        assert not RejectedRow.objects.exists()
 
 
 class TestAdmin:
@@ -192,12 +193,12 @@ class TestAdmin:
         client.force_login(User.objects.create_superuser("staff@example.com", "x"))
         return client
 
-    def test_takes_a_file_and_gives_its_refused_rows_back(self, sunrise, staff):
+    def test_takes_a_file_and_gives_its_rejected_rows_back(self, sunrise, staff):
         add = reverse("admin:billing_usageimport_add")
-        file = SimpleUploadedFile("march.csv", content(2, refused=1))
+        file = SimpleUploadedFile("march.csv", content(2, rejected=1))
 
         page = staff.post(add, {"agency": sunrise.pk, "file": file}, follow=True)
-        finish_all_imports()
+        finish_all_imports(now=timezone.now())
 
         record = UsageImport.objects.get()
         assert page.status_code == 200
@@ -205,7 +206,7 @@ class TestAdmin:
         assert counts(record) == ("done", 3, 2, 0, 1)
         shown = staff.get(reverse("admin:billing_usageimport_change", args=[record.pk]))
         assert "unknown_meter" in shown.content.decode()
-        url = reverse("admin:billing_usageimport_refused", args=[record.pk])
+        url = reverse("admin:billing_usageimport_rejected", args=[record.pk])
         text = b"".join(staff.get(url).streaming_content).decode()
         (row,) = list(csv.reader(io.StringIO(text)))[1:]
         assert row[:3] == ["4", "unknown_meter", "meter"]
@@ -225,7 +226,7 @@ class TestAdmin:
 
     def test_is_for_staff_only(self, sunrise, client):
         record = upload(sunrise, content(1))
-        url = reverse("admin:billing_usageimport_refused", args=[record.pk])
+        url = reverse("admin:billing_usageimport_rejected", args=[record.pk])
 
         assert client.get(url).status_code == 302
 
@@ -269,11 +270,11 @@ class TestReach:
 
     def check(self):
         used = UsageEvent.objects.values_list("agency__code", flat=True)
-        refused = RefusedRow.objects.order_by("row").values_list(
+        rejected = RejectedRow.objects.order_by("row").values_list(
             "row", "code", "message"
         )
         assert sorted(used) == ["BELOW", "SUNRISE"]
-        assert list(refused) == [
+        assert list(rejected) == [
             (row, "unknown_agency", f"There is no agency '{code}'.")
             for row, code in ((4, "TOP"), (5, "LEFT"), (6, "NOBODY"))
         ]

@@ -134,7 +134,7 @@ class TestFilledDatabase:
         answer = migrate(filled)
 
         assert answer.returncode == 1
-        assert f"config.E012) The database is at {app}.{last}," in answer.stderr
+        assert f"config.E015) The database is at {app}.{last}," in answer.stderr
         assert f"Check out {BEFORE_SQUASH}, run" in answer.stderr
         assert "Traceback" not in answer.stderr
         assert all_rows() == before

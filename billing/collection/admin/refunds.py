@@ -10,6 +10,8 @@ from core.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 
 
 class RefundChangeInline(ReadOnlyInline):
+    """Every state that the refund attempt has had."""
+
     model = RefundAttemptChange
     fields = ["state", "error", "recorded_at"]
 
@@ -19,7 +21,7 @@ class RefundAttemptAdmin(WithMoney, ClosingAdmin):
     """Refund attempts; a refund is requested on the page of its payment."""
 
     list_display = [
-        "payment", "payment__payer", "money", "state", "reason", "error", "changed_at",
+        "payment", "payment__payer", "money", "state", "reason", "last_error", "changed_at",
         "reported_at",
     ]  # fmt: skip
     list_select_related = ["payment__payer"]
@@ -32,6 +34,8 @@ class RefundAttemptAdmin(WithMoney, ClosingAdmin):
 
 
 class DisputeChangeInline(ReadOnlyInline):
+    """Every state that the dispute has had."""
+
     model = DisputeChange
     fields = ["state", "reason", "recorded_at"]
 

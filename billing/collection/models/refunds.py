@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from billing.collection.models.base import Attempt, StateChange
+from billing.collection.models.base import ATTEMPTS, Attempt, StateChange
 from billing.receivables.models import Payment
 from core.postgres.columns import BELOW
 
@@ -49,7 +49,7 @@ class RefundAttempt(Attempt):
                         "created", "sent", "pending", "unknown", "succeeded", "failed",
                     ]
                 ),
-                name="a_refund_attempt_has_a_state",
+                name="refund_attempt_state_valid",
             ),
             models.CheckConstraint(
                 condition=Q(state="created", first_sent_at=None, sends=0)
@@ -69,16 +69,13 @@ class RefundAttempt(Attempt):
             models.UniqueConstraint(
                 fields=["payment", "request_reference"],
                 condition=~Q(request_reference=""),
-                name="a_refund_is_asked_for_once",
+                name="refund_attempt_request_reference_unique",
             ),
+            ATTEMPTS.lease_check("refund_attempt_lease_matches_state"),
         ]  # fmt: skip
         indexes = [
             models.Index(fields=["payment"], name="refund_attempts_of_payment"),
-            models.Index(
-                fields=["next_attempt_at"],
-                condition=Q(state__in=Attempt.OPEN),
-                name="refund_attempt_due",
-            ),
+            ATTEMPTS.due_index("refund_attempt_due"),
         ]
 
 

@@ -9,7 +9,7 @@ from django.db.models import Q, Sum
 from billing.collection.models.attempts import PaymentAttempt
 from billing.collection.services.attempts import (
     ChargeUnderWay,
-    attempt_event,
+    failed_event,
     request_charges_on_issue,
 )
 from billing.invoicing.models.documents import Document
@@ -63,7 +63,7 @@ def record_voided_document(*, document: Document, now: datetime) -> None:
     if open_attempts.exists():
         raise ChargeUnderWay(
             f"A charge of {document} is in progress. Try again when it has ended.",
-            field="status",
+            field="state",
         )
     allocations = Allocation.objects.filter(
         Q(document=document) | Q(credit_note=document)
@@ -73,7 +73,7 @@ def record_voided_document(*, document: Document, now: datetime) -> None:
         raise MoneyInvolved(
             f"{document} cannot be voided:"
             f" {money_label(covered, document.currency)} of it is already allocated.",
-            field="status",
+            field="state",
         )
     _require_as_posted(document)
     post_voided([document.pk], now=now)
@@ -95,7 +95,7 @@ def _require_as_posted(document: Document) -> None:
             f"{document} cannot be voided because it no longer matches the ledger: its"
             f" total is {total}, and {owed} was posted when it was issued. Restore its"
             " total and lines, then void it.",
-            field="status",
+            field="state",
         )
 
 
@@ -105,7 +105,6 @@ def _cancel_unsent(document: Document, now: datetime) -> None:
     unsent = rows.filter(invoice=document, state=PaymentAttempt.State.CREATED)
     for attempt in unsent.select_related("invoice", "processor"):
         attempt.state, attempt.changed_at = PaymentAttempt.State.FAILED, now
-        attempt.error = "never sent: the document was voided"
-        attempt.save(update_fields=["state", "error", "changed_at"])
-        failure = {"result": "failed", "reason": attempt.error}
-        publish([attempt_event(attempt, "payment.failed", **failure)], now=now)
+        attempt.last_error = "never sent: the document was voided"
+        attempt.save(update_fields=["state", "last_error", "changed_at"])
+        publish(failed_event(attempt), now=now)

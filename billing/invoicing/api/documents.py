@@ -5,17 +5,18 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.invoicing.api.serializers import DocumentFilter, DocumentOut, LineOut
 from billing.invoicing.domain.content import Line, content_of
 from billing.invoicing.domain.lines import ZERO
+from billing.invoicing.domain.scopes import InvoiceScope
 from billing.invoicing.models.documents import Document, DocumentLine
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.drafting import NewDocument
 from billing.invoicing.services.previews import preview_documents
+from core.errors import NotFound
 from core.money import money_text, plain
 from seats.api_keys.api.views import KeyView
 from seats.models import Agency
@@ -63,7 +64,7 @@ CONTENT = {
 class InvoicesView(KeyView):
     """Issued invoices and credit notes of the payers within reach."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     serializer_class = DocumentOut
 
     @extend_schema(
@@ -79,7 +80,7 @@ class InvoicesView(KeyView):
             rows = rows.filter(payer=self.agency(params["agency"]))
         if "month" in params:
             rows = rows.filter(month=self.month(params["month"]))
-        for name in ("status", "kind"):
+        for name in ("state", "kind"):
             if name in params:
                 rows = rows.filter(**{name: params[name]})
         return self.page(rows, DocumentOut)
@@ -88,7 +89,7 @@ class InvoicesView(KeyView):
 class InvoiceView(KeyView):
     """An issued invoice or credit note."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     serializer_class = DocumentOut
 
     @extend_schema(operation_id="get_invoice", summary="Get an invoice or credit note")
@@ -99,7 +100,7 @@ class InvoiceView(KeyView):
 class InvoiceContentView(KeyView):
     """The content that the hash of an issued document covers."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     pagination_class = None
 
     @extend_schema(
@@ -120,7 +121,7 @@ class InvoiceContentView(KeyView):
 class InvoiceLinesView(KeyView):
     """The lines of an issued document."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     serializer_class = LineOut
 
     @extend_schema(
@@ -138,7 +139,7 @@ class InvoiceLinesView(KeyView):
 class NextInvoicesView(KeyView):
     """The documents that closing a month now would write. Stores nothing."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     pagination_class = None
 
     @extend_schema(
@@ -165,7 +166,7 @@ class NextInvoicesView(KeyView):
 
 def issued_documents(view: KeyView) -> QuerySet[Document]:
     """The issued documents of the payers within reach."""
-    issued = Document.objects.exclude(status=Document.Status.DRAFT)
+    issued = Document.objects.exclude(state=Document.State.DRAFT)
     return view.within(issued, "payer").select_related("payer", "price_list")
 
 

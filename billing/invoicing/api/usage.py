@@ -7,7 +7,6 @@ from uuid import UUID
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -21,17 +20,19 @@ from billing.invoicing.api.serializers import (
     SeatsOut,
 )
 from billing.invoicing.domain.downloads import DOWNLOADS
+from billing.invoicing.domain.scopes import InvoiceScope
 from billing.invoicing.models.documents import DocumentLine
 from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.queries.month_usage import month_forecast, rounding_report
 from billing.invoicing.queries.statements import seats_behind
-from core.errors import Kind, Refusal
+from billing.metering.domain.scopes import UsageScope
+from core.errors import Kind, NotFound, Refusal
 from core.parsing.values import shown
 from core.periods import month_of
 from seats.api_keys.api.views import KeyView
 
 
-class UnknownFormat(Refusal):
+class UnknownDownloadFormat(Refusal):
     """The format does not exist, or the format of the file was not recognized.
 
     Choose one of the formats that `detail` lists.
@@ -59,14 +60,14 @@ class FormatNegotiation(DefaultContentNegotiation):
         if not matching:
             formats = " or ".join(renderer.format for renderer in renderers)
             message = f"Unknown format {shown(format)}. Use {formats}."
-            raise UnknownFormat(message, field="format")
+            raise UnknownDownloadFormat(message, field="format")
         return matching
 
 
 class LineCallsView(KeyView):
     """Every call behind a usage line, as a file."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     pagination_class = None
     renderer_classes = [CsvFile, ParquetFile]
     content_negotiation_class = FormatNegotiation
@@ -90,7 +91,7 @@ class LineCallsView(KeyView):
 class LineSeatsView(KeyView):
     """Each seat and holder behind a seat line."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     pagination_class = None
 
     @extend_schema(
@@ -114,7 +115,7 @@ class LineSeatsView(KeyView):
 class RoundingView(KeyView):
     """What an agency's month of calls would have cost with other increments."""
 
-    required_scope = "usage:read"
+    required_scope = UsageScope.READ
     pagination_class = None
 
     @extend_schema(
@@ -139,7 +140,7 @@ class RoundingView(KeyView):
 class ForecastView(KeyView):
     """An agency's month so far, and its forecast."""
 
-    required_scope = "usage:read"
+    required_scope = UsageScope.READ
     pagination_class = None
 
     @extend_schema(

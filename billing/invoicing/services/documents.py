@@ -8,6 +8,11 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing.invoicing.domain.content import Line
+from billing.invoicing.domain.webhook_events import (
+    CreditNoteVoided,
+    DocumentVoided,
+    InvoiceVoided,
+)
 from billing.invoicing.models.documents import Document, DocumentLine, Void
 from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.queries.documents import header_of, lines_of
@@ -19,16 +24,16 @@ from billing.invoicing.services.issuing import (
 )
 from billing.invoicing.services.runs import reopen_month, require_over, resume_run
 from billing.invoicing.signals import document_voided, step_reached
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.errors import ReasonMissing, Refusal
-from core.money import money_label, plain
+from core.money import money_label
 from seats.cutoffs.services import stamp_facts
 
 log = logging.getLogger(__name__)
-Status = Document.Status
+State = Document.State
 
 
-class NotADraft(Refusal):
+class DocumentNotDraft(Refusal):
     """The document is not a draft.
 
     Reload the document; only drafts can be issued or discarded.
@@ -38,7 +43,7 @@ class NotADraft(Refusal):
 
 
 class NotVoidable(Refusal):
-    """The document cannot be voided in its current status.
+    """The document cannot be voided in its current state.
 
     Void only open and uncollectible documents, and paid ones over 0.00.
     """
@@ -59,16 +64,16 @@ class DocumentAltered(Refusal):
 def issue_document(*, document_id: int, now: datetime) -> Document:
     """Give a draft its number, freeze it, move the watermark, and publish the event.
 
-    Safe to repeat. Raises NotADraft for a void or uncollectible document, and
+    Safe to repeat. Raises DocumentNotDraft for a void or uncollectible document, and
     DocumentAltered for one whose amounts are not those of its lines.
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
-        if document.status in {Status.OPEN, Status.PAID}:
+        if document.state in {State.OPEN, State.PAID}:
             return document
-        if document.status != Status.DRAFT:
-            raise NotADraft(
-                f"{document} is {document.status} and cannot be issued. Only drafts can"
+        if document.state != State.DRAFT:
+            raise DocumentNotDraft(
+                f"{document} is {document.state} and cannot be issued. Only drafts can"
                 " be issued."
             )
         accounts = lock_accounts([document.payer_id])
@@ -98,7 +103,7 @@ def _require_sums(draft: Document, lines: Sequence[Line]) -> None:
             f"{draft} cannot be issued: its subtotal is {subtotal}, and its lines sum to"
             f" {money_label(sum_of_lines, draft.currency)}. Discard it and build it"
             " again.",
-            field="status",
+            field="state",
         )
 
 
@@ -108,7 +113,7 @@ def issue_due(*, now: datetime, limit: int = 500) -> int:
     A draft that cannot be issued is logged and tried again next time; it does not keep
     the others waiting. Safe to repeat.
     """
-    due = Document.objects.filter(status=Status.DRAFT, review_until__lte=now)
+    due = Document.objects.filter(state=State.DRAFT, review_until__lte=now)
     ids = list(due.order_by("review_until").values_list("pk", flat=True)[:limit])
     return sum(_issue_or_log(document_id, now) for document_id in ids)
 
@@ -128,13 +133,13 @@ def _issue_or_log(document_id: int, now: datetime) -> bool:
 def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
     """Delete a draft and bill its month again at a new cut-off.
 
-    Returns the new run. Raises NotADraft, MonthNotOver.
+    Returns the new run. Raises DocumentNotDraft, MonthNotOver.
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
-        if document.status != Status.DRAFT or document.run is None:
-            raise NotADraft(
-                f"{document} is {document.status} and cannot be discarded. Only drafts"
+        if document.state != State.DRAFT or document.run is None:
+            raise DocumentNotDraft(
+                f"{document} is {document.state} and cannot be discarded. Only drafts"
                 " of a billing run can be discarded."
             )
         month, payer = document.run.month, document.payer
@@ -149,9 +154,9 @@ def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
 
 
 def is_voidable(document: Document) -> bool:
-    """Whether the status allows voiding; `document_voided` receivers may refuse."""
-    is_free = document.status == Status.PAID and document.total == 0
-    return is_free or document.status in {Status.OPEN, Status.UNCOLLECTIBLE}
+    """Whether the state allows voiding; `document_voided` receivers may refuse."""
+    is_free = document.state == State.PAID and document.total == 0
+    return is_free or document.state in {State.OPEN, State.UNCOLLECTIBLE}
 
 
 def void_document(
@@ -170,13 +175,13 @@ def void_document(
         )
     )
     with transaction.atomic(durable=True):
-        stamps = stamp_facts(agency_ids)
+        cutoffs = stamp_facts(agency_ids)
         document = _lock(document_id)
         if not is_voidable(document):
             raise NotVoidable(
-                f"{document} is {document.status} and cannot be voided. Only open and"
+                f"{document} is {document.state} and cannot be voided. Only open and"
                 " uncollectible documents, and paid ones with a total of 0.00, can be voided.",
-                field="status",
+                field="state",
             )
         Void.objects.bulk_create(
             Void(
@@ -184,20 +189,20 @@ def void_document(
                 agency_id=agency_id,
                 actor=actor,
                 reason=reason,
-                cutoff=stamps[agency_id],
+                cutoff=cutoffs[agency_id],
                 recorded_at=now,
             )
             for agency_id in sorted(agency_ids)
         )
         document_voided.send(Document, document=document, now=now)
-        document.status = Status.VOID
-        document.save(update_fields=["status"])
-        publish([voided_event(document, stamps, actor, reason)], now=now)
+        document.state = State.VOID
+        document.save(update_fields=["state"])
+        publish(voided_event(document, cutoffs, actor, reason), now=now)
     return document
 
 
 def _lock(document_id: int) -> Document:
-    """Lock the payer, then the document. Raises NotADraft for one that is discarded."""
+    """Lock the payer, then the document. Raises DocumentNotDraft for one that is discarded."""
     rows = Document.objects.filter(pk=document_id)
     payer_id = rows.values_list("payer", flat=True).first()
     document = None
@@ -206,32 +211,29 @@ def _lock(document_id: int) -> Document:
         locked = rows.select_for_update(of=("self",), no_key=True)
         document = locked.select_related("price_list", "run", "payer").first()
     if document is None:
-        raise NotADraft("The draft was discarded in the meantime.")
+        raise DocumentNotDraft("The draft was discarded in the meantime.")
     return document
 
 
 def _requeue_waiting_items(payer_id: int, now: datetime) -> None:
     """Make the run items that waited for the payer's draft due again."""
-    RunItem.objects.filter(payer=payer_id, state=RunItem.State.REVIEW).update(
-        state=RunItem.State.PENDING, attempts=0, next_attempt_at=now
-    )
+    items = RunItem.objects.filter(payer=payer_id, state=RunItem.State.REVIEW)
+    items.requeue(now=now)
 
 
 def voided_event(
-    document: Document, stamps: dict[int, int], actor: str, reason: str
-) -> NewEvent:
+    document: Document, cutoffs: dict[int, int], actor: str, reason: str
+) -> DocumentVoided:
     """The event that a document was voided; `cutoffs` are by agency id."""
-    kind = "credit_note" if document.kind == "correction" else "invoice"
-    return NewEvent(
-        document.payer_id,
-        f"{kind}.voided",
-        f"document:{document.public_id}",
-        {
-            "id": str(document.public_id),
-            "number": document.label,
-            "total": plain(document.total),
-            "actor": actor,
-            "reason": reason,
-            "cutoffs": {str(agency): cutoff for agency, cutoff in stamps.items()},
-        },
+    is_credit_note = document.kind == Document.Kind.CORRECTION
+    event_type = CreditNoteVoided if is_credit_note else InvoiceVoided
+    return event_type(
+        agency_id=document.payer_id,
+        subject=f"document:{document.public_id}",
+        id=document.public_id,
+        number=document.label,
+        total=document.total,
+        actor=actor,
+        reason=reason,
+        cutoffs={str(agency): cutoff for agency, cutoff in cutoffs.items()},
     )

@@ -12,7 +12,7 @@ from billing.management.progress import Progress
 from billing.metering.domain.formats.catalogue import FORMATS
 from billing.metering.domain.formats.rows import buffered
 from billing.metering.models import UsageImport
-from billing.metering.queries.refused_rows import REJECTED_HEADER, rejected_row_cells
+from billing.metering.queries.rejected_rows import REJECTED_HEADER, rejected_row_cells
 from billing.metering.services.imports import import_rows, start_import
 from core.errors import Refusal
 from core.tables import CsvWriter
@@ -57,12 +57,12 @@ class Command(BaseCommand):
             raise CommandError(f"{refusal.code}: {refusal.message}") from refusal
         except OSError as error:
             raise CommandError(f"file_unreadable: {error}") from error
-        skipped = f", {record.left_out} skipped" if record.left_out else ""
+        skipped = f", {record.skipped} skipped" if record.skipped else ""
         self.stdout.write(
             f"{options['file'].name}: {record.accepted} accepted,"
-            f" {record.duplicate} duplicate, {record.refused} rejected{skipped}"
+            f" {record.duplicate} duplicate, {record.rejected} rejected{skipped}"
         )
-        if record.refused:
+        if record.rejected:
             raise SystemExit(2)
 
     def import_file(self, agency: Agency, options: dict[str, Any]) -> UsageImport:

@@ -17,7 +17,7 @@ from billing.metering.domain.events import IncomingEvent
 from billing.metering.domain.formats.catalogue import chunks_of, detect_format, rows_of
 from billing.metering.domain.formats.rows import Row
 from billing.metering.queries.batch_context import EARLIEST
-from core.errors import Kind, Refusal
+from core.errors import BadMonth
 from core.money import plain
 from core.periods import ZonePeriod, local_date, next_month
 from seats.agencies.queries.agencies import zones_of
@@ -29,7 +29,7 @@ MARGIN = timedelta(days=31)  # stored events are read this far around the month
 LATEST = date(9990, 1, 1)
 
 EQUAL = "equal"
-ONLY_IN_FILE, ONLY_STORED, UNREADABLE = "only_theirs", "only_ours", "unreadable"
+ONLY_IN_FILE, ONLY_STORED, UNREADABLE = "only_in_file", "only_stored", "unreadable"
 
 TABLES = """
     DROP TABLE IF EXISTS pg_temp.file_event, pg_temp.stored_event, pg_temp.paired,
@@ -96,8 +96,8 @@ COMPARED = """
         FULL JOIN file_event AS file ON file.n = paired.file_n
     ), compared AS (
         SELECT *, CASE
-            WHEN stored_id IS NULL THEN 'only_theirs'
-            WHEN id IS NULL THEN 'only_ours'
+            WHEN stored_id IS NULL THEN 'only_in_file'
+            WHEN id IS NULL THEN 'only_stored'
             WHEN stored_meter <> meter THEN 'other_meter'
             WHEN stored_date <> used_on THEN 'other_day'
             WHEN stored_quantity <> quantity THEN 'other_quantity'
@@ -117,25 +117,15 @@ DIFFERENCES = """
     SELECT kind, coalesce(stored_id, id), coalesce(stored_agent, agent, ''),
            coalesce(stored_time, at), stored_quantity, quantity, stored_sum - file_sum,
            CASE kind
-               WHEN 'only_theirs'
+               WHEN 'only_in_file'
                    THEN EXISTS (SELECT FROM stored_event WHERE id = compared.id)
-               WHEN 'only_ours'
+               WHEN 'only_stored'
                    THEN EXISTS (SELECT FROM file_event WHERE id = stored_id)
            END,
            stored_meter, meter, stored_date, used_on
     FROM compared WHERE kind <> 'equal'
     ORDER BY kind, coalesce(stored_time, at), coalesce(stored_id, id)
 """
-
-
-class BadMonth(Refusal):
-    """The month is not written as YYYY-MM, or is out of range.
-
-    Send a month such as 2026-10 within the range that `detail` states.
-    """
-
-    code = "bad_month"
-    kind = Kind.MALFORMED
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,28 @@
 """Imports of usage files: streamed, committed in chunks, every row accounted for.
 
 A row is accepted, a duplicate, rejected or skipped. Rejected rows are kept with the
-reason (RefusedRow), skipped ones are only counted (`left_out`).
+reason (RejectedRow), skipped ones are only counted.
 """
 
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from io import BufferedReader, RawIOBase
 from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, OuterRef, Q, Subquery
-from django.db.models.functions import Now
+from django.db.models import Count, F, OuterRef, Subquery
 
 from billing.metering.domain.events import IngestResult
 from billing.metering.domain.formats.catalogue import chunks_of, detect_format, rows_of
 from billing.metering.domain.formats.rows import Row, buffered
-from billing.metering.models import ImportPart, RefusedRow, UsageImport
+from billing.metering.models import ImportPart, RejectedRow, UsageImport
 from billing.metering.services.ingest import ingest_events
 from core.errors import Refusal
 from core.postgres.locks import lock_name
-from core.queue.heartbeat import renewed
+from core.queue.models import kept_leased
 from seats.access.queries import reached_by
 from seats.agencies.queries.agencies import zones_of
 from seats.agencies.services import require_zone
@@ -35,6 +33,11 @@ CHUNKS_A_TURN = 40
 PART_BYTES = 1_048_576
 LEASE = timedelta(seconds=15)  # renewed while the process that reads the file lives
 MOST_ATTEMPTS = 5
+LONGEST_ERROR = 500
+INTERRUPTED = (
+    "interrupted: Every try of the import was interrupted. Import the file again;"
+    " no event is counted twice."
+)
 LONGEST_CELL = 4_000
 # Claims are serialized: two at once could exceed the agency's share.
 CLAIM_LOCK = "metering.imports"
@@ -81,7 +84,7 @@ def start_import(
     record = _record_of(file, agency, file_name, feed, zone)
     record.actor, record.created_at = actor, now
     record.state, record.uploaded = State.RUNNING, False
-    record.lease_until = now + LEASE
+    record.next_attempt_at, record.leased_until = now, now + LEASE
     record.save()
     return record
 
@@ -110,6 +113,7 @@ def upload_file(
         )
     record.actor, record.created_at = actor, now
     record.state, record.uploaded = State.WAITING, True
+    record.next_attempt_at = now
     with transaction.atomic():
         record.save()
         for position, part in enumerate(iter(lambda: file.read(PART_BYTES), b"")):
@@ -142,7 +146,7 @@ def _record_of(
 
 def import_rows(
     record: UsageImport, file: BufferedReader, *, now: datetime
-) -> Iterator[list[RefusedRow]]:
+) -> Iterator[list[RejectedRow]]:
     """Import a file chunk by chunk; yields the rejected rows of each committed chunk.
 
     Rows may name the agency of the import and its downline of today; other agencies are
@@ -151,42 +155,37 @@ def import_rows(
     twice. Raises ImportTakenOver, and the refusals of the format for a whole file.
     """
     code = record.agency.code
-    within = reached_by(record.agency_id, now=now)
+    allowed_agency_ids = reached_by(record.agency_id, now=now)
     try:
         rows = rows_of(file, record.format, agency=code, zone=record.zone)
         rows = islice(rows, record.rows, None)
-        with renewed(partial(_renew, record.pk), lease=LEASE):
+        with kept_leased([record], now=now, lease=LEASE):
             for chunk in chunks_of(rows, most=CHUNK):
-                yield _import_chunk(record, chunk, within, now)
+                yield _import_chunk(record, chunk, allowed_agency_ids, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
     _finish(record, State.DONE, now)
 
 
-def _renew(record_id: int, _: timedelta) -> None:
-    """Extend the lease, unless a chunk that is being committed does."""
-    with transaction.atomic():
-        rows = UsageImport.objects.select_for_update(skip_locked=True)
-        if rows.filter(pk=record_id, state=State.RUNNING).exists():
-            UsageImport.objects.filter(pk=record_id).update(lease_until=Now() + LEASE)
-
-
 def _import_chunk(
-    record: UsageImport, chunk: Sequence[Row], within: Collection[int], now: datetime
-) -> list[RefusedRow]:
+    record: UsageImport,
+    chunk: Sequence[Row],
+    allowed_agency_ids: Collection[int],
+    now: datetime,
+) -> list[RejectedRow]:
     with transaction.atomic():
         event_rows = [row for row in chunk if row.event]
         results = ingest_events(
             [row.event for row in event_rows if row.event],
             owner=record.agency_id,
             now=now,
-            within=within,
+            allowed_agency_ids=allowed_agency_ids,
         )
         rejected_rows = _rejected_rows(
             record, chunk, dict(zip(map(id, event_rows), results, strict=False))
         )
-        RefusedRow.objects.bulk_create(rejected_rows)
+        RejectedRow.objects.bulk_create(rejected_rows)
         _count(record, chunk, results, len(rejected_rows))
     record.refresh_from_db()
     return rejected_rows
@@ -194,14 +193,14 @@ def _import_chunk(
 
 def _rejected_rows(
     record: UsageImport, chunk: Iterable[Row], results: dict[int, IngestResult]
-) -> list[RefusedRow]:
+) -> list[RejectedRow]:
     """The rejected rows of a chunk, unsaved; `results` is by the identity of the row."""
     rejected_rows = []
     for row in chunk:
         result = row.rejection or results.get(id(row))
         if result and result.status == "rejected":
             rejected_rows.append(
-                RefusedRow(
+                RejectedRow(
                     usage_import=record,
                     row=row.number,
                     code=result.code,
@@ -229,9 +228,8 @@ def _count(
         rows=F("rows") + len(chunk),
         accepted=F("accepted") + statuses.count("accepted"),
         duplicate=F("duplicate") + statuses.count("duplicate"),
-        refused=F("refused") + rejected,
-        left_out=F("left_out") + sum(1 for row in chunk if row.skip_reason),
-        lease_until=Now() + LEASE,
+        rejected=F("rejected") + rejected,
+        skipped=F("skipped") + sum(1 for row in chunk if row.skip_reason),
         attempts=0,
     )
     if not counted:
@@ -242,9 +240,8 @@ def _finish(
     record: UsageImport, state: UsageImport.State, now: datetime, error: str = ""
 ) -> None:
     with transaction.atomic():
-        UsageImport.objects.filter(pk=record.pk, state=State.RUNNING).update(
-            state=state, finished_at=now, lease_until=None, error=error[:500]
-        )
+        running = UsageImport.objects.filter(pk=record.pk, state=State.RUNNING)
+        running.finish(state, finished_at=now, last_error=error[:LONGEST_ERROR])
         ImportPart.objects.filter(usage_import=record).delete()
     record.refresh_from_db()
 
@@ -256,7 +253,7 @@ def resume_next_import(*, now: datetime) -> int:
     marked as failed: the worker does not have their file.
     """
     _fail_abandoned(now)
-    record = _claim()
+    record = _claim(now)
     if record is None:
         return 0
     with buffered(PartsReader(record)) as file:
@@ -266,11 +263,11 @@ def resume_next_import(*, now: datetime) -> int:
         except (Refusal, ImportTakenOver) as reason:
             log.warning("Import of %s stopped: %s", record, reason)
         else:
-            _release(record)
+            _release(record, now)
     return 1
 
 
-def _claim() -> UsageImport | None:
+def _claim(now: datetime) -> UsageImport | None:
     """Claim the next file that waits or whose worker is gone.
 
     It is one of the agency that has waited longest for a turn, and not of an agency
@@ -278,67 +275,48 @@ def _claim() -> UsageImport | None:
     """
     with transaction.atomic():
         lock_name(CLAIM_LOCK)
-        record = (
-            UsageImport.objects.select_for_update(skip_locked=True, of=("self",))
-            .select_related("agency")
-            .filter(_is_due(), uploaded=True)
-            .exclude(agency__in=_busy_agencies())
+        claimed = (
+            UsageImport.objects.select_related("agency")
+            .filter(uploaded=True)
+            .exclude(agency__in=_busy_agencies(now))
             .annotate(agency_last_turn=Subquery(_LAST_TURN))
             .order_by(F("agency_last_turn").asc(nulls_first=True), "pk")
-            .first()
+            .claim(now=now, lease=LEASE, limit=1)
         )
-        if record is not None:
-            record.state = State.RUNNING
-            record.attempts += 1
-            record.lease_until, record.last_turn_at = Now() + LEASE, Now()
-            record.save(
-                update_fields=["state", "attempts", "lease_until", "last_turn_at"]
-            )
-    return record
+    return claimed[0] if claimed else None
 
 
-def _busy_agencies() -> list[int]:
+def _busy_agencies(now: datetime) -> list[int]:
     """The agencies that use their share of files at once."""
-    running = UsageImport.objects.filter(
-        state=State.RUNNING, uploaded=True, lease_until__gte=Now()
-    )
+    running = UsageImport.objects.filter(uploaded=True, leased_until__gt=now)
     counts = running.order_by().values("agency").annotate(files=Count("pk"))
     busy = counts.filter(files__gte=settings.BILLING["IMPORTS_AT_ONCE"])
     return list(busy.values_list("agency", flat=True))
 
 
-def _is_due() -> Q:
-    return Q(state=State.WAITING) | Q(state=State.RUNNING, lease_until__lt=Now())
-
-
 def _fail_abandoned(now: datetime) -> None:
-    abandoned = UsageImport.objects.filter(_is_due()).filter(
-        Q(uploaded=False) | Q(attempts__gte=MOST_ATTEMPTS)
-    )
-    for record in abandoned:
-        UsageImport.objects.filter(pk=record.pk).filter(_is_due()).update(
-            state=State.FAILED,
-            finished_at=now,
-            lease_until=None,
-            error=(
-                "interrupted: Every try of the import was interrupted. Import the"
-                " file again; no event is counted twice."
-            ),
-        )
-        ImportPart.objects.filter(usage_import=record).delete()
+    """Fail files that were tried too often, and those that only a command could read."""
+    for uploaded, most in ((True, MOST_ATTEMPTS), (False, 0)):
+        with transaction.atomic():
+            failed = UsageImport.objects.filter(uploaded=uploaded).park_exhausted(
+                State.FAILED,
+                now=now,
+                most=most,
+                finished_at=now,
+                last_error=INTERRUPTED,
+            )
+            ImportPart.objects.filter(usage_import__in=failed).delete()
 
 
-def _release(record: UsageImport) -> None:
+def _release(record: UsageImport, now: datetime) -> None:
     """Let another turn continue the file, unless it is done."""
-    UsageImport.objects.filter(pk=record.pk, state=State.RUNNING).update(
-        state=State.WAITING, lease_until=None
-    )
+    UsageImport.objects.held([record]).retry_later(now, error="")
 
 
 def delete_old_rejected_rows(*, now: datetime) -> int:
     """Delete rejected rows that were kept long enough; returns how many. Repeatable."""
-    before = now - settings.BILLING["REFUSED_ROWS_KEPT"]
-    deleted, _ = RefusedRow.objects.filter(
+    before = now - settings.BILLING["REJECTED_ROWS_KEPT"]
+    deleted, _ = RejectedRow.objects.filter(
         usage_import__finished_at__lt=before
     ).delete()
     return deleted

@@ -17,8 +17,10 @@ from billing.pricing.domain.rating import (
 )
 from billing.pricing.domain.scenarios import (
     BadScenario,
+    BadUsage,
+    RemovedBeforeAdded,
     Scenario,
-    SeatIn,
+    ScenarioSeatIn,
     UsageIn,
     parse_local_date,
     parse_month,
@@ -98,7 +100,7 @@ def _seat_line(
     return {
         "kind": "seat",
         "meter": None,
-        "description": f"Seats, {month:%B %Y}: {seat_days} seat days, {days} a full seat",
+        "description": f"Seats, {month:%B %Y}: {seat_days} seat days ({days} per full seat)",
         "quantity": str(seat_days),
         "unit_price": _price(prices.seat_price, prices.currency),
         "amount": money_text(charge, prices.currency),
@@ -128,7 +130,7 @@ def _usage_line(
 
 
 def _seat_days(
-    seats: list[SeatIn], month: date, zone: ZoneInfo
+    seats: list[ScenarioSeatIn], month: date, zone: ZoneInfo
 ) -> list[tuple[str, int]]:
     """The seat days of each agent in the month, in the order of the rows.
 
@@ -150,14 +152,13 @@ def _seat_days(
     return list(counts.items())
 
 
-def _seat_row(n: int, row: SeatIn, zone: ZoneInfo) -> tuple[SeatRow, str]:
+def _seat_row(n: int, row: ScenarioSeatIn, zone: ZoneInfo) -> tuple[SeatRow, str]:
     added = parse_local_date(row.added_at, f"seats[{n}].added_at", zone)
     removed = None
     if row.removed_at is not None:
         removed = parse_local_date(row.removed_at, f"seats[{n}].removed_at", zone)
         if removed < added:
-            raise BadScenario(
-                "removed_before_added",
+            raise RemovedBeforeAdded(
                 f"The seat is removed on {removed}, before it is added on {added}.",
                 field=f"seats[{n}].removed_at",
             )
@@ -180,13 +181,12 @@ def _billable(usage: list[UsageIn], prices: PriceListTerms) -> dict[str, Decimal
         terms = prices.rates_by_meter.get(use.meter)
         if terms is None:
             raise BadScenario(
-                "unknown_meter",
                 f"The price list has no rate for the meter {shown(use.meter)}.",
+                code="unknown_meter",
                 field=f"usage[{n}].meter",
             )
         if (use.raw is None) == (use.quantity is None):
-            raise BadScenario(
-                "bad_usage",
+            raise BadUsage(
                 "Give either `raw` or `quantity` for each entry, not both.",
                 field=f"usage[{n}]",
             )

@@ -6,7 +6,6 @@ from decimal import Decimal
 from django.db.models import Sum, Value
 from django.db.models.functions import Coalesce
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,16 +18,18 @@ from billing.receivables.api.serializers import (
     StatementFilter,
     StatementOut,
 )
+from billing.receivables.domain.scopes import PaymentScope
 from billing.receivables.models import Payment
 from billing.receivables.queries.statements import account_statement
 from billing.receivables.services.payments import receive_payment
+from core.errors import NotFound
 from seats.api_keys.api.views import KeyView
 
 
 class PaymentsView(KeyView):
     """Payments of the payers within reach; platform keys may record one."""
 
-    required_scope = {"GET": "payments:read", "POST": "payments:write"}
+    required_scope = {"GET": PaymentScope.READ, "POST": PaymentScope.WRITE}
     serializer_class = PaymentOut
 
     @extend_schema(
@@ -61,7 +62,7 @@ class PaymentsView(KeyView):
         payer = self.agency(params["agency"])
         document = None
         if "invoice" in params:
-            own = Document.objects.filter(payer=payer).exclude(status="draft")
+            own = Document.objects.filter(payer=payer).exclude(state="draft")
             document = own.filter(public_id=params["invoice"]).first()
             if document is None:
                 raise NotFound
@@ -84,7 +85,7 @@ class PaymentsView(KeyView):
 class StatementView(KeyView):
     """The statement of account of an agency as a payer, with running balances."""
 
-    required_scope = "payments:read"
+    required_scope = PaymentScope.READ
     serializer_class = StatementOut
     pagination_class = None
 

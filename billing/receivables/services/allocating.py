@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from django.db import connection
 
+from billing.invoicing.domain.webhook_events import DocumentEvent, InvoicePaid
 from billing.invoicing.models.documents import Document
 from billing.ledger.services import post_allocations
 from billing.receivables.domain.allocation import (
@@ -17,22 +18,22 @@ from billing.receivables.domain.allocation import (
     allocate_sources,
     deallocate,
 )
+from billing.receivables.domain.webhook_events import InvoiceReopened
 from billing.receivables.models import Allocation
 from billing.receivables.queries.positions import (
     Position,
     allocated_by_payment,
     positions_of,
 )
-from billing.receivables.signals import invoice_statuses_changed
-from billing.webhooks.services.outbox import NewEvent, publish
-from core.money import plain
+from billing.receivables.signals import invoice_states_changed
+from billing.webhooks.services.outbox import publish
 from core.postgres.arrays import array_text
 
 ZERO = Decimal(0)
 # An invoice is paid when it is fully covered, a credit note when it is used up.
-UPDATE_STATUS = """
+UPDATE_STATE = """
     UPDATE billing_document AS document
-    SET status = CASE WHEN due.left = 0 THEN 'paid' ELSE 'open' END
+    SET state = CASE WHEN due.left = 0 THEN 'paid' ELSE 'open' END
     FROM (
         SELECT id, abs(total) - coalesce((
             SELECT sum(amount) FROM billing_allocation AS allocation
@@ -41,8 +42,8 @@ UPDATE_STATUS = """
         FROM billing_document AS touched WHERE id = ANY(%s::bigint[])
     ) AS due
     WHERE document.id = due.id
-      AND ((due.left = 0 AND document.status IN ('open', 'uncollectible'))
-        OR (due.left > 0 AND document.status = 'paid'))
+      AND ((due.left = 0 AND document.state IN ('open', 'uncollectible'))
+        OR (due.left > 0 AND document.state = 'paid'))
     RETURNING document.id
 """
 
@@ -69,7 +70,7 @@ def settle_accounts(
 
 
 def record_allocations(moves: Sequence[AllocationMove], *, now: datetime) -> None:
-    """Append allocations, post them, and update and publish the documents' status.
+    """Append allocations, post them, and update and publish the documents' state.
 
     A negative amount takes back what a payment covered.
     """
@@ -92,13 +93,13 @@ def record_allocations(moves: Sequence[AllocationMove], *, now: datetime) -> Non
         row.credit_note_id for row in allocations if row.credit_note_id
     }
     with connection.cursor() as cursor:
-        cursor.execute(UPDATE_STATUS, [array_text(sorted(touched))])
+        cursor.execute(UPDATE_STATE, [array_text(sorted(touched))])
         changed_ids = [pk for (pk,) in cursor.fetchall()]
     documents = Document.objects.filter(pk__in=changed_ids, kind=Document.Kind.INVOICE)
     invoices = list(documents.order_by("pk"))
-    publish([_status_event(invoice) for invoice in invoices], now=now)
+    publish(*map(_state_event, invoices), now=now)
     if invoices:
-        invoice_statuses_changed.send(
+        invoice_states_changed.send(
             Document,
             documents=[invoice.pk for invoice in invoices],
             payers={invoice.payer_id for invoice in invoices},
@@ -149,17 +150,18 @@ def _unused_credit_notes(
     return unused
 
 
-def _status_event(document: Document) -> NewEvent:
+def _state_event(document: Document) -> DocumentEvent:
     assert document.due_at
-    kind = "paid" if document.status == Document.Status.PAID else "reopened"
-    payload = {
-        "id": str(document.public_id),
-        "number": document.label,
-        "month": document.month.isoformat(),
-        "currency": document.currency,
-        "total": plain(document.total),
-        "due_at": document.due_at.isoformat(),
-        "hash": document.hash,
-    }
-    subject = f"document:{document.public_id}"
-    return NewEvent(document.payer_id, f"invoice.{kind}", subject, payload)
+    is_paid = document.state == Document.State.PAID
+    event_type = InvoicePaid if is_paid else InvoiceReopened
+    return event_type(
+        agency_id=document.payer_id,
+        subject=f"document:{document.public_id}",
+        id=document.public_id,
+        number=document.label,
+        month=document.month,
+        currency=document.currency,
+        total=document.total,
+        due_at=document.due_at,
+        hash=document.hash,
+    )

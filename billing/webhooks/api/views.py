@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,6 +18,7 @@ from billing.webhooks.api.serializers import (
     WebhookEventFilter,
     WebhookEventOut,
 )
+from billing.webhooks.domain.scopes import WebhookScope
 from billing.webhooks.models import OutboxEvent, WebhookEndpoint
 from billing.webhooks.services.endpoints import (
     add_endpoint,
@@ -30,15 +30,16 @@ from billing.webhooks.services.endpoints import (
     send_test_event,
 )
 from billing.webhooks.services.replay import replay_event, replay_range
+from core.errors import NotFound
 from seats.api_keys.api.views import KeyView
 from seats.models import Agency
 from seats.roster.api.serializers import Unfiltered
 
 BY_METHOD = {
-    "GET": "webhooks:read",
-    "POST": "webhooks:write",
-    "PATCH": "webhooks:write",
-    "DELETE": "webhooks:write",
+    "GET": WebhookScope.READ,
+    "POST": WebhookScope.WRITE,
+    "PATCH": WebhookScope.WRITE,
+    "DELETE": WebhookScope.WRITE,
 }
 
 
@@ -119,7 +120,7 @@ class EndpointView(KeyView):
 class RotateSecretView(KeyView):
     """Rotate the signing secret; the previous one also signs for a day."""
 
-    required_scope = "webhooks:write"
+    required_scope = WebhookScope.WRITE
     serializer_class = EndpointWithSecret
 
     @extend_schema(
@@ -139,7 +140,7 @@ class RotateSecretView(KeyView):
 class SendTestView(KeyView):
     """Send a test event to a webhook endpoint."""
 
-    required_scope = "webhooks:write"
+    required_scope = WebhookScope.WRITE
     serializer_class = EndpointOut
 
     @extend_schema(
@@ -159,7 +160,7 @@ class SendTestView(KeyView):
 class PauseView(KeyView):
     """Pause a webhook endpoint: it holds its events until it is resumed."""
 
-    required_scope = "webhooks:write"
+    required_scope = WebhookScope.WRITE
     serializer_class = EndpointOut
 
     @extend_schema(
@@ -178,7 +179,7 @@ class PauseView(KeyView):
 class ResumeView(KeyView):
     """Resume a webhook endpoint and send the events it held."""
 
-    required_scope = "webhooks:write"
+    required_scope = WebhookScope.WRITE
     serializer_class = EndpointOut
 
     @extend_schema(
@@ -197,7 +198,7 @@ class ResumeView(KeyView):
 class WebhookEventsView(KeyView):
     """Events of an agency or of the platform, whether or not an endpoint gets them."""
 
-    required_scope = "webhooks:read"
+    required_scope = WebhookScope.READ
     serializer_class = WebhookEventOut
 
     @extend_schema(
@@ -220,7 +221,7 @@ class WebhookEventsView(KeyView):
 class ReplayView(KeyView):
     """Send events to a webhook endpoint again, with the same event ids."""
 
-    required_scope = "webhooks:write"
+    required_scope = WebhookScope.WRITE
     serializer_class = Replayed
 
     @extend_schema(

@@ -36,6 +36,8 @@ def _day(at: Any) -> str:
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
+    """API keys by prefix, with scopes, expiry and last use; keys can be revoked."""
+
     list_display = [
         "prefix", "label", "agency", "scopes", "expires_at", "revoked_at",
         "last_used_at",
@@ -48,6 +50,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @staff_action(
         "Revoke permanently",
+        sensitive=True,
         effects=revoke_effects,
         undo="A revoked key never works again. Create a new one with `create_key`.",
         done="revoked",

@@ -6,12 +6,11 @@ from datetime import date
 
 from core.periods import DateRange
 from seats.roster.domain.versions import HolderClaim
-from seats.roster.models import SeatVersion
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """The dates a seat is about to lose, and all its holders on record."""
+class RemovedDates:
+    """The dates to be removed from a seat, and all its holders on record."""
 
     seat_id: int
     dates: DateRange
@@ -20,16 +19,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The dates to be lost on which a seat was used: their number, and the last one."""
+    """The removed dates on which a seat was used: their number, and the last one."""
 
     days: int
     last: date
-
-
-@dataclass(frozen=True, slots=True)
-class SeatChange:
-    """A version that was written, with the public ids of its seat and holder."""
-
-    version: SeatVersion
-    seat_public_id: str
-    agent_external_id: str

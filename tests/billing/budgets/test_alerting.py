@@ -3,11 +3,12 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.budgets.domain.levels import MAX_STORED
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.services.alerts import check_budgets
@@ -21,6 +22,7 @@ from billing.budgets.services.budgets import (
 )
 from billing.mail.models import Mail
 from billing.pricing.models import Meter
+from billing.webhooks.domain.catalogue import data_of
 from billing.webhooks.models import OutboxEvent
 from tests.build import MARCH_1, bill, call, make_agency, make_agents, make_prices, use
 
@@ -60,7 +62,7 @@ def alerts():
 def agency():
     make_prices()
     agency = make_agency()
-    Account.objects.filter(payer=agency).update(email="boss@sunrise.example")
+    BillingAccount.objects.filter(payer=agency).update(email="boss@sunrise.example")
     return agency
 
 
@@ -156,11 +158,15 @@ class TestCheckBudgets:
         check_budgets(now=noon(10))
 
         event = OutboxEvent.objects.get(type="usage.threshold_reached")
-        assert event.payload == {
+        stored = {
             "budget": str(hard.public_id), "agency": "SUNRISE", "agent": None,
-            "meter": "voice.out", "month": "2026-03", "threshold": 100,
+            "meter": "voice.out", "month": "2026-03-01", "threshold": 100,
             "used": "1000", "limit": "1000", "unit": "minute", "hard": True,
+            "expected_on": None,
         }  # fmt: skip
+        assert event.payload == stored
+        delivered = msgspec.to_builtins(data_of(event.type, event.payload))
+        assert delivered == {**stored, "month": "2026-03"}
         mail = Mail.objects.get()
         assert mail.to == ["boss@sunrise.example"]
         assert mail.agency == agency
@@ -169,7 +175,7 @@ class TestCheckBudgets:
         assert "calls that count toward it are refused" in mail.text
 
     def test_publishes_an_event_where_nobody_has_an_address(self, agency):
-        Account.objects.update(email="")
+        BillingAccount.objects.update(email="")
         of_minutes(agency, thresholds=[100])
         minutes(1000)
 

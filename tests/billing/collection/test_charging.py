@@ -22,7 +22,7 @@ from billing.webhooks.models import OutboxEvent
 from tests.billing.collection.processors import FakeProcessor
 from tests.build import APRIL_2
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 def faults(*kinds):
@@ -137,7 +137,7 @@ class TestChargeDue:
         attempt.refresh_from_db()
         invoice.refresh_from_db()
         payment = Payment.objects.get()
-        assert (attempt.state, invoice.status) == ("succeeded", "paid")
+        assert (attempt.state, invoice.state) == ("succeeded", "paid")
         assert (payment.processor, payment.reference) == ("acme", "ch_1")
         assert states(attempt) == ["created", "sent", "succeeded"]
         assert verify_everything().findings == []
