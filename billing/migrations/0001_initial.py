@@ -54,6 +54,11 @@ class Migration(migrations.Migration):
             "0029_inquiry_amounts",
             "0030_plain_names",
             "0031_next_attempt_at",
+            "0034_state",
+            "0035_rejected_rows",
+            "0036_constraint_names",
+            "0037_billing_account",
+            "0039_one_queue",
         )
     ]
     dependencies = [("seats", "0001_initial")]
@@ -61,7 +66,7 @@ class Migration(migrations.Migration):
     operations = [
         # billing.accounts
         migrations.CreateModel(
-            name="Account",
+            name="BillingAccount",
             fields=[
                 (
                     "payer",
@@ -70,7 +75,7 @@ class Migration(migrations.Migration):
                         models.PROTECT,
                         primary_key=True,
                         serialize=False,
-                        related_name="account",
+                        related_name="billing_account",
                     ),
                 ),
                 ("billing_name", models.CharField(max_length=200, blank=True)),
@@ -88,8 +93,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "permissions": [
-                    ("suspend_account", "Can suspend outbound calls"),
-                    ("lift_account", "Can allow outbound calls again"),
+                    ("suspend_billingaccount", "Can suspend outbound calls"),
+                    ("lift_billingaccount", "Can allow outbound calls again"),
                 ],
                 "constraints": [
                     models.CheckConstraint(
@@ -273,7 +278,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "status",
+                    "state",
                     models.CharField(
                         max_length=16,
                         default="draft",
@@ -294,7 +299,7 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         name="one_published_list_per_currency_and_month",
                         fields=("currency", "starts_on"),
-                        condition=Q(status="published"),
+                        condition=Q(state="published"),
                     ),
                     models.CheckConstraint(
                         name="price_list_starts_with_a_month",
@@ -307,11 +312,11 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         name="a_published_list_has_its_hash",
                         condition=Q(
-                            content_hash="", published_at__isnull=True, status="draft"
+                            content_hash="", published_at__isnull=True, state="draft"
                         )
                         | (
                             Q(published_at__isnull=False)
-                            & Q(status="published")
+                            & Q(state="published")
                             & ~Q(content_hash="")
                         ),
                     ),
@@ -562,13 +567,13 @@ class Migration(migrations.Migration):
                 "ordering": ["agency", "id"],
                 "constraints": [
                     models.UniqueConstraint(
-                        name="one_budget_per_thing",
+                        name="budget_agency_agent_meter_hard_unique",
                         fields=("agency", "agent", "meter", "hard"),
                         condition=Q(ended_at=None),
                         nulls_distinct=False,
                     ),
                     models.CheckConstraint(
-                        name="a_budget_is_money_or_a_quantity_of_a_meter",
+                        name="budget_amount_or_meter_quantity",
                         condition=Q(
                             agent__isnull=True,
                             amount__gt=0,
@@ -584,7 +589,7 @@ class Migration(migrations.Migration):
                         ),
                     ),
                     models.CheckConstraint(
-                        name="a_budget_has_some_thresholds",
+                        name="budget_thresholds_count",
                         condition=Q(thresholds__len__gt=0, thresholds__len__lte=10),
                     ),
                     models.CheckConstraint(
@@ -625,10 +630,11 @@ class Migration(migrations.Migration):
                         name="one_budget_month_per_month", fields=("budget", "month")
                     ),
                     models.CheckConstraint(
-                        name="a_budget_month_is_a_month", condition=Q(month__day=1)
+                        name="budget_month_starts_with_a_month",
+                        condition=Q(month__day=1),
                     ),
                     models.CheckConstraint(
-                        name="a_budget_month_is_a_number",
+                        name="budget_month_totals_finite",
                         condition=Q(used__lt=100000000000000)
                         & Q(expected__lt=100000000000000),
                     ),
@@ -676,7 +682,7 @@ class Migration(migrations.Migration):
                         fields=("budget", "month", "threshold", "kind"),
                     ),
                     models.CheckConstraint(
-                        name="a_forecast_names_a_date",
+                        name="budget_alert_expected_on_by_kind",
                         condition=Q(expected_on__isnull=False, kind="forecast")
                         | Q(expected_on__isnull=True, kind="reached"),
                     ),
@@ -886,6 +892,31 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", row_id()),
                 (
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Attempts begun; each is counted before the work.",
+                    ),
+                ),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(help_text="When the next attempt is due."),
+                ),
+                (
+                    "leased_until",
+                    models.DateTimeField(
+                        blank=True,
+                        null=True,
+                        help_text="While a worker holds it: when another may take over.",
+                    ),
+                ),
+                (
+                    "last_error",
+                    models.TextField(
+                        blank=True, help_text="Why the last attempt did not succeed."
+                    ),
+                ),
+                (
                     "run",
                     models.ForeignKey(
                         "billing.billingrun",
@@ -913,16 +944,12 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
-                ("attempts", models.PositiveIntegerField(default=0)),
-                ("next_attempt_at", models.DateTimeField()),
-                ("lease_until", models.DateTimeField(blank=True, null=True)),
                 (
                     "code",
                     models.CharField(
                         max_length=40, blank=True, help_text="Why it is parked."
                     ),
                 ),
-                ("last_error", models.TextField(blank=True)),
                 ("documents", models.PositiveIntegerField(default=0)),
             ],
             options={
@@ -941,6 +968,11 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(
                         name="one_item_per_run_and_payer", fields=("run", "payer")
+                    ),
+                    models.CheckConstraint(
+                        name="run_item_lease_matches_state",
+                        condition=Q(leased_until__isnull=False, state__in=["working"])
+                        | (Q(leased_until=None) & ~Q(state__in=["working"])),
                     ),
                 ],
             },
@@ -964,7 +996,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "status",
+                    "state",
                     models.CharField(
                         max_length=16,
                         default="draft",
@@ -1026,7 +1058,7 @@ class Migration(migrations.Migration):
                     models.Index(
                         name="open_invoice_by_due_date",
                         fields=["due_at"],
-                        condition=Q(kind="invoice", status="open"),
+                        condition=Q(kind="invoice", state="open"),
                     ),
                 ],
                 "constraints": [
@@ -1037,14 +1069,14 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(
                         name="one_draft_per_payer",
                         fields=("payer",),
-                        condition=Q(status="draft"),
+                        condition=Q(state="draft"),
                     ),
                     models.CheckConstraint(
                         name="total_is_subtotal_plus_tax",
                         condition=Q(total=F("subtotal") + F("tax")),
                     ),
                     models.CheckConstraint(
-                        name="document_total_is_a_number",
+                        name="document_totals_finite",
                         condition=Q(total__lt=100000000000000)
                         & Q(subtotal__lt=100000000000000)
                         & Q(tax__lt=100000000000000),
@@ -1061,10 +1093,10 @@ class Migration(migrations.Migration):
                             hash="",
                             issued_at__isnull=True,
                             number__isnull=True,
-                            status="draft",
+                            state="draft",
                         )
                         | (
-                            ~Q(status="draft")
+                            ~Q(state="draft")
                             & Q(due_at__isnull=False)
                             & Q(issued_at__isnull=False)
                             & Q(number__isnull=False)
@@ -1152,7 +1184,8 @@ class Migration(migrations.Migration):
                 "ordering": ["document", "position"],
                 "indexes": [
                     models.Index(
-                        name="billed_so_far", fields=["payer", "agency", "month"]
+                        name="document_line_by_month",
+                        fields=["payer", "agency", "month"],
                     ),
                 ],
                 "constraints": [
@@ -1160,7 +1193,7 @@ class Migration(migrations.Migration):
                         name="one_line_per_position", fields=("document", "position")
                     ),
                     models.UniqueConstraint(
-                        name="one_line_per_agency_month_and_thing",
+                        name="document_line_agency_month_meter_unique",
                         fields=("document", "agency", "month", "kind", "meter"),
                         nulls_distinct=False,
                     ),
@@ -1214,6 +1247,31 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", row_id()),
                 (
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Attempts begun; each is counted before the work.",
+                    ),
+                ),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(help_text="When the next attempt is due."),
+                ),
+                (
+                    "leased_until",
+                    models.DateTimeField(
+                        blank=True,
+                        null=True,
+                        help_text="While a worker holds it: when another may take over.",
+                    ),
+                ),
+                (
+                    "last_error",
+                    models.TextField(
+                        blank=True, help_text="Why the last attempt did not succeed."
+                    ),
+                ),
+                (
                     "public_id",
                     models.UUIDField(
                         unique=True,
@@ -1236,7 +1294,6 @@ class Migration(migrations.Migration):
                     "changed_at",
                     models.DateTimeField(help_text="When the state was last set."),
                 ),
-                ("error", models.CharField(max_length=200, blank=True)),
                 (
                     "reference",
                     models.CharField(
@@ -1260,12 +1317,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("first_sent_at", models.DateTimeField(null=True)),
-                (
-                    "next_attempt_at",
-                    models.DateTimeField(
-                        help_text="When it is next sent or looked up; during a call, when the lease ends."
-                    ),
-                ),
                 (
                     "reported_at",
                     models.DateTimeField(
@@ -1328,7 +1379,7 @@ class Migration(migrations.Migration):
                         name="attempt_due",
                         fields=["next_attempt_at"],
                         condition=Q(
-                            state__in=["created", "sent", "pending", "unknown"]
+                            state__in=["created", "pending", "unknown", "sent"]
                         ),
                     ),
                 ],
@@ -1355,9 +1406,17 @@ class Migration(migrations.Migration):
                         condition=~Q(state="succeeded") | ~Q(reference=""),
                     ),
                     models.UniqueConstraint(
-                        name="a_reference_pays_for_one_attempt",
+                        name="payment_attempt_reference_unique",
                         fields=("processor", "reference"),
                         condition=~Q(reference=""),
+                    ),
+                    models.CheckConstraint(
+                        name="payment_attempt_lease_matches_state",
+                        condition=Q(
+                            leased_until__isnull=False,
+                            state__in=["sent", "pending", "unknown"],
+                        )
+                        | (Q(leased_until=None) & ~Q(state__in=["sent"])),
                     ),
                 ],
             },
@@ -1418,7 +1477,7 @@ class Migration(migrations.Migration):
                         name="one_customer_per_payer", fields=("processor", "payer")
                     ),
                     models.UniqueConstraint(
-                        name="a_customer_is_one_payer",
+                        name="processor_customer_reference_unique",
                         fields=("processor", "reference"),
                         condition=~Q(reference=""),
                     ),
@@ -1520,17 +1579,17 @@ class Migration(migrations.Migration):
                 "permissions": [("close_checkoutpage", "Can close a checkout page")],
                 "constraints": [
                     models.CheckConstraint(
-                        name="a_page_that_is_paid_on_is_an_attempt",
+                        name="checkout_page_attempt_by_kind",
                         condition=Q(attempt=None, kind="setup")
                         | Q(attempt__isnull=False, kind="payment"),
                     ),
                     models.CheckConstraint(
-                        name="a_page_that_is_known_has_url_and_reference",
+                        name="checkout_page_url_and_reference_together",
                         condition=Q(reference="", url="")
                         | (~Q(url="") & ~Q(reference="")),
                     ),
                     models.UniqueConstraint(
-                        name="a_page_is_opened_once",
+                        name="checkout_page_reference_unique",
                         fields=("processor", "reference"),
                         condition=~Q(reference=""),
                     ),
@@ -1582,7 +1641,7 @@ class Migration(migrations.Migration):
                         condition=Q(reversed_at=None),
                     ),
                     models.CheckConstraint(
-                        name="a_reversal_is_of_a_manual_payment_and_says_why",
+                        name="payment_reversal_manual_with_reason",
                         condition=Q(
                             reversal_reason="", reversed_at=None, reversed_by=""
                         )
@@ -1739,7 +1798,7 @@ class Migration(migrations.Migration):
                         condition=Q(amount__gt=0, amount__lt=100000000000000),
                     ),
                     models.CheckConstraint(
-                        name="a_dispute_is_dated_as_its_state",
+                        name="dispute_dates_match_state",
                         condition=Q(closed_at=None, opened_at=None, state="inquiry")
                         | Q(closed_at=None, opened_at__isnull=False, state="open")
                         | Q(closed_at__isnull=False, state="won")
@@ -1775,6 +1834,31 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", row_id()),
                 (
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Attempts begun; each is counted before the work.",
+                    ),
+                ),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(help_text="When the next attempt is due."),
+                ),
+                (
+                    "leased_until",
+                    models.DateTimeField(
+                        blank=True,
+                        null=True,
+                        help_text="While a worker holds it: when another may take over.",
+                    ),
+                ),
+                (
+                    "last_error",
+                    models.TextField(
+                        blank=True, help_text="Why the last attempt did not succeed."
+                    ),
+                ),
+                (
                     "processor",
                     models.ForeignKey(
                         "billing.paymentprocessor",
@@ -1803,7 +1887,9 @@ class Migration(migrations.Migration):
                 (
                     "reason",
                     models.CharField(
-                        max_length=200, blank=True, help_text="Reason of the state."
+                        max_length=200,
+                        blank=True,
+                        help_text="Who set it aside, and why.",
                     ),
                 ),
                 (
@@ -1813,19 +1899,6 @@ class Migration(migrations.Migration):
                         models.PROTECT,
                         null=True,
                         related_name="processor_events",
-                    ),
-                ),
-                (
-                    "tries",
-                    models.IntegerField(
-                        default=0,
-                        help_text="Number of times that processing was started.",
-                    ),
-                ),
-                (
-                    "next_attempt_at",
-                    models.DateTimeField(
-                        help_text="When it is next processed; during processing, when the lease ends."
                     ),
                 ),
                 (
@@ -1883,6 +1956,14 @@ class Migration(migrations.Migration):
                         name="a_processor_event_counts_once",
                         fields=("processor", "event_id"),
                     ),
+                    models.CheckConstraint(
+                        name="processor_event_lease_matches_state",
+                        condition=Q(
+                            leased_until__isnull=False,
+                            state__in=["received", "waiting"],
+                        )
+                        | Q(leased_until=None),
+                    ),
                 ],
             },
         ),
@@ -1890,6 +1971,31 @@ class Migration(migrations.Migration):
             name="RefundAttempt",
             fields=[
                 ("id", row_id()),
+                (
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Attempts begun; each is counted before the work.",
+                    ),
+                ),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(help_text="When the next attempt is due."),
+                ),
+                (
+                    "leased_until",
+                    models.DateTimeField(
+                        blank=True,
+                        null=True,
+                        help_text="While a worker holds it: when another may take over.",
+                    ),
+                ),
+                (
+                    "last_error",
+                    models.TextField(
+                        blank=True, help_text="Why the last attempt did not succeed."
+                    ),
+                ),
                 (
                     "public_id",
                     models.UUIDField(
@@ -1913,7 +2019,6 @@ class Migration(migrations.Migration):
                     "changed_at",
                     models.DateTimeField(help_text="When the state was last set."),
                 ),
-                ("error", models.CharField(max_length=200, blank=True)),
                 (
                     "reference",
                     models.CharField(
@@ -1937,12 +2042,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("first_sent_at", models.DateTimeField(null=True)),
-                (
-                    "next_attempt_at",
-                    models.DateTimeField(
-                        help_text="When it is next sent or looked up; during a call, when the lease ends."
-                    ),
-                ),
                 (
                     "reported_at",
                     models.DateTimeField(
@@ -2003,7 +2102,7 @@ class Migration(migrations.Migration):
                         name="refund_attempt_due",
                         fields=["next_attempt_at"],
                         condition=Q(
-                            state__in=["created", "sent", "pending", "unknown"]
+                            state__in=["created", "pending", "unknown", "sent"]
                         ),
                     ),
                 ],
@@ -2013,7 +2112,7 @@ class Migration(migrations.Migration):
                         condition=Q(amount__gt=0, amount__lt=100000000000000),
                     ),
                     models.CheckConstraint(
-                        name="a_refund_attempt_has_a_state",
+                        name="refund_attempt_state_valid",
                         condition=Q(
                             state__in=[
                                 "created",
@@ -2041,9 +2140,17 @@ class Migration(migrations.Migration):
                         condition=~Q(reference=""),
                     ),
                     models.UniqueConstraint(
-                        name="a_refund_is_asked_for_once",
+                        name="refund_attempt_request_reference_unique",
                         fields=("payment", "request_reference"),
                         condition=~Q(request_reference=""),
+                    ),
+                    models.CheckConstraint(
+                        name="refund_attempt_lease_matches_state",
+                        condition=Q(
+                            leased_until__isnull=False,
+                            state__in=["sent", "pending", "unknown"],
+                        )
+                        | (Q(leased_until=None) & ~Q(state__in=["sent"])),
                     ),
                 ],
             },
@@ -2150,12 +2257,12 @@ class Migration(migrations.Migration):
                         condition=Q(closed_at=None),
                     ),
                     models.CheckConstraint(
-                        name="a_closed_case_says_when",
+                        name="dunning_case_closed_at_matches_state",
                         condition=Q(closed_at__isnull=False, state="closed")
                         | (~Q(state="closed") & Q(closed_at__isnull=True)),
                     ),
                     models.CheckConstraint(
-                        name="a_case_waits_for_what_its_state_says",
+                        name="dunning_case_times_match_state",
                         condition=Q(state="retrying")
                         | Q(
                             escalate_at__isnull=False,
@@ -2283,7 +2390,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(help_text="The snapshot is taken after this."),
                 ),
                 ("finished_at", models.DateTimeField(null=True)),
-                ("lease_until", models.DateTimeField(null=True)),
+                ("leased_until", models.DateTimeField(null=True)),
                 (
                     "since",
                     models.DateTimeField(
@@ -2327,12 +2434,14 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         name="a_running_verification_has_a_lease",
                         condition=Q(
-                            finished_at=None, lease_until__isnull=False, state="running"
+                            finished_at=None,
+                            leased_until__isnull=False,
+                            state="running",
                         )
                         | (
                             ~Q(state="running")
                             & Q(finished_at__isnull=False)
-                            & Q(lease_until=None)
+                            & Q(leased_until=None)
                         ),
                     ),
                 ],
@@ -2420,7 +2529,7 @@ class Migration(migrations.Migration):
                 "permissions": [("accept_verificationfinding", "Can accept a finding")],
                 "indexes": [
                     models.Index(
-                        name="findings_that_hold",
+                        name="verification_finding_open",
                         fields=["scope"],
                         condition=Q(accepted_at=None, resolved_at=None),
                     ),
@@ -2440,7 +2549,7 @@ class Migration(migrations.Migration):
                         nulls_distinct=False,
                     ),
                     models.CheckConstraint(
-                        name="an_accepted_finding_says_who_and_why",
+                        name="verification_finding_acceptance_complete",
                         condition=Q(
                             accepted_at=None, accepted_by="", accepted_reason=""
                         )
@@ -2451,7 +2560,7 @@ class Migration(migrations.Migration):
                         ),
                     ),
                     models.CheckConstraint(
-                        name="a_finding_names_what_it_holds",
+                        name="verification_finding_object_by_scope",
                         condition=Q(document__isnull=False, scope="document")
                         | Q(agency__isnull=False, scope__in=["agency", "payer"])
                         | Q(price_list__isnull=False, scope="price_list")
@@ -2555,7 +2664,7 @@ class Migration(migrations.Migration):
                         condition=~Q(amount=0) & Q(amount__lt=100000000000000),
                     ),
                     models.CheckConstraint(
-                        name="cash_lies_at_a_processor",
+                        name="ledger_entry_processor_for_cash_only",
                         condition=(Q(account="cash") & ~Q(processor=""))
                         | (~Q(account="cash") & Q(processor="")),
                     ),
@@ -2567,6 +2676,31 @@ class Migration(migrations.Migration):
             name="Mail",
             fields=[
                 ("id", row_id()),
+                (
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Attempts begun; each is counted before the work.",
+                    ),
+                ),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(help_text="When the next attempt is due."),
+                ),
+                (
+                    "leased_until",
+                    models.DateTimeField(
+                        blank=True,
+                        null=True,
+                        help_text="While a worker holds it: when another may take over.",
+                    ),
+                ),
+                (
+                    "last_error",
+                    models.TextField(
+                        blank=True, help_text="Why the last attempt did not succeed."
+                    ),
+                ),
                 ("public_id", public_id()),
                 (
                     "agency",
@@ -2606,10 +2740,6 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
-                ("attempts", models.PositiveSmallIntegerField(default=0)),
-                ("next_attempt_at", models.DateTimeField()),
-                ("lease_until", models.DateTimeField(null=True)),
-                ("last_error", models.CharField(max_length=500, blank=True)),
                 ("created_at", models.DateTimeField()),
                 ("sent_at", models.DateTimeField(null=True)),
             ],
@@ -2629,17 +2759,17 @@ class Migration(migrations.Migration):
                         fields=("template", "subject_key", "to"),
                     ),
                     models.CheckConstraint(
-                        name="a_mail_goes_to_somebody", condition=Q(to__len__gt=0)
+                        name="mail_recipients_required", condition=Q(to__len__gt=0)
                     ),
                     models.CheckConstraint(
-                        name="a_mail_that_was_sent_says_when",
+                        name="mail_sent_at_matches_state",
                         condition=Q(sent_at__isnull=False, state="sent")
                         | (~Q(state="sent") & Q(sent_at__isnull=True)),
                     ),
                     models.CheckConstraint(
-                        name="a_mail_that_is_being_sent_is_leased",
-                        condition=Q(lease_until__isnull=False, state="sending")
-                        | (~Q(state="sending") & Q(lease_until__isnull=True)),
+                        name="mail_lease_matches_state",
+                        condition=Q(leased_until__isnull=False, state__in=["sending"])
+                        | (Q(leased_until=None) & ~Q(state__in=["sending"])),
                     ),
                 ],
             },
@@ -2656,7 +2786,7 @@ class Migration(migrations.Migration):
             options={
                 "constraints": [
                     models.CheckConstraint(
-                        name="an_event_key_has_an_event_or_waits_for_none",
+                        name="event_key_event_and_date_together",
                         condition=Q(event_id__isnull=True, used_on__isnull=True)
                         | Q(event_id__isnull=False, used_on__isnull=False),
                     ),
@@ -2800,7 +2930,7 @@ class Migration(migrations.Migration):
                         nulls_distinct=False,
                     ),
                     models.CheckConstraint(
-                        name="usage_day_is_a_number",
+                        name="usage_day_quantities_finite",
                         condition=Q(raw__lt=100000000000000)
                         & Q(billable__lt=100000000000000),
                     ),
@@ -2830,7 +2960,8 @@ class Migration(migrations.Migration):
                 "ordering": ["month"],
                 "constraints": [
                     models.CheckConstraint(
-                        name="what_is_archived_is_a_month", condition=Q(month__day=1)
+                        name="archived_month_starts_with_a_month",
+                        condition=Q(month__day=1),
                     ),
                     models.CheckConstraint(
                         name="an_archive_is_a_file_of_rows",
@@ -2892,10 +3023,11 @@ class Migration(migrations.Migration):
                 ],
                 "constraints": [
                     models.UniqueConstraint(
-                        name="one_quarantine_per_content", fields=("key", "content")
+                        name="quarantined_event_key_content_unique",
+                        fields=("key", "content"),
                     ),
                     models.CheckConstraint(
-                        name="what_left_the_quarantine_says_when",
+                        name="quarantined_event_settled_at_matches_state",
                         condition=Q(settled_at__isnull=True, state="held")
                         | Q(
                             settled_at__isnull=False, state__in=["released", "dropped"]
@@ -2908,6 +3040,31 @@ class Migration(migrations.Migration):
             name="UsageImport",
             fields=[
                 ("id", row_id()),
+                (
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Attempts begun; each is counted before the work.",
+                    ),
+                ),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(help_text="When the next attempt is due."),
+                ),
+                (
+                    "leased_until",
+                    models.DateTimeField(
+                        blank=True,
+                        null=True,
+                        help_text="While a worker holds it: when another may take over.",
+                    ),
+                ),
+                (
+                    "last_error",
+                    models.TextField(
+                        blank=True, help_text="Why the last attempt did not succeed."
+                    ),
+                ),
                 ("public_id", public_id()),
                 (
                     "agency",
@@ -2944,7 +3101,6 @@ class Migration(migrations.Migration):
                     "uploaded",
                     models.BooleanField(help_text="A worker reads it, not a command."),
                 ),
-                ("lease_until", models.DateTimeField(null=True)),
                 (
                     "last_turn_at",
                     models.DateTimeField(
@@ -2952,44 +3108,67 @@ class Migration(migrations.Migration):
                         help_text="When a worker last began to read a part of it.",
                     ),
                 ),
-                ("attempts", models.PositiveSmallIntegerField(default=0)),
-                ("rows", models.BigIntegerField(default=0)),
-                ("accepted", models.BigIntegerField(default=0)),
-                ("duplicate", models.BigIntegerField(default=0)),
-                ("refused", models.BigIntegerField(default=0)),
                 (
-                    "left_out",
+                    "rows",
+                    models.BigIntegerField(default=0, help_text="Rows read so far."),
+                ),
+                (
+                    "accepted",
                     models.BigIntegerField(
-                        default=0, help_text="No usage of their own."
+                        default=0, help_text="Rows counted as usage."
                     ),
                 ),
-                ("error", models.CharField(max_length=500, blank=True)),
+                (
+                    "duplicate",
+                    models.BigIntegerField(
+                        default=0, help_text="Rows whose event was counted before."
+                    ),
+                ),
+                (
+                    "rejected",
+                    models.BigIntegerField(
+                        default=0,
+                        help_text="Rows that could not be counted, each with its reason.",
+                    ),
+                ),
+                (
+                    "skipped",
+                    models.BigIntegerField(
+                        default=0,
+                        help_text="Rows that are not usage, such as a call's other leg.",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at"],
                 "indexes": [
                     models.Index(
-                        name="imports_to_work_off",
-                        fields=["lease_until"],
+                        name="usage_import_unfinished",
+                        fields=["next_attempt_at"],
                         condition=Q(state__in=["waiting", "running"]),
                     ),
                 ],
                 "constraints": [
                     models.CheckConstraint(
-                        name="every_row_of_an_import_is_counted_once",
+                        name="usage_import_rows_equal_counts",
                         condition=Q(
                             rows=F("accepted")
                             + F("duplicate")
-                            + F("refused")
-                            + F("left_out")
+                            + F("rejected")
+                            + F("skipped")
                         ),
                     ),
                     models.CheckConstraint(
-                        name="an_import_that_is_over_says_when",
+                        name="usage_import_finished_at_matches_state",
                         condition=Q(
                             finished_at__isnull=False, state__in=["done", "failed"]
                         )
                         | Q(finished_at__isnull=True, state__in=["waiting", "running"]),
+                    ),
+                    models.CheckConstraint(
+                        name="usage_import_lease_matches_state",
+                        condition=Q(leased_until__isnull=False, state__in=["running"])
+                        | (Q(leased_until=None) & ~Q(state__in=["running"])),
                     ),
                 ],
             },
@@ -3020,7 +3199,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="RefusedRow",
+            name="RejectedRow",
             fields=[
                 ("id", row_id()),
                 (
@@ -3028,7 +3207,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         "billing.usageimport",
                         models.CASCADE,
-                        related_name="refused_rows",
+                        related_name="rejected_rows",
                     ),
                 ),
                 ("row", models.BigIntegerField()),
@@ -3228,7 +3407,7 @@ class Migration(migrations.Migration):
                 ],
                 "constraints": [
                     models.CheckConstraint(
-                        name="endpoint_state_is_known",
+                        name="webhook_endpoint_state_valid",
                         condition=Q(
                             state__in=["enabled", "paused", "disabled", "ended"]
                         ),
@@ -3255,6 +3434,31 @@ class Migration(migrations.Migration):
             name="Delivery",
             fields=[
                 ("id", row_id()),
+                (
+                    "attempts",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Attempts begun; each is counted before the work.",
+                    ),
+                ),
+                (
+                    "next_attempt_at",
+                    models.DateTimeField(help_text="When the next attempt is due."),
+                ),
+                (
+                    "leased_until",
+                    models.DateTimeField(
+                        blank=True,
+                        null=True,
+                        help_text="While a worker holds it: when another may take over.",
+                    ),
+                ),
+                (
+                    "last_error",
+                    models.TextField(
+                        blank=True, help_text="Why the last attempt did not succeed."
+                    ),
+                ),
                 (
                     "endpoint",
                     models.ForeignKey(
@@ -3285,21 +3489,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "attempts",
-                    models.IntegerField(
-                        default=0, help_text="Attempts begun in total."
-                    ),
-                ),
-                (
                     "tries",
                     models.IntegerField(
                         default=0, help_text="Attempts begun since it was last queued."
-                    ),
-                ),
-                (
-                    "next_attempt_at",
-                    models.DateTimeField(
-                        help_text="When the next attempt is due; while sending, the end of the lease."
                     ),
                 ),
                 ("settled_at", models.DateTimeField(null=True)),
@@ -3315,7 +3507,7 @@ class Migration(migrations.Migration):
                         condition=Q(state__in=["pending", "sending"]),
                     ),
                     models.Index(
-                        name="delivery_before",
+                        name="delivery_open_by_subject",
                         fields=["endpoint", "subject", "event"],
                         condition=Q(state__in=["pending", "sending"]),
                     ),
@@ -3336,12 +3528,17 @@ class Migration(migrations.Migration):
                         fields=("endpoint", "event"),
                     ),
                     models.CheckConstraint(
-                        name="a_settled_delivery_has_its_time",
+                        name="delivery_settled_at_matches_state",
                         condition=Q(settled_at=None, state__in=["pending", "sending"])
                         | Q(
                             settled_at__isnull=False,
                             state__in=["delivered", "given_up"],
                         ),
+                    ),
+                    models.CheckConstraint(
+                        name="delivery_lease_matches_state",
+                        condition=Q(leased_until__isnull=False, state__in=["sending"])
+                        | (Q(leased_until=None) & ~Q(state__in=["sending"])),
                     ),
                 ],
             },
@@ -3361,7 +3558,7 @@ class Migration(migrations.Migration):
                 ),
                 ("number", models.IntegerField()),
                 ("made_at", models.DateTimeField(db_index=True)),
-                ("status", models.IntegerField(null=True)),
+                ("http_status", models.IntegerField(null=True)),
                 ("latency_ms", models.IntegerField()),
                 ("answer", models.TextField(blank=True)),
                 ("error", models.CharField(max_length=200, blank=True)),
@@ -3370,7 +3567,8 @@ class Migration(migrations.Migration):
                 "ordering": ["delivery", "number"],
                 "constraints": [
                     models.UniqueConstraint(
-                        name="one_row_per_attempt", fields=("delivery", "number")
+                        name="delivery_attempt_number_unique",
+                        fields=("delivery", "number"),
                     ),
                 ],
             },

@@ -36,6 +36,10 @@ class Migration(migrations.Migration):
             "0008_budgets_and_authorize",
             "0009_used_seats",
             "0010_admin_permissions",
+            "0011_constraint_names",
+            "0012_cutoff_counter",
+            "0013_scopes_of_rooms",
+            "0014_invitations",
         )
     ]
     dependencies = [("auth", "0012_alter_user_first_name_max_length")]
@@ -162,26 +166,7 @@ class Migration(migrations.Migration):
                 ("digest", models.CharField(max_length=64, unique=True)),
                 (
                     "scopes",
-                    ArrayField(
-                        base_field=models.CharField(
-                            max_length=32,
-                            choices=[
-                                ("seats:read", "Seats Read"),
-                                ("seats:write", "Seats Write"),
-                                ("usage:read", "Usage Read"),
-                                ("usage:write", "Usage Write"),
-                                ("invoices:read", "Invoices Read"),
-                                ("payments:read", "Payments Read"),
-                                ("payments:write", "Payments Write"),
-                                ("webhooks:read", "Webhooks Read"),
-                                ("webhooks:write", "Webhooks Write"),
-                                ("budgets:read", "Budgets Read"),
-                                ("budgets:write", "Budgets Write"),
-                                ("authorize:read", "Authorize Read"),
-                            ],
-                        ),
-                        size=None,
-                    ),
+                    ArrayField(base_field=models.CharField(max_length=32), size=None),
                 ),
                 ("created_by", models.CharField(max_length=200)),
                 ("created_at", models.DateTimeField()),
@@ -198,23 +183,12 @@ class Migration(migrations.Migration):
                 "permissions": [("revoke_apikey", "Can revoke an API key")],
                 "constraints": [
                     models.CheckConstraint(
-                        name="key_scopes_are_known",
-                        condition=Q(
-                            scopes__contained_by=[
-                                "seats:read",
-                                "seats:write",
-                                "usage:read",
-                                "usage:write",
-                                "invoices:read",
-                                "payments:read",
-                                "payments:write",
-                                "webhooks:read",
-                                "webhooks:write",
-                                "budgets:read",
-                                "budgets:write",
-                                "authorize:read",
-                            ],
-                            scopes__len__gt=0,
+                        name="api_key_scopes_valid",
+                        condition=models.lookups.Regex(
+                            models.functions.comparison.Cast(
+                                F("scopes"), models.TextField()
+                            ),
+                            "^\\{[a-z_]+:(read|write)(,[a-z_]+:(read|write))*\\}$",
                         ),
                     ),
                 ],
@@ -222,7 +196,7 @@ class Migration(migrations.Migration):
         ),
         # seats.cutoffs
         migrations.CreateModel(
-            name="Books",
+            name="CutoffCounter",
             fields=[
                 (
                     "agency",
@@ -231,7 +205,7 @@ class Migration(migrations.Migration):
                         models.PROTECT,
                         primary_key=True,
                         serialize=False,
-                        related_name="books",
+                        related_name="cutoff_counter",
                     ),
                 ),
                 ("cutoff", models.BigIntegerField(default=1)),
@@ -245,7 +219,6 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name_plural": "books",
                 "constraints": [
                     models.CheckConstraint(
                         name="cutoff_starts_at_one", condition=Q(cutoff__gte=1)
@@ -608,7 +581,7 @@ class Migration(migrations.Migration):
                         | (~Q(role="agent") & Q(agent__isnull=True)),
                     ),
                     models.CheckConstraint(
-                        name="member_role_is_known",
+                        name="member_role_valid",
                         condition=Q(
                             role__in=[
                                 "owner",
@@ -618,6 +591,113 @@ class Migration(migrations.Migration):
                                 "agent",
                             ]
                         ),
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Invitation",
+            fields=[
+                ("id", row_id()),
+                ("public_id", public_id()),
+                (
+                    "agency",
+                    models.ForeignKey(
+                        "seats.agency", models.PROTECT, related_name="invitations"
+                    ),
+                ),
+                (
+                    "email",
+                    models.EmailField(verbose_name="e-mail address", max_length=254),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        max_length=16,
+                        choices=[
+                            ("owner", "Owner"),
+                            ("admin", "Admin"),
+                            ("billing_viewer", "Billing Viewer"),
+                            ("supervisor", "Supervisor"),
+                            ("agent", "Agent"),
+                        ],
+                    ),
+                ),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        "seats.agent",
+                        models.PROTECT,
+                        blank=True,
+                        null=True,
+                        related_name="+",
+                    ),
+                ),
+                (
+                    "digest",
+                    models.CharField(max_length=64, unique=True, editable=False),
+                ),
+                (
+                    "invited_by",
+                    models.ForeignKey(
+                        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+"
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("accepted_at", models.DateTimeField(null=True)),
+                (
+                    "accepted_by",
+                    models.ForeignKey(
+                        settings.AUTH_USER_MODEL,
+                        models.PROTECT,
+                        null=True,
+                        related_name="+",
+                    ),
+                ),
+                ("revoked_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "ordering": ["-id"],
+                "permissions": [("revoke_invitation", "Can revoke an invitation")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        name="invitation_open_agency_email_unique",
+                        fields=("agency", "email"),
+                        condition=Q(accepted_at=None, revoked_at=None),
+                    ),
+                    models.CheckConstraint(
+                        name="invitation_email_lower", condition=Q(email=Lower("email"))
+                    ),
+                    models.CheckConstraint(
+                        name="invitation_agent_matches_role",
+                        condition=Q(agent__isnull=False, role="agent")
+                        | (~Q(role="agent") & Q(agent__isnull=True)),
+                    ),
+                    models.CheckConstraint(
+                        name="invitation_role_valid",
+                        condition=Q(
+                            role__in=[
+                                "owner",
+                                "admin",
+                                "billing_viewer",
+                                "supervisor",
+                                "agent",
+                            ]
+                        ),
+                    ),
+                    models.CheckConstraint(
+                        name="invitation_expires_after_created",
+                        condition=Q(expires_at__gt=F("created_at")),
+                    ),
+                    models.CheckConstraint(
+                        name="invitation_accepted_or_revoked",
+                        condition=Q(accepted_at=None) | Q(revoked_at=None),
+                    ),
+                    models.CheckConstraint(
+                        name="invitation_accepted_by_matches_accepted_at",
+                        condition=Q(accepted_at=None, accepted_by=None)
+                        | Q(accepted_at__isnull=False, accepted_by__isnull=False),
                     ),
                 ],
             },

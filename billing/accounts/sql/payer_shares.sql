@@ -64,8 +64,8 @@ CREATE OR REPLACE FUNCTION shares_change_open_months() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
-        SELECT FROM fresh JOIN seats_books AS books USING (agency_id)
-        WHERE fresh.starts_on < books.closed_through + interval '1 month'
+        SELECT FROM fresh JOIN seats_cutoffcounter AS counter USING (agency_id)
+        WHERE fresh.starts_on < counter.closed_through + interval '1 month'
     ) THEN
         RAISE EXCEPTION 'payers change only in months not yet cut off'
             USING ERRCODE = 'check_violation',

@@ -4,8 +4,8 @@
 -- state that is final is not left for one that is less certain.
 
 REVOKE ALL ON billing_paymentattempt FROM :"app_role";
-GRANT SELECT, INSERT, UPDATE (state, changed_at, error, reference, sends, lookups,
-    first_sent_at, next_attempt_at, reported_at, closed_by)
+GRANT SELECT, INSERT, UPDATE (state, changed_at, last_error, reference, sends, lookups,
+    first_sent_at, next_attempt_at, reported_at, closed_by, attempts, leased_until)
     ON billing_paymentattempt TO :"app_role";
 
 CREATE OR REPLACE FUNCTION attempt_begins() RETURNS trigger
@@ -16,7 +16,7 @@ BEGIN
        OR NOT EXISTS (
            SELECT FROM billing_document
            WHERE id = NEW.invoice_id AND kind = 'invoice' AND currency = NEW.currency
-             AND status IN ('open', 'uncollectible') AND NEW.amount <= total) THEN
+             AND state IN ('open', 'uncollectible') AND NEW.amount <= total) THEN
         RAISE EXCEPTION 'an attempt begins with what is owed on an open invoice'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'attempt_begins';
     END IF;
@@ -87,9 +87,9 @@ GRANT SELECT ON billing_attemptchange TO :"app_role";
 CREATE OR REPLACE FUNCTION attempt_is_remembered() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    IF TG_OP = 'INSERT' OR NEW.state <> OLD.state OR NEW.error <> OLD.error THEN
+    IF TG_OP = 'INSERT' OR NEW.state <> OLD.state OR NEW.last_error <> OLD.last_error THEN
         INSERT INTO billing_attemptchange (attempt_id, state, error, recorded_at)
-        VALUES (NEW.id, NEW.state, NEW.error, NEW.changed_at);
+        VALUES (NEW.id, NEW.state, NEW.last_error, NEW.changed_at);
     END IF;
     RETURN NULL;
 END $$;
@@ -117,5 +117,5 @@ END $$;
 CREATE OR REPLACE TRIGGER no_void_while_charging
     AFTER UPDATE ON billing_document
     FOR EACH ROW
-    WHEN (NEW.status = 'void' AND OLD.status <> 'void')
+    WHEN (NEW.state = 'void' AND OLD.state <> 'void')
     EXECUTE FUNCTION no_void_while_charging();

@@ -4,8 +4,8 @@
 -- concurrent refunds of one payment wait, and then be counted.
 
 REVOKE ALL ON billing_refundattempt FROM :"app_role";
-GRANT SELECT, INSERT, UPDATE (changed_at, error, reference, sends, lookups,
-    first_sent_at, next_attempt_at, state, reported_at, closed_by)
+GRANT SELECT, INSERT, UPDATE (state, changed_at, last_error, reference, sends, lookups,
+    first_sent_at, next_attempt_at, reported_at, closed_by, attempts, leased_until)
     ON billing_refundattempt TO :"app_role";
 
 CREATE OR REPLACE FUNCTION refund_attempt_begins() RETURNS trigger
@@ -51,9 +51,9 @@ GRANT SELECT ON billing_refundattemptchange TO :"app_role";
 CREATE OR REPLACE FUNCTION refund_attempt_is_remembered() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    IF TG_OP = 'INSERT' OR NEW.state <> OLD.state OR NEW.error <> OLD.error THEN
+    IF TG_OP = 'INSERT' OR NEW.state <> OLD.state OR NEW.last_error <> OLD.last_error THEN
         INSERT INTO billing_refundattemptchange (attempt_id, state, error, recorded_at)
-        VALUES (NEW.id, NEW.state, NEW.error, NEW.changed_at);
+        VALUES (NEW.id, NEW.state, NEW.last_error, NEW.changed_at);
     END IF;
     RETURN NULL;
 END $$;

@@ -54,7 +54,7 @@ BEGIN
     END IF;
     IF NEW.state = 'suspended' AND OLD.state <> 'suspended' AND NOT EXISTS (
         SELECT FROM billing_document
-        WHERE payer_id = NEW.payer_id AND kind = 'invoice' AND status = 'open'
+        WHERE payer_id = NEW.payer_id AND kind = 'invoice' AND state = 'open'
           AND due_at <= NEW.since) THEN
         RAISE EXCEPTION 'nothing is overdue'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'dunning_moves';

@@ -13,7 +13,7 @@ BEGIN
     IF EXISTS (
         SELECT FROM (SELECT DISTINCT document_id FROM touched) AS line
         JOIN billing_document AS document ON document.id = line.document_id
-        WHERE document.status <> 'draft'
+        WHERE document.state <> 'draft'
     ) THEN
         RAISE EXCEPTION 'the lines of an issued document never change'
             USING ERRCODE = 'restrict_violation',
@@ -72,5 +72,5 @@ END $$;
 CREATE OR REPLACE TRIGGER lines_sum_to_the_document
     BEFORE UPDATE ON billing_document
     FOR EACH ROW
-    WHEN (OLD.status = 'draft' AND NEW.status <> 'draft')
+    WHEN (OLD.state = 'draft' AND NEW.state <> 'draft')
     EXECUTE FUNCTION lines_sum_to_the_document();

@@ -1,10 +1,10 @@
--- A document starts as a draft, and once it is issued nothing changes but its status.
+-- A document starts as a draft, and once it is issued nothing changes but its state.
 --
 -- Customers hold issued documents and later ones are chained to them by hash, so the
 -- database refuses every other change, whatever the code says.
 
 REVOKE ALL ON billing_document FROM :"app_role";
-GRANT SELECT, INSERT, DELETE, UPDATE (status, number, review_until, issued_at, due_at,
+GRANT SELECT, INSERT, DELETE, UPDATE (state, number, review_until, issued_at, due_at,
     hash, previous_hash)
     ON billing_document TO :"app_role";
 
@@ -18,25 +18,25 @@ END $$;
 CREATE OR REPLACE TRIGGER documents_start_as_drafts
     BEFORE INSERT ON billing_document
     FOR EACH ROW
-    WHEN (NEW.status <> 'draft')
+    WHEN (NEW.state <> 'draft')
     EXECUTE FUNCTION documents_start_as_drafts();
 
 CREATE OR REPLACE FUNCTION issued_documents_are_fixed() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.status = 'draft' THEN
+    IF OLD.state = 'draft' THEN
         RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
     END IF;
     IF TG_OP = 'UPDATE'
-       AND to_jsonb(NEW) - 'status' = to_jsonb(OLD) - 'status'
-       AND (OLD.status, NEW.status) IN (
+       AND to_jsonb(NEW) - 'state' = to_jsonb(OLD) - 'state'
+       AND (OLD.state, NEW.state) IN (
            ('open', 'open'), ('open', 'paid'), ('open', 'void'),
            ('open', 'uncollectible'), ('uncollectible', 'paid'),
            ('uncollectible', 'void'), ('paid', 'open'), ('paid', 'void')) THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION 'an issued document never changes (% to %)',
-        OLD.status, CASE TG_OP WHEN 'UPDATE' THEN NEW.status ELSE 'deleted' END
+        OLD.state, CASE TG_OP WHEN 'UPDATE' THEN NEW.state ELSE 'deleted' END
         USING ERRCODE = 'restrict_violation',
               CONSTRAINT = 'issued_documents_are_fixed';
 END $$;

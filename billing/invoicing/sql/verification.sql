@@ -1,7 +1,7 @@
 -- What a verification found stays; only when it was seen, resolved or accepted moves.
 
 REVOKE ALL ON billing_verificationrun FROM :"app_role";
-GRANT SELECT, INSERT, UPDATE (state, finished_at, lease_until, findings, opened,
+GRANT SELECT, INSERT, UPDATE (state, finished_at, leased_until, findings, opened,
     resolved, pending_facts, error)
     ON billing_verificationrun TO :"app_role";
 

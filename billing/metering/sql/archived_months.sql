@@ -40,27 +40,27 @@ END $$;
 -- Agencies with usage in a month that is stamped above what all their payers were billed.
 CREATE OR REPLACE FUNCTION agencies_with_pending_usage(month date) RETURNS SETOF bigint
 LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
-    SELECT books.agency_id
-    FROM seats_books AS books
+    SELECT counter.agency_id
+    FROM seats_cutoffcounter AS counter
     CROSS JOIN LATERAL (
         SELECT min(coalesce(mark.billed_cutoff, 0)) AS cutoff
         FROM (
-            SELECT books.agency_id AS payer_id
+            SELECT counter.agency_id AS payer_id
             UNION
             SELECT share.payer_id FROM billing_payershare AS share
             JOIN billing_payershareset AS s ON s.id = share.share_set_id
-            WHERE s.agency_id = books.agency_id
+            WHERE s.agency_id = counter.agency_id
         ) AS pair
         LEFT JOIN billing_watermark AS mark
-            ON mark.payer_id = pair.payer_id AND mark.agency_id = books.agency_id
+            ON mark.payer_id = pair.payer_id AND mark.agency_id = counter.agency_id
     ) AS billed
     WHERE EXISTS (
-        SELECT FROM generate_series(billed.cutoff + 1, books.cutoff) AS open(cutoff)
+        SELECT FROM generate_series(billed.cutoff + 1, counter.cutoff) AS open(cutoff)
         JOIN billing_usageday AS day
-            ON day.agency_id = books.agency_id AND day.cutoff = open.cutoff
+            ON day.agency_id = counter.agency_id AND day.cutoff = open.cutoff
            AND day.used_on >= date_trunc('month', month)::date
            AND day.used_on < (date_trunc('month', month) + interval '1 month')::date)
-    ORDER BY books.agency_id
+    ORDER BY counter.agency_id
 $$;
 
 -- The rows are counted before the lock. What was written since would be stamped with an

@@ -15,8 +15,8 @@ LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM (SELECT DISTINCT agency_id, cutoff FROM before) AS fact
-        LEFT JOIN seats_books AS books USING (agency_id)
-        WHERE books.cutoff IS DISTINCT FROM fact.cutoff
+        LEFT JOIN seats_cutoffcounter AS counter USING (agency_id)
+        WHERE counter.cutoff IS DISTINCT FROM fact.cutoff
     ) THEN
         RAISE EXCEPTION 'a usage day is frozen once its cut-off is taken'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'usage_day_is_open';

@@ -6,7 +6,7 @@ DECLARE
     list_id bigint;
 BEGIN
     IF TG_TABLE_NAME = 'billing_pricelist' THEN
-        IF OLD.status = 'draft' THEN
+        IF OLD.state = 'draft' THEN
             RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
         END IF;
     ELSE
@@ -23,7 +23,7 @@ BEGIN
         LOOP
             -- The lock makes a concurrent publication wait, or be seen.
             PERFORM FROM billing_pricelist
-                WHERE id = list_id AND status = 'draft' FOR SHARE;
+                WHERE id = list_id AND state = 'draft' FOR SHARE;
             IF list_id IS NOT NULL AND NOT FOUND THEN
                 RAISE EXCEPTION 'a published price list never changes'
                     USING ERRCODE = 'restrict_violation',

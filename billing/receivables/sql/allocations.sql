@@ -18,7 +18,7 @@ DECLARE
 BEGIN
     SELECT * INTO invoice FROM billing_document
         WHERE id = NEW.document_id FOR NO KEY UPDATE;
-    IF invoice.kind <> 'invoice' OR invoice.status IN ('draft', 'void')
+    IF invoice.kind <> 'invoice' OR invoice.state IN ('draft', 'void')
        OR (SELECT sum(amount) FROM billing_allocation WHERE document_id = invoice.id)
           NOT BETWEEN 0 AND invoice.total
        OR EXISTS (SELECT FROM billing_allocation
@@ -32,7 +32,7 @@ BEGIN
     IF NEW.credit_note_id IS NOT NULL THEN
         SELECT * INTO note FROM billing_document
             WHERE id = NEW.credit_note_id FOR NO KEY UPDATE;
-        IF note.kind <> 'correction' OR note.status IN ('draft', 'void')
+        IF note.kind <> 'correction' OR note.state IN ('draft', 'void')
            OR note.payer_id <> invoice.payer_id
            OR scale(trim_scale(NEW.amount)) > currency_digits(note.currency)
            OR (SELECT sum(amount) FROM billing_allocation
@@ -49,28 +49,28 @@ CREATE OR REPLACE TRIGGER allocation_fits
     FOR EACH ROW EXECUTE FUNCTION allocation_fits();
 
 -- `paid` is covered in full, `open` is not, and nothing is left on what is void.
-CREATE OR REPLACE FUNCTION status_says_what_is_covered() RETURNS trigger
+CREATE OR REPLACE FUNCTION document_state_matches_allocations() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     covered numeric;
 BEGIN
     SELECT coalesce(sum(amount), 0) INTO covered FROM billing_allocation
         WHERE document_id = NEW.id OR credit_note_id = NEW.id;
-    IF (CASE NEW.status
+    IF (CASE NEW.state
             WHEN 'paid' THEN covered <> abs(NEW.total)
             WHEN 'open' THEN covered = abs(NEW.total)
             WHEN 'void' THEN covered <> 0
             ELSE false END) THEN
         RAISE EXCEPTION '% of % are covered, so the document is not %',
-            covered, NEW.total, NEW.status
+            covered, NEW.total, NEW.state
             USING ERRCODE = 'check_violation',
-                  CONSTRAINT = 'status_says_what_is_covered';
+                  CONSTRAINT = 'document_state_matches_allocations';
     END IF;
     RETURN NULL;
 END $$;
 
-CREATE OR REPLACE TRIGGER status_says_what_is_covered
+CREATE OR REPLACE TRIGGER document_state_matches_allocations
     AFTER UPDATE ON billing_document
     FOR EACH ROW
-    WHEN (OLD.status <> 'draft' AND OLD.status <> NEW.status)
-    EXECUTE FUNCTION status_says_what_is_covered();
+    WHEN (OLD.state <> 'draft' AND OLD.state <> NEW.state)
+    EXECUTE FUNCTION document_state_matches_allocations();

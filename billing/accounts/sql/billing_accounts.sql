@@ -1,7 +1,7 @@
 -- The numbers of a payer's documents only go up, so that they are gapless and unique.
 
-REVOKE ALL ON billing_account FROM :"app_role";
-GRANT SELECT, INSERT, UPDATE ON billing_account TO :"app_role";
+REVOKE ALL ON billing_billingaccount FROM :"app_role";
+GRANT SELECT, INSERT, UPDATE ON billing_billingaccount TO :"app_role";
 
 CREATE OR REPLACE FUNCTION account_only_counts_up() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -14,5 +14,5 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE TRIGGER account_only_counts_up
-    BEFORE UPDATE ON billing_account
+    BEFORE UPDATE ON billing_billingaccount
     FOR EACH ROW EXECUTE FUNCTION account_only_counts_up();

@@ -3,16 +3,16 @@
 -- What is billed is computed from the facts up to a cut-off. A fact with an older stamp
 -- would be missing from a bill that counts as complete.
 
-REVOKE ALL ON seats_books FROM :"app_role";
-GRANT SELECT, INSERT, UPDATE ON seats_books TO :"app_role";
+REVOKE ALL ON seats_cutoffcounter FROM :"app_role";
+GRANT SELECT, INSERT, UPDATE ON seats_cutoffcounter TO :"app_role";
 
 CREATE OR REPLACE FUNCTION fact_has_current_stamp() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM (SELECT DISTINCT agency_id, cutoff FROM fresh) AS fact
-        LEFT JOIN seats_books AS books USING (agency_id)
-        WHERE books.cutoff IS DISTINCT FROM fact.cutoff
+        LEFT JOIN seats_cutoffcounter AS counter USING (agency_id)
+        WHERE counter.cutoff IS DISTINCT FROM fact.cutoff
     ) THEN
         RAISE EXCEPTION 'a fact in % lacks the current cut-off of its agency',
             TG_TABLE_NAME
@@ -22,19 +22,19 @@ BEGIN
 END $$;
 
 -- A cut-off that went back would open facts that are billed.
-CREATE OR REPLACE FUNCTION books_only_move_forward() RETURNS trigger
+CREATE OR REPLACE FUNCTION cutoff_counter_only_rises() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.agency_id <> OLD.agency_id OR NEW.cutoff < OLD.cutoff
        OR (OLD.closed_through IS NOT NULL
            AND NEW.closed_through IS DISTINCT FROM
                greatest(NEW.closed_through, OLD.closed_through)) THEN
-        RAISE EXCEPTION 'the books of agency % only move forward', OLD.agency_id
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'books_only_move_forward';
+        RAISE EXCEPTION 'the cut-off counter of agency % only rises', OLD.agency_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'cutoff_counter_only_rises';
     END IF;
     RETURN NEW;
 END $$;
 
-CREATE OR REPLACE TRIGGER books_only_move_forward
-    BEFORE UPDATE ON seats_books
-    FOR EACH ROW EXECUTE FUNCTION books_only_move_forward();
+CREATE OR REPLACE TRIGGER cutoff_counter_only_rises
+    BEFORE UPDATE ON seats_cutoffcounter
+    FOR EACH ROW EXECUTE FUNCTION cutoff_counter_only_rises();
