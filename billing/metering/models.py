@@ -10,6 +10,9 @@ from billing.pricing.models import Meter
 from core.postgres.columns import BELOW, UUID7
 from seats.models import Agency, Agent
 
+EMPTY_OBJECT = models.Value({}, models.JSONField())
+READING = 2  # of files: the rows of a call have ids of their own
+
 
 class EventKey(models.Model):
     """The permanent record that an event was counted, which makes it count once.
@@ -250,6 +253,27 @@ class UsageImport(models.Model):
     duplicate = models.BigIntegerField(default=0)
     refused = models.BigIntegerField(default=0)
     left_out = models.BigIntegerField(default=0, help_text="No usage of their own.")
+    waiting = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Legs that waited for another one at the time.",
+    )
+    unread = models.BigIntegerField(
+        default=0, db_default=0, help_text="Records that could not be taken apart."
+    )
+    reasons = models.JSONField(
+        default=dict,
+        db_default=EMPTY_OBJECT,
+        help_text="Rows that are no usage, by reason.",
+    )
+    seconds = models.JSONField(
+        default=dict,
+        db_default=EMPTY_OBJECT,
+        help_text="Answered seconds of the rows, by outcome.",
+    )
+    reading = models.PositiveSmallIntegerField(
+        default=READING, db_default=1, help_text="Version of the ids of its rows."
+    )
     error = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -261,6 +285,8 @@ class UsageImport(models.Model):
                     + models.F("duplicate")
                     + models.F("refused")
                     + models.F("left_out")
+                    + models.F("waiting")
+                    + models.F("unread")
                 ),
                 name="every_row_of_an_import_is_counted_once",
             ),
@@ -280,6 +306,64 @@ class UsageImport(models.Model):
 
     def __str__(self) -> str:
         return self.file_name
+
+
+class ConversationLeg(models.Model):
+    """A leg of a call that may have others, and what is decided about it.
+
+    Legs of a conversation may be in several files, in any order: with each of them the
+    conversation is decided anew, from all legs that are here. `event` is the latest
+    event of the leg: the one that counts it or, once it no longer counts, the one that
+    took it back. A waiting leg is decided when its other leg comes, or once its month
+    is over at the agency.
+    """
+
+    class State(models.TextChoices):
+        COUNTED = "counted"
+        LEFT_OUT = "left_out", "left out"
+        WAITING = "waiting"
+
+    agency = models.ForeignKey(
+        Agency, models.PROTECT, related_name="+", help_text="Of the import."
+    )
+    source = models.CharField(max_length=200)
+    leg = models.CharField(max_length=200)
+    conversation = models.CharField(max_length=200)
+    content = models.JSONField(help_text="The leg as it was read, without numbers.")
+    state = models.CharField(max_length=8, choices=State)
+    reason = models.CharField(max_length=80, blank=True)
+    event = models.CharField(max_length=220, blank=True)
+    agent = models.CharField(max_length=200, blank=True)
+    version = models.PositiveSmallIntegerField(default=0)
+    used_on = models.DateField(help_text="Local date of the agency.")
+    received_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "call leg"
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agency", "source", "leg"], name="conversation_leg_unique_leg"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="counted", event=""),
+                name="conversation_leg_counted_has_event",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["agency", "source", "conversation"],
+                name="conversation_leg_together",
+            ),
+            models.Index(
+                fields=["used_on"],
+                condition=Q(state="waiting"),
+                name="conversation_leg_waiting",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.leg
 
 
 class ImportPart(models.Model):

@@ -4,25 +4,36 @@ Both sides are copied into temporary tables and paired by PostgreSQL, so a file 
 size takes no more memory in this process than one chunk of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BufferedReader
-from itertools import count
+from itertools import count, groupby, islice
+from typing import Any
 
+import msgspec
 from django.db import connection, transaction
 
+from billing.metering.domain.conversations import Verdict, decide_conversation
 from billing.metering.domain.events import IncomingEvent
-from billing.metering.domain.formats.catalogue import chunks_of, detect_format, rows_of
+from billing.metering.domain.formats.catalogue import (
+    chunks_of,
+    detect_format,
+    rows_of,
+    source_of,
+)
 from billing.metering.domain.formats.rows import Row
+from billing.metering.domain.legs import CallLeg
+from billing.metering.models import ConversationLeg
 from billing.metering.queries.batch_context import EARLIEST
 from core.errors import Kind, Refusal
 from core.money import plain
 from core.periods import ZonePeriod, local_date, next_month
 from seats.agencies.queries.agencies import zones_of
 from seats.agencies.services import require_zone
-from seats.models import Agency
+from seats.models import Agency, Agent
 
 CHUNK = 5_000
 MARGIN = timedelta(days=31)  # stored events are read this far around the month
@@ -33,10 +44,13 @@ ONLY_IN_FILE, ONLY_STORED, UNREADABLE = "only_theirs", "only_ours", "unreadable"
 
 TABLES = """
     DROP TABLE IF EXISTS pg_temp.file_event, pg_temp.stored_event, pg_temp.paired,
-        pg_temp.unreadable;
+        pg_temp.file_leg, pg_temp.unreadable;
     CREATE TEMPORARY TABLE file_event (
         n bigint, id text, agent text, meter text, quantity numeric,
-        at timestamptz, second timestamptz, used_on date
+        at timestamptz, second timestamptz, used_on date, former text
+    ) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE file_leg (
+        n bigint, conversation text, content jsonb
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE unreadable (n bigint, why text) ON COMMIT DROP;
     CREATE TEMPORARY TABLE paired (stored_n bigint, file_n bigint) ON COMMIT DROP;
@@ -44,13 +58,15 @@ TABLES = """
     ALTER TABLE stored_event ADD replaces text;
 """
 COPY_FILE_EVENTS = "COPY file_event FROM STDIN"
+COPY_FILE_LEGS = "COPY file_leg FROM STDIN"
+READ_FILE_LEGS = "SELECT conversation, content::text FROM file_leg ORDER BY 1, n"
 COPY_UNREADABLE = "COPY unreadable FROM STDIN"
 # An event counts with its reversal; one that nets to zero is left out.
 READ_STORED_EVENTS = """
     INSERT INTO stored_event
     SELECT event.id, event.external_id, agent.external_id, meter.code, net.quantity,
            event.occurred_at, date_trunc('second', event.occurred_at), event.used_on,
-           event.supersedes
+           NULL, event.supersedes
     FROM billing_usageevent AS event
     JOIN billing_meter AS meter ON meter.id = event.meter_id
     LEFT JOIN seats_agent AS agent ON agent.id = event.agent_id
@@ -171,12 +187,17 @@ class ComparisonSum:
 class UsageComparison:
     """The comparison of a file with the stored events of a month.
 
-    `skipped` rows are not usage; `other_agencies` counts rows of other agencies.
+    `skipped` counts the rows that are no usage, by reason, and `skipped_seconds` their
+    answered seconds: an import leaves out the same rows, so both sides lack them.
+    `waiting` is the number of stored legs of the month that wait for another one, and
+    `other_agencies` counts rows of other agencies.
     """
 
     feed: str
     sums: Sequence[ComparisonSum]
-    skipped: int
+    skipped: Mapping[str, int]
+    skipped_seconds: Decimal
+    waiting: int
     other_agencies: int
     ids_in_common: bool
 
@@ -213,48 +234,133 @@ def compare_file(
         )
     feed = detect_format(file, feed)
     zones = zones_of([agency.pk])[agency.pk]
-    zone = zone or zones[-1].zone
-    require_zone(zone)
-    rows = rows_of(file, feed, agency=agency.code, zone=zone)
+    if zone:
+        require_zone(zone)
+    agents = Agent.objects.filter(agency=agency).values_list("external_id", flat=True)
+    rows = rows_of(
+        file, feed, agency=agency.code, zone=zone or zones, agents=set(agents)
+    )
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(TABLES)
-        skipped, other_agencies = _copy_file(rows, agency.code, zones)
+        copied = _FileCopy(agency.code, source_of(feed, agency.code), zones)
+        copied.copy(rows)
         has_ids = _pair(agency, month, source, by_time=by_time)
         sums = _read_sums(month)
         for difference in _read_differences(month):
             on_difference(difference)
-    return UsageComparison(feed, sums, skipped, other_agencies, has_ids)
+    waiting = ConversationLeg.objects.filter(
+        agency=agency,
+        state=ConversationLeg.State.WAITING,
+        used_on__gte=month,
+        used_on__lt=next_month(month),
+    )
+    return UsageComparison(
+        feed,
+        sums,
+        copied.skipped,
+        copied.skipped_seconds,
+        waiting.count(),
+        copied.other_agencies,
+        has_ids,
+    )
 
 
-def _copy_file(
-    rows: Iterator[Row], code: str, zones: Sequence[ZonePeriod]
-) -> tuple[int, int]:
-    """Copy the file to its table; the number of skipped rows and of other agencies'."""
-    skipped = other_agencies = 0
-    numbers = count(1)  # not the row's: a record may be two events
-    for chunk in chunks_of(rows, most=CHUNK):
-        events, unreadable = [], []
-        for row in chunk:
-            if row.skip_reason:
-                skipped += 1
-            elif row.event and row.event.agency != code:
-                other_agencies += 1
-            elif reason := _unreadable_reason(row):
-                unreadable.append((row.number, reason))
-            elif row.event:
-                events.append(_cells_of(next(numbers), row.event, zones))
-        _copy(COPY_FILE_EVENTS, events)
-        _copy(COPY_UNREADABLE, unreadable)
-    return skipped, other_agencies
+class _FileCopy:
+    """Copies a file to its table: the events of its rows and of the legs that count.
+
+    The legs of conversations are sorted by the database first, and decided as at the end
+    of a month: no other leg will come.
+    """
+
+    def __init__(self, code: str, source: str, zones: Sequence[ZonePeriod]) -> None:
+        self._code = code
+        self._source = source
+        self._zones = zones
+        self._numbers = count(1)  # not the row's: a record may be two events
+        self.skipped: Counter[str] = Counter()
+        self.skipped_seconds = Decimal(0)
+        self.other_agencies = 0
+
+    def copy(self, rows: Iterator[Row]) -> None:
+        for chunk in chunks_of(rows, most=CHUNK):
+            events: list[IncomingEvent] = []
+            legs: list[tuple[object, ...]] = []
+            unreadable: list[tuple[int, str]] = []
+            for row in chunk:
+                if row.skip_reason:
+                    self._skip(row.skip_reason, row.seconds)
+                elif (
+                    row.leg
+                    and row.leg.conversation
+                    and "\0" not in row.leg.conversation
+                ):
+                    content = msgspec.json.encode(row.leg).decode()
+                    legs.append((row.number, row.leg.conversation, content))
+                elif row.leg:
+                    events += self._events_of([row.leg])
+                elif row.event:
+                    events.append(row.event)
+                else:
+                    unreadable.append((row.number, _rejection_of(row)))
+            _copy(COPY_FILE_LEGS, legs)
+            _copy(COPY_UNREADABLE, [*unreadable, *self._copy_events(events)])
+        self._copy_conversations()
+
+    def _copy_conversations(self) -> None:
+        with connection.chunked_cursor() as cursor:
+            cursor.execute(READ_FILE_LEGS)
+            groups = groupby(cursor, key=lambda row: row[0])
+            while several := list(islice(groups_of_legs(groups), CHUNK)):
+                events = [event for legs in several for event in self._events_of(legs)]
+                _copy(COPY_UNREADABLE, self._copy_events(events))
+
+    def _events_of(self, legs: Sequence[CallLeg]) -> Iterator[IncomingEvent]:
+        """The events of the legs of a conversation that count."""
+        decisions = decide_conversation(legs, is_complete=True)
+        for leg in {leg.id: leg for leg in legs}.values():
+            decision = decisions[leg.id]
+            if decision.verdict is Verdict.COUNTS:
+                yield leg.event(
+                    source=self._source, agency=self._code, agent=decision.agent
+                )
+            else:
+                self._skip(decision.reason, leg.seconds)
+
+    def _skip(self, reason: str, seconds: Decimal) -> None:
+        self.skipped[reason] += 1
+        self.skipped_seconds += seconds
+
+    def _copy_events(self, events: Iterable[IncomingEvent]) -> list[tuple[int, str]]:
+        """Copy events; those that cannot be compared, with the reason."""
+        cells, unreadable = [], []
+        for event in events:
+            number = next(self._numbers)
+            if event.agency != self._code:
+                self.other_agencies += 1
+            elif reason := _unreadable_reason(event):
+                unreadable.append((number, reason))
+            else:
+                cells.append(_cells_of(number, event, self._zones))
+        _copy(COPY_FILE_EVENTS, cells)
+        return unreadable
 
 
-def _unreadable_reason(row: Row) -> str:
-    """Why a row cannot be compared; empty if it can."""
-    if row.event is None:
-        message = row.rejection.message if row.rejection else "The row has no event."
-        return message.replace("\0", "?")
-    event = row.event
+def groups_of_legs(
+    groups: Iterable[tuple[str, Iterable[Any]]],
+) -> Iterator[list[CallLeg]]:
+    """The legs of each conversation from its rows."""
+    for _, rows in groups:
+        yield [msgspec.json.decode(content, type=CallLeg) for _, content in rows]
+
+
+def _rejection_of(row: Row) -> str:
+    message = row.rejection.message if row.rejection else "The row has no event."
+    return message.replace("\0", "?")
+
+
+def _unreadable_reason(event: IncomingEvent) -> str:
+    """Why an event cannot be compared; empty if it can."""
     if "\0" in f"{event.id}{event.agent}{event.meter}":
         return "The id, agent or meter contains a NUL character."
     if not EARLIEST < event.occurred_at.date() < LATEST:
@@ -274,6 +380,7 @@ def _cells_of(
         event.occurred_at,
         event.occurred_at.replace(microsecond=0),
         local_date(event.occurred_at, zones),
+        event.former_ids[0] if event.former_ids else None,
     )
 
 
@@ -299,6 +406,9 @@ def _pair(agency: Agency, month: date, source: str, *, by_time: bool) -> bool:
         cursor.execute(_pass("id, meter, used_on, quantity"))
         cursor.execute(_pass("id"))
         cursor.execute(_pass("id", stored_columns="replaces"))
+        # Stored under an id that earlier versions gave the row.
+        same = "quantity, at"
+        cursor.execute(_pass(f"former, {same}", stored_columns=f"id, {same}"))
         cursor.execute("SELECT EXISTS (SELECT FROM paired)")
         has_ids = bool(cursor.fetchone()[0])
         if by_time:

@@ -1,11 +1,13 @@
 """Imports of usage files: streamed, committed in chunks, every row accounted for.
 
-A row is accepted, a duplicate, rejected or skipped. Rejected rows are kept with the
-reason (RefusedRow), skipped ones are only counted (`left_out`).
+A row is accepted, a duplicate, rejected, skipped (`left_out`, by reason), waiting for
+the other leg of its call, or unread. Rejected and unread rows are kept with the reason
+(RefusedRow). Beside the rows stand the answered seconds that the file says they have.
 """
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,18 +19,33 @@ from django.db import transaction
 from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
-from billing.metering.domain.events import IngestResult
-from billing.metering.domain.formats.catalogue import chunks_of, detect_format, rows_of
+from billing.metering.domain.formats.catalogue import (
+    chunks_of,
+    detect_format,
+    rows_of,
+    source_of,
+)
 from billing.metering.domain.formats.rows import Row, buffered
-from billing.metering.models import ImportPart, RefusedRow, UsageImport
-from billing.metering.services.ingest import ingest_events
+from billing.metering.domain.outcomes import (
+    ACCEPTED,
+    DUPLICATE,
+    LEFT_OUT,
+    REJECTED,
+    UNREAD,
+    WAITING,
+    RowOutcome,
+    add_reasons,
+    add_seconds,
+)
+from billing.metering.models import READING, ImportPart, RefusedRow, UsageImport
+from billing.metering.services.rows import count_rows
 from core.errors import Refusal
 from core.postgres.locks import lock_name
 from core.queue.heartbeat import renewed
 from seats.access.queries import reached_by
 from seats.agencies.queries.agencies import zones_of
 from seats.agencies.services import require_zone
-from seats.models import Agency
+from seats.models import Agency, Agent
 
 CHUNK = 5_000
 CHUNKS_A_TURN = 40
@@ -124,8 +141,8 @@ def _record_of(
 ) -> UsageImport:
     """An unsaved record with format, zone, size and hash; the file is at its start."""
     feed = detect_format(file, feed)
-    zone = zone or zones_of([agency.pk])[agency.pk][-1].zone
-    require_zone(zone)
+    if zone:
+        require_zone(zone)
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = file.tell()
@@ -151,9 +168,17 @@ def import_rows(
     twice. Raises ImportTakenOver, and the refusals of the format for a whole file.
     """
     code = record.agency.code
+    zones = zones_of([record.agency_id])[record.agency_id]
+    agents = Agent.objects.filter(agency=record.agency_id)
     within = reached_by(record.agency_id, now=now)
     try:
-        rows = rows_of(file, record.format, agency=code, zone=record.zone)
+        rows = rows_of(
+            file,
+            record.format,
+            agency=code,
+            zone=record.zone or zones,
+            agents=set(agents.values_list("external_id", flat=True)),
+        )
         rows = islice(rows, record.rows, None)
         with renewed(partial(_renew, record.pk), lease=LEASE):
             for chunk in chunks_of(rows, most=CHUNK):
@@ -176,61 +201,64 @@ def _import_chunk(
     record: UsageImport, chunk: Sequence[Row], within: Collection[int], now: datetime
 ) -> list[RefusedRow]:
     with transaction.atomic():
-        event_rows = [row for row in chunk if row.event]
-        results = ingest_events(
-            [row.event for row in event_rows if row.event],
-            owner=record.agency_id,
-            now=now,
+        outcomes = count_rows(
+            chunk,
+            agency=record.agency,
+            source=source_of(record.format, record.agency.code),
+            has_former_ids=_has_former_ids(record),
             within=within,
+            now=now,
         )
-        rejected_rows = _rejected_rows(
-            record, chunk, dict(zip(map(id, event_rows), results, strict=False))
-        )
+        rejected_rows = _rejected_rows(record, outcomes)
         RefusedRow.objects.bulk_create(rejected_rows)
-        _count(record, chunk, results, len(rejected_rows))
+        _count(record, outcomes)
     record.refresh_from_db()
     return rejected_rows
 
 
+def _has_former_ids(record: UsageImport) -> bool:
+    """Whether files of this kind were imported while rows had other ids."""
+    earlier = UsageImport.objects.filter(
+        agency=record.agency_id, format=record.format, reading__lt=READING
+    )
+    return earlier.exists()
+
+
 def _rejected_rows(
-    record: UsageImport, chunk: Iterable[Row], results: dict[int, IngestResult]
+    record: UsageImport, outcomes: Iterable[RowOutcome]
 ) -> list[RefusedRow]:
-    """The rejected rows of a chunk, unsaved; `results` is by the identity of the row."""
-    rejected_rows = []
-    for row in chunk:
-        result = row.rejection or results.get(id(row))
-        if result and result.status == "rejected":
-            rejected_rows.append(
-                RefusedRow(
-                    usage_import=record,
-                    row=row.number,
-                    code=result.code,
-                    field=result.field[:80],
-                    message=result.message[:500].replace("\0", "?"),
-                    cells=[
-                        cell[:LONGEST_CELL].replace("\0", "?") for cell in row.cells
-                    ],
-                )
-            )
-    return rejected_rows
+    """The rejected rows of a chunk, unsaved."""
+    return [
+        RefusedRow(
+            usage_import=record,
+            row=outcome.row.number,
+            code=outcome.result.code,
+            field=outcome.result.field[:80],
+            message=outcome.result.message[:500].replace("\0", "?"),
+            cells=[
+                cell[:LONGEST_CELL].replace("\0", "?") for cell in outcome.row.cells
+            ],
+        )
+        for outcome in outcomes
+        if outcome.result.status == "rejected"
+    ]
 
 
-def _count(
-    record: UsageImport,
-    chunk: Sequence[Row],
-    results: Sequence[IngestResult],
-    rejected: int,
-) -> None:
+def _count(record: UsageImport, outcomes: Sequence[RowOutcome]) -> None:
     """Add a chunk to the counts. Raises ImportTakenOver if another process did."""
-    statuses = [result.status for result in results]
+    counts = Counter(outcome.kind for outcome in outcomes)
     counted = UsageImport.objects.filter(
         pk=record.pk, state=State.RUNNING, rows=record.rows
     ).update(
-        rows=F("rows") + len(chunk),
-        accepted=F("accepted") + statuses.count("accepted"),
-        duplicate=F("duplicate") + statuses.count("duplicate"),
-        refused=F("refused") + rejected,
-        left_out=F("left_out") + sum(1 for row in chunk if row.skip_reason),
+        rows=F("rows") + len(outcomes),
+        accepted=F("accepted") + counts[ACCEPTED],
+        duplicate=F("duplicate") + counts[DUPLICATE],
+        refused=F("refused") + counts[REJECTED],
+        left_out=F("left_out") + counts[LEFT_OUT],
+        waiting=F("waiting") + counts[WAITING],
+        unread=F("unread") + counts[UNREAD],
+        reasons=add_reasons(record.reasons, outcomes),
+        seconds=add_seconds(record.seconds, outcomes),
         lease_until=Now() + LEASE,
         attempts=0,
     )

@@ -1,0 +1,83 @@
+"""Counts the rows of a file: events, legs of calls, and what is no usage."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from billing.metering.domain.conversations import Verdict
+from billing.metering.domain.events import IncomingEvent, IngestResult
+from billing.metering.domain.formats.rows import Row
+from billing.metering.domain.outcomes import (
+    LEFT_OUT,
+    REJECTED,
+    UNREAD,
+    WAITING,
+    RowOutcome,
+)
+from billing.metering.services.conversations import DecidedBatch, decide_legs
+from billing.metering.services.ingest import ingest_events
+from seats.models import Agency
+
+
+def count_rows(
+    rows: Sequence[Row],
+    *,
+    agency: Agency,
+    source: str,
+    has_former_ids: bool,
+    within: Collection[int],
+    now: datetime,
+) -> list[RowOutcome]:
+    """Count rows of an agency's file; what came of each, in order.
+
+    Must be called in a transaction; repeating is safe. `has_former_ids`: rows of such
+    files may have been counted under other ids. Raises TooBusy.
+    """
+    legs = [row.leg for row in rows if row.leg]
+    batch = decide_legs(legs, agency=agency, source=source)
+    events = {
+        n: event
+        for n, row in enumerate(rows)
+        if (event := _event_of(row, batch, has_former_ids=has_former_ids))
+    }
+    results = ingest_events(
+        [*events.values(), *batch.corrections.values()],
+        owner=agency.pk,
+        now=now,
+        within=within,
+    )
+    by_row = dict(zip(events, results, strict=False))
+    batch.store(
+        legs,
+        {
+            leg.id: by_row[n]
+            for n, row in enumerate(rows)
+            if n in by_row and (leg := row.leg)
+        },
+        dict(zip(batch.corrections, results[len(events) :], strict=True)),
+        now=now,
+    )
+    return [_outcome(row, by_row.get(n), batch) for n, row in enumerate(rows)]
+
+
+def _event_of(
+    row: Row, batch: DecidedBatch, *, has_former_ids: bool
+) -> IncomingEvent | None:
+    if row.leg is None:
+        return row.event
+    event = batch.event_of(row.leg)
+    if event and event.former_ids and not has_former_ids:
+        return replace(event, former_ids=())
+    return event
+
+
+def _outcome(row: Row, result: IngestResult | None, batch: DecidedBatch) -> RowOutcome:
+    if row.rejection:
+        return RowOutcome(row, UNREAD if row.unread else REJECTED, row.rejection)
+    if result:
+        return RowOutcome(row, result.status, result)
+    if row.leg is None:
+        return RowOutcome(row, LEFT_OUT, reason=row.skip_reason)
+    decision = batch.decisions[row.leg.id]
+    kind = WAITING if decision.verdict is Verdict.WAITS else LEFT_OUT
+    return RowOutcome(row, kind, reason=decision.reason)
