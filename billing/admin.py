@@ -21,6 +21,7 @@ from billing.invoicing.admin.verification import (
 from billing.ledger.admin.staff import LedgerTransactionAdmin
 from billing.mail.admin.staff import MailAdmin
 from billing.metering.admin.staff import (
+    ConversationLegAdmin,
     QuarantinedEventAdmin,
     UsageDayAdmin,
     UsageImportAdmin,
@@ -37,6 +38,7 @@ __all__ = [
     "BillingRunAdmin",
     "BudgetAdmin",
     "CheckoutPageAdmin",
+    "ConversationLegAdmin",
     "DeliveryAdmin",
     "DisputeAdmin",
     "DocumentAdmin",

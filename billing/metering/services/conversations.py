@@ -289,11 +289,6 @@ def _close_rejected(batch: DecidedBatch, results: Mapping[str, IngestResult]) ->
             row.save(update_fields=["state", "reason"])
 
 
-def waiting_legs_count() -> int:
-    """How many legs wait for another one."""
-    return ConversationLeg.objects.filter(state=State.WAITING).count()
-
-
 def delete_old_legs(*, now: datetime) -> int:
     """Delete decided legs that no other leg can join any more; returns how many."""
     before = (now - KEPT).date()

@@ -10,7 +10,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from io import BufferedReader
-from itertools import count
+from itertools import count, islice
 
 from billing.metering.domain.formats.rows import HEAD, UnreadableCells
 from core.parsing.lines import bounded_lines
@@ -18,6 +18,8 @@ from core.parsing.lines import bounded_lines
 LONGEST_ROW = 65_536  # characters; a quoted cell may span lines
 REREAD_FACTOR = 16  # how often, on average, a character may be read again
 BLANK = "\ufeff\0 \r\n"
+LINES_TRIED = 20  # to see how cells are separated
+SEPARATOR_BYTES = 20
 TOO_LONG = (
     f"The row has more than {LONGEST_ROW} characters, or a quote that is never closed."
 )
@@ -46,23 +48,29 @@ class _TooLong(Exception):
     """A row has more than LONGEST_ROW characters."""
 
 
+def first_lines(file: BufferedReader) -> list[str]:
+    """The first lines of a file that are neither empty nor name its separator."""
+    text = file.peek(HEAD).decode("utf-8-sig", errors="replace")
+    lines = (line.strip(BLANK) for line in text.splitlines())
+    used = (line for line in lines if line and not SEPARATOR_LINE.fullmatch(line))
+    return list(islice(used, LINES_TRIED))
+
+
 def first_line(file: BufferedReader) -> str:
-    """The first line of a file that is neither empty nor names its separator."""
-    for line in file.peek(HEAD).decode("utf-8-sig", errors="replace").splitlines():
-        if line.strip(BLANK) and not SEPARATOR_LINE.fullmatch(line):
-            return line.lstrip(BLANK)
-    return ""
+    """The first of these lines; empty without one."""
+    return next(iter(first_lines(file)), "")
 
 
 def dialect_of(file: BufferedReader) -> type[csv.Dialect]:
-    """How the rows of a file are separated and quoted, by its first line."""
-    line = first_line(file)
-    unquoted = QUOTED_CELL.sub("", line)
-    named = SEPARATOR_LINE.match(file.peek(HEAD)[:20].decode("utf-8", errors="replace"))
+    """How the rows of a file are separated and quoted, by its first lines."""
+    lines = first_lines(file)
+    unquoted = QUOTED_CELL.sub("", "\n".join(lines))
+    start = file.peek(HEAD)[:SEPARATOR_BYTES].decode("utf-8", errors="replace")
+    named = SEPARATOR_LINE.match(start)
     delimiter = max(DIALECTS, key=unquoted.count)
     if named and named[1] in DIALECTS:
         delimiter = named[1]
-    if delimiter == "\t" and line.startswith('"'):
+    if delimiter == "\t" and any(line.startswith('"') for line in lines):
         return csv.excel_tab
     return DIALECTS[delimiter]
 
