@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 
 from billing.metering.domain.legs import INTERNAL, OTHER_LEG, CallLeg
 
@@ -50,7 +51,12 @@ def decide_alone(leg: CallLeg) -> Decision:
     """The decision on a leg whose feed has one leg per conversation."""
     if leg.is_internal:
         return LEFT_OUT_INTERNAL
-    return Decision(Verdict.COUNTS, leg.agent)
+    return _counts_for(leg.agent)
+
+
+@lru_cache(maxsize=10_000)
+def _counts_for(agent: str | None) -> Decision:
+    return Decision(Verdict.COUNTS, agent)
 
 
 def decide_conversation(
@@ -109,7 +115,7 @@ def _by_time(
         if leg.in_session and any(start < b and a < end for a, b in taken):
             decisions[leg.id] = LEFT_OUT_OTHER
             continue
-        decisions[leg.id] = Decision(Verdict.COUNTS, leg.agent or _agent(leg, by_id))
+        decisions[leg.id] = _counts_for(leg.agent or _agent(leg, by_id))
         taken.append((start, end))
     return decisions
 

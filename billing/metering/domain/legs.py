@@ -6,9 +6,10 @@ conversation count is decided in one place, `conversations`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+
+import msgspec
 
 from billing.metering.domain.events import IncomingEvent
 
@@ -17,8 +18,7 @@ OTHER_LEG = "the other leg of a call"
 GOING_ON = "a call that is still going on"
 
 
-@dataclass(frozen=True, slots=True)
-class CallLeg:
+class CallLeg(msgspec.Struct, frozen=True):
     """One record of a call.
 
     `id` is unique per row that counts; `former_ids` are those that earlier versions of
@@ -38,7 +38,7 @@ class CallLeg:
     agent: str | None
     seconds: Decimal
     occurred_at: datetime
-    properties: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str]
     former_ids: tuple[str, ...] = ()
     conversation: str = ""
     other: str = ""
@@ -47,17 +47,27 @@ class CallLeg:
     is_internal: bool = False
     rank: int = 0
 
-    def event(self, *, source: str, agency: str, agent: str | None) -> IncomingEvent:
-        """The usage event of the leg, if it counts, for an agent."""
+    def event(
+        self,
+        *,
+        source: str,
+        agency: str,
+        agent: str | None,
+        has_former_ids: bool = True,
+    ) -> IncomingEvent:
+        """The usage event of the leg, if it counts, for an agent.
+
+        `has_former_ids`: the leg may have been counted under another id.
+        """
         return IncomingEvent(
-            source=source,
-            id=self.id,
-            agency=agency,
-            agent=agent,
-            meter=self.meter,
-            quantity=self.seconds,
-            occurred_at=self.occurred_at,
-            properties=self.properties,
-            former_ids=self.former_ids,
+            source,
+            self.id,
+            agency,
+            agent,
+            self.meter,
+            self.seconds,
+            self.occurred_at,
+            self.properties,
+            former_ids=self.former_ids if has_former_ids else (),
             is_leg=True,
         )

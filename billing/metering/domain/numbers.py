@@ -44,11 +44,13 @@ def is_extension(name: str) -> bool:
     return EXTENSION.fullmatch(name) is not None
 
 
+@lru_cache(maxsize=50_000)
 def is_public(address: str) -> bool:
     """Whether an address is a number of the public network, not an extension."""
     return PUBLIC.fullmatch(digits_of(address)) is not None
 
 
+@lru_cache(maxsize=50_000)
 def meter_of(*, inbound: bool, to: str) -> str:
     """The meter of a call to a number or address."""
     kind = kind_of(to)

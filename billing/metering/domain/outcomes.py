@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from billing.metering.domain.events import IngestResult
 from billing.metering.domain.formats.rows import Row
@@ -16,8 +16,7 @@ MOST_REASONS = 50
 OTHER_REASONS = "other reasons"
 
 
-@dataclass(frozen=True, slots=True)
-class RowOutcome:
+class RowOutcome(NamedTuple):
     """What came of a row: the result of its event or its rejection, else the reason."""
 
     row: Row

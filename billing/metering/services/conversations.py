@@ -59,13 +59,16 @@ class DecidedBatch:
     stored: dict[str, ConversationLeg] = field(default_factory=dict)
     zones: Sequence[ZonePeriod] = ()
 
-    def event_of(self, leg: CallLeg) -> IncomingEvent | None:
+    def event_of(self, leg: CallLeg, *, has_former_ids: bool) -> IncomingEvent | None:
         """The event of a leg of the batch; None if it does not count."""
         decision = self.decisions[leg.id]
         if decision.verdict is not Verdict.COUNTS:
             return None
         return leg.event(
-            source=self.source, agency=self.agency.code, agent=decision.agent
+            source=self.source,
+            agency=self.agency.code,
+            agent=decision.agent,
+            has_former_ids=has_former_ids,
         )
 
     def store(
@@ -158,9 +161,11 @@ def decide_legs(
     conversations of the source. `are_complete`: no other leg will come.
     """
     batch = DecidedBatch(agency, source)
-    together = [leg for leg in legs if _is_grouped(leg)]
+    together = []
     for leg in legs:
-        if not _is_grouped(leg):
+        if leg.conversation and _is_grouped(leg):
+            together.append(leg)
+        else:
             batch.decisions[leg.id] = decide_alone(leg)
     if not together:
         return batch
@@ -195,9 +200,9 @@ def _copy(rows: Sequence[ConversationLeg]) -> None:
 
 def _is_grouped(leg: CallLeg) -> bool:
     """Whether a leg may have others; one whose names cannot be stored is on its own."""
-    names = (leg.id, leg.conversation)
-    return bool(leg.conversation) and all(
-        0 < len(name) <= LONGEST_NAME and name.isprintable() for name in names
+    return all(
+        0 < len(name) <= LONGEST_NAME and name.isprintable()
+        for name in (leg.id, leg.conversation)
     )
 
 

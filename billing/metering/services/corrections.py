@@ -113,15 +113,17 @@ class _BatchState:
 
         It is the same row of a file if quantity and time are equal.
         """
-        keys = {
-            n: [
-                *(event_key(self._sender.owner, event.event.source, former)
-                  for former in event.event.former_ids),
-                *([event.key] if self._is_counted_otherwise(event) else []),
-            ]
-            for n, event in checked.items()
-            if event.event.is_leg
-        }  # fmt: skip
+        keys: dict[int, list[str]] = {}
+        for n, event in checked.items():
+            if event.event.is_leg:
+                several = [
+                    event_key(self._sender.owner, event.event.source, former)
+                    for former in event.event.former_ids
+                ]
+                if self._contents and self._is_counted_otherwise(event):
+                    several.append(event.key)
+                if several:
+                    keys[n] = several
         counted = read_counted({key for several in keys.values() for key in several})
         return {
             n

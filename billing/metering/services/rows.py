@@ -1,7 +1,6 @@
 """Counts the rows of a file: events, legs of calls, and what is no usage."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from billing.metering.domain.conversations import Verdict
@@ -50,9 +49,9 @@ def count_rows(
     batch.store(
         legs,
         {
-            leg.id: by_row[n]
+            row.leg.id: by_row[n]
             for n, row in enumerate(rows)
-            if n in by_row and (leg := row.leg)
+            if row.leg and row.leg.conversation and n in by_row
         },
         dict(zip(batch.corrections, results[len(events) :], strict=True)),
         now=now,
@@ -65,10 +64,7 @@ def _event_of(
 ) -> IncomingEvent | None:
     if row.leg is None:
         return row.event
-    event = batch.event_of(row.leg)
-    if event and event.former_ids and not has_former_ids:
-        return replace(event, former_ids=())
-    return event
+    return batch.event_of(row.leg, has_former_ids=has_former_ids)
 
 
 def _outcome(row: Row, result: IngestResult | None, batch: DecidedBatch) -> RowOutcome:

@@ -57,6 +57,7 @@ CUSTOM = (
     "clid src dst dcontext channel dstchannel lastapp lastdata start answer end"
     " duration billsec disposition amaflags accountcode"
 ).split()
+STOCK_START, CUSTOM_START = STOCK.index("start"), CUSTOM.index("start")
 IDS = ["uniqueid", "userfield"]
 NEW_COLUMNS = ["peeraccount", "linkedid", "sequence"]
 SHORTEST = 16
@@ -70,7 +71,8 @@ CHANNEL = re.compile(
     re.IGNORECASE,
 )
 LONGEST_CHANNEL = 200
-LOCAL = "LOCAL"
+LOCAL, LOCAL_CHANNELS = "LOCAL", ("Local/", "LOCAL/", "local/")
+MOST_PEERS = 10_000  # whose ends are kept
 PEERS = frozenset(["SIP", "PJSIP", "IAX2", "SCCP", "AGENT", "LOCAL"])
 # Asterisk's own numbers of its dispositions, and other spellings, by what they mean.
 DISPOSITIONS = {
@@ -112,14 +114,13 @@ def _named(cells: Sequence[str]) -> dict[str, str]:
         message = f"The row has {len(cells)} columns. Asterisk writes 16 or more."
         raise BadRow("bad_row", "", message)
     tail = cells[SHORTEST:]
-    if TIME.fullmatch(cells[STOCK.index("start")]) and not TIME.fullmatch(
-        cells[CUSTOM.index("start")]
-    ):
+    is_custom = _is_time(cells[CUSTOM_START])
+    if not is_custom and _is_time(cells[STOCK_START]):
         call = dict(zip(STOCK, cells, strict=False))
         if _has_new_columns(tail):
             call |= zip(NEW_COLUMNS, tail[-3:], strict=True)
             tail = tail[:-3]
-    elif TIME.fullmatch(cells[CUSTOM.index("start")]):
+    elif is_custom:
         call = dict(zip(CUSTOM, cells, strict=False))
         if len(tail) > len(IDS) and tail[2].isdigit():
             call["sequence"] = tail[2]
@@ -135,6 +136,10 @@ def _named(cells: Sequence[str]) -> dict[str, str]:
     return call
 
 
+def _is_time(text: str) -> bool:
+    return (text[4:5] == "-" and text[13:14] == ":") or bool(TIME.fullmatch(text))
+
+
 def _has_new_columns(tail: Sequence[str]) -> bool:
     """Whether a row ends with peeraccount, linkedid and sequence."""
     return (
@@ -145,7 +150,8 @@ def _has_new_columns(tail: Sequence[str]) -> bool:
 
 
 def _disposition(call: Mapping[str, str]) -> str | None:
-    return DISPOSITIONS.get(call["disposition"].strip().upper())
+    text = call["disposition"]
+    return DISPOSITIONS.get(text) or DISPOSITIONS.get(text.strip().upper())
 
 
 def _leg(
@@ -171,7 +177,7 @@ def _leg(
     started_at = started_at_text(
         partial(parse_time, call.get("start", ""), "start", context)
     )
-    occurred_at = _occurred_at(call, seconds, context)
+    occurred_at = _occurred_at(call, seconds, disposition, context)
     if direction is Direction.INTERNAL:
         raise SkippedRow(INTERNAL, seconds)
     inbound = direction is Direction.INBOUND
@@ -205,14 +211,17 @@ def _seconds(call: Mapping[str, str], disposition: str) -> Decimal:
 
 
 def _occurred_at(
-    call: Mapping[str, str], seconds: Decimal, context: FileContext
+    call: Mapping[str, str],
+    seconds: Decimal,
+    disposition: str,
+    context: FileContext,
 ) -> datetime:
     """The answer, or the start of an unanswered call.
 
     A missing answer is the start plus the ringing, or the end less the seconds.
     """
     answer = _time_text(call, "answer")
-    if answer and (seconds or _disposition(call) == "answered"):
+    if answer and (seconds or disposition == "answered"):
         return parse_time(answer, "answer", context)
     start = _time_text(call, "start")
     if not seconds:
@@ -247,6 +256,16 @@ def _end(channel: str, context: FileContext) -> End:
     """The end that a channel such as PJSIP/ana-0000001a leads to."""
     if not channel:
         return NO_END
+    peer = channel[:-9] if channel[-9:-7] == "-0" else ""  # without its counter
+    end = context.ends_of_peers.get(peer)
+    if end is None:
+        end = _end_of_channel(channel, context)
+        if peer and ";" not in channel and len(context.ends_of_peers) < MOST_PEERS:
+            context.ends_of_peers[peer] = end
+    return end
+
+
+def _end_of_channel(channel: str, context: FileContext) -> End:
     match = CHANNEL.fullmatch(channel) if len(channel) <= LONGEST_CHANNEL else None
     if match is None or match["technology"].upper() not in PEERS:
         return End(channel[:LONGEST_CHANNEL], EndKind.TRUNK)
@@ -258,9 +277,10 @@ def _end(channel: str, context: FileContext) -> End:
 
 def _direction(call: Mapping[str, str], caller: End, called: End) -> Direction:
     """The direction; a half of a Local channel without a trunk is internal."""
-    is_local = [
-        call.get(name, "")[:6].upper() == "LOCAL/" for name in ("channel", "dstchannel")
-    ]
+    is_local = (
+        call["channel"].startswith(LOCAL_CHANNELS),
+        call.get("dstchannel", "").startswith(LOCAL_CHANNELS),
+    )
     if any(is_local):
         far = [end for end, local in ((caller, is_local[0]), (called, is_local[1]))
                if not local and end.name]  # fmt: skip

@@ -7,11 +7,12 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BufferedReader
 from typing import Any
+
+import msgspec
 
 from billing.metering.domain.directions import End, end_of
 from billing.metering.domain.events import IncomingEvent, IngestResult, rejected
@@ -30,8 +31,7 @@ LONGEST_CALL = 10**6  # seconds; a longer call is rejected later and has no answ
 HEAD = 65_536  # bytes that are read to detect a file's format
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One result of reading a record of a file, numbered from 1.
 
     It is an event, a leg of a call (about which its conversation decides), a rejection,
@@ -72,6 +72,7 @@ class FileContext:
         self.source = source
         self.agents = frozenset(agents)
         self.clock = LocalClock(zones)
+        self.ends_of_peers: dict[str, End] = {}
         self._ends: dict[str, End] = {}
 
     def end(self, name: str) -> End:
@@ -148,7 +149,7 @@ def row_of(
         return Row(number, cells, rejection=error.rejection)
     except SkippedRow as reason:
         return Row(number, cells, skip_reason=str(reason), seconds=reason.seconds)
-    if _has_unreadable_text(content):
+    if UNREADABLE in "".join(cells) and _has_unreadable_text(content):
         message = "The row has bytes that are not UTF-8. Save the file as UTF-8."
         return Row(number, cells, rejection=rejected("bad_encoding", "", message))
     if isinstance(content, CallLeg):

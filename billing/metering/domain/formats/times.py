@@ -46,25 +46,26 @@ class LocalClock:
 
     def __init__(self, zones: Sequence[ZonePeriod]) -> None:
         self._zones = tuple(zones)
-        self._offsets: dict[int, timedelta | None] = {}
+        self._offsets: dict[str, timedelta | None] = {}
 
     def instant(self, text: str) -> datetime:
         """The instant in UTC. Raises BadTime."""
         text = text.strip()
         try:
             moment = parse_instant(text)
+            hour = text[:13]  # or more of the time, in the compact notation
         except ValueError:
             moment = _other_notation(text)
+            hour = f"{moment:%Y-%m-%d %H}"
         try:
             if moment.tzinfo is not None:
                 return moment.astimezone(UTC)
-            return self._local(moment)
+            return self._local(moment, hour)
         except (OverflowError, ValueError) as error:
             raise BadTime(f"{shown(text)} is out of range.") from error
 
-    def _local(self, moment: datetime) -> datetime:
+    def _local(self, moment: datetime, hour: str) -> datetime:
         """The instant of a local time; the offset of an hour is computed once."""
-        hour = moment.toordinal() * 24 + moment.hour
         try:
             offset = self._offsets[hour]
         except KeyError:
