@@ -5,7 +5,7 @@ zone, the agents, the seconds and minutes per meter, and the reason.
 """
 
 import json
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -14,17 +14,13 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import call_command
-from django.db.models import Sum
 
-from billing.metering.models import UsageDay, UsageEvent
-from core.periods import next_month
+from billing.metering.models import UsageEvent
 from tests.build import make_agency, make_agents, make_prices
+from tests.scenarios.feed_files import FILES, NOW, usage
 
 pytestmark = pytest.mark.django_db
-FILES = Path(__file__).resolve().parents[1] / "fixtures" / "feeds"
 CASES = json.loads((FILES / "cases.json").read_text())
-NOW = datetime(2026, 12, 1, 3, tzinfo=UTC)
-SECONDS_OF_A_MINUTE = 60
 
 
 def import_file(path: Path, **options: str) -> int:
@@ -39,17 +35,6 @@ def import_file(path: Path, **options: str) -> int:
     except SystemExit as left:
         return int(left.code or 0)
     return 0
-
-
-def usage(month: date) -> dict[str, tuple[Decimal, Decimal]]:
-    """The seconds and minutes of each meter with usage in a month."""
-    days = UsageDay.objects.filter(used_on__gte=month, used_on__lt=next_month(month))
-    sums = days.values_list("meter__code").annotate(Sum("raw"), Sum("billable"))
-    return {
-        meter: (raw.normalize(), (billable / SECONDS_OF_A_MINUTE).normalize())
-        for meter, raw, billable in sums
-        if raw
-    }
 
 
 def allowed(expected: Any) -> tuple[Decimal, Decimal]:

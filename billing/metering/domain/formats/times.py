@@ -20,7 +20,7 @@ ZONE_HOURS = {
     "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,
 }  # fmt: skip
 CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?P<fraction>\.\d+)?)?"
-TAIL = r"(?: ?(?P<half>AM|PM))?(?: ?(?P<zone>[+-]\d\d:?\d\d|[A-Za-z][A-Za-z_/]*))?"
+TAIL = r"(?: ?(?P<half>AM|PM)\b)?(?: ?(?P<zone>[+-]\d\d:?\d\d|[A-Za-z][A-Za-z_/]*))?"
 NOTATIONS = [
     re.compile(rf"{day}[ T,]+{CLOCK}{TAIL}", re.ASCII | re.IGNORECASE)
     for day in (
@@ -146,7 +146,7 @@ def _zone_of(name: str) -> timezone | ZoneInfo:
         return timezone(timedelta(hours=ZONE_HOURS[name.lower()]))
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError) as error:
         message = (
             f"There is no time zone {shown(name)}. Write an offset such as -05:00."
         )
