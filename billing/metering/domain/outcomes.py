@@ -32,8 +32,8 @@ def add_reasons(
     counts: Counter[str] = Counter(before)
     for outcome in outcomes:
         if outcome.kind == LEFT_OUT:
-            known = outcome.reason in counts or len(counts) < MOST_REASONS
-            counts[outcome.reason if known else OTHER_REASONS] += 1
+            has_room = outcome.reason in counts or len(counts) < MOST_REASONS
+            counts[outcome.reason if has_room else OTHER_REASONS] += 1
     return dict(counts)
 
 

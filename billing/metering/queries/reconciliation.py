@@ -4,40 +4,30 @@ Both sides are copied into temporary tables and paired by PostgreSQL, so a file 
 size takes no more memory in this process than one chunk of it.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BufferedReader
-from itertools import count, groupby, islice
-from typing import Any
 
-import msgspec
 from django.db import connection, transaction
 
-from billing.metering.domain.conversations import Verdict, decide_conversation
-from billing.metering.domain.events import IncomingEvent
 from billing.metering.domain.formats.catalogue import (
-    chunks_of,
     detect_format,
     rows_of,
     source_of,
 )
-from billing.metering.domain.formats.rows import Row
-from billing.metering.domain.legs import CallLeg
 from billing.metering.models import ConversationLeg
 from billing.metering.queries.batch_context import EARLIEST
+from billing.metering.queries.file_copies import LATEST, FileCopy
 from core.errors import Kind, Refusal
 from core.money import plain
-from core.periods import ZonePeriod, local_date, next_month
+from core.periods import next_month
 from seats.agencies.queries.agencies import zones_of
 from seats.agencies.services import require_zone
 from seats.models import Agency, Agent
 
-CHUNK = 5_000
 MARGIN = timedelta(days=31)  # stored events are read this far around the month
-LATEST = date(9990, 1, 1)
 
 EQUAL = "equal"
 ONLY_IN_FILE, ONLY_STORED, UNREADABLE = "only_theirs", "only_ours", "unreadable"
@@ -57,10 +47,6 @@ TABLES = """
     CREATE TEMPORARY TABLE stored_event (LIKE file_event) ON COMMIT DROP;
     ALTER TABLE stored_event ADD replaces text;
 """
-COPY_FILE_EVENTS = "COPY file_event FROM STDIN"
-COPY_FILE_LEGS = "COPY file_leg FROM STDIN"
-READ_FILE_LEGS = "SELECT conversation, content::text FROM file_leg ORDER BY 1, n"
-COPY_UNREADABLE = "COPY unreadable FROM STDIN"
 # An event counts with its reversal; one that nets to zero is left out.
 READ_STORED_EVENTS = """
     INSERT INTO stored_event
@@ -226,12 +212,7 @@ def compare_file(
     limits the stored events. Raises UnknownFormat, UnknownZone, BadEncoding, BadMonth,
     and the refusals of the format for a whole file.
     """
-    if not EARLIEST <= month <= LATEST:
-        raise BadMonth(
-            f"{month:%Y-%m} cannot be compared. Choose a month from {EARLIEST:%Y-%m} to"
-            f" {LATEST:%Y-%m}.",
-            field="month",
-        )
+    _require_month(month)
     feed = detect_format(file, feed)
     zones = zones_of([agency.pk])[agency.pk]
     if zone:
@@ -240,154 +221,44 @@ def compare_file(
     rows = rows_of(
         file, feed, agency=agency.code, zone=zone or zones, agents=set(agents)
     )
+    copy = FileCopy(agency.code, source_of(feed, agency.code), zones)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(TABLES)
-        copied = _FileCopy(agency.code, source_of(feed, agency.code), zones)
-        copied.copy(rows)
+        copy.copy(rows)
         has_ids = _pair(agency, month, source, by_time=by_time)
         sums = _read_sums(month)
         for difference in _read_differences(month):
             on_difference(difference)
-    waiting = ConversationLeg.objects.filter(
+    return UsageComparison(
+        feed,
+        sums,
+        copy.skipped,
+        copy.skipped_seconds,
+        _count_waiting(agency, month),
+        copy.other_agencies,
+        has_ids,
+    )
+
+
+def _require_month(month: date) -> None:
+    if not EARLIEST <= month <= LATEST:
+        raise BadMonth(
+            f"{month:%Y-%m} cannot be compared. Choose a month from {EARLIEST:%Y-%m} to"
+            f" {LATEST:%Y-%m}.",
+            field="month",
+        )
+
+
+def _count_waiting(agency: Agency, month: date) -> int:
+    """The stored legs of a month that wait for another one."""
+    legs = ConversationLeg.objects.filter(
         agency=agency,
         state=ConversationLeg.State.WAITING,
         used_on__gte=month,
         used_on__lt=next_month(month),
     )
-    return UsageComparison(
-        feed,
-        sums,
-        copied.skipped,
-        copied.skipped_seconds,
-        waiting.count(),
-        copied.other_agencies,
-        has_ids,
-    )
-
-
-class _FileCopy:
-    """Copies a file to its table: the events of its rows and of the legs that count.
-
-    The legs of conversations are sorted by the database first, and decided as at the end
-    of a month: no other leg will come.
-    """
-
-    def __init__(self, code: str, source: str, zones: Sequence[ZonePeriod]) -> None:
-        self._code = code
-        self._source = source
-        self._zones = zones
-        self._numbers = count(1)  # not the row's: a record may be two events
-        self.skipped: Counter[str] = Counter()
-        self.skipped_seconds = Decimal(0)
-        self.other_agencies = 0
-
-    def copy(self, rows: Iterator[Row]) -> None:
-        for chunk in chunks_of(rows, most=CHUNK):
-            events: list[IncomingEvent] = []
-            legs: list[tuple[object, ...]] = []
-            unreadable: list[tuple[int, str]] = []
-            for row in chunk:
-                if row.skip_reason:
-                    self._skip(row.skip_reason, row.seconds)
-                elif (
-                    row.leg
-                    and row.leg.conversation
-                    and "\0" not in row.leg.conversation
-                ):
-                    content = msgspec.json.encode(row.leg).decode()
-                    legs.append((row.number, row.leg.conversation, content))
-                elif row.leg:
-                    events += self._events_of([row.leg])
-                elif row.event:
-                    events.append(row.event)
-                else:
-                    unreadable.append((row.number, _rejection_of(row)))
-            _copy(COPY_FILE_LEGS, legs)
-            _copy(COPY_UNREADABLE, [*unreadable, *self._copy_events(events)])
-        self._copy_conversations()
-
-    def _copy_conversations(self) -> None:
-        with connection.chunked_cursor() as cursor:
-            cursor.execute(READ_FILE_LEGS)
-            groups = groupby(cursor, key=lambda row: row[0])
-            while several := list(islice(groups_of_legs(groups), CHUNK)):
-                events = [event for legs in several for event in self._events_of(legs)]
-                _copy(COPY_UNREADABLE, self._copy_events(events))
-
-    def _events_of(self, legs: Sequence[CallLeg]) -> Iterator[IncomingEvent]:
-        """The events of the legs of a conversation that count."""
-        decisions = decide_conversation(legs, is_complete=True)
-        for leg in {leg.id: leg for leg in legs}.values():
-            decision = decisions[leg.id]
-            if decision.verdict is Verdict.COUNTS:
-                yield leg.event(
-                    source=self._source, agency=self._code, agent=decision.agent
-                )
-            else:
-                self._skip(decision.reason, leg.seconds)
-
-    def _skip(self, reason: str, seconds: Decimal) -> None:
-        self.skipped[reason] += 1
-        self.skipped_seconds += seconds
-
-    def _copy_events(self, events: Iterable[IncomingEvent]) -> list[tuple[int, str]]:
-        """Copy events; those that cannot be compared, with the reason."""
-        cells, unreadable = [], []
-        for event in events:
-            number = next(self._numbers)
-            if event.agency != self._code:
-                self.other_agencies += 1
-            elif reason := _unreadable_reason(event):
-                unreadable.append((number, reason))
-            else:
-                cells.append(_cells_of(number, event, self._zones))
-        _copy(COPY_FILE_EVENTS, cells)
-        return unreadable
-
-
-def groups_of_legs(
-    groups: Iterable[tuple[str, Iterable[Any]]],
-) -> Iterator[list[CallLeg]]:
-    """The legs of each conversation from its rows."""
-    for _, rows in groups:
-        yield [msgspec.json.decode(content, type=CallLeg) for _, content in rows]
-
-
-def _rejection_of(row: Row) -> str:
-    message = row.rejection.message if row.rejection else "The row has no event."
-    return message.replace("\0", "?")
-
-
-def _unreadable_reason(event: IncomingEvent) -> str:
-    """Why an event cannot be compared; empty if it can."""
-    if "\0" in f"{event.id}{event.agent}{event.meter}":
-        return "The id, agent or meter contains a NUL character."
-    if not EARLIEST < event.occurred_at.date() < LATEST:
-        return f"The date {event.occurred_at.date()} is out of range."
-    return ""
-
-
-def _cells_of(
-    number: int, event: IncomingEvent, zones: Sequence[ZonePeriod]
-) -> tuple[object, ...]:
-    return (
-        number,
-        event.id,
-        event.agent,
-        event.meter,
-        event.quantity,
-        event.occurred_at,
-        event.occurred_at.replace(microsecond=0),
-        local_date(event.occurred_at, zones),
-        event.former_ids[0] if event.former_ids else None,
-    )
-
-
-def _copy(statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
+    return legs.count()
 
 
 def _pair(agency: Agency, month: date, source: str, *, by_time: bool) -> bool:

@@ -173,12 +173,12 @@ def decide_legs(
     batch.zones = zones_of([agency.pk])[agency.pk]
     conversations = {leg.conversation for leg in together}
     batch.stored = _stored_legs(agency, source, conversations)
-    known = {row.leg: _leg_of(row) for row in batch.stored.values()}
-    everything = {leg.id: leg for leg in together} | known
+    stored_legs = {row.leg: _leg_of(row) for row in batch.stored.values()}
+    everything = {leg.id: leg for leg in together} | stored_legs
     for group in _grouped(everything.values()):
         batch.decisions |= decide_conversation(group, is_complete=are_complete)
     for row in batch.stored.values():
-        correction = _correction(row, known[row.leg], batch)
+        correction = _correction(row, stored_legs[row.leg], batch)
         if correction is not None:
             batch.corrections[row.leg] = correction
     return batch

@@ -134,6 +134,6 @@ def test_no_damage_counts_more_or_stops_the_reader(
     with rolled_back():
         record = import_lines(sunrise, feed, bytes(content).split(b"\n"))
 
-        known = (record.accepted, record.duplicate, record.refused, record.left_out)
-        assert record.rows == sum(known) + record.waiting + record.unread
+        others = (record.accepted, record.duplicate, record.refused, record.left_out)
+        assert record.rows == sum(others) + record.waiting + record.unread
         assert record.state == "done"
