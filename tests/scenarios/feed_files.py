@@ -19,7 +19,7 @@ NOW = datetime(2026, 12, 1, 3, tzinfo=UTC)
 SECONDS_OF_A_MINUTE = 60
 
 
-def usage(month: date) -> dict[str, tuple[Decimal, Decimal]]:
+def usage(month: date) -> dict[str, Any]:
     """The seconds and minutes of each meter with usage in a month."""
     days = UsageDay.objects.filter(used_on__gte=month, used_on__lt=next_month(month))
     sums = days.values_list("meter__code").annotate(Sum("raw"), Sum("billable"))

@@ -105,7 +105,7 @@ class TestWaiting:
         folder.take(call_json("CA", caller="client:ana", to="", direction="inbound"))
 
         assert usage(NOVEMBER) == {"voice.out": (60, 1)}
-        assert UsageDay.objects.get(raw=60).agent.external_id == "ana"
+        assert UsageDay.objects.get(raw=60, agent__external_id="ana")
 
     def test_ends_with_the_month(self, sunrise, folder):
         folder.take(self.CHILD)

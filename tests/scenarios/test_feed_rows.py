@@ -93,7 +93,7 @@ class TestRowsOfOneCall:
 
         assert "1 accepted, 0 duplicate, 0 rejected, 1 skipped" in answer
         assert "120 answered seconds in the file: counted 60, skipped 60" in answer
-        assert UsageDay.objects.get().agent.external_id == "301"
+        assert UsageDay.objects.get(agent__external_id="301")
 
     def test_of_a_vicidial_transfer_count_for_fronter_and_closer(self, sunrise, folder):
         def row(user: str, seconds: int, alt_dial: str) -> str:
@@ -114,6 +114,7 @@ class TestRowsOfOneCall:
         context = FileContext("SUNRISE", "America/New_York", "import:asterisk:SUNRISE")
         with buffered(BytesIO(rows.encode())) as file:
             first = next(FORMATS["asterisk"].read_rows(file, context)).leg
+        assert first
         event = first.event(source=context.source, agency="SUNRISE", agent="301")
         old = replace(event, id="1795186700.1", former_ids=(), is_leg=False)
         assert ingest_events([old], owner=sunrise.pk, now=NOW)[0].status == "accepted"

@@ -112,7 +112,8 @@ def each_part(talks: Sequence[Talk]) -> Totals:
 
 def as_asterisk(talk: Talk, *, new_columns: bool = False) -> list[str]:
     """Rings, a queue's Local halves, and a row of the same uniqueid for each transfer."""
-    unique, rows = f"{1_773_000_000 + talk.n}.{talk.n}", []
+    unique = f"{1_773_000_000 + talk.n}.{talk.n}"
+    rows: list[str] = []
 
     def row(channel: str, other: str, seconds: int, answer: datetime | None) -> None:
         end = (answer or talk.start) + timedelta(seconds=seconds or 7)

@@ -146,8 +146,8 @@ def decided(row: Row, decisions: dict[str, Decision]) -> Row:
         return row
     decision = decisions[row.leg.id]
     if decision.verdict is Verdict.COUNTS:
-        options = {"source": "/import", "agency": "SUNRISE", "agent": decision.agent}
-        return Row(row.number, row.cells, event=row.leg.event(**options))
+        event = row.leg.event(source="/import", agency="SUNRISE", agent=decision.agent)
+        return Row(row.number, row.cells, event=event)
     return Row(row.number, row.cells, skip_reason=decision.reason)
 
 
