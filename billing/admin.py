@@ -1,8 +1,8 @@
 """All admin pages of the app, imported here because Django looks for them here."""
 
 from billing.accounts.admin.staff import (
-    AccountAdmin,
     AccountStandingAdmin,
+    BillingAccountAdmin,
     PayerShareSetAdmin,
 )
 from billing.budgets.admin.staff import BudgetAdmin
@@ -33,8 +33,8 @@ from billing.webhooks.admin.deliveries import DeliveryAdmin, OutboxEventAdmin
 from billing.webhooks.admin.endpoints import WebhookEndpointAdmin
 
 __all__ = [
-    "AccountAdmin",
     "AccountStandingAdmin",
+    "BillingAccountAdmin",
     "BillingRunAdmin",
     "BudgetAdmin",
     "CheckoutPageAdmin",

@@ -11,7 +11,7 @@ from django.db import connections
 
 VIEW = """
     seats.view_agency seats.view_agent seats.view_seat seats.view_member seats.view_user
-    billing.view_account billing.view_accountstanding billing.view_payershareset
+    billing.view_billingaccount billing.view_accountstanding billing.view_payershareset
     billing.view_budget billing.view_document billing.view_dunningcase
     billing.view_dunninghold billing.view_mail billing.view_meter billing.view_pricelist
     billing.view_rate billing.view_usageday billing.view_usageimport
@@ -20,7 +20,7 @@ VIEW = """
     seats.view_agencyzone seats.view_upline seats.view_seatholding seats.view_seatversion
     billing.view_budgetalert billing.view_budgetmonth billing.view_deliveryattempt
     billing.view_documentline billing.view_dunningstep billing.view_payershare
-    billing.view_ratetier billing.view_refusedrow billing.view_conversationleg
+    billing.view_ratetier billing.view_rejectedrow billing.view_conversationleg
 """
 SUPPORT = """
     seats.add_agent seats.change_agent
@@ -47,7 +47,7 @@ VIEW_MONEY = """
     billing.view_disputechange
 """
 BILLING = """
-    billing.change_account billing.suspend_account billing.lift_account
+    billing.change_billingaccount billing.suspend_billingaccount billing.lift_billingaccount
     billing.add_payershareset
     billing.add_budget billing.change_budget billing.delete_budget
     billing.issue_document billing.discard_document billing.void_document

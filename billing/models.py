@@ -1,8 +1,8 @@
 """Table of contents of the tables, for Django."""
 
 from billing.accounts.models import (
-    Account,
     AccountStanding,
+    BillingAccount,
     PayerShare,
     PayerShareSet,
     Watermark,
@@ -25,7 +25,7 @@ from billing.metering.models import (
     EventKey,
     ImportPart,
     QuarantinedEvent,
-    RefusedRow,
+    RejectedRow,
     UsageDay,
     UsageEvent,
     UsageImport,
@@ -44,11 +44,11 @@ from billing.webhooks.models import (
 )
 
 __all__ = [
-    "Account",
     "AccountStanding",
     "Allocation",
     "ArchivedMonth",
     "AttemptChange",
+    "BillingAccount",
     "BillingRun",
     "Budget",
     "BudgetAlert",
@@ -88,7 +88,7 @@ __all__ = [
     "Refund",
     "RefundAttempt",
     "RefundAttemptChange",
-    "RefusedRow",
+    "RejectedRow",
     "RunCut",
     "RunItem",
     "UsageDay",

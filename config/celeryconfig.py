@@ -68,7 +68,7 @@ SECONDS_BETWEEN_RUNS = {
     "webhooks.end_due": 60.0,
     "webhooks.forget_due": 60.0,
     "metering.imports_due": 5.0,
-    "metering.refused_rows_due": 60.0,
+    "metering.rejected_rows_due": 60.0,
     "metering.archive_due": 60.0,
     "metering.partitions_due": 60.0,
     "metering.waiting_legs_due": 60.0,

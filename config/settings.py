@@ -180,7 +180,7 @@ BILLING: dict[str, Any] = {
     "OVERDUE_AFTER": seconds("BILLING_OVERDUE_SECONDS", 3600),
     "CLOSE_CHUNK": number("BILLING_CLOSE_CHUNK", 250),
     # Refused rows of files may contain personal data, so they are deleted after this.
-    "REFUSED_ROWS_KEPT": timedelta(days=30),
+    "REJECTED_ROWS_KEPT": timedelta(days=30),
     # Older months are archived to files, once no more events can arrive for them.
     "EVENTS_KEPT_MONTHS": number("BILLING_EVENTS_KEPT_MONTHS", 18),
     "ARCHIVE_ROOT": Path(

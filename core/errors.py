@@ -34,6 +34,51 @@ class Refusal(Exception):
         self.field = field
 
 
+class NotFound(Refusal):
+    """The path or the object does not exist, or the API key does not reach it.
+
+    Check the path and the id, and which agencies the key reaches.
+    """
+
+    code = "not_found"
+    kind = Kind.NOT_FOUND
+
+    def __init__(
+        self, message: str = "Not found.", *, field: str | None = None
+    ) -> None:
+        super().__init__(message, field=field)
+
+
+class NotPermitted(Refusal):
+    """The API key does not have the scope that is required, or is not the platform's.
+
+    Use a key as `detail` describes it.
+    """
+
+    code = "permission_denied"
+    kind = Kind.FORBIDDEN
+
+
+class BodyTooLarge(Refusal):
+    """The request body is larger than this route accepts.
+
+    Send smaller requests; `detail` states the limit.
+    """
+
+    code = "body_too_large"
+    kind = Kind.TOO_LARGE
+
+
+class BadMonth(Refusal):
+    """The month is not written as YYYY-MM, or is out of range.
+
+    Send a month such as 2026-10 within the range that `detail` states.
+    """
+
+    code = "bad_month"
+    kind = Kind.MALFORMED
+
+
 class ReasonMissing(Refusal):
     """A required reason is empty.
 

@@ -2,7 +2,7 @@
 
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.api_keys.models import ApiKey
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.members.models import Member, User
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 
@@ -11,7 +11,7 @@ __all__ = [
     "AgencyZone",
     "Agent",
     "ApiKey",
-    "Books",
+    "CutoffCounter",
     "Member",
     "Seat",
     "SeatHolding",

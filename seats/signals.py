@@ -11,8 +11,8 @@ agency_added = Signal()
 zone_changed = Signal()
 # agency: Agency, upline: Agency | None, on: date, now
 upline_changed = Signal()
-# losses: list[seats.roster.services.changes.Loss], before any is written; no `now`. A receiver
-# returns seats.roster.services.changes.Use by seat id; seats that were not used are left out.
+# removals: list[seats.roster.services.changes.RemovedDates], before any is written; no `now`.
+# A receiver returns seats.roster.services.changes.Use by seat id; unused seats are left out.
 seats_leaving = Signal()
 # changes: list[seats.roster.services.changes.SeatChange] just written, in order; now
 seats_changed = Signal()

@@ -136,7 +136,7 @@ def _make_money(agency: Agency) -> None:
     acme = add_processor(
         code="acme", url="https://pay.example.com", actor="test", now=APRIL_2
     )[0]
-    invoice = Document.objects.get(payer=agency, status="open")
+    invoice = Document.objects.get(payer=agency, state="open")
     attempt = request_charge(invoice=invoice, processor=acme, actor="test", now=APRIL_2)
     payment = receive_payment(
         payer=agency, amount=Decimal("1234.50"), currency="USD", processor="acme",

@@ -17,6 +17,14 @@ FOLDERS = ("config", "core", "seats", "billing", "tests")
 MODULE_LINES, MODULE_P90, FUNCTION_LINES = 400, 250, 50
 # Participles and pronouns say nothing of what a thing is; a noun of the field does.
 WORDS = {"told", "said", "asked", "chosen", "known", "found", "ours", "theirs"}
+# Words that were replaced; each thing has one name.
+REPLACED = {
+    "itemised": "itemized",
+    "left_out": "skipped",
+    "refused_row": "rejected_row",
+    "refused_rows": "rejected_rows",
+    "stamps": "cutoffs",
+}
 # Names of Django and of the standard library.
 STANDARD = {
     "not_found",
@@ -49,13 +57,23 @@ def _breaches_of(path: Path) -> Iterator[str]:
     if lines > MODULE_LINES:
         yield f"{name}: {lines} lines, at most {MODULE_LINES}"
     for node in ast.walk(ast.parse(text)):
-        for identifier in _identifiers(node):
-            if _is_vague(identifier):
-                yield f"{name}:{getattr(node, 'lineno', 0)} {identifier}: use a noun"
+        for advice in _advice(node):
+            yield f"{name}:{getattr(node, 'lineno', 0)} {advice}"
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             size = (node.end_lineno or node.lineno) - node.lineno + 1
             if size > FUNCTION_LINES:
                 yield f"{name}:{node.lineno} {node.name}: {size} lines"
+
+
+def _advice(node: ast.AST) -> Iterator[str]:
+    """What to use instead of each word of the node that is not the house's."""
+    for identifier in _identifiers(node):
+        if _is_vague(identifier):
+            yield f"{identifier}: use a noun"
+        if replacement := REPLACED.get(_snake(identifier)):
+            yield f"{identifier}: use {replacement}"
+    if _is_status_column(node):
+        yield "status: use state or http_status"
 
 
 def _identifiers(node: ast.AST) -> Iterator[str]:
@@ -72,8 +90,23 @@ def _identifiers(node: ast.AST) -> Iterator[str]:
             yield name.rpartition(".")[2]
 
 
+def _is_status_column(node: ast.AST) -> bool:
+    """Whether the node gives a model a column named status, which is a word of HTTP."""
+    match node:
+        case ast.Assign(
+            targets=[ast.Name(id="status")],
+            value=ast.Call(func=ast.Attribute(value=ast.Name(id="models"))),
+        ):
+            return True
+    return False
+
+
+def _snake(identifier: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower().strip("_")
+
+
 def _is_vague(identifier: str) -> bool:
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower().strip("_")
+    snake = _snake(identifier)
     parts = snake.split("_")
     return snake not in STANDARD and (snake == "one" or not WORDS.isdisjoint(parts))
 

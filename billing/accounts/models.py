@@ -6,14 +6,14 @@ from django.db.models import Q
 from seats.models import Agency
 
 
-class Account(models.Model):
+class BillingAccount(models.Model):
     """A payer's billing details, its next document number and its latest document hash.
 
     Services lock this row to lock the payer.
     """
 
     payer = models.OneToOneField(
-        Agency, models.PROTECT, primary_key=True, related_name="account"
+        Agency, models.PROTECT, primary_key=True, related_name="billing_account"
     )
     billing_name = models.CharField(max_length=200, blank=True)
     address = models.TextField(blank=True)
@@ -24,8 +24,8 @@ class Account(models.Model):
 
     class Meta:
         permissions = [
-            ("suspend_account", "Can suspend outbound calls"),
-            ("lift_account", "Can allow outbound calls again"),
+            ("suspend_billingaccount", "Can suspend outbound calls"),
+            ("lift_billingaccount", "Can allow outbound calls again"),
         ]
         constraints = [
             models.CheckConstraint(

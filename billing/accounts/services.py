@@ -7,12 +7,17 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing.accounts.domain.shares import MonthCutOff, OtherCurrency, SharesNotWhole
-from billing.accounts.models import Account, AccountStanding, PayerShare, PayerShareSet
+from billing.accounts.models import (
+    AccountStanding,
+    BillingAccount,
+    PayerShare,
+    PayerShareSet,
+)
 from billing.webhooks.services.outbox import NewEvent, publish
 from core.errors import ReasonMissing
 from core.periods import next_month
 from seats.agencies.queries.limits import require_near
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.cutoffs.services import stamp_facts
 from seats.models import Agency
 
@@ -38,7 +43,7 @@ def set_payer_shares(
     _validate_shares(agency, shares)
     with transaction.atomic():
         cutoff = stamp_facts([agency.pk])[agency.pk]
-        closed = Books.objects.get(agency=agency).closed_through
+        closed = CutoffCounter.objects.get(agency=agency).closed_through
         if closed and starts_on < next_month(closed):
             raise MonthCutOff(
                 f"{agency.code} is closed through {closed:%Y-%m}, and the shares would"
@@ -108,9 +113,9 @@ def _shares_changed(
     )
 
 
-def open_account(*, agency: Agency, **details: str) -> Account:
+def open_account(*, agency: Agency, **details: str) -> BillingAccount:
     """Create the account of a new agency, in the transaction that adds it."""
-    return Account.objects.create(
+    return BillingAccount.objects.create(
         payer=agency, **{"billing_name": agency.name, **details}
     )
 
@@ -177,7 +182,7 @@ def record_standing(
         raise ReasonMissing(message, field="reason")
     ids = [agency.pk for agency in agencies]
     with transaction.atomic():
-        accounts = Account.objects.select_for_update(no_key=True)
+        accounts = BillingAccount.objects.select_for_update(no_key=True)
         list(accounts.filter(payer__in=ids).order_by("payer_id"))
         before = _suspended_by(ids)
         rows = [

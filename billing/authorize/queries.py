@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from billing.authorize.domain.decision import (
-    AgentStatus,
+    AgentState,
     AuthorizeDecision,
     ExceededBudget,
     HeldSeat,
@@ -99,7 +99,7 @@ def _decision(facts: DialingFacts, now: datetime) -> AuthorizeDecision | None:
     if facts.owner not in reaching:
         return None
     today = local_date(now, facts.zones)
-    status = AgentStatus(
+    state = AgentState(
         agent_exists=facts.agent,
         suspended=facts.suspended or today in facts.carried_on,
         held_seats=facts.held or [],
@@ -107,7 +107,7 @@ def _decision(facts: DialingFacts, now: datetime) -> AuthorizeDecision | None:
             budget for budget in facts.exceeded or [] if budget.owner in reaching
         ],
     )
-    return judge(status, today=today)
+    return judge(state, today=today)
 
 
 def _above(agency: int, edges: Sequence[EdgeAbove], now: datetime) -> set[int]:

@@ -81,7 +81,7 @@ class Budget(models.Model):
             models.UniqueConstraint(
                 fields=["agency", "agent", "meter", "hard"],
                 condition=Q(ended_at=None),
-                name="one_budget_per_thing",
+                name="budget_agency_agent_meter_hard_unique",
                 nulls_distinct=False,
             ),
             models.CheckConstraint(
@@ -98,12 +98,12 @@ class Budget(models.Model):
                     quantity__lt=BELOW,
                     meter__isnull=False,
                 ),
-                name="a_budget_is_money_or_a_quantity_of_a_meter",
+                name="budget_amount_or_meter_quantity",
             ),
             models.CheckConstraint(
                 condition=Q(thresholds__len__gt=0)
                 & Q(thresholds__len__lte=MAX_THRESHOLDS),
-                name="a_budget_has_some_thresholds",
+                name="budget_thresholds_count",
             ),
             models.CheckConstraint(
                 condition=Q(since__day=1), name="a_budget_starts_with_a_month"
@@ -143,11 +143,11 @@ class BudgetMonth(models.Model):
                 fields=["budget", "month"], name="one_budget_month_per_month"
             ),
             models.CheckConstraint(
-                condition=Q(month__day=1), name="a_budget_month_is_a_month"
+                condition=Q(month__day=1), name="budget_month_starts_with_a_month"
             ),
             models.CheckConstraint(
                 condition=Q(used__lt=BELOW) & Q(expected__lt=BELOW),
-                name="a_budget_month_is_a_number",
+                name="budget_month_totals_finite",
             ),
         ]
 
@@ -189,7 +189,7 @@ class BudgetAlert(models.Model):
             models.CheckConstraint(
                 condition=Q(kind="forecast", expected_on__isnull=False)
                 | Q(kind="reached", expected_on__isnull=True),
-                name="a_forecast_names_a_date",
+                name="budget_alert_expected_on_by_kind",
             ),
         ]
 

@@ -23,7 +23,7 @@ from core.money import round_places
 from core.periods import local_date, month_of, next_month, previous_month
 from core.postgres.arrays import columns
 from seats.agencies.queries.agencies import zones_of
-from seats.models import Books
+from seats.models import CutoffCounter
 
 PLACES = 6
 USES = """
@@ -197,9 +197,9 @@ def _add_uses(months: Sequence[AgencyMonth]) -> None:
 def _add_seat_days(months: Sequence[AgencyMonth]) -> None:
     """Add the seat days as of now, whoever pays: allowances depend on them."""
     cutoffs = dict(
-        Books.objects.filter(agency__in={at.agency_id for at in months}).values_list(
-            "agency", "cutoff"
-        )
+        CutoffCounter.objects.filter(
+            agency__in={at.agency_id for at in months}
+        ).values_list("agency", "cutoff")
     )
     spans = [
         Span(at.agency_id, at.month, at.month, next_month(at.month),

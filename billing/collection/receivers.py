@@ -15,7 +15,7 @@ from billing.collection.services.waiting_events import release_events
 from billing.invoicing.models.documents import Document
 from billing.invoicing.signals import document_voided, documents_issued
 from billing.receivables.models import Payment
-from billing.receivables.signals import invoice_statuses_changed, payment_recorded
+from billing.receivables.signals import invoice_states_changed, payment_recorded
 
 
 @receiver(documents_issued)
@@ -25,7 +25,7 @@ def post_issued_documents(
     record_issued_documents(document_ids=documents, payer_ids=payers, now=now)
 
 
-@receiver(invoice_statuses_changed)
+@receiver(invoice_states_changed)
 def check_open_pages(*, documents: Collection[int], now: datetime, **_: Any) -> None:
     schedule_page_checks(document_ids=documents, now=now)
 

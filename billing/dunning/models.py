@@ -63,7 +63,7 @@ class DunningCase(models.Model):
             models.CheckConstraint(
                 condition=Q(state="closed", closed_at__isnull=False)
                 | ~Q(state="closed") & Q(closed_at__isnull=True),
-                name="a_closed_case_says_when",
+                name="dunning_case_closed_at_matches_state",
             ),
             models.CheckConstraint(
                 condition=Q(state="retrying")
@@ -71,7 +71,7 @@ class DunningCase(models.Model):
                 | Q(state="overdue", escalate_at__isnull=False)
                 | Q(state="suspended", escalate_at__isnull=True)
                 | Q(state="closed", escalate_at__isnull=True, retry_at__isnull=True),
-                name="a_case_waits_for_what_its_state_says",
+                name="dunning_case_times_match_state",
             ),
         ]
         indexes = [

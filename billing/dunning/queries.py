@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.collection.queries.methods import UNUSABLE
 from billing.dunning.domain.schedule import Debt, PayerSnapshot, owed
 from billing.dunning.models import DunningCase
@@ -39,7 +39,7 @@ DEBTS = f"""
             ORDER BY id DESC LIMIT 1)
     FROM billing_document AS document
     WHERE document.payer_id = ANY(%(ids)s::bigint[])
-      AND document.kind = 'invoice' AND document.status = 'open'
+      AND document.kind = 'invoice' AND document.state = 'open'
     ORDER BY document.payer_id, document.number
 """
 METHODS = f"""
@@ -61,7 +61,7 @@ NOT_CHARGED = f"""
     NOT EXISTS (
         SELECT FROM billing_paymentattempt AS attempt
         JOIN billing_document AS invoice ON invoice.id = attempt.invoice_id
-        WHERE invoice.payer_id = account.payer_id AND invoice.status = 'open'
+        WHERE invoice.payer_id = account.payer_id AND invoice.state = 'open'
           AND attempt.state IN ({sql_list(OPEN)})
           AND attempt.reported_at IS NULL)
 """
@@ -70,14 +70,14 @@ NOT_CHECKED = f"""
     NOT EXISTS (
         SELECT FROM billing_document AS invoice
         WHERE invoice.payer_id = account.payer_id AND invoice.kind = 'invoice'
-          AND invoice.status = 'open' AND {ON_HOLD.format(document="invoice")})
+          AND invoice.state = 'open' AND {ON_HOLD.format(document="invoice")})
 """
 # A write-off sends no signal, so the sweep looks for cases without a concerned invoice.
 NOT_CONCERNED = f"""
     NOT EXISTS (
         SELECT FROM billing_document AS invoice
         WHERE invoice.payer_id = account.payer_id AND invoice.kind = 'invoice'
-          AND invoice.status = 'open'
+          AND invoice.state = 'open'
           AND (invoice.due_at <= %(now)s
                OR dunning.state IN ('retrying', 'waiting') AND EXISTS (
                    SELECT FROM billing_paymentattempt AS attempt
@@ -90,18 +90,18 @@ CLAIM = (
     "ORDER BY account.payer_id LIMIT %(limit)s FOR NO KEY UPDATE OF account SKIP LOCKED"
 )
 CLAIM_PAST_DUE = f"""
-    SELECT account.payer_id FROM billing_account AS account
+    SELECT account.payer_id FROM billing_billingaccount AS account
     WHERE account.payer_id > %(after)s
       AND account.payer_id IN (
           SELECT payer_id FROM billing_document
-          WHERE kind = 'invoice' AND status = 'open' AND due_at <= %(now)s)
+          WHERE kind = 'invoice' AND state = 'open' AND due_at <= %(now)s)
       AND NOT EXISTS (SELECT FROM billing_dunningcase AS dunning
                       WHERE dunning.payer_id = account.payer_id
                         AND dunning.closed_at IS NULL)
       AND {NOT_HELD} AND {NOT_CHARGED} AND {NOT_CHECKED} {CLAIM}
 """
 CLAIM_DUE = f"""
-    SELECT account.payer_id FROM billing_account AS account
+    SELECT account.payer_id FROM billing_billingaccount AS account
     JOIN billing_dunningcase AS dunning ON dunning.payer_id = account.payer_id
         AND dunning.closed_at IS NULL
     WHERE account.payer_id > %(after)s
@@ -175,7 +175,7 @@ def with_debts(cases: Sequence[Any], *, now: datetime) -> Sequence[Any]:
 def recipients_of(payer_ids: Collection[int]) -> dict[int, Recipients]:
     """Who gets mails: the account's address, its owners and its billing viewers."""
     addresses: dict[int, set[str]] = {payer_id: set() for payer_id in payer_ids}
-    accounts = Account.objects.filter(payer__in=payer_ids).exclude(email="")
+    accounts = BillingAccount.objects.filter(payer__in=payer_ids).exclude(email="")
     for payer_id, email in accounts.values_list("payer", "email"):
         addresses[payer_id].add(email)
     members = Member.objects.filter(

@@ -17,7 +17,7 @@ from billing.dunning.services.cases import (
 )
 from billing.invoicing.models.documents import Document
 from billing.invoicing.signals import document_voided
-from billing.receivables.signals import invoice_statuses_changed
+from billing.receivables.signals import invoice_states_changed
 
 
 @receiver(attempt_ended)
@@ -35,7 +35,7 @@ def on_method_saved(*, method: PaymentMethod, now: datetime, **_: Any) -> None:
     handle_new_method(method=method, now=now)
 
 
-@receiver(invoice_statuses_changed)
+@receiver(invoice_states_changed)
 def on_invoices_moved(*, payers: Collection[int], now: datetime, **_: Any) -> None:
     handle_debt_changes(payer_ids=payers, now=now)
 

@@ -45,7 +45,7 @@ class LedgerTransaction(models.Model):
 class LedgerEntry(models.Model):
     """An amount on an account: debits are positive, credits negative."""
 
-    class Account(models.TextChoices):
+    class LedgerAccount(models.TextChoices):
         RECEIVABLE = "receivable", "accounts receivable"
         REVENUE_SEATS = "revenue_seats", "revenue, seats"
         REVENUE_USAGE = "revenue_usage", "revenue, usage"
@@ -57,7 +57,7 @@ class LedgerEntry(models.Model):
     transaction = models.ForeignKey(
         LedgerTransaction, models.PROTECT, related_name="entries", db_index=False
     )
-    account = models.CharField(max_length=16, choices=Account)
+    account = models.CharField(max_length=16, choices=LedgerAccount)
     processor = models.CharField(
         max_length=32, blank=True, help_text="Processor that holds the cash."
     )
@@ -78,7 +78,7 @@ class LedgerEntry(models.Model):
             models.CheckConstraint(
                 condition=(Q(account="cash") & ~Q(processor=""))
                 | (~Q(account="cash") & Q(processor="")),
-                name="cash_lies_at_a_processor",
+                name="ledger_entry_processor_for_cash_only",
             ),
         ]
 

@@ -57,17 +57,17 @@ class Mail(models.Model):
                 fields=["template", "subject_key", "to"], name="one_mail_per_cause"
             ),
             models.CheckConstraint(
-                condition=Q(to__len__gt=0), name="a_mail_goes_to_somebody"
+                condition=Q(to__len__gt=0), name="mail_recipients_required"
             ),
             models.CheckConstraint(
                 condition=Q(state="sent", sent_at__isnull=False)
                 | ~Q(state="sent") & Q(sent_at__isnull=True),
-                name="a_mail_that_was_sent_says_when",
+                name="mail_sent_at_matches_state",
             ),
             models.CheckConstraint(
                 condition=Q(state="sending", lease_until__isnull=False)
                 | ~Q(state="sending") & Q(lease_until__isnull=True),
-                name="a_mail_that_is_being_sent_is_leased",
+                name="mail_lease_matches_state",
             ),
         ]
         indexes = [

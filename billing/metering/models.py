@@ -10,8 +10,8 @@ from billing.pricing.models import Meter
 from core.postgres.columns import BELOW, UUID7
 from seats.models import Agency, Agent
 
-EMPTY_OBJECT = models.Value({}, models.JSONField())
-READING = 2  # of files: the rows of a call have ids of their own
+NO_COUNTS = models.Value({}, models.JSONField())
+READING = 2  # of files; since 2 the rows of a call have ids of their own
 
 
 class EventKey(models.Model):
@@ -33,7 +33,7 @@ class EventKey(models.Model):
             models.CheckConstraint(
                 condition=Q(event_id__isnull=True, used_on__isnull=True)
                 | Q(event_id__isnull=False, used_on__isnull=False),
-                name="an_event_key_has_an_event_or_waits_for_none",
+                name="event_key_event_and_date_together",
             )
         ]
 
@@ -125,7 +125,7 @@ class UsageDay(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(raw__lt=BELOW) & Q(billable__lt=BELOW),
-                name="usage_day_is_a_number",
+                name="usage_day_quantities_finite",
             ),
         ]
 
@@ -155,7 +155,7 @@ class ArchivedMonth(models.Model):
         ordering = ["month"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(month__day=1), name="what_is_archived_is_a_month"
+                condition=Q(month__day=1), name="archived_month_starts_with_a_month"
             ),
             models.CheckConstraint(
                 condition=Q(rows__gte=0, file_size__gt=0),
@@ -204,12 +204,12 @@ class QuarantinedEvent(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["key", "content"], name="one_quarantine_per_content"
+                fields=["key", "content"], name="quarantined_event_key_content_unique"
             ),
             models.CheckConstraint(
                 condition=Q(state="held", settled_at__isnull=True)
                 | Q(state__in=["released", "dropped"], settled_at__isnull=False),
-                name="what_left_the_quarantine_says_when",
+                name="quarantined_event_settled_at_matches_state",
             ),
         ]
 
@@ -222,7 +222,6 @@ class UsageImport(models.Model):
 
     An uploaded file waits for a worker, stored in parts. Counts are committed together
     with the rows they count, so an interrupted import continues where it stopped.
-    `refused` counts rejected rows, `left_out` skipped ones.
     """
 
     class State(models.TextChoices):
@@ -248,32 +247,30 @@ class UsageImport(models.Model):
         null=True, help_text="When a worker last began to read a part of it."
     )
     attempts = models.PositiveSmallIntegerField(default=0)
-    rows = models.BigIntegerField(default=0)
-    accepted = models.BigIntegerField(default=0)
-    duplicate = models.BigIntegerField(default=0)
-    refused = models.BigIntegerField(default=0)
-    left_out = models.BigIntegerField(default=0, help_text="No usage of their own.")
+    rows = models.BigIntegerField(default=0, help_text="Rows read so far.")
+    accepted = models.BigIntegerField(default=0, help_text="Rows counted as usage.")
+    duplicate = models.BigIntegerField(
+        default=0, help_text="Rows whose event was counted before."
+    )
+    rejected = models.BigIntegerField(
+        default=0, help_text="Rows that could not be counted, each with its reason."
+    )
+    skipped = models.BigIntegerField(
+        default=0, help_text="Rows that are not usage, such as a call's other leg."
+    )
     waiting = models.BigIntegerField(
-        default=0,
-        db_default=0,
-        help_text="Legs that waited for another one at the time.",
+        default=0, db_default=0, help_text="Rows that waited for another leg then."
     )
     unread = models.BigIntegerField(
         default=0, db_default=0, help_text="Records that could not be taken apart."
     )
     reasons = models.JSONField(
-        default=dict,
-        db_default=EMPTY_OBJECT,
-        help_text="Rows that are no usage, by reason.",
+        default=dict, db_default=NO_COUNTS, help_text="Skipped rows by reason."
     )
     seconds = models.JSONField(
-        default=dict,
-        db_default=EMPTY_OBJECT,
-        help_text="Answered seconds of the rows, by outcome.",
+        default=dict, db_default=NO_COUNTS, help_text="Answered seconds by outcome."
     )
-    reading = models.PositiveSmallIntegerField(
-        default=READING, db_default=1, help_text="Version of the ids of its rows."
-    )
+    reading = models.PositiveSmallIntegerField(default=READING, db_default=1)
     error = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -283,24 +280,24 @@ class UsageImport(models.Model):
                 condition=Q(
                     rows=models.F("accepted")
                     + models.F("duplicate")
-                    + models.F("refused")
-                    + models.F("left_out")
+                    + models.F("rejected")
+                    + models.F("skipped")
                     + models.F("waiting")
                     + models.F("unread")
                 ),
-                name="every_row_of_an_import_is_counted_once",
+                name="usage_import_rows_equal_counts",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["done", "failed"], finished_at__isnull=False)
                 | Q(state__in=["waiting", "running"], finished_at__isnull=True),
-                name="an_import_that_is_over_says_when",
+                name="usage_import_finished_at_matches_state",
             ),
         ]
         indexes = [
             models.Index(
                 fields=["lease_until"],
                 condition=Q(state__in=["waiting", "running"]),
-                name="imports_to_work_off",
+                name="usage_import_unfinished",
             )
         ]
 
@@ -311,21 +308,16 @@ class UsageImport(models.Model):
 class ConversationLeg(models.Model):
     """A leg of a call that may have others, and what is decided about it.
 
-    Legs of a conversation may be in several files, in any order: with each of them the
-    conversation is decided anew, from all legs that are here. `event` is the latest
-    event of the leg: the one that counts it or, once it no longer counts, the one that
-    took it back. A waiting leg is decided when its other leg comes, or once its month
-    is over at the agency.
+    `event` is the latest event of the leg, which counts it or took it back. A waiting
+    leg is decided when its other leg comes, or once its month is over.
     """
 
     class State(models.TextChoices):
         COUNTED = "counted"
-        LEFT_OUT = "left_out", "left out"
+        SKIPPED = "skipped"
         WAITING = "waiting"
 
-    agency = models.ForeignKey(
-        Agency, models.PROTECT, related_name="+", help_text="Of the import."
-    )
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
     source = models.CharField(max_length=200)
     leg = models.CharField(max_length=200)
     conversation = models.CharField(max_length=200)
@@ -335,7 +327,7 @@ class ConversationLeg(models.Model):
     event = models.CharField(max_length=220, blank=True)
     agent = models.CharField(max_length=200, blank=True)
     version = models.PositiveSmallIntegerField(default=0)
-    used_on = models.DateField(help_text="Local date of the agency.")
+    used_on = models.DateField()
     received_at = models.DateTimeField()
 
     class Meta:
@@ -386,14 +378,14 @@ class ImportPart(models.Model):
         return f"{self.usage_import_id} {self.position}"
 
 
-class RefusedRow(models.Model):
+class RejectedRow(models.Model):
     """A rejected row of a file with the reason and its cells.
 
     It may contain personal data, so it is deleted after some days.
     """
 
     usage_import = models.ForeignKey(
-        UsageImport, models.CASCADE, related_name="refused_rows"
+        UsageImport, models.CASCADE, related_name="rejected_rows"
     )
     row = models.BigIntegerField()
     code = models.CharField(max_length=40)

@@ -7,14 +7,14 @@ from django.dispatch import receiver
 
 from billing.metering.queries.usage import meters_with_usage, used_days
 from billing.pricing.signals import meters_in_use
-from seats.roster.services.changes import Loss, Use
+from seats.roster.services.changes import RemovedDates, Use
 from seats.signals import seats_leaving
 
 
 @receiver(seats_leaving)
-def reply_used_days(*, losses: Sequence[Loss], **_: Any) -> dict[int, Use]:
+def reply_used_days(*, removals: Sequence[RemovedDates], **_: Any) -> dict[int, Use]:
     """The use of seats on the dates that they are about to lose."""
-    return used_days(losses)
+    return used_days(removals)
 
 
 @receiver(meters_in_use)

@@ -20,7 +20,7 @@ from billing.recurring.services import Job, run_when_due
 
 DAY = timedelta(days=1)
 PARTITIONS = Job("metering.partitions", every=DAY)
-REFUSED_ROWS = Job("metering.refused_rows", every=DAY)
+REJECTED_ROWS = Job("metering.rejected_rows", every=DAY)
 WAITING_LEGS = Job("metering.waiting_legs", every=timedelta(hours=1))
 OLD_LEGS = Job("metering.old_legs", every=DAY)
 ARCHIVE = Job("metering.archive", every=DAY, retry=timedelta(hours=1))
@@ -42,11 +42,11 @@ def resume_uploads(**_newer: Any) -> None:
     resume_next_import(now=timezone.now())
 
 
-@shared_task(name="metering.refused_rows_due")
+@shared_task(name="metering.rejected_rows_due")
 def clean_rejected_rows(**_newer: Any) -> None:
     """Delete rejected rows past their time. Beat: every minute, runs once a day."""
     run_when_due(
-        REFUSED_ROWS,
+        REJECTED_ROWS,
         lambda: delete_old_rejected_rows(now=timezone.now()),
         clock=timezone.now,
     )

@@ -36,7 +36,7 @@ class Meter(models.Model):
 class PriceList(models.Model):
     """The seat price and rates of a currency, from the first day of a month on."""
 
-    class Status(models.TextChoices):
+    class State(models.TextChoices):
         DRAFT = "draft"
         PUBLISHED = "published"
 
@@ -51,8 +51,8 @@ class PriceList(models.Model):
         blank=True,
         help_text="What a seat includes at no extra charge.",
     )
-    status = models.CharField(
-        max_length=16, choices=Status, default=Status.DRAFT, editable=False
+    state = models.CharField(
+        max_length=16, choices=State, default=State.DRAFT, editable=False
     )
     published_at = models.DateTimeField(null=True, editable=False)
     content_hash = models.CharField(max_length=64, blank=True, editable=False)
@@ -65,7 +65,7 @@ class PriceList(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["currency", "starts_on"],
-                condition=Q(status="published"),
+                condition=Q(state="published"),
                 name="one_published_list_per_currency_and_month",
             ),
             Check(
@@ -81,9 +81,9 @@ class PriceList(models.Model):
                 says="Enter a seat price of 0 or more.",
             ),
             models.CheckConstraint(
-                condition=Q(status="draft", published_at__isnull=True, content_hash="")
+                condition=Q(state="draft", published_at__isnull=True, content_hash="")
                 | (
-                    Q(status="published", published_at__isnull=False)
+                    Q(state="published", published_at__isnull=False)
                     & ~Q(content_hash="")
                 ),
                 name="a_published_list_has_its_hash",

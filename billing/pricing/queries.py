@@ -37,7 +37,7 @@ def price_lists_for(
     """The lists by currency and month, in one query; absent if no list applies."""
     lists = list(
         PriceList.objects.filter(
-            status=PriceList.Status.PUBLISHED, currency__in=currencies
+            state=PriceList.State.PUBLISHED, currency__in=currencies
         )
         .order_by("currency", "starts_on")
         .values_list("pk", "currency", "starts_on")
@@ -66,7 +66,7 @@ def preceding_list(price_list: PriceList) -> PriceList | None:
     """The published list that applies until this one starts, with its rates."""
     published = PriceList.objects.filter(
         currency=price_list.currency,
-        status=PriceList.Status.PUBLISHED,
+        state=PriceList.State.PUBLISHED,
         starts_on__lt=price_list.starts_on,
     )
     return published.prefetch_related(*WITH_RATES).order_by("-starts_on").first()

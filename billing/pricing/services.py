@@ -21,7 +21,7 @@ from core.money import minor_digits, plain
 from core.periods import month_of, next_month
 
 
-class NotADraft(Refusal):
+class PriceListNotDraft(Refusal):
     """The price list is already published.
 
     Create a new price list; published ones never change.
@@ -62,12 +62,12 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
 
     It must start PRICE_NOTICE_DAYS ahead, unless it is the first of its currency, and
     have a rate for each meter that is in use or on the list before it. Raises
-    NotADraft, NoticeTooShort, MonthTaken, MetersMissing, BadRate, UnknownCurrency.
+    PriceListNotDraft, NoticeTooShort, MonthTaken, MetersMissing, BadRate, UnknownCurrency.
     """
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
-        if draft.status != PriceList.Status.DRAFT:
-            raise NotADraft(f"The price list {draft} is already published.")
+        if draft.state != PriceList.State.DRAFT:
+            raise PriceListNotDraft(f"The price list {draft} is already published.")
         draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
         terms = terms_of(draft)
         minor_digits(terms.currency)
@@ -75,12 +75,12 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
             validate_terms(rate)
         _require_notice(draft, now)
         _require_meters(draft)
-        draft.status = PriceList.Status.PUBLISHED
+        draft.state = PriceList.State.PUBLISHED
         draft.published_at = now
         draft.content_hash = content_hash(terms, draft.starts_on, draft.seat_includes)
         try:
             with transaction.atomic():
-                draft.save(update_fields=["status", "published_at", "content_hash"])
+                draft.save(update_fields=["state", "published_at", "content_hash"])
         except IntegrityError as error:  # another list was published meanwhile
             raise _taken(draft) from error
         content = list_content(terms, draft.starts_on, draft.seat_includes)
@@ -107,7 +107,7 @@ def reasons_against(draft: PriceList, *, now: datetime) -> list[str]:
 
 def _require_notice(draft: PriceList, now: datetime) -> None:
     published = PriceList.objects.filter(
-        currency=draft.currency, status=PriceList.Status.PUBLISHED
+        currency=draft.currency, state=PriceList.State.PUBLISHED
     )
     if published.filter(starts_on=draft.starts_on).exists():
         raise _taken(draft)
@@ -200,11 +200,11 @@ def _optional(number: Decimal | None) -> str | None:
 
 
 def delete_draft_list(*, price_list: PriceList) -> None:
-    """Delete a list that was never published, with its rates. Raises NotADraft."""
+    """Delete a list that was never published, with its rates. Raises PriceListNotDraft."""
     with transaction.atomic():
         draft = PriceList.objects.select_for_update().get(pk=price_list.pk)
-        if draft.status != PriceList.Status.DRAFT:
-            raise NotADraft(
+        if draft.state != PriceList.State.DRAFT:
+            raise PriceListNotDraft(
                 f"The price list {draft} is already published and cannot be deleted."
             )
         draft.delete()

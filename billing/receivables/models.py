@@ -54,7 +54,7 @@ class Payment(models.Model):
                     & ~Q(reversed_by="")
                     & ~Q(reversal_reason="")
                 ),
-                name="a_reversal_is_of_a_manual_payment_and_says_why",
+                name="payment_reversal_manual_with_reason",
             ),
             models.CheckConstraint(
                 condition=Q(amount__gt=0, amount__lt=BELOW),

@@ -128,7 +128,7 @@ class WebhookEndpoint(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(state__in=["enabled", "paused", "disabled", "ended"]),
-                name="endpoint_state_is_known",
+                name="webhook_endpoint_state_valid",
             ),
             models.CheckConstraint(
                 condition=Q(deleted_at=None)
@@ -196,7 +196,7 @@ class Delivery(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=["pending", "sending"], settled_at=None)
                 | Q(state__in=["delivered", "given_up"], settled_at__isnull=False),
-                name="a_settled_delivery_has_its_time",
+                name="delivery_settled_at_matches_state",
             ),
         ]
         indexes = [
@@ -208,7 +208,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["endpoint", "subject", "event"],
                 condition=Q(state__in=["pending", "sending"]),
-                name="delivery_before",
+                name="delivery_open_by_subject",
             ),
             models.Index(
                 fields=["endpoint"], condition=Q(state="sending"), name="delivery_sent"
@@ -232,7 +232,7 @@ class DeliveryAttempt(models.Model):
     )
     number = models.IntegerField()
     made_at = models.DateTimeField(db_index=True)
-    status = models.IntegerField(null=True)
+    http_status = models.IntegerField(null=True)
     latency_ms = models.IntegerField()
     answer = models.TextField(blank=True)
     error = models.CharField(max_length=200, blank=True)
@@ -241,9 +241,9 @@ class DeliveryAttempt(models.Model):
         ordering = ["delivery", "number"]
         constraints = [
             models.UniqueConstraint(
-                fields=["delivery", "number"], name="one_row_per_attempt"
+                fields=["delivery", "number"], name="delivery_attempt_number_unique"
             )
         ]
 
     def __str__(self) -> str:
-        return f"Attempt {self.number}: {self.status or self.error}"
+        return f"Attempt {self.number}: {self.http_status or self.error}"

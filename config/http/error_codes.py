@@ -88,17 +88,6 @@ OTHERS = (
         "Check the `Authorization` header, or create a new key.",
     ),
     ErrorCode(
-        "permission_denied", 403,
-        "The API key does not have the scope that the request requires, or is not the"
-        " platform's.",
-        "Use a key as `detail` describes it.",
-    ),
-    ErrorCode(
-        "not_found", 404,
-        "The path or the object does not exist, or the API key does not reach it.",
-        "Check the path and the id, and which agencies the key reaches.",
-    ),
-    ErrorCode(
         "method_not_allowed", 405,
         "The path does not support this HTTP method.",
         "Use a method that the API description lists for the path.",

@@ -4,21 +4,14 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
+from core.errors import BodyTooLarge
 from core.parsing.strict_json import decode_json
 
 MOST_BYTES = 1_048_576
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
-
-
-class BodyTooLarge(APIException):
-    status_code = 413
-    default_detail = (
-        f"The request body is larger than {MOST_BYTES} bytes. Send smaller requests."
-    )
-    default_code = "body_too_large"
 
 
 class StrictJson(BaseParser):
@@ -29,7 +22,10 @@ class StrictJson(BaseParser):
     def parse(self, stream: Any, media_type: Any = None, context: Any = None) -> Any:
         body = stream.read(MOST_BYTES + 1)
         if len(body) > MOST_BYTES:
-            raise BodyTooLarge
+            raise BodyTooLarge(
+                f"The request body is larger than {MOST_BYTES} bytes. Send smaller"
+                " requests."
+            )
         try:
             return decode_json(body, _decode)
         except msgspec.ValidationError as error:  # a number of thousands of digits

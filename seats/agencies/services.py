@@ -12,7 +12,7 @@ from core.postgres.locks import lock_name
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.queries.agencies import zones_of
 from seats.agencies.queries.limits import require_near
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.signals import agency_added, upline_changed, zone_changed
 
 TREE = "seats_upline"  # the trigger against cycles takes the same lock
@@ -84,7 +84,7 @@ def add_agency(
     upline: Agency | None = None,
     on: date | None = None,
 ) -> Agency:
-    """Create a customer with its time zone and books, below `upline` from `on` on.
+    """Create a customer with its time zone and cut-off counter, below `upline` from `on` on.
 
     `on` is a local date (default: today). Not safe to repeat: the code is then taken.
     Raises CodeTaken, BadAgency, UnknownZone, TooFarAhead, UplineCycle.
@@ -101,7 +101,7 @@ def add_agency(
             AgencyZone.objects.create(
                 agency=agency, zone=zone, starts_on=month_of(today), recorded_at=now
             )
-            Books.objects.create(agency=agency)
+            CutoffCounter.objects.create(agency=agency)
             agency_added.send(Agency, agency=agency, zone=zone, actor=actor, now=now)
             if upline:
                 set_upline(

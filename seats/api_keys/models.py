@@ -73,7 +73,7 @@ class ApiKey(models.Model):
                     ]
                 )
                 & Q(scopes__len__gt=0),
-                name="key_scopes_are_known",
+                name="api_key_scopes_valid",
             )
         ]
 

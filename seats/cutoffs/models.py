@@ -1,13 +1,13 @@
-"""The books of an agency: the current cut-off, which every new fact is stamped with."""
+"""The cut-off counter of an agency, with which every new fact is stamped."""
 
 from django.db import models
 
 
-class Books(models.Model):
+class CutoffCounter(models.Model):
     """One row per agency, created with it; moved only by a cut."""
 
     agency = models.OneToOneField(
-        "seats.Agency", models.PROTECT, primary_key=True, related_name="books"
+        "seats.Agency", models.PROTECT, primary_key=True, related_name="cutoff_counter"
     )
     cutoff = models.BigIntegerField(default=1)
     closed_through = models.DateField(
@@ -15,7 +15,6 @@ class Books(models.Model):
     )
 
     class Meta:
-        verbose_name_plural = "books"
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(cutoff__gte=1), name="cutoff_starts_at_one"
@@ -28,4 +27,4 @@ class Books(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Books of {self.agency_id} at cut-off {self.cutoff}"
+        return f"Cut-off {self.cutoff} of {self.agency_id}"

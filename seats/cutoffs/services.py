@@ -17,13 +17,13 @@ BUCKETS = 64
 _LOCK_SPACE = 7_301  # first half of the advisory key, to keep clear of others
 
 
-class BooksMissing(Refusal):
-    """The agency has no books, so nothing can be recorded for it.
+class CutoffCounterMissing(Refusal):
+    """The agency has no cut-off counter, so nothing can be recorded for it.
 
     Create agencies with `add_agency`.
     """
 
-    code = "books_missing"
+    code = "cutoff_counter_missing"
 
 
 def stamp_facts(agency_ids: Iterable[int]) -> dict[int, int]:
@@ -31,19 +31,19 @@ def stamp_facts(agency_ids: Iterable[int]) -> dict[int, int]:
 
     Blocks cuts of these agencies until the transaction ends, so call it first and keep
     the transaction short. Repeating within a transaction is harmless. Raises
-    BooksMissing, and TransactionManagementError outside a transaction.
+    CutoffCounterMissing, and TransactionManagementError outside a transaction.
     """
     ids = set(agency_ids)
     _lock_buckets(ids, "pg_advisory_xact_lock_shared")
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT agency_id, cutoff FROM seats_books"
+            "SELECT agency_id, cutoff FROM seats_cutoffcounter"
             " WHERE agency_id = ANY(%s::bigint[])",
             [array_text(ids)],
         )
-        stamps = dict(cursor.fetchall())
-    _require_books(ids, stamps)
-    return stamps
+        cutoffs = dict(cursor.fetchall())
+    _require_counters(ids, cutoffs)
+    return cutoffs
 
 
 def take_cut(agency_ids: Iterable[int], *, closing: date) -> dict[int, int]:
@@ -51,27 +51,27 @@ def take_cut(agency_ids: Iterable[int], *, closing: date) -> dict[int, int]:
 
     `closing` is the month that is billed; later facts for it are late. Waits for all
     writers of facts of these agencies. Each call takes another number. Raises
-    BooksMissing, and TransactionManagementError outside a transaction.
+    CutoffCounterMissing, and TransactionManagementError outside a transaction.
     """
     ids = set(agency_ids)
     _lock_buckets(ids, "pg_advisory_xact_lock")
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE seats_books SET
-                cutoff = seats_books.cutoff + 1,
+            UPDATE seats_cutoffcounter SET
+                cutoff = seats_cutoffcounter.cutoff + 1,
                 closed_through = greatest(closed_through, %s)
             FROM (
-                SELECT agency_id FROM seats_books WHERE agency_id = ANY(%s::bigint[])
+                SELECT agency_id FROM seats_cutoffcounter WHERE agency_id = ANY(%s::bigint[])
                 ORDER BY agency_id FOR UPDATE
             ) AS locked
-            WHERE seats_books.agency_id = locked.agency_id
-            RETURNING seats_books.agency_id, seats_books.cutoff - 1
+            WHERE seats_cutoffcounter.agency_id = locked.agency_id
+            RETURNING seats_cutoffcounter.agency_id, seats_cutoffcounter.cutoff - 1
             """,
             [closing, array_text(ids)],
         )
         taken = dict(cursor.fetchall())
-    _require_books(ids, taken)
+    _require_counters(ids, taken)
     return taken
 
 
@@ -90,9 +90,9 @@ def _lock_buckets(agency_ids: Collection[int], function: str) -> None:
         )
 
 
-def _require_books(ids: set[int], cutoffs: dict[int, int]) -> None:
+def _require_counters(ids: set[int], cutoffs: dict[int, int]) -> None:
     if missing := ids - cutoffs.keys():
-        raise BooksMissing(
-            f"Agency {min(missing)} has no books. Create agencies with `add_agency`.",
+        raise CutoffCounterMissing(
+            f"Agency {min(missing)} has no cut-off counter. Create agencies with `add_agency`.",
             field="agency",
         )

@@ -124,7 +124,7 @@ class Member(models.Model):
                         "agent",
                     ]
                 ),
-                name="member_role_is_known",
+                name="member_role_valid",
                 field="role",
                 says="Choose a role.",
             ),

@@ -379,7 +379,7 @@ class TestStandings:
 
     def test_are_set_by_staff(self, client, world):
         client.force_login(User.objects.create_superuser("s@example.com", "x" * 12))
-        page = reverse("admin:billing_account_changelist")
+        page = reverse("admin:billing_billingaccount_changelist")
         for action, standing in (("suspend", "suspended"), ("lift", "good")):
             payload = {"action": action, "_selected_action": [world[0].pk]}
             assert b"reason" in client.post(page, payload).content

@@ -12,7 +12,7 @@ from django.db import connection
 from pyarrow import parquet
 
 from billing.invoicing.domain.downloads import DOWNLOADS
-from billing.invoicing.domain.itemised import ItemizedCall
+from billing.invoicing.domain.itemized import ItemizedCall
 from billing.invoicing.models.documents import DocumentLine
 from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.services.documents import void_document
@@ -235,15 +235,15 @@ class TestCalls:
                 " billable, properties, cutoff)"
                 " SELECT nextval('billing_usageevent_id_seq'), '2026-03-10', %s, %s,"
                 " 'power', 0, '/many', 'event ' || n, '2026-03-10 16:00Z',"
-                " '2026-03-10 16:00Z', 100 + n %% 300, 120, '{}', books.cutoff"
-                " FROM generate_series(1, %s) n, seats_books AS books"
-                " WHERE books.agency_id = %s",
+                " '2026-03-10 16:00Z', 100 + n %% 300, 120, '{}', counter.cutoff"
+                " FROM generate_series(1, %s) n, seats_cutoffcounter AS counter"
+                " WHERE counter.agency_id = %s",
                 [line.agency_id, line.meter_id, many, line.agency_id],
             )
 
     def now(self, line):
         """The line as if it were written now."""
-        line.document.cutoffs[str(line.agency_id)] = line.agency.books.cutoff
+        line.document.cutoffs[str(line.agency_id)] = line.agency.counter.cutoff
         return line
 
 

@@ -11,7 +11,7 @@ from billing.collection.models.methods import PaymentMethod
 from billing.collection.services.checkout_closing import close_out_of_reach_pages
 from billing.collection.services.inbound_events import process_events
 from billing.metering.domain.formats.rows import buffered
-from billing.metering.models import RefusedRow, UsageImport
+from billing.metering.models import RejectedRow, UsageImport
 from billing.metering.services.imports import resume_next_import, upload_file
 from billing.processors.services.processors import add_processor
 from billing.receivables.models import Payment
@@ -129,8 +129,8 @@ class TestImports:
         resume_next_import(now=NOW)
 
         record = UsageImport.objects.get()
-        assert (record.state, record.accepted, record.refused) == ("done", 2, 2)
-        codes = RefusedRow.objects.values_list("code", flat=True)
+        assert (record.state, record.accepted, record.rejected) == ("done", 2, 2)
+        codes = RejectedRow.objects.values_list("code", flat=True)
         assert set(codes) == {"unknown_agency"}
 
 

@@ -39,7 +39,7 @@ class TestInvoices:
         assert {d["label"]: d["total"] for d in shown} == {
             "TOP-00001": "50.05", "BELOW-00001": "50.05",
         }  # fmt: skip
-        assert {d["status"] for d in shown} == {"open"}
+        assert {d["state"] for d in shown} == {"open"}
 
     def test_say_their_lines(self, top):
         (document,) = top.get("/api/v1/invoices?agency=TOP").json()["results"]
@@ -69,7 +69,7 @@ class TestInvoices:
         [
             ("month=2026-03", 2),
             ("month=2026-02", 0),
-            ("status=paid", 0),
+            ("state=paid", 0),
             ("kind=invoice&agency=BELOW", 1),
         ],
     )
@@ -77,7 +77,7 @@ class TestInvoices:
         assert len(top.get(f"/api/v1/invoices?{query}").json()["results"]) == count
 
     @pytest.mark.parametrize(
-        ("query", "field"), [("month=soon", "month"), ("status=draft", "status")]
+        ("query", "field"), [("month=soon", "month"), ("state=draft", "state")]
     )
     def test_name_the_filter_that_is_wrong(self, top, query, field):
         answer = top.get(f"/api/v1/invoices?{query}")

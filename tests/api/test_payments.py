@@ -98,7 +98,7 @@ class TestRecording:
 
         assert first.status_code == 200, first.json()
         assert first.json() == again.json()
-        assert [d.status for d in documents_of(downline[1])] == ["paid"]
+        assert [d.state for d in documents_of(downline[1])] == ["paid"]
 
     def test_refuses_a_known_reference_with_another_amount(self, platform):
         record(platform)

@@ -41,7 +41,7 @@ WITH bounds AS (
     LEFT JOIN seat_days USING (agency_id)
 ), document AS (
     INSERT INTO billing_document (
-        payer_id, kind, status, month, currency, price_list_id, price_list_hash,
+        payer_id, kind, state, month, currency, price_list_id, price_list_hash,
         subtotal, tax, total, parties, cutoffs, created_at, hash, previous_hash)
     SELECT agency_id, 'invoice', 'draft', first_day, 'USD', %(list)s, '',
            sum(amount), 0, sum(amount), '{}', '{}', now(), '', ''

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from billing.invoicing.domain.downloads import DOWNLOADS
-from billing.invoicing.domain.itemised import MonthPrices, itemize_calls
+from billing.invoicing.domain.itemized import MonthPrices, itemize_calls
 from billing.invoicing.queries.month_usage import rounding_report
 from billing.metering.api.pagination import ByDateAndId
 from billing.metering.models import UsageDay
@@ -36,9 +36,9 @@ EVENTS = """
         source, external_id, occurred_at, received_at, raw, billable, properties, cutoff)
     SELECT nextval('billing_usageevent_id_seq'), %(on)s, %(agency)s, %(meter)s, 'power',
            0, '/bench', 'call ' || n, %(on)s::timestamptz + n * interval '50 ms',
-           %(on)s, n %% 300, ceil(n %% 300 / 60.0) * 60, '{}', books.cutoff
-    FROM generate_series(1, %(many)s) n, seats_books AS books
-    WHERE books.agency_id = %(agency)s
+           %(on)s, n %% 300, ceil(n %% 300 / 60.0) * 60, '{}', counter.cutoff
+    FROM generate_series(1, %(many)s) n, seats_cutoffcounter AS counter
+    WHERE counter.agency_id = %(agency)s
 """
 
 

@@ -17,8 +17,8 @@ AGENCIES = """
     SELECT 'B' || n, 'Bench ' || n, 'USD', '2026-01-01' FROM generate_series(1, %(n)s) n;
     INSERT INTO seats_agencyzone (agency_id, zone, starts_on, recorded_at)
     SELECT id, 'America/New_York', '2026-01-01', '2026-01-01' FROM seats_agency;
-    INSERT INTO seats_books (agency_id, cutoff) SELECT id, 1 FROM seats_agency;
-    INSERT INTO billing_account (payer_id, billing_name, address, email, tax_id,
+    INSERT INTO seats_cutoffcounter (agency_id, cutoff) SELECT id, 1 FROM seats_agency;
+    INSERT INTO billing_billingaccount (payer_id, billing_name, address, email, tax_id,
                                  next_number, last_hash)
     SELECT id, name, '', '', '', 1, '' FROM seats_agency;
     INSERT INTO seats_agent (agency_id, external_id, name, email, npn, created_at)
@@ -38,10 +38,10 @@ USAGE = """
     INSERT INTO billing_usageday (agency_id, agent_id, meter_id, breakdown, used_on,
                                   cutoff, events, raw, billable)
     SELECT agent.agency_id, agent.id, meter.id, 'power', %(month)s::date + day,
-           books.cutoff, %(events)s, 600 + (agent.id * 7 + day * 13) %% 90,
+           counter.cutoff, %(events)s, 600 + (agent.id * 7 + day * 13) %% 90,
            720 + ((agent.id + day) %% 5) * 60
     FROM seats_agent AS agent
-    JOIN seats_books AS books USING (agency_id)
+    JOIN seats_cutoffcounter AS counter USING (agency_id)
     CROSS JOIN billing_meter AS meter
     CROSS JOIN generate_series(0, %(days)s - 1) AS day
     WHERE meter.id = ANY(%(meters)s)

@@ -97,7 +97,9 @@ class TestStaff:
             log_in(page, site)
             page.click("text=Documents")
             page.click("text=SUNRISE-00001")
-            line = page.get_by_text("Seats, March 2026: 62 seat days, 31 a full seat")
+            line = page.get_by_text(
+                "Seats, March 2026: 62 seat days (31 per full seat)"
+            )
             expect(line.last).to_be_visible()
             page.goto(f"{site}/admin/seats/seat/")
             page.check("tbody tr:first-child input.action-select")

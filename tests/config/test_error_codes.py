@@ -10,8 +10,7 @@ from rest_framework import exceptions
 
 from config.http.error_codes import describe, error_codes, error_page, refusals
 from config.http.errors import STATUSES
-from config.http.parsing import BodyTooLarge
-from core.errors import Kind, Refusal
+from core.errors import BodyTooLarge, Kind, NotFound, NotPermitted, Refusal
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "errors.md"
@@ -78,7 +77,6 @@ class TestCodes:
             exceptions.Throttled,
             exceptions.UnsupportedMediaType,
             exceptions.ValidationError,
-            BodyTooLarge,
         ],
     )
     def test_of_the_framework_have_its_statuses(self, kind):
@@ -97,6 +95,12 @@ class TestRefusals:
     def test_have_a_status_for_each_kind(self):
         assert set(STATUSES) == set(Kind)
         assert len(set(STATUSES.values())) == len(Kind)
+
+    @pytest.mark.parametrize(
+        ("kind", "status"), [(BodyTooLarge, 413), (NotFound, 404), (NotPermitted, 403)]
+    )
+    def test_have_the_status_of_their_kind(self, kind, status):
+        assert describe(kind).status == status
 
     def test_are_described_by_their_docstrings(self):
         class Late(Refusal):

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from billing.invoicing.domain.downloads import DOWNLOADS
-from billing.invoicing.domain.itemised import ItemizedCall
+from billing.invoicing.domain.itemized import ItemizedCall
 from billing.management.commands.reconcile import cells_of
-from billing.metering.models import RefusedRow
+from billing.metering.models import RejectedRow
 from billing.metering.queries.reconciliation import UsageDifference
-from billing.metering.queries.refused_rows import REJECTED_HEADER, rejected_row_cells
+from billing.metering.queries.rejected_rows import REJECTED_HEADER, rejected_row_cells
 from core.tables import CsvWriter, csv_pieces
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def rows_of(text: str) -> list[list[str]]:
 
 
 def refused(name: str) -> str:
-    row = RefusedRow(row=7, code="bad_row", field=name, message=name, cells=[name])
+    row = RejectedRow(row=7, code="bad_row", field=name, message=name, cells=[name])
     return "".join(csv_pieces(REJECTED_HEADER, [rejected_row_cells(row)]))
 
 

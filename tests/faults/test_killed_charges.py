@@ -56,7 +56,7 @@ def test_many_killed_between_charge_and_commit_charge_nobody_twice(
 
         def all_paid():
             tell_all(row, fake)
-            return not Document.objects.filter(status="open").exists()
+            return not Document.objects.filter(state="open").exists()
 
         until(all_paid, "all paid")
 

@@ -3,7 +3,7 @@
 import pytest
 from django.db import transaction
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.collection.verification.money import verify_everything
 from billing.mail.models import Mail
 from billing.webhooks.models import OutboxStream
@@ -17,7 +17,7 @@ QUICK = {"DUNNING_GRACE_SECONDS": "1", **NO_MONTHS}
 
 def is_claimed(payer):
     """Whether somebody else holds the payer; holds it not, if it can be had."""
-    rows = Account.objects.select_for_update(no_key=True, skip_locked=True)
+    rows = BillingAccount.objects.select_for_update(no_key=True, skip_locked=True)
     with transaction.atomic():
         held = not rows.filter(payer=payer)
         transaction.set_rollback(True)

@@ -58,7 +58,7 @@ if work == "bill":
 elif work == "release":
     release_item(item=RunItem.objects.get(payer=payer, state="parked"), **told)
 else:
-    draft = Document.objects.get(payer=payer, status="draft")
+    draft = Document.objects.get(payer=payer, state="draft")
     discard_draft(document_id=draft.pk, **told)
 """
 
@@ -103,7 +103,7 @@ def _state():
 
 def all_issued(payers):
     return (
-        Document.objects.filter(status="open").count() == payers
+        Document.objects.filter(state="open").count() == payers
         and not BillingRun.objects.filter(finished_at=None).exists()
     )
 
@@ -149,7 +149,7 @@ class TestTheScheduleAlone:
         make_seats(new, "zoe", on=last_month(), now=timezone.now())
 
         def drafts():
-            rows = Document.objects.filter(status="draft")
+            rows = Document.objects.filter(state="draft")
             return dict(rows.values_list("payer__code", "id"))
 
         for n, step in enumerate(["opened", "cut", "planned"]):

@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any

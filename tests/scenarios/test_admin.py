@@ -89,7 +89,7 @@ class TestPages:
         "page",
         ["seats_agency", "seats_agent", "seats_seat", "seats_member",
          "billing_document", "billing_billingrun", "billing_runitem",
-         "billing_usageday", "billing_outboxevent", "billing_account"],
+         "billing_usageday", "billing_outboxevent", "billing_billingaccount"],
     )  # fmt: skip
     def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(
         self, staff, page, django_assert_max_num_queries
@@ -173,7 +173,7 @@ class TestAgency:
         )
 
         agency = Agency.objects.get(code="NEW")
-        assert agency.books.cutoff == 1
+        assert agency.cutoff_counter.cutoff == 1
         assert agency.zones.get().zone == "America/Chicago"
 
     def test_a_refusal_shows_at_its_field(self, staff):
@@ -357,7 +357,7 @@ class TestActions:
 
         self.act(staff, "billing_document", "void", invoice, apply="x", reason="Wrong")
 
-        assert Document.objects.get().status == "void"
+        assert Document.objects.get().state == "void"
 
     def test_a_draft_list_is_published_and_then_fixed(self, staff):
         draft = PriceList.objects.create(
@@ -366,7 +366,7 @@ class TestActions:
 
         self.act(staff, "billing_pricelist", "publish", draft)
 
-        assert PriceList.objects.get().status == "published"
+        assert PriceList.objects.get().state == "published"
         page = reverse("admin:billing_pricelist_change", args=[draft.pk])
         assert staff.post(page, {"seat_price": "1"}).status_code == 403
 

@@ -50,11 +50,11 @@ ROWS: dict[str, dict[str, Any]] = {
     "seats.seat.transfer": {"agent__external_id": "agent-1"},
     "seats.seat.cancel": {"agent__external_id": "agent-1"},
     "seats.seat.reopen": {"agent__external_id": "agent-0"},
-    "billing.account.suspend": {"payer__code": "BARE"},
-    "billing.account.lift": {"payer__code": "PARKED"},
-    "billing.document.issue": {"status": "draft"},
-    "billing.document.discard": {"status": "draft"},
-    "billing.document.void": {"payer__code": "BARE", "status": "open"},
+    "billing.billingaccount.suspend": {"payer__code": "BARE"},
+    "billing.billingaccount.lift": {"payer__code": "PARKED"},
+    "billing.document.issue": {"state": "draft"},
+    "billing.document.discard": {"state": "draft"},
+    "billing.document.void": {"payer__code": "BARE", "state": "open"},
     "billing.runitem.release": {"state": "parked"},
     "billing.runitem.accept": {"state": "parked"},
     "billing.quarantinedevent.release": {"code": "unknown_agent"},
@@ -176,7 +176,7 @@ class TestEveryAction:
     def test_is_shown_again_if_what_will_happen_changed_meanwhile(self, settings):
         make_everything(settings)
         staff = log_in(make_staff())
-        document = Document.objects.get(payer__code="BARE", status="open")
+        document = Document.objects.get(payer__code="BARE", state="open")
         url = page_of(Document, "changelist")
         content = {"action": "void", "_selected_action": [document.pk], "reason": "x"}
         final = confirmation(staff, url, content)
@@ -186,7 +186,7 @@ class TestEveryAction:
         page = staff.post(url, {**final, "_selected_action": [document.pk, other.pk]})
 
         assert "Nothing has changed yet" in page.content.decode()
-        assert not Document.objects.filter(status="void").exists()
+        assert not Document.objects.filter(state="void").exists()
 
     def test_is_shown_again_to_who_did_not_see_it(self, settings):
         """What somebody confirmed holds for no other user, action or kind of row."""

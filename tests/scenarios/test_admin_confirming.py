@@ -75,7 +75,7 @@ class TestPriceLists:
         texts = [str(message) for message in done.context["messages"]]
         assert texts[0] == "0 published, 1 refused."
         assert "POOR has no rate for ai.minute" in texts[1]
-        assert PriceList.objects.get(code="POOR").status == "draft"
+        assert PriceList.objects.get(code="POOR").state == "draft"
 
     def test_that_are_published_get_no_more_rates(self, staff):
         published = make_prices()

@@ -20,7 +20,7 @@ from billing.pricing.models import Meter, PriceList
 from billing.processors.services.processors import add_processor
 from billing.webhooks.models import OutboxEvent
 from core.admin.readonly import AddingAdmin, AddingForm
-from seats.models import Agency, AgencyZone, Books, User
+from seats.models import Agency, AgencyZone, CutoffCounter, User
 from tests.billing.processors.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import APRIL, APRIL_2, make_agency
@@ -251,7 +251,7 @@ class TestAgencies:
         )
         assert not Agency.objects.exists()
         assert not AgencyZone.objects.exists()
-        assert not Books.objects.exists()
+        assert not CutoffCounter.objects.exists()
         assert not OutboxEvent.objects.exists()
 
     def test_keep_what_was_entered_when_the_page_comes_back(self, staff):

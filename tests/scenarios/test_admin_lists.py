@@ -107,14 +107,14 @@ def ten_thousand(db):
             f" FROM generate_series(1, {MANY}) AS n"
         )
         cursor.execute(
-            "INSERT INTO seats_books (agency_id, cutoff) SELECT id, 1 FROM seats_agency"
+            "INSERT INTO seats_cutoffcounter (agency_id, cutoff) SELECT id, 1 FROM seats_agency"
         )
         cursor.execute(
             "INSERT INTO seats_agencyzone (agency_id, zone, starts_on, recorded_at)"
             " SELECT id, 'UTC', '2020-01-01', now() FROM seats_agency"
         )
         cursor.execute(
-            "INSERT INTO billing_account (payer_id, billing_name, address, email,"
+            "INSERT INTO billing_billingaccount (payer_id, billing_name, address, email,"
             " tax_id, next_number, last_hash)"
             " SELECT id, name, '', '', '', 1, '' FROM seats_agency"
         )

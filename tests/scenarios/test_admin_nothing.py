@@ -19,7 +19,7 @@ LOG = "django_admin_log"
 OFFERED = 'value="Confirm"'
 NOTHING = "There is nothing to confirm"
 # What tells kinds of rows apart.
-TELLING = "state", "status", "cancelled", "removed_on", "revoked_at", "deleted_at"
+TELLING = "state", "cancelled", "removed_on", "revoked_at", "deleted_at"
 
 
 def kinds_of(model: Any) -> list[Any]:
@@ -71,8 +71,8 @@ def everything(settings):
 
 class TestOffers:
     def test_follow_the_rows_that_are_chosen(self, staff, everything):
-        draft = Document.objects.filter(status="draft")[0]
-        issued = Document.objects.exclude(status="draft")[0]
+        draft = Document.objects.filter(state="draft")[0]
+        issued = Document.objects.exclude(state="draft")[0]
 
         assert not offers(staff, Document, "issue", issued)
         assert offers(staff, Document, "issue", issued, draft)
@@ -91,7 +91,7 @@ class TestOffers:
         assert not offers(staff, Payment, "refund", *payments)
 
     def test_of_a_list_need_that_it_can_be_published(self, staff, everything):
-        published = PriceList.objects.filter(status="published")[0]
+        published = PriceList.objects.filter(state="published")[0]
 
         assert not offers(staff, PriceList, "publish", published)
         assert offers(staff, PriceList, "publish", PriceList.objects.get(code="NEXT"))

@@ -144,7 +144,7 @@ class TestVoid:
 
         assert answer.status_code == 200
         assert "cannot be voided because it no longer matches" in answer.text
-        assert Document.objects.get().status == "open"
+        assert Document.objects.get().state == "open"
         assert not LedgerTransaction.objects.filter(kind="voided").exists()
 
     def test_is_done_once_it_is_restored(self, client, boss, unpaid):
@@ -155,7 +155,7 @@ class TestVoid:
 
         self.void(client, unpaid)
 
-        assert Document.objects.get().status == "void"
+        assert Document.objects.get().state == "void"
 
 
 class TestIssue:
@@ -164,7 +164,7 @@ class TestIssue:
         client.force_login(boss)
         bill(MARCH)
         (draft,) = documents_of(payer)
-        assert draft.status == "draft"
+        assert draft.state == "draft"
         alter(RAISED)
 
         answer = confirm(
@@ -177,4 +177,4 @@ class TestIssue:
         assert (
             "its lines sum to 100.00 USD. Discard it and build it again" in answer.text
         )
-        assert Document.objects.get().status == "draft"
+        assert Document.objects.get().state == "draft"

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.budgets.models import BudgetAlert
 from billing.budgets.services.alerts import check_budgets
 from billing.invoicing.verification.services import verify_books
@@ -21,7 +21,9 @@ class TestCheckBudgets:
         make_prices()
         for n in range(5):
             agency = make_agency(f"A{n}")
-            Account.objects.filter(payer=agency).update(email=f"boss@a{n}.example")
+            BillingAccount.objects.filter(payer=agency).update(
+                email=f"boss@a{n}.example"
+            )
             of_minutes(agency)
             budget(agency, amount=Decimal(18))
             minutes(1000, agency=f"A{n}")

@@ -59,7 +59,7 @@ CHANGES = {
     ),
     "its hash": ("billing_document", "hash = repeat('0', 64)"),
     "its address": ("billing_document", "parties = '{{}}'"),
-    "the head of its chain": ("billing_account", "last_hash = repeat('0', 64)"),
+    "the head of its chain": ("billing_billingaccount", "last_hash = repeat('0', 64)"),
 }
 
 # What is altered of the 30.00 that cover a part of it, and of how that is posted.

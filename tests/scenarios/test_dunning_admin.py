@@ -114,7 +114,7 @@ class TestTimeline:
 
         for page in (
             reverse("admin:seats_agency_change", args=[payer.pk]),
-            reverse("admin:billing_account_changelist"),
+            reverse("admin:billing_billingaccount_changelist"),
         ):
             assert f'href="{link}"' in staff.get(page).content.decode()
 

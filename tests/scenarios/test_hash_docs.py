@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.db import connections
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from seats.api_keys.services import create_key
 from tests.build import (
     APRIL,
@@ -40,7 +40,9 @@ def agency(fresh_database, settings):
     settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
     make_prices()
     agency = make_agency()
-    Account.objects.filter(payer=agency).update(billing_name=ODD, address="1\n2\r\n3")
+    BillingAccount.objects.filter(payer=agency).update(
+        billing_name=ODD, address="1\n2\r\n3"
+    )
     make_seats(agency, "ana", "ben")
     use(call(agent="ana"))
     bill(MARCH)

@@ -16,7 +16,7 @@ from billing.invoicing.verification.services import verify_books
 from billing.metering.domain.formats.rows import buffered
 from billing.metering.models import (
     ImportPart,
-    RefusedRow,
+    RejectedRow,
     UsageDay,
     UsageEvent,
     UsageImport,
@@ -38,9 +38,9 @@ NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 HEAD = "id,meter,quantity,occurred_at,agent\n"
 
 
-def content(calls: int, *, refused: int = 0) -> bytes:
+def content(calls: int, *, rejected: int = 0) -> bytes:
     rows = [f"c{n},voice.out,{n},2026-03-10T12:00:00,ana" for n in range(calls)]
-    rows += [f'"=c{n}",nope,1,2026-03-10T12:00:00,' for n in range(refused)]
+    rows += [f'"=c{n}",nope,1,2026-03-10T12:00:00,' for n in range(rejected)]
     return (HEAD + "\n".join(rows)).encode()
 
 
@@ -60,7 +60,7 @@ def finish_all_imports():
 
 def counts(record):
     record.refresh_from_db()
-    return record.state, record.rows, record.accepted, record.duplicate, record.refused
+    return record.state, record.rows, record.accepted, record.duplicate, record.rejected
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ class TestUploads:
         ]
 
     def test_are_taken_in_turn_by_turn_and_their_parts_dropped(self, sunrise):
-        record = upload(sunrise, content(45, refused=3))
+        record = upload(sunrise, content(45, rejected=3))
         assert record.parts.count() == 1
 
         turns = finish_all_imports()
@@ -176,14 +176,14 @@ class TestUploads:
         assert counts(record) == ("failed", 10, 10, 0, 0)
 
 
-class TestRefusedRows:
+class TestRejectedRows:
     def test_are_forgotten_after_the_days_they_are_kept(self, sunrise):
-        upload(sunrise, content(1, refused=2))
+        upload(sunrise, content(1, rejected=2))
         finish_all_imports()
 
         assert delete_old_rejected_rows(now=NOW + timedelta(days=29)) == 0
         assert delete_old_rejected_rows(now=NOW + timedelta(days=31)) == 2
-        assert not RefusedRow.objects.exists()
+        assert not RejectedRow.objects.exists()
 
 
 class TestAdmin:
@@ -192,9 +192,9 @@ class TestAdmin:
         client.force_login(User.objects.create_superuser("staff@example.com", "x"))
         return client
 
-    def test_takes_a_file_and_gives_its_refused_rows_back(self, sunrise, staff):
+    def test_takes_a_file_and_gives_its_rejected_rows_back(self, sunrise, staff):
         add = reverse("admin:billing_usageimport_add")
-        file = SimpleUploadedFile("march.csv", content(2, refused=1))
+        file = SimpleUploadedFile("march.csv", content(2, rejected=1))
 
         page = staff.post(add, {"agency": sunrise.pk, "file": file}, follow=True)
         finish_all_imports()
@@ -205,7 +205,7 @@ class TestAdmin:
         assert counts(record) == ("done", 3, 2, 0, 1)
         shown = staff.get(reverse("admin:billing_usageimport_change", args=[record.pk]))
         assert "unknown_meter" in shown.content.decode()
-        url = reverse("admin:billing_usageimport_refused", args=[record.pk])
+        url = reverse("admin:billing_usageimport_rejected", args=[record.pk])
         text = b"".join(staff.get(url).streaming_content).decode()
         (row,) = list(csv.reader(io.StringIO(text)))[1:]
         assert row[:3] == ["4", "unknown_meter", "meter"]
@@ -225,7 +225,7 @@ class TestAdmin:
 
     def test_is_for_staff_only(self, sunrise, client):
         record = upload(sunrise, content(1))
-        url = reverse("admin:billing_usageimport_refused", args=[record.pk])
+        url = reverse("admin:billing_usageimport_rejected", args=[record.pk])
 
         assert client.get(url).status_code == 302
 
@@ -269,11 +269,11 @@ class TestReach:
 
     def check(self):
         used = UsageEvent.objects.values_list("agency__code", flat=True)
-        refused = RefusedRow.objects.order_by("row").values_list(
+        rejected = RejectedRow.objects.order_by("row").values_list(
             "row", "code", "message"
         )
         assert sorted(used) == ["BELOW", "SUNRISE"]
-        assert list(refused) == [
+        assert list(rejected) == [
             (row, "unknown_agency", f"There is no agency '{code}'.")
             for row, code in ((4, "TOP"), (5, "LEFT"), (6, "NOBODY"))
         ]

@@ -73,7 +73,7 @@ def test_the_processor_of_the_docs_charges_once_and_gives_back(
         charge_due(clock=timezone.now)  # asked once more, it says the same again
         _wait_for(lambda: ProcessorEvent.objects.count() == 2, "its second answer")
         process_events(now=timezone.now())
-        assert documents_of(payer)[0].status == "paid"
+        assert documents_of(payer)[0].state == "paid"
 
         request_refund(
             payment=Payment.objects.get(), amount=Decimal(15), reason="asked for",

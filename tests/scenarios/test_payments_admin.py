@@ -66,10 +66,10 @@ class TestRecording:
         assert staff.get(ADD).status_code == 200
 
         record(staff, agency, invoice=invoice.pk)
-        assert [d.status for d in documents_of(agency)] == ["open"]
+        assert [d.state for d in documents_of(agency)] == ["open"]
         record(staff, agency, amount="40", reference="C2", method="bank_transfer")
 
-        assert [d.status for d in documents_of(agency)] == ["paid"]
+        assert [d.state for d in documents_of(agency)] == ["paid"]
         payments = Payment.objects.values_list("processor", "method", "actor")
         assert set(payments) == {
             ("manual", "cheque", "staff@example.com"),
@@ -165,7 +165,7 @@ class TestPages:
 
         refund = payment.refunds.get()
         assert (refund.amount, refund.actor) == (15, "staff@example.com")
-        assert [d.status for d in documents_of(payment.payer)] == ["open"]
+        assert [d.state for d in documents_of(payment.payer)] == ["open"]
 
     def test_refund_no_more_than_one_at_a_time(self, staff, payment):
         (other,) = pay_many(payment.payer, 1, amount=30)

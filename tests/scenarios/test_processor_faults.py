@@ -69,7 +69,7 @@ def ask_for_all():
     """Charge what is owed, and once more what was declined."""
     acme = PaymentProcessor.objects.get()
     busy = PaymentAttempt.objects.filter(state__in=PaymentAttempt.OPEN)
-    owed = Document.objects.filter(status="open")
+    owed = Document.objects.filter(state="open")
     for invoice in owed.exclude(pk__in=busy.values("invoice")):
         request_charge(
             invoice=invoice, processor=acme, actor="test", now=timezone.now()
@@ -91,7 +91,7 @@ def test_a_processor_of_every_mood_is_paid_once_an_invoice(fake, dice):
         make_seats(make_agency(f"A{number}"), "ana")
     bill(MARCH)
     deadline = time.monotonic() + SECONDS
-    while Document.objects.filter(status="open").exists():
+    while Document.objects.filter(state="open").exists():
         assert time.monotonic() < deadline
         ask_for_all()
         charge_due(clock=timezone.now)

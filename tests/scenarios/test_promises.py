@@ -180,7 +180,7 @@ def test_no_carve_outs(api, agency, client):
         {"action": "publish", "_selected_action": [second.pk]},
     )
     second.refresh_from_db()
-    assert second.status == "draft"
+    assert second.state == "draft"
 
     with connection.cursor() as cursor:
         cursor.execute(CARVE_OUTS, [PRICE_LIKE])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.collection.verification.money import verify_everything
 from billing.invoicing.models.documents import Document
 from billing.invoicing.models.runs import BillingRun, RunItem
@@ -18,7 +18,7 @@ from billing.invoicing.services.runs import start_run
 from billing.invoicing.signals import step_reached
 from billing.pricing.models import Meter, PriceList, Rate
 from billing.pricing.services import MonthTaken, publish_price_list
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.cutoffs.services import stamp_facts, take_cut
 from seats.models import Agency, SeatHolding
 from seats.roster.services.recording import AgentHasASeat
@@ -146,7 +146,7 @@ class TestCuts:
 
         numbers = [{result[agency] for result in results} for agency in agencies]
         assert numbers == [{1, 2}] * 10
-        assert set(Books.objects.values_list("cutoff", flat=True)) == {3}
+        assert set(CutoffCounter.objects.values_list("cutoff", flat=True)) == {3}
 
     def test_a_fact_with_a_stale_stamp_is_refused(self):
         agency = make_agency()
@@ -208,7 +208,9 @@ class TestRuns:
                 lock_accounts([payer.pk])
                 held.set()
                 connection.cursor().execute("SELECT pg_sleep(0.5)")
-                Account.objects.filter(pk=payer.pk).update(billing_name="Sunrise LLC")
+                BillingAccount.objects.filter(pk=payer.pk).update(
+                    billing_name="Sunrise LLC"
+                )
 
         def close():
             assert held.wait(10)
@@ -323,7 +325,7 @@ class TestPrices:
 
         refused = [result for result in results if isinstance(result, MonthTaken)]
         assert len(refused) == 1
-        assert PriceList.objects.filter(starts_on=MAY, status="published").count() == 1
+        assert PriceList.objects.filter(starts_on=MAY, state="published").count() == 1
 
 
 class TestErrors:
@@ -336,7 +338,7 @@ class TestErrors:
         for agency in (broken, whole):
             make_seats(agency, "ana")
         owner_cursor.execute(
-            "DELETE FROM billing_account WHERE payer_id = %s", [broken.pk]
+            "DELETE FROM billing_billingaccount WHERE payer_id = %s", [broken.pk]
         )
 
         bill(MARCH, now=APRIL_2)

@@ -56,7 +56,7 @@ class TestReversing:
         assert "1 reversed." in page
         payment.refresh_from_db()
         assert payment.reversed_by == "staff@example.com"
-        assert [d.status for d in documents_of(agency)] == ["open"]
+        assert [d.state for d in documents_of(agency)] == ["open"]
         assert "reversal" in staff.get(
             reverse("admin:billing_account_statement", args=[agency.code])
         ).content.decode()  # fmt: skip

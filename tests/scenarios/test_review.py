@@ -8,7 +8,7 @@ import pytest
 from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.documents import (
-    NotADraft,
+    DocumentNotDraft,
     NotVoidable,
     discard_draft,
     issue_document,
@@ -58,14 +58,14 @@ class TestReview:
     def test_a_draft_has_no_number_and_is_issued_when_the_review_is_over(self, agency):
         run = bill(MARCH, now=APRIL_2)
         (draft,) = documents_of(agency)
-        assert (draft.status, draft.number, run.finished_at) == ("draft", None, None)
+        assert (draft.state, draft.number, run.finished_at) == ("draft", None, None)
 
         assert issue_due(now=APRIL_2 + REVIEW - timedelta(seconds=1)) == 0
         assert issue_due(now=APRIL_2 + REVIEW) == 1
         bill(MARCH, now=APRIL_2 + REVIEW)
 
         (invoice,) = documents_of(agency)
-        assert (invoice.label, invoice.status) == ("SUNRISE-00001", "open")
+        assert (invoice.label, invoice.state) == ("SUNRISE-00001", "open")
         assert not BillingRun.objects.filter(finished_at=None).exists()
         assert verify_books().findings == []
 
@@ -76,7 +76,7 @@ class TestReview:
 
         def refuse(payers, **_):
             if agency.pk in payers:
-                raise NotADraft("not now")
+                raise DocumentNotDraft("not now")
 
         documents_issued.connect(refuse)
         try:
@@ -84,7 +84,7 @@ class TestReview:
         finally:
             documents_issued.disconnect(refuse)
 
-        states = [documents_of(payer)[0].status for payer in (agency, other)]
+        states = [documents_of(payer)[0].state for payer in (agency, other)]
         assert states == ["draft", "open"]
         assert issue_due(now=APRIL_2 + REVIEW) == 1
 
@@ -133,7 +133,7 @@ class TestReview:
         (draft,) = documents_of(agency)
         issue_document(document_id=draft.pk, now=APRIL_2)
 
-        with pytest.raises(NotADraft):
+        with pytest.raises(DocumentNotDraft):
             discard_draft(document_id=draft.pk, actor="staff", now=APRIL_2)
 
     def test_a_void_document_cannot_be_voided_again(self, agency):
@@ -166,7 +166,7 @@ class TestTwoRunsOfOnePayer:
         assert items.count() == 2
 
         close(MAY_2)
-        assert [draft.status for draft in documents_of(agency)] == ["open", "draft"]
+        assert [draft.state for draft in documents_of(agency)] == ["open", "draft"]
         for days in range(2, 7, 2):
             issue_due(now=MAY_2 + timedelta(days=days))
             close(MAY_2 + timedelta(days=days))

@@ -56,7 +56,7 @@ TOUCHES = [
     ("seats_agencyzone", "UPDATE {table} SET zone = 'Asia/Tokyo' WHERE {first}", "announced_otherwise"),
     ("seats_upline", "UPDATE {table} SET starts_on = '2026-02-01' WHERE {first}", "announced_otherwise"),
     ("seats_upline", "DELETE FROM {table} WHERE {first}", "announced_otherwise"),
-    ("seats_books", "UPDATE {table} SET cutoff = 1", "stamp_ahead"),
+    ("seats_cutoffcounter", "UPDATE {table} SET cutoff = 1", "stamp_ahead"),
     ("seats_agent", "UPDATE {table} SET external_id = 'other' WHERE {first}", "announced_otherwise"),
     ("seats_seat", "UPDATE {table} SET added_on = '2026-02-01' WHERE {first}", "seat_differs"),
     ("seats_seatholding", "UPDATE {table} SET starts_on = '2026-02-01' WHERE {first}", "holding_differs"),
@@ -83,16 +83,16 @@ TOUCHES = [
     ("billing_usageday", "DELETE FROM {table} WHERE {first}", "day_missing"),
     ("billing_payershareset", "UPDATE {table} SET starts_on = '2026-04-15' WHERE {first}", "announced_otherwise"),
     ("billing_payershare", "UPDATE {table} SET percent = percent - 1 WHERE {first}", "shares_not_whole"),
-    ("billing_account", "UPDATE {table} SET next_number = next_number + 1", "counter_differs"),
-    ("billing_account", "UPDATE {table} SET last_hash = 'x'", "chain_broken"),
+    ("billing_billingaccount", "UPDATE {table} SET next_number = next_number + 1", "counter_differs"),
+    ("billing_billingaccount", "UPDATE {table} SET last_hash = 'x'", "chain_broken"),
     ("billing_watermark", "UPDATE {table} SET billed_through = '2026-06-01'", "billed_differs"),
     ("billing_pricelist", "UPDATE {table} SET seat_price = 49", "prices_differ"),
     ("billing_rate", "UPDATE {table} SET unit_price = 0.01 WHERE {first}", "prices_differ"),
     ("billing_document", "UPDATE {table} SET total = total + 1, subtotal = subtotal + 1 WHERE {first}", "sum_differs"),
     ("billing_document", "UPDATE {table} SET due_at = due_at + interval '1 day' WHERE {first}", "hash_differs"),
     ("billing_document", "UPDATE {table} SET parties = '{{\"payer\": {{\"code\": \"X\"}}}}' WHERE {first}", "hash_differs"),
-    ("billing_document", "UPDATE {table} SET status = 'paid' WHERE {first}", "void_differs"),
-    ("billing_document", "UPDATE {table} SET status = 'paid' WHERE id = (SELECT max(id) FROM {table})", "paid_without_payment"),
+    ("billing_document", "UPDATE {table} SET state = 'paid' WHERE {first}", "void_differs"),
+    ("billing_document", "UPDATE {table} SET state = 'paid' WHERE id = (SELECT max(id) FROM {table})", "paid_without_payment"),
     ("billing_documentline", "UPDATE {table} SET amount_now = amount_now + 1, amount = amount + 1 WHERE {first}", "line_differs"),
     ("billing_documentline", "UPDATE {table} SET description = 'x' WHERE {first}", "hash_differs"),
     ("billing_documentline", "DELETE FROM {table} WHERE {first}", "sum_differs"),
@@ -120,7 +120,7 @@ TOUCHES = [
     ("billing_ledgerentry", "UPDATE {table} SET processor = 'other' WHERE account = 'cash'", "ledger_differs"),
     ("billing_ledgertransaction", "UPDATE {table} SET currency = 'EUR' WHERE kind = 'payment'", "ledger_differs"),
     ("billing_ledgertransaction", "UPDATE {table} SET fact_id = 0 WHERE {first}", "ledger_differs"),
-    ("billing_document", "UPDATE {table} SET status = 'open' WHERE status = 'paid'", "paid_but_open"),
+    ("billing_document", "UPDATE {table} SET state = 'open' WHERE state = 'paid'", "paid_but_open"),
     ("billing_outboxevent", "DELETE FROM {table} WHERE {first}", "outbox_hole"),
     ("billing_outboxstream", "UPDATE {table} SET last_sequence = last_sequence + 1 WHERE agency_id = (SELECT min(agency_id) FROM {table})", "outbox_hole"),
     ("billing_outboxstream", "UPDATE {table} SET last_sequence = last_sequence + 1 WHERE agency_id IS NULL", "outbox_hole"),
@@ -212,7 +212,7 @@ class TestTampering:
         rows = VerificationFinding.objects.filter(resolved_at=None)
         assert code in {row.code for row in rows}
         named = {row.agency_id for row in rows} | {row.price_list_id for row in rows}
-        invoices = Document.objects.exclude(status="draft").values_list("pk", flat=True)
+        invoices = Document.objects.exclude(state="draft").values_list("pk", flat=True)
         if not any(part in statement for part in OF_NOBODY):
             assert named - {None}
             assert documents_on_hold(invoices)
@@ -383,9 +383,9 @@ class TestTheApplication:
             "TRUNCATE seats_seatversion",
             "UPDATE billing_usageday SET billable = 0",
             "UPDATE billing_document SET number = 99",
-            "UPDATE billing_document SET status = 'draft'",
+            "UPDATE billing_document SET state = 'draft'",
             "UPDATE billing_watermark SET billed_cutoff = 0",
-            "UPDATE seats_books SET cutoff = 1",
+            "UPDATE seats_cutoffcounter SET cutoff = 1",
             "SET session_replication_role = replica",
             "ALTER TABLE billing_document DISABLE TRIGGER ALL",
         ],

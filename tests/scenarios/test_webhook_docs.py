@@ -60,7 +60,7 @@ def test_the_receiver_of_the_docs_takes_what_we_send_and_nothing_else(
 
     deliver_due(clock=timezone.now)
 
-    assert DeliveryAttempt.objects.get().status == 204
+    assert DeliveryAttempt.objects.get().http_status == 204
     assert receiver.stdout.readline() == "1 agency.added agency:SUNRISE\n"
 
     for _ in range(2):  # the secret it has signs no more
@@ -68,4 +68,4 @@ def test_the_receiver_of_the_docs_takes_what_we_send_and_nothing_else(
     replay_range(endpoint=endpoint, first=1, now=now)
     deliver_due(clock=timezone.now)
 
-    assert DeliveryAttempt.objects.get(number=2).status == 400
+    assert DeliveryAttempt.objects.get(number=2).http_status == 400

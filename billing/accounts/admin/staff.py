@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from billing.accounts.models import (
-    Account,
     AccountStanding,
+    BillingAccount,
     PayerShare,
     PayerShareSet,
 )
@@ -38,7 +38,9 @@ from core.parsing.values import parse_decimal, shown
 from seats.models import Agency
 
 
-def suspend_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
+def suspend_effects(
+    accounts: list[BillingAccount], data: dict[str, Any] | None
+) -> list[str]:
     """One sentence for each account: the seats whose outbound calls stop."""
     suspended = _suspended(accounts)
     return [
@@ -50,7 +52,9 @@ def suspend_effects(accounts: list[Account], data: dict[str, Any] | None) -> lis
     ]
 
 
-def lift_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[str]:
+def lift_effects(
+    accounts: list[BillingAccount], data: dict[str, Any] | None
+) -> list[str]:
     """One sentence for each account: the seats that may make outbound calls again."""
     suspended = _suspended(accounts)
     return [
@@ -62,7 +66,7 @@ def lift_effects(accounts: list[Account], data: dict[str, Any] | None) -> list[s
     ]
 
 
-def _suspended(accounts: list[Account]) -> dict[str, set[str]]:
+def _suspended(accounts: list[BillingAccount]) -> dict[str, set[str]]:
     """By agency code, who suspends it: staff or dunning. The newest row of each counts."""
     rows = AccountStanding.objects.filter(agency__in=[row.pk for row in accounts])
     newest = rows.order_by("agency_id", "cause", "-pk").distinct("agency_id", "cause")
@@ -75,15 +79,17 @@ def _suspended(accounts: list[Account]) -> dict[str, set[str]]:
     return causes
 
 
-def _open_seats(accounts: list[Account]) -> list[tuple[str, int]]:
+def _open_seats(accounts: list[BillingAccount]) -> list[tuple[str, int]]:
     payers = Agency.objects.filter(pk__in=[account.pk for account in accounts])
     held = Q(seats__cancelled=False, seats__removed_on=None)
     counted = payers.annotate(held=Count("seats", filter=held)).order_by("code")
     return list(counted.values_list("code", "held"))
 
 
-@admin.register(Account)
-class AccountAdmin(StaffAdmin):
+@admin.register(BillingAccount)
+class BillingAccountAdmin(StaffAdmin):
+    """Billing details of payers; calls of an agency are suspended and allowed here."""
+
     list_display = ["payer", "billing_name", "email", "next_number", "timeline"]
     list_select_related = ["payer"]
     search_fields = ["payer__code", "billing_name", "email"]
@@ -92,7 +98,7 @@ class AccountAdmin(StaffAdmin):
     actions = ["suspend", "lift"]
 
     @admin.display(description="timeline")
-    def timeline(self, account: Account) -> str:
+    def timeline(self, account: BillingAccount) -> str:
         url = reverse("admin:billing_timeline", args=[account.payer.code])
         return format_html('<a href="{}">timeline</a>', url)
 
@@ -110,9 +116,9 @@ class AccountAdmin(StaffAdmin):
         done="suspended",
     )
     def suspend(
-        self, request: HttpRequest, accounts: list[Account], data: dict[str, Any]
+        self, request: HttpRequest, accounts: list[BillingAccount], data: dict[str, Any]
     ) -> ActionOutcome:
-        def work(account: Account) -> str | None:
+        def work(account: BillingAccount) -> str | None:
             row = suspend_outbound(
                 agency=account.payer, reason=data["reason"], **actor_and_now(request)
             )
@@ -127,9 +133,9 @@ class AccountAdmin(StaffAdmin):
         done="allowed again",
     )
     def lift(
-        self, request: HttpRequest, accounts: list[Account], data: dict[str, Any]
+        self, request: HttpRequest, accounts: list[BillingAccount], data: dict[str, Any]
     ) -> ActionOutcome:
-        def work(account: Account) -> str | None:
+        def work(account: BillingAccount) -> str | None:
             row = lift_suspension(
                 agency=account.payer, reason=data["reason"], **actor_and_now(request)
             )
@@ -187,6 +193,8 @@ class ShareSetForm(AddingForm):
 
 
 class ShareInline(ReadOnlyInline):
+    """The payers of a share set, with the percentage of each."""
+
     model = PayerShare
     fields = ["payer", "percent"]
 

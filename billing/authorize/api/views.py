@@ -9,12 +9,13 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from billing.authorize.api.serializers import VerdictOut
 from billing.authorize.domain.decision import NOT_CHECKED, AuthorizeDecision
 from billing.authorize.queries import may_dial
+from core.errors import NotFound
 from seats.api_keys.api.views import KeyView
 from seats.api_keys.services import bearer_secret, is_use_recorded, token_digest
 

@@ -33,7 +33,7 @@ class ExceededBudget:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentStatus:
+class AgentState:
     """Everything about an agent that decides whether a call may start now."""
 
     agent_exists: bool
@@ -52,22 +52,22 @@ class AuthorizeDecision:
     budget: str | None = None
 
 
-def judge(status: AgentStatus, *, today: date) -> AuthorizeDecision:
+def judge(state: AgentState, *, today: date) -> AuthorizeDecision:
     """Decide for `today`, a local date of the agency."""
     seats = [
         held.seat
-        for held in status.held_seats
+        for held in state.held_seats
         if held.starts_on <= today and (held.ends_on is None or held.ends_on > today)
     ]
     budgets = [
         exceeded.budget
-        for exceeded in status.exceeded_budgets
+        for exceeded in state.exceeded_budgets
         if exceeded.month == month_of(today)
     ]
     against = {
-        UNKNOWN_AGENT: not status.agent_exists,
-        NO_SEAT: status.agent_exists and not seats,
-        SUSPENDED: status.suspended,
+        UNKNOWN_AGENT: not state.agent_exists,
+        NO_SEAT: state.agent_exists and not seats,
+        SUSPENDED: state.suspended,
         BUDGET_EXCEEDED: bool(budgets),
     }
     reasons = [reason for reason, holds in against.items() if holds]

@@ -35,11 +35,15 @@ class BudgetForm(AddingForm):
 
 
 class MonthInline(ReadOnlyInline):
+    """How much of the budget was used in each month."""
+
     model = BudgetMonth
     fields = ["month", "used", "expected", "evaluated_at"]
 
 
 class AlertInline(ReadOnlyInline):
+    """The thresholds that were reached, and when the alert was sent."""
+
     model = BudgetAlert
     fields = [
         "month", "kind", "threshold", "sent_on", "used", "limit", "expected_on"
@@ -48,6 +52,8 @@ class AlertInline(ReadOnlyInline):
 
 @admin.register(Budget)
 class BudgetAdmin(SavedByServiceAdmin):
+    """Budgets of agencies and agents, with their months and alerts."""
+
     list_display = [
         "agency", "agent", "meter", "money", "quantity", "hard", "since", "owner",
         "ended_at",

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,7 +18,7 @@ from billing.budgets.models import Budget
 from billing.budgets.services.budgets import add_budget, change_budget, remove_budget
 from billing.metering.queries.usage import UnknownMeter
 from billing.pricing.models import Meter
-from core.errors import UnknownAgent
+from core.errors import NotFound, UnknownAgent
 from core.parsing.values import shown
 from seats.api_keys.api.views import KeyView
 from seats.models import Agency, Agent

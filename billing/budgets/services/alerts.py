@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.budgets.domain.levels import FULL, BudgetLevel, reached
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.queries import AgencyMonth, levels_of, months_of
@@ -141,7 +141,7 @@ def _event(alert: BudgetAlert) -> NewEvent:
 
 def _emails(alerts: Sequence[BudgetAlert]) -> dict[int, str]:
     agencies = {alert.budget.agency_id for alert in alerts}
-    accounts = Account.objects.filter(payer__in=agencies)
+    accounts = BillingAccount.objects.filter(payer__in=agencies)
     return dict(accounts.values_list("payer", "email"))
 
 

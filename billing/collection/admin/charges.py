@@ -25,7 +25,7 @@ class ChargeForm(AddingForm):
     """A charge of all that is owed on an invoice, through one processor."""
 
     invoice = forms.ModelChoiceField(
-        Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
+        Document.objects.filter(kind="invoice", state__in=["open", "uncollectible"]),
         widget=autocomplete(PaymentAttempt, "invoice"),
     )
 
@@ -89,6 +89,8 @@ class PaymentMethodAdmin(AddingAdmin):
 
 
 class ChangeInline(ReadOnlyInline):
+    """Every state that the payment attempt has had."""
+
     model = AttemptChange
     fields = ["state", "error", "recorded_at"]
 

@@ -28,7 +28,7 @@ class PageForm(AddingForm):
     """A checkout page to pay an invoice, or to save a payment method."""
 
     invoice = forms.ModelChoiceField(
-        Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
+        Document.objects.filter(kind="invoice", state__in=["open", "uncollectible"]),
         required=False,
         widget=autocomplete(PaymentAttempt, "invoice"),
         help_text="Invoice to be paid on the page.",

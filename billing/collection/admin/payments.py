@@ -54,7 +54,7 @@ class PaymentForm(AddingForm):
     """A payment received by bank transfer or check; recorded by the service."""
 
     invoice = forms.ModelChoiceField(
-        Document.objects.filter(kind="invoice", status__in=["open", "uncollectible"]),
+        Document.objects.filter(kind="invoice", state__in=["open", "uncollectible"]),
         required=False,
         widget=autocomplete(PaymentAttempt, "invoice"),
         help_text="Invoice to cover first. Default: the oldest open invoice.",
@@ -161,6 +161,8 @@ def refund_effects(payments: list[Payment], data: dict[str, Any] | None) -> list
 
 
 class AllocationInline(ReadOnlyInline):
+    """The invoices that the payment pays, with the amount of each."""
+
     model = Allocation
     fields = ["document", "amount", "recorded_at"]
 
@@ -170,6 +172,8 @@ class AllocationInline(ReadOnlyInline):
 
 
 class RefundInline(ReadOnlyInline):
+    """The parts of the payment that went back."""
+
     model = Refund
     fields = ["amount", "reference", "reason", "actor", "refunded_at"]
 

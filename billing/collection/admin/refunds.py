@@ -10,6 +10,8 @@ from core.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 
 
 class RefundChangeInline(ReadOnlyInline):
+    """Every state that the refund attempt has had."""
+
     model = RefundAttemptChange
     fields = ["state", "error", "recorded_at"]
 
@@ -32,6 +34,8 @@ class RefundAttemptAdmin(WithMoney, ClosingAdmin):
 
 
 class DisputeChangeInline(ReadOnlyInline):
+    """Every state that the dispute has had."""
+
     model = DisputeChange
     fields = ["state", "reason", "recorded_at"]
 

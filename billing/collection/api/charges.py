@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -32,6 +31,7 @@ from billing.collection.services.checkout_closing import close_payment_page
 from billing.collection.services.methods import remove_method
 from billing.invoicing.models.documents import Document
 from billing.processors.models import PaymentProcessor
+from core.errors import NotFound
 from seats.api_keys.api.views import KeyView
 
 SCOPES = {
@@ -52,7 +52,7 @@ class ChargingView(KeyView):
     def invoice(self, public_id: UUID) -> Document:
         """An issued invoice of a payer within reach. Raises NotFound."""
         rows = self.within(Document.objects.filter(kind="invoice"), "payer")
-        rows = rows.exclude(status="draft").select_related("payer")
+        rows = rows.exclude(state="draft").select_related("payer")
         invoice = rows.filter(public_id=public_id).first()
         if invoice is None:
             raise NotFound

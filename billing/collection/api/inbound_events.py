@@ -10,19 +10,9 @@ from rest_framework.views import APIView
 
 from billing.collection.services.inbound_events import receive_event
 from billing.processors.models import PaymentProcessor
-from core.errors import Kind, Refusal
+from core.errors import BodyTooLarge
 
 MAX_BODY_BYTES = 512 * 1024  # bytes
-
-
-class BodyTooLarge(Refusal):
-    """The request body is larger than this route accepts.
-
-    Send smaller requests; `detail` states the limit.
-    """
-
-    code = "body_too_large"
-    kind = Kind.TOO_LARGE
 
 
 class ProcessorWebhookView(APIView):

@@ -61,7 +61,7 @@ class PaymentAttempt(Attempt):
             models.UniqueConstraint(
                 fields=["processor", "reference"],
                 condition=~Q(reference=""),
-                name="a_reference_pays_for_one_attempt",
+                name="payment_attempt_reference_unique",
             ),
         ]
         indexes = [

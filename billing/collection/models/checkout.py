@@ -34,7 +34,7 @@ class ProcessorCustomer(models.Model):
             models.UniqueConstraint(
                 fields=["processor", "reference"],
                 condition=~Q(reference=""),
-                name="a_customer_is_one_payer",
+                name="processor_customer_reference_unique",
             ),
         ]
 
@@ -103,16 +103,16 @@ class CheckoutPage(models.Model):
             models.CheckConstraint(
                 condition=Q(kind="setup", attempt=None)
                 | Q(kind="payment", attempt__isnull=False),
-                name="a_page_that_is_paid_on_is_an_attempt",
+                name="checkout_page_attempt_by_kind",
             ),
             models.CheckConstraint(
                 condition=Q(url="", reference="") | (~Q(url="") & ~Q(reference="")),
-                name="a_page_that_is_known_has_url_and_reference",
+                name="checkout_page_url_and_reference_together",
             ),
             models.UniqueConstraint(
                 fields=["processor", "reference"],
                 condition=~Q(reference=""),
-                name="a_page_is_opened_once",
+                name="checkout_page_reference_unique",
             ),
         ]
 

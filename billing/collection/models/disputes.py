@@ -52,7 +52,7 @@ class Dispute(models.Model):
                 | Q(state="open", opened_at__isnull=False, closed_at=None)
                 | Q(state="won", closed_at__isnull=False)
                 | Q(state="lost", opened_at__isnull=False, closed_at__isnull=False),
-                name="a_dispute_is_dated_as_its_state",
+                name="dispute_dates_match_state",
             ),
         ]
 

@@ -49,7 +49,7 @@ class RefundAttempt(Attempt):
                         "created", "sent", "pending", "unknown", "succeeded", "failed",
                     ]
                 ),
-                name="a_refund_attempt_has_a_state",
+                name="refund_attempt_state_valid",
             ),
             models.CheckConstraint(
                 condition=Q(state="created", first_sent_at=None, sends=0)
@@ -69,7 +69,7 @@ class RefundAttempt(Attempt):
             models.UniqueConstraint(
                 fields=["payment", "request_reference"],
                 condition=~Q(request_reference=""),
-                name="a_refund_is_asked_for_once",
+                name="refund_attempt_request_reference_unique",
             ),
         ]  # fmt: skip
         indexes = [

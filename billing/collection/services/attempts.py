@@ -19,7 +19,7 @@ from core.errors import Kind, Refusal
 from core.money import plain
 
 AUTOPAY = "autopay"  # the actor of charges made when invoices are issued
-OPEN = Document.Status.OPEN
+OPEN = Document.State.OPEN
 
 
 class ChargeUnderWay(Refusal):
@@ -35,7 +35,7 @@ class ChargeUnderWay(Refusal):
 class NothingToCharge(Refusal):
     """Nothing is owed on the invoice.
 
-    Do not charge it; check its status first.
+    Do not charge it; check its state first.
     """
 
     code = "nothing_to_charge"
@@ -94,7 +94,7 @@ def request_charges_on_issue(
         return
     attempts = []
     for owed in amounts_due(document_ids).values():
-        if owed.document.payer_id in methods and owed.document.status == OPEN:
+        if owed.document.payer_id in methods and owed.document.state == OPEN:
             attempt = build_attempt(owed, AUTOPAY, now)
             attempt.method = methods[owed.document.payer_id]
             attempt.processor = attempt.method.processor

@@ -29,7 +29,7 @@ from billing.processors.domain.port import (
 )
 from billing.processors.services.registry import connect
 
-OWED = {Document.Status.OPEN, Document.Status.UNCOLLECTIBLE}
+OWED = {Document.State.OPEN, Document.State.UNCOLLECTIBLE}
 
 
 class ChargeCaller(ChargeRecorder):
@@ -57,7 +57,7 @@ class ChargeCaller(ChargeRecorder):
         return reasons | {
             attempt.pk: "nothing is owed on the invoice any more"
             for attempt in attempts
-            if attempt.invoice.status not in OWED
+            if attempt.invoice.state not in OWED
         }
 
     def on_hold(
@@ -76,7 +76,7 @@ class ChargeCaller(ChargeRecorder):
         self, processor: SupportsCharges, attempt: PaymentAttempt, at: datetime
     ) -> ProcessorOutcome | None:
         page = get_page(attempt)
-        if page and page.reference and attempt.invoice.status not in OWED:
+        if page and page.reference and attempt.invoice.state not in OWED:
             return _close_page(processor, page.reference)
         return processor.look_up(build_charge(attempt), at=at)
 

@@ -63,7 +63,7 @@ def record_voided_document(*, document: Document, now: datetime) -> None:
     if open_attempts.exists():
         raise ChargeUnderWay(
             f"A charge of {document} is in progress. Try again when it has ended.",
-            field="status",
+            field="state",
         )
     allocations = Allocation.objects.filter(
         Q(document=document) | Q(credit_note=document)
@@ -73,7 +73,7 @@ def record_voided_document(*, document: Document, now: datetime) -> None:
         raise MoneyInvolved(
             f"{document} cannot be voided:"
             f" {money_label(covered, document.currency)} of it is already allocated.",
-            field="status",
+            field="state",
         )
     _require_as_posted(document)
     post_voided([document.pk], now=now)
@@ -95,7 +95,7 @@ def _require_as_posted(document: Document) -> None:
             f"{document} cannot be voided because it no longer matches the ledger: its"
             f" total is {total}, and {owed} was posted when it was issued. Restore its"
             " total and lines, then void it.",
-            field="status",
+            field="state",
         )
 
 

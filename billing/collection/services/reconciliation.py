@@ -186,9 +186,9 @@ def _compare_amounts(
 ) -> Iterator[ProcessorDifference]:
     kind = ""
     if recorded is None:
-        kind = "missing_here"
+        kind = "only_at_processor"
     elif reported is None:
-        kind = "missing_there"
+        kind = "only_recorded"
     elif recorded.currency != reported.currency:
         kind = "currency_differs"
     elif recorded.amount != reported.amount:

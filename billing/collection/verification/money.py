@@ -14,12 +14,12 @@ from django.db.models import Q
 
 from billing.collection.models.disputes import Dispute
 from billing.invoicing.models.documents import Document, DocumentLine, Void
+from billing.invoicing.verification.billing_runs import check_billing_runs
 from billing.invoicing.verification.findings import (
     Finding,
     about_document,
     about_payer,
 )
-from billing.invoicing.verification.runs import check_runs
 from billing.invoicing.verification.services import (
     Check,
     VerificationReport,
@@ -62,7 +62,7 @@ def verify_everything(*, now: datetime | None = None) -> VerificationReport:
         check_published_events,
     ]
     if now:
-        checks.append(partial(check_runs, now=now))
+        checks.append(partial(check_billing_runs, now=now))
     return verify_books(also=checks)
 
 
@@ -96,7 +96,7 @@ def check_ledger() -> Iterator[Finding]:
 
 
 def check_allocations(among: Collection[int] | None = None) -> Iterator[Finding]:
-    """Check that no document is over-allocated and that its status fits its allocations.
+    """Check that no document is over-allocated and that its state fits its allocations.
 
     All issued documents are checked, or only those among these ids.
     """
@@ -109,7 +109,7 @@ def check_allocations(among: Collection[int] | None = None) -> Iterator[Finding]
     rows = list(allocations)
     covered = _sums((row.document_id, row.amount) for row in rows)
     given = _sums((row.credit_note_id, row.amount) for row in rows)
-    for document in documents.exclude(status="draft").iterator():
+    for document in documents.exclude(state="draft").iterator():
         sums = given if document.kind == Document.Kind.CORRECTION else covered
         yield from _check_document(document, sums.get(document.pk, ZERO))
 
@@ -143,15 +143,15 @@ def _sums(parts: Iterable[tuple[int | None, Decimal]]) -> dict[int | None, Decim
 
 
 def _check_document(document: Document, covered: Decimal) -> Iterator[Finding]:
-    total, status = abs(document.total), document.status
+    total, state = abs(document.total), document.state
     differs = {
         "overcovered": not 0 <= covered <= total,
-        "paid_without_payment": status == Document.Status.PAID and covered != total,
-        "paid_but_open": status == Document.Status.OPEN and covered == total,
-        "void_with_money": status == Document.Status.VOID and bool(covered),
+        "paid_without_payment": state == Document.State.PAID and covered != total,
+        "paid_but_open": state == Document.State.OPEN and covered == total,
+        "void_with_money": state == Document.State.VOID and bool(covered),
     }
     message = (
-        f"status is {status}, and {plain(covered)} of {plain(total)}"
+        f"state is {state}, and {plain(covered)} of {plain(total)}"
         f" {document.currency} is allocated"
     )
     about = about_document(document.pk, document.payer_id)
@@ -265,7 +265,7 @@ def _expected_entries() -> Iterator[tuple[Fact, Entries]]:
         kinds = revenue.setdefault(line.document_id, {})
         kinds[line.kind] = kinds.get(line.kind, ZERO) + line.amount
     voided = set(Void.objects.values_list("document", flat=True))
-    for document in Document.objects.exclude(status="draft").iterator():
+    for document in Document.objects.exclude(state="draft").iterator():
         kinds = revenue.get(document.pk, {})
         amounts = {
             ("receivable", ""): document.total,

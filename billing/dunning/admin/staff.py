@@ -47,6 +47,8 @@ def hold_effects(cases: list[Any], data: dict[str, Any] | None) -> list[str]:
 
 
 class StepInline(ReadOnlyInline):
+    """What dunning did in the case, and when."""
+
     model = DunningStep
     fields = ["at", "kind", "invoice", "attempt", "next_at", "note", "actor"]
 

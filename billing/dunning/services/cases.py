@@ -65,7 +65,7 @@ def handle_attempt_end(*, attempt: PaymentAttempt, now: datetime) -> None:
             transition = after_success(course_of(case), snapshot)
             record_changes([CaseChange(case, snapshot, transition, attempt)], now=now)
         return
-    if attempt.invoice.status != Document.Status.OPEN or _is_page_unpaid(attempt):
+    if attempt.invoice.state != Document.State.OPEN or _is_page_unpaid(attempt):
         return  # it was paid or voided meanwhile; or no card was charged
     snapshot = payer_snapshots([payer_id], now=now)[payer_id]
     if case is None:
@@ -88,7 +88,7 @@ def handle_unresolved_attempt(*, attempt: PaymentAttempt, now: datetime) -> None
     """
     payer_id = attempt.invoice.payer_id
     case = open_cases([payer_id]).get(payer_id)
-    if case is None or attempt.invoice.status != Document.Status.OPEN:
+    if case is None or attempt.invoice.state != Document.State.OPEN:
         return
     snapshot = payer_snapshots([payer_id], now=now)[payer_id]
     transition = after_unresolved(course_of(case), snapshot, dunning_policy())

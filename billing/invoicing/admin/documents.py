@@ -79,22 +79,24 @@ class LineInline(ReadOnlyInline):
         return lines.select_related("agency", "document")
 
 
-PAYABLE = {"kind": "invoice", "status__in": ["open", "uncollectible"]}
+PAYABLE = {"kind": "invoice", "state__in": ["open", "uncollectible"]}
 
 
 @admin.register(Document)
 class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
+    """Invoices and credit notes; drafts are issued or discarded, issued ones voided."""
+
     list_display = [
-        "__str__", "status", "amount", "left", "payer", "period", "due_at", "issued_at",
+        "__str__", "state", "amount", "left", "payer", "period", "due_at", "issued_at",
     ]  # fmt: skip
     fields = [
-        "payer", "kind", "period", "status", "amount", "left", "issued_at", "due_at",
+        "payer", "kind", "period", "state", "amount", "left", "issued_at", "due_at",
         "seat_statement", "price_list", "price_list_hash", "hash", "previous_hash",
         "parties", "cutoffs", "run", "created_at", "review_until",
     ]  # fmt: skip
     readonly_fields = ["period", "amount", "left", "seat_statement"]
     list_select_related = ["payer"]
-    list_filter = ["status", "kind", "currency", MonthFilter]
+    list_filter = ["state", "kind", "currency", MonthFilter]
     search_fields = ["payer__code", "payer__name"]
     inlines = [LineInline]
     actions = ["issue", "discard", "void"]
@@ -139,7 +141,7 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
 
     @admin.display(description="left to pay")
     def left(self, document: Any) -> str:
-        if document.kind != "invoice" or document.status in {"draft", "void"}:
+        if document.kind != "invoice" or document.state in {"draft", "void"}:
             return ""
         return money_cell(document.left_to_pay, document.currency)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.invoicing.domain.numbers import printed_number
 from billing.invoicing.models.documents import Document
 from billing.invoicing.models.runs import RunItem
@@ -15,14 +15,14 @@ from billing.invoicing.services.documents import is_voidable
 from core.admin.actions import Unchanged
 from core.money import money_label
 
-Status = Document.Status
+State = Document.State
 FormData = dict[str, Any] | None
 
 
 def issue_effects(documents: list[Document], data: FormData) -> list[str]:
     """The number, total and due date that each draft will get."""
-    drafts = [document for document in documents if document.status == Status.DRAFT]
-    accounts = Account.objects.in_bulk([draft.payer_id for draft in drafts])
+    drafts = [document for document in documents if document.state == State.DRAFT]
+    accounts = BillingAccount.objects.in_bulk([draft.payer_id for draft in drafts])
     terms: timedelta = settings.BILLING["PAYMENT_TERMS"]
     lines = [
         f"{_named(draft)} becomes"
@@ -36,7 +36,7 @@ def issue_effects(documents: list[Document], data: FormData) -> list[str]:
 
 def discard_effects(documents: list[Document], data: FormData) -> list[str]:
     """The drafts that will be discarded and built again."""
-    drafts = [document for document in documents if document.status == Status.DRAFT]
+    drafts = [document for document in documents if document.state == State.DRAFT]
     lines = [
         f"{_named(draft)} is discarded, and {draft.month:%B %Y} is billed again from"
         " today's data. The total may differ."
@@ -51,7 +51,7 @@ def void_effects(documents: list[Document], data: FormData) -> list[str]:
     for document in documents:
         kind = "Credit note" if document.kind == Document.Kind.CORRECTION else "Invoice"
         if not is_voidable(document):
-            reason = f"{document} is {document.status} and cannot be voided."
+            reason = f"{document} is {document.state} and cannot be voided."
             lines.append(Unchanged(reason))
             continue
         lines.append(
@@ -104,8 +104,8 @@ def _sums(documents: list[Document], verb: str) -> list[str]:
 def _others(documents: list[Document]) -> list[str]:
     return [
         Unchanged(
-            f"{document} for {_total(document)} is {document.status} and does not change."
+            f"{document} for {_total(document)} is {document.state} and does not change."
         )
         for document in documents
-        if document.status != Status.DRAFT
+        if document.state != State.DRAFT
     ]

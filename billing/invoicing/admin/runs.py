@@ -18,6 +18,8 @@ from core.queue.doorbell import ring
 
 @admin.register(BillingRun)
 class BillingRunAdmin(ReadOnlyAdmin):
+    """Billing runs, and how many of their payers are processed or parked."""
+
     list_display = [
         "__str__",
         "payer",
@@ -31,17 +33,17 @@ class BillingRunAdmin(ReadOnlyAdmin):
     search_fields = ["payer__code"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillingRun]:
-        settled = Q(items__state__in=["done", "parked", "released"])
+        processed = Q(items__state__in=["done", "parked", "released"])
         runs: QuerySet[BillingRun] = super().get_queryset(request)
         return runs.annotate(
             total=Count("items"),
-            settled=Count("items", filter=settled),
+            processed=Count("items", filter=processed),
             parked_count=Count("items", filter=Q(items__state="parked")),
         )
 
-    @admin.display(description="payers settled")
+    @admin.display(description="payers processed")
     def progress(self, run: Any) -> str:
-        return f"{run.settled} of {run.total}"
+        return f"{run.processed} of {run.total}"
 
     @admin.display(description="parked", ordering="parked_count")
     def parked(self, run: Any) -> int:

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,6 +15,7 @@ from billing.invoicing.models.documents import Document, DocumentLine
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.drafting import NewDocument
 from billing.invoicing.services.previews import preview_documents
+from core.errors import NotFound
 from core.money import money_text, plain
 from seats.api_keys.api.views import KeyView
 from seats.models import Agency
@@ -79,7 +79,7 @@ class InvoicesView(KeyView):
             rows = rows.filter(payer=self.agency(params["agency"]))
         if "month" in params:
             rows = rows.filter(month=self.month(params["month"]))
-        for name in ("status", "kind"):
+        for name in ("state", "kind"):
             if name in params:
                 rows = rows.filter(**{name: params[name]})
         return self.page(rows, DocumentOut)
@@ -165,7 +165,7 @@ class NextInvoicesView(KeyView):
 
 def issued_documents(view: KeyView) -> QuerySet[Document]:
     """The issued documents of the payers within reach."""
-    issued = Document.objects.exclude(status=Document.Status.DRAFT)
+    issued = Document.objects.exclude(state=Document.State.DRAFT)
     return view.within(issued, "payer").select_related("payer", "price_list")
 
 

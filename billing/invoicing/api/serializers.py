@@ -31,7 +31,7 @@ class DocumentOut(serializers.ModelSerializer[Document]):
     class Meta:
         model = Document
         fields = [
-            "id", "label", "payer", "kind", "status", "month", "currency", "subtotal",
+            "id", "label", "payer", "kind", "state", "month", "currency", "subtotal",
             "tax", "total", "issued_at", "due_at", "price_list", "price_list_hash",
             "hash", "previous_hash",
         ]  # fmt: skip
@@ -73,8 +73,8 @@ class DocumentFilter(serializers.Serializer[Any]):
     month = serializers.CharField(
         required=False, max_length=7, help_text="A month: 2026-10."
     )
-    status = serializers.ChoiceField(
-        [s for s in Document.Status.values if s != "draft"], required=False
+    state = serializers.ChoiceField(
+        [s for s in Document.State.values if s != "draft"], required=False
     )
     kind = serializers.ChoiceField(Document.Kind.values, required=False)
 
@@ -111,7 +111,7 @@ class AgencyMonthFilter(serializers.Serializer[Any]):
     )
 
 
-class SteppedCostOut(serializers.Serializer[Any]):
+class IncrementCostOut(serializers.Serializer[Any]):
     """`billed` in raw units; `difference` is how much more the price list costs."""
 
     minimum = Plain()
@@ -122,14 +122,14 @@ class SteppedCostOut(serializers.Serializer[Any]):
     difference = Money(currency="/currency")
 
 
-class MeterRoundingOut(serializers.Serializer[Any]):
+class IncrementComparisonOut(serializers.Serializer[Any]):
     """`used` in raw units; `listed` is how the price list counts."""
 
     meter = serializers.CharField()
     unit = serializers.CharField()
     used = Plain()
-    listed = SteppedCostOut()
-    others = SteppedCostOut(many=True)
+    listed = IncrementCostOut()
+    others = IncrementCostOut(many=True)
 
 
 @extend_schema_serializer(many=False)
@@ -139,7 +139,7 @@ class RoundingOut(serializers.Serializer[Any]):
     agency = serializers.CharField()
     month = serializers.CharField(help_text="2026-10")
     currency = serializers.CharField()
-    meters = MeterRoundingOut(many=True)
+    meters = IncrementComparisonOut(many=True)
 
 
 class MeterForecastOut(serializers.Serializer[Any]):

@@ -7,7 +7,6 @@ from uuid import UUID
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -25,13 +24,13 @@ from billing.invoicing.models.documents import DocumentLine
 from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.queries.month_usage import month_forecast, rounding_report
 from billing.invoicing.queries.statements import seats_behind
-from core.errors import Kind, Refusal
+from core.errors import Kind, NotFound, Refusal
 from core.parsing.values import shown
 from core.periods import month_of
 from seats.api_keys.api.views import KeyView
 
 
-class UnknownFormat(Refusal):
+class UnknownDownloadFormat(Refusal):
     """The format does not exist, or the format of the file was not recognized.
 
     Choose one of the formats that `detail` lists.
@@ -59,7 +58,7 @@ class FormatNegotiation(DefaultContentNegotiation):
         if not matching:
             formats = " or ".join(renderer.format for renderer in renderers)
             message = f"Unknown format {shown(format)}. Use {formats}."
-            raise UnknownFormat(message, field="format")
+            raise UnknownDownloadFormat(message, field="format")
         return matching
 
 

@@ -63,7 +63,7 @@ class Issue:
 
 
 def content_of(header: Header, lines: Sequence[Line], issue: Issue) -> dict[str, Any]:
-    """Everything that never changes, as JSON values. The status is not part of it."""
+    """Everything that never changes, as JSON values. The state is not part of it."""
     return {
         "id": header.public_id,
         "number": issue.number,

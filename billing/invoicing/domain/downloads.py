@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from billing.invoicing.domain.itemised import ItemizedCall
+from billing.invoicing.domain.itemized import ItemizedCall
 from core.tables import csv_pieces, parquet_pieces
 
 

@@ -61,7 +61,9 @@ def _describe(
     month = difference.key.month
     if difference.key.meter is None:
         days = days_in_month(month)
-        return f"Seats, {_name(month)}: {plain(quantity)} seat days, {days} a full seat"
+        return (
+            f"Seats, {_name(month)}: {plain(quantity)} seat days ({days} per full seat)"
+        )
     name, unit = units[difference.key.meter]
     text = f"{name}, {_name(month)}: {plain(quantity)} {unit}{_s(quantity)}"
     if included:

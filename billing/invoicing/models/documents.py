@@ -11,13 +11,13 @@ from seats.models import Agency
 
 
 class Document(models.Model):
-    """An invoice or a credit note. Once issued, only `status` moves."""
+    """An invoice or a credit note. Once issued, only `state` moves."""
 
     class Kind(models.TextChoices):
         INVOICE = "invoice"
         CORRECTION = "correction", "credit note"
 
-    class Status(models.TextChoices):
+    class State(models.TextChoices):
         DRAFT = "draft"
         OPEN = "open"
         PAID = "paid"
@@ -27,7 +27,7 @@ class Document(models.Model):
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="documents")
     kind = models.CharField(max_length=16, choices=Kind)
-    status = models.CharField(max_length=16, choices=Status, default=Status.DRAFT)
+    state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
     number = models.PositiveIntegerField(null=True)
     month = models.DateField()
     currency = models.CharField(max_length=3)
@@ -59,7 +59,7 @@ class Document(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["payer"],
-                condition=Q(status="draft"),
+                condition=Q(state="draft"),
                 name="one_draft_per_payer",
             ),
             models.CheckConstraint(
@@ -68,7 +68,7 @@ class Document(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(total__lt=BELOW) & Q(subtotal__lt=BELOW) & Q(tax__lt=BELOW),
-                name="document_total_is_a_number",
+                name="document_totals_finite",
             ),
             models.CheckConstraint(
                 condition=Q(kind="invoice", total__gte=0)
@@ -77,14 +77,14 @@ class Document(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(
-                    status="draft",
+                    state="draft",
                     number__isnull=True,
                     issued_at__isnull=True,
                     due_at__isnull=True,
                     hash="",
                 )
                 | (
-                    ~Q(status="draft")
+                    ~Q(state="draft")
                     & Q(
                         number__isnull=False,
                         issued_at__isnull=False,
@@ -102,7 +102,7 @@ class Document(models.Model):
             models.Index(fields=["month"], name="document_by_month"),
             models.Index(
                 fields=["due_at"],
-                condition=Q(kind="invoice", status="open"),
+                condition=Q(kind="invoice", state="open"),
                 name="open_invoice_by_due_date",
             ),
         ]
@@ -171,7 +171,7 @@ class DocumentLine(models.Model):
             models.UniqueConstraint(
                 fields=["document", "agency", "month", "kind", "meter"],
                 nulls_distinct=False,
-                name="one_line_per_agency_month_and_thing",
+                name="document_line_agency_month_meter_unique",
             ),
             models.CheckConstraint(
                 condition=Q(amount=F("amount_now") - F("amount_before"))
@@ -186,7 +186,9 @@ class DocumentLine(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["payer", "agency", "month"], name="billed_so_far")
+            models.Index(
+                fields=["payer", "agency", "month"], name="document_line_by_month"
+            )
         ]
 
     def __str__(self) -> str:

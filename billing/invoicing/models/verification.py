@@ -122,21 +122,21 @@ class VerificationFinding(models.Model):
                 | Q(accepted_at__isnull=False)
                 & ~Q(accepted_by="")
                 & ~Q(accepted_reason=""),
-                name="an_accepted_finding_says_who_and_why",
+                name="verification_finding_acceptance_complete",
             ),
             models.CheckConstraint(
                 condition=Q(scope="document", document__isnull=False)
                 | Q(scope__in=["agency", "payer"], agency__isnull=False)
                 | Q(scope="price_list", price_list__isnull=False)
                 | Q(scope="platform"),
-                name="a_finding_names_what_it_holds",
+                name="verification_finding_object_by_scope",
             ),
         ]
         indexes = [
             models.Index(
                 fields=["scope"],
                 condition=Q(resolved_at=None, accepted_at=None),
-                name="findings_that_hold",
+                name="verification_finding_open",
             )
         ]
 

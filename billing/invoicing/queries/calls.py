@@ -5,7 +5,7 @@ from functools import partial
 
 from django.db.models import OuterRef, Subquery
 
-from billing.invoicing.domain.itemised import (
+from billing.invoicing.domain.itemized import (
     EarlierDocument,
     ItemizedCall,
     MonthPrices,

@@ -38,7 +38,7 @@ AMONG = f"""
 """
 INVOICES = f"""
     SELECT document.id FROM billing_document AS document
-    WHERE document.kind = 'invoice' AND document.status IN ('open', 'uncollectible')
+    WHERE document.kind = 'invoice' AND document.state IN ('open', 'uncollectible')
       AND {ON_HOLD.format(document="document")}
     ORDER BY document.id
 """

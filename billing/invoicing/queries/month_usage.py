@@ -5,11 +5,11 @@ from decimal import Decimal
 
 from billing.invoicing.domain.charges import SpanFacts
 from billing.invoicing.domain.forecast import MeterUse, MonthForecast, forecast_month
-from billing.invoicing.domain.rounding import (
-    OTHER_STEPS,
-    MeterRounding,
+from billing.invoicing.domain.increments import (
+    OTHER_INCREMENTS,
+    IncrementComparison,
     MonthTerms,
-    compare_steps,
+    compare_increments,
 )
 from billing.invoicing.queries.facts import Span, facts_of
 from billing.metering.queries.usage import RoundingRule, rounded_usage
@@ -17,7 +17,7 @@ from billing.pricing.models import Meter
 from billing.pricing.queries import published_price_list
 from core.errors import Refusal
 from core.periods import next_month, previous_month
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.models import Agency
 
 SECOND = "second"
@@ -70,7 +70,7 @@ def month_forecast(*, agency: Agency, month: date, today: date) -> MonthForecast
     )
 
 
-def rounding_report(*, agency: Agency, month: date) -> list[MeterRounding]:
+def rounding_report(*, agency: Agency, month: date) -> list[IncrementComparison]:
     """What each meter counted in seconds would have cost with other increments.
 
     Raises PriceMissing, MeterNotPriced.
@@ -82,10 +82,10 @@ def rounding_report(*, agency: Agency, month: date) -> list[MeterRounding]:
         agency_id=agency.pk,
         month=month,
         raw_unit=SECOND,
-        rules=[RoundingRule(*steps) for steps in OTHER_STEPS],
+        rules=[RoundingRule(*steps) for steps in OTHER_INCREMENTS],
     )
     return [
-        compare_steps(
+        compare_increments(
             MonthTerms(
                 prices.rate(usage.meter), facts.seat_days, month, agency.currency
             ),
@@ -100,7 +100,7 @@ def rounding_report(*, agency: Agency, month: date) -> list[MeterRounding]:
 
 def _facts(agency: Agency, *spans: tuple[date, date, date]) -> list[SpanFacts]:
     """The facts of each (month, start, end) as of now, whoever pays."""
-    cutoff = Books.objects.get(agency=agency.pk).cutoff
+    cutoff = CutoffCounter.objects.get(agency=agency.pk).cutoff
     return facts_of(
         [Span(agency.pk, month, start, end, cutoff, {}) for month, start, end in spans]
     )

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.invoicing.calculation.next_documents import NextDocuments, next_documents
 from billing.invoicing.models.documents import Document
 from billing.invoicing.models.runs import BillingRun, RunCut, RunItem
@@ -119,7 +119,7 @@ def _without_drafts(items: Sequence[RunItem]) -> list[RunItem]:
     """
     drafted = set(
         Document.objects.filter(
-            payer__in=[item.payer_id for item in items], status=Document.Status.DRAFT
+            payer__in=[item.payer_id for item in items], state=Document.State.DRAFT
         ).values_list("payer", flat=True)
     )
     waiting = [item.pk for item in items if item.payer_id in drafted]
@@ -133,7 +133,7 @@ def _without_drafts(items: Sequence[RunItem]) -> list[RunItem]:
 def _close_run_items(
     run: BillingRun,
     items: Sequence[RunItem],
-    accounts: Mapping[int, Account],
+    accounts: Mapping[int, BillingAccount],
     now: datetime,
 ) -> list[Draft]:
     if not items:
@@ -227,7 +227,7 @@ def _unusual_totals(documents: Sequence[NewDocument]) -> dict[int, Refusal]:
         if total > seats * document.seat_price:
             payer_id = document.payer_id
             highest[payer_id] = max(total, highest.get(payer_id, ZERO))
-    counted = Document.objects.exclude(status=Document.Status.VOID)
+    counted = Document.objects.exclude(state=Document.State.VOID)
     largest = dict(
         counted.filter(payer__in=highest)
         .values_list("payer")

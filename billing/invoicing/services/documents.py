@@ -25,10 +25,10 @@ from core.money import money_label, plain
 from seats.cutoffs.services import stamp_facts
 
 log = logging.getLogger(__name__)
-Status = Document.Status
+State = Document.State
 
 
-class NotADraft(Refusal):
+class DocumentNotDraft(Refusal):
     """The document is not a draft.
 
     Reload the document; only drafts can be issued or discarded.
@@ -38,7 +38,7 @@ class NotADraft(Refusal):
 
 
 class NotVoidable(Refusal):
-    """The document cannot be voided in its current status.
+    """The document cannot be voided in its current state.
 
     Void only open and uncollectible documents, and paid ones over 0.00.
     """
@@ -59,16 +59,16 @@ class DocumentAltered(Refusal):
 def issue_document(*, document_id: int, now: datetime) -> Document:
     """Give a draft its number, freeze it, move the watermark, and publish the event.
 
-    Safe to repeat. Raises NotADraft for a void or uncollectible document, and
+    Safe to repeat. Raises DocumentNotDraft for a void or uncollectible document, and
     DocumentAltered for one whose amounts are not those of its lines.
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
-        if document.status in {Status.OPEN, Status.PAID}:
+        if document.state in {State.OPEN, State.PAID}:
             return document
-        if document.status != Status.DRAFT:
-            raise NotADraft(
-                f"{document} is {document.status} and cannot be issued. Only drafts can"
+        if document.state != State.DRAFT:
+            raise DocumentNotDraft(
+                f"{document} is {document.state} and cannot be issued. Only drafts can"
                 " be issued."
             )
         accounts = lock_accounts([document.payer_id])
@@ -98,7 +98,7 @@ def _require_sums(draft: Document, lines: Sequence[Line]) -> None:
             f"{draft} cannot be issued: its subtotal is {subtotal}, and its lines sum to"
             f" {money_label(sum_of_lines, draft.currency)}. Discard it and build it"
             " again.",
-            field="status",
+            field="state",
         )
 
 
@@ -108,7 +108,7 @@ def issue_due(*, now: datetime, limit: int = 500) -> int:
     A draft that cannot be issued is logged and tried again next time; it does not keep
     the others waiting. Safe to repeat.
     """
-    due = Document.objects.filter(status=Status.DRAFT, review_until__lte=now)
+    due = Document.objects.filter(state=State.DRAFT, review_until__lte=now)
     ids = list(due.order_by("review_until").values_list("pk", flat=True)[:limit])
     return sum(_issue_or_log(document_id, now) for document_id in ids)
 
@@ -128,13 +128,13 @@ def _issue_or_log(document_id: int, now: datetime) -> bool:
 def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
     """Delete a draft and bill its month again at a new cut-off.
 
-    Returns the new run. Raises NotADraft, MonthNotOver.
+    Returns the new run. Raises DocumentNotDraft, MonthNotOver.
     """
     with transaction.atomic(durable=True):
         document = _lock(document_id)
-        if document.status != Status.DRAFT or document.run is None:
-            raise NotADraft(
-                f"{document} is {document.status} and cannot be discarded. Only drafts"
+        if document.state != State.DRAFT or document.run is None:
+            raise DocumentNotDraft(
+                f"{document} is {document.state} and cannot be discarded. Only drafts"
                 " of a billing run can be discarded."
             )
         month, payer = document.run.month, document.payer
@@ -149,9 +149,9 @@ def discard_draft(*, document_id: int, actor: str, now: datetime) -> BillingRun:
 
 
 def is_voidable(document: Document) -> bool:
-    """Whether the status allows voiding; `document_voided` receivers may refuse."""
-    is_free = document.status == Status.PAID and document.total == 0
-    return is_free or document.status in {Status.OPEN, Status.UNCOLLECTIBLE}
+    """Whether the state allows voiding; `document_voided` receivers may refuse."""
+    is_free = document.state == State.PAID and document.total == 0
+    return is_free or document.state in {State.OPEN, State.UNCOLLECTIBLE}
 
 
 def void_document(
@@ -170,13 +170,13 @@ def void_document(
         )
     )
     with transaction.atomic(durable=True):
-        stamps = stamp_facts(agency_ids)
+        cutoffs = stamp_facts(agency_ids)
         document = _lock(document_id)
         if not is_voidable(document):
             raise NotVoidable(
-                f"{document} is {document.status} and cannot be voided. Only open and"
+                f"{document} is {document.state} and cannot be voided. Only open and"
                 " uncollectible documents, and paid ones with a total of 0.00, can be voided.",
-                field="status",
+                field="state",
             )
         Void.objects.bulk_create(
             Void(
@@ -184,20 +184,20 @@ def void_document(
                 agency_id=agency_id,
                 actor=actor,
                 reason=reason,
-                cutoff=stamps[agency_id],
+                cutoff=cutoffs[agency_id],
                 recorded_at=now,
             )
             for agency_id in sorted(agency_ids)
         )
         document_voided.send(Document, document=document, now=now)
-        document.status = Status.VOID
-        document.save(update_fields=["status"])
-        publish([voided_event(document, stamps, actor, reason)], now=now)
+        document.state = State.VOID
+        document.save(update_fields=["state"])
+        publish([voided_event(document, cutoffs, actor, reason)], now=now)
     return document
 
 
 def _lock(document_id: int) -> Document:
-    """Lock the payer, then the document. Raises NotADraft for one that is discarded."""
+    """Lock the payer, then the document. Raises DocumentNotDraft for one that is discarded."""
     rows = Document.objects.filter(pk=document_id)
     payer_id = rows.values_list("payer", flat=True).first()
     document = None
@@ -206,7 +206,7 @@ def _lock(document_id: int) -> Document:
         locked = rows.select_for_update(of=("self",), no_key=True)
         document = locked.select_related("price_list", "run", "payer").first()
     if document is None:
-        raise NotADraft("The draft was discarded in the meantime.")
+        raise DocumentNotDraft("The draft was discarded in the meantime.")
     return document
 
 
@@ -218,7 +218,7 @@ def _requeue_waiting_items(payer_id: int, now: datetime) -> None:
 
 
 def voided_event(
-    document: Document, stamps: dict[int, int], actor: str, reason: str
+    document: Document, cutoffs: dict[int, int], actor: str, reason: str
 ) -> NewEvent:
     """The event that a document was voided; `cutoffs` are by agency id."""
     kind = "credit_note" if document.kind == "correction" else "invoice"
@@ -232,6 +232,6 @@ def voided_event(
             "total": plain(document.total),
             "actor": actor,
             "reason": reason,
-            "cutoffs": {str(agency): cutoff for agency, cutoff in stamps.items()},
+            "cutoffs": {str(agency): cutoff for agency, cutoff in cutoffs.items()},
         },
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.invoicing.calculation.next_documents import NextDocuments
 from billing.invoicing.domain.content import Header, Line
 from billing.invoicing.domain.differences import MonthDocument
@@ -52,7 +52,7 @@ class NewDocument:
 
 INSERT = """
     INSERT INTO billing_document (
-        payer_id, kind, status, month, currency, price_list_id, price_list_hash,
+        payer_id, kind, state, month, currency, price_list_id, price_list_hash,
         subtotal, tax, total, parties, cutoffs, run_id, created_at, review_until,
         hash, previous_hash)
     SELECT payer_id, kind, 'draft', month, currency, price_list_id, price_list_hash,
@@ -78,7 +78,7 @@ COPY_LINES = """
 
 
 def build_documents(
-    payers: Sequence[NextDocuments], accounts: Mapping[int, Account]
+    payers: Sequence[NextDocuments], accounts: Mapping[int, BillingAccount]
 ) -> list[NewDocument]:
     """The documents of payers, with names and addresses as they are now."""
     agency_ids = {agency for payer in payers for agency in payer.cutoffs}
@@ -107,7 +107,7 @@ def _new_document(
     payer: NextDocuments,
     document: MonthDocument,
     agencies: Mapping[int, Agency],
-    accounts: Mapping[int, Account],
+    accounts: Mapping[int, BillingAccount],
     prices: Mapping[tuple[str, date], PriceListTerms],
     units: dict[str, tuple[str, str]],
 ) -> NewDocument:
@@ -146,7 +146,7 @@ def _new_document(
 
 
 def _parties(
-    agency: Agency, account: Account, named: Sequence[Agency]
+    agency: Agency, account: BillingAccount, named: Sequence[Agency]
 ) -> dict[str, Any]:
     """The current names and addresses of the payer and of the lines' agencies."""
     return {

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.invoicing.domain.canonical import chain_hash
 from billing.invoicing.domain.content import Issue, content_of
 from billing.invoicing.domain.numbers import printed_number
@@ -21,15 +21,15 @@ from core.postgres.arrays import array_text, columns, text_array
 
 ISSUE = """
     UPDATE billing_document AS document SET
-        status = issued.status, number = issued.number, issued_at = %(now)s,
+        state = issued.state, number = issued.number, issued_at = %(now)s,
         due_at = %(due_at)s, hash = issued.hash, previous_hash = issued.previous_hash
-    FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(numbers)s::int[],
+    FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(numbers)s::int[],
                 %(hashes)s::text[], %(befores)s::text[])
-        AS issued(id, status, number, hash, previous_hash)
-    WHERE document.id = issued.id AND document.status = 'draft'
+        AS issued(id, state, number, hash, previous_hash)
+    WHERE document.id = issued.id AND document.state = 'draft'
 """
 ADVANCE_ACCOUNTS = """
-    UPDATE billing_account AS account
+    UPDATE billing_billingaccount AS account
     SET next_number = moved.next_number, last_hash = moved.last_hash
     FROM unnest(%s::bigint[], %s::int[], %s::text[])
         AS moved(payer_id, next_number, last_hash)
@@ -48,24 +48,24 @@ RAISE_WATERMARKS = """
 
 @dataclass(frozen=True, slots=True)
 class IssuedDraft:
-    """A draft with its number, dates, hash and new status."""
+    """A draft with its number, dates, hash and new state."""
 
     draft: Draft
     issue: Issue
     hash: str
-    status: str
+    state: str
 
 
-def lock_accounts(payer_ids: Sequence[int]) -> dict[int, Account]:
+def lock_accounts(payer_ids: Sequence[int]) -> dict[int, BillingAccount]:
     """Lock payers in the order of their ids, in a separate statement, by payer id."""
-    accounts = Account.objects.select_for_update(no_key=True).filter(
+    accounts = BillingAccount.objects.select_for_update(no_key=True).filter(
         payer__in=payer_ids
     )
     return {account.payer_id: account for account in accounts.order_by("payer_id")}
 
 
 def issue_drafts(
-    drafts: Sequence[Draft], accounts: Mapping[int, Account], *, now: datetime
+    drafts: Sequence[Draft], accounts: Mapping[int, BillingAccount], *, now: datetime
 ) -> list[IssuedDraft]:
     """Issue drafts in their order and publish an event for each.
 
@@ -81,8 +81,8 @@ def issue_drafts(
         digest = chain_hash(content_of(draft.header, draft.lines, issue))
         account.next_number += 1
         account.last_hash = digest
-        status = "open" if draft.header.total else "paid"
-        issued.append(IssuedDraft(draft, issue, digest, status))
+        state = "open" if draft.header.total else "paid"
+        issued.append(IssuedDraft(draft, issue, digest, state))
     _write(issued, accounts, now, due_at)
     publish([event for document in issued for event in _events(document)], now=now)
     documents_issued.send(
@@ -104,7 +104,7 @@ def raise_watermarks(marks: Sequence[tuple[int, int, int, Any]]) -> None:
 
 def _write(
     issued: Sequence[IssuedDraft],
-    accounts: Mapping[int, Account],
+    accounts: Mapping[int, BillingAccount],
     now: datetime,
     due_at: datetime,
 ) -> None:
@@ -120,7 +120,7 @@ def _write(
                 "now": now,
                 "due_at": due_at,
                 "ids": array_text(document.draft.id for document in issued),
-                "statuses": array_text(document.status for document in issued),
+                "states": array_text(document.state for document in issued),
                 "numbers": array_text(document.issue.number for document in issued),
                 "hashes": array_text(document.hash for document in issued),
                 "befores": text_array(
@@ -146,6 +146,6 @@ def _events(document: IssuedDraft) -> list[NewEvent]:
     }
     subject = f"document:{header.public_id}"
     events = [NewEvent(header.payer_id, f"{kind}.issued", subject, payload)]
-    if kind == "invoice" and document.status == "paid":
+    if kind == "invoice" and document.state == "paid":
         events.append(NewEvent(header.payer_id, "invoice.paid", subject, payload))
     return events

@@ -6,11 +6,11 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.invoicing.calculation.next_documents import next_documents
 from billing.invoicing.queries.affected_months import pairs_of
 from billing.invoicing.services.drafting import NewDocument, build_documents
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.models import Agency, Agent, Seat
 from seats.roster.services.seats import add_seats, remove_seats
 
@@ -71,12 +71,14 @@ def _apply(plan: PlannedSeats | PlannedRemoval, now: datetime) -> None:
 def _compute(payer: Agency, month: date) -> list[NewDocument]:
     pairs = pairs_of([payer.pk])
     cutoffs = dict(
-        Books.objects.filter(agency__in={pair.agency_id for pair in pairs}).values_list(
-            "agency", "cutoff"
-        )
+        CutoffCounter.objects.filter(
+            agency__in={pair.agency_id for pair in pairs}
+        ).values_list("agency", "cutoff")
     )
     currencies = {payer.pk: payer.currency}
     (computed,) = next_documents(pairs, cutoffs, currencies, through=month)
     if computed.refusal is not None:
         raise computed.refusal
-    return build_documents([computed], {payer.pk: Account.objects.get(pk=payer.pk)})
+    return build_documents(
+        [computed], {payer.pk: BillingAccount.objects.get(pk=payer.pk)}
+    )

@@ -24,7 +24,7 @@ LINKS = """
     SELECT document.id, coalesce(before.hash, ''),
            coalesce(after.previous_hash, account.last_hash, '')
     FROM billing_document AS document
-    LEFT JOIN billing_account AS account ON account.payer_id = document.payer_id
+    LEFT JOIN billing_billingaccount AS account ON account.payer_id = document.payer_id
     LEFT JOIN billing_document AS before
         ON before.payer_id = document.payer_id AND before.number = document.number - 1
     LEFT JOIN billing_document AS after
@@ -34,12 +34,12 @@ LINKS = """
 ACCOUNTS = """
     SELECT account.payer_id, agency.code, account.next_number, account.last_hash,
            (SELECT count(*) FROM billing_document AS document
-            WHERE document.payer_id = account.payer_id AND document.status <> 'draft'),
+            WHERE document.payer_id = account.payer_id AND document.state <> 'draft'),
            coalesce((SELECT hash FROM billing_document AS document
                      WHERE document.payer_id = account.payer_id
                        AND document.number IS NOT NULL
                      ORDER BY document.number DESC LIMIT 1), '')
-    FROM billing_account AS account
+    FROM billing_billingaccount AS account
     JOIN seats_agency AS agency ON agency.id = account.payer_id
     ORDER BY account.payer_id
 """
@@ -61,7 +61,7 @@ def check_contents(document_ids: Collection[int]) -> Iterator[Finding]:
     ids = sorted(document_ids)
     for start in range(0, len(ids), CHUNK):
         chunk = ids[start : start + CHUNK]
-        rows = Document.objects.filter(pk__in=chunk).exclude(status="draft")
+        rows = Document.objects.filter(pk__in=chunk).exclude(state="draft")
         lines, links = lines_of(chunk), links_of(chunk)
         for document in rows.select_related("price_list").order_by("pk"):
             own = lines.get(document.pk, [])

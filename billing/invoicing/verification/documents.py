@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.db.models import Q
 
-from billing.accounts.models import Account, Watermark
+from billing.accounts.models import BillingAccount, Watermark
 from billing.invoicing.domain.content import Line
 from billing.invoicing.models.documents import Document, Void
 from billing.invoicing.queries.documents import lines_of
@@ -24,7 +24,7 @@ from billing.invoicing.verification.findings import (
 )
 from core.periods import months_between
 
-Status = Document.Status
+State = Document.State
 ZERO = Decimal(0)
 Thing = tuple[int, date, str | None]
 
@@ -37,10 +37,10 @@ def check_documents(books: RecomputedBooks) -> Iterator[Finding]:
         "document", "agency", "cutoff"
     ):
         voids.setdefault(document_id, {})[agency_id] = cutoff
-    for account in Account.objects.order_by("payer_id"):
+    for account in BillingAccount.objects.order_by("payer_id"):
         documents = list(
             Document.objects.filter(payer=account.payer_id)
-            .exclude(status=Status.DRAFT)
+            .exclude(state=State.DRAFT)
             .select_related("price_list")
             .order_by("number")
         )
@@ -48,7 +48,7 @@ def check_documents(books: RecomputedBooks) -> Iterator[Finding]:
         yield from _check_chain(documents, lines)
         yield from _check_amounts(account.payer_id, documents, lines, voids, books)
         for document in documents:
-            yield from _check_status(document, lines.get(document.pk, []), voids)
+            yield from _check_state(document, lines.get(document.pk, []), voids)
 
 
 def _check_chain(
@@ -66,7 +66,7 @@ def _check_chain(
         yield from check_content(document, own, links[document.pk])
 
 
-def check_statuses(document_ids: Collection[int]) -> Iterator[Finding]:
+def check_states(document_ids: Collection[int]) -> Iterator[Finding]:
     """Check that exactly the void documents among these have records of voids."""
     voids: dict[int, dict[int, int]] = {}
     for document_id, agency_id, cutoff in Void.objects.filter(
@@ -74,24 +74,24 @@ def check_statuses(document_ids: Collection[int]) -> Iterator[Finding]:
     ).values_list("document", "agency", "cutoff"):
         voids.setdefault(document_id, {})[agency_id] = cutoff
     rows = Document.objects.filter(
-        Q(pk__in=voids) | Q(pk__in=document_ids, status=Status.VOID)
+        Q(pk__in=voids) | Q(pk__in=document_ids, state=State.VOID)
     )
     lines = lines_of([document.pk for document in rows])
     for document in rows:
-        yield from _check_status(document, lines.get(document.pk, []), voids)
+        yield from _check_state(document, lines.get(document.pk, []), voids)
 
 
-def _check_status(
+def _check_state(
     document: Document, lines: list[Line], voids: Mapping[int, Mapping[int, int]]
 ) -> Iterator[Finding]:
     voided = set(voids.get(document.pk, {}))
     expected = (
-        {line.agency_id for line in lines} if document.status == Status.VOID else set()
+        {line.agency_id for line in lines} if document.state == State.VOID else set()
     )
     if voided != expected:
         about = about_document(document.pk, document.payer_id)
         message = (
-            f"the status is {document.status}, but voids are recorded for"
+            f"the state is {document.state}, but voids are recorded for"
             f" {len(voided)} agencies instead of {len(expected)}"
         )
         yield Finding("void_differs", str(document), message, about)

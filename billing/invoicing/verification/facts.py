@@ -33,7 +33,7 @@ class RecomputedBooks:
         self._meters = dict(Meter.objects.values_list("pk", "code"))
         self._agencies = {agency.pk: agency for agency in Agency.objects.all()}
         lists = PriceList.objects.prefetch_related(*WITH_RATES).filter(
-            status=PriceList.Status.PUBLISHED
+            state=PriceList.State.PUBLISHED
         )
         self._lists = [
             (row.currency, row.starts_on, terms_of(row))

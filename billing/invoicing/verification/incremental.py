@@ -8,7 +8,7 @@ from django.db.models import Q
 from billing.invoicing.models.documents import Document, Void
 from billing.invoicing.models.verification import VerificationFinding, VerificationRun
 from billing.invoicing.verification.contents import check_contents, check_counters
-from billing.invoicing.verification.documents import check_statuses
+from billing.invoicing.verification.documents import check_states
 from billing.invoicing.verification.findings import Finding
 
 # A transaction that began before the last pass may have been committed after it.
@@ -39,9 +39,9 @@ def documents_to_check(since: datetime | None, also: Collection[int]) -> set[int
     """
     findings = VerificationFinding.objects.filter(resolved_at=None)
     named = findings.exclude(document=None).values_list("document", flat=True)
-    owed = Q(kind="invoice", status__in=["open", "uncollectible"])
+    owed = Q(kind="invoice", state__in=["open", "uncollectible"])
     if since is None:
-        owed = ~Q(status="draft")
+        owed = ~Q(state="draft")
     else:
         voided = Void.objects.filter(recorded_at__gte=since)
         owed |= Q(issued_at__gte=since) | Q(pk__in=voided.values("document"))
@@ -52,7 +52,7 @@ def documents_to_check(since: datetime | None, also: Collection[int]) -> set[int
 def check_recent_changes(document_ids: Collection[int]) -> Iterator[Finding]:
     """Check the contents, links and voids of documents, and every payer's counter."""
     yield from check_contents(document_ids)
-    yield from check_statuses(document_ids)
+    yield from check_states(document_ids)
     yield from check_counters()
 
 

@@ -198,7 +198,7 @@ def check_prices() -> Iterator[Finding]:
         for event in OutboxEvent.objects.filter(type="price_list.published")
     }
     published = PriceList.objects.prefetch_related(*WITH_RATES).filter(
-        status=PriceList.Status.PUBLISHED
+        state=PriceList.State.PUBLISHED
     )
     for row in published.order_by("pk"):
         digest = content_hash(terms_of(row), row.starts_on, row.seat_includes)
@@ -243,7 +243,7 @@ def _check_issued_events() -> Iterator[Finding]:
             type__in=["invoice.issued", "credit_note.issued"]
         ).select_related("stream")
     }
-    for document in Document.objects.exclude(status=Document.Status.DRAFT):
+    for document in Document.objects.exclude(state=Document.State.DRAFT):
         event = issued.pop(str(document.public_id), None)
         if event is None or event.payload.get("hash") != document.hash:
             about = about_document(document.pk, document.payer_id)

@@ -36,8 +36,8 @@ FUTURE_STAMPS = """
             FROM billing_watermark
     ) AS fact
     JOIN seats_agency AS agency ON agency.id = fact.agency_id
-    LEFT JOIN seats_books AS books ON books.agency_id = fact.agency_id
-    WHERE books.cutoff IS NULL OR fact.cutoff > books.cutoff
+    LEFT JOIN seats_cutoffcounter AS counter ON counter.agency_id = fact.agency_id
+    WHERE counter.cutoff IS NULL OR fact.cutoff > counter.cutoff
     GROUP BY fact.kind, agency.id ORDER BY 1, 2
 """
 PENDING = """

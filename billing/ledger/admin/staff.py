@@ -12,6 +12,8 @@ from core.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 
 
 class EntryInline(ReadOnlyInline):
+    """The entries of a transaction, which sum to zero."""
+
     model = LedgerEntry
     readonly_fields = ["debit", "credit"]
     fields = ("account", "processor", *readonly_fields)
@@ -30,6 +32,8 @@ class EntryInline(ReadOnlyInline):
 
 @admin.register(LedgerTransaction)
 class LedgerTransactionAdmin(ReadOnlyAdmin):
+    """Ledger transactions: what was posted for each document, payment and refund."""
+
     list_display = ["__str__", "payer", "kind", "currency", "recorded_at"]
     list_select_related = ["payer"]
     list_filter = ["kind", "currency"]

@@ -31,6 +31,8 @@ def send_effects(mails: list[Mail], data: dict[str, Any] | None) -> list[str]:
 
 @admin.register(Mail)
 class MailAdmin(ReadOnlyAdmin):
+    """Mails that wait, were sent or failed; failed ones can be sent again."""
+
     list_display = [
         "subject", "to", "agency", "state", "last_error", "created_at", "sent_at",
     ]  # fmt: skip

@@ -83,7 +83,7 @@ class Command(BaseCommand):
         documents = run.items.aggregate(sum=Sum("documents"))["sum"] or 0
         held_up = run.items.filter(state="review", documents=0)
         drafts = Document.objects.filter(
-            payer__in=held_up.values("payer"), status=Document.Status.DRAFT
+            payer__in=held_up.values("payer"), state=Document.State.DRAFT
         )
         self.stdout.write(
             f"{month:%Y-%m}: {counts['done']} payers done,"

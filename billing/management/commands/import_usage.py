@@ -13,7 +13,7 @@ from billing.management.progress import Progress
 from billing.metering.domain.formats.catalogue import FORMATS
 from billing.metering.domain.formats.rows import buffered
 from billing.metering.models import UsageImport
-from billing.metering.queries.refused_rows import REJECTED_HEADER, rejected_row_cells
+from billing.metering.queries.rejected_rows import REJECTED_HEADER, rejected_row_cells
 from billing.metering.services.imports import import_rows, start_import
 from core.errors import Refusal
 from core.money import plain
@@ -22,7 +22,7 @@ from seats.models import Agency
 
 MOST_PRINTED = 20
 SECONDS = {
-    "accepted": "counted", "duplicate": "counted before", "left_out": "skipped",
+    "accepted": "counted", "duplicate": "counted before", "skipped": "skipped",
     "waiting": "waiting", "rejected": "rejected",
 }  # fmt: skip
 
@@ -64,19 +64,19 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"file_unreadable: {error}") from error
         self.show(record)
-        if record.refused or record.unread:
+        if record.rejected or record.unread:
             raise SystemExit(2)
 
     def show(self, record: UsageImport) -> None:
         """Print what came of every row, in rows and in answered seconds."""
         others = {
-            "skipped": record.left_out,
+            "skipped": record.skipped,
             "waiting for another leg": record.waiting,
             "not read": record.unread,
         }
         self.stdout.write(
             f"{record.file_name}: {record.accepted} accepted,"
-            f" {record.duplicate} duplicate, {record.refused} rejected"
+            f" {record.duplicate} duplicate, {record.rejected} rejected"
             + "".join(f", {count} {name}" for name, count in others.items() if count)
         )
         for reason, count in record.reasons.items():

@@ -78,7 +78,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(_json_of(comparison)))
             return
         if comparison.differences:
-            head = ("difference", "of", "reference", "ours", "theirs")
+            head = ("difference", "type", "reference", "recorded", "reported")
             self.stdout.write(LINE.format(*head))
         for difference in comparison.differences:
             cells = (
@@ -95,14 +95,14 @@ class Command(BaseCommand):
 
 
 def _json_of(comparison: ProcessorComparison) -> dict[str, Any]:
-    """The documented JSON form; `ours` and `theirs` are its names of both amounts."""
+    """The documented JSON form: `recorded` is the amount here, `reported` the processor's."""
     differences = [
         {
             "kind": difference.kind,
-            "what": difference.object_type,
+            "object_type": difference.object_type,
             "reference": difference.reference,
-            "ours": difference.recorded,
-            "theirs": difference.reported,
+            "recorded": difference.recorded,
+            "reported": difference.reported,
         }
         for difference in comparison.differences
     ]

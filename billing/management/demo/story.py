@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from zoneinfo import ZoneInfo
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.management.demo.cast import (
     DEMO_AGENCIES,
     FIRST_NAMES,
@@ -99,7 +99,7 @@ def _join(state: DemoState, demo_agency: DemoAgency) -> Agency:
         now=now,
     )
     email = f"billing@{demo_agency.code.lower()}.example"
-    Account.objects.filter(payer=agency).update(email=email)
+    BillingAccount.objects.filter(payer=agency).update(email=email)
     return agency
 
 

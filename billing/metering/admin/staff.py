@@ -22,11 +22,11 @@ from billing.metering.domain.formats.rows import buffered
 from billing.metering.models import (
     ConversationLeg,
     QuarantinedEvent,
-    RefusedRow,
+    RejectedRow,
     UsageDay,
     UsageImport,
 )
-from billing.metering.queries.refused_rows import rejected_rows_csv
+from billing.metering.queries.rejected_rows import rejected_rows_csv
 from billing.metering.services.imports import upload_file
 from billing.metering.services.quarantine_actions import (
     drop_events,
@@ -85,15 +85,15 @@ class UploadForm(AddingForm):
             file.detach()
 
 
-class RefusedRowInline(ReadOnlyInline):
+class RejectedRowInline(ReadOnlyInline):
     """The first rejected rows; the CSV file has all of them."""
 
-    model = RefusedRow
+    model = RejectedRow
     fields = ["row", "code", "field", "message"]
     verbose_name_plural = f"first {SHOWN} rejected rows"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[RefusedRow]:
-        rows: QuerySet[RefusedRow] = super().get_queryset(request)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RejectedRow]:
+        rows: QuerySet[RejectedRow] = super().get_queryset(request)
         parent = request.resolver_match.kwargs.get("object_id")  # type: ignore[union-attr]
         first = rows.filter(usage_import=parent).order_by("pk")
         return rows.filter(pk__in=first.values("pk")[:SHOWN])
@@ -104,38 +104,38 @@ class UsageImportAdmin(AddingAdmin):
     """Imported files. Adding one uploads it for a worker."""
 
     list_display = [
-        "file_name", "agency", "state", "rows", "accepted", "duplicate", "refused",
-        "left_out", "waiting", "unread", "created_at",
+        "file_name", "agency", "state", "rows", "accepted", "duplicate", "rejected",
+        "skipped", "waiting", "unread", "created_at",
     ]  # fmt: skip
     list_select_related = ["agency"]
     list_filter = ["state", "format"]
     search_fields = ["file_name", "file_hash", "agency__code"]
-    inlines = [RefusedRowInline]
+    inlines = [RejectedRowInline]
     adding_form = UploadForm
     adding_fields = ["agency", "feed", "zone", "file"]
-    readonly_fields = ["refused_file"]
+    readonly_fields = ["rejected_file"]
     exclude = ["lease_until", "attempts"]
 
     @admin.display(description="rejected rows")
-    def refused_file(self, record: UsageImport) -> str:
-        if not record.refused:
+    def rejected_file(self, record: UsageImport) -> str:
+        if not record.rejected:
             return "-"
-        url = reverse("admin:billing_usageimport_refused", args=[record.pk])
-        return format_html('<a href="{}">Download {} as CSV</a>', url, record.refused)
+        url = reverse("admin:billing_usageimport_rejected", args=[record.pk])
+        return format_html('<a href="{}">Download {} as CSV</a>', url, record.rejected)
 
     def get_urls(self) -> list[URLPattern]:
-        refused = path(
-            "<int:pk>/refused.csv",
-            self.admin_site.admin_view(self.refused_view),
-            name="billing_usageimport_refused",
+        rejected = path(
+            "<int:pk>/rejected.csv",
+            self.admin_site.admin_view(self.rejected_view),
+            name="billing_usageimport_rejected",
         )
-        return [refused, *super().get_urls()]
+        return [rejected, *super().get_urls()]
 
-    def refused_view(self, request: HttpRequest, pk: int) -> StreamingHttpResponse:
+    def rejected_view(self, request: HttpRequest, pk: int) -> StreamingHttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         record = get_object_or_404(UsageImport, pk=pk)
-        name = f"refused-{record.public_id}.csv"
+        name = f"rejected-{record.public_id}.csv"
         return StreamingHttpResponse(
             rejected_rows_csv(record),
             content_type="text/csv; charset=utf-8",
@@ -155,7 +155,7 @@ class ConversationLegAdmin(ReadOnlyAdmin):
     search_fields = ["leg", "conversation", "agency__code"]
 
 
-class SeatFilter(admin.SimpleListFilter):
+class WithoutSeatFilter(admin.SimpleListFilter):
     """Filters usage by whether the agent held a seat on the date, by today's roster."""
 
     title = "seat"
@@ -177,12 +177,14 @@ class SeatFilter(admin.SimpleListFilter):
 
 @admin.register(UsageDay)
 class UsageDayAdmin(ReadOnlyAdmin):
+    """Usage totals per agent, meter and local date, in raw and in billable units."""
+
     list_display = [
         "used_on", "agency", "agent", "meter", "breakdown", "events", "raw_units",
         "billable_units",
     ]  # fmt: skip
     list_select_related = ["agency", "agent", "meter"]
-    list_filter = [SeatFilter, "meter"]
+    list_filter = [WithoutSeatFilter, "meter"]
     search_fields = ["agency__code", "agent__external_id"]
     date_hierarchy = "used_on"
 

@@ -6,20 +6,10 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from core.errors import Kind, Refusal
+from core.errors import BodyTooLarge, Kind, Refusal
 from core.parsing.values import shown
 
 MOST_BYTES = 8 * 1024 * 1024
-
-
-class BodyTooLarge(Refusal):
-    """The request body is larger than this route accepts.
-
-    Send smaller requests; `detail` states the limit.
-    """
-
-    code = "body_too_large"
-    kind = Kind.TOO_LARGE
 
 
 class LengthRequired(Refusal):

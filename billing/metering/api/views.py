@@ -116,7 +116,9 @@ class UsageEventsView(KeyView):
         events = [entry for entry in decoded if isinstance(entry, IncomingEvent)]
         owner = self.key.agency_id or 0
         results = iter(
-            ingest_events(events, owner=owner, within=self.reached, now=self.now)
+            ingest_events(
+                events, owner=owner, allowed_agency_ids=self.reached, now=self.now
+            )
         )
         return [
             entry if isinstance(entry, IngestResult) else next(results)

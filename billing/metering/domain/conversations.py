@@ -29,7 +29,7 @@ class Verdict(Enum):
     """What is decided about a leg."""
 
     COUNTS = "counts"
-    LEFT_OUT = "left out"
+    SKIPPED = "skipped"
     WAITS = "waits"
 
 
@@ -42,15 +42,15 @@ class Decision:
     reason: str = ""
 
 
-LEFT_OUT_INTERNAL = Decision(Verdict.LEFT_OUT, reason=INTERNAL)
-LEFT_OUT_OTHER = Decision(Verdict.LEFT_OUT, reason=OTHER_LEG)
+SKIPPED_INTERNAL = Decision(Verdict.SKIPPED, reason=INTERNAL)
+SKIPPED_OTHER = Decision(Verdict.SKIPPED, reason=OTHER_LEG)
 WAITS = Decision(Verdict.WAITS, reason=PARENT_MISSING)
 
 
 def decide_alone(leg: CallLeg) -> Decision:
     """The decision on a leg whose feed has one leg per conversation."""
     if leg.is_internal:
-        return LEFT_OUT_INTERNAL
+        return SKIPPED_INTERNAL
     return _counts_for(leg.agent)
 
 
@@ -86,15 +86,15 @@ def _by_links(
     """The decision that follows from the names of other legs; None: none of them."""
     if leg.is_internal:
         is_beside = leg.in_session and not all(x.is_internal for x in by_id.values())
-        return LEFT_OUT_OTHER if is_beside else LEFT_OUT_INTERNAL
+        return SKIPPED_OTHER if is_beside else SKIPPED_INTERNAL
     if any(_yields_to(leg, namer) for namer in by_id.values()):
-        return LEFT_OUT_OTHER
+        return SKIPPED_OTHER
     if not leg.parent:
         return None
     parent = by_id.get(leg.parent)
     if parent is None and not is_complete:
         return WAITS
-    return None if parent is None or parent.is_internal else LEFT_OUT_OTHER
+    return None if parent is None or parent.is_internal else SKIPPED_OTHER
 
 
 def _yields_to(leg: CallLeg, namer: CallLeg) -> bool:
@@ -113,7 +113,7 @@ def _by_time(
     for leg in talks:
         start, end = leg.occurred_at, _end(leg)
         if leg.in_session and any(start < b and a < end for a, b in taken):
-            decisions[leg.id] = LEFT_OUT_OTHER
+            decisions[leg.id] = SKIPPED_OTHER
             continue
         decisions[leg.id] = _counts_for(leg.agent or _agent(leg, by_id))
         taken.append((start, end))

@@ -166,8 +166,8 @@ def content_digest(
 
 
 @dataclass(frozen=True, slots=True)
-class Reversal:
-    """A counted event that is to be reversed. `occurred_at` is text in UTC.
+class EventToReverse:
+    """A counted event that another one supersedes. `occurred_at` is text in UTC.
 
     Quantities are those of the event, in raw units and positive.
     """

@@ -10,7 +10,7 @@ from billing.metering.domain.formats.rows import Row
 from core.money import plain
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
-LEFT_OUT, WAITING, UNREAD = "left_out", "waiting", "unread"
+SKIPPED, WAITING, UNREAD = "skipped", "waiting", "unread"
 NO_RESULT = IngestResult("")
 MOST_REASONS = 50
 OTHER_REASONS = "other reasons"
@@ -31,7 +31,7 @@ def add_reasons(
     """The number of rows that are no usage, by reason, with those of a chunk."""
     counts: Counter[str] = Counter(before)
     for outcome in outcomes:
-        if outcome.kind == LEFT_OUT:
+        if outcome.kind == SKIPPED:
             has_room = outcome.reason in counts or len(counts) < MOST_REASONS
             counts[outcome.reason if has_room else OTHER_REASONS] += 1
     return dict(counts)

@@ -172,10 +172,10 @@ class BatchContext:
 
 NAMES = """
     SELECT agency.code, wanted.external_id, agent.id,
-           agency.id, agency.currency, books.closed_through, zones.all
+           agency.id, agency.currency, counter.closed_through, zones.all
     FROM unnest(%s::text[], %s::text[]) AS wanted(code, external_id)
     JOIN seats_agency AS agency ON agency.code = wanted.code
-    JOIN seats_books AS books ON books.agency_id = agency.id
+    JOIN seats_cutoffcounter AS counter ON counter.agency_id = agency.id
     LEFT JOIN seats_agent AS agent
         ON agent.agency_id = agency.id AND agent.external_id = wanted.external_id,
     LATERAL (
@@ -189,11 +189,11 @@ def read_batch_context(
     events: Collection[IncomingEvent],
     *,
     now: datetime,
-    within: Collection[int] | None = None,
+    allowed_agency_ids: Collection[int] | None = None,
 ) -> BatchContext:
     """Read the context of these events in a constant number of queries.
 
-    Agencies outside `within` (ids; None: no limit) are left out, as if unknown.
+    Agencies outside `allowed_agency_ids` (None: no limit) are left out, as if unknown.
     """
     pairs = {
         (agency, agent if agent and agent.isprintable() else "")
@@ -207,7 +207,7 @@ def read_batch_context(
     with connection.cursor() as cursor:
         cursor.execute(NAMES, [codes, external_ids])
         for code, external_id, agent_id, *agency in cursor.fetchall():
-            if within is not None and agency[0] not in within:
+            if allowed_agency_ids is not None and agency[0] not in allowed_agency_ids:
                 continue
             if code not in agencies:
                 agencies[code] = AgencyContext._make(agency)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from billing.metering.domain.events import Reversal
+from billing.metering.domain.events import EventToReverse
 from billing.metering.queries.batch_context import AgencyContext
 from core.postgres.arrays import array_text
 
@@ -20,7 +20,7 @@ COUNTED = """
     SELECT replace(key.key::text, '-', ''), event.id, event.used_on, event.agency_id,
            event.agent_id, event.meter_id, event.breakdown, event.owner, event.source,
            event.external_id, event.occurred_at, event.raw, event.billable,
-           back.id IS NOT NULL, books.closed_through, (
+           back.id IS NOT NULL, counter.closed_through, (
                SELECT string_agg(starts_on || ' ' || zone, ',' ORDER BY starts_on)
                FROM seats_agencyzone WHERE agency_id = event.agency_id)
     FROM unnest(%s::uuid[]) AS wanted(key)
@@ -29,7 +29,7 @@ COUNTED = """
         ON event.id = key.event_id AND event.used_on = key.used_on
     LEFT JOIN billing_usageevent AS back
         ON back.reverses = key.event_id AND back.used_on = key.used_on
-    LEFT JOIN seats_books AS books ON books.agency_id = event.agency_id
+    LEFT JOIN seats_cutoffcounter AS counter ON counter.agency_id = event.agency_id
 """
 
 
@@ -53,7 +53,7 @@ class ReversibleEvent:
     `reversed` is true if it was reversed already.
     """
 
-    reversal: Reversal | None
+    reversal: EventToReverse | None
     reversed: bool
     agency: AgencyContext
 
@@ -80,7 +80,7 @@ def _counted(*row: Any) -> ReversibleEvent:
     reversal = None
     if columns[0] is not None:
         columns[9] = str(columns[9])
-        reversal = Reversal(*columns)
+        reversal = EventToReverse(*columns)
     agency_id = reversal.agency_id if reversal else 0
     agency = AgencyContext(agency_id, "", closed_through, zones)
     return ReversibleEvent(reversal, is_reversed, agency)

@@ -44,7 +44,7 @@ DAY_SUMS = """
 """
 
 
-class MonthArchived(Refusal):
+class EventsArchived(Refusal):
     """Events of these dates are archived and cannot be listed.
 
     Request later dates, or the calls behind a line of an invoice.
@@ -56,7 +56,7 @@ class MonthArchived(Refusal):
 def live_dates(dates: DateRange) -> DateRange:
     """The dates limited to those whose events are in the database.
 
-    Only a range that starts at date.min is shortened. Raises MonthArchived if events of
+    Only a range that starts at date.min is shortened. Raises EventsArchived if events of
     another range are in files.
     """
     newest = ArchivedMonth.objects.order_by("month").last()
@@ -66,7 +66,7 @@ def live_dates(dates: DateRange) -> DateRange:
     if dates.start == date.min:
         return DateRange(first, dates.end)
     if dates.start < first:
-        raise MonthArchived(
+        raise EventsArchived(
             f"Events before {first} are archived and cannot be listed. Request dates"
             f" from {first} on, or the calls behind a line of an invoice.",
             field="from",

@@ -20,7 +20,7 @@ from billing.metering.domain.formats.catalogue import (
 from billing.metering.models import ConversationLeg
 from billing.metering.queries.batch_context import EARLIEST
 from billing.metering.queries.file_copies import LATEST, FileCopy
-from core.errors import Kind, Refusal
+from core.errors import BadMonth
 from core.money import plain
 from core.periods import next_month
 from seats.agencies.queries.agencies import zones_of
@@ -30,7 +30,7 @@ from seats.models import Agency, Agent
 MARGIN = timedelta(days=31)  # stored events are read this far around the month
 
 EQUAL = "equal"
-ONLY_IN_FILE, ONLY_STORED, UNREADABLE = "only_theirs", "only_ours", "unreadable"
+ONLY_IN_FILE, ONLY_STORED, UNREADABLE = "only_in_file", "only_stored", "unreadable"
 
 TABLES = """
     DROP TABLE IF EXISTS pg_temp.file_event, pg_temp.stored_event, pg_temp.paired,
@@ -98,8 +98,8 @@ COMPARED = """
         FULL JOIN file_event AS file ON file.n = paired.file_n
     ), compared AS (
         SELECT *, CASE
-            WHEN stored_id IS NULL THEN 'only_theirs'
-            WHEN id IS NULL THEN 'only_ours'
+            WHEN stored_id IS NULL THEN 'only_in_file'
+            WHEN id IS NULL THEN 'only_stored'
             WHEN stored_meter <> meter THEN 'other_meter'
             WHEN stored_date <> used_on THEN 'other_day'
             WHEN stored_quantity <> quantity THEN 'other_quantity'
@@ -119,25 +119,15 @@ DIFFERENCES = """
     SELECT kind, coalesce(stored_id, id), coalesce(stored_agent, agent, ''),
            coalesce(stored_time, at), stored_quantity, quantity, stored_sum - file_sum,
            CASE kind
-               WHEN 'only_theirs'
+               WHEN 'only_in_file'
                    THEN EXISTS (SELECT FROM stored_event WHERE id = compared.id)
-               WHEN 'only_ours'
+               WHEN 'only_stored'
                    THEN EXISTS (SELECT FROM file_event WHERE id = stored_id)
            END,
            stored_meter, meter, stored_date, used_on
     FROM compared WHERE kind <> 'equal'
     ORDER BY kind, coalesce(stored_time, at), coalesce(stored_id, id)
 """
-
-
-class BadMonth(Refusal):
-    """The month is not written as YYYY-MM, or is out of range.
-
-    Send a month such as 2026-10 within the range that `detail` states.
-    """
-
-    code = "bad_month"
-    kind = Kind.MALFORMED
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from core.parsing.values import shown
 from core.periods import DateRange, month_range
 from core.postgres.arrays import array_text
 from seats.roster.domain.versions import HolderClaim
-from seats.roster.services.changes import Loss, Use
+from seats.roster.services.changes import RemovedDates, Use
 
 PLACES = 6
 MOST_TOTALS = 10_000
@@ -193,7 +193,7 @@ def usage_events(
 ) -> QuerySet[UsageEvent]:
     """The events of an agency on these dates, unordered; `filters` as for usage_totals.
 
-    Raises MonthArchived, UnknownMeter.
+    Raises EventsArchived, UnknownMeter.
     """
     dates = live_dates(dates)
     events = _filtered(
@@ -264,7 +264,7 @@ def rounded_usage(
     """The month's usage of each meter with this raw unit, summed event by event.
 
     `rounded` has one sum per rule, in the order of `rules`. All sums are in raw units.
-    Raises MonthArchived.
+    Raises EventsArchived.
     """
     dates = live_dates(month_range(month))
     params: list[Any] = []
@@ -302,16 +302,16 @@ USED_DAYS = """
 """
 
 
-def used_days(losses: Sequence[Loss]) -> dict[int, Use]:
-    """For each seat id, on how many of its lost dates it was used, and the last of them.
+def used_days(removals: Sequence[RemovedDates]) -> dict[int, Use]:
+    """For each seat id, on how many of its removed dates it was used, and the last of them.
 
     A seat is used on a date if an agent on record as its holder has billable usage on
     that date. One query; seats without use are left out.
     """
     claims = [
-        (loss.seat_id, claim.agent_id, *_overlap(claim, loss.dates))
-        for loss in losses
-        for claim in loss.claims
+        (removal.seat_id, claim.agent_id, *_overlap(claim, removal.dates))
+        for removal in removals
+        for claim in removal.claims
     ]
     claims = [claim for claim in claims if claim[3] is None or claim[2] < claim[3]]
     if not claims:

@@ -46,11 +46,11 @@ log = logging.getLogger(__name__)
 
 UNBILLED = """
     SELECT agency.code FROM seats_agency AS agency
-    LEFT JOIN seats_books AS books ON books.agency_id = agency.id
+    LEFT JOIN seats_cutoffcounter AS counter ON counter.agency_id = agency.id
     WHERE EXISTS (
             SELECT FROM billing_usageday AS day WHERE day.agency_id = agency.id
             AND day.used_on >= %(month)s AND day.used_on < %(ends_on)s)
-      AND (coalesce(books.closed_through < %(month)s, true)
+      AND (coalesce(counter.closed_through < %(month)s, true)
            OR NOT EXISTS (SELECT FROM billing_watermark AS mark
                           WHERE mark.agency_id = agency.id)
            OR EXISTS (SELECT FROM billing_watermark AS mark

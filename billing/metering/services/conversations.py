@@ -147,7 +147,7 @@ class DecidedBatch:
 
 STATES = {
     Verdict.COUNTS: State.COUNTED,
-    Verdict.LEFT_OUT: State.LEFT_OUT,
+    Verdict.SKIPPED: State.SKIPPED,
     Verdict.WAITS: State.WAITING,
 }
 
@@ -290,7 +290,7 @@ def _close_rejected(batch: DecidedBatch, results: Mapping[str, IngestResult]) ->
     for leg_id, result in results.items():
         row = batch.stored[leg_id]
         if result.status == "rejected" and row.state == State.WAITING:
-            row.state, row.reason = State.LEFT_OUT, f"rejected: {result.code}"
+            row.state, row.reason = State.SKIPPED, f"rejected: {result.code}"
             row.save(update_fields=["state", "reason"])
 
 

@@ -1,8 +1,8 @@
 """Imports of usage files: streamed, committed in chunks, every row accounted for.
 
-A row is accepted, a duplicate, rejected, skipped (`left_out`, by reason), waiting for
+A row is accepted, a duplicate, rejected, skipped (by reason), waiting for
 the other leg of its call, or unread. Rejected and unread rows are kept with the reason
-(RefusedRow). Beside the rows stand the answered seconds that the file says they have.
+(RejectedRow). Beside the rows stand the answered seconds that the file says they have.
 """
 
 import hashlib
@@ -29,15 +29,15 @@ from billing.metering.domain.formats.rows import Row, buffered
 from billing.metering.domain.outcomes import (
     ACCEPTED,
     DUPLICATE,
-    LEFT_OUT,
     REJECTED,
+    SKIPPED,
     UNREAD,
     WAITING,
     RowOutcome,
     add_reasons,
     add_seconds,
 )
-from billing.metering.models import READING, ImportPart, RefusedRow, UsageImport
+from billing.metering.models import READING, ImportPart, RejectedRow, UsageImport
 from billing.metering.services.rows import count_rows
 from core.errors import Refusal
 from core.postgres.locks import lock_name
@@ -159,7 +159,7 @@ def _record_of(
 
 def import_rows(
     record: UsageImport, file: BufferedReader, *, now: datetime
-) -> Iterator[list[RefusedRow]]:
+) -> Iterator[list[RejectedRow]]:
     """Import a file chunk by chunk; yields the rejected rows of each committed chunk.
 
     Rows may name the agency of the import and its downline of today; other agencies are
@@ -170,7 +170,7 @@ def import_rows(
     code = record.agency.code
     zones = zones_of([record.agency_id])[record.agency_id]
     agents = Agent.objects.filter(agency=record.agency_id)
-    within = reached_by(record.agency_id, now=now)
+    allowed_agency_ids = reached_by(record.agency_id, now=now)
     try:
         rows = rows_of(
             file,
@@ -182,7 +182,7 @@ def import_rows(
         rows = islice(rows, record.rows, None)
         with renewed(partial(_renew, record.pk), lease=LEASE):
             for chunk in chunks_of(rows, most=CHUNK):
-                yield _import_chunk(record, chunk, within, now)
+                yield _import_chunk(record, chunk, allowed_agency_ids, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
@@ -198,19 +198,22 @@ def _renew(record_id: int, _: timedelta) -> None:
 
 
 def _import_chunk(
-    record: UsageImport, chunk: Sequence[Row], within: Collection[int], now: datetime
-) -> list[RefusedRow]:
+    record: UsageImport,
+    chunk: Sequence[Row],
+    allowed_agency_ids: Collection[int],
+    now: datetime,
+) -> list[RejectedRow]:
     with transaction.atomic():
         outcomes = count_rows(
             chunk,
             agency=record.agency,
             source=source_of(record.format, record.agency.code),
             has_former_ids=_has_former_ids(record),
-            within=within,
+            allowed_agency_ids=allowed_agency_ids,
             now=now,
         )
         rejected_rows = _rejected_rows(record, outcomes)
-        RefusedRow.objects.bulk_create(rejected_rows)
+        RejectedRow.objects.bulk_create(rejected_rows)
         _count(record, outcomes)
     record.refresh_from_db()
     return rejected_rows
@@ -226,10 +229,10 @@ def _has_former_ids(record: UsageImport) -> bool:
 
 def _rejected_rows(
     record: UsageImport, outcomes: Iterable[RowOutcome]
-) -> list[RefusedRow]:
+) -> list[RejectedRow]:
     """The rejected rows of a chunk, unsaved."""
     return [
-        RefusedRow(
+        RejectedRow(
             usage_import=record,
             row=outcome.row.number,
             code=outcome.result.code,
@@ -253,8 +256,8 @@ def _count(record: UsageImport, outcomes: Sequence[RowOutcome]) -> None:
         rows=F("rows") + len(outcomes),
         accepted=F("accepted") + counts[ACCEPTED],
         duplicate=F("duplicate") + counts[DUPLICATE],
-        refused=F("refused") + counts[REJECTED],
-        left_out=F("left_out") + counts[LEFT_OUT],
+        rejected=F("rejected") + counts[REJECTED],
+        skipped=F("skipped") + counts[SKIPPED],
         waiting=F("waiting") + counts[WAITING],
         unread=F("unread") + counts[UNREAD],
         reasons=add_reasons(record.reasons, outcomes),
@@ -365,8 +368,8 @@ def _release(record: UsageImport) -> None:
 
 def delete_old_rejected_rows(*, now: datetime) -> int:
     """Delete rejected rows that were kept long enough; returns how many. Repeatable."""
-    before = now - settings.BILLING["REFUSED_ROWS_KEPT"]
-    deleted, _ = RefusedRow.objects.filter(
+    before = now - settings.BILLING["REJECTED_ROWS_KEPT"]
+    deleted, _ = RejectedRow.objects.filter(
         usage_import__finished_at__lt=before
     ).delete()
     return deleted

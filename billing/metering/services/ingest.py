@@ -8,7 +8,7 @@ from psycopg.errors import CheckViolation
 
 from billing.metering.domain.events import IncomingEvent, IngestResult
 from billing.metering.queries.batch_context import BatchContext, read_batch_context
-from billing.metering.services.corrections import Sender, decide_batch
+from billing.metering.services.decisions import Sender, decide_batch
 from billing.metering.services.partitions import ensure_partitions
 from billing.metering.services.quarantine import quarantine_events
 from billing.metering.services.storage import (
@@ -38,7 +38,7 @@ def ingest_events(
     *,
     owner: int,
     now: datetime,
-    within: Collection[int] | None = None,
+    allowed_agency_ids: Collection[int] | None = None,
     quarantining: bool = True,
 ) -> list[IngestResult]:
     """Store events and their daily totals; returns the result of each, in order.
@@ -49,18 +49,18 @@ def ingest_events(
     off. An event that supersedes another one reverses it, once, in whichever order
     they arrive. A batch has the same effect as its events sent one by one, and a bad
     event does not affect the others. Repeating the call is safe. Agencies outside
-    `within` (ids; None: no limit) are treated as unknown. Meant for up to 10,000
+    `allowed_agency_ids` (None: no limit) are treated as unknown. Meant for up to 10,000
     events. Raises TooBusy.
     """
     if not events:
         return []
     try:
-        results, context = _ingest(events, owner, now, within)
+        results, context = _ingest(events, owner, now, allowed_agency_ids)
     except (IntegrityError, CheckViolation) as error:
         if not _is_archived_month(error):
             raise
         # The new context has the archived month, so its events are rejected.
-        results, context = _ingest(events, owner, now, within)
+        results, context = _ingest(events, owner, now, allowed_agency_ids)
     if quarantining:
         quarantine_events(events, results, owner=owner, context=context)
     return [results[n] for n in range(len(events))]
@@ -79,11 +79,11 @@ def _ingest(
     events: Sequence[IncomingEvent],
     owner: int,
     now: datetime,
-    within: Collection[int] | None,
+    allowed_agency_ids: Collection[int] | None,
 ) -> tuple[dict[int, IngestResult], BatchContext]:
     """The result of each event by position, and the context of the batch."""
-    context = read_batch_context(events, now=now, within=within)
-    sender = Sender(owner, context, within)
+    context = read_batch_context(events, now=now, allowed_agency_ids=allowed_agency_ids)
+    sender = Sender(owner, context, allowed_agency_ids)
     rejections: dict[int, IngestResult] = {}
     checked: dict[int, CheckedEvent] = {}
     for n, event in enumerate(events):

@@ -7,8 +7,8 @@ from billing.metering.domain.conversations import Verdict
 from billing.metering.domain.events import IncomingEvent, IngestResult
 from billing.metering.domain.formats.rows import Row
 from billing.metering.domain.outcomes import (
-    LEFT_OUT,
     REJECTED,
+    SKIPPED,
     UNREAD,
     WAITING,
     RowOutcome,
@@ -24,7 +24,7 @@ def count_rows(
     agency: Agency,
     source: str,
     has_former_ids: bool,
-    within: Collection[int],
+    allowed_agency_ids: Collection[int],
     now: datetime,
 ) -> list[RowOutcome]:
     """Count rows of an agency's file; what came of each, in order.
@@ -43,7 +43,7 @@ def count_rows(
         [*events.values(), *batch.corrections.values()],
         owner=agency.pk,
         now=now,
-        within=within,
+        allowed_agency_ids=allowed_agency_ids,
     )
     by_row = dict(zip(events, results, strict=False))
     batch.store(
@@ -73,7 +73,7 @@ def _outcome(row: Row, result: IngestResult | None, batch: DecidedBatch) -> RowO
     if result:
         return RowOutcome(row, result.status, result)
     if row.leg is None:
-        return RowOutcome(row, LEFT_OUT, reason=row.skip_reason)
+        return RowOutcome(row, SKIPPED, reason=row.skip_reason)
     decision = batch.decisions[row.leg.id]
-    kind = WAITING if decision.verdict is Verdict.WAITS else LEFT_OUT
+    kind = WAITING if decision.verdict is Verdict.WAITS else SKIPPED
     return RowOutcome(row, kind, reason=decision.reason)

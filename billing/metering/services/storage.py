@@ -18,7 +18,7 @@ from typing import TypeVar
 from django.db import connection, transaction
 from psycopg.errors import UniqueViolation
 
-from billing.metering.domain.events import Reversal
+from billing.metering.domain.events import EventToReverse
 from billing.metering.services.validation import CheckedEvent
 from core.postgres.arrays import array_text, text_array
 
@@ -74,7 +74,7 @@ class Batch:
     received_at: datetime
     new_events: Mapping[int, CheckedEvent]
     waiting_keys: Mapping[str, str] = field(default_factory=dict)
-    reversals: Sequence[Reversal] = ()
+    reversals: Sequence[EventToReverse] = ()
 
     def agency_ids(self) -> set[int]:
         """The agencies of all rows."""
@@ -92,10 +92,10 @@ def new_ids(count: int) -> Iterator[int]:
                 yield from range(block, block + ID_BLOCK)
 
 
-def store_batch(batch: Batch, stamps: Mapping[int, int], ids: Iterator[int]) -> None:
+def store_batch(batch: Batch, cutoffs: Mapping[int, int], ids: Iterator[int]) -> None:
     """Write the events, their keys, reversals and usage days.
 
-    `stamps` is the cut-off of each agency; reversals take their ids from `ids`. Raises
+    `cutoffs` is the cut-off of each agency; reversals take their ids from `ids`. Raises
     ConcurrentWrite if a key is in use or an event was reversed already.
     """
     try:
@@ -103,13 +103,13 @@ def store_batch(batch: Batch, stamps: Mapping[int, int], ids: Iterator[int]) -> 
             rows = _copy_while(
                 COPY_KEYS,
                 "".join(sorted(_key_rows(batch))),
-                lambda: [*_event_rows(batch, stamps)],
+                lambda: [*_event_rows(batch, cutoffs)],
             )
-            rows += _reversal_rows(batch, stamps, ids)
+            rows += _reversal_rows(batch, cutoffs, ids)
             totals = _copy_while(COPY_EVENTS, "".join(rows), lambda: _totals(batch))
     except UniqueViolation as error:
         raise ConcurrentWrite from error
-    _add_to_days(totals, stamps)
+    _add_to_days(totals, cutoffs)
 
 
 def _copy_while(statement: str, text: str, meanwhile: Callable[[], T]) -> T:
@@ -126,7 +126,7 @@ def _key_rows(batch: Batch) -> Iterator[str]:
         yield f"{key}\t{correction_key}\t\\N\t\\N\n"
 
 
-def _event_rows(batch: Batch, stamps: Mapping[int, int]) -> Iterator[str]:
+def _event_rows(batch: Batch, cutoffs: Mapping[int, int]) -> Iterator[str]:
     r"""Rows in COPY's text format.
 
     Only backslashes are escaped: validation admits no control characters.
@@ -144,12 +144,12 @@ def _event_rows(batch: Batch, stamps: Mapping[int, int]) -> Iterator[str]:
             f"{_escaped(event.id)}\t{checked.occurred_at}\t{checked.raw}\t"
             f"{checked.billable}\t"
             f"{_escaped(checked.properties)}\t{superseded}\t\\N\t{received_at}\t"
-            f"{stamps[agency_id]}\n"
+            f"{cutoffs[agency_id]}\n"
         )
 
 
 def _reversal_rows(
-    batch: Batch, stamps: Mapping[int, int], ids: Iterator[int]
+    batch: Batch, cutoffs: Mapping[int, int], ids: Iterator[int]
 ) -> Iterator[str]:
     for row in batch.reversals:
         agent = r"\N" if row.agent_id is None else row.agent_id
@@ -158,7 +158,7 @@ def _reversal_rows(
             f"{_escaped(row.breakdown)}\t{row.owner}\t{_escaped(row.source)}\t"
             f"{_escaped(row.external_id)}\t{row.occurred_at}\t{-row.raw:f}\t"
             f"{-row.billable:f}\t{{}}\t\\N\t{row.event_id}\t{batch.received_at}\t"
-            f"{stamps[row.agency_id]}\n"
+            f"{cutoffs[row.agency_id]}\n"
         )
 
 
@@ -185,7 +185,7 @@ def _totals(batch: Batch) -> dict[DayKey, tuple[int, Decimal, Decimal]]:
 
 
 def _add_to_days(
-    totals: Mapping[DayKey, tuple[int, Decimal, Decimal]], stamps: Mapping[int, int]
+    totals: Mapping[DayKey, tuple[int, Decimal, Decimal]], cutoffs: Mapping[int, int]
 ) -> None:
     agencies, dates, meters, agents, breakdowns = zip(*totals, strict=True)
     events, raws, billables = zip(*totals.values(), strict=True)
@@ -198,7 +198,7 @@ def _add_to_days(
                 array_text(meters),
                 array_text(agents),
                 text_array(breakdowns),
-                array_text(stamps[agency] for agency in agencies),
+                array_text(cutoffs[agency] for agency in agencies),
                 array_text(events),
                 array_text(f"{raw:f}" for raw in raws),
                 array_text(f"{billable:f}" for billable in billables),

@@ -66,7 +66,7 @@ def check_event(
     properties = properties_json(event.properties)
     if NUL in properties:
         message = "The properties contain a NUL character. Remove it."
-        return rejected("bad_text", "properties", message)
+        return rejected("bad_string", "properties", message)
     attribution = context.attribute(event)
     if isinstance(attribution, IngestResult):
         return attribution
@@ -75,7 +75,7 @@ def check_event(
             f"The quantity is {event.quantity:f} seconds. A call has at most"
             f" {LONGEST_CALL} seconds (24 hours)."
         )
-        return rejected("too_long", "quantity", message)
+        return rejected("call_too_long", "quantity", message)
     agency = attribution.agency
     used_on = date_of(event.occurred_at, agency.zones)
     quantities = context.quantities(agency.currency, event.meter, used_on)
@@ -107,7 +107,7 @@ def _check_format(event: IncomingEvent, context: BatchContext) -> IngestResult |
     for field, name in (("source", event.source), ("id", event.id)):
         if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
             message = f"The {field} is {shown(name)}. Send {NAME_RULE}."
-            return rejected("bad_text", field, message)
+            return rejected("bad_string", field, message)
     if rejection := _check_quantity(event.quantity):
         return rejection
     if event.occurred_at > context.latest:
@@ -147,7 +147,7 @@ def _check_dial_mode(event: IncomingEvent) -> IngestResult | None:
         f"The dial mode is {shown(str(mode))}. Send text of at most {LONGEST_BREAKDOWN}"
         " printable characters."
     )
-    return rejected("bad_text", "properties.dial_mode", message)
+    return rejected("bad_string", "properties.dial_mode", message)
 
 
 def _check_supersedes(event: IncomingEvent) -> IngestResult | None:
@@ -159,8 +159,8 @@ def _check_supersedes(event: IncomingEvent) -> IngestResult | None:
             f"The event {shown(event.id)} supersedes itself. Give the correction an id of"
             " its own."
         )
-        return rejected("bad_text", "supersedes", message)
+        return rejected("bad_string", "supersedes", message)
     if 0 < len(superseded_id) <= LONGEST_NAME and superseded_id.isprintable():
         return None
     message = f"`supersedes` is {shown(superseded_id)}. Send {NAME_RULE}."
-    return rejected("bad_text", "supersedes", message)
+    return rejected("bad_string", "supersedes", message)

@@ -22,14 +22,14 @@ def delete_effects(lists: list[PriceList], data: dict[str, Any] | None) -> list[
     """The drafts that are deleted with their rates, and the lists that stay."""
     return [
         f"The draft {price_list} with its {price_list.rates.count()} rates is deleted."
-        if price_list.status == PriceList.Status.DRAFT
+        if price_list.state == PriceList.State.DRAFT
         else Unchanged(f"{price_list} is published and cannot be deleted.")
         for price_list in lists
     ]
 
 
 def _publishing_lines(draft: PriceList, now: datetime) -> list[str]:
-    if draft.status != PriceList.Status.DRAFT:
+    if draft.state != PriceList.State.DRAFT:
         return [Unchanged(f"{draft} is already published and does not change.")]
     draft = PriceList.objects.prefetch_related(*WITH_RATES).get(pk=draft.pk)
     before = preceding_list(draft)

@@ -21,6 +21,8 @@ from core.admin.readonly import PlainModelForm, ReadOnlyAdmin
 
 @admin.register(Meter)
 class MeterAdmin(ReadOnlyAdmin):
+    """Meters: what is counted, and in which units."""
+
     list_display = ["code", "name", "raw_unit", "billed_unit"]
     search_fields = ["code", "name"]
     ordering = ["code"]
@@ -40,6 +42,8 @@ class DraftOnlyAdmin(StaffAdmin):
 
 
 class RateInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The rates of a price list, one per meter."""
+
     model = Rate
     form = PlainModelForm
     extra = 0
@@ -62,6 +66,8 @@ class TierFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
 
 
 class TierInline(admin.TabularInline):  # type: ignore[type-arg]
+    """The tiers of a rate; an upper bound belongs to its tier."""
+
     model = RateTier
     form = PlainModelForm
     formset = TierFormSet
@@ -70,17 +76,19 @@ class TierInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(PriceList)
 class PriceListAdmin(DraftOnlyAdmin):
-    list_display = ["code", "currency", "starts_on", "price", "status"]
-    list_filter = ["currency", "status"]
+    """Price lists; a draft can be edited until it is published, then never."""
+
+    list_display = ["code", "currency", "starts_on", "price", "state"]
+    list_filter = ["currency", "state"]
     search_fields = ["code"]
-    readonly_fields = ["status", "published_at", "content_hash"]
+    readonly_fields = ["state", "published_at", "content_hash"]
     formfield_overrides = {models.DateField: {"widget": DateInput}}
     inlines = [RateInline]
     ordering = ["currency", "-starts_on"]
     actions = ["publish", "delete_draft"]
 
     def is_draft(self, obj: PriceList) -> bool:
-        return obj.status == PriceList.Status.DRAFT
+        return obj.state == PriceList.State.DRAFT
 
     @admin.display(description="seat price", ordering="seat_price")
     def price(self, obj: PriceList) -> str:
@@ -133,9 +141,9 @@ class RateAdmin(DraftOnlyAdmin):
     ) -> Any:
         """Offer drafts only, since published lists never change."""
         if db_field.name == "price_list":
-            drafts = PriceList.objects.filter(status=PriceList.Status.DRAFT)
+            drafts = PriceList.objects.filter(state=PriceList.State.DRAFT)
             kwargs["queryset"] = drafts
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def is_draft(self, obj: Rate) -> bool:
-        return obj.price_list.status == PriceList.Status.DRAFT
+        return obj.price_list.state == PriceList.State.DRAFT

@@ -18,7 +18,7 @@ from billing.pricing.domain.rating import (
 from billing.pricing.domain.scenarios import (
     BadScenario,
     Scenario,
-    SeatIn,
+    ScenarioSeatIn,
     UsageIn,
     parse_local_date,
     parse_month,
@@ -98,7 +98,7 @@ def _seat_line(
     return {
         "kind": "seat",
         "meter": None,
-        "description": f"Seats, {month:%B %Y}: {seat_days} seat days, {days} a full seat",
+        "description": f"Seats, {month:%B %Y}: {seat_days} seat days ({days} per full seat)",
         "quantity": str(seat_days),
         "unit_price": _price(prices.seat_price, prices.currency),
         "amount": money_text(charge, prices.currency),
@@ -128,7 +128,7 @@ def _usage_line(
 
 
 def _seat_days(
-    seats: list[SeatIn], month: date, zone: ZoneInfo
+    seats: list[ScenarioSeatIn], month: date, zone: ZoneInfo
 ) -> list[tuple[str, int]]:
     """The seat days of each agent in the month, in the order of the rows.
 
@@ -150,7 +150,7 @@ def _seat_days(
     return list(counts.items())
 
 
-def _seat_row(n: int, row: SeatIn, zone: ZoneInfo) -> tuple[SeatRow, str]:
+def _seat_row(n: int, row: ScenarioSeatIn, zone: ZoneInfo) -> tuple[SeatRow, str]:
     added = parse_local_date(row.added_at, f"seats[{n}].added_at", zone)
     removed = None
     if row.removed_at is not None:

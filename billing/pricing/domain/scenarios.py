@@ -67,7 +67,7 @@ class PriceListIn(msgspec.Struct, forbid_unknown_fields=True):
     rates: list[RateIn] = []
 
 
-class SeatIn(msgspec.Struct, forbid_unknown_fields=True):
+class ScenarioSeatIn(msgspec.Struct, forbid_unknown_fields=True):
     agent: str
     added_at: str
     seat: str | None = None
@@ -87,7 +87,7 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     timezone: str = "UTC"
     currency: str = "USD"
     price_list: PriceListIn | None = None
-    seats: list[SeatIn] = []
+    seats: list[ScenarioSeatIn] = []
     usage: list[UsageIn] = []
 
 

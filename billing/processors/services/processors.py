@@ -34,7 +34,7 @@ class SecretsGeneratedHere(Refusal):
     Rotate the secrets to get new ones.
     """
 
-    code = "secrets_are_ours"
+    code = "secrets_generated_here"
 
 
 class SecretsIssuedByProcessor(Refusal):
@@ -43,7 +43,7 @@ class SecretsIssuedByProcessor(Refusal):
     Roll the keys in the Stripe Dashboard, then enter the new ones.
     """
 
-    code = "secrets_are_theirs"
+    code = "secrets_issued_by_processor"
 
 
 class ProcessorExists(Refusal):
@@ -52,7 +52,7 @@ class ProcessorExists(Refusal):
     Use another code.
     """
 
-    code = "processor_known"
+    code = "processor_exists"
     kind = Kind.CONFLICT
 
 

@@ -6,7 +6,6 @@ from decimal import Decimal
 from django.db.models import Sum, Value
 from django.db.models.functions import Coalesce
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,6 +21,7 @@ from billing.receivables.api.serializers import (
 from billing.receivables.models import Payment
 from billing.receivables.queries.statements import account_statement
 from billing.receivables.services.payments import receive_payment
+from core.errors import NotFound
 from seats.api_keys.api.views import KeyView
 
 
@@ -61,7 +61,7 @@ class PaymentsView(KeyView):
         payer = self.agency(params["agency"])
         document = None
         if "invoice" in params:
-            own = Document.objects.filter(payer=payer).exclude(status="draft")
+            own = Document.objects.filter(payer=payer).exclude(state="draft")
             document = own.filter(public_id=params["invoice"]).first()
             if document is None:
                 raise NotFound

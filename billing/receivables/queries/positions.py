@@ -14,12 +14,12 @@ from core.postgres.arrays import array_text
 
 # Oldest first; written-off invoices come after all open ones.
 OWED = f"""
-    SELECT document.payer_id, document.id, document.status = 'uncollectible',
+    SELECT document.payer_id, document.id, document.state = 'uncollectible',
            {LEFT_TO_PAY}
     FROM billing_document AS document
     WHERE document.payer_id = ANY(%(ids)s::bigint[]) AND document.kind = 'invoice'
-      AND document.status IN ('open', 'uncollectible')
-    ORDER BY document.status = 'uncollectible', document.number
+      AND document.state IN ('open', 'uncollectible')
+    ORDER BY document.state = 'uncollectible', document.number
 """
 UNUSED_CREDIT_NOTES = """
     SELECT document.payer_id, document.id,
@@ -28,7 +28,7 @@ UNUSED_CREDIT_NOTES = """
                WHERE credit_note_id = document.id), 0)
     FROM billing_document AS document
     WHERE document.payer_id = ANY(%(ids)s::bigint[])
-      AND document.kind = 'correction' AND document.status = 'open'
+      AND document.kind = 'correction' AND document.state = 'open'
     ORDER BY document.number
 """
 FREE_PAYMENTS = """
@@ -79,7 +79,7 @@ class AmountDue:
 def amounts_due(document_ids: Collection[int]) -> dict[int, AmountDue]:
     """What is left to pay, by document id; documents that cannot be paid are left out."""
     rows = Document.objects.filter(
-        pk__in=document_ids, kind="invoice", status__in=["open", "uncollectible"]
+        pk__in=document_ids, kind="invoice", state__in=["open", "uncollectible"]
     )
     documents = with_left_to_pay(rows.select_related("payer"))
     dues = [AmountDue(row, row.left_to_pay) for row in documents]

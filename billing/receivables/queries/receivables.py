@@ -20,7 +20,7 @@ DIFFERENCES = """
     FROM seats_agency AS agency
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(total), 0) AS amount FROM billing_document
-        WHERE payer_id = agency.id AND status NOT IN ('draft', 'void')) AS issued
+        WHERE payer_id = agency.id AND state NOT IN ('draft', 'void')) AS issued
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(allocation.amount), 0) AS amount
         FROM billing_allocation AS allocation

@@ -20,7 +20,7 @@ MOVEMENTS = f"""
         SELECT issued_at AS at, CASE kind WHEN 'invoice' THEN 'invoice'
                    ELSE 'credit_note' END AS kind, public_id, total AS amount,
                {PRINTED_NUMBER} AS label
-        FROM billing_document AS document WHERE payer_id = %(payer)s AND status <> 'draft'
+        FROM billing_document AS document WHERE payer_id = %(payer)s AND state <> 'draft'
         UNION ALL
         SELECT void.recorded_at, 'void', public_id, -total,
                {PRINTED_NUMBER}

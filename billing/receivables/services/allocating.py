@@ -23,16 +23,16 @@ from billing.receivables.queries.positions import (
     allocated_by_payment,
     positions_of,
 )
-from billing.receivables.signals import invoice_statuses_changed
+from billing.receivables.signals import invoice_states_changed
 from billing.webhooks.services.outbox import NewEvent, publish
 from core.money import plain
 from core.postgres.arrays import array_text
 
 ZERO = Decimal(0)
 # An invoice is paid when it is fully covered, a credit note when it is used up.
-UPDATE_STATUS = """
+UPDATE_STATE = """
     UPDATE billing_document AS document
-    SET status = CASE WHEN due.left = 0 THEN 'paid' ELSE 'open' END
+    SET state = CASE WHEN due.left = 0 THEN 'paid' ELSE 'open' END
     FROM (
         SELECT id, abs(total) - coalesce((
             SELECT sum(amount) FROM billing_allocation AS allocation
@@ -41,8 +41,8 @@ UPDATE_STATUS = """
         FROM billing_document AS touched WHERE id = ANY(%s::bigint[])
     ) AS due
     WHERE document.id = due.id
-      AND ((due.left = 0 AND document.status IN ('open', 'uncollectible'))
-        OR (due.left > 0 AND document.status = 'paid'))
+      AND ((due.left = 0 AND document.state IN ('open', 'uncollectible'))
+        OR (due.left > 0 AND document.state = 'paid'))
     RETURNING document.id
 """
 
@@ -69,7 +69,7 @@ def settle_accounts(
 
 
 def record_allocations(moves: Sequence[AllocationMove], *, now: datetime) -> None:
-    """Append allocations, post them, and update and publish the documents' status.
+    """Append allocations, post them, and update and publish the documents' state.
 
     A negative amount takes back what a payment covered.
     """
@@ -92,13 +92,13 @@ def record_allocations(moves: Sequence[AllocationMove], *, now: datetime) -> Non
         row.credit_note_id for row in allocations if row.credit_note_id
     }
     with connection.cursor() as cursor:
-        cursor.execute(UPDATE_STATUS, [array_text(sorted(touched))])
+        cursor.execute(UPDATE_STATE, [array_text(sorted(touched))])
         changed_ids = [pk for (pk,) in cursor.fetchall()]
     documents = Document.objects.filter(pk__in=changed_ids, kind=Document.Kind.INVOICE)
     invoices = list(documents.order_by("pk"))
-    publish([_status_event(invoice) for invoice in invoices], now=now)
+    publish([_state_event(invoice) for invoice in invoices], now=now)
     if invoices:
-        invoice_statuses_changed.send(
+        invoice_states_changed.send(
             Document,
             documents=[invoice.pk for invoice in invoices],
             payers={invoice.payer_id for invoice in invoices},
@@ -149,9 +149,9 @@ def _unused_credit_notes(
     return unused
 
 
-def _status_event(document: Document) -> NewEvent:
+def _state_event(document: Document) -> NewEvent:
     assert document.due_at
-    kind = "paid" if document.status == Document.Status.PAID else "reopened"
+    kind = "paid" if document.state == Document.State.PAID else "reopened"
     payload = {
         "id": str(document.public_id),
         "number": document.label,

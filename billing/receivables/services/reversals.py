@@ -26,7 +26,7 @@ class PaymentNotManual(Refusal):
     code = "payment_not_manual"
 
 
-class PaymentReversed(Refusal):
+class PaymentAlreadyReversed(Refusal):
     """The payment was already reversed.
 
     No action is needed.
@@ -53,7 +53,7 @@ def reverse_payment(
     No refund is announced to the payer; `payment.reversed` is published. Its reference
     may be recorded again with another amount or payer. Raises ReasonMissing,
     PaymentNotManual for a payment through a processor, PaymentHasReturns once any of it
-    was refunded or disputed, and PaymentReversed if it is already reversed.
+    was refunded or disputed, and PaymentAlreadyReversed if it is already reversed.
     """
     if not reason.strip():
         raise ReasonMissing("Enter a reason for reversing the payment.", field="reason")
@@ -72,13 +72,13 @@ def reverse_payment(
 
 
 def require_reversible(payment: Payment) -> None:
-    """Raises PaymentNotManual, PaymentReversed, PaymentHasReturns."""
+    """Raises PaymentNotManual, PaymentAlreadyReversed, PaymentHasReturns."""
     if payment.processor != MANUAL:
         raise PaymentNotManual(
             f"Payment {payment} came in through {payment.processor}. Refund it instead."
         )
     if payment.reversed_at:
-        raise PaymentReversed(
+        raise PaymentAlreadyReversed(
             f"Payment {payment} was already reversed on"
             f" {payment.reversed_at:%Y-%m-%d} by {payment.reversed_by}."
         )

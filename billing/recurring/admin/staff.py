@@ -8,4 +8,6 @@ from core.admin.readonly import ReadOnlyAdmin
 
 @admin.register(RecurringJob)
 class RecurringJobAdmin(ReadOnlyAdmin):
+    """Periodic jobs: when each ran last, its last error, and when it is due."""
+
     list_display = ["name", "next_run_at", "last_finished_at", "last_error"]

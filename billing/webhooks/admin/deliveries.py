@@ -23,6 +23,8 @@ MOST_DIGITS = 18  # of a number that the database can compare
 
 @admin.register(OutboxEvent)
 class OutboxEventAdmin(ReadOnlyAdmin):
+    """Webhook events in the sequence of their agency."""
+
     list_display = ["stream", "sequence", "type", "subject", "occurred_at"]
     list_select_related = ["stream__agency"]
     list_filter = ["type"]
@@ -53,6 +55,8 @@ class OutboxEventAdmin(ReadOnlyAdmin):
 
 
 class AttemptsInline(ReadOnlyInline):
+    """The attempts of a delivery, with the HTTP status and the time of each."""
+
     model = DeliveryAttempt
     verbose_name_plural = "attempts"
 

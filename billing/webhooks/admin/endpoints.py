@@ -93,6 +93,8 @@ def endpoint_effects(
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(AddingAdmin):
+    """Webhook endpoints; adding one, or rotating its secret, shows the secret once."""
+
     list_display = [
         "url", "agency", "owner", "state", "reason", "failing_since", "deleted_at",
     ]  # fmt: skip

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -30,6 +29,7 @@ from billing.webhooks.services.endpoints import (
     send_test_event,
 )
 from billing.webhooks.services.replay import replay_event, replay_range
+from core.errors import NotFound
 from seats.api_keys.api.views import KeyView
 from seats.models import Agency
 from seats.roster.api.serializers import Unfiltered

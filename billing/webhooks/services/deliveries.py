@@ -219,7 +219,7 @@ def record_results(results: Sequence[AttemptResult]) -> None:
                 delivery=delivery,
                 number=delivery.attempts,
                 made_at=at,
-                status=outcome.status,
+                http_status=outcome.status,
                 latency_ms=outcome.latency_ms,
                 answer=outcome.answer,
                 error=outcome.error,

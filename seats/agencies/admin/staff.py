@@ -68,11 +68,15 @@ class AgencyForm(AddingForm):
 
 
 class ZoneInline(ReadOnlyInline):
+    """The time zones of the agency, each from the first of a month."""
+
     model = AgencyZone
     fields = ["starts_on", "zone", "recorded_at"]
 
 
 class UplineInline(ReadOnlyInline):
+    """The uplines of the agency, each from a local date until another."""
+
     model = Upline
     fk_name = "agency"
     fields = ["upline", "starts_on", "ends_on"]
@@ -108,6 +112,8 @@ def zone_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
 
 @admin.register(Agency)
 class AgencyAdmin(SavedByServiceAdmin):
+    """Agencies; moving one to another upline or time zone is an action."""
+
     list_display = [
         "code",
         "name",
@@ -164,7 +170,7 @@ class AgencyAdmin(SavedByServiceAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agency]:
         today = timezone.now().date()
         agencies: QuerySet[Agency] = super().get_queryset(request)
-        return agencies.select_related("books").annotate(
+        return agencies.select_related("cutoff_counter").annotate(
             upline_code=_upline_on(today),
             zone_name=_zone_on(today),
             seat_count=_seats_on(today),
@@ -203,7 +209,7 @@ class AgencyAdmin(SavedByServiceAdmin):
 
     @admin.display(description="closed through", ordering="books__closed_through")
     def closed_through(self, agency: Agency) -> str:
-        closed = agency.books.closed_through
+        closed = agency.cutoff_counter.closed_through
         return f"{closed:%Y-%m}" if closed else "-"
 
 

@@ -36,6 +36,8 @@ def _day(at: Any) -> str:
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
+    """API keys by prefix, with scopes, expiry and last use; keys can be revoked."""
+
     list_display = [
         "prefix", "label", "agency", "scopes", "expires_at", "revoked_at",
         "last_used_at",

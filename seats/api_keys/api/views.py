@@ -7,13 +7,13 @@ from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.functional import cached_property
-from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from core.errors import Kind, Refusal
+from core.errors import BadMonth, NotFound, NotPermitted
 from core.parsing.values import parse_month
 from core.periods import local_date, month_of, next_month
 from seats.agencies.models import Agency
@@ -22,16 +22,6 @@ from seats.api_keys.models import ApiKey
 from seats.api_keys.queries import agencies_of
 
 Row = TypeVar("Row", bound=Model)
-
-
-class BadMonth(Refusal):
-    """The month is not written as YYYY-MM, or is out of range.
-
-    Send a month such as 2026-10 within the range that `detail` states.
-    """
-
-    code = "bad_month"
-    kind = Kind.MALFORMED
 
 
 class KeyView(GenericAPIView):  # type: ignore[type-arg]
@@ -57,9 +47,9 @@ class KeyView(GenericAPIView):  # type: ignore[type-arg]
         return agencies_of(self.key, now=self.now)
 
     def require_platform(self) -> None:
-        """Raises PermissionDenied, unless the key is the platform's."""
+        """Raises NotPermitted, unless the key is the platform's."""
         if self.key.agency_id is not None:
-            raise PermissionDenied(
+            raise NotPermitted(
                 "This request requires an API key of the platform, not of an agency."
             )
 

@@ -96,6 +96,8 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Member)
 class MemberAdmin(StaffAdmin):
+    """Who may log in for which agency, and in which role."""
+
     list_display = ["user", "agency", "role", "agent"]
     list_select_related = ["user", "agency", "agent"]
     list_filter = ["role"]

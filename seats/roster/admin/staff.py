@@ -32,6 +32,8 @@ from seats.roster.services.seats import (
 
 
 class HoldingInline(ReadOnlyInline):
+    """The agents who have held the seat, each from a date until another."""
+
     model = SeatHolding
     fields = ["agent", "starts_on", "ends_on"]
 
@@ -40,6 +42,8 @@ class HoldingInline(ReadOnlyInline):
 
 
 class VersionInline(ReadOnlyInline):
+    """Every change of the seat, with who made it and why."""
+
     model = SeatVersion
     verbose_name_plural = "history"
     fields = [
@@ -69,6 +73,8 @@ class MoveForm(ChangeForm):
 
 @admin.register(Agent)
 class AgentAdmin(StaffAdmin):
+    """Agents of agencies; seats are added for them by an action."""
+
     list_display = ["external_id", "name", "agency", "npn", "email"]
     list_select_related = ["agency"]
     search_fields = ["external_id", "name", "npn", "agency__code"]
@@ -103,6 +109,8 @@ class AgentAdmin(StaffAdmin):
 
 @admin.register(Seat)
 class SeatAdmin(ReadOnlyAdmin):
+    """Seats; removing, handing over, transferring and cancelling are actions."""
+
     list_display = ["id", "agency", "agent", "added_on", "removed_on", "cancelled"]
     list_select_related = ["agency", "agent"]
     list_filter = ["cancelled", ("removed_on", admin.EmptyFieldListFilter)]

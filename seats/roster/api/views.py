@@ -8,12 +8,12 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from core.errors import UnknownAgent
+from core.errors import NotFound, UnknownAgent
 from core.openapi import one_or_many
 from core.parsing.values import shown
 from core.periods import local_date, zone_on

@@ -10,8 +10,8 @@ from seats.roster.models import SeatVersion
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """The dates a seat is about to lose, and all its holders on record."""
+class RemovedDates:
+    """The dates to be removed from a seat, and all its holders on record."""
 
     seat_id: int
     dates: DateRange
@@ -20,7 +20,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The dates to be lost on which a seat was used: their number, and the last one."""
+    """The removed dates on which a seat was used: their number, and the last one."""
 
     days: int
     last: date

@@ -16,7 +16,7 @@ from seats.agencies.queries.agencies import local_dates
 from seats.roster.domain.versions import dates_lost
 from seats.roster.models import Seat
 from seats.roster.queries import holders_on_record
-from seats.roster.services.changes import Loss, Use
+from seats.roster.services.changes import RemovedDates, Use
 from seats.roster.services.recording import SeatsLocked
 from seats.signals import seats_leaving
 
@@ -69,22 +69,24 @@ def require_recent(
             )
 
 
-def uses_lost(locked: SeatsLocked, ends: Mapping[int, date | None]) -> dict[int, Use]:
-    """The use of each seat on the dates it loses if it ends on its date, by seat id.
+def uses_removed(
+    locked: SeatsLocked, ends: Mapping[int, date | None]
+) -> dict[int, Use]:
+    """The use of each seat on the dates that are removed from it by its end, by seat id.
 
     An end of None cancels the seat. Seats that lose no used date are left out.
     """
     lost = {
         seat.pk: dates
         for seat in locked.seats
-        if (dates := _dates_lost(seat, ends[seat.pk])) is not None
+        if (dates := _removed_dates(seat, ends[seat.pk])) is not None
     }
     if not lost:
         return {}
     claims = holders_on_record([seat for seat in locked.seats if seat.pk in lost])
-    losses = [Loss(pk, dates, claims[pk]) for pk, dates in lost.items()]
+    removals = [RemovedDates(pk, dates, claims[pk]) for pk, dates in lost.items()]
     uses: dict[int, Use] = {}
-    responses: Sequence[tuple[Any, Any]] = seats_leaving.send(Seat, losses=losses)
+    responses: Sequence[tuple[Any, Any]] = seats_leaving.send(Seat, removals=removals)
     for _, response in responses:
         uses |= response
     return uses
@@ -121,7 +123,7 @@ def waived_or_refused(
     return {seat_id: use.days for seat_id, use in uses.items()}
 
 
-def _dates_lost(seat: Seat, end: date | None) -> DateRange | None:
+def _removed_dates(seat: Seat, end: date | None) -> DateRange | None:
     before = billed_range(seat.added_on, seat.removed_on)
     after = billed_range(seat.added_on, end) if end else None
     return dates_lost(before, after)

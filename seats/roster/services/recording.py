@@ -85,7 +85,7 @@ def read_versions(rows: QuerySet[SeatVersion]) -> dict[int, list[Version]]:
 
 def record(
     entries: Sequence[Entry],
-    stamps: dict[int, int],
+    cutoffs: dict[int, int],
     *,
     actor: str,
     reason: str,
@@ -93,7 +93,7 @@ def record(
 ) -> None:
     """Append the versions, update seats and holdings, and send `seats_changed`.
 
-    `stamps` are the cut-offs by agency id. Must be called in the transaction that locked
+    `cutoffs` are the cut-offs by agency id. Must be called in the transaction that locked
     the seats. Raises AgentHasASeat, SeatHasAHolder.
     """
     written = SeatVersion.objects.bulk_create(
@@ -110,7 +110,7 @@ def record(
             waived_days=entry.waived_days,
             actor=actor,
             reason=reason,
-            cutoff=stamps[entry.seat.agency_id],
+            cutoff=cutoffs[entry.seat.agency_id],
             recorded_at=now,
         )
         for entry in entries

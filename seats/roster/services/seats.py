@@ -20,7 +20,7 @@ from seats.agencies.queries.limits import require_near
 from seats.cutoffs.services import stamp_facts
 from seats.roster.domain.versions import Version
 from seats.roster.models import Agent, Seat, SeatVersion
-from seats.roster.services.limits import require_recent, uses_lost, waived_or_refused
+from seats.roster.services.limits import require_recent, uses_removed, waived_or_refused
 from seats.roster.services.recording import Entry, SeatsLocked, lock_seats, record
 from seats.roster.services.refusals import (
     AgentExists,
@@ -51,7 +51,7 @@ def add_seats(
     """
     agency_ids = {agent.agency_id for agent in agents}
     with transaction.atomic():
-        stamps = stamp_facts(agency_ids)
+        cutoffs = stamp_facts(agency_ids)
         require_near(on, agency_ids=agency_ids, now=now, field="on")
         require_recent(agency_ids, on, now, reason, staff=staff)
         seats = Seat.objects.bulk_create(
@@ -62,7 +62,7 @@ def add_seats(
             Entry(seat, [], Version(agent.pk, on, on), Action.ADD)
             for seat, agent in zip(seats, agents, strict=True)
         ]
-        record(entries, stamps, actor=actor, reason=reason, now=now)
+        record(entries, cutoffs, actor=actor, reason=reason, now=now)
     return seats
 
 
@@ -83,14 +83,14 @@ def remove_seats(
     SeatCancelled, TooFarBack, TooFarAhead, ReasonMissing.
     """
     with transaction.atomic():
-        locked, stamps = _open(seats, on, now, reason, staff=staff)
+        locked, cutoffs = _open(seats, on, now, reason, staff=staff)
         for seat in locked.seats:
             if on < seat.added_on:
                 raise SeatNotHeld(
                     f"{seat} begins after {on}. Choose {seat.added_on} or later.",
                     field="on",
                 )
-        uses = uses_lost(locked, dict.fromkeys(locked.versions, on))
+        uses = uses_removed(locked, dict.fromkeys(locked.versions, on))
         ends = dict.fromkeys(locked.versions, on)
         if not (staff and reason):
             used_then = [pk for pk, use in uses.items() if use.last == on]
@@ -107,7 +107,7 @@ def remove_seats(
             )
             for seat in locked.seats
         ]
-        record(entries, stamps, actor=actor, reason=reason, now=now)
+        record(entries, cutoffs, actor=actor, reason=reason, now=now)
     return locked.seats
 
 
@@ -132,7 +132,7 @@ def hand_over_seats(
                 field="agent",
             )
     with transaction.atomic():
-        locked, stamps = _open(
+        locked, cutoffs = _open(
             [seat for seat, _ in moves], on, now, reason, staff=staff
         )
         entries = []
@@ -140,7 +140,7 @@ def hand_over_seats(
             _require_held(seat, on)
             entry = locked.entry(seat, Action.HAND_OVER, agent_id=to.pk, held_from=on)
             entries.append(entry)
-        record(entries, stamps, actor=actor, reason=reason, now=now)
+        record(entries, cutoffs, actor=actor, reason=reason, now=now)
     return locked.seats
 
 
@@ -167,7 +167,7 @@ def transfer_seats(
             )
     with transaction.atomic():
         agency_ids = {agency.agency_id for move in moves for agency in move}
-        stamps = stamp_facts(agency_ids)
+        cutoffs = stamp_facts(agency_ids)
         require_near(on, agency_ids=agency_ids, now=now, field="on")
         require_recent({to.agency_id for _, to in moves}, on, now, reason, staff=staff)
         locked, _ = _open([seat for seat, _ in moves], on, now, reason, staff=staff)
@@ -179,10 +179,10 @@ def transfer_seats(
                     field="on",
                 )
             _require_held(old, on)
-        uses = uses_lost(locked, dict.fromkeys(locked.versions, on))
+        uses = uses_removed(locked, dict.fromkeys(locked.versions, on))
         waived = waived_or_refused(locked, uses, reason=reason, staff=staff)
         new, entries = _continued_elsewhere(locked, pairs, on, waived)
-        record(entries, stamps, actor=actor, reason=reason, now=now)
+        record(entries, cutoffs, actor=actor, reason=reason, now=now)
     return new
 
 
@@ -203,8 +203,8 @@ def cancel_seats(
         raise ReasonMissing("Enter a reason for cancelling the seat.", field="reason")
     with transaction.atomic():
         first = min(seat.added_on for seat in seats)
-        locked, stamps = _lock(seats, first, now, reason, staff=staff, field="seat")
-        uses = uses_lost(locked, dict.fromkeys(locked.versions))
+        locked, cutoffs = _lock(seats, first, now, reason, staff=staff, field="seat")
+        uses = uses_removed(locked, dict.fromkeys(locked.versions))
         waived = waived_or_refused(
             locked, uses, reason=reason, staff=staff, field="seat"
         )
@@ -217,7 +217,7 @@ def cancel_seats(
             )
             for seat in locked.seats
         ]
-        record(entries, stamps, actor=actor, reason=reason, now=now)
+        record(entries, cutoffs, actor=actor, reason=reason, now=now)
     return locked.seats
 
 
@@ -236,7 +236,7 @@ def reopen_seats(
     with transaction.atomic():
         dates = [seat.removed_on for seat in seats if seat.removed_on]
         first = min(dates, default=seats[0].added_on)
-        locked, stamps = _lock(seats, first, now, reason, staff=staff, field="seat")
+        locked, cutoffs = _lock(seats, first, now, reason, staff=staff, field="seat")
         for seat in locked.seats:
             if seat.removed_on is None:
                 raise SeatNotRemoved(
@@ -246,7 +246,7 @@ def reopen_seats(
         entries = [
             locked.entry(seat, Action.REOPEN, removed_on=None) for seat in locked.seats
         ]
-        record(entries, stamps, actor=actor, reason=reason, now=now)
+        record(entries, cutoffs, actor=actor, reason=reason, now=now)
     return locked.seats
 
 
@@ -273,7 +273,7 @@ def _lock(
     `field` is the input that the date comes from.
     """
     agency_ids = {seat.agency_id for seat in seats}
-    stamps = stamp_facts(agency_ids)
+    cutoffs = stamp_facts(agency_ids)
     require_recent(agency_ids, on, now, reason, staff=staff, field=field)
     locked = lock_seats([seat.pk for seat in seats])
     for seat in locked.seats:
@@ -282,7 +282,7 @@ def _lock(
                 f"{seat} is cancelled and cannot be changed. Add a new seat instead.",
                 field="seat",
             )
-    return locked, stamps
+    return locked, cutoffs
 
 
 def _by_seat(

@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.accounts.models import Account
+from billing.accounts.models import BillingAccount
 from billing.budgets.domain.levels import MAX_STORED
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.services.alerts import check_budgets
@@ -60,7 +60,7 @@ def alerts():
 def agency():
     make_prices()
     agency = make_agency()
-    Account.objects.filter(payer=agency).update(email="boss@sunrise.example")
+    BillingAccount.objects.filter(payer=agency).update(email="boss@sunrise.example")
     return agency
 
 
@@ -169,7 +169,7 @@ class TestCheckBudgets:
         assert "calls that count toward it are refused" in mail.text
 
     def test_publishes_an_event_where_nobody_has_an_address(self, agency):
-        Account.objects.update(email="")
+        BillingAccount.objects.update(email="")
         of_minutes(agency, thresholds=[100])
         minutes(1000)
 

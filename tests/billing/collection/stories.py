@@ -161,7 +161,7 @@ def final_state_of(invoice: Document) -> FinalState:
     documents = Document.objects.filter(payer=payer).order_by("pk")
     due = amounts_due([document.pk for document in documents])
     invoices = [
-        (document.status, document.pk in due and due[document.pk].amount)
+        (document.state, document.pk in due and due[document.pk].amount)
         for document in documents
     ]
     return FinalState(

@@ -137,7 +137,7 @@ class TestChargeDue:
         attempt.refresh_from_db()
         invoice.refresh_from_db()
         payment = Payment.objects.get()
-        assert (attempt.state, invoice.status) == ("succeeded", "paid")
+        assert (attempt.state, invoice.state) == ("succeeded", "paid")
         assert (payment.processor, payment.reference) == ("acme", "ch_1")
         assert states(attempt) == ["created", "sent", "succeeded"]
         assert verify_everything().findings == []

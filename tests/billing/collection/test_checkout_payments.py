@@ -33,7 +33,7 @@ class TestPaying:
 
         invoice.refresh_from_db()
         payment = Payment.objects.get()
-        assert (invoice.status, payment.amount) == ("paid", Decimal(100))
+        assert (invoice.state, payment.amount) == ("paid", Decimal(100))
         assert payment.reference == stripe.account.journal[0].intent
         assert PaymentMethod.objects.get(payer=payer).reference == "pm_visa"
         assert verify_everything().findings == []
@@ -44,7 +44,7 @@ class TestPaying:
         ask()
 
         invoice.refresh_from_db()
-        assert (invoice.status, Payment.objects.count()) == ("paid", 1)
+        assert (invoice.state, Payment.objects.count()) == ("paid", 1)
 
     def test_goes_on_with_another_card_after_a_decline(
         self, open_page, stripe, tell, ask

@@ -94,9 +94,9 @@ class TestClosedBy:
         assert (late.state, late.closed_by) == ("succeeded", "")
 
 
-def migrate(owner_cursor, name):
+def migrate(owner_cursor, *name):
     owner_cursor.connection.commit()
-    call_command("migrate", "billing", name, database="owner", verbosity=0)
+    call_command("migrate", "billing", *name, database="owner", verbosity=0)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -148,7 +148,7 @@ class TestMigration:
             " WHERE column_name = 'closed_by' AND table_name LIKE 'billing_%attempt'"
         )
         assert owner_cursor.fetchone() == (0,)
-        migrate(owner_cursor, "0031")
+        migrate(owner_cursor)
 
         attempts = PaymentAttempt.objects.values_list("pk", "closed_by")
         assert dict(attempts) == {won.pk: "staff", lost.pk: "staff", reported.pk: ""}

@@ -51,8 +51,8 @@ def dispute(captured, processor, clock):
     return telling
 
 
-def status_of(payer):
-    return documents_of(payer)[0].status
+def state_of(payer):
+    return documents_of(payer)[0].state
 
 
 def event_types(payer):
@@ -79,7 +79,7 @@ class TestTakeDispute:
             "customer_credit": Decimal(-30),
             "revenue_seats": Decimal(-100),
         }
-        assert status_of(captured.payer) == "paid"
+        assert state_of(captured.payer) == "paid"
         assert event_types(captured.payer) == ["dispute.opened"]
         for amount in ("20.01", "110"):
             with pytest.raises(MoreThanCaptured):
@@ -107,7 +107,7 @@ class TestTakeDispute:
             "receivable": Decimal(80),
             "revenue_seats": Decimal(-100),
         }
-        assert status_of(captured.payer) == "open"
+        assert state_of(captured.payer) == "open"
         assert event_types(captured.payer) == ["dispute.opened", "dispute.lost"]
         with pytest.raises(MoreThanCaptured):
             ask_back(captured, "20.01")
@@ -121,7 +121,7 @@ class TestTakeDispute:
 
         dispute("lost")
 
-        assert status_of(captured.payer) == "paid"
+        assert state_of(captured.payer) == "paid"
         assert customer_credit(captured.payer_id) == 120
         assert verify_everything().findings == []
 

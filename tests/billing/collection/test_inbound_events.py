@@ -61,7 +61,7 @@ class TestWorkOffEvents:
 
         attempt.refresh_from_db()
         invoice.refresh_from_db()
-        assert (attempt.state, invoice.status) == ("succeeded", "paid")
+        assert (attempt.state, invoice.state) == ("succeeded", "paid")
         assert Payment.objects.get().reference == "ch_1"
         assert states() == ["done"]
         assert verify_everything().findings == []

@@ -159,5 +159,5 @@ def disputed(payer: Agency, state: str) -> Decimal:
 
 def billed(payer: Agency) -> Decimal:
     """The sum of the payer's documents that count."""
-    documents = Document.objects.filter(payer=payer).exclude(status="void")
+    documents = Document.objects.filter(payer=payer).exclude(state="void")
     return documents.aggregate(sum=Sum("total"))["sum"] or Decimal(0)

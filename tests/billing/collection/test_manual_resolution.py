@@ -57,7 +57,7 @@ class TestCloseAttempt:
         close(stuck, "succeeded", reference="ch_1")
 
         invoice.refresh_from_db()
-        assert (stuck.state, invoice.status) == ("succeeded", "paid")
+        assert (stuck.state, invoice.state) == ("succeeded", "paid")
         assert Payment.objects.get().reference == "ch_1"
         last = stuck.changes.last()
         assert (last.state, last.error) == ("succeeded", "by staff: seen there")

@@ -216,7 +216,7 @@ class TestASuccessAfterAFailure:
         sender.sweep()
 
         sender.invoice.refresh_from_db()
-        assert sender.invoice.status == "paid"
+        assert sender.invoice.state == "paid"
         events = OutboxEvent.objects.filter(stream__agency=sender.invoice.payer)
         kinds = list(events.order_by("sequence").values_list("type", flat=True))
         assert kinds[kinds.index("payment.failed") :] == [

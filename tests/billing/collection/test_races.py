@@ -69,7 +69,7 @@ def test_a_payment_is_reversed_once_or_refunded(agency, run_in_threads):
     kinds = sorted(type(outcome).__name__ for outcome in results)
     payment.refresh_from_db()
     if payment.reversed_at:
-        assert kinds == ["MoreThanCaptured", "Payment", "PaymentReversed"]
+        assert kinds == ["MoreThanCaptured", "Payment", "PaymentAlreadyReversed"]
     else:
         assert kinds == ["PaymentHasReturns", "PaymentHasReturns", "Refund"]
     assert verify_everything().findings == []
@@ -92,7 +92,7 @@ def test_many_payments_cover_an_invoice_once(agency, run_in_threads):
     run_in_threads(*(partial(pay, agency, 20, f"P{n}") for n in range(6)))
 
     assert customer_credit(agency.pk) == 6 * 20 - 50
-    assert [document.status for document in documents_of(agency)] == ["paid"]
+    assert [document.state for document in documents_of(agency)] == ["paid"]
     assert verify_everything().findings == []
 
 
@@ -105,7 +105,7 @@ def test_void_and_payment_leave_the_books_right(agency, run_in_threads):
     run_in_threads(partial(pay, agency, 30), void)
 
     (invoice,) = documents_of(agency)
-    assert (invoice.status == "void") == (customer_credit(agency.pk) == 30)
+    assert (invoice.state == "void") == (customer_credit(agency.pk) == 30)
     assert verify_everything().findings == []
 
 
@@ -116,7 +116,7 @@ def test_payments_while_a_month_is_closed_cover_all_they_can(agency, run_in_thre
         partial(bill, APRIL), *(partial(pay, agency, 10, f"P{n}") for n in range(1, 4))
     )
 
-    assert [document.status for document in documents_of(agency)] == ["paid", "open"]
+    assert [document.state for document in documents_of(agency)] == ["paid", "open"]
     assert customer_credit(agency.pk) == 0
     assert verify_everything().findings == []
 

@@ -89,25 +89,25 @@ class TestReconcileDay:
 
         assert compare() == []
 
-    def test_names_what_is_missing_here(self, compare, fake):
+    def test_names_what_only_the_processor_has(self, compare, fake):
         fake.movements = [
             movement("payment", "ch_1", 100),
             movement("refund", "re_1", -1),
         ]
 
         assert compare() == [
-            ("missing_here", "payment", "ch_1", "", "100 USD"),
-            ("missing_here", "refund", "re_1", "", "-1 USD"),
+            ("only_at_processor", "payment", "ch_1", "", "100 USD"),
+            ("only_at_processor", "refund", "re_1", "", "-1 USD"),
         ]
 
-    def test_names_what_is_missing_there(self, compare, pay, processor):
+    def test_names_what_is_only_recorded(self, compare, pay, processor):
         give_back(pay(), 30)
         tell(processor, "lost")
 
         assert compare() == [
-            ("missing_there", "dispute", "dp_1", "-40 USD", ""),
-            ("missing_there", "payment", "ch_1", "100 USD", ""),
-            ("missing_there", "refund", "re_1", "-30 USD", ""),
+            ("only_recorded", "dispute", "dp_1", "-40 USD", ""),
+            ("only_recorded", "payment", "ch_1", "100 USD", ""),
+            ("only_recorded", "refund", "re_1", "-30 USD", ""),
         ]
 
     def test_names_other_amounts_and_currencies(self, compare, pay, fake):
@@ -140,7 +140,7 @@ class TestReconcileDay:
             movement("refund", "re_1", 30),
         ]  # fmt: skip
 
-        assert compare() == [("missing_here", "refund", "re_1", "", "30 USD")]
+        assert compare() == [("only_at_processor", "refund", "re_1", "", "30 USD")]
 
     @pytest.mark.parametrize(
         ("happened", "learned"),
@@ -162,7 +162,7 @@ class TestReconcileDay:
 
         assert compare(DAY) == []
         (difference,) = compare(MIDNIGHT.date())
-        assert difference[0] == "missing_there"
+        assert difference[0] == "only_recorded"
 
     def test_lets_a_dispute_come_and_go_that_was_told_when_it_was_over(
         self, compare, pay, fake, processor

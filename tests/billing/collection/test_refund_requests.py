@@ -163,7 +163,7 @@ class TestRefundDue:
         assert (attempt.state, refund.reference) == ("succeeded", "re_1")
         assert refund.amount == 50
         assert (refund.actor, refund.reason) == ("staff", "test")
-        assert [d.status for d in documents_of(captured.payer)] == ["open"]
+        assert [d.state for d in documents_of(captured.payer)] == ["open"]
         kinds = ["refund.requested", "invoice.reopened", "payment.refunded"]
         assert types(captured.payer)[-3:] == kinds
         states = attempt.changes.values_list("state", flat=True)

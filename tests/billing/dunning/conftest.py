@@ -95,8 +95,8 @@ def card(payer: Agency, processor: Any) -> Callable[..., PaymentMethod]:
 
 def make_payer(code: str = "SUNRISE") -> Agency:
     agency = make_agency(code)
-    agency.account.email = f"{code.lower()}@example.com"
-    agency.account.save()
+    agency.billing_account.email = f"{code.lower()}@example.com"
+    agency.billing_account.save()
     make_seats(agency, "ana", "ben")
     return agency
 

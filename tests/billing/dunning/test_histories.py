@@ -45,7 +45,7 @@ class TestSoftDeclines:
             "started", SCHEDULED, RETRIED, SCHEDULED, RETRIED, ENDED,
         ]  # fmt: skip
         assert the_case().state == "closed"
-        assert documents_of(payer)[0].status == "paid"
+        assert documents_of(payer)[0].state == "paid"
         assert verify_everything().findings == []
 
     def test_end_in_a_suspension_that_a_payment_lifts_at_once(self, payer, card, days):
@@ -329,7 +329,7 @@ class TestEnds:
         bill(MARCH)
         for number in (14, 21):
             days.at(number)
-        Document.objects.filter(payer=payer).update(status="uncollectible")
+        Document.objects.filter(payer=payer).update(state="uncollectible")
 
         days.at(22)
 
@@ -348,7 +348,7 @@ class TestEnds:
         bill(APRIL)  # charged in vain, due on day 44
         march, _ = documents_of(payer)
         days.at(31)
-        Document.objects.filter(pk=march.pk).update(status="uncollectible")
+        Document.objects.filter(pk=march.pk).update(state="uncollectible")
 
         days.at(32)
 

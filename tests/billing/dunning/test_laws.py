@@ -115,7 +115,7 @@ class History:
 
     def check_payer(self, payer):
         now = self.days.now
-        open_ones = Document.objects.filter(payer=payer, kind="invoice", status="open")
+        open_ones = Document.objects.filter(payer=payer, kind="invoice", state="open")
         overdue = open_ones.filter(due_at__lte=now)
         case = DunningCase.objects.filter(payer=payer, closed_at=None).first()
         stopped = allowed(payer, now) == ["suspended"]

@@ -139,7 +139,7 @@ class TestDunning:
 
         april = documents_of(payer)[1]
         april.refresh_from_db()
-        assert april.status == "paid"
+        assert april.state == "paid"
         assert [attempt.state for attempt in invoice.attempts.all()] == ["unknown"]
 
     def test_ends_when_the_money_turns_up(self, payer, invoice, at, silent):
@@ -153,7 +153,7 @@ class TestDunning:
         )  # fmt: skip
 
         invoice.refresh_from_db()
-        assert (invoice.status, Payment.objects.count()) == ("paid", 1)
+        assert (invoice.state, Payment.objects.count()) == ("paid", 1)
         assert kinds(payer)[-1] == "ended"
         assert allowed(payer, silent.now) is True
         assert verify_everything().findings == []
@@ -172,7 +172,7 @@ class TestDunning:
         at(17.2)
 
         invoice.refresh_from_db()
-        assert invoice.status == "paid"
+        assert invoice.state == "paid"
         assert kinds(payer)[-1] == "ended"
         assert verify_everything().findings == []
 

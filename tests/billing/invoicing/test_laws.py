@@ -39,7 +39,7 @@ histories = st.lists(
 def billed() -> dict[tuple[Any, ...], Decimal]:
     """What counts as billed by payer, agency, month and thing; zeros left out."""
     sums: dict[tuple[Any, ...], Decimal] = {}
-    lines = DocumentLine.objects.exclude(document__status="void").values_list(
+    lines = DocumentLine.objects.exclude(document__state="void").values_list(
         "payer__code", "agency__code", "month", "meter__code", "amount"
     )
     for *key, amount in lines:

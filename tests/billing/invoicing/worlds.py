@@ -21,7 +21,7 @@ from billing.metering.services.ingest import ingest_events
 from core.errors import Refusal
 from core.periods import next_month
 from seats.agencies.services import change_zone
-from seats.models import Agency, Agent, Books, Seat
+from seats.models import Agency, Agent, CutoffCounter, Seat
 from seats.roster.services.seats import (
     add_agents,
     add_seats,
@@ -122,7 +122,9 @@ class World:
             "at the edge of a month": (day + timedelta(days=1)).day <= 2,
             "in a closed month": any(
                 day < next_month(through)
-                for through in Books.objects.values_list("closed_through", flat=True)
+                for through in CutoffCounter.objects.values_list(
+                    "closed_through", flat=True
+                )
                 if through
             ),
         }

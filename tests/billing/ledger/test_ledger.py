@@ -132,13 +132,13 @@ class TestTheDatabase:
         ):
             cursor.execute(statement)
 
-    @pytest.mark.parametrize("status", ["paid", "void"])
-    def test_refuses_a_status_that_the_money_does_not_bear_out(self, invoice, status):
-        if status == "void":
+    @pytest.mark.parametrize("state", ["paid", "void"])
+    def test_refuses_a_state_that_the_money_does_not_bear_out(self, invoice, state):
+        if state == "void":
             pay(invoice.payer, 40)
 
         with pytest.raises(IntegrityError, match="so the document is not"):
-            Document.objects.filter(pk=invoice.pk).update(status=status)
+            Document.objects.filter(pk=invoice.pk).update(state=state)
 
 
 class TestVerify:

@@ -69,8 +69,8 @@ def take_back(event: UsageEvent) -> None:
             SELECT nextval('billing_usageevent_id_seq'), used_on, event.agency_id,
                    agent_id, meter_id, breakdown, owner, source, external_id,
                    occurred_at, received_at, -raw, -billable, properties,
-                   books.cutoff, NULL, event.id
-            FROM billing_usageevent AS event JOIN seats_books AS books USING (agency_id)
+                   counter.cutoff, NULL, event.id
+            FROM billing_usageevent AS event JOIN seats_cutoffcounter AS counter USING (agency_id)
             WHERE event.id = %s
             """,
             [event.id],

@@ -29,7 +29,7 @@ from billing.metering.services.archiving import (
 )
 from billing.metering.services.partitions import attached_months
 from billing.pricing.models import Meter
-from seats.models import Agency, Books
+from seats.models import Agency, CutoffCounter
 from tests.billing.metering.archives import LATER, archive, in_order, play
 from tests.build import (
     APRIL_2,
@@ -73,7 +73,7 @@ class TestAWrongFile:
 
     def test_and_usage_days_that_say_otherwise_stop_it(self):
         agency = Agency.objects.get(code="SUNRISE")
-        cutoff = Books.objects.get(agency=agency).cutoff
+        cutoff = CutoffCounter.objects.get(agency=agency).cutoff
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO billing_usageday (agency_id, used_on, meter_id, breakdown,"
@@ -163,7 +163,9 @@ class TestOthers:
         assert kinds <= {ArchivingElsewhere, AlreadyArchived}
         assert verify_books().findings == []
 
-    @pytest.mark.parametrize("at", ["FROM seats_books", "create_usage_partition"])
+    @pytest.mark.parametrize(
+        "at", ["FROM seats_cutoffcounter", "create_usage_partition"]
+    )
     def test_who_write_while_a_month_leaves_are_refused(
         self, at, run_in_threads, monkeypatch
     ):

@@ -14,7 +14,7 @@ from billing.invoicing.verification.services import verify_books
 from billing.metering.domain.events import IncomingEvent, IngestResult
 from billing.metering.models import EventKey, QuarantinedEvent, UsageDay
 from billing.metering.services.ingest import ingest_events
-from seats.models import Books
+from seats.models import CutoffCounter
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_agents, make_prices, statuses
 from tests.rollback import rolled_back
@@ -103,7 +103,7 @@ def play(
 ) -> tuple[list[str], State]:
     """Send some events, close March past its late days, and send others."""
     results = send(early, wanted, NOW)
-    Books.objects.update(cutoff=F("cutoff") + 1, closed_through=MARCH)
+    CutoffCounter.objects.update(cutoff=F("cutoff") + 1, closed_through=MARCH)
     results += send(late, wanted, LATER)
     return statuses(results), state()
 

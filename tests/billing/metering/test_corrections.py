@@ -159,7 +159,7 @@ class TestSuperseding:
 
     @pytest.mark.parametrize("other", ["", "x" * 201, "a\tb", "b"])
     def test_refuses_what_is_no_other_id(self, sunrise, other):
-        assert right(call(id="b", supersedes=other)) == ["bad_text"]
+        assert right(call(id="b", supersedes=other)) == ["bad_string"]
 
     def test_refuses_a_month_that_is_closed_for_good(self, sunrise):
         right(call(id="a"))
@@ -175,7 +175,9 @@ class TestSuperseding:
         other = make_agency("OTHER")
         correction = call("OTHER", id="b", supersedes="a")
 
-        results = ingest_events([correction], owner=0, now=APRIL_2, within={other.pk})
+        results = ingest_events(
+            [correction], owner=0, now=APRIL_2, allowed_agency_ids={other.pk}
+        )
 
         assert statuses(results) == ["unknown_event"]
 

@@ -72,13 +72,13 @@ def test_talks_come_to_the_same_in_any_order_and_files(
     with rolled_back():
         for file in filter(None, files):
             record = import_lines(sunrise, feed, file)
-            assert record.refused == record.unread == 0
+            assert record.rejected == record.unread == 0
         decide_waiting_legs(now=APRIL)
 
         assert counted() == feed.totals(talks)
 
         again = import_lines(sunrise, feed, lines)
-        assert (again.accepted, again.refused, again.unread) == (0, 0, 0)
+        assert (again.accepted, again.rejected, again.unread) == (0, 0, 0)
         assert counted() == feed.totals(talks)
 
 
@@ -93,12 +93,12 @@ def test_every_row_and_second_of_a_file_is_accounted_for(
         record = import_lines(sunrise, feed, lines)
 
         assert record.rows == len(lines)
-        assert record.waiting == record.refused == record.unread == 0
-        assert sum(record.reasons.values()) == record.left_out
+        assert record.waiting == record.rejected == record.unread == 0
+        assert sum(record.reasons.values()) == record.skipped
         assert int(record.seconds.get("accepted", 0)) == sum(
             feed.totals(talks).values()
         )
-        assert set(record.seconds) <= {"accepted", "left_out"}
+        assert set(record.seconds) <= {"accepted", "skipped"}
 
 
 @pytest.mark.parametrize("feed", FEEDS, ids=IDS)
@@ -116,7 +116,7 @@ def test_damage_costs_its_own_record_and_is_told(
     with rolled_back():
         record = import_lines(sunrise, feed, lines)
 
-        assert record.refused + record.unread >= 1
+        assert record.rejected + record.unread >= 1
         assert counted() == feed.totals(talks)
 
 
@@ -134,6 +134,6 @@ def test_no_damage_counts_more_or_stops_the_reader(
     with rolled_back():
         record = import_lines(sunrise, feed, bytes(content).split(b"\n"))
 
-        others = (record.accepted, record.duplicate, record.refused, record.left_out)
+        others = (record.accepted, record.duplicate, record.rejected, record.skipped)
         assert record.rows == sum(others) + record.waiting + record.unread
         assert record.state == "done"

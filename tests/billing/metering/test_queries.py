@@ -14,7 +14,7 @@ from core.periods import DateRange
 from seats.cutoffs.services import take_cut
 from seats.models import Seat, SeatVersion
 from seats.roster.domain.versions import HolderClaim
-from seats.roster.services.changes import Loss, Use
+from seats.roster.services.changes import RemovedDates, Use
 from seats.roster.services.limits import SeatUsedLater
 from seats.roster.services.seats import (
     add_seats,
@@ -209,8 +209,8 @@ class TestUsedDays:
         seats = [seat, *make_seats(seat.agency, *"bcdefgh")]
         use_on(10)
         use_on(12)
-        losses = [
-            Loss(
+        removals = [
+            RemovedDates(
                 used_seat.pk,
                 DateRange(MARCH, None),
                 [HolderClaim(used_seat.agent_id, MARCH, None)],
@@ -219,7 +219,7 @@ class TestUsedDays:
         ]
 
         with django_assert_num_queries(1):
-            uses = used_days(losses)
+            uses = used_days(removals)
 
         assert uses == {seat.pk: Use(2, march(12))}
 

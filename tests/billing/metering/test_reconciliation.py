@@ -15,10 +15,10 @@ from billing.metering.domain.formats.catalogue import UnknownFormat
 from billing.metering.domain.formats.rows import BadEncoding, buffered
 from billing.metering.models import UsageEvent
 from billing.metering.queries.reconciliation import (
-    BadMonth,
     UsageDifference,
     compare_file,
 )
+from core.errors import BadMonth
 from core.tables import safe_cell
 from tests.billing.invoicing.test_laws import EXAMPLES
 from tests.build import MARCH, call, make_agency, make_agents, make_prices, use
@@ -100,8 +100,8 @@ class TestCompareFile:
 
         assert not report.is_equal
         assert rows == [
-            ("only_ours", "c", 60, None, 60),
-            ("only_theirs", "d", None, 5, -5),
+            ("only_in_file", "d", None, 5, -5),
+            ("only_stored", "c", 60, None, 60),
             ("other_quantity", "b", 30, 31, -1),
         ]
 
@@ -130,7 +130,7 @@ class TestCompareFile:
         )
 
         assert rows == [
-            ("only_ours", "x", 60, None, 60),
+            ("only_stored", "x", 60, None, 60),
             ("other_day", "early", 60, 60, -60),
             ("other_day", "late", 60, 60, 60),
         ]
@@ -156,7 +156,7 @@ class TestCompareFile:
             on_difference=lambda difference: why.append(difference.why),
         )
 
-        assert [total.kind for total in report.sums] == ["equal", "only_theirs"]
+        assert [total.kind for total in report.sums] == ["equal", "only_in_file"]
         assert why == ["voice.out on 2026-03-10: more often than stored"]
 
     def test_gives_the_same_the_second_time(self, sunrise):
@@ -195,7 +195,7 @@ class TestCompareFile:
 
         assert compare(sunrise, csv_of(row("fixed", 75)))[0].is_equal
         assert compare(sunrise, csv_of(row("a"), row("fixed", 75)))[1] == [
-            ("only_theirs", "a", None, 60, -60)
+            ("only_in_file", "a", None, 60, -60)
         ]
 
     def test_knows_an_event_by_the_id_it_replaced(self, sunrise):
@@ -292,8 +292,8 @@ def test_exactly_what_was_changed_is_found(
         stored_rows += [stored] * (kind != "added")
         file_rows += [in_file] * (kind != "dropped")
         name = {
-            "dropped": "only_ours",
-            "added": "only_theirs",
+            "dropped": "only_stored",
+            "added": "only_in_file",
             "longer": "other_quantity",
             "later": "other_day",
             "metered": "other_meter",
@@ -350,12 +350,12 @@ class TestCommand:
 
         assert code == 1
         lines = [line.split() for line in out.splitlines()]
-        assert ["only_theirs", "voice.out", "1", "0", "5", "-5"] in lines
+        assert ["only_in_file", "voice.out", "1", "0", "5", "-5"] in lines
         text = (tmp_path / "out.csv").read_text()
         rows = list(csv.reader(StringIO(text)))
         time = "2026-03-10T16:00:00Z"
         assert rows[1:] == [
-            ["only_theirs", "'=d", "", time, "", "5", "-5",
+            ["only_in_file", "'=d", "", time, "", "5", "-5",
              "voice.out on 2026-03-10: not stored"],
             ["other_quantity", "b", "", time, "30", "31", "-1", "stored 30, in the file 31"],
         ]  # fmt: skip

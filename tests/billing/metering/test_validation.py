@@ -92,8 +92,8 @@ class TestChecking:
         self, sunrise, settings
     ):
         settings.BILLING = {**settings.BILLING, "LATE_DAYS": 1}
-        sunrise.books.closed_through = APRIL_2.date().replace(month=3, day=1)
-        sunrise.books.save()
+        sunrise.cutoff_counter.closed_through = APRIL_2.date().replace(month=3, day=1)
+        sunrise.cutoff_counter.save()
         events = call(id="a"), call(id="a", occurred_at=APRIL_2)
 
         assert statuses(use(*events, now=APRIL_2)) == ["too_old", "accepted"]

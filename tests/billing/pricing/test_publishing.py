@@ -13,8 +13,8 @@ from billing.pricing.queries import published_price_list
 from billing.pricing.services import (
     MetersMissing,
     MonthTaken,
-    NotADraft,
     NoticeTooShort,
+    PriceListNotDraft,
     publish_price_list,
 )
 from billing.webhooks.models import OutboxEvent
@@ -92,7 +92,7 @@ class TestPublishing:
     def test_refuses_to_publish_twice(self):
         draft = publish_price_list(price_list=make_draft(), now=NOW)
 
-        with pytest.raises(NotADraft):
+        with pytest.raises(PriceListNotDraft):
             publish_price_list(price_list=draft, now=NOW)
 
     def test_counts_the_notice_by_whole_days_from_the_moment(self):
@@ -130,7 +130,7 @@ class TestPublishing:
         assert "sms.segment" in refused.value.message
         assert "voice.out," not in refused.value.message
         draft.refresh_from_db()
-        assert draft.status == "draft"
+        assert draft.state == "draft"
 
     def test_refuses_to_leave_out_what_is_used_though_the_list_before_does(self):
         make_agency()
@@ -138,7 +138,7 @@ class TestPublishing:
         poor = make_draft()
         poor.rates.exclude(meter__code="voice.out").delete()
         PriceList.objects.filter(pk=poor.pk).update(
-            status="published", published_at=NOW, content_hash="by an older version"
+            state="published", published_at=NOW, content_hash="by an older version"
         )
         draft, euro = make_draft(JUNE), make_draft(date(2026, 7, 1))
         PriceList.objects.filter(pk=euro.pk).update(currency="EUR")
@@ -176,7 +176,7 @@ class TestPublishing:
             publish_price_list(price_list=draft, now=datetime(2026, 4, 2, tzinfo=UTC))
 
         draft.refresh_from_db()
-        assert (draft.status, draft.published_at, draft.content_hash) == (
+        assert (draft.state, draft.published_at, draft.content_hash) == (
             "draft", None, "",
         )  # fmt: skip
         assert OutboxEvent.objects.count() == published
@@ -200,7 +200,7 @@ class TestGuards:
         "change",
         [
             lambda row: PriceList.objects.filter(pk=row.pk).update(seat_price=1),
-            lambda row: PriceList.objects.filter(pk=row.pk).update(status="draft"),
+            lambda row: PriceList.objects.filter(pk=row.pk).update(state="draft"),
             lambda row: Rate.objects.filter(price_list=row).update(unit_price=1),
             lambda row: Rate.objects.filter(price_list=row).delete(),
             lambda row: PriceList.objects.filter(pk=row.pk).update(starts_on=JUNE),
@@ -209,11 +209,11 @@ class TestGuards:
             lambda row: RateTier.objects.create(
                 rate=row.rates.first(), position=0, unit_price=1
             ),
-            lambda row: Rate.objects.filter(price_list__status="draft").update(
+            lambda row: Rate.objects.filter(price_list__state="draft").update(
                 price_list=row
             ),
             lambda row: Rate.objects.filter(price_list=row).update(
-                price_list=PriceList.objects.get(status="draft")
+                price_list=PriceList.objects.get(state="draft")
             ),
             lambda row: row.delete(),
         ],

@@ -41,7 +41,7 @@ class Charged:
 
 
 @dataclass
-class Account:
+class StripeAccount:
     """One account in test mode."""
 
     clock: Callable[[], datetime]

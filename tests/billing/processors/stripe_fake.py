@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import stripe
 
-from tests.billing.processors.stripe_account import Account, Refused, Resource
+from tests.billing.processors.stripe_account import Refused, Resource, StripeAccount
 from tests.receivers import Quiet
 
 KEYS_KEPT = timedelta(hours=24)
@@ -65,7 +65,7 @@ class FakeStripe:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.account = Account(self.clock)
+        self.account = StripeAccount(self.clock)
 
     def respond(self, request: BaseHTTPRequestHandler, method: str) -> None:
         """Answer a request, or do to it what the fault says."""

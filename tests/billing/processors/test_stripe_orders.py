@@ -57,7 +57,7 @@ def test_all_orders_of_the_events_of_a_charge_give_the_same_books(
 
             attempt.refresh_from_db()
             invoice.refresh_from_db()
-            assert (attempt.state, invoice.status) == ("succeeded", "paid")
+            assert (attempt.state, invoice.state) == ("succeeded", "paid")
             assert Payment.objects.get().reference == intent["id"]
             events_left = ProcessorEvent.objects.exclude(state="done")
             assert not events_left.exists()
@@ -83,6 +83,6 @@ def test_what_went_back_may_be_told_before_what_came_in(
     assert not ProcessorEvent.objects.exclude(state="done").exists()
     attempt.refresh_from_db()
     invoice.refresh_from_db()
-    assert (attempt.state, invoice.status) == ("succeeded", "open")
+    assert (attempt.state, invoice.state) == ("succeeded", "open")
     assert Refund.objects.count() + Dispute.objects.count() == 1
     assert verify_everything().findings == []

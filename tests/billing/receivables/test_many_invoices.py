@@ -28,5 +28,5 @@ def test_a_payment_takes_as_many_queries_for_many_invoices_as_for_one(invoice):
     with CaptureQueriesContext(connection) as of_two:
         pay(invoice.payer, 200, reference="P2")
 
-    assert [row.status for row in documents_of(invoice.payer)] == ["paid"] * 3
+    assert [row.state for row in documents_of(invoice.payer)] == ["paid"] * 3
     assert len(of_two) <= len(of_one)

@@ -46,8 +46,8 @@ def event_types(payer):
     return list(events.values_list("type", flat=True))
 
 
-def statuses(payer):
-    return [document.status for document in documents_of(payer)]
+def states(payer):
+    return [document.state for document in documents_of(payer)]
 
 
 @pytest.fixture
@@ -62,22 +62,22 @@ class TestReceivePayment:
         payment = pay(invoice.payer, 100, method="cheque", actor="staff")
 
         invoice.refresh_from_db()
-        assert invoice.status == "paid"
+        assert invoice.state == "paid"
         kinds = event_types(invoice.payer)
         assert kinds[-3:] == ["invoice.issued", "payment.received", "invoice.paid"]
         assert (payment.method, payment.actor) == ("cheque", "staff")
 
     def test_leaves_an_invoice_open_that_it_covers_in_part(self, invoice):
         pay(invoice.payer, "99.99")
-        assert statuses(invoice.payer) == ["open"]
+        assert states(invoice.payer) == ["open"]
 
         pay(invoice.payer, "0.01", "P2")
-        assert statuses(invoice.payer) == ["paid"]
+        assert states(invoice.payer) == ["paid"]
 
     def test_covers_the_oldest_first(self, two_invoices):
         pay(two_invoices[0].payer, 150)
 
-        assert statuses(two_invoices[0].payer) == ["paid", "open"]
+        assert states(two_invoices[0].payer) == ["paid", "open"]
         assert covered(two_invoices) == [100, 50]
 
     def test_covers_the_one_it_is_meant_for_before_the_oldest(self, two_invoices):
@@ -95,13 +95,13 @@ class TestReceivePayment:
 
     def test_meant_for_one_that_was_written_off_covers_it(self, two_invoices):
         first, _ = two_invoices
-        Document.objects.filter(pk=first.pk).update(status="uncollectible")
+        Document.objects.filter(pk=first.pk).update(state="uncollectible")
 
         pay(first.payer, 40)
         pay(first.payer, 100, "P2", document=first)
 
         assert covered(two_invoices) == [100, 40]
-        assert statuses(first.payer) == ["paid", "open"]
+        assert states(first.payer) == ["paid", "open"]
 
     def test_keeps_what_is_too_much_as_credit_for_the_next_invoice(self, invoice):
         pay(invoice.payer, 130)
@@ -117,7 +117,7 @@ class TestReceivePayment:
 
         bill(MARCH)
 
-        assert statuses(payer) == ["paid"]
+        assert states(payer) == ["paid"]
         kinds = event_types(payer)
         assert kinds[-2:] == ["invoice.issued", "invoice.paid"]
 
@@ -177,7 +177,7 @@ class TestVoid:
         with pytest.raises(MoneyInvolved):
             void_document(document_id=invoice.pk, actor="t", reason="test", now=MAY_2)
 
-        assert statuses(invoice.payer) == ["open"]
+        assert states(invoice.payer) == ["open"]
 
 
 class TestCreditNote:
@@ -198,7 +198,7 @@ class TestCreditNote:
         note = self.take_all_back(corrected)
 
         assert note.total < 0
-        assert note.status == "paid"
+        assert note.state == "paid"
         invoice = documents_of(corrected)[0]
         assert covered([invoice]) == [-note.total]
         assert customer_credit(corrected.pk) == 0
@@ -214,7 +214,7 @@ class TestCreditNote:
 
         note = self.take_all_back(corrected)
 
-        assert statuses(corrected) == ["paid", "paid"]
+        assert states(corrected) == ["paid", "paid"]
         assert customer_credit(corrected.pk) == -note.total
         assert verify_everything().findings == []
 
@@ -228,7 +228,7 @@ class TestCreditNote:
         assert covered([invoice]) == [100]
 
     def test_of_what_was_written_off_gives_nothing_back(self, corrected):
-        Document.objects.filter(payer=corrected).update(status="uncollectible")
+        Document.objects.filter(payer=corrected).update(state="uncollectible")
 
         self.take_all_back(corrected)
 

@@ -42,21 +42,21 @@ def refund(payment, amount, reference="R1", reason="test"):
     )  # fmt: skip
 
 
-def status_of(payer):
-    return documents_of(payer)[0].status
+def state_of(payer):
+    return documents_of(payer)[0].state
 
 
 class TestRefundPayment:
     def test_takes_the_credit_first(self, payment):
         refund(payment, 30)
 
-        assert status_of(payment.payer) == "paid"
+        assert state_of(payment.payer) == "paid"
         assert customer_credit(payment.payer_id) == 0
 
     def test_opens_the_invoice_that_is_no_longer_covered(self, payment):
         refund(payment, 31)
 
-        assert status_of(payment.payer) == "open"
+        assert state_of(payment.payer) == "open"
         kinds = list(OutboxEvent.objects.order_by("pk").values_list("type", flat=True))
         assert kinds[-2:] == ["invoice.reopened", "payment.refunded"]
         assert verify_everything().findings == []
@@ -66,7 +66,7 @@ class TestRefundPayment:
 
         refund(payment, 130)
 
-        assert status_of(payment.payer) == "paid"
+        assert state_of(payment.payer) == "paid"
         assert customer_credit(payment.payer_id) == 0
 
     def test_may_be_all_of_it_and_no_more(self, payment):

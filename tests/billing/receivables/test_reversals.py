@@ -17,9 +17,9 @@ from billing.receivables.services.payments import receive_payment
 from billing.receivables.services.refunds import MoreThanCaptured, refund_payment
 from billing.receivables.services.refusals import PaymentWasReversed
 from billing.receivables.services.reversals import (
+    PaymentAlreadyReversed,
     PaymentHasReturns,
     PaymentNotManual,
-    PaymentReversed,
     reverse_payment,
 )
 from billing.webhooks.models import OutboxEvent
@@ -51,7 +51,7 @@ class TestReversePayment:
         reverse(payment)
 
         invoice.refresh_from_db()
-        assert invoice.status == "open"
+        assert invoice.state == "open"
         assert customer_credit(invoice.payer_id) == 0
         assert balances_of(invoice.payer) == {
             "receivable": Decimal(100), "revenue_seats": Decimal(-100),
@@ -99,7 +99,7 @@ class TestReversePayment:
     def test_is_done_once(self, payment):
         reverse(payment)
 
-        with pytest.raises(PaymentReversed, match="on 2026-05-02 by staff"):
+        with pytest.raises(PaymentAlreadyReversed, match="on 2026-05-02 by staff"):
             reverse(payment)
 
     def test_asks_why(self, payment):

@@ -196,7 +196,9 @@ class TestRetries:
         assert timedelta(seconds=5) <= pauses[0] <= timedelta(seconds=5.5)
         log = DeliveryAttempt.objects.order_by("number")
         assert [attempt.number for attempt in log] == list(range(1, 11))
-        assert {(attempt.status, attempt.answer) for attempt in log} == {(500, "sorry")}
+        assert {(attempt.http_status, attempt.answer) for attempt in log} == {
+            (500, "sorry")
+        }
 
     @pytest.mark.parametrize(
         ("behave", "error"),
@@ -362,7 +364,7 @@ class TestLeases:
 
         assert states(endpoint) == ["pending"]
         numbers = DeliveryAttempt.objects.order_by("number")
-        assert [(number.number, number.status) for number in numbers] == [
+        assert [(number.number, number.http_status) for number in numbers] == [
             (1, 204),
             (2, 500),
         ]

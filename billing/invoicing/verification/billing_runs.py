@@ -20,14 +20,14 @@ from billing.invoicing.queries.plans import billable_from
 from billing.invoicing.services.runs import UNSETTLED
 from billing.invoicing.verification.findings import Finding
 from core.periods import month_of, previous_month
-from seats.cutoffs.models import Books
+from seats.cutoffs.models import CutoffCounter
 from seats.models import Agency
 
 State = RunItem.State
 IN_HAND = [*UNSETTLED, State.PARKED]
 
 
-def check_runs(*, now: datetime) -> Iterator[Finding]:
+def check_billing_runs(*, now: datetime) -> Iterator[Finding]:
     """Check for unbilled months, unfinished runs, and drafts that were never issued.
 
     Each is reported once it is overdue by `OVERDUE_AFTER`, so that a run in progress is
@@ -74,7 +74,7 @@ def _spans(
     runs = BillingRun.objects.values_list("payer", "month")
     unplanned = _newest_months(runs.filter(planned_at=None))
     last_run = _newest_months(runs.filter(payer=None)).get(None, date.min)
-    cutoffs = dict(Books.objects.values_list("agency", "cutoff"))
+    cutoffs = dict(CutoffCounter.objects.values_list("agency", "cutoff"))
     for pair, month in candidates:
         busy = (
             in_hand.get(pair.payer_id), unplanned.get(pair.payer_id), unplanned.get(None)
@@ -140,9 +140,7 @@ def _unfinished_runs(late: datetime) -> Iterator[Finding]:
 
 
 def _drafts(late: datetime) -> Iterator[Finding]:
-    drafts = Document.objects.filter(
-        status=Document.Status.DRAFT, review_until__lte=late
-    )
+    drafts = Document.objects.filter(state=Document.State.DRAFT, review_until__lte=late)
     for draft in drafts.select_related("payer").order_by("pk"):
         yield Finding(
             "draft_not_issued",

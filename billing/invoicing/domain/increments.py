@@ -9,11 +9,11 @@ from billing.pricing.domain.rating import RateTerms, rate_usage
 from core.money import round_money, round_places
 
 PLACES = 6
-OTHER_STEPS = ((Decimal(1), Decimal(1)), (Decimal(6), Decimal(6)))
+OTHER_INCREMENTS = ((Decimal(1), Decimal(1)), (Decimal(6), Decimal(6)))
 
 
 @dataclass(frozen=True, slots=True)
-class SteppedCost:
+class IncrementCost:
     """A month's usage counted with a minimum and increment; `billed` in raw units.
 
     `difference` is how much more the price list's own increment costs.
@@ -28,14 +28,14 @@ class SteppedCost:
 
 
 @dataclass(frozen=True, slots=True)
-class MeterRounding:
+class IncrementComparison:
     """A meter's month: raw usage, and its cost by the list's and other increments."""
 
     meter: str
     unit: str
     used: Decimal
-    listed: SteppedCost
-    others: list[SteppedCost]
+    listed: IncrementCost
+    others: list[IncrementCost]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +48,26 @@ class MonthTerms:
     currency: str
 
 
-def compare_steps(
+def compare_increments(
     priced: MonthTerms,
     *,
     unit: str,
     used: Decimal,
     billable: Decimal,
     others: Sequence[Decimal],
-) -> MeterRounding:
-    """Price the usage as the list counts it and as OTHER_STEPS do, each rounded once.
+) -> IncrementComparison:
+    """Price the usage as the list counts it and as OTHER_INCREMENTS do, each rounded once.
 
     Price, allowance and model stay the same. `others` are the sums, in raw units, that
-    OTHER_STEPS give.
+    OTHER_INCREMENTS give.
     """
     rate = priced.rate
     listed = _cost(priced, rate.minimum, rate.increment, billable)
     costs = [
         _cost(priced, minimum, increment, billed)
-        for (minimum, increment), billed in zip(OTHER_STEPS, others, strict=True)
+        for (minimum, increment), billed in zip(OTHER_INCREMENTS, others, strict=True)
     ]
-    return MeterRounding(
+    return IncrementComparison(
         meter=rate.meter,
         unit=unit,
         used=used,
@@ -80,14 +80,14 @@ def compare_steps(
 
 def _cost(
     priced: MonthTerms, minimum: Decimal, increment: Decimal, billed: Decimal
-) -> SteppedCost:
+) -> IncrementCost:
     rated = rate_usage(
         billable=billed,
         terms=priced.rate,
         seat_days=priced.seat_days,
         month=priced.month,
     )
-    return SteppedCost(
+    return IncrementCost(
         minimum=minimum,
         increment=increment,
         billed=billed,

@@ -57,12 +57,12 @@ def was_counted(fact: int, earlier: Sequence[EarlierDocument], *, cutoff: int) -
     A document bills the facts that no valid document had billed; a void releases them
     to the next document.
     """
-    holder: EarlierDocument | None = None
+    billed_by: EarlierDocument | None = None
     for document in earlier:
-        held = holder is not None and holder.counts_at(document.cutoff)
-        if fact <= document.cutoff and not held:
-            holder = document
-    return holder is not None and holder.counts_at(cutoff)
+        is_billed = billed_by is not None and billed_by.counts_at(document.cutoff)
+        if fact <= document.cutoff and not is_billed:
+            billed_by = document
+    return billed_by is not None and billed_by.counts_at(cutoff)
 
 
 class MonthPrices:

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from billing.metering.domain.events import (
     ACCEPTED,
     DUPLICATE,
+    EventToReverse,
     IngestResult,
-    Reversal,
     arrival_key,
     event_key,
     rejected,
@@ -37,7 +37,7 @@ class Sender:
 
     owner: int
     context: BatchContext
-    within: Collection[int] | None
+    allowed_agency_ids: Collection[int] | None
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class BatchDecision:
     results: dict[int, IngestResult] = field(default_factory=dict)
     new_events: dict[int, CheckedEvent] = field(default_factory=dict)
     waiting_keys: dict[str, str] = field(default_factory=dict)
-    reversals: list[Reversal] = field(default_factory=list)
+    reversals: list[EventToReverse] = field(default_factory=list)
 
 
 def decide_batch(
@@ -180,8 +180,9 @@ class _BatchState:
         counted = self._counted.get(key)
         if counted is None:
             return None
-        reversal, within = counted.reversal, self._sender.within
-        if reversal and within is not None and reversal.agency_id not in within:
+        reversal = counted.reversal
+        allowed = self._sender.allowed_agency_ids
+        if reversal and allowed is not None and reversal.agency_id not in allowed:
             return _unknown_event(event)
         if counted.reversed:
             return _superseded_already(event)
@@ -205,9 +206,9 @@ class _BatchState:
             self._waiting.add(key)
             self.decision.waiting_keys[key] = by
 
-    def _reversal_of(self, event_id: int, event: CheckedEvent) -> Reversal:
+    def _reversal_of(self, event_id: int, event: CheckedEvent) -> EventToReverse:
         """The reversal of an event that this batch counts."""
-        return Reversal(
+        return EventToReverse(
             event_id=event_id,
             used_on=event.used_on,
             agency_id=event.attribution.agency.id,

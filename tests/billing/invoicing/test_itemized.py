@@ -8,7 +8,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from billing.invoicing.domain.itemised import (
+from billing.invoicing.domain.itemized import (
     EarlierDocument,
     MonthPrices,
     itemize_calls,
