@@ -1,11 +1,13 @@
 """Columns and rows of call records as switches write them: each counts once."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from io import BytesIO
+from io import BytesIO, StringIO
 
 import pytest
+from django.core.management import call_command
 
 from billing.metering.domain.formats.catalogue import FORMATS
 from billing.metering.domain.formats.rows import FileContext, buffered
@@ -13,7 +15,15 @@ from billing.metering.domain.formats.vicidial import EXTENDED
 from billing.metering.models import UsageDay, UsageEvent, UsageImport
 from billing.metering.services.ingest import ingest_events
 from tests.build import make_agency, make_agents, make_prices
-from tests.scenarios.feed_files import HEADER, NOVEMBER, NOW, Folder, cdr, usage
+from tests.scenarios.feed_files import (
+    HEADER,
+    NOVEMBER,
+    NOW,
+    Folder,
+    call_json,
+    cdr,
+    usage,
+)
 
 
 @pytest.fixture
@@ -129,3 +139,68 @@ class TestRowsOfOneCall:
         assert answer.startswith("0 file: 1 accepted, 1 duplicate")
         assert usage(NOVEMBER) == {"voice.out": (94, 3)}
         assert folder.take(rows).startswith("0 file: 0 accepted, 2 duplicate")
+
+
+def reconcile(folder: Folder) -> str:
+    """Compare the last file with November; returns the exit code and the answer."""
+    out, code = StringIO(), 0
+    try:
+        call_command(
+            "reconcile", str(folder.path / "file"), "--agency=SUNRISE",
+            "--month=2026-11", stdout=out,
+        )  # fmt: skip
+    except SystemExit as left:
+        code = int(left.code or 0)
+    return f"{code} {out.getvalue()}"
+
+
+class TestReconcile:
+    def test_decides_as_an_import_does_and_says_what_both_left_out(
+        self, sunrise, folder
+    ):
+        folder.take("\n".join([
+            call_json("CA", caller="client:ana", to="", direction="inbound", seconds=70),
+            call_json("CB", parent="CA", direction="outbound-dial"),
+            call_json("CC", direction="inbound"),
+        ]))  # fmt: skip
+
+        answer = reconcile(folder)
+
+        assert answer.startswith("0 ")
+        assert "1 rows were skipped: not usage." in answer
+        assert "neither side has their 70 answered seconds" in answer
+        assert "skipped: 1 x an internal leg" in answer
+
+    def test_says_how_many_stored_legs_wait(self, sunrise, folder):
+        folder.take(call_json("CB", parent="CA", direction="outbound-dial"))
+
+        answer = reconcile(folder)
+
+        assert answer.startswith("1 ")
+        assert "1 stored legs of the month wait for another leg." in answer
+
+
+class TestSessionsOfTelnyx:
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_count_talks_after_one_another_and_one_end_of_each(
+        self, sunrise, folder, first
+    ):
+        def leg(name: str, kind: str, minute: int, seconds: int, way: str) -> str:
+            return json.dumps({
+                "record_type": kind, "id": name, "telnyx_leg_id": name,
+                "telnyx_session_id": "S", "direction": way, "cld": "+12125550100",
+                "started_at": f"2026-11-20T15:{minute:02}:00Z", "call_sec": seconds,
+                "answered_at": f"2026-11-20T15:{minute:02}:00Z",
+            })  # fmt: skip
+
+        files = [
+            [leg("in", "sip-trunking", 0, 300, "inbound"),
+             leg("again", "sip-trunking", 10, 60, "outbound")],
+            [leg("forwarded", "sip-trunking", 1, 240, "outbound"),
+             leg("program", "call-control", 10, 60, "outbound")],
+        ]  # fmt: skip
+
+        folder.take("\n".join(files[first]))
+        folder.take("\n".join(files[1 - first]))
+
+        assert usage(NOVEMBER) == {"voice.in": (300, 5), "voice.out": (60, 1)}

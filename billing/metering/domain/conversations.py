@@ -14,7 +14,8 @@ One place for all feeds. The result is a function of the set of legs, not of the
    count, and so do the calls that one internal leg made.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -22,6 +23,7 @@ from functools import lru_cache
 
 from billing.metering.domain.legs import INTERNAL, OTHER_LEG, CallLeg
 
+MOST_NAMED = 100  # internal legs that may name the agent of a conversation
 PARENT_MISSING = "its first leg was not read yet"
 
 
@@ -63,16 +65,8 @@ def decide_conversation(
     legs: Iterable[CallLeg], *, is_complete: bool
 ) -> dict[str, Decision]:
     """The decision on every leg, by id; `is_complete`: no other leg will come."""
-    by_id = {leg.id: leg for leg in legs}
-    decisions: dict[str, Decision] = {}
-    talks: list[CallLeg] = []
-    for leg in sorted(by_id.values(), key=_order):
-        decision = _by_links(leg, by_id, is_complete=is_complete)
-        if decision is None:
-            talks.append(leg)
-        else:
-            decisions[leg.id] = decision
-    return decisions | _by_time(talks, by_id)
+    conversation = _Conversation(legs, is_complete=is_complete)
+    return conversation.decide()
 
 
 def _order(leg: CallLeg) -> tuple[bool, int, datetime, str]:
@@ -80,44 +74,81 @@ def _order(leg: CallLeg) -> tuple[bool, int, datetime, str]:
     return (not leg.seconds, leg.rank, leg.occurred_at, leg.id)
 
 
-def _by_links(
-    leg: CallLeg, by_id: Mapping[str, CallLeg], *, is_complete: bool
-) -> Decision | None:
-    """The decision that follows from the names of other legs; None: none of them."""
-    if leg.is_internal:
-        is_beside = leg.in_session and not all(x.is_internal for x in by_id.values())
-        return SKIPPED_OTHER if is_beside else SKIPPED_INTERNAL
-    if any(_yields_to(leg, namer) for namer in by_id.values()):
-        return SKIPPED_OTHER
-    if not leg.parent:
-        return None
-    parent = by_id.get(leg.parent)
-    if parent is None and not is_complete:
-        return WAITS
-    return None if parent is None or parent.is_internal else SKIPPED_OTHER
+class _Conversation:
+    """The legs of a conversation, by what they say of each other."""
+
+    def __init__(self, legs: Iterable[CallLeg], *, is_complete: bool) -> None:
+        self._legs = {leg.id: leg for leg in legs}
+        self._is_complete = is_complete
+        self._namers: dict[str, list[CallLeg]] = {}
+        for leg in self._legs.values():
+            if leg.other and leg.other != leg.id:
+                self._namers.setdefault(leg.other, []).append(leg)
+        internal = [leg for leg in self._legs.values() if leg.is_internal]
+        self._has_public = len(internal) < len(self._legs)
+        named = [leg for leg in internal if leg.agent]
+        self._agents = sorted(named, key=lambda leg: (-leg.seconds, leg.id))[
+            :MOST_NAMED
+        ]
+
+    def decide(self) -> dict[str, Decision]:
+        decisions: dict[str, Decision] = {}
+        talks: list[tuple[datetime, datetime]] = []  # in order, without overlaps
+        for leg in sorted(self._legs.values(), key=_order):
+            decision = self._by_links(leg)
+            if decision is None and leg.in_session and leg.seconds:
+                decision = _by_time(leg, talks)
+            decisions[leg.id] = decision or _counts_for(leg.agent or self._agent(leg))
+        return decisions
+
+    def _by_links(self, leg: CallLeg) -> Decision | None:
+        """The decision that follows from the names of other legs; None: it counts."""
+        if leg.is_internal:
+            is_beside = leg.in_session and self._has_public
+            return SKIPPED_OTHER if is_beside else SKIPPED_INTERNAL
+        if any(_yields_to(leg, namer) for namer in self._namers.get(leg.id, ())):
+            return SKIPPED_OTHER
+        if not leg.parent:
+            return None
+        parent = self._legs.get(leg.parent)
+        if parent is None and not self._is_complete:
+            return WAITS
+        return None if parent is None or parent.is_internal else SKIPPED_OTHER
+
+    def _agent(self, leg: CallLeg) -> str | None:
+        """The agent that the other legs name: the parent, else the longest talk with it."""
+        parent = self._legs.get(leg.parent)
+        if parent is not None and parent.agent:
+            return parent.agent
+        children = [other for other in self._agents if not other.parent
+                    or other.parent == leg.id]  # fmt: skip
+        if leg.parent or not children:
+            return None
+        return max(
+            children, key=lambda child: (_overlap(leg, child), child.seconds, child.id)
+        ).agent
 
 
 def _yields_to(leg: CallLeg, namer: CallLeg) -> bool:
     """Whether a leg is the other end of one that counts before it."""
-    if namer.other != leg.id or namer.id == leg.id:
-        return False
     return leg.other != namer.id or _order(namer) < _order(leg)
 
 
-def _by_time(
-    talks: Sequence[CallLeg], by_id: Mapping[str, CallLeg]
-) -> dict[str, Decision]:
-    """The decisions on the public legs, which are in their order of preference."""
-    decisions: dict[str, Decision] = {}
-    taken: list[tuple[datetime, datetime]] = []
-    for leg in talks:
-        start, end = leg.occurred_at, _end(leg)
-        if leg.in_session and any(start < b and a < end for a, b in taken):
-            decisions[leg.id] = SKIPPED_OTHER
-            continue
-        decisions[leg.id] = _counts_for(leg.agent or _agent(leg, by_id))
-        taken.append((start, end))
-    return decisions
+def _by_time(leg: CallLeg, talks: list[tuple[datetime, datetime]]) -> Decision | None:
+    """Skipped if a talk of the session was at the same time; else a talk of its own."""
+    talk = (leg.occurred_at, _end(leg))
+    place = bisect_left(talks, talk)
+    before, after = talks[max(place - 1, 0) : place], talks[place : place + 1]
+    if any(talk[0] < end and start < talk[1] for start, end in before + after):
+        return SKIPPED_OTHER
+    talks.insert(place, talk)
+    return None
+
+
+def _overlap(leg: CallLeg, other: CallLeg) -> float:
+    """For how many seconds two legs were at the same time; negative if they were not."""
+    start = max(leg.occurred_at, other.occurred_at)
+    return (min(_end(leg), _end(other)) - start).total_seconds()
 
 
 def _end(leg: CallLeg) -> datetime:
@@ -125,22 +156,3 @@ def _end(leg: CallLeg) -> datetime:
         return leg.occurred_at + timedelta(seconds=float(leg.seconds))
     except OverflowError:
         return leg.occurred_at
-
-
-def _agent(leg: CallLeg, by_id: Mapping[str, CallLeg]) -> str | None:
-    """The agent that the other legs name: the parent, else the longest child."""
-    parent = by_id.get(leg.parent)
-    if parent is not None and parent.agent:
-        return parent.agent
-    children = [
-        other
-        for other in by_id.values()
-        if other.is_internal and other.agent and leg.id in (other.parent, other.other)
-    ]
-    if not children and not leg.parent:
-        children = [
-            other for other in by_id.values() if other.is_internal and other.agent
-        ]
-    if not children:
-        return None
-    return max(children, key=lambda child: (child.seconds, child.id)).agent

@@ -33,6 +33,7 @@ from seats.agencies.queries.agencies import local_dates, zones_of
 from seats.models import Agency
 
 SWEPT = 1_000  # waiting legs that one transaction decides
+MOST_LEGS = 10_000  # stored legs that a batch is decided with
 KEPT = timedelta(days=180)  # decided legs; older calls are no longer accepted
 COPY_LEGS = """
     COPY billing_conversationleg (
@@ -172,7 +173,9 @@ def decide_legs(
     lock_name(f"metering.conversations.{agency.pk}.{source}")
     batch.zones = zones_of([agency.pk])[agency.pk]
     conversations = {leg.conversation for leg in together}
-    batch.stored = _stored_legs(agency, source, conversations)
+    batch.stored = _stored_legs(
+        agency, source, conversations, {leg.id for leg in together}
+    )
     stored_legs = {row.leg: _leg_of(row) for row in batch.stored.values()}
     everything = {leg.id: leg for leg in together} | stored_legs
     for group in _grouped(everything.values()):
@@ -207,12 +210,19 @@ def _is_grouped(leg: CallLeg) -> bool:
 
 
 def _stored_legs(
-    agency: Agency, source: str, conversations: Collection[str]
+    agency: Agency,
+    source: str,
+    conversations: Collection[str],
+    leg_ids: Collection[str],
 ) -> dict[str, ConversationLeg]:
-    rows = ConversationLeg.objects.filter(
-        agency=agency, source=source, conversation__in=conversations
-    )
-    return {row.leg: row for row in rows}
+    """The stored legs of conversations, by id: these legs, and the latest others."""
+    rows = ConversationLeg.objects.filter(agency=agency, source=source)
+    others = rows.filter(conversation__in=conversations).order_by("-pk")[:MOST_LEGS]
+    return {
+        row.leg: row
+        for some in (others, rows.filter(leg__in=leg_ids))
+        for row in some.iterator()
+    }
 
 
 def _leg_of(row: ConversationLeg) -> CallLeg:

@@ -40,7 +40,7 @@ class Semicolons(csv.excel):
 DIALECTS: Mapping[str, type[csv.Dialect]] = {
     ",": csv.excel, ";": Semicolons, "\t": Tabs
 }  # fmt: skip
-QUOTED_CELL = re.compile(r'"(?:[^"]|"")*"')
+QUOTED_CELL = re.compile(r'"(?:[^"]++|"")*+"')
 SEPARATOR_LINE = re.compile(r"\ufeff?\s*sep=(.)\s*", re.IGNORECASE)
 
 
