@@ -139,6 +139,7 @@ class TestRowsOfOneCall:
         assert answer.startswith("0 file: 1 accepted, 1 duplicate")
         assert usage(NOVEMBER) == {"voice.out": (94, 3)}
         assert folder.take(rows).startswith("0 file: 0 accepted, 2 duplicate")
+        assert reconcile(folder).startswith("0 ")
 
 
 def reconcile(folder: Folder) -> str:

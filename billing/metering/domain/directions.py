@@ -110,8 +110,8 @@ def _between_extensions(
     if not is_public(dialed):
         was_transferred = is_inbound_context(context) and is_public(calling)
         return Direction.INBOUND if was_transferred else Direction.INTERNAL
-    if caller.kind < called.kind and is_inbound_context(context):
-        return Direction.INBOUND
+    if caller.kind < called.kind and not OUTBOUND_WORDS.search(context):
+        return Direction.INBOUND  # a trunk may be named by a number
     return Direction.OUTBOUND
 
 
