@@ -2,6 +2,7 @@ from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
 from billing.jobs import keep_jobs
+from core.rooms import import_from_rooms
 
 
 class BillingConfig(AppConfig):
@@ -10,10 +11,5 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         post_migrate.connect(keep_jobs, sender=self)
-        # Connecting a receiver is importing it.
-        from billing.accounts import receivers as accounts  # noqa: F401
-        from billing.collection import receivers as collection  # noqa: F401
-        from billing.dunning import receivers as dunning  # noqa: F401
-        from billing.metering import receivers as metering  # noqa: F401
-        from billing.pricing import receivers as pricing  # noqa: F401
-        from billing.webhooks import receivers as webhooks  # noqa: F401
+        for kind in ("domain/webhook_events", "domain/scopes", "receivers"):
+            import_from_rooms(self.name, kind)  # what they declare is thereby collected

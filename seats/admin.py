@@ -1,22 +1,10 @@
-"""All admin pages of the app, imported here because Django looks for them here."""
+"""Collects the admin pages of the rooms, here because Django looks for them here."""
 
 from django.contrib import admin
 
-from seats.agencies.admin.staff import AgencyAdmin
-from seats.api_keys.admin.staff import ApiKeyAdmin
-from seats.members.admin.staff import GroupAdmin, LogEntryAdmin, MemberAdmin, UserAdmin
-from seats.roster.admin.staff import AgentAdmin, SeatAdmin
+from core.rooms import import_from_rooms
+
+import_from_rooms("seats", "admin")
 
 # Lists need the width; every page links to the others at its top.
 admin.site.enable_nav_sidebar = False
-
-__all__ = [
-    "AgencyAdmin",
-    "AgentAdmin",
-    "ApiKeyAdmin",
-    "GroupAdmin",
-    "LogEntryAdmin",
-    "MemberAdmin",
-    "SeatAdmin",
-    "UserAdmin",
-]

@@ -7,15 +7,11 @@ from django.dispatch import Signal
 
 # agency: Agency, now: datetime
 agency_added = Signal()
-# agency: Agency, zone: str, starts_on: date, now
-zone_changed = Signal()
-# agency: Agency, upline: Agency | None, on: date, now
-upline_changed = Signal()
 # removals: list[seats.roster.services.changes.RemovedDates], before any is written; no `now`.
 # A receiver returns seats.roster.services.changes.Use by seat id; unused seats are left out.
 seats_leaving = Signal()
-# changes: list[seats.roster.services.changes.SeatChange] just written, in order; now
-seats_changed = Signal()
+# events: list[core.webhook_events.WebhookEvent] of changes just written, in order; now
+events_published = Signal()
 # Before staff confirm a change of seats. days: dict[(Agency, month), (before, after)],
 # in seat days; no `now`. A receiver returns a list of sentences for the page.
 seat_days_previewed = Signal()

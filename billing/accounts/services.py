@@ -7,13 +7,19 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing.accounts.domain.shares import MonthCutOff, OtherCurrency, SharesNotWhole
+from billing.accounts.domain.webhook_events import (
+    OutboundSuspended,
+    PayerSharesChanged,
+    StandingChanged,
+    SuspensionLifted,
+)
 from billing.accounts.models import (
     AccountStanding,
     BillingAccount,
     PayerShare,
     PayerShareSet,
 )
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.errors import ReasonMissing
 from core.periods import next_month
 from seats.agencies.queries.limits import require_near
@@ -62,7 +68,7 @@ def set_payer_shares(
             PayerShare(share_set=share_set, payer=payer, percent=percent)
             for payer, percent in shares.items()
         )
-        publish([_shares_changed(agency, share_set, shares)], now=now)
+        publish(_shares_changed(agency, share_set, shares), now=now)
     return share_set
 
 
@@ -92,24 +98,17 @@ def _validate_shares(agency: Agency, shares: Mapping[Agency, Decimal]) -> None:
 
 def _shares_changed(
     agency: Agency, share_set: PayerShareSet, shares: Mapping[Agency, Decimal]
-) -> NewEvent:
-    return NewEvent(
-        agency.pk,
-        "payer_shares.changed",
-        f"payer_shares:{share_set.pk}",
-        {
-            "agency": agency.code,
-            "starts_on": share_set.starts_on.isoformat(),
-            "shares": {
-                payer.code: f"{Decimal(percent):.6f}"
-                for payer, percent in sorted(
-                    shares.items(), key=lambda share: share[0].code
-                )
-            },
-            "actor": share_set.actor,
-            "reason": share_set.reason,
-            "cutoff": share_set.cutoff,
-        },
+) -> PayerSharesChanged:
+    by_code = sorted(shares.items(), key=lambda share: share[0].code)
+    return PayerSharesChanged(
+        agency_id=agency.pk,
+        subject=f"payer_shares:{share_set.pk}",
+        agency=agency.code,
+        starts_on=share_set.starts_on,
+        shares={payer.code: f"{Decimal(percent):.6f}" for payer, percent in by_code},
+        actor=share_set.actor,
+        reason=share_set.reason,
+        cutoff=share_set.cutoff,
     )
 
 
@@ -156,9 +155,9 @@ def lift_suspension(
     return rows[0] if rows else None
 
 
-STANDING_EVENTS = {
-    Standing.SUSPENDED: "account.outbound_suspended",
-    Standing.GOOD: "account.suspension_lifted",
+STANDING_EVENTS: Mapping[AccountStanding.Standing, type[StandingChanged]] = {
+    Standing.SUSPENDED: OutboundSuspended,
+    Standing.GOOD: SuspensionLifted,
 }
 
 
@@ -204,7 +203,7 @@ def record_standing(
         events = [
             _standing_event(agency, standing, reason, actor) for agency in changed
         ]
-        publish(events, now=now)
+        publish(*events, now=now)
     return created
 
 
@@ -221,12 +220,12 @@ def _suspended_by(agency_ids: Sequence[int]) -> dict[int, set[str]]:
 
 def _standing_event(
     agency: Agency, standing: AccountStanding.Standing, reason: str, actor: str
-) -> NewEvent:
-    payload = {
-        "agency": agency.code,
-        "standing": str(standing),
-        "reason": reason,
-        "actor": actor,
-    }
-    subject = f"account:{agency.code}"
-    return NewEvent(agency.pk, STANDING_EVENTS[standing], subject, payload)
+) -> StandingChanged:
+    return STANDING_EVENTS[standing](
+        agency_id=agency.pk,
+        subject=f"account:{agency.code}",
+        agency=agency.code,
+        standing=standing,
+        reason=reason,
+        actor=actor,
+    )

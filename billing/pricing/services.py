@@ -12,10 +12,11 @@ from django.db import IntegrityError, transaction
 
 from billing.pricing.domain import defaults
 from billing.pricing.domain.rating import PriceListTerms, RateTerms, validate_terms
+from billing.pricing.domain.webhook_events import PriceListPublished
 from billing.pricing.models import Meter, PriceList, Rate
 from billing.pricing.queries import WITH_RATES, preceding_list, terms_of
 from billing.pricing.signals import meters_in_use
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from billing.webhooks.services.outbox import PLATFORM, publish
 from core.errors import Refusal
 from core.money import minor_digits, plain
 from core.periods import month_of, next_month
@@ -83,15 +84,23 @@ def publish_price_list(*, price_list: PriceList, now: datetime) -> PriceList:
                 draft.save(update_fields=["state", "published_at", "content_hash"])
         except IntegrityError as error:  # another list was published meanwhile
             raise _taken(draft) from error
-        content = list_content(terms, draft.starts_on, draft.seat_includes)
-        event = NewEvent(
-            PLATFORM,
-            "price_list.published",
-            f"price_list:{draft.code}",
-            {**content, "hash": draft.content_hash},
-        )
-        publish([event], now=now)
+        publish(_published(draft, terms), now=now)
     return draft
+
+
+def _published(price_list: PriceList, terms: PriceListTerms) -> PriceListPublished:
+    content = list_content(terms, price_list.starts_on, price_list.seat_includes)
+    return PriceListPublished(
+        agency_id=PLATFORM,
+        subject=f"price_list:{price_list.code}",
+        code=price_list.code,
+        currency=price_list.currency,
+        starts_on=price_list.starts_on,
+        seat_price=terms.seat_price,
+        hash=price_list.content_hash,
+        seat_includes=price_list.seat_includes,
+        rates=content["rates"],
+    )
 
 
 def reasons_against(draft: PriceList, *, now: datetime) -> list[str]:

@@ -64,8 +64,7 @@ class ErrorCode:
         return f"| `{self.code}` | {self.status} | {self.meaning} | {self.remedy} |\n"
 
 
-# Codes that no class of refusals stands for: those of the framework and of this folder,
-# and below them those of scenarios, which are refusals of one class.
+# Codes that no class of refusals stands for: those of the framework and of this folder.
 OTHERS = (
     ErrorCode(
         "invalid", 400,
@@ -116,46 +115,6 @@ OTHERS = (
         "database_unavailable", 503,
         "The database cannot be reached at the moment.",
         "Wait for the seconds in `Retry-After`, then try again.",
-    ),
-    ErrorCode(
-        "bad_field", 422,
-        "A field of the scenario is missing, not supported, or of the wrong type.",
-        "Correct the input that `field` names.",
-    ),
-    ErrorCode(
-        "bad_number", 422,
-        "A number of the scenario is not a plain decimal of 0 or more.",
-        "Send a number such as 12.50 with at most 30 digits.",
-    ),
-    ErrorCode(
-        "bad_time", 422,
-        "A time of the scenario is not valid or out of range.",
-        "Send an ISO 8601 time such as 2026-04-10T09:00:00Z.",
-    ),
-    ErrorCode(
-        "bad_usage", 422,
-        "An entry of the usage has both `raw` and `quantity`, or neither.",
-        "Send exactly one of them for each entry.",
-    ),
-    ErrorCode(
-        "meter_twice", 422,
-        "A meter has two rates in the price list of the scenario.",
-        "Send one rate per meter.",
-    ),
-    ErrorCode(
-        "removed_before_added", 422,
-        "A seat of the scenario is removed before it is added.",
-        "Send a `removed_at` on or after `added_at`.",
-    ),
-    ErrorCode(
-        "too_large", 422,
-        "The scenario is too large.",
-        "Send a smaller scenario, or use the `quote` command.",
-    ),
-    ErrorCode(
-        "unknown_model", 422,
-        "The pricing model of a rate does not exist.",
-        "Use one of the models that `detail` lists.",
     ),
 )  # fmt: skip
 

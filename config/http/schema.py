@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
-from billing.webhooks.domain.catalogue import CATALOGUE, Delivered, EventType
+from billing.webhooks.domain.catalogue import Delivered, EventType, catalogue
 from config.http.errors import CONTENT_TYPE
 from core.openapi import schema_of
 
@@ -70,7 +70,7 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 def add_webhooks(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Add the webhooks: an entry for each event type."""
     result["webhooks"] = {
-        name: {"post": _webhook(name, kind)} for name, kind in CATALOGUE.items()
+        name: {"post": _webhook(name, kind)} for name, kind in catalogue().items()
     }
     return result
 

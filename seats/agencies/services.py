@@ -9,11 +9,16 @@ from core.errors import Kind, Refusal
 from core.parsing.values import shown
 from core.periods import local_date, month_of, next_month
 from core.postgres.locks import lock_name
+from seats.agencies.domain.webhook_events import (
+    AgencyAdded,
+    AgencyUplineChanged,
+    AgencyZoneChanged,
+)
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.queries.agencies import zones_of
 from seats.agencies.queries.limits import require_near
 from seats.cutoffs.models import CutoffCounter
-from seats.signals import agency_added, upline_changed, zone_changed
+from seats.signals import agency_added, events_published
 
 TREE = "seats_upline"  # the trigger against cycles takes the same lock
 
@@ -102,7 +107,17 @@ def add_agency(
                 agency=agency, zone=zone, starts_on=month_of(today), recorded_at=now
             )
             CutoffCounter.objects.create(agency=agency)
-            agency_added.send(Agency, agency=agency, zone=zone, actor=actor, now=now)
+            agency_added.send(Agency, agency=agency, now=now)
+            added = AgencyAdded(
+                agency_id=agency.pk,
+                subject=f"agency:{code}",
+                code=code,
+                currency=currency,
+                timezone=zone,
+                name=name,
+                actor=actor,
+            )
+            events_published.send(Agency, events=[added], now=now)
             if upline:
                 set_upline(
                     agency=agency, upline=upline, on=on or today, now=now, actor=actor
@@ -136,9 +151,15 @@ def set_upline(
                     edge.save(update_fields=["ends_on"])
             if upline:
                 Upline.objects.create(agency=agency, upline=upline, starts_on=on)
-            upline_changed.send(
-                Agency, agency=agency, upline=upline, on=on, actor=actor, now=now
+            changed = AgencyUplineChanged(
+                agency_id=agency.pk,
+                subject=f"agency:{agency.code}",
+                code=agency.code,
+                upline=upline.code if upline else None,
+                on=on,
+                actor=actor,
             )
+            events_published.send(Agency, events=[changed], now=now)
     except IntegrityError as error:
         raise _refusal_for(error, agency.code) from error
 
@@ -172,9 +193,15 @@ def change_zone(
                 f" {agency.code}. Choose a later month.",
                 field="starts_on",
             ) from error
-        zone_changed.send(
-            Agency, agency=agency, zone=zone, starts_on=starts_on, actor=actor, now=now
+        changed = AgencyZoneChanged(
+            agency_id=agency.pk,
+            subject=f"agency:{agency.code}",
+            code=agency.code,
+            timezone=zone,
+            starts_on=starts_on,
+            actor=actor,
         )
+        events_published.send(Agency, events=[changed], now=now)
 
 
 def require_zone(zone: str) -> None:

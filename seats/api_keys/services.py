@@ -10,6 +10,7 @@ from django.db import connection
 
 from core.errors import Refusal
 from core.parsing.values import shown
+from core.scopes import api_scopes
 from seats.agencies.models import Agency
 from seats.api_keys.models import ApiKey
 
@@ -60,9 +61,9 @@ def create_key(
     The secret is returned only here. Not safe to repeat: each call creates another key.
     Raises UnknownScope, ExpiresInThePast.
     """
-    available = [str(scope) for scope in ApiKey.Scope]
-    if not scopes or not set(scopes) <= set(available):
-        unknown = sorted(set(scopes) - set(available))
+    available = api_scopes()
+    if not scopes or not set(scopes) <= available.keys():
+        unknown = sorted(set(scopes) - available.keys())
         problem = (
             f"Scope {shown(unknown[0])} does not exist." if unknown else "No scope."
         )

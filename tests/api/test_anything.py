@@ -28,7 +28,7 @@ from billing.invoicing.models.documents import Document
 from billing.webhooks.models import WebhookEndpoint
 from billing.webhooks.services.endpoints import add_endpoint
 from config.wsgi import application
-from seats.api_keys.models import ApiKey
+from core.scopes import api_scopes
 from seats.api_keys.services import create_key
 from seats.models import Seat
 from tests.api.conftest import NOW
@@ -80,7 +80,7 @@ def token(one_connection, clock, settings) -> str:
     add_endpoint(agency=agency, url="https://hooks.example.com", actor="test", now=NOW)
     add_budget(agency=agency, amount=Decimal(9), hard=True, actor="test", now=NOW)
     check_budgets(now=NOW)
-    scopes = [str(scope) for scope in ApiKey.Scope]
+    scopes = list(api_scopes())
     return create_key(agency=agency, scopes=scopes, actor="test", now=NOW)[1]
 
 

@@ -11,14 +11,14 @@ from django.test import Client
 from django.urls import reverse
 
 from config.http.errors import CONTENT_TYPE, server_error
-from seats.api_keys.models import ApiKey
+from core.scopes import api_scopes
 from seats.models import Agent, Seat, SeatVersion
 from tests.build import call, make_agency, make_agents, make_prices, make_seats, use
 from tests.rollback import rolled_back
 
 pytestmark = pytest.mark.django_db
 JSON = "application/json"
-SCOPES = [str(scope) for scope in ApiKey.Scope]
+SCOPES = list(api_scopes())
 NOWHERE = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 

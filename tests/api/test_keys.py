@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -15,6 +16,7 @@ from seats.api_keys.services import (
     UnknownScope,
     create_key,
     revoke_key,
+    token_digest,
     use_key,
 )
 from seats.models import User
@@ -29,6 +31,16 @@ PREVIEW = "/api/v1/invoices/preview?month=2026-03"
 def make_key(**changes):
     options = {"agency": None, "scopes": SCOPES, "actor": "test", "now": NOW}
     return create_key(**{**options, **changes})
+
+
+def insert_key(scopes):
+    """A platform's key that no service created; returns its secret."""
+    token = "dk_inserted"
+    ApiKey.objects.create(
+        prefix="dk_inserted", digest=token_digest(token), scopes=scopes,
+        created_by="test", created_at=NOW,
+    )  # fmt: skip
+    return token
 
 
 class TestKeys:
@@ -63,6 +75,26 @@ class TestKeys:
                 make_key(scopes=scopes)
         with pytest.raises(ExpiresInThePast):
             make_key(expires_at=NOW)
+
+    @pytest.mark.parametrize(
+        "scopes",
+        [[], ["usage"], ["usage:all"], ["Usage:read"], ["usage:read", ""],
+         ["usage:read usage:write"], ["usage:read", None], ["usage:read\n"]],
+    )  # fmt: skip
+    def test_has_scopes_of_a_valid_form_in_the_database(self, scopes):
+        with pytest.raises(IntegrityError, match="scopes"), transaction.atomic():
+            insert_key(scopes=scopes)
+
+    def test_opens_nothing_by_a_scope_that_no_room_declares(self, client):
+        token = insert_key(scopes=["money:read", "money:write"])
+
+        for path in ("agencies", "usage", "invoices", "payments", "budgets"):
+            answer = client.get(
+                f"/api/v1/{path}", headers={"authorization": f"Bearer {token}"}
+            )
+            assert (answer.status_code, answer.json()["code"]) == (
+                403, "permission_denied",
+            )  # fmt: skip
 
     def test_notes_its_use_once_an_hour(self, django_assert_num_queries):
         key, token = make_key()

@@ -8,8 +8,8 @@ import pytest
 from django.apps import apps
 from django.urls import URLResolver, get_resolver
 
+from core.scopes import api_scopes
 from seats.agencies.services import set_upline
-from seats.api_keys.models import ApiKey
 from seats.models import Agency
 from tests.api.conftest import NOW
 from tests.api.grants import TODAY
@@ -19,7 +19,7 @@ from tests.rollback import rolled_back
 from tests.staff import snapshot
 
 pytestmark = pytest.mark.django_db
-SCOPES = [str(scope) for scope in ApiKey.Scope]
+SCOPES = list(api_scopes())
 NOWHERE = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 PUBLIC = {
     ("get", "/api/v1/price-list"),

@@ -14,14 +14,16 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import transaction
 
+from billing.invoicing.domain.webhook_events import RunFinished
 from billing.webhooks.models import Delivery
 from billing.webhooks.services.deliveries import deliver_due
 from billing.webhooks.services.endpoints import add_endpoint
 from billing.webhooks.services.fanout import fan_out_due
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from billing.webhooks.services.outbox import PLATFORM, publish
 from core.outbound.addresses import AddressPolicy
 from core.outbound.client import Limits, send
 from tests import databases
+from tests.build import MARCH
 
 EVENTS, ROUNDS = 1_000, 3
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,15 +87,13 @@ def _alone(url: str) -> float:
 
 def _delivered() -> float:
     now = datetime.now(UTC)
-    payload = {"id": str(uuid4()), "month": "2026-03-01"}
+    run_id = uuid4()
+    events = [
+        RunFinished(agency_id=PLATFORM, subject=f"run:{n}", id=run_id, month=MARCH)
+        for n in range(EVENTS)
+    ]
     with transaction.atomic():
-        publish(
-            [
-                NewEvent(PLATFORM, "run.finished", f"run:{n}", payload)
-                for n in range(EVENTS)
-            ],
-            now=now,
-        )
+        publish(*events, now=now)
     started = time.perf_counter()
     fan_out_due(now=now)
     deliver_due(clock=lambda: datetime.now(UTC))

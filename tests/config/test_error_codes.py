@@ -15,7 +15,7 @@ from core.errors import BodyTooLarge, Kind, NotFound, NotPermitted, Refusal
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "errors.md"
 FOLDERS = ("config", "core", "seats", "billing")
-CALLS = {"BadScenario": 0, "problem": 1}  # the position of the code
+CALLS = {"BadScenario", "problem"}
 
 
 def literal_codes() -> Iterator[tuple[str, str]]:
@@ -23,10 +23,18 @@ def literal_codes() -> Iterator[tuple[str, str]]:
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                    match node.args[CALLS.get(node.func.id, len(node.args)) :]:
-                        case [ast.Constant(value=str(code)), *_]:
+                match node:
+                    case ast.Call(func=ast.Name(id=name)) if name in CALLS:
+                        for code in _codes_of(node):
                             yield code, str(path.relative_to(ROOT))
+
+
+def _codes_of(call: ast.Call) -> Iterator[str]:
+    by_name = [word.value for word in call.keywords if word.arg == "code"]
+    for value in by_name or call.args[1:2]:
+        match value:
+            case ast.Constant(value=str(code)):
+                yield code
 
 
 class TestPage:
@@ -62,7 +70,7 @@ class TestCodes:
         documented = {code.code for code in error_codes()}
         written = dict(literal_codes())
 
-        assert {"too_large", "bad_time", "server_error"} <= set(written)
+        assert {"bad_month", "unknown_meter", "server_error"} <= set(written)
         assert {code for code in written if code not in documented} == set()
 
     @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 
 from billing.authorize.api.serializers import VerdictOut
 from billing.authorize.domain.decision import NOT_CHECKED, AuthorizeDecision
+from billing.authorize.domain.scopes import AuthorizeScope
 from billing.authorize.queries import may_dial
 from core.errors import NotFound
 from seats.api_keys.api.views import KeyView
@@ -39,7 +40,7 @@ AGENCY = OpenApiParameter(
 class AuthorizeView(KeyView):
     """Whether an agent may dial: a seat today, good standing, budgets that hold."""
 
-    required_scope = "authorize:read"
+    required_scope = AuthorizeScope.READ
     pagination_class = None
     rate = "AUTHORIZE_REQUESTS_A_MINUTE"
 

@@ -14,6 +14,7 @@ from billing.budgets.api.serializers import (
     BudgetIn,
     BudgetOut,
 )
+from billing.budgets.domain.scopes import BudgetScope
 from billing.budgets.models import Budget
 from billing.budgets.services.budgets import add_budget, change_budget, remove_budget
 from billing.metering.queries.usage import UnknownMeter
@@ -24,10 +25,10 @@ from seats.api_keys.api.views import KeyView
 from seats.models import Agency, Agent
 
 SCOPES = {
-    "GET": "budgets:read",
-    "POST": "budgets:write",
-    "PATCH": "budgets:write",
-    "DELETE": "budgets:write",
+    "GET": BudgetScope.READ,
+    "POST": BudgetScope.WRITE,
+    "PATCH": BudgetScope.WRITE,
+    "DELETE": BudgetScope.WRITE,
 }
 
 

@@ -1,24 +1,29 @@
 """The sweep that compares budgets with usage and sends each alert once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
 
 from billing.accounts.models import BillingAccount
 from billing.budgets.domain.levels import FULL, BudgetLevel, reached
+from billing.budgets.domain.webhook_events import (
+    BudgetEvent,
+    BudgetForecastReached,
+    BudgetThresholdReached,
+)
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
 from billing.budgets.queries import AgencyMonth, levels_of, months_of
 from billing.budgets.services.budgets import end_budgets
 from billing.mail.services.outbox import queue_mail
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.money import plain
 
 CHUNK = 200  # agencies
 Kind = BudgetAlert.Kind
-EVENTS = {
-    Kind.REACHED: "usage.threshold_reached",
-    Kind.FORECAST: "usage.forecast_reached",
+EVENTS: Mapping[Kind, type[BudgetEvent]] = {
+    Kind.REACHED: BudgetThresholdReached,
+    Kind.FORECAST: BudgetForecastReached,
 }
 
 
@@ -55,7 +60,7 @@ def _check(agency_ids: Sequence[int], now: datetime) -> int:
         emails = _emails(alerts)
         for alert in alerts:
             _queue_alert_mail(alert, emails[alert.budget.agency_id], now)
-        publish([_event(alert) for alert in alerts], now=now)
+        publish(*map(_event, alerts), now=now)
     return len(alerts)
 
 
@@ -119,24 +124,23 @@ def _alerts_of(
     ]
 
 
-def _event(alert: BudgetAlert) -> NewEvent:
+def _event(alert: BudgetAlert) -> BudgetEvent:
     budget = alert.budget
-    payload = {
-        "budget": str(budget.public_id),
-        "agency": budget.agency.code,
-        "agent": budget.agent.external_id if budget.agent else None,
-        "meter": budget.meter.code if budget.meter else None,
-        "month": f"{alert.month:%Y-%m}",
-        "threshold": alert.threshold,
-        "used": plain(alert.used),
-        "limit": plain(alert.limit),
-        "unit": unit_of(budget),
-        "hard": budget.hard,
-    }
-    if alert.expected_on:
-        payload["expected_on"] = alert.expected_on.isoformat()
-    kind = EVENTS[Kind(alert.kind)]
-    return NewEvent(budget.agency_id, kind, f"budget:{budget.public_id}", payload)
+    return EVENTS[Kind(alert.kind)](
+        agency_id=budget.agency_id,
+        subject=f"budget:{budget.public_id}",
+        budget=budget.public_id,
+        agency=budget.agency.code,
+        agent=budget.agent.external_id if budget.agent else None,
+        meter=budget.meter.code if budget.meter else None,
+        month=alert.month,
+        threshold=alert.threshold,
+        used=alert.used,
+        limit=alert.limit,
+        unit=unit_of(budget),
+        hard=budget.hard,
+        expected_on=alert.expected_on,
+    )
 
 
 def _emails(alerts: Sequence[BudgetAlert]) -> dict[int, str]:

@@ -9,8 +9,9 @@ from django.db import IntegrityError, transaction
 
 from billing.budgets.models import MAX_THRESHOLDS, Budget, default_thresholds
 from billing.pricing.models import Meter
+from billing.webhooks.domain.webhook_events import AccessEnded
 from billing.webhooks.services.access import access_ended
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.errors import Kind, Refusal
 from core.money import minor_digits, round_money, round_places
 from core.periods import local_date, month_of
@@ -145,11 +146,11 @@ def end_budgets(
         ended = lock_out_of_reach(rows, now=now)
         ids = [budget.pk for budget in ended]
         Budget.objects.filter(pk__in=ids).update(ended_at=now)
-        publish([event for row in ended for event in _ended_events(row)], now=now)
+        publish(*(event for row in ended for event in _ended_events(row)), now=now)
     return ids
 
 
-def _ended_events(budget: Budget) -> list[NewEvent]:
+def _ended_events(budget: Budget) -> list[AccessEnded]:
     assert budget.owner
     return access_ended(
         "budget", budget.public_id, agency=budget.agency, owner=budget.owner

@@ -31,13 +31,14 @@ from billing.collection.services.checkout_closing import close_payment_page
 from billing.collection.services.methods import remove_method
 from billing.invoicing.models.documents import Document
 from billing.processors.models import PaymentProcessor
+from billing.receivables.domain.scopes import PaymentScope
 from core.errors import NotFound
 from seats.api_keys.api.views import KeyView
 
 SCOPES = {
-    "GET": "payments:read",
-    "POST": "payments:write",
-    "DELETE": "payments:write",
+    "GET": PaymentScope.READ,
+    "POST": PaymentScope.WRITE,
+    "DELETE": PaymentScope.WRITE,
 }
 # The processor may be unreachable; retrying is safe.
 MAY_BE_UNAVAILABLE = {"x-problems": [503]}

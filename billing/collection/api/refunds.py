@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from billing.collection.api.serializers import RefundIn, RefundOut
 from billing.collection.services.refund_requests import start_refund
+from billing.receivables.domain.scopes import PaymentScope
 from billing.receivables.models import Payment
 from seats.api_keys.api.views import KeyView
 
@@ -16,7 +17,7 @@ from seats.api_keys.api.views import KeyView
 class RefundsView(KeyView):
     """Refunds of a payment."""
 
-    required_scope = "payments:write"
+    required_scope = PaymentScope.WRITE
     serializer_class = RefundOut
     pagination_class = None
 

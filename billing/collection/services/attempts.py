@@ -6,6 +6,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
+from billing.collection.domain.webhook_events import PaymentAttempted, PaymentFailed
 from billing.collection.models.attempts import PaymentAttempt
 from billing.collection.models.methods import PaymentMethod
 from billing.collection.services.holds import require_collectable
@@ -14,9 +15,8 @@ from billing.invoicing.models.documents import Document
 from billing.invoicing.services.issuing import lock_accounts
 from billing.processors.models import PaymentProcessor
 from billing.receivables.queries.positions import AmountDue, amounts_due
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.errors import Kind, Refusal
-from core.money import plain
 
 AUTOPAY = "autopay"  # the actor of charges made when invoices are issued
 OPEN = Document.State.OPEN
@@ -122,24 +122,38 @@ def create_attempts(
     created = PaymentAttempt.objects.bulk_create(attempts)
     rows = PaymentAttempt.objects.filter(pk__in=[attempt.pk for attempt in created])
     stored = list(rows.select_related("invoice", "processor").order_by("pk"))
-    events = [attempt_event(attempt, "payment.attempted") for attempt in stored]
-    publish(events, now=now)
+    publish(*map(attempted_event, stored), now=now)
     return stored
 
 
-def attempt_event(attempt: PaymentAttempt, kind: str, **details: str) -> NewEvent:
-    """A webhook event about an attempt; its invoice should be selected."""
-    payload = {
-        "id": str(attempt.public_id),
-        "invoice": str(attempt.invoice.public_id),
-        "amount": plain(attempt.amount),
-        "currency": attempt.currency,
-        "processor": attempt.processor.code,
-        "actor": attempt.actor,
-        **details,
-    }
-    subject = f"payment_attempt:{attempt.public_id}"
-    return NewEvent(attempt.invoice.payer_id, kind, subject, payload)
+def attempted_event(attempt: PaymentAttempt) -> PaymentAttempted:
+    """The event that an attempt is about to be made; its invoice should be selected."""
+    return PaymentAttempted(
+        agency_id=attempt.invoice.payer_id,
+        subject=f"payment_attempt:{attempt.public_id}",
+        id=attempt.public_id,
+        invoice=attempt.invoice.public_id,
+        amount=attempt.amount,
+        currency=attempt.currency,
+        processor=attempt.processor.code,
+        actor=attempt.actor,
+    )
+
+
+def failed_event(attempt: PaymentAttempt) -> PaymentFailed:
+    """The event that an attempt failed; its invoice should be selected."""
+    return PaymentFailed(
+        agency_id=attempt.invoice.payer_id,
+        subject=f"payment_attempt:{attempt.public_id}",
+        id=attempt.public_id,
+        invoice=attempt.invoice.public_id,
+        amount=attempt.amount,
+        currency=attempt.currency,
+        processor=attempt.processor.code,
+        result=attempt.state,
+        reason=attempt.error,
+        actor=attempt.actor,
+    )
 
 
 def _method_for(

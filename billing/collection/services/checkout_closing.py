@@ -183,5 +183,5 @@ def _close_lapsed_page(
         events = access_ended(
             "payment_page", page.public_id, agency=page.payer, owner=page.owner
         )
-        publish(events, now=clock())
+        publish(*events, now=clock())
     return True

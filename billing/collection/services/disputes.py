@@ -5,11 +5,17 @@ earlier state changes nothing. That money was withheld is recorded whenever it i
 reported, even after the money came back, so that every order ends in the same books.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
 
+from billing.collection.domain.webhook_events import (
+    DisputeEvent,
+    DisputeLost,
+    DisputeOpened,
+    DisputeWon,
+)
 from billing.collection.models.disputes import Dispute
 from billing.collection.services.waiting_events import release_events
 from billing.invoicing.services.issuing import lock_accounts
@@ -25,11 +31,16 @@ from billing.receivables.services.refunds import (
     get_payment,
     require_available,
 )
-from billing.webhooks.services.outbox import NewEvent, publish
-from core.money import money_label, plain
+from billing.webhooks.services.outbox import publish
+from core.money import money_label
 
 State = Dispute.State
 CLOSED = {State.WON, State.LOST}
+DISPUTE_EVENTS: Mapping[str, type[DisputeEvent]] = {
+    "opened": DisputeOpened,
+    "won": DisputeWon,
+    "lost": DisputeLost,
+}
 RANKS = {State.INQUIRY: 0, State.OPEN: 1, State.WON: 2, State.LOST: 2}
 
 
@@ -61,7 +72,7 @@ def apply_dispute_update(
             _save(dispute)
             for change in changes:
                 post_disputes(change, [dispute.pk], now=now)
-            publish([_event(dispute, payment, change) for change in changes], now=now)
+            publish(*(_event(dispute, payment, name) for name in changes), now=now)
             settle_accounts([payment.payer_id], now=now)
             release_events(processor=processor.code, payment=payment.reference, now=now)
     return dispute
@@ -149,17 +160,17 @@ def _save(dispute: Dispute) -> None:
         dispute.save(update_fields=moving)
 
 
-def _event(dispute: Dispute, payment: Payment, change: str) -> NewEvent:
+def _event(dispute: Dispute, payment: Payment, change: str) -> DisputeEvent:
     at = dispute.opened_at if change == "opened" else dispute.closed_at
     assert at
-    payload = {
-        "id": str(dispute.public_id),
-        "payment": str(payment.public_id),
-        "amount": plain(dispute.amount),
-        "currency": dispute.currency,
-        "processor": payment.processor,
-        "reference": dispute.reference,
-        "at": at.isoformat(),
-    }
-    subject = f"dispute:{dispute.public_id}"
-    return NewEvent(payment.payer_id, f"dispute.{change}", subject, payload)
+    return DISPUTE_EVENTS[change](
+        agency_id=payment.payer_id,
+        subject=f"dispute:{dispute.public_id}",
+        id=dispute.public_id,
+        payment=payment.public_id,
+        amount=dispute.amount,
+        currency=dispute.currency,
+        processor=payment.processor,
+        reference=dispute.reference,
+        at=at,
+    )

@@ -9,7 +9,7 @@ from django.db.models import Q, Sum
 from billing.collection.models.attempts import PaymentAttempt
 from billing.collection.services.attempts import (
     ChargeUnderWay,
-    attempt_event,
+    failed_event,
     request_charges_on_issue,
 )
 from billing.invoicing.models.documents import Document
@@ -107,5 +107,4 @@ def _cancel_unsent(document: Document, now: datetime) -> None:
         attempt.state, attempt.changed_at = PaymentAttempt.State.FAILED, now
         attempt.error = "never sent: the document was voided"
         attempt.save(update_fields=["state", "error", "changed_at"])
-        failure = {"result": "failed", "reason": attempt.error}
-        publish([attempt_event(attempt, "payment.failed", **failure)], now=now)
+        publish(failed_event(attempt), now=now)

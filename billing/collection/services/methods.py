@@ -5,13 +5,18 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
+from billing.collection.domain.webhook_events import (
+    PaymentMethodEvent,
+    PaymentMethodRemoved,
+    PaymentMethodSaved,
+)
 from billing.collection.models.checkout import CheckoutPage, ProcessorCustomer
 from billing.collection.models.methods import PaymentMethod
 from billing.collection.signals import method_saved
 from billing.invoicing.services.issuing import lock_accounts
 from billing.processors.domain.port import DoesNotFit, MethodUpdate
 from billing.processors.models import PaymentProcessor
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.errors import Kind, Refusal
 from core.parsing.values import shown
 from seats.access.queries import out_of_reach
@@ -87,7 +92,7 @@ def save_method(
             saved_at=at or now,
         )
         _insert_method(method)
-        publish([_event(method, "payment_method.saved", actor)], now=now)
+        publish(_event(PaymentMethodSaved, method, actor), now=now)
         method_saved.send(PaymentMethod, method=method, now=now)
     return method
 
@@ -203,16 +208,18 @@ def _insert_method(method: PaymentMethod) -> None:
 def _remove(method: PaymentMethod, actor: str, now: datetime) -> None:
     method.removed_at = now
     method.save(update_fields=["removed_at"])
-    publish([_event(method, "payment_method.removed", actor)], now=now)
+    publish(_event(PaymentMethodRemoved, method, actor), now=now)
 
 
-def _event(method: PaymentMethod, kind: str, actor: str) -> NewEvent:
-    payload = {
-        "id": str(method.public_id),
-        "agency": method.payer.code,
-        "processor": method.processor.code,
-        "label": method.label,
-        "actor": actor,
-    }
-    subject = f"payment_method:{method.public_id}"
-    return NewEvent(method.payer_id, kind, subject, payload)
+def _event(
+    event_type: type[PaymentMethodEvent], method: PaymentMethod, actor: str
+) -> PaymentMethodEvent:
+    return event_type(
+        agency_id=method.payer_id,
+        subject=f"payment_method:{method.public_id}",
+        id=method.public_id,
+        agency=method.payer.code,
+        processor=method.processor.code,
+        label=method.label,
+        actor=actor,
+    )

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.db.models import QuerySet
 
 from billing.collection.models.attempts import PaymentAttempt
-from billing.collection.services.attempts import attempt_event
+from billing.collection.services.attempts import failed_event
 from billing.collection.services.recording import apply_outcome
 from billing.collection.signals import attempt_ended
 from billing.processors.domain.port import ProcessorOutcome
@@ -44,8 +44,7 @@ class ChargeRecorder:
         attempt_ended.send(PaymentAttempt, attempt=attempt, now=now)
 
     def on_failure(self, attempt: PaymentAttempt, now: datetime) -> None:
-        details = {"result": str(attempt.state), "reason": attempt.error}
-        publish([attempt_event(attempt, "payment.failed", **details)], now=now)
+        publish(failed_event(attempt), now=now)
         attempt_ended.send(PaymentAttempt, attempt=attempt, now=now)
 
 

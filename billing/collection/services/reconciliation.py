@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
+from billing.collection.domain.webhook_events import PaymentsDiffer, PaymentsReconciled
 from billing.collection.queries.cash import (
     BookedAmount,
     MovementKey,
@@ -25,7 +26,7 @@ from billing.collection.services.dispatch import Connect
 from billing.processors.domain.port import AccountMovement, SupportsHistory, Unreachable
 from billing.processors.models import PaymentProcessor
 from billing.processors.services.registry import connect
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from billing.webhooks.services.outbox import PLATFORM, publish
 from core.errors import Refusal
 from core.money import plain
 
@@ -235,16 +236,17 @@ def _record_comparison(
 ) -> None:
     """Publish a comparison and mark its day, unless another sweep has done so."""
     day = comparison.day
-    payload = {
-        "processor": comparison.processor,
-        "day": day.isoformat(),
-        "compared": comparison.compared,
-        "differences": len(comparison.differences),
-    }
-    kind = DIFFERS if comparison.differences else RECONCILED
-    subject = f"reconciliation:{comparison.processor}:{day}"
+    event_type = PaymentsDiffer if comparison.differences else PaymentsReconciled
+    event = event_type(
+        agency_id=PLATFORM,
+        subject=f"reconciliation:{comparison.processor}:{day}",
+        processor=comparison.processor,
+        day=day,
+        compared=comparison.compared,
+        differences=len(comparison.differences),
+    )
     with transaction.atomic():
         earlier = Q(reconciled_through=None) | Q(reconciled_through__lt=day)
         rows = PaymentProcessor.objects.filter(earlier, pk=processor.pk)
         if rows.update(reconciled_through=day):
-            publish([NewEvent(PLATFORM, kind, subject, payload)], now=now)
+            publish(event, now=now)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from django.db import transaction
 from django.db.models import QuerySet
 
+from billing.collection.domain.webhook_events import RefundFailed, RefundRequested
 from billing.collection.models.refunds import RefundAttempt
 from billing.collection.services.dispatch import (
     Clock,
@@ -38,7 +39,7 @@ from billing.receivables.services.refunds import (
     require_reason,
     require_refundable,
 )
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.errors import Refusal
 from core.money import money_label, plain
 
@@ -109,8 +110,7 @@ class RefundCaller:
         )
 
     def on_failure(self, attempt: RefundAttempt, now: datetime) -> None:
-        event = _event(attempt, "refund.failed", failure=attempt.error)
-        publish([event], now=now)
+        publish(_failed(attempt), now=now)
 
 
 REFUNDS = RefundCaller()
@@ -162,7 +162,7 @@ def request_refund(
             next_attempt_at=now,
         )
         attempt = REFUNDS.rows().get(pk=created.pk)
-        publish([_event(attempt, "refund.requested")], now=now)
+        publish(_requested(attempt), now=now)
     return attempt
 
 
@@ -303,16 +303,30 @@ def _build_request(attempt: RefundAttempt) -> RefundRequest:
     )
 
 
-def _event(attempt: RefundAttempt, kind: str, **details: str) -> NewEvent:
-    payload = {
-        "id": str(attempt.public_id),
-        "payment": str(attempt.payment.public_id),
-        "amount": plain(attempt.amount),
-        "currency": attempt.currency,
-        "processor": attempt.processor.code,
-        "reason": attempt.reason,
-        "actor": attempt.actor,
-        **details,
-    }
-    subject = f"refund:{attempt.public_id}"
-    return NewEvent(attempt.payment.payer_id, kind, subject, payload)
+def _requested(attempt: RefundAttempt) -> RefundRequested:
+    return RefundRequested(
+        agency_id=attempt.payment.payer_id,
+        subject=f"refund:{attempt.public_id}",
+        id=attempt.public_id,
+        payment=attempt.payment.public_id,
+        amount=attempt.amount,
+        currency=attempt.currency,
+        processor=attempt.processor.code,
+        reason=attempt.reason,
+        actor=attempt.actor,
+    )
+
+
+def _failed(attempt: RefundAttempt) -> RefundFailed:
+    return RefundFailed(
+        agency_id=attempt.payment.payer_id,
+        subject=f"refund:{attempt.public_id}",
+        id=attempt.public_id,
+        payment=attempt.payment.public_id,
+        amount=attempt.amount,
+        currency=attempt.currency,
+        processor=attempt.processor.code,
+        reason=attempt.reason,
+        failure=attempt.error,
+        actor=attempt.actor,
+    )

@@ -4,7 +4,7 @@ Each row is reported once, by an event and an email, and stays in the admin's li
 staff or the processor ends it. A reported payment attempt no longer delays dunning.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,14 +12,19 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from billing.collection.domain.webhook_events import (
+    PaymentUnresolved,
+    ProcessorEventUnresolved,
+    RefundUnresolved,
+)
 from billing.collection.models.attempts import PaymentAttempt
 from billing.collection.models.inbound_events import ProcessorEvent
 from billing.collection.models.refunds import RefundAttempt
 from billing.collection.signals import attempt_unresolved
 from billing.invoicing.services.issuing import lock_accounts
 from billing.mail.services.outbox import queue_staff_mail
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
-from core.money import money_text, plain
+from billing.webhooks.services.outbox import PLATFORM, publish
+from core.money import money_text
 
 AT_ONCE = 100  # rows of each kind in one email
 State = ProcessorEvent.State
@@ -51,7 +56,12 @@ def _report_some(now: datetime) -> int:
             for row in rows:
                 row.reported_at = now
                 row.save(update_fields=["reported_at"])
-        publish(_announcements(charges, refunds, events), now=now)
+        publish(
+            *map(_charge_event, charges),
+            *map(_refund_event, refunds),
+            *map(_inbound_event, events),
+            now=now,
+        )
         queue_staff_mail(
             template="payments_unresolved",
             context=_context(charges, refunds, events),
@@ -105,50 +115,47 @@ def _locked_events(now: datetime) -> list[ProcessorEvent]:
     return list(locked.select_related("processor").order_by("pk")[:AT_ONCE])
 
 
-def _announcements(
-    charges: Iterable[PaymentAttempt],
-    refunds: Iterable[RefundAttempt],
-    events: Iterable[ProcessorEvent],
-) -> list[NewEvent]:
-    announcements = [
-        _announcement(attempt, "payment", {"invoice": str(attempt.invoice.public_id)})
-        for attempt in charges
-    ]
-    announcements += [
-        _announcement(attempt, "refund", {"payment": str(attempt.payment.public_id)})
-        for attempt in refunds
-    ]
-    for event in events:
-        payload = {
-            "processor": event.processor.code,
-            "event": event.event_id,
-            "state": event.state,
-            "payment": event.payment_reference or None,
-            "received_at": event.received_at.isoformat(),
-            "reason": event.reason,
-        }
-        subject = f"processor_event:{event.pk}"
-        kind = "processor_event.unresolved"
-        announcements.append(NewEvent(PLATFORM, kind, subject, payload))
-    return announcements
-
-
-def _announcement(
-    attempt: PaymentAttempt | RefundAttempt, kind: str, about: Mapping[str, str]
-) -> NewEvent:
+def _charge_event(attempt: PaymentAttempt) -> PaymentUnresolved:
     assert attempt.first_sent_at
-    payload = {
-        "id": str(attempt.public_id),
-        **about,
-        "amount": plain(attempt.amount),
-        "currency": attempt.currency,
-        "processor": attempt.processor.code,
-        "state": str(attempt.state),
-        "sent_at": attempt.first_sent_at.isoformat(),
-    }
-    prefix = "payment_attempt" if kind == "payment" else kind
-    subject = f"{prefix}:{attempt.public_id}"
-    return NewEvent(PLATFORM, f"{kind}.unresolved", subject, payload)
+    return PaymentUnresolved(
+        agency_id=PLATFORM,
+        subject=f"payment_attempt:{attempt.public_id}",
+        id=attempt.public_id,
+        invoice=attempt.invoice.public_id,
+        amount=attempt.amount,
+        currency=attempt.currency,
+        processor=attempt.processor.code,
+        state=attempt.state,
+        sent_at=attempt.first_sent_at,
+    )
+
+
+def _refund_event(attempt: RefundAttempt) -> RefundUnresolved:
+    assert attempt.first_sent_at
+    return RefundUnresolved(
+        agency_id=PLATFORM,
+        subject=f"refund:{attempt.public_id}",
+        id=attempt.public_id,
+        payment=attempt.payment.public_id,
+        amount=attempt.amount,
+        currency=attempt.currency,
+        processor=attempt.processor.code,
+        state=attempt.state,
+        sent_at=attempt.first_sent_at,
+    )
+
+
+def _inbound_event(event: ProcessorEvent) -> ProcessorEventUnresolved:
+    return ProcessorEventUnresolved(
+        agency_id=PLATFORM,
+        subject=f"processor_event:{event.pk}",
+        processor=event.processor.code,
+        event=event.event_id,
+        state=event.state,
+        payment=event.payment_reference or None,
+        received_at=event.received_at,
+        reason=event.reason,
+    )
 
 
 def _context(

@@ -7,13 +7,14 @@ from rest_framework.response import Response
 from billing.dunning.api.serializers import DunningFilter, DunningOut
 from billing.dunning.models import DunningCase
 from billing.dunning.queries import with_debts
+from billing.receivables.domain.scopes import PaymentScope
 from seats.api_keys.api.views import KeyView
 
 
 class DunningView(KeyView):
     """Open dunning cases of the payers that the key reaches."""
 
-    required_scope = "payments:read"
+    required_scope = PaymentScope.READ
     serializer_class = DunningOut
 
     @extend_schema(

@@ -7,10 +7,14 @@ from typing import Any
 
 from billing.collection.models.attempts import PaymentAttempt
 from billing.dunning.domain.schedule import (
+    ENDED,
+    HELD,
     LIFTED,
+    METHOD_NEEDED,
     NOW_OVERDUE,
     NOW_SUSPENDED,
     RETRIED,
+    RETRY_SCHEDULED,
     STARTED,
     Course,
     Debt,
@@ -18,14 +22,36 @@ from billing.dunning.domain.schedule import (
     PayerSnapshot,
     owed,
 )
+from billing.dunning.domain.webhook_events import (
+    DunningEnded,
+    DunningEvent,
+    DunningHeld,
+    DunningLifted,
+    DunningOverdue,
+    DunningPaymentMethodNeeded,
+    DunningRetried,
+    DunningRetryScheduled,
+    DunningStarted,
+    DunningSuspended,
+)
 from billing.dunning.models import DunningCase
 from billing.dunning.queries import Recipients
 from billing.mail.services.outbox import NewMail
-from billing.webhooks.services.outbox import NewEvent
-from core.money import money_text, plain
+from core.money import money_text
 from core.periods import local_date
 
 ACTOR = "dunning"
+STEP_EVENTS: Mapping[str, type[DunningEvent]] = {
+    STARTED: DunningStarted,
+    RETRY_SCHEDULED: DunningRetryScheduled,
+    RETRIED: DunningRetried,
+    METHOD_NEEDED: DunningPaymentMethodNeeded,
+    NOW_OVERDUE: DunningOverdue,
+    NOW_SUSPENDED: DunningSuspended,
+    LIFTED: DunningLifted,
+    HELD: DunningHeld,
+    ENDED: DunningEnded,
+}
 UNMAILED = {STARTED, RETRIED, LIFTED}  # the step that follows each is mailed
 
 
@@ -57,23 +83,23 @@ def next_step(course: Course, snapshot: PayerSnapshot) -> datetime | None:
     return _postponed(min(moments), snapshot) if moments else None
 
 
-def step_event(change: CaseChange, kind: str) -> NewEvent:
-    """The `dunning.<kind>` event of a step, for the payer."""
-    case, next_at = change.case, change.next_at
-    payload = {
-        "id": str(case.public_id),
-        "agency": case.payer.code,
-        "state": case.state,
-        "invoice": str(case.invoice.public_id),
-        "number": case.invoice.label,
-        "amount": plain(owed(change.debts_of(kind))),
-        "currency": case.payer.currency,
-        "next_step_at": next_at.isoformat() if next_at else None,
-        "note": change.note,
-        "actor": change.actor,
-    }
-    subject = f"dunning:{case.public_id}"
-    return NewEvent(case.payer_id, f"dunning.{kind}", subject, payload)
+def step_event(change: CaseChange, kind: str) -> DunningEvent:
+    """The event of a step, for the payer."""
+    case = change.case
+    return STEP_EVENTS[kind](
+        agency_id=case.payer_id,
+        subject=f"dunning:{case.public_id}",
+        id=case.public_id,
+        agency=case.payer.code,
+        state=case.state,
+        invoice=case.invoice.public_id,
+        number=case.invoice.label,
+        amount=owed(change.debts_of(kind)),
+        currency=case.payer.currency,
+        next_step_at=change.next_at,
+        note=change.note,
+        actor=change.actor,
+    )
 
 
 def step_mails(

@@ -58,7 +58,7 @@ def record_changes(changes: Sequence[CaseChange], *, now: datetime) -> None:
     changes = _stored(changes, now)
     steps = _append_steps(changes, now)
     publish(
-        [step_event(row, kind) for row in changes for kind in row.transition.steps],
+        *(step_event(row, kind) for row in changes for kind in row.transition.steps),
         now=now,
     )
     switched = [

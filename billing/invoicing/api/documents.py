@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from billing.invoicing.api.serializers import DocumentFilter, DocumentOut, LineOut
 from billing.invoicing.domain.content import Line, content_of
 from billing.invoicing.domain.lines import ZERO
+from billing.invoicing.domain.scopes import InvoiceScope
 from billing.invoicing.models.documents import Document, DocumentLine
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.drafting import NewDocument
@@ -63,7 +64,7 @@ CONTENT = {
 class InvoicesView(KeyView):
     """Issued invoices and credit notes of the payers within reach."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     serializer_class = DocumentOut
 
     @extend_schema(
@@ -88,7 +89,7 @@ class InvoicesView(KeyView):
 class InvoiceView(KeyView):
     """An issued invoice or credit note."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     serializer_class = DocumentOut
 
     @extend_schema(operation_id="get_invoice", summary="Get an invoice or credit note")
@@ -99,7 +100,7 @@ class InvoiceView(KeyView):
 class InvoiceContentView(KeyView):
     """The content that the hash of an issued document covers."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     pagination_class = None
 
     @extend_schema(
@@ -120,7 +121,7 @@ class InvoiceContentView(KeyView):
 class InvoiceLinesView(KeyView):
     """The lines of an issued document."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     serializer_class = LineOut
 
     @extend_schema(
@@ -138,7 +139,7 @@ class InvoiceLinesView(KeyView):
 class NextInvoicesView(KeyView):
     """The documents that closing a month now would write. Stores nothing."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     pagination_class = None
 
     @extend_schema(

@@ -20,10 +20,12 @@ from billing.invoicing.api.serializers import (
     SeatsOut,
 )
 from billing.invoicing.domain.downloads import DOWNLOADS
+from billing.invoicing.domain.scopes import InvoiceScope
 from billing.invoicing.models.documents import DocumentLine
 from billing.invoicing.queries.calls import calls_behind
 from billing.invoicing.queries.month_usage import month_forecast, rounding_report
 from billing.invoicing.queries.statements import seats_behind
+from billing.metering.domain.scopes import UsageScope
 from core.errors import Kind, NotFound, Refusal
 from core.parsing.values import shown
 from core.periods import month_of
@@ -65,7 +67,7 @@ class FormatNegotiation(DefaultContentNegotiation):
 class LineCallsView(KeyView):
     """Every call behind a usage line, as a file."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     pagination_class = None
     renderer_classes = [CsvFile, ParquetFile]
     content_negotiation_class = FormatNegotiation
@@ -89,7 +91,7 @@ class LineCallsView(KeyView):
 class LineSeatsView(KeyView):
     """Each seat and holder behind a seat line."""
 
-    required_scope = "invoices:read"
+    required_scope = InvoiceScope.READ
     pagination_class = None
 
     @extend_schema(
@@ -113,7 +115,7 @@ class LineSeatsView(KeyView):
 class RoundingView(KeyView):
     """What an agency's month of calls would have cost with other increments."""
 
-    required_scope = "usage:read"
+    required_scope = UsageScope.READ
     pagination_class = None
 
     @extend_schema(
@@ -138,7 +140,7 @@ class RoundingView(KeyView):
 class ForecastView(KeyView):
     """An agency's month so far, and its forecast."""
 
-    required_scope = "usage:read"
+    required_scope = UsageScope.READ
     pagination_class = None
 
     @extend_schema(

@@ -8,6 +8,11 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing.invoicing.domain.content import Line
+from billing.invoicing.domain.webhook_events import (
+    CreditNoteVoided,
+    DocumentVoided,
+    InvoiceVoided,
+)
 from billing.invoicing.models.documents import Document, DocumentLine, Void
 from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.queries.documents import header_of, lines_of
@@ -19,9 +24,9 @@ from billing.invoicing.services.issuing import (
 )
 from billing.invoicing.services.runs import reopen_month, require_over, resume_run
 from billing.invoicing.signals import document_voided, step_reached
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.errors import ReasonMissing, Refusal
-from core.money import money_label, plain
+from core.money import money_label
 from seats.cutoffs.services import stamp_facts
 
 log = logging.getLogger(__name__)
@@ -192,7 +197,7 @@ def void_document(
         document_voided.send(Document, document=document, now=now)
         document.state = State.VOID
         document.save(update_fields=["state"])
-        publish([voided_event(document, cutoffs, actor, reason)], now=now)
+        publish(voided_event(document, cutoffs, actor, reason), now=now)
     return document
 
 
@@ -219,19 +224,17 @@ def _requeue_waiting_items(payer_id: int, now: datetime) -> None:
 
 def voided_event(
     document: Document, cutoffs: dict[int, int], actor: str, reason: str
-) -> NewEvent:
+) -> DocumentVoided:
     """The event that a document was voided; `cutoffs` are by agency id."""
-    kind = "credit_note" if document.kind == "correction" else "invoice"
-    return NewEvent(
-        document.payer_id,
-        f"{kind}.voided",
-        f"document:{document.public_id}",
-        {
-            "id": str(document.public_id),
-            "number": document.label,
-            "total": plain(document.total),
-            "actor": actor,
-            "reason": reason,
-            "cutoffs": {str(agency): cutoff for agency, cutoff in cutoffs.items()},
-        },
+    is_credit_note = document.kind == Document.Kind.CORRECTION
+    event_type = CreditNoteVoided if is_credit_note else InvoiceVoided
+    return event_type(
+        agency_id=document.payer_id,
+        subject=f"document:{document.public_id}",
+        id=document.public_id,
+        number=document.label,
+        total=document.total,
+        actor=actor,
+        reason=reason,
+        cutoffs={str(agency): cutoff for agency, cutoff in cutoffs.items()},
     )

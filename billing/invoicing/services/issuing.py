@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -12,11 +13,16 @@ from billing.accounts.models import BillingAccount
 from billing.invoicing.domain.canonical import chain_hash
 from billing.invoicing.domain.content import Issue, content_of
 from billing.invoicing.domain.numbers import printed_number
+from billing.invoicing.domain.webhook_events import (
+    CreditNoteIssued,
+    DocumentEvent,
+    InvoiceIssued,
+    InvoicePaid,
+)
 from billing.invoicing.models.documents import Document
 from billing.invoicing.services.drafting import Draft
 from billing.invoicing.signals import documents_issued
-from billing.webhooks.services.outbox import NewEvent, publish
-from core.money import plain
+from billing.webhooks.services.outbox import publish
 from core.postgres.arrays import array_text, columns, text_array
 
 ISSUE = """
@@ -84,7 +90,7 @@ def issue_drafts(
         state = "open" if draft.header.total else "paid"
         issued.append(IssuedDraft(draft, issue, digest, state))
     _write(issued, accounts, now, due_at)
-    publish([event for document in issued for event in _events(document)], now=now)
+    publish(*(event for document in issued for event in _events(document)), now=now)
     documents_issued.send(
         Document,
         documents=[draft.id for draft in drafts],
@@ -131,21 +137,27 @@ def _write(
         cursor.execute(ADVANCE_ACCOUNTS, columns(counters, 3))
 
 
-def _events(document: IssuedDraft) -> list[NewEvent]:
+def _events(document: IssuedDraft) -> list[DocumentEvent]:
     header = document.draft.header
-    code = header.parties["payer"]["code"]
-    kind = "credit_note" if header.kind == "correction" else "invoice"
-    payload = {
-        "id": header.public_id,
-        "number": printed_number(code, document.issue.number),
-        "month": header.month.isoformat(),
-        "currency": header.currency,
-        "total": plain(header.total),
-        "due_at": document.issue.due_at.isoformat(),
-        "hash": document.hash,
-    }
-    subject = f"document:{header.public_id}"
-    events = [NewEvent(header.payer_id, f"{kind}.issued", subject, payload)]
-    if kind == "invoice" and document.state == "paid":
-        events.append(NewEvent(header.payer_id, "invoice.paid", subject, payload))
-    return events
+    is_credit_note = header.kind == "correction"
+    event_types: list[type[DocumentEvent]] = [
+        CreditNoteIssued if is_credit_note else InvoiceIssued
+    ]
+    if not is_credit_note and document.state == "paid":
+        event_types.append(InvoicePaid)
+    return [_event(document, event_type) for event_type in event_types]
+
+
+def _event(document: IssuedDraft, event_type: type[DocumentEvent]) -> DocumentEvent:
+    header = document.draft.header
+    return event_type(
+        agency_id=header.payer_id,
+        subject=f"document:{header.public_id}",
+        id=UUID(header.public_id),
+        number=printed_number(header.parties["payer"]["code"], document.issue.number),
+        month=header.month,
+        currency=header.currency,
+        total=header.total,
+        due_at=document.issue.due_at,
+        hash=document.hash,
+    )

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from django.db import connection, transaction
 
+from billing.invoicing.domain.webhook_events import RunFinished
 from billing.invoicing.models.runs import BillingRun, RunCut, RunItem
 from billing.invoicing.queries.plans import (
     agencies_paid_by,
@@ -14,7 +15,7 @@ from billing.invoicing.queries.plans import (
 )
 from billing.invoicing.services.issuing import lock_accounts
 from billing.invoicing.signals import step_reached
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from billing.webhooks.services.outbox import PLATFORM, publish
 from core.errors import Refusal
 from core.postgres.arrays import columns
 from seats.cutoffs.services import take_cut
@@ -272,16 +273,16 @@ def finish_runs(*, now: datetime, payer: Agency | None = None) -> list[BillingRu
         for run in done:
             run.finished_at = now
         BillingRun.objects.bulk_update(done, ["finished_at"])
-        publish([_finished(run) for run in done], now=now)
+        publish(*map(_finished, done), now=now)
     if done:
         step_reached.send(BillingRun, step="finished")
     return done
 
 
-def _finished(run: BillingRun) -> NewEvent:
-    return NewEvent(
-        PLATFORM,
-        "run.finished",
-        f"run:{run.public_id}",
-        {"id": str(run.public_id), "month": run.month.isoformat()},
+def _finished(run: BillingRun) -> RunFinished:
+    return RunFinished(
+        agency_id=PLATFORM,
+        subject=f"run:{run.public_id}",
+        id=run.public_id,
+        month=run.month,
     )

@@ -11,9 +11,10 @@ from billing.metering.domain.parquet import (
     sums_hash,
     sums_of,
 )
+from billing.metering.domain.webhook_events import UsageMonthArchived
 from billing.metering.models import ArchivedMonth
 from billing.metering.queries.event_store import path_of
-from billing.metering.services.archiving import ARCHIVED, archive_payload
+from billing.metering.services.archiving import archived_event
 from billing.metering.services.partitions import attached_months
 from billing.webhooks.models import OutboxEvent
 from core.errors import Refusal
@@ -67,10 +68,11 @@ def _check_file(record: ArchivedMonth) -> Iterator[Finding]:
 def _check_records() -> Iterator[Finding]:
     payloads = {
         event.payload.get("month"): event.payload
-        for event in OutboxEvent.objects.filter(type=ARCHIVED)
+        for event in OutboxEvent.objects.filter(type=UsageMonthArchived.event_type)
     }
     for record in ArchivedMonth.objects.all():
-        if payloads.pop(record.month.isoformat(), None) != archive_payload(record):
+        payload = archived_event(record).payload()
+        if payloads.pop(record.month.isoformat(), None) != payload:
             subject = f"usage of {record}"
             yield Finding(
                 "announced_otherwise", subject, "its event differs from the record"

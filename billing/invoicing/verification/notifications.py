@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from billing.invoicing.domain.webhook_events import BooksAgree, BooksDiffer
 from billing.invoicing.models.documents import Document
 from billing.invoicing.models.verification import VerificationFinding, VerificationRun
 from billing.invoicing.queries.holds import invoices_on_hold
 from billing.mail.services.outbox import queue_staff_mail
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from billing.webhooks.services.outbox import PLATFORM, publish
 
 LISTED = 20  # findings and invoices by name in a mail
 NAMED = 50  # agencies and findings in an event
-DIFFER, AGREE = "books.differ", "books.agree"
+SUBJECT = "books"
 
 
 def notify_changes(
@@ -28,17 +29,18 @@ def notify_changes(
     """
     still_open = VerificationFinding.objects.filter(resolved_at=None, accepted_at=None)
     if opened:
-        payload = {
-            "run": str(run.public_id) if run else None,
-            "findings": len(opened),
-            "open": still_open.count(),
-            "agencies": sorted({row.agency.code for row in opened if row.agency})[
-                :NAMED
-            ],
-            "codes": sorted({row.code for row in opened}),
-            "ids": [str(row.public_id) for row in opened[:NAMED]],
-        }
-        publish([NewEvent(PLATFORM, DIFFER, "books", payload)], now=now)
+        agencies = sorted({row.agency.code for row in opened if row.agency})
+        differ = BooksDiffer(
+            agency_id=PLATFORM,
+            subject=SUBJECT,
+            findings=len(opened),
+            open=still_open.count(),
+            agencies=agencies[:NAMED],
+            run=run.public_id if run else None,
+            codes=sorted({row.code for row in opened}),
+            ids=[str(row.public_id) for row in opened[:NAMED]],
+        )
+        publish(differ, now=now)
         queue_staff_mail(
             template="books_differ",
             context=_context(opened),
@@ -46,11 +48,13 @@ def notify_changes(
             now=now,
         )
     elif resolved and not still_open.exists():
-        payload = {
-            "run": str(run.public_id) if run else None,
-            "resolved": len(resolved),
-        }
-        publish([NewEvent(PLATFORM, AGREE, "books", payload)], now=now)
+        agree = BooksAgree(
+            agency_id=PLATFORM,
+            subject=SUBJECT,
+            resolved=len(resolved),
+            run=run.public_id if run else None,
+        )
+        publish(agree, now=now)
 
 
 def notify_failure(run: VerificationRun, *, now: datetime) -> None:

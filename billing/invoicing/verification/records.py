@@ -21,10 +21,9 @@ from billing.pricing.models import PriceList
 from billing.pricing.queries import WITH_RATES, terms_of
 from billing.pricing.services import content_hash
 from billing.webhooks.models import OutboxEvent
-from billing.webhooks.receivers import SEAT_EVENTS
 from seats.models import Agency, AgencyZone, Seat, SeatHolding, SeatVersion, Upline
 from seats.roster.domain.versions import holdings_of
-from seats.roster.services.recording import read_versions
+from seats.roster.services.recording import SEAT_EVENTS, read_versions
 
 
 def check_seats() -> Iterator[Finding]:
@@ -71,7 +70,7 @@ def _check_seat_events() -> Iterator[Finding]:
     announced = {
         (event.payload.get("seat"), event.payload.get("version")): event
         for event in OutboxEvent.objects.filter(
-            type__in=SEAT_EVENTS.values()
+            type__in=[kind.event_type for kind in SEAT_EVENTS.values()]
         ).select_related("stream")
     }
     versions = SeatVersion.objects.annotate(
@@ -94,7 +93,7 @@ def _check_seat_events() -> Iterator[Finding]:
             message = "no event was published for it"
             yield Finding("not_announced", str(version), message, about)
         elif (
-            event.type != SEAT_EVENTS[SeatVersion.Action(version.action)]
+            event.type != SEAT_EVENTS[SeatVersion.Action(version.action)].event_type
             or event.payload.get("waived_days", 0) != version.waived_days
             or event.occurred_at != version.recorded_at
             or any(event.payload.get(name) != value for name, value in expected.items())

@@ -11,8 +11,8 @@ from billing.management.agencies import find_agency
 from core.errors import Refusal
 from core.parsing import values
 from core.periods import zone_on
+from core.scopes import api_scopes
 from seats.agencies.queries.agencies import zones_of
-from seats.api_keys.models import ApiKey
 from seats.api_keys.services import create_key
 from seats.models import Agency
 
@@ -30,13 +30,12 @@ class Command(BaseCommand):
         reach.add_argument(
             "--platform", action="store_true", help="the key reaches every agency"
         )
-        scopes = [str(scope) for scope in ApiKey.Scope]
         parser.add_argument(
             "--scope",
             nargs="+",
             action="extend",
             required=True,
-            choices=scopes,
+            choices=list(api_scopes()),
             help="what the key may do; one or more, and the option may be repeated",
         )
         parser.add_argument(

@@ -25,6 +25,7 @@ from billing.metering.api.serializers import (
 )
 from billing.metering.domain.events import IncomingEvent, IngestResult
 from billing.metering.domain.formats.cloudevents import CloudEvent
+from billing.metering.domain.scopes import UsageScope
 from billing.metering.queries.usage import usage_events, usage_totals
 from billing.metering.services.ingest import ingest_events
 from core.errors import Kind, Refusal
@@ -62,7 +63,7 @@ class RawCloudEvents(RawParser):
 class UsageEventsView(KeyView):
     """Post usage events, each counted at most once, and list them."""
 
-    required_scope = {"GET": "usage:read", "POST": "usage:write"}
+    required_scope = {"GET": UsageScope.READ, "POST": UsageScope.WRITE}
     parser_classes = [RawJson, RawCloudEvent, RawCloudEvents]
     pagination_class = ByDateAndId
     serializer_class = EventOut
@@ -129,7 +130,7 @@ class UsageEventsView(KeyView):
 class UsageView(KeyView):
     """Totals of usage."""
 
-    required_scope = "usage:read"
+    required_scope = UsageScope.READ
     pagination_class = None
 
     @extend_schema(

@@ -26,6 +26,7 @@ from billing.metering.domain.parquet import (
     sums_of,
     write_events,
 )
+from billing.metering.domain.webhook_events import UsageMonthArchived
 from billing.metering.models import ArchivedMonth
 from billing.metering.queries.event_store import (
     live_batches,
@@ -34,13 +35,12 @@ from billing.metering.queries.event_store import (
 )
 from billing.metering.services.partitions import attached_months, detach_partition
 from billing.metering.signals import archive_step
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from billing.webhooks.services.outbox import PLATFORM, publish
 from core.errors import Refusal
 from core.periods import DAY, month_of, next_month, previous_month
 from seats.models import Agency
 
 DETACH_TRIES = 5
-ARCHIVED = "usage_month.archived"
 OnRows = Callable[[int], object]
 log = logging.getLogger(__name__)
 
@@ -303,7 +303,7 @@ def _record_and_detach(record: ArchivedMonth, path: Path) -> None:
             with transaction.atomic(durable=True):
                 record.save(force_insert=True)
                 record.refresh_from_db()
-                publish([_announcement(record)], now=record.detached_at)
+                publish(archived_event(record), now=record.detached_at)
                 archive_step.send(None, step="recorded", path=path)
                 detach_partition(record.month, wait_ms=int(wait.total_seconds() * 1000))
                 archive_step.send(None, step="detached", path=path)
@@ -319,20 +319,18 @@ def _record_and_detach(record: ArchivedMonth, path: Path) -> None:
     )
 
 
-def _announcement(record: ArchivedMonth) -> NewEvent:
-    return NewEvent(PLATFORM, ARCHIVED, f"usage:{record}", archive_payload(record))
-
-
-def archive_payload(record: ArchivedMonth) -> dict[str, Any]:
-    """The payload of the event `usage_month.archived`: the whole record."""
-    return {
-        "month": record.month.isoformat(),
-        "file_name": record.file_name,
-        "rows": record.rows,
-        "file_size": record.file_size,
-        "file_hash": record.file_hash,
-        "sums_hash": record.sums_hash,
-        "archived_at": record.archived_at.isoformat(),
-        "detached_at": record.detached_at.isoformat(),
-        "actor": record.actor,
-    }
+def archived_event(record: ArchivedMonth) -> UsageMonthArchived:
+    """The event that a month was archived: the whole record."""
+    return UsageMonthArchived(
+        agency_id=PLATFORM,
+        subject=f"usage:{record}",
+        month=record.month,
+        rows=record.rows,
+        file_name=record.file_name,
+        file_size=record.file_size,
+        file_hash=record.file_hash,
+        sums_hash=record.sums_hash,
+        archived_at=record.archived_at,
+        detached_at=record.detached_at,
+        actor=record.actor,
+    )

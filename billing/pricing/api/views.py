@@ -16,6 +16,7 @@ from billing.pricing.domain.scenarios import (
     MAX_QUOTE_BYTES,
     BadScenario,
     Scenario,
+    ScenarioTooLarge,
     check_size,
     decode_scenario,
     parse_month,
@@ -127,13 +128,13 @@ class QuoteView(PublicView):
         try:
             body = request.body
         except RequestDataTooBig as error:
-            raise BadScenario("too_large", TOO_LARGE) from error
+            raise ScenarioTooLarge(TOO_LARGE) from error
         except ValueError as error:
             raise BadScenario(
-                "bad_json", "The Content-Length header is not a number."
+                "The Content-Length header is not a number.", code="bad_json"
             ) from error
         if len(body) > MAX_QUOTE_BYTES:
-            raise BadScenario("too_large", TOO_LARGE)
+            raise ScenarioTooLarge(TOO_LARGE)
         scenario = decode_scenario(body)
         check_size(scenario)
         return Response(quote(scenario, published_price_list))

@@ -17,6 +17,8 @@ from billing.pricing.domain.rating import (
 )
 from billing.pricing.domain.scenarios import (
     BadScenario,
+    BadUsage,
+    RemovedBeforeAdded,
     Scenario,
     ScenarioSeatIn,
     UsageIn,
@@ -156,8 +158,7 @@ def _seat_row(n: int, row: ScenarioSeatIn, zone: ZoneInfo) -> tuple[SeatRow, str
     if row.removed_at is not None:
         removed = parse_local_date(row.removed_at, f"seats[{n}].removed_at", zone)
         if removed < added:
-            raise BadScenario(
-                "removed_before_added",
+            raise RemovedBeforeAdded(
                 f"The seat is removed on {removed}, before it is added on {added}.",
                 field=f"seats[{n}].removed_at",
             )
@@ -180,13 +181,12 @@ def _billable(usage: list[UsageIn], prices: PriceListTerms) -> dict[str, Decimal
         terms = prices.rates_by_meter.get(use.meter)
         if terms is None:
             raise BadScenario(
-                "unknown_meter",
                 f"The price list has no rate for the meter {shown(use.meter)}.",
+                code="unknown_meter",
                 field=f"usage[{n}].meter",
             )
         if (use.raw is None) == (use.quantity is None):
-            raise BadScenario(
-                "bad_usage",
+            raise BadUsage(
                 "Give either `raw` or `quantity` for each entry, not both.",
                 field=f"usage[{n}]",
             )

@@ -36,11 +36,89 @@ QUOTE_LIMITS = {
 
 
 class BadScenario(Refusal):
-    """A scenario that cannot be priced; `code` names the kind of problem."""
+    """A scenario that cannot be priced; `code` is that of a refusal elsewhere.
 
-    def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
+    Problems that only scenarios have are subclasses with codes of their own.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "", field: str | None = None
+    ) -> None:
         super().__init__(message, field=field)
-        self.code = code  # type: ignore[misc]
+        if code:
+            self.code = code  # type: ignore[misc]
+
+
+class BadField(BadScenario):
+    """A field of the scenario is missing, not supported, or of the wrong type.
+
+    Correct the input that `field` names.
+    """
+
+    code = "bad_field"
+
+
+class BadNumber(BadScenario):
+    """A number of the scenario is not a plain decimal of 0 or more.
+
+    Send a number such as 12.50 with at most 30 digits.
+    """
+
+    code = "bad_number"
+
+
+class BadTime(BadScenario):
+    """A time of the scenario is not valid or out of range.
+
+    Send an ISO 8601 time such as 2026-04-10T09:00:00Z.
+    """
+
+    code = "bad_time"
+
+
+class BadUsage(BadScenario):
+    """An entry of the usage has both `raw` and `quantity`, or neither.
+
+    Send exactly one of them for each entry.
+    """
+
+    code = "bad_usage"
+
+
+class MeterTwice(BadScenario):
+    """A meter has two rates in the price list of the scenario.
+
+    Send one rate per meter.
+    """
+
+    code = "meter_twice"
+
+
+class RemovedBeforeAdded(BadScenario):
+    """A seat of the scenario is removed before it is added.
+
+    Send a `removed_at` on or after `added_at`.
+    """
+
+    code = "removed_before_added"
+
+
+class ScenarioTooLarge(BadScenario):
+    """The scenario is too large.
+
+    Send a smaller scenario, or use the `quote` command.
+    """
+
+    code = "too_large"
+
+
+class UnknownModel(BadScenario):
+    """The pricing model of a rate does not exist.
+
+    Use one of the models that `detail` lists.
+    """
+
+    code = "unknown_model"
 
 
 class TierIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -98,16 +176,16 @@ def decode_scenario(line: bytes | None) -> Scenario:
     """Parse a line of JSON; None means a line that is too long. Raises BadScenario."""
     if line is None or len(line) > MAX_LINE_BYTES:
         message = "The scenario is too large. Send at most 8 MiB per scenario."
-        raise BadScenario("too_large", message)
+        raise ScenarioTooLarge(message)
     try:
         return decode_json(line, _decode)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         field = path.rstrip("`").lstrip(".") or None
-        raise BadScenario("bad_field", f"{message}.", field=field) from error
+        raise BadField(f"{message}.", field=field) from error
     except JsonRefused as refusal:
         raise BadScenario(
-            refusal.code, refusal.message, field=refusal.field
+            refusal.message, code=refusal.code, field=refusal.field
         ) from refusal
 
 
@@ -123,8 +201,7 @@ def check_size(scenario: Scenario) -> None:
     }
     for field, count in counts.items():
         if count > QUOTE_LIMITS[field]:
-            raise BadScenario(
-                "too_large",
+            raise ScenarioTooLarge(
                 f"`{field}` has {count} entries. A quote over HTTP takes at most"
                 f" {QUOTE_LIMITS[field]}. Use the `quote` command for more.",
                 field=field,
@@ -137,13 +214,13 @@ def parse_terms(price_list: PriceListIn) -> PriceListTerms:
         minor_digits(price_list.currency)
     except Refusal as bad:
         field = "price_list.currency"
-        raise BadScenario(bad.code, bad.message, field=field) from bad
+        raise BadScenario(bad.message, code=bad.code, field=field) from bad
     rates: dict[str, RateTerms] = {}
     for n, rate in enumerate(price_list.rates):
         field = f"price_list.rates[{n}]"
         if rate.meter in rates:
             message = f"{shown(rate.meter)} has two rates. Give one rate per meter."
-            raise BadScenario("meter_twice", message, field=f"{field}.meter")
+            raise MeterTwice(message, field=f"{field}.meter")
         rates[rate.meter] = _parse_rate(rate, field)
     return PriceListTerms(
         code="scenario",
@@ -156,7 +233,7 @@ def parse_terms(price_list: PriceListIn) -> PriceListTerms:
 def _parse_rate(rate: RateIn, field: str) -> RateTerms:
     if rate.model not in MODELS:
         message = f"Unknown model {shown(rate.model)}. Use one of {', '.join(MODELS)}."
-        raise BadScenario("unknown_model", message, field=f"{field}.model")
+        raise UnknownModel(message, field=f"{field}.model")
     numbers = {
         name: parse_number(getattr(rate, name), f"{field}.{name}")
         for name in ("minimum", "increment", "unit_size", "included_per_seat")
@@ -180,7 +257,9 @@ def _parse_rate(rate: RateIn, field: str) -> RateTerms:
     try:
         validate_terms(terms)
     except BadRate as bad:
-        raise BadScenario(bad.code, bad.message, field=f"{field}.{bad.field}") from bad
+        raise BadScenario(
+            bad.message, code=bad.code, field=f"{field}.{bad.field}"
+        ) from bad
     return terms
 
 
@@ -197,14 +276,14 @@ def parse_number(raw: str | int | None, field: str) -> Decimal:
         number = values.parse_decimal(text.strip())
     except ValueError as error:
         message = f"{shown(text)} is not a plain decimal number such as 12.50."
-        raise BadScenario("bad_number", message, field=field) from error
+        raise BadNumber(message, field=field) from error
     if number < 0:
         message = f"{shown(text)} is negative. Use 0 or more."
-        raise BadScenario("bad_number", message, field=field)
+        raise BadNumber(message, field=field)
     exponent = int(number.as_tuple().exponent)
     if number.adjusted() > MAX_DIGITS or exponent < -MAX_DIGITS:
         message = f"{shown(text)} is out of range. Use at most {MAX_DIGITS} digits."
-        raise BadScenario("bad_number", message, field=field)
+        raise BadNumber(message, field=field)
     return number
 
 
@@ -213,10 +292,10 @@ def parse_month(text: str) -> date:
     try:
         month = values.parse_month(text)
     except ValueError as error:
-        raise BadScenario("bad_month", str(error), field="month") from error
+        raise BadScenario(str(error), code="bad_month", field="month") from error
     if not 1970 <= month.year <= 9000:
         message = f"{shown(text)} is out of range. Use a year from 1970 to 9000."
-        raise BadScenario("bad_month", message, field="month")
+        raise BadScenario(message, code="bad_month", field="month")
     return month
 
 
@@ -226,7 +305,7 @@ def parse_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         message = f"Unknown time zone {shown(name)}. Use a name like America/New_York."
-        raise BadScenario("unknown_zone", message, field="timezone") from error
+        raise BadScenario(message, code="unknown_zone", field="timezone") from error
 
 
 def parse_local_date(text: str, field: str, zone: ZoneInfo) -> date:
@@ -237,10 +316,10 @@ def parse_local_date(text: str, field: str, zone: ZoneInfo) -> date:
             moment = moment.astimezone(zone)
     except (ValueError, OverflowError) as error:
         message = f"{shown(text)} is not an ISO 8601 time such as 2026-04-10T09:00:00Z."
-        raise BadScenario("bad_time", message, field=field) from error
+        raise BadTime(message, field=field) from error
     if not 1900 <= moment.year <= 9900:
         message = f"{shown(text)} is out of range. Use a year from 1900 to 9900."
-        raise BadScenario("bad_time", message, field=field)
+        raise BadTime(message, field=field)
     return moment.date()
 
 

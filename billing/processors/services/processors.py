@@ -8,10 +8,11 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from billing.processors.domain.port import MANUAL
+from billing.processors.domain.webhook_events import ProcessorChanged
 from billing.processors.models import PaymentProcessor
 from billing.webhooks.domain.signing import new_secret, seal
 from billing.webhooks.services.endpoints import BadUrl, address_policy
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from billing.webhooks.services.outbox import PLATFORM, publish
 from core.errors import Kind, Refusal
 from core.outbound.addresses import NotAllowed, check_url
 
@@ -191,9 +192,14 @@ def _change(
                 "sealed_receiving_before", "rotated_at",
             ]
         )  # fmt: skip
-        payload = {"processor": locked.code, "changed": changed, "actor": actor}
-        subject = f"processor:{locked.code}"
-        publish([NewEvent(PLATFORM, "processor.changed", subject, payload)], now=now)
+        event = ProcessorChanged(
+            agency_id=PLATFORM,
+            subject=f"processor:{locked.code}",
+            processor=locked.code,
+            changed=changed,
+            actor=actor,
+        )
+        publish(event, now=now)
     return locked
 
 

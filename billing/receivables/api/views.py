@@ -18,6 +18,7 @@ from billing.receivables.api.serializers import (
     StatementFilter,
     StatementOut,
 )
+from billing.receivables.domain.scopes import PaymentScope
 from billing.receivables.models import Payment
 from billing.receivables.queries.statements import account_statement
 from billing.receivables.services.payments import receive_payment
@@ -28,7 +29,7 @@ from seats.api_keys.api.views import KeyView
 class PaymentsView(KeyView):
     """Payments of the payers within reach; platform keys may record one."""
 
-    required_scope = {"GET": "payments:read", "POST": "payments:write"}
+    required_scope = {"GET": PaymentScope.READ, "POST": PaymentScope.WRITE}
     serializer_class = PaymentOut
 
     @extend_schema(
@@ -84,7 +85,7 @@ class PaymentsView(KeyView):
 class StatementView(KeyView):
     """The statement of account of an agency as a payer, with running balances."""
 
-    required_scope = "payments:read"
+    required_scope = PaymentScope.READ
     serializer_class = StatementOut
     pagination_class = None
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from django.db import connection
 
+from billing.invoicing.domain.webhook_events import DocumentEvent, InvoicePaid
 from billing.invoicing.models.documents import Document
 from billing.ledger.services import post_allocations
 from billing.receivables.domain.allocation import (
@@ -17,6 +18,7 @@ from billing.receivables.domain.allocation import (
     allocate_sources,
     deallocate,
 )
+from billing.receivables.domain.webhook_events import InvoiceReopened
 from billing.receivables.models import Allocation
 from billing.receivables.queries.positions import (
     Position,
@@ -24,8 +26,7 @@ from billing.receivables.queries.positions import (
     positions_of,
 )
 from billing.receivables.signals import invoice_states_changed
-from billing.webhooks.services.outbox import NewEvent, publish
-from core.money import plain
+from billing.webhooks.services.outbox import publish
 from core.postgres.arrays import array_text
 
 ZERO = Decimal(0)
@@ -96,7 +97,7 @@ def record_allocations(moves: Sequence[AllocationMove], *, now: datetime) -> Non
         changed_ids = [pk for (pk,) in cursor.fetchall()]
     documents = Document.objects.filter(pk__in=changed_ids, kind=Document.Kind.INVOICE)
     invoices = list(documents.order_by("pk"))
-    publish([_state_event(invoice) for invoice in invoices], now=now)
+    publish(*map(_state_event, invoices), now=now)
     if invoices:
         invoice_states_changed.send(
             Document,
@@ -149,17 +150,18 @@ def _unused_credit_notes(
     return unused
 
 
-def _state_event(document: Document) -> NewEvent:
+def _state_event(document: Document) -> DocumentEvent:
     assert document.due_at
-    kind = "paid" if document.state == Document.State.PAID else "reopened"
-    payload = {
-        "id": str(document.public_id),
-        "number": document.label,
-        "month": document.month.isoformat(),
-        "currency": document.currency,
-        "total": plain(document.total),
-        "due_at": document.due_at.isoformat(),
-        "hash": document.hash,
-    }
-    subject = f"document:{document.public_id}"
-    return NewEvent(document.payer_id, f"invoice.{kind}", subject, payload)
+    is_paid = document.state == Document.State.PAID
+    event_type = InvoicePaid if is_paid else InvoiceReopened
+    return event_type(
+        agency_id=document.payer_id,
+        subject=f"document:{document.public_id}",
+        id=document.public_id,
+        number=document.label,
+        month=document.month,
+        currency=document.currency,
+        total=document.total,
+        due_at=document.due_at,
+        hash=document.hash,
+    )

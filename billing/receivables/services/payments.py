@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from billing.invoicing.models.documents import Document
 from billing.invoicing.services.issuing import lock_accounts
 from billing.ledger.services import post_payments
+from billing.receivables.domain.webhook_events import PaymentReceived
 from billing.receivables.models import Payment
 from billing.receivables.services.allocating import settle_accounts
 from billing.receivables.services.refusals import (
@@ -19,7 +20,7 @@ from billing.receivables.services.refusals import (
     WrongCurrency,
 )
 from billing.receivables.signals import payment_recorded
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.money import minor_digits, money_label, plain, round_money
 from core.parsing.values import shown
 from core.postgres.columns import BELOW
@@ -67,7 +68,7 @@ def receive_payment(
         if existing:
             return existing
         post_payments([payment.pk], now=now)
-        publish([_received(payment)], now=now)
+        publish(_received(payment), now=now)
         settle_accounts([payer.pk], now=now, first=document.pk if document else None)
         payment_recorded.send(Payment, payment=payment, now=now)
     return payment
@@ -175,24 +176,16 @@ def _find_payment(payment: Payment) -> Payment | None:
     return existing
 
 
-def payment_event(payment: Payment, kind: str, **details: str) -> NewEvent:
-    """A webhook event about a payment; `details` are the fields special to its type."""
-    payload = {
-        "id": str(payment.public_id),
-        "amount": plain(payment.amount),
-        "currency": payment.currency,
-        "processor": payment.processor,
-        "reference": payment.reference,
-        **details,
-    }
-    return NewEvent(payment.payer_id, kind, f"payment:{payment.public_id}", payload)
-
-
-def _received(payment: Payment) -> NewEvent:
-    return payment_event(
-        payment,
-        "payment.received",
+def _received(payment: Payment) -> PaymentReceived:
+    return PaymentReceived(
+        agency_id=payment.payer_id,
+        subject=f"payment:{payment.public_id}",
+        id=payment.public_id,
+        amount=payment.amount,
+        currency=payment.currency,
+        processor=payment.processor,
+        reference=payment.reference,
         method=payment.method,
         actor=payment.actor,
-        received_at=payment.received_at.isoformat(),
+        received_at=payment.received_at,
     )

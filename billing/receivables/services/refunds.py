@@ -10,15 +10,16 @@ from billing.ledger.services import post_refunds
 from billing.processors.domain.port import DoesNotFit
 from billing.processors.models import PaymentProcessor
 from billing.receivables.domain.allocation import AllocationMove, Source, deallocate
+from billing.receivables.domain.webhook_events import PaymentRefunded
 from billing.receivables.models import Payment, Refund
 from billing.receivables.queries.positions import allocated_by_payment
 from billing.receivables.queries.refundable import PaymentBalance, payment_balances
 from billing.receivables.services.allocating import record_allocations, settle_accounts
 from billing.receivables.services.payments import check_amount, check_reference
 from billing.receivables.services.refusals import AwaitingPayment
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.errors import Kind, ReasonMissing, Refusal
-from core.money import money_label, plain
+from core.money import money_label
 
 ZERO = Decimal(0)
 
@@ -85,7 +86,7 @@ def refund_payment(
         )
         refund.refresh_from_db()
         post_refunds([refund.pk], now=now)
-        publish([_refunded(payment, refund)], now=now)
+        publish(_refunded(payment, refund), now=now)
         settle_accounts([payment.payer_id], now=now)
     return refund
 
@@ -179,16 +180,16 @@ def deallocate_payment(payment: Payment, amount: Decimal, *, now: datetime) -> N
     record_allocations(moves, now=now)
 
 
-def _refunded(payment: Payment, refund: Refund) -> NewEvent:
-    payload = {
-        "id": str(refund.public_id),
-        "payment": str(payment.public_id),
-        "amount": plain(refund.amount),
-        "currency": payment.currency,
-        "reference": refund.reference,
-        "reason": refund.reason,
-        "actor": refund.actor,
-        "refunded_at": refund.refunded_at.isoformat(),
-    }
-    subject = f"payment:{payment.public_id}"
-    return NewEvent(payment.payer_id, "payment.refunded", subject, payload)
+def _refunded(payment: Payment, refund: Refund) -> PaymentRefunded:
+    return PaymentRefunded(
+        agency_id=payment.payer_id,
+        subject=f"payment:{payment.public_id}",
+        id=refund.public_id,
+        payment=payment.public_id,
+        amount=refund.amount,
+        currency=payment.currency,
+        reference=refund.reference,
+        reason=refund.reason,
+        actor=refund.actor,
+        refunded_at=refund.refunded_at,
+    )

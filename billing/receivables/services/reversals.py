@@ -7,12 +7,12 @@ from django.db import transaction
 from billing.invoicing.services.issuing import lock_accounts
 from billing.ledger.services import post_reversals
 from billing.processors.domain.port import MANUAL
+from billing.receivables.domain.webhook_events import PaymentReversed
 from billing.receivables.models import Payment
 from billing.receivables.queries.refundable import payment_balances
 from billing.receivables.services.allocating import settle_accounts
-from billing.receivables.services.payments import payment_event
 from billing.receivables.services.refunds import deallocate_payment
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from core.errors import ReasonMissing, Refusal
 from core.money import money_label
 
@@ -66,7 +66,7 @@ def reverse_payment(
         locked.reversal_reason = reason.strip()
         locked.save(update_fields=["reversed_at", "reversed_by", "reversal_reason"])
         post_reversals([locked.pk], now=now)
-        publish([_event(locked)], now=now)
+        publish(_reversed(locked), now=now)
         settle_accounts([locked.payer_id], now=now)
     return locked
 
@@ -91,12 +91,17 @@ def require_reversible(payment: Payment) -> None:
         )
 
 
-def _event(payment: Payment) -> NewEvent:
+def _reversed(payment: Payment) -> PaymentReversed:
     assert payment.reversed_at
-    return payment_event(
-        payment,
-        "payment.reversed",
+    return PaymentReversed(
+        agency_id=payment.payer_id,
+        subject=f"payment:{payment.public_id}",
+        id=payment.public_id,
+        amount=payment.amount,
+        currency=payment.currency,
+        processor=payment.processor,
+        reference=payment.reference,
         reason=payment.reversal_reason,
         actor=payment.reversed_by,
-        reversed_at=payment.reversed_at.isoformat(),
+        reversed_at=payment.reversed_at,
     )

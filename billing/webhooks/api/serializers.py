@@ -7,7 +7,7 @@ import msgspec
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from billing.webhooks.domain.catalogue import CATALOGUE, data_of
+from billing.webhooks.domain.catalogue import catalogue, data_of
 from billing.webhooks.models import OutboxEvent, WebhookEndpoint
 from core.fields import PlainInteger
 from seats.roster.api.serializers import DEFAULT_AGENCY, RequestBody, printable
@@ -64,7 +64,7 @@ class EndpointChange(RequestBody):
     event_types = serializers.ListField(
         child=serializers.CharField(max_length=64),
         required=False,
-        max_length=len(CATALOGUE),
+        max_length=len(catalogue()),
     )
 
 
@@ -94,7 +94,7 @@ class WebhookEventOut(serializers.ModelSerializer[OutboxEvent]):
         ]  # fmt: skip
 
     def get_version(self, event: OutboxEvent) -> int:
-        return CATALOGUE[event.type].version
+        return catalogue()[event.type].version
 
     @extend_schema_field({"type": "object"})
     def get_data(self, event: OutboxEvent) -> Any:
@@ -112,7 +112,7 @@ class WebhookEventFilter(serializers.Serializer[Any]):
     """The filters of a list of events."""
 
     agency = serializers.CharField(required=False)
-    type = serializers.ChoiceField(sorted(CATALOGUE), required=False)
+    type = serializers.ChoiceField(list(catalogue()), required=False)
     since = SequenceField(required=False, help_text="The first sequence number.")
 
 

@@ -18,6 +18,7 @@ from billing.webhooks.api.serializers import (
     WebhookEventFilter,
     WebhookEventOut,
 )
+from billing.webhooks.domain.scopes import WebhookScope
 from billing.webhooks.models import OutboxEvent, WebhookEndpoint
 from billing.webhooks.services.endpoints import (
     add_endpoint,
@@ -35,10 +36,10 @@ from seats.models import Agency
 from seats.roster.api.serializers import Unfiltered
 
 BY_METHOD = {
-    "GET": "webhooks:read",
-    "POST": "webhooks:write",
-    "PATCH": "webhooks:write",
-    "DELETE": "webhooks:write",
+    "GET": WebhookScope.READ,
+    "POST": WebhookScope.WRITE,
+    "PATCH": WebhookScope.WRITE,
+    "DELETE": WebhookScope.WRITE,
 }
 
 
@@ -119,7 +120,7 @@ class EndpointView(KeyView):
 class RotateSecretView(KeyView):
     """Rotate the signing secret; the previous one also signs for a day."""
 
-    required_scope = "webhooks:write"
+    required_scope = WebhookScope.WRITE
     serializer_class = EndpointWithSecret
 
     @extend_schema(
@@ -139,7 +140,7 @@ class RotateSecretView(KeyView):
 class SendTestView(KeyView):
     """Send a test event to a webhook endpoint."""
 
-    required_scope = "webhooks:write"
+    required_scope = WebhookScope.WRITE
     serializer_class = EndpointOut
 
     @extend_schema(
@@ -159,7 +160,7 @@ class SendTestView(KeyView):
 class PauseView(KeyView):
     """Pause a webhook endpoint: it holds its events until it is resumed."""
 
-    required_scope = "webhooks:write"
+    required_scope = WebhookScope.WRITE
     serializer_class = EndpointOut
 
     @extend_schema(
@@ -178,7 +179,7 @@ class PauseView(KeyView):
 class ResumeView(KeyView):
     """Resume a webhook endpoint and send the events it held."""
 
-    required_scope = "webhooks:write"
+    required_scope = WebhookScope.WRITE
     serializer_class = EndpointOut
 
     @extend_schema(
@@ -197,7 +198,7 @@ class ResumeView(KeyView):
 class WebhookEventsView(KeyView):
     """Events of an agency or of the platform, whether or not an endpoint gets them."""
 
-    required_scope = "webhooks:read"
+    required_scope = WebhookScope.READ
     serializer_class = WebhookEventOut
 
     @extend_schema(
@@ -220,7 +221,7 @@ class WebhookEventsView(KeyView):
 class ReplayView(KeyView):
     """Send events to a webhook endpoint again, with the same event ids."""
 
-    required_scope = "webhooks:write"
+    required_scope = WebhookScope.WRITE
     serializer_class = Replayed
 
     @extend_schema(

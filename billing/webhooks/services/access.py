@@ -6,9 +6,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from billing.webhooks.domain.catalogue import ENDED
+from billing.webhooks.domain.webhook_events import AccessEnded
 from billing.webhooks.models import WebhookEndpoint
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from seats.access.queries import lock_out_of_reach
 from seats.models import Agency
 
@@ -39,11 +39,11 @@ def end_endpoints(
             ended,
             ["state", "reason", "sealed_secret", "sealed_previous", "previous_until"],
         )
-        publish([event for row in ended for event in _events(row)], now=now)
+        publish(*(event for row in ended for event in _events(row)), now=now)
     return [endpoint.pk for endpoint in ended]
 
 
-def _events(endpoint: WebhookEndpoint) -> list[NewEvent]:
+def _events(endpoint: WebhookEndpoint) -> list[AccessEnded]:
     agency, owner = endpoint.agency, endpoint.owner
     assert agency
     assert owner
@@ -54,18 +54,19 @@ def _events(endpoint: WebhookEndpoint) -> list[NewEvent]:
 
 def access_ended(
     kind: str, public_id: UUID, *, agency: Agency, owner: Agency
-) -> list[NewEvent]:
+) -> list[AccessEnded]:
     """The `access.ended` events for the agency and for its former upline.
 
     `kind` and `public_id` name the object that ended, such as "webhook_endpoint".
     """
-    payload = {
-        "object": kind,
-        "id": str(public_id),
-        "agency": agency.code,
-        "owner": owner.code,
-    }
     return [
-        NewEvent(receiver.pk, ENDED, f"{kind}:{public_id}", payload)
+        AccessEnded(
+            agency_id=receiver.pk,
+            subject=f"{kind}:{public_id}",
+            object=kind,
+            id=public_id,
+            agency=agency.code,
+            owner=owner.code,
+        )
         for receiver in (agency, owner)
     ]

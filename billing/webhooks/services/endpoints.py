@@ -7,10 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from billing.webhooks.domain.catalogue import CATALOGUE, PAUSED, TEST
+from billing.webhooks.domain.catalogue import catalogue
 from billing.webhooks.domain.signing import new_secret, seal, unseal
+from billing.webhooks.domain.webhook_events import EndpointPaused, EndpointTested
 from billing.webhooks.models import Delivery, WebhookEndpoint
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from billing.webhooks.services.outbox import PLATFORM, publish
 from core.errors import Refusal
 from core.outbound.addresses import AddressPolicy, NotAllowed, check_url
 from core.parsing.values import shown
@@ -21,7 +22,7 @@ State = WebhookEndpoint.State
 MOST_ENDPOINTS = 20
 # Whether an endpoint gets an event: a test of its own, or a type it subscribes to.
 WANTS = f"""
-    CASE WHEN event.type = '{TEST}'
+    CASE WHEN event.type = '{EndpointTested.event_type}'
          THEN endpoint.public_id = (event.payload ->> 'endpoint')::uuid
          ELSE endpoint.event_types = '{{}}'
               OR event.type = ANY(endpoint.event_types) END
@@ -226,8 +227,13 @@ def send_test_event(*, endpoint: WebhookEndpoint, actor: str, now: datetime) -> 
             raise EndpointNotEnabled(
                 f"{_name(locked)} is {locked.state}. Resume it, then send the test event."
             )
-        payload = {"endpoint": str(locked.public_id), "actor": actor}
-        publish([NewEvent(locked.agency_id, TEST, _subject(locked), payload)], now=now)
+        event = EndpointTested(
+            agency_id=locked.agency_id,
+            subject=_subject(locked),
+            endpoint=locked.public_id,
+            actor=actor,
+        )
+        publish(event, now=now)
 
 
 def announce_pauses(endpoints: Sequence[WebhookEndpoint], *, now: datetime) -> None:
@@ -236,20 +242,21 @@ def announce_pauses(endpoints: Sequence[WebhookEndpoint], *, now: datetime) -> N
     Must be called in the transaction that stops the endpoints, once for all of them:
     streams are locked in order, but only within one call.
     """
-    publish([event for row in endpoints for event in _pause_events(row)], now=now)
+    publish(*(event for row in endpoints for event in _pause_events(row)), now=now)
 
 
-def _pause_events(endpoint: WebhookEndpoint) -> list[NewEvent]:
-    since = endpoint.failing_since
-    payload = {
-        "endpoint": str(endpoint.public_id),
-        "state": str(endpoint.state),
-        "reason": endpoint.reason,
-        "failing_since": since and since.isoformat(),
-    }
-    receivers = {endpoint.agency_id: None, PLATFORM: None}
-    subject = _subject(endpoint)
-    return [NewEvent(agency_id, PAUSED, subject, payload) for agency_id in receivers]
+def _pause_events(endpoint: WebhookEndpoint) -> list[EndpointPaused]:
+    return [
+        EndpointPaused(
+            agency_id=agency_id,
+            subject=_subject(endpoint),
+            endpoint=endpoint.public_id,
+            state=endpoint.state,
+            reason=endpoint.reason,
+            failing_since=endpoint.failing_since,
+        )
+        for agency_id in dict.fromkeys([endpoint.agency_id, PLATFORM])
+    ]
 
 
 def secrets_of(endpoint: WebhookEndpoint, *, now: datetime) -> list[str]:
@@ -300,7 +307,7 @@ def _require_room(agency: Agency | None) -> None:
 
 
 def _checked_types(event_types: Collection[str]) -> list[str]:
-    if unknown := set(event_types) - CATALOGUE.keys():
+    if unknown := set(event_types) - catalogue().keys():
         raise UnknownEventType(
             f"Event type {shown(min(unknown))} does not exist. See docs/webhooks.md.",
             field="event_types",

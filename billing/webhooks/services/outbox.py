@@ -1,32 +1,14 @@
 """Publish events: append them to the outbox in the transaction that causes them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
-from billing.webhooks.domain.catalogue import CATALOGUE
+from core.webhook_events import WebhookEvent
 
 PLATFORM = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """An event for one stream, of an agency or (None) of the platform.
-
-    `subject` names the object that the event is about, such as "seat:<id>"; events of
-    one subject are delivered in order.
-    """
-
-    agency_id: int | None
-    type: str
-    subject: str
-    payload: Mapping[str, Any]
-
-
 ENSURE_STREAMS = """
     INSERT INTO billing_outboxstream (agency_id, last_sequence)
     SELECT agency_id, 0 FROM unnest(%s::bigint[]) AS agency_id ORDER BY agency_id
@@ -48,20 +30,15 @@ COPY_EVENTS = """
 """
 
 
-def publish(events: Sequence[NewEvent], *, now: datetime) -> None:
+def publish(*events: WebhookEvent, now: datetime) -> None:
     """Append events to the streams of their agencies, without gaps, in this order.
 
     Must be called in the transaction that causes the events, after its other locks,
     because it locks the streams until the commit. Repeating appends the events again.
-    Raises LookupError for an event type that the catalogue does not describe, and
-    TransactionManagementError outside a transaction.
+    Raises TransactionManagementError outside a transaction.
     """
     if not events:
         return
-    if unknown := {event.type for event in events} - CATALOGUE.keys():
-        raise LookupError(
-            f"Event type {min(unknown)} is not in the catalogue. Add it to CATALOGUE."
-        )
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError(
             "Events can only be published inside the transaction that causes them."
@@ -75,8 +52,8 @@ def publish(events: Sequence[NewEvent], *, now: datetime) -> None:
             for event in events:
                 pk, last = streams[event.agency_id]
                 streams[event.agency_id] = (pk, last + 1)
-                payload = Jsonb(dict(event.payload))
-                copy.write_row((pk, last + 1, event.type, event.subject, payload, now))
+                kind, payload = event.event_type, Jsonb(event.payload())
+                copy.write_row((pk, last + 1, kind, event.subject, payload, now))
         cursor.execute(ADVANCE_STREAMS, _columns(streams.values()))
 
 

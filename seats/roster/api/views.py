@@ -36,6 +36,7 @@ from seats.roster.api.serializers import (
     TransferIn,
     Unfiltered,
 )
+from seats.roster.domain.scopes import SeatScope
 from seats.roster.models import Agent, Seat
 from seats.roster.services.seats import (
     add_agents,
@@ -47,13 +48,13 @@ from seats.roster.services.seats import (
     transfer_seats,
 )
 
-READ_WRITE = {"GET": "seats:read", "POST": "seats:write"}
+READ_WRITE = {"GET": SeatScope.READ, "POST": SeatScope.WRITE}
 
 
 class AgenciesView(KeyView):
     """The agencies that the key reaches."""
 
-    required_scope = "seats:read"
+    required_scope = SeatScope.READ
     serializer_class = AgencyOut
 
     @extend_schema(
@@ -169,7 +170,7 @@ class SeatsView(KeyView):
 class SeatActionView(KeyView):
     """An action on a seat that the key reaches."""
 
-    required_scope = "seats:write"
+    required_scope = SeatScope.WRITE
     serializer_class = SeatOut
     body_class: type[BaseSerializer[Any]]
 

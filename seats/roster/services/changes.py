@@ -6,7 +6,6 @@ from datetime import date
 
 from core.periods import DateRange
 from seats.roster.domain.versions import HolderClaim
-from seats.roster.models import SeatVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +23,3 @@ class Use:
 
     days: int
     last: date
-
-
-@dataclass(frozen=True, slots=True)
-class SeatChange:
-    """A version that was written, with the public ids of its seat and holder."""
-
-    version: SeatVersion
-    seat_public_id: str
-    agent_external_id: str

@@ -1,19 +1,39 @@
 """Write seat versions, and the seats and holdings derived from them, in bulk."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from core.errors import Kind, Refusal
 from seats.roster.domain.versions import Version, holdings_of
+from seats.roster.domain.webhook_events import (
+    SeatAdded,
+    SeatCancelled,
+    SeatEvent,
+    SeatHandedOver,
+    SeatRedated,
+    SeatRemoved,
+    SeatReopened,
+    SeatTransferred,
+)
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 from seats.roster.queries import version_of
-from seats.roster.services.changes import SeatChange
-from seats.signals import seats_changed
+from seats.signals import events_published
+
+SEAT_EVENTS: Mapping[SeatVersion.Action, type[SeatEvent]] = {
+    SeatVersion.Action.ADD: SeatAdded,
+    SeatVersion.Action.REMOVE: SeatRemoved,
+    SeatVersion.Action.HAND_OVER: SeatHandedOver,
+    SeatVersion.Action.TRANSFER: SeatTransferred,
+    SeatVersion.Action.REOPEN: SeatReopened,
+    SeatVersion.Action.CANCEL: SeatCancelled,
+    SeatVersion.Action.REDATE: SeatRedated,
+}
 
 
 class AgentHasASeat(Refusal):
@@ -91,7 +111,7 @@ def record(
     reason: str,
     now: datetime,
 ) -> None:
-    """Append the versions, update seats and holdings, and send `seats_changed`.
+    """Append the versions, update seats and holdings, and publish their events.
 
     `cutoffs` are the cut-offs by agency id. Must be called in the transaction that locked
     the seats. Raises AgentHasASeat, SeatHasAHolder.
@@ -126,11 +146,29 @@ def record(
             "pk", "public_id"
         )
     )
-    changes = [
-        SeatChange(version, str(public_ids[version.seat_id]), names[version.agent_id])
+    events = [
+        _event(version, public_ids[version.seat_id], names[version.agent_id])
         for version in written
     ]
-    seats_changed.send(Seat, changes=changes, now=now)
+    events_published.send(Seat, events=events, now=now)
+
+
+def _event(version: SeatVersion, seat_id: UUID, agent: str) -> SeatEvent:
+    return SEAT_EVENTS[SeatVersion.Action(version.action)](
+        agency_id=version.agency_id,
+        subject=f"seat:{seat_id}",
+        seat=seat_id,
+        version=version.number,
+        agent=agent,
+        held_from=version.held_from,
+        added_on=version.added_on,
+        removed_on=version.removed_on,
+        cancelled=version.cancelled,
+        waived_days=version.waived_days,
+        actor=version.actor,
+        reason=version.reason,
+        cutoff=version.cutoff,
+    )
 
 
 def _project(entries: Sequence[Entry]) -> None:

@@ -21,7 +21,7 @@ class SeatNotRemoved(Refusal):
     code = "seat_not_removed"
 
 
-class SeatCancelled(Refusal):
+class SeatIsCancelled(Refusal):
     """The seat is cancelled and cannot be changed.
 
     Add a new seat instead.

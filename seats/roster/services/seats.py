@@ -26,7 +26,7 @@ from seats.roster.services.refusals import (
     AgentExists,
     OtherAgency,
     SameAgency,
-    SeatCancelled,
+    SeatIsCancelled,
     SeatNamedTwice,
     SeatNotHeld,
     SeatNotRemoved,
@@ -80,7 +80,7 @@ def remove_seats(
     A seat that was already removed gets the new date. If a seat was used on the date
     itself, that date is billed and `removed_on` is the next date, unless staff give a
     reason. Raises SeatNotHeld for a date before the seat was added, SeatUsedLater,
-    SeatCancelled, TooFarBack, TooFarAhead, ReasonMissing.
+    SeatIsCancelled, TooFarBack, TooFarAhead, ReasonMissing.
     """
     with transaction.atomic():
         locked, cutoffs = _open(seats, on, now, reason, staff=staff)
@@ -123,7 +123,7 @@ def hand_over_seats(
     """Hand each seat over to another agent of its agency from a date on, free of charge.
 
     Agents may swap seats in one call. Raises OtherAgency, SeatNamedTwice, SeatNotHeld,
-    SeatCancelled, AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing.
+    SeatIsCancelled, AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing.
     """
     for seat, to in moves:
         if to.agency_id != seat.agency_id:
@@ -157,7 +157,7 @@ def transfer_seats(
 
     The new seats keep a planned removal of the old ones. Returns the new seats, in the
     order of the old ones' ids. Raises SameAgency, SeatNamedTwice, SeatNotHeld,
-    SeatUsedLater, SeatCancelled, AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing.
+    SeatUsedLater, SeatIsCancelled, AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing.
     """
     for seat, to in moves:
         if to.agency_id == seat.agency_id:
@@ -196,7 +196,7 @@ def cancel_seats(
 ) -> list[Seat]:
     """Cancel seats that were entered by mistake: no date is billed, the history stays.
 
-    Only staff can cancel a seat that was used. Raises SeatUsedLater, SeatCancelled,
+    Only staff can cancel a seat that was used. Raises SeatUsedLater, SeatIsCancelled,
     TooFarBack, ReasonMissing.
     """
     if not reason:
@@ -231,7 +231,7 @@ def reopen_seats(
 ) -> list[Seat]:
     """Undo the removal of seats: they are billed as if they had not been removed.
 
-    Raises SeatNotRemoved, AgentHasASeat, SeatCancelled, TooFarBack, ReasonMissing.
+    Raises SeatNotRemoved, AgentHasASeat, SeatIsCancelled, TooFarBack, ReasonMissing.
     """
     with transaction.atomic():
         dates = [seat.removed_on for seat in seats if seat.removed_on]
@@ -278,7 +278,7 @@ def _lock(
     locked = lock_seats([seat.pk for seat in seats])
     for seat in locked.seats:
         if seat.cancelled:
-            raise SeatCancelled(
+            raise SeatIsCancelled(
                 f"{seat} is cancelled and cannot be changed. Add a new seat instead.",
                 field="seat",
             )

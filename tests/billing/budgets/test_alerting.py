@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
@@ -21,6 +22,7 @@ from billing.budgets.services.budgets import (
 )
 from billing.mail.models import Mail
 from billing.pricing.models import Meter
+from billing.webhooks.domain.catalogue import data_of
 from billing.webhooks.models import OutboxEvent
 from tests.build import MARCH_1, bill, call, make_agency, make_agents, make_prices, use
 
@@ -156,11 +158,15 @@ class TestCheckBudgets:
         check_budgets(now=noon(10))
 
         event = OutboxEvent.objects.get(type="usage.threshold_reached")
-        assert event.payload == {
+        stored = {
             "budget": str(hard.public_id), "agency": "SUNRISE", "agent": None,
-            "meter": "voice.out", "month": "2026-03", "threshold": 100,
+            "meter": "voice.out", "month": "2026-03-01", "threshold": 100,
             "used": "1000", "limit": "1000", "unit": "minute", "hard": True,
+            "expected_on": None,
         }  # fmt: skip
+        assert event.payload == stored
+        delivered = msgspec.to_builtins(data_of(event.type, event.payload))
+        assert delivered == {**stored, "month": "2026-03"}
         mail = Mail.objects.get()
         assert mail.to == ["boss@sunrise.example"]
         assert mail.agency == agency

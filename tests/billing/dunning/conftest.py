@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from billing.authorize.domain.scopes import AuthorizeScope
 from billing.authorize.queries import may_dial
 from billing.collection.models.attempts import PaymentAttempt
 from billing.collection.models.methods import PaymentMethod
@@ -143,7 +144,7 @@ def allowed(agency: Agency, now: datetime) -> bool | list[str]:
     """Whether ana may dial, or why not."""
     key = ApiKey.objects.filter(agency=agency).first()
     if key is None:
-        scopes = [ApiKey.Scope.AUTHORIZE_READ]
+        scopes = [AuthorizeScope.READ]
         key, _ = create_key(agency=agency, scopes=scopes, actor="test", now=now)
     lookup = may_dial(digest=key.digest, code="", agent="ana", now=now)
     assert lookup

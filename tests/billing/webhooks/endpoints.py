@@ -5,12 +5,14 @@ from uuid import uuid4
 
 from django.db import transaction
 
+from billing.invoicing.domain.webhook_events import RunFinished
 from billing.webhooks.models import Delivery, WebhookEndpoint
 from billing.webhooks.services.deliveries import deliver_due
 from billing.webhooks.services.endpoints import add_endpoint
 from billing.webhooks.services.fanout import fan_out_due
-from billing.webhooks.services.outbox import NewEvent, publish
+from billing.webhooks.services.outbox import PLATFORM, publish
 from seats.models import Agency
+from tests.build import MARCH
 from tests.receivers import Receiver
 
 
@@ -23,17 +25,13 @@ def make_endpoint(
 
 def announce(agency: Agency | None, *subjects: str, clock: Any) -> None:
     """An event for each subject, in order."""
+    agency_id = agency.pk if agency else PLATFORM
     events = [
-        NewEvent(
-            agency.pk if agency else None,
-            "run.finished",
-            subject,
-            {"id": str(uuid4()), "month": "2026-03-01"},
-        )
+        RunFinished(agency_id=agency_id, subject=subject, id=uuid4(), month=MARCH)
         for subject in subjects
     ]
     with transaction.atomic():
-        publish(events, now=clock())
+        publish(*events, now=clock())
 
 
 def sweep(clock: Any) -> int:

@@ -28,7 +28,7 @@ from billing.invoicing.services.documents import void_document, voided_event
 from billing.invoicing.verification.findings import Finding, about_agency
 from billing.invoicing.verification.recording import record_findings
 from billing.metering.models import ArchivedMonth
-from billing.metering.services.archiving import ARCHIVED, archive_payload
+from billing.metering.services.archiving import archived_event
 from billing.pricing.models import Meter
 from billing.processors.domain.port import DisputeUpdate, ProcessorOutcome
 from billing.processors.models import PaymentProcessor
@@ -37,7 +37,7 @@ from billing.receivables.services.payments import receive_payment
 from billing.receivables.services.refunds import refund_payment
 from billing.webhooks.services.access import end_endpoints
 from billing.webhooks.services.endpoints import add_endpoint
-from billing.webhooks.services.outbox import PLATFORM, NewEvent, publish
+from billing.webhooks.services.outbox import publish
 from seats.agencies.services import change_zone, set_upline
 from seats.models import Agency, Seat
 from seats.roster.services.seats import (
@@ -148,7 +148,7 @@ def correct_and_void(agency: Agency, other: Agency) -> None:
     # one from before there were payments can be taken back.
     note = Document.objects.get(payer=agency, kind=Document.Kind.CORRECTION)
     with transaction.atomic():
-        publish([voided_event(note, {}, "somebody@example.com", "said")], now=MAY_2)
+        publish(voided_event(note, {}, "somebody@example.com", "said"), now=MAY_2)
 
 
 def pay_and_refund(agency: Agency) -> None:
@@ -246,7 +246,4 @@ def archive() -> None:
         actor="somebody@example.com",
     )  # fmt: skip
     with transaction.atomic():
-        publish(
-            [NewEvent(PLATFORM, ARCHIVED, f"usage:{record}", archive_payload(record))],
-            now=MAY_2,
-        )
+        publish(archived_event(record), now=MAY_2)

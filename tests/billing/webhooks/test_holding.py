@@ -5,7 +5,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from billing.webhooks.domain.catalogue import PAUSED, data_of
+from billing.webhooks.domain.catalogue import data_of
+from billing.webhooks.domain.webhook_events import EndpointPaused
 from billing.webhooks.models import (
     Delivery,
     OutboxEvent,
@@ -52,10 +53,12 @@ class TestPausing:
 
         endpoint.refresh_from_db()
         assert endpoint.state == "paused"
-        events = OutboxEvent.objects.filter(type=PAUSED)
+        events = OutboxEvent.objects.filter(type=EndpointPaused.event_type)
         owners = [event.stream.agency for event in events.order_by("stream")]
         assert sorted(owners, key=str) == sorted([agency, None], key=str)
-        data = msgspec.to_builtins(data_of(PAUSED, events[0].payload))
+        data = msgspec.to_builtins(
+            data_of(EndpointPaused.event_type, events[0].payload)
+        )
         assert (data["endpoint"], data["state"]) == (str(endpoint.public_id), "paused")
         assert data["failing_since"] < clock().isoformat()
 
@@ -78,7 +81,7 @@ class TestPausing:
 
         locks = [query for query in queries if "last_sequence FROM" in query["sql"]]
         assert len(locks) == 1
-        assert OutboxEvent.objects.filter(type=PAUSED).count() == 4
+        assert OutboxEvent.objects.filter(type=EndpointPaused.event_type).count() == 4
 
     def test_holds_what_comes_and_resuming_sends_it_in_order(
         self, endpoint, receiver, agency, clock
