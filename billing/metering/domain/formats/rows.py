@@ -23,6 +23,8 @@ from core.parsing.values import parse_decimal, shown
 from core.periods import ZonePeriod
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+ESCAPED_NUL = "\\u0000"  # as JSON writes it
+DAMAGE = re.compile(f"[{UNREADABLE}\0]")
 MAX_EXPONENT = 30  # powers of ten that a quantity may have, up and down
 NOTHING = Decimal(0)
 MOST_ENDS = 10_000  # that are kept
@@ -149,8 +151,11 @@ def row_of(
         return Row(number, cells, rejection=error.rejection)
     except SkippedRow as reason:
         return Row(number, cells, skip_reason=str(reason), seconds=reason.seconds)
-    if UNREADABLE in "".join(cells) and _has_unreadable_text(content):
-        message = "The row has bytes that are not UTF-8. Save the file as UTF-8."
+    if (damage := _damage_in(cells)) and any(map(damage.search, _texts_of(content))):
+        message = (
+            "The row has a NUL character or bytes that are not UTF-8. Save the file as"
+            " UTF-8."
+        )
         return Row(number, cells, rejection=rejected("bad_encoding", "", message))
     if isinstance(content, CallLeg):
         return Row(number, cells, leg=content, seconds=content.seconds)
@@ -163,9 +168,19 @@ def unread_row(number: int, cells: Sequence[str], rejection: IngestResult) -> Ro
     return Row(number, cells, rejection=rejection, unread=True)
 
 
-def _has_unreadable_text(content: CallLeg | IncomingEvent) -> bool:
-    texts = (content.id, content.agent or "", *map(str, content.properties.values()))
-    return any(UNREADABLE in text for text in texts)
+def _damage_in(cells: Sequence[str]) -> re.Pattern[str] | None:
+    """What to look for in the texts of a row whose cells may be damaged."""
+    text = "".join(cells)
+    return DAMAGE if UNREADABLE in text or "\0" in text or ESCAPED_NUL in text else None
+
+
+def _texts_of(content: CallLeg | IncomingEvent) -> Iterator[str]:
+    """The texts that are stored, or by which rows find each other."""
+    yield content.id
+    yield content.agent or ""
+    yield from map(str, content.properties.values())
+    if isinstance(content, CallLeg):
+        yield from (content.conversation, content.other, content.parent)
 
 
 def header_names(cells: Sequence[str]) -> list[str]:
