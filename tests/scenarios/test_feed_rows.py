@@ -81,6 +81,16 @@ class TestColumns:
         assert folder.take(f"{','.join(names)}\n{row}\n").startswith("0 file: 1 accep")
         assert usage(NOVEMBER) == {"voice.out.intl": (61, Decimal("1.1"))}
 
+    def test_of_telnyx_may_be_those_of_a_csv(self, sunrise, folder):
+        text = (
+            "Record Type;ID;Telnyx Session ID;Direction;CLD;Started At;Finished At;Call Sec\n"
+            "sip-trunking;r1;s1;outbound;+12125550100;2026-11-20T15:00:00Z;"
+            "2026-11-20T15:01:30Z;59\n"
+        )
+
+        assert folder.take(text).startswith("0 file: 1 accepted")
+        assert usage(NOVEMBER) == {"voice.out": (59, 1)}
+
 
 class TestRowsOfOneCall:
     def test_count_each_by_its_sequence(self, sunrise, folder):

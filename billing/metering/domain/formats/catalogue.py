@@ -92,7 +92,9 @@ FORMATS: Mapping[str, Format] = {
         freeswitch.read_rows,
         lambda head: freeswitch.recognizes(head.cells, head.record),
     ),
-    "telnyx": Format(telnyx.read_rows, lambda head: telnyx.recognizes(head.record)),
+    "telnyx": Format(
+        telnyx.read_rows, lambda head: telnyx.recognizes(head.cells, head.record)
+    ),
     "twilio": Format(
         twilio.read_rows, lambda head: twilio.recognizes(head.cells, head.record)
     ),

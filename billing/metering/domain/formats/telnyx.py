@@ -1,4 +1,4 @@
-"""Telnyx detail records: pages of the API, a list, or one record per line.
+"""Telnyx detail records: pages of the API, a list, one record per line, or a CSV.
 
 Calls are the record types with `call_sec`, their quantity; `billed_sec` is rounded by
 Telnyx. Also used, each under the names that the API and its SDKs have: the ids of the
@@ -18,16 +18,25 @@ from functools import partial
 from io import BufferedReader
 
 from billing.metering.domain.events import IncomingEvent
-from billing.metering.domain.formats.json_records import Record, read_records, text_at
+from billing.metering.domain.formats.csv_rows import csv_cells
+from billing.metering.domain.formats.json_records import (
+    Record,
+    is_json,
+    read_records,
+    text_at,
+)
 from billing.metering.domain.formats.rows import (
     BadRow,
     FileContext,
     Row,
     SkippedRow,
+    UnreadableCells,
     answered_at,
+    column_count_message,
     non_empty,
     parse_quantity,
     parse_time,
+    require_columns,
     row_of,
     started_at_text,
 )
@@ -45,17 +54,38 @@ INBOUND, OUTBOUND = {"inbound", "incoming", "in"}, {"outbound", "outgoing", "out
 RANKS = {"sip-trunking": 0}
 
 
-def recognizes(record: Record | None) -> bool:
-    """Whether a record, or a page, has the keys of Telnyx."""
+def recognizes(cells: list[str], record: Record | None) -> bool:
+    """Whether a record, a page or a header has the keys of Telnyx."""
     if record is None:
-        return False
+        return {"record_type", "call_sec"} <= set(_columns(cells))
     return "record_type" in record or {"data", "meta"} <= record.keys()
 
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     """Every record of the file."""
-    for number, text, record in read_records(file, page="data"):
-        yield row_of(number, [text], partial(_content, record, context))
+    for number, cells, record in _records(file):
+        yield row_of(number, cells, partial(_content, record, context))
+
+
+def _records(file: BufferedReader) -> Iterator[tuple[int, list[str], Record | BadRow]]:
+    if is_json(file):
+        for number, text, record in read_records(file, page="data"):
+            yield number, [text], record
+        return
+    rows = csv_cells(file)
+    _, header = next(rows, (0, []))
+    names = _columns(header)
+    require_columns(names, ("record_type", "call_sec"))
+    for number, cells in rows:
+        if len(cells) == len(names) or isinstance(cells, UnreadableCells):
+            yield number, cells, dict(zip(names, cells, strict=False))
+        else:
+            message = column_count_message(cells, names)
+            yield number, cells, BadRow("bad_row", "", message)
+
+
+def _columns(header: list[str]) -> list[str]:
+    return [name.strip().lower().replace(" ", "_") for name in header]
 
 
 def _content(record: Record | BadRow, context: FileContext) -> CallLeg | IncomingEvent:
@@ -64,7 +94,7 @@ def _content(record: Record | BadRow, context: FileContext) -> CallLeg | Incomin
     kind = text_at(record, "record_type")
     if kind == "amd":
         return _detection(record, context)
-    if "call_sec" not in record and kind not in CALL_TYPES:
+    if not text_at(record, "call_sec") and kind not in CALL_TYPES:
         raise SkippedRow(f"a record of type {kind or 'unknown'}")
     return _leg(record, kind, context)
 
