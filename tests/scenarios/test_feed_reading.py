@@ -102,8 +102,11 @@ class TestWaiting:
     def test_ends_with_a_parent_on_the_net_who_names_the_agent(self, sunrise, folder):
         folder.take(self.CHILD)
 
-        folder.take(call_json("CA", caller="client:ana", to="", direction="inbound"))
+        parent = call_json("CA", caller="client:ana", to="", direction="inbound")
+        answer = folder.take(parent)
 
+        assert "60 answered seconds in the file: skipped 60" in answer
+        assert "60 seconds by deciding earlier legs anew" in answer
         assert usage(NOVEMBER) == {"voice.out": (60, 1)}
         assert UsageDay.objects.get(raw=60, agent__external_id="ana")
 

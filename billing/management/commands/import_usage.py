@@ -12,6 +12,7 @@ from billing.management.agencies import find_agency
 from billing.management.progress import Progress
 from billing.metering.domain.formats.catalogue import FORMATS
 from billing.metering.domain.formats.rows import buffered
+from billing.metering.domain.outcomes import CORRECTED
 from billing.metering.models import UsageImport
 from billing.metering.queries.rejected_rows import REJECTED_HEADER, rejected_row_cells
 from billing.metering.services.imports import import_rows, start_import
@@ -82,12 +83,17 @@ class Command(BaseCommand):
         for reason, count in record.reasons.items():
             self.stdout.write(f"  skipped: {count} x {reason}")
         seconds = {kind: Decimal(text) for kind, text in record.seconds.items()}
+        corrected = seconds.pop(CORRECTED, Decimal(0))
         if seconds:
             parts = (f"{SECONDS[kind]} {plain(seconds[kind])}" for kind in SECONDS
                      if kind in seconds)  # fmt: skip
             self.stdout.write(
                 f"  {plain(sum(seconds.values(), Decimal(0)))} answered seconds in the"
                 f" file: {', '.join(parts)}"
+            )
+        if corrected:
+            self.stdout.write(
+                f"  {plain(corrected)} seconds by deciding earlier legs anew"
             )
 
     def import_file(self, agency: Agency, options: dict[str, Any]) -> UsageImport:

@@ -11,6 +11,7 @@ from core.money import plain
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
 SKIPPED, WAITING, UNREAD = "skipped", "waiting", "unread"
+CORRECTED = "corrected"
 NO_RESULT = IngestResult("")
 MOST_REASONS = 50
 OTHER_REASONS = "other reasons"
@@ -38,13 +39,16 @@ def add_reasons(
 
 
 def add_seconds(
-    before: Mapping[str, str], outcomes: Iterable[RowOutcome]
+    before: Mapping[str, str], outcomes: Iterable[RowOutcome], corrected: Decimal
 ) -> dict[str, str]:
     """The answered seconds by outcome, as decimals in text, with those of a chunk.
 
-    These are the seconds that the records say, whether they count or not.
+    These are the seconds that the records say, whether they count or not. Beside them
+    are those that earlier legs count more or less because of these records.
     """
     sums = {kind: Decimal(text) for kind, text in before.items()}
+    if corrected:
+        sums[CORRECTED] = sums.get(CORRECTED, Decimal(0)) + corrected
     for outcome in outcomes:
         if outcome.row.seconds:
             sums[outcome.kind] = (

@@ -79,8 +79,11 @@ class DecidedBatch:
         corrected: Mapping[str, IngestResult],
         *,
         now: datetime,
-    ) -> None:
-        """Store the legs of the batch, with the results of their events by leg id."""
+    ) -> Decimal:
+        """Store the legs of the batch, with the results of their events by leg id.
+
+        Returns the seconds that corrections of earlier legs add, or take back.
+        """
         new = {
             leg.id: leg
             for leg in legs
@@ -92,6 +95,14 @@ class DecidedBatch:
             if leg.id not in results or results[leg.id].status != "rejected"
         ]
         _copy(rows)
+        seconds = sum(
+            (
+                self._change_of(leg_id, event)
+                for leg_id, event in self.corrections.items()
+                if corrected[leg_id].status == "accepted"
+            ),
+            Decimal(0),
+        )
         changed = [
             self._corrected_row(self.stored[leg_id], event)
             for leg_id, event in self.corrections.items()
@@ -108,6 +119,13 @@ class DecidedBatch:
         ConversationLeg.objects.bulk_update(
             changed, ["state", "reason", "event", "agent", "version"], batch_size=1_000
         )
+        return seconds
+
+    def _change_of(self, leg_id: str, event: IncomingEvent) -> Decimal:
+        """The seconds that a correction adds to those that its leg counts."""
+        row = self.stored[leg_id]
+        before = _leg_of(row).seconds if row.state == State.COUNTED else Decimal(0)
+        return event.quantity - before
 
     def _row_of(self, leg: CallLeg, now: datetime) -> ConversationLeg:
         row = ConversationLeg(

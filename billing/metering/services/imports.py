@@ -1,8 +1,8 @@
 """Imports of usage files: streamed, committed in chunks, every row accounted for.
 
-A row is accepted, a duplicate, rejected, skipped (by reason), waiting for
-the other leg of its call, or unread. Rejected and unread rows are kept with the reason
-(RejectedRow). Beside the rows stand the answered seconds that the file says they have.
+A row is accepted, a duplicate, rejected, skipped (by reason), waiting for another leg, or
+unread. Rejected and unread rows are kept with the reason (RejectedRow). Beside the rows
+stand the answered seconds that the file says.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from io import BufferedReader, RawIOBase
 from itertools import islice
@@ -204,7 +205,7 @@ def _import_chunk(
     now: datetime,
 ) -> list[RejectedRow]:
     with transaction.atomic():
-        outcomes = count_rows(
+        outcomes, corrected = count_rows(
             chunk,
             agency=record.agency,
             source=source_of(record.format, record.agency.code),
@@ -214,17 +215,15 @@ def _import_chunk(
         )
         rejected_rows = _rejected_rows(record, outcomes)
         RejectedRow.objects.bulk_create(rejected_rows)
-        _count(record, outcomes)
+        _count(record, outcomes, corrected)
     record.refresh_from_db()
     return rejected_rows
 
 
 def _has_former_ids(record: UsageImport) -> bool:
     """Whether files of this kind were imported while rows had other ids."""
-    earlier = UsageImport.objects.filter(
-        agency=record.agency_id, format=record.format, reading__lt=READING
-    )
-    return earlier.exists()
+    imports = UsageImport.objects.filter(agency=record.agency_id, format=record.format)
+    return imports.filter(reading__lt=READING).exists()
 
 
 def _rejected_rows(
@@ -247,7 +246,9 @@ def _rejected_rows(
     ]
 
 
-def _count(record: UsageImport, outcomes: Sequence[RowOutcome]) -> None:
+def _count(
+    record: UsageImport, outcomes: Sequence[RowOutcome], corrected: Decimal
+) -> None:
     """Add a chunk to the counts. Raises ImportTakenOver if another process did."""
     counts = Counter(outcome.kind for outcome in outcomes)
     counted = UsageImport.objects.filter(
@@ -261,7 +262,7 @@ def _count(record: UsageImport, outcomes: Sequence[RowOutcome]) -> None:
         waiting=F("waiting") + counts[WAITING],
         unread=F("unread") + counts[UNREAD],
         reasons=add_reasons(record.reasons, outcomes),
-        seconds=add_seconds(record.seconds, outcomes),
+        seconds=add_seconds(record.seconds, outcomes, corrected),
         lease_until=Now() + LEASE,
         attempts=0,
     )

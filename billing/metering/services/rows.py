@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from billing.metering.domain.conversations import Verdict
 from billing.metering.domain.events import IncomingEvent, IngestResult
@@ -26,11 +27,12 @@ def count_rows(
     has_former_ids: bool,
     allowed_agency_ids: Collection[int],
     now: datetime,
-) -> list[RowOutcome]:
+) -> tuple[list[RowOutcome], Decimal]:
     """Count rows of an agency's file; what came of each, in order.
 
-    Must be called in a transaction; repeating is safe. `has_former_ids`: rows of such
-    files may have been counted under other ids. Raises TooBusy.
+    Also the seconds that earlier legs count more, or less, because of these rows. Must
+    be called in a transaction; repeating is safe. `has_former_ids`: rows of such files
+    may have been counted under other ids. Raises TooBusy.
     """
     legs = [row.leg for row in rows if row.leg]
     batch = decide_legs(legs, agency=agency, source=source)
@@ -46,7 +48,7 @@ def count_rows(
         allowed_agency_ids=allowed_agency_ids,
     )
     by_row = dict(zip(events, results, strict=False))
-    batch.store(
+    corrected = batch.store(
         legs,
         {
             row.leg.id: by_row[n]
@@ -56,7 +58,8 @@ def count_rows(
         dict(zip(batch.corrections, results[len(events) :], strict=True)),
         now=now,
     )
-    return [_outcome(row, by_row.get(n), batch) for n, row in enumerate(rows)]
+    outcomes = [_outcome(row, by_row.get(n), batch) for n, row in enumerate(rows)]
+    return outcomes, corrected
 
 
 def _event_of(

@@ -69,10 +69,15 @@ def test_talks_come_to_the_same_in_any_order_and_files(
     rng.shuffle(lines)
     edges = sorted(rng.randrange(len(lines) + 1) for _ in range(cuts))
     files = [lines[a:b] for a, b in zip([0, *edges], [*edges, len(lines)], strict=True)]
+    seconds = 0
     with rolled_back():
         for file in filter(None, files):
             record = import_lines(sunrise, feed, file)
             assert record.rejected == record.unread == 0
+            seconds += sum(
+                int(record.seconds.get(kind, 0)) for kind in ("accepted", "corrected")
+            )
+        assert seconds == sum(counted().values())
         decide_waiting_legs(now=APRIL)
 
         assert counted() == feed.totals(talks)
