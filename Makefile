@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 
+# Workers and the processes that tests start compile each module once between them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo run stop test test-faults test-browser lint check bench
 
 $(VENV)/installed: requirements.txt

@@ -11,6 +11,7 @@ from django.db import connections
 
 VIEW = """
     seats.view_agency seats.view_agent seats.view_seat seats.view_member seats.view_user
+    seats.view_invitation
     billing.view_billingaccount billing.view_accountstanding billing.view_payershareset
     billing.view_budget billing.view_document billing.view_dunningcase
     billing.view_dunninghold billing.view_mail billing.view_meter billing.view_pricelist
@@ -27,6 +28,7 @@ SUPPORT = """
     seats.add_seat seats.remove_seat seats.hand_over_seat seats.transfer_seat
     seats.reopen_seat seats.cancel_seat
     seats.add_member seats.change_member seats.delete_member
+    seats.add_invitation seats.revoke_invitation
     seats.add_user seats.change_user
     billing.add_budget billing.change_budget billing.delete_budget
     billing.add_usageimport billing.release_quarantinedevent

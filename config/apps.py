@@ -10,3 +10,4 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         # Importing the checks registers them; commands load no URLs.
         from config import checks  # noqa: F401
+        from config.accounts import receivers  # noqa: F401

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
@@ -183,5 +183,21 @@ def check_secret_key(
             "SECRET_KEY is not set.",
             hint="Set it to the same long random text on every machine.",
             id="config.E005",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_second_factor(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Warn if staff and owners may log in with a password alone."""
+    if settings.MFA_MANDATORY or settings.DEBUG:
+        return []
+    return [
+        Warning(
+            "Staff and owners may log in without a second factor.",
+            hint="Leave MFA_MANDATORY out, or set it to 1.",
+            id="config.W001",
         )
     ]

@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/v1/", include("billing.urls")),
     path("api/v1/", include("seats.urls")),
     path("admin/", admin.site.urls),
+    path("accounts/", include("config.accounts.urls")),
     path("api/schema/", schema_view, name="schema"),
     path("api/docs/", docs_view, name="docs"),
 ]

@@ -3,7 +3,7 @@
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.api_keys.models import ApiKey
 from seats.cutoffs.models import CutoffCounter
-from seats.members.models import Member, User
+from seats.members.models import Invitation, Member, User
 from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Agent",
     "ApiKey",
     "CutoffCounter",
+    "Invitation",
     "Member",
     "Seat",
     "SeatHolding",

@@ -15,3 +15,5 @@ events_published = Signal()
 # Before staff confirm a change of seats. days: dict[(Agency, month), (before, after)],
 # in seat days; no `now`. A receiver returns a list of sentences for the page.
 seat_days_previewed = Signal()
+# invitation: Invitation, url: str of the page that accepts it, with its token; now
+invitation_created = Signal()

@@ -1,9 +1,10 @@
 """Fixtures: real databases, real roles, real threads, real workers."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,11 +14,14 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
+from django.test import Client, override_settings
 from pytest_django.plugin import DjangoDbBlocker
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tests import databases
 from tests.billing.invoicing.worlds import World
+from tests.everything import make_everything
+from tests.rollback import rolled_back
 from tests.workers import ALL_QUEUES, Worker, running_broker, start_beat, start_worker
 
 
@@ -25,6 +29,7 @@ from tests.workers import ALL_QUEUES, Worker, running_broker, start_beat, start_
 def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """One clone of the template for all tests that roll back."""
     with django_db_blocker.unblock():
+        databases.use_own_server()
         databases.make_template()
         clone = ExitStack()
         clone.enter_context(databases.cloned())
@@ -72,6 +77,25 @@ def quick_passwords() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def confirmed_users() -> Iterator[None]:
+    """Users whom tests log in by force have just confirmed who they are, too."""
+    log_in = Client.force_login
+
+    def log_in_and_confirm(client: Client, user: Any, backend: Any = None) -> None:
+        log_in(client, user, backend)
+        session = client.session
+        session["account_authentication_methods_user"] = str(user.pk)
+        session["account_authentication_methods"] = [
+            {"method": "password", "at": time.time(), "reauthenticated": True}
+        ]
+        session.save()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "force_login", log_in_and_confirm)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def static_files_listed_once() -> Iterator[None]:
     """Every test client starts the middlewares, and WhiteNoise lists all static files."""
     listed: dict[str, Any] = {}
@@ -85,6 +109,36 @@ def static_files_listed_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", look_once)
+        yield
+
+
+@pytest.fixture(scope="module")
+def module_rows(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Rows made with it are there for each test of the module, which undoes its own.
+
+    Not for modules with tests on a `fresh_database`: they end the session.
+    """
+    with django_db_blocker.unblock(), rolled_back():
+        yield
+
+
+@pytest.fixture(scope="module")
+def issued_at_once() -> Iterator[None]:
+    """Drafts are issued without a review."""
+    at_once = {**django_settings.BILLING, "REVIEW_WINDOW": None}
+    with override_settings(BILLING=at_once):
+        yield
+
+
+@pytest.fixture(scope="class")
+def everything(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """The rows of tests/everything.py, made once for a class; each test undoes its own."""
+    with django_db_blocker.unblock(), rolled_back(), override_settings():
+        make_everything(django_settings)
         yield
 
 
@@ -120,13 +174,27 @@ def run_in_threads() -> Callable[..., list[Any]]:
     return run
 
 
-@pytest.fixture
-def broker() -> Iterator[str]:
-    """A broker of the test's own, in a folder with a name short enough for a socket."""
+@contextmanager
+def new_broker() -> Iterator[str]:
+    """A broker in a folder with a name short enough for a socket."""
     with (
         TemporaryDirectory(prefix="dialer-") as folder,
         running_broker(Path(folder)) as url,
     ):
+        yield url
+
+
+@pytest.fixture
+def broker() -> Iterator[str]:
+    """A broker of the test's own."""
+    with new_broker() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_broker() -> Iterator[str]:
+    """A broker for the tests of a module."""
+    with new_broker() as url:
         yield url
 
 

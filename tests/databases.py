@@ -1,11 +1,13 @@
 """Databases for the tests: a migrated template, and quick clones of it.
 
 Migrations run as the owner; the tests run as the application's own role, which may
-not TRUNCATE, so a test that needs committed rows gets a clone and drops it.
+not TRUNCATE, so a test that needs committed rows gets a clone and drops it. They are in a
+server of their own that does not wait for the disk, unless DATABASE_URL names another.
 """
 
 import hashlib
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,12 +20,43 @@ from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
 
-from config.services import ensure_postgres
+from config.services import ensure_postgres, places
+from config.services.postgres import Cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 ALIASES = ("default", "owner")
 DROP_TRIES = 50
 TEMPLATE = f"{os.environ.get('TEST_DATABASE', 'dialer_test')}_template"
+CLUSTER = Cluster(
+    name="postgres-of-tests",
+    port=5433,
+    settings={
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "wal_level": "minimal",
+        "max_wal_senders": "0",
+    },
+)
+
+
+def use_own_server() -> None:
+    """Start the tests' server unless it is running, and point the connections at it.
+
+    Without fsync, a server that did not end properly may have lost anything.
+    """
+    if not connections.databases["owner"]["OPTIONS"]["embedded"]:
+        return
+    with places.one_starter("tests"):
+        if not CLUSTER.is_ready():
+            if (CLUSTER.data / "postmaster.pid").exists():
+                shutil.rmtree(CLUSTER.data)
+            ensure_postgres(CLUSTER)
+    for alias in ALIASES:
+        connections[alias].close()
+        settings = connections.databases[alias]
+        settings["PORT"] = str(CLUSTER.port)
+        settings["OPTIONS"] = {**settings["OPTIONS"], "embedded": False}
 
 
 def schema_stamp() -> str:
@@ -68,9 +101,10 @@ def clone(*, of: str = TEMPLATE) -> str:
     """A new database like the template, or another; its name."""
     name = f"{TEMPLATE.removesuffix('_template')}_{uuid.uuid4().hex[:12]}"
     with _server() as server:
-        server.execute(
-            _named("CREATE DATABASE {} TEMPLATE ", name) + sql.Identifier(of)
-        )
+        command = _named("CREATE DATABASE {} TEMPLATE ", name) + sql.Identifier(of)
+        if connections.databases["owner"]["PORT"] == str(CLUSTER.port):
+            command += sql.SQL(" STRATEGY FILE_COPY")  # its checkpoints write nothing
+        server.execute(command)
         # It is dropped in a moment: no commit has to wait for the disk.
         server.execute(_named("ALTER DATABASE {} SET synchronous_commit = off", name))
     return name
@@ -120,13 +154,15 @@ def use(name: str) -> None:
 
 def urls(name: str) -> dict[str, str]:
     """The environment that points another process at a database."""
-    environment = {}
+    environment = {"MFA_MANDATORY": "0"}
     for alias, variable in zip(
         ALIASES, ("DATABASE_URL", "DATABASE_OWNER_URL"), strict=True
     ):
         settings = connections.databases[alias]
+        port = f":{settings['PORT']}" if settings["PORT"] else ""
         host = settings["HOST"].replace("/", "%2F")
-        environment[variable] = f"postgresql://{settings['USER']}@/{name}?host={host}"
+        url = f"postgresql://{settings['USER']}@{port}/{name}?host={host}"
+        environment[variable] = url
     return environment
 
 

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import transaction
 from django.utils import timezone
@@ -36,6 +37,7 @@ from billing.webhooks.models import Delivery
 from billing.webhooks.services.endpoints import add_endpoint, pause_endpoint
 from billing.webhooks.services.fanout import fan_out_due
 from seats.api_keys.services import create_key
+from seats.members.services import create_invitation
 from seats.models import Agency, Member, User
 from seats.roster.services.seats import remove_seats
 from tests.build import (
@@ -105,6 +107,11 @@ def _make_roster(agency: Agency) -> None:
     )  # fmt: skip
     user = User.objects.create_user("owner@sunrise.example.com", name="Olivia Owner")
     Member.objects.create(user=user, agency=agency, role="owner", created_at=MARCH_1)
+    Authenticator.objects.create(user=user, type="totp", data={"secret": ""})
+    create_invitation(
+        agency=agency, email="colleague@sunrise.example.com", role="billing_viewer",
+        invited_by=user, page_url="https://billing.example.com/", now=timezone.now(),
+    )  # fmt: skip
     create_key(agency=agency, scopes=["usage:write"], actor="test", now=MARCH_1)
 
 

@@ -51,10 +51,10 @@ class Visitor:
         return self._send("POST", path, body.encode(), kind)
 
     def log_in(self, email: str, password: str) -> Answer:
-        page = self.get("/admin/login/")
+        page = self.get("/accounts/login/")
         assert re.search("csrfmiddlewaretoken", page.text)
-        fields = {"username": email, "password": password, "next": "/admin/"}
-        return self.submit("/admin/login/", fields)
+        fields = {"login": email, "password": password, "next": "/admin/"}
+        return self.submit("/accounts/login/", fields)
 
     def _send(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]

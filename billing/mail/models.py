@@ -5,15 +5,21 @@ from django.db import models
 from django.db.models import Q
 
 from core.postgres.columns import UUID7
+from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency
 
+MAILS = QueueStates(waiting=("queued",), leased=("sending",))
+# Their links make whoever has them the user; nobody but the addressee reads them.
+PERSONAL = frozenset({"invitation", "password_reset"})
 
-class Mail(models.Model):
+
+class Mail(QueueItem):
     """A mail, rendered in the transaction that caused it. The row is the queue.
 
-    An attempt is counted before it is made, and a worker owns a mail until its lease
-    ends. All attempts have the same Message-ID, made from the public id.
+    All attempts have the same Message-ID, made from the public id.
     """
+
+    queue = MAILS
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -40,10 +46,6 @@ class Mail(models.Model):
     text = models.TextField()
     html = models.TextField()
     state = models.CharField(max_length=8, choices=State)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField()
-    lease_until = models.DateTimeField(null=True)
-    last_error = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
 
@@ -64,19 +66,9 @@ class Mail(models.Model):
                 | ~Q(state="sent") & Q(sent_at__isnull=True),
                 name="mail_sent_at_matches_state",
             ),
-            models.CheckConstraint(
-                condition=Q(state="sending", lease_until__isnull=False)
-                | ~Q(state="sending") & Q(lease_until__isnull=True),
-                name="mail_lease_matches_state",
-            ),
+            MAILS.lease_check("mail_lease_matches_state"),
         ]
-        indexes = [
-            models.Index(
-                fields=["next_attempt_at"],
-                condition=Q(state__in=["queued", "sending"]),
-                name="mails_to_send",
-            )
-        ]
+        indexes = [MAILS.due_index("mails_to_send")]
 
     def __str__(self) -> str:
         return f"{self.template} {self.subject_key}"

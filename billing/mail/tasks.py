@@ -11,4 +11,4 @@ from billing.mail.services.sending import send_due
 @shared_task(name="mail.send_due")
 def send_due_mails(**_newer: Any) -> None:
     """Beat, every few seconds: send due mails."""
-    send_due(now=timezone.now())
+    send_due(clock=timezone.now)

@@ -3,11 +3,14 @@
 The event tables are created by hand-written migrations (partitions by month).
 """
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models import Q
 
 from billing.pricing.models import Meter
 from core.postgres.columns import BELOW, UUID7
+from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency, Agent
 
 NO_COUNTS = models.Value({}, models.JSONField())
@@ -217,12 +220,19 @@ class QuarantinedEvent(models.Model):
         return f"{self.event['source']} {self.event['id']}"
 
 
-class UsageImport(models.Model):
+IMPORTS = QueueStates(waiting=("waiting",), leased=("running",))
+
+
+class UsageImport(QueueItem):
     """An import of a usage file: who imported it, when, and the counts of its rows.
 
     An uploaded file waits for a worker, stored in parts. Counts are committed together
     with the rows they count, so an interrupted import continues where it stopped.
+    `attempts` counts turns since rows were last committed.
     """
+
+    queue = IMPORTS
+    claim_fields = [*QueueItem.claim_fields, "last_turn_at"]
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -242,11 +252,9 @@ class UsageImport(models.Model):
     finished_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=8, choices=State)
     uploaded = models.BooleanField(help_text="A worker reads it, not a command.")
-    lease_until = models.DateTimeField(null=True)
     last_turn_at = models.DateTimeField(
         null=True, help_text="When a worker last began to read a part of it."
     )
-    attempts = models.PositiveSmallIntegerField(default=0)
     rows = models.BigIntegerField(default=0, help_text="Rows read so far.")
     accepted = models.BigIntegerField(default=0, help_text="Rows counted as usage.")
     duplicate = models.BigIntegerField(
@@ -258,20 +266,11 @@ class UsageImport(models.Model):
     skipped = models.BigIntegerField(
         default=0, help_text="Rows that are not usage, such as a call's other leg."
     )
-    waiting = models.BigIntegerField(
-        default=0, db_default=0, help_text="Rows that waited for another leg then."
-    )
-    unread = models.BigIntegerField(
-        default=0, db_default=0, help_text="Records that could not be taken apart."
-    )
-    reasons = models.JSONField(
-        default=dict, db_default=NO_COUNTS, help_text="Skipped rows by reason."
-    )
-    seconds = models.JSONField(
-        default=dict, db_default=NO_COUNTS, help_text="Answered seconds by outcome."
-    )
+    waiting = models.BigIntegerField(default=0, db_default=0)
+    unread = models.BigIntegerField(default=0, db_default=0)
+    reasons = models.JSONField(default=dict, db_default=NO_COUNTS)
+    seconds = models.JSONField(default=dict, db_default=NO_COUNTS)
     reading = models.PositiveSmallIntegerField(default=READING, db_default=1)
-    error = models.CharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ["-created_at"]
@@ -292,17 +291,16 @@ class UsageImport(models.Model):
                 | Q(state__in=["waiting", "running"], finished_at__isnull=True),
                 name="usage_import_finished_at_matches_state",
             ),
+            IMPORTS.lease_check("usage_import_lease_matches_state"),
         ]
-        indexes = [
-            models.Index(
-                fields=["lease_until"],
-                condition=Q(state__in=["waiting", "running"]),
-                name="usage_import_unfinished",
-            )
-        ]
+        indexes = [IMPORTS.due_index("usage_import_unfinished")]
 
     def __str__(self) -> str:
         return self.file_name
+
+    def begin_attempt(self, *, now: datetime, lease: timedelta) -> None:
+        super().begin_attempt(now=now, lease=lease)
+        self.last_turn_at = now
 
 
 class ConversationLeg(models.Model):

@@ -222,15 +222,13 @@ def delete_draft_list(*, price_list: PriceList) -> None:
 def publish_default_prices(*, starts_on: date, now: datetime) -> PriceList:
     """Create the default meters and publish the default list. Safe to repeat."""
     with transaction.atomic():
-        for code, name, raw_unit, billed_unit in defaults.default_meters():
-            Meter.objects.get_or_create(
-                code=code,
-                defaults={
-                    "name": name,
-                    "raw_unit": raw_unit,
-                    "billed_unit": billed_unit,
-                },
-            )
+        Meter.objects.bulk_create(
+            (
+                Meter(code=code, name=name, raw_unit=raw_unit, billed_unit=billed_unit)
+                for code, name, raw_unit, billed_unit in defaults.default_meters()
+            ),
+            ignore_conflicts=True,
+        )
         price_list, created = PriceList.objects.get_or_create(
             code=f"{defaults.LIST_CODE}-{starts_on:%Y-%m}",
             defaults={

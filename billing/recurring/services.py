@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 # A job without a row is due at once.
 CLAIM = """
     INSERT INTO billing_recurringjob (name, next_run_at, claims, last_error)
-    VALUES (%(name)s, %(lease_until)s, 1, '')
+    VALUES (%(name)s, %(leased_until)s, 1, '')
     ON CONFLICT (name) DO UPDATE
-    SET next_run_at = %(lease_until)s, claims = billing_recurringjob.claims + 1
+    SET next_run_at = %(leased_until)s, claims = billing_recurringjob.claims + 1
     WHERE billing_recurringjob.next_run_at <= %(now)s
     RETURNING claims
 """
@@ -82,7 +82,7 @@ def _lease() -> timedelta:
 def _claim(job: Job, now: datetime) -> int | None:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(
-            CLAIM, {"name": job.name, "now": now, "lease_until": now + _lease()}
+            CLAIM, {"name": job.name, "now": now, "leased_until": now + _lease()}
         )
         row = cursor.fetchone()
     return row[0] if row else None

@@ -1,10 +1,13 @@
 """The outbox: events in order, and the webhook endpoints they are delivered to."""
 
+from datetime import datetime, timedelta
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
 from core.postgres.columns import UUID7
+from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency
 
 
@@ -159,8 +162,17 @@ class WebhookEndpoint(models.Model):
         return self.url
 
 
-class Delivery(models.Model):
-    """The delivery of an event to an endpoint. The row is the queue."""
+DELIVERIES = QueueStates(waiting=("pending",), leased=("sending",))
+
+
+class Delivery(QueueItem):
+    """The delivery of an event to an endpoint. The row is the queue.
+
+    `attempts` are all that were ever begun, and `tries` those since it was last queued.
+    """
+
+    queue = DELIVERIES
+    claim_fields = [*QueueItem.claim_fields, "tries"]
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -174,12 +186,8 @@ class Delivery(models.Model):
     event = models.ForeignKey(OutboxEvent, models.PROTECT, related_name="deliveries")
     subject = models.CharField(max_length=120)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    attempts = models.IntegerField(default=0, help_text="Attempts begun in total.")
     tries = models.IntegerField(
         default=0, help_text="Attempts begun since it was last queued."
-    )
-    next_attempt_at = models.DateTimeField(
-        help_text="When the next attempt is due; while sending, the end of the lease."
     )
     settled_at = models.DateTimeField(null=True)
 
@@ -198,12 +206,11 @@ class Delivery(models.Model):
                 | Q(state__in=["delivered", "given_up"], settled_at__isnull=False),
                 name="delivery_settled_at_matches_state",
             ),
+            DELIVERIES.lease_check("delivery_lease_matches_state"),
         ]
         indexes = [
-            models.Index(
-                fields=["endpoint", "next_attempt_at", "event"],
-                condition=Q(state__in=["pending", "sending"]),
-                name="delivery_due",
+            DELIVERIES.due_index(
+                "delivery_due", ["endpoint", "next_attempt_at", "event"]
             ),
             models.Index(
                 fields=["endpoint", "subject", "event"],
@@ -222,6 +229,10 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"Delivery {self.pk}"
+
+    def begin_attempt(self, *, now: datetime, lease: timedelta) -> None:
+        super().begin_attempt(now=now, lease=lease)
+        self.tries += 1
 
 
 class DeliveryAttempt(models.Model):

@@ -3,9 +3,11 @@
 import hashlib
 import time
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from threading import Lock
+from typing import TypeVar
 
 import redis
 from django.conf import settings
@@ -13,6 +15,7 @@ from django.http import HttpRequest
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+T = TypeVar("T")
 PATIENCE = 0.25  # seconds
 # A broker that did not respond is not called for this long, so that nobody waits for it.
 PAUSE = 5.0
@@ -32,18 +35,22 @@ return used
 
 
 class Broker:
-    """Runs scripts at the broker, with short timeouts and a pause after a failure."""
+    """Speaks to the broker with short timeouts and a pause after a failure."""
 
     def __init__(self) -> None:
         self._resumes_at: dict[str, float] = {}
 
     def run(self, script: str, slot: str, *arguments: int) -> int:
         """Run a script. Raises redis.RedisError, at once during the pause."""
+        return int(self.call(lambda client: client.eval(script, 1, slot, *arguments)))
+
+    def call(self, work: Callable[[redis.Redis], T]) -> T:
+        """Call a function with the client. Raises redis.RedisError, as `run` does."""
         url = settings.REDIS_URL
         if time.monotonic() < self._resumes_at.get(url, 0):
             raise redis.ConnectionError("The broker did not respond a moment ago.")
         try:
-            return int(client_of(url).eval(script, 1, slot, *arguments))
+            return work(client_of(url))
         except redis.RedisError:
             self._resumes_at[url] = time.monotonic() + PAUSE
             raise
@@ -112,25 +119,37 @@ def client_address(request: HttpRequest) -> str:
 
     Of `X-Forwarded-For`, only the part written by TRUSTED_PROXIES is used.
     """
-    address = request.META.get("REMOTE_ADDR", "")
+    address = _forwarded(request)
+    parsed = _parsed(address)
+    if parsed is None:
+        return address[:64]
+    if isinstance(parsed, IPv6Address):
+        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    return str(parsed)
+
+
+def whole_address(request: HttpRequest) -> str:
+    """The client's IP address as `client_address` finds it; 0.0.0.0 if it is none."""
+    return str(_parsed(_forwarded(request)) or "0.0.0.0")
+
+
+def _forwarded(request: HttpRequest) -> str:
+    address = str(request.META.get("REMOTE_ADDR", ""))
     proxies = settings.TRUSTED_PROXIES
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     if proxies and forwarded:
         hops = [hop.strip() for hop in forwarded.split(",")]
         address = hops[-min(proxies, len(hops))]
-    return _network(address)
+    return address
 
 
-def _network(address: str) -> str:
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    """The address, as IPv4 where IPv6 only wraps it; None if it is none."""
     try:
-        parsed = ip_address(address.strip("[]"))
+        parsed = ip_address(address.strip("[]").partition("%")[0])
     except ValueError:
-        return address[:64]
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+        return None
+    return (isinstance(parsed, IPv6Address) and parsed.ipv4_mapped) or parsed
 
 
 @lru_cache(maxsize=8)

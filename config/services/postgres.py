@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -33,50 +34,65 @@ SETTINGS = {
 }
 
 
-def ensure_postgres() -> None:
+@dataclass(frozen=True)
+class Cluster:
+    """A server of this checkout: its data, its port among the sockets, its settings."""
+
+    name: str = "postgres"
+    port: int = 5432
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        return places.state_folder() / self.name
+
+    @property
+    def log(self) -> Path:
+        return places.state_folder() / f"{self.name}.log"
+
+    @property
+    def marker(self) -> Path:
+        """The file that marks that the roles and the database were created."""
+        return places.state_folder() / f"{self.name}.made"
+
+    def is_ready(self) -> bool:
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            status = lines[7].strip()
+        except (OSError, IndexError):
+            return False
+        socket = places.socket_folder() / f".s.PGSQL.{self.port}"
+        return status == "ready" and self.marker.exists() and places.answers(socket)
+
+
+SERVICE = Cluster()
+
+
+def ensure_postgres(cluster: Cluster = SERVICE) -> None:
     """Start the server unless it is running. Raises ServiceUnavailable."""
-    if _is_ready():
+    if cluster.is_ready():
         return
-    with places.one_starter("postgres"):
-        if _is_ready():
+    with places.one_starter(cluster.name):
+        if cluster.is_ready():
             return
         binaries = _binaries()
-        if not (_data() / "PG_VERSION").exists():
-            _initialise(binaries)
-        _start(binaries)
-        _create_roles()
-        _marker().touch()
+        if not (cluster.data / "PG_VERSION").exists():
+            _initialise(cluster, binaries)
+        _start(cluster, binaries)
+        _create_roles(cluster)
+        cluster.marker.touch()
 
 
 def stop_postgres() -> bool:
-    """Stop the server of this checkout; False if it was not running."""
-    if not (_data() / "postmaster.pid").exists():
-        return False
-    with places.one_starter("postgres"):
-        stopped = _run(_binaries() / "pg_ctl", "stop", "-m", "fast", "-D", _data())
-    return stopped.returncode == 0
-
-
-def _data() -> Path:
-    return places.state_folder() / "postgres"
-
-
-def _log() -> Path:
-    return places.state_folder() / "postgres.log"
-
-
-def _marker() -> Path:
-    """The file that marks that the roles and the database were created."""
-    return places.state_folder() / "postgres.made"
-
-
-def _is_ready() -> bool:
-    try:
-        status = (_data() / "postmaster.pid").read_text().splitlines()[7].strip()
-    except (OSError, IndexError):
-        return False
-    socket = places.socket_folder() / ".s.PGSQL.5432"
-    return status == "ready" and _marker().exists() and places.answers(socket)
+    """Stop the servers of this checkout; False if none was running."""
+    running = [path.parent for path in places.state_folder().glob("*/postmaster.pid")]
+    stopped = False
+    for data in running:
+        with places.one_starter(data.name):
+            arguments = ("stop", "-m", "fast", "-D", data)
+            log = data.with_suffix(".log")
+            stopped |= _run(log, _binaries() / "pg_ctl", *arguments).returncode == 0
+    return stopped
 
 
 def _binaries() -> Path:
@@ -96,16 +112,16 @@ def _binaries() -> Path:
     )
 
 
-def _run(*command: Path | str) -> subprocess.CompletedProcess[bytes]:
+def _run(log: Path, *command: Path | str) -> subprocess.CompletedProcess[bytes]:
     """Run a tool of the server; its output goes to the log, never to a pipe."""
     try:
-        with open(_log(), "ab") as log:
+        with open(log, "ab") as output:
             return subprocess.run(
                 [str(word) for word in command],
                 check=False,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 cwd=places.state_folder(),
                 start_new_session=True,
                 **places.as_server_user(),
@@ -116,28 +132,29 @@ def _run(*command: Path | str) -> subprocess.CompletedProcess[bytes]:
         ) from error
 
 
-def _initialise(binaries: Path) -> None:
+def _initialise(cluster: Cluster, binaries: Path) -> None:
     """Create the data folder elsewhere, then move it into place when complete."""
-    _marker().unlink(missing_ok=True)
+    cluster.marker.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=places.state_folder()) as scratch:
         folder = places.make_private(Path(scratch)) / "postgres"
-        if _run(binaries / "initdb", *INITDB, "-D", folder).returncode:
+        if _run(cluster.log, binaries / "initdb", *INITDB, "-D", folder).returncode:
             raise ServiceUnavailable(
-                f"The embedded PostgreSQL could not be set up. See {_log()}."
+                f"The embedded PostgreSQL could not be set up. See {cluster.log}."
             )
-        folder.rename(_data())
+        folder.rename(cluster.data)
 
 
-def _start(binaries: Path) -> None:
+def _start(cluster: Cluster, binaries: Path) -> None:
     """Start the server, retrying: after a crash, old processes may take seconds to end."""
-    options = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
+    settings = {**SETTINGS, "port": str(cluster.port), **cluster.settings}
+    options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
     options += f" -k {places.socket_folder()}"
     deadline = time.monotonic() + START_SECONDS
-    log = places.state_folder() / "postgres-server.log"
+    log = places.state_folder() / f"{cluster.name}-server.log"
     while True:
         started = _run(
-            binaries / "pg_ctl", "start", "-w", "-t", "30",
-            "-D", _data(), "-l", log, "-o", options,
+            cluster.log, binaries / "pg_ctl", "start", "-w", "-t", "30",
+            "-D", cluster.data, "-l", log, "-o", options,
         )  # fmt: skip
         if started.returncode == 0:
             return
@@ -148,10 +165,11 @@ def _start(binaries: Path) -> None:
         time.sleep(0.25)
 
 
-def _create_roles() -> None:
+def _create_roles(cluster: Cluster) -> None:
     """Create the database, its owner (for migrations), and the role of the app."""
     with psycopg.connect(
         host=str(places.socket_folder()),
+        port=cluster.port,
         user="postgres",
         dbname="postgres",
         autocommit=True,

@@ -25,6 +25,7 @@ from django.db.models import Max, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from core.admin.reauthentication import require_reauthentication
 from core.errors import Refusal
 from core.fields import PlainForm
 from core.postgres.locks import names_locked
@@ -87,6 +88,7 @@ class StaffAction:
     form: Callable[[list[Any]], type[ReasonForm]]
     atomic: bool
     one_by_one: bool
+    sensitive: bool
     work: Work
 
     def permission_for(self, model: type[Model]) -> str:
@@ -107,6 +109,8 @@ class StaffAction:
         """Show the confirmation page, or do what it confirmed. Raises PermissionDenied."""
         if not self.is_allowed(request, model_admin.model):
             raise PermissionDenied
+        if self.sensitive:  # what is filled in later may be a secret
+            require_reauthentication(request, keep="apply" not in request.POST)
         if "seen" not in request.POST:
             return self._answer(model_admin, request, queryset)
         with names_locked(_lock_names(queryset)):
@@ -220,13 +224,15 @@ def staff_action(
     form: type[ReasonForm] | Callable[[list[Any]], type[ReasonForm]] = ReasonForm,
     atomic: bool = True,
     one_by_one: bool = False,
+    sensitive: bool = False,
 ) -> Callable[[Work], StaffAction]:
     """Make a method of a `StaffAdmin` an action that is confirmed first and recorded.
 
     `effects(rows, data)` returns sentences about what will happen; `data` is the cleaned
     form, or None before it is filled in. Sentences about rows that will not change are
     `Unchanged`; if all are, the page says so and offers nothing to confirm. `one_by_one`
-    actions take a single row. `undo` says how to undo it, or that one cannot.
+    actions take a single row. `sensitive` ones need a recent confirmation of who the
+    user is. `undo` says how to undo it, or that one cannot.
     `done` follows a count ("2 issued"). `permission` is a verb ("void" requires
     "billing.void_document" for documents; default: the method's name) or a full name.
     `form` is a `ReasonForm`, or a function of the rows that returns one. The method
@@ -246,6 +252,7 @@ def staff_action(
             form=(lambda rows: form) if isinstance(form, type) else form,
             atomic=atomic,
             one_by_one=one_by_one,
+            sensitive=sensitive,
             work=work,
         )
 

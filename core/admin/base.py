@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from psycopg.errors import UniqueViolation
 
 from core.admin.actions import GONE, StaffAction
+from core.admin.reauthentication import require_reauthentication
 
 # No admin filter uses these lookups; they would let people guess hidden columns letter
 # by letter.
@@ -30,6 +31,10 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_per_page = 50
     show_full_result_count = False
     ordering = ["-pk"]
+    # Whether saving its forms needs a recent confirmation of who the user is, and
+    # whether they have secrets, so that it is needed before they are filled in.
+    sensitive = False
+    has_secrets = False
 
     class Media:
         css = {"all": ["seats/admin.css"]}
@@ -76,6 +81,20 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 raise
             log.warning("Invalid filter on %s: %s", request.path, error)
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self._confirm_user(request)
+        return super().add_view(request, *args, **kwargs)
+
+    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self._confirm_user(request)
+        return super().change_view(request, *args, **kwargs)
+
+    def _confirm_user(self, request: HttpRequest) -> None:
+        if self.has_secrets and self.has_add_permission(request):
+            require_reauthentication(request, keep=False)
+        elif self.sensitive and request.method == "POST":
+            require_reauthentication(request)
 
     def changeform_view(
         self,

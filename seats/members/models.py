@@ -8,7 +8,7 @@ from django.contrib.auth.models import (
     PermissionsMixin,
 )
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 
 from core.postgres.columns import UUID7, Check
@@ -83,6 +83,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.get_full_name()
 
 
+AGENT_IS_NAMED = Q(role="agent", agent__isnull=False) | (
+    ~Q(role="agent") & Q(agent__isnull=True)
+)
+ROLE_EXISTS = Q(role__in=["owner", "admin", "billing_viewer", "supervisor", "agent"])
+
+
 class Member(models.Model):
     """The role of a user at an agency."""
 
@@ -108,22 +114,13 @@ class Member(models.Model):
                 fields=["user", "agency"], name="one_role_per_user_and_agency"
             ),
             Check(
-                condition=Q(role="agent", agent__isnull=False)
-                | (~Q(role="agent") & Q(agent__isnull=True)),
+                condition=AGENT_IS_NAMED,
                 name="an_agent_member_names_the_agent",
                 field="agent",
                 says="Choose an agent for the role agent, and none for another role.",
             ),
             Check(
-                condition=Q(
-                    role__in=[
-                        "owner",
-                        "admin",
-                        "billing_viewer",
-                        "supervisor",
-                        "agent",
-                    ]
-                ),
+                condition=ROLE_EXISTS,
                 name="member_role_valid",
                 field="role",
                 says="Choose a role.",
@@ -132,3 +129,71 @@ class Member(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.role} of {self.agency.code}"
+
+
+class Invitation(models.Model):
+    """An offer of a role at an agency to whoever reads the mails of an address.
+
+    Only the SHA-256 of its token is stored; the mail has the token. It ends when it is
+    accepted or revoked, or at `expires_at`.
+    """
+
+    public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="invitations")
+    email = models.EmailField("e-mail address")
+    role = models.CharField(max_length=16, choices=Member.Role)
+    agent = models.ForeignKey(
+        Agent, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("revoke_invitation", "Can revoke an invitation")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agency", "email"],
+                condition=Q(accepted_at=None, revoked_at=None),
+                name="invitation_open_agency_email_unique",
+            ),
+            Check(
+                condition=Q(email=Lower("email")),
+                name="invitation_email_lower",
+                field="email",
+                says="Enter the e-mail address in lower case.",
+            ),
+            Check(
+                condition=AGENT_IS_NAMED,
+                name="invitation_agent_matches_role",
+                field="agent",
+                says="Choose an agent for the role agent, and none for another role.",
+            ),
+            Check(
+                condition=ROLE_EXISTS,
+                name="invitation_role_valid",
+                field="role",
+                says="Choose a role.",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("created_at")),
+                name="invitation_expires_after_created",
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted_at=None) | Q(revoked_at=None),
+                name="invitation_accepted_or_revoked",
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted_at=None, accepted_by=None)
+                | Q(accepted_at__isnull=False, accepted_by__isnull=False),
+                name="invitation_accepted_by_matches_accepted_at",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email}: {self.role} of {self.agency.code}"

@@ -69,10 +69,8 @@ def one_connection(db) -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
-@pytest.fixture
-def token(one_connection, clock, settings) -> str:
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
+@pytest.fixture(scope="module")
+def key(module_rows: None, issued_at_once: None) -> str:
     make_prices()
     agency = make_agency()
     make_seats(agency, "ana", on=FEBRUARY)
@@ -82,6 +80,12 @@ def token(one_connection, clock, settings) -> str:
     check_budgets(now=NOW)
     scopes = list(api_scopes())
     return create_key(agency=agency, scopes=scopes, actor="test", now=NOW)[1]
+
+
+@pytest.fixture
+def token(key: str, one_connection, clock, settings) -> str:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    return key
 
 
 def name_what_is_there(case: schemathesis.Case[Any]) -> None:

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from config.http.errors import CONTENT_TYPE, server_error
 from core.scopes import api_scopes
-from seats.models import Agent, Seat, SeatVersion
+from seats.models import Agency, Agent, Seat, SeatVersion
 from tests.build import call, make_agency, make_agents, make_prices, make_seats, use
 from tests.rollback import rolled_back
 
@@ -114,16 +114,21 @@ def refused(answer: Any) -> bool:
     )
 
 
-@pytest.fixture
-def clients(caller: Callable[..., Client]) -> list[Client]:
-    """Callers with the key of an agency and of the platform, and one without."""
+@pytest.fixture(scope="module")
+def agency(module_rows: None) -> Agency:
     make_prices()
     top = make_agency("TOP")
     make_seats(top, "ana")
     make_agents(top, "ben")
     make_seats(make_agency("OTHER"), "zoe")
     use(call("TOP"))
-    callers = [caller(top, SCOPES), caller(None, SCOPES), Client()]
+    return top
+
+
+@pytest.fixture
+def clients(caller: Callable[..., Client], agency: Agency) -> list[Client]:
+    """Callers with the key of an agency and of the platform, and one without."""
+    callers = [caller(agency, SCOPES), caller(None, SCOPES), Client()]
     for client in callers:
         client.raise_request_exception = False
     return callers
@@ -236,7 +241,7 @@ def test_a_page_that_is_not_there_is_a_page(client):
     answer = client.get("/nope")
 
     assert (answer.status_code, answer["Content-Type"][:9]) == (404, "text/html")
-    assert client.get(reverse("admin:login")).status_code == 200
+    assert client.get(reverse("account_login")).status_code == 200
 
 
 def test_no_field_reaches_another_agency(clients):
@@ -272,7 +277,7 @@ def test_names_that_no_event_could_use_are_refused(clients):
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
 
 
-def test_an_address_is_not_what_a_header_says(client, clock, settings, broker):
+def test_an_address_is_not_what_a_header_says(agency, client, clock, settings, broker):
     settings.REDIS_URL = broker
     settings.API_REQUESTS_A_MINUTE = 2
 
@@ -281,7 +286,7 @@ def test_an_address_is_not_what_a_header_says(client, clock, settings, broker):
         for n in range(3)
     ]
 
-    assert [answer.status_code for answer in answers] == [422, 422, 429]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
 
 
 def test_what_no_route_saw_and_our_own_faults_are_problems_too(client, rf):

@@ -45,10 +45,9 @@ def row(db, stripe):
     )[0]  # fmt: skip
 
 
-@pytest.fixture
-def agencies(row, settings):
+@pytest.fixture(scope="module")
+def billed(module_rows, issued_at_once):
     """March of an agency, one below it and a stranger."""
-    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
     make_prices()
     top, below, other = (make_agency(code) for code in ("TOP", "BELOW", "OTHER"))
     set_upline(agency=below, upline=top, on=MARCH, now=MARCH_1, actor="test")
@@ -56,6 +55,11 @@ def agencies(row, settings):
         make_seats(agency, "ana")
     bill(MARCH)
     return top, below, other
+
+
+@pytest.fixture
+def agencies(row, billed):
+    return billed
 
 
 @pytest.fixture
@@ -214,7 +218,9 @@ class TestPaymentAttempts:
         save(agencies[0], row)
         (invoice,) = documents_of(agencies[0])
         send(platform, ATTEMPTS, {"invoice": str(invoice.public_id)})
-        PaymentAttempt.objects.update(state="sent", sends=1, first_sent_at=APRIL_2)
+        PaymentAttempt.objects.update(
+            state="sent", sends=1, first_sent_at=APRIL_2, leased_until=MAY_2
+        )
         PaymentAttempt.objects.update(state="unknown")
         close_attempt(
             attempt=PaymentAttempt.objects.get(), outcome="failed", now=MAY_2,

@@ -26,10 +26,9 @@ SCOPES = ["payments:read", "payments:write"]
 JSON = "application/json"
 
 
-@pytest.fixture
-def downline(settings):
+@pytest.fixture(scope="module")
+def downline(module_rows, issued_at_once):
     """March of three agencies, one below another; TOP has paid, and some went back."""
-    settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
     make_prices()
     top, below, other = (make_agency(code) for code in ("TOP", "BELOW", "OTHER"))
     set_upline(agency=below, upline=top, on=MARCH, now=MARCH_1, actor="test")

@@ -14,7 +14,6 @@ from seats.models import Agency
 from tests.api.conftest import NOW
 from tests.api.grants import TODAY
 from tests.build import MARCH, MARCH_1, make_agency, make_agents
-from tests.everything import make_everything
 from tests.rollback import rolled_back
 from tests.staff import snapshot
 
@@ -90,9 +89,8 @@ def operations(client) -> list[Operation]:
 
 
 @pytest.fixture
-def client_of(caller, settings):
+def client_of(everything, caller):
     """Makes callers; SUNRISE has a row of everything, SIBLING is beside it."""
-    make_everything(settings)
     root, sibling = make_agency("ROOT"), make_agency("SIBLING")
     sunrise = Agency.objects.get(code="SUNRISE")
     make_agents(sibling, "ana")

@@ -34,8 +34,8 @@ PATH, EVENTS = "/api/v1/usage", "/api/v1/usage-events"
 NOON = datetime(2026, 3, 10, 16, tzinfo=UTC)
 
 
-@pytest.fixture
-def downline(db):
+@pytest.fixture(scope="module")
+def downline(module_rows):
     """One agency below another, and one elsewhere, each with some usage of March."""
     make_prices()
     top, below, other = (make_agency(code) for code in ("TOP", "BELOW", "OTHER"))

@@ -52,11 +52,16 @@ def cloud_event(**changes):
 RAW = json.dumps(event())
 
 
-@pytest.fixture
-def sunrise(caller):
+@pytest.fixture(scope="module")
+def agency(module_rows):
     make_prices()
     agency = make_agency()
     make_seats(agency, "ana")
+    return agency
+
+
+@pytest.fixture
+def sunrise(caller, agency):
     return caller(agency)
 
 

@@ -16,6 +16,7 @@ from billing.collection.services.methods import save_method
 from billing.processors.services.processors import add_processor
 from billing.processors.services.registry import connect_stripe
 from billing.receivables.services.payments import receive_payment
+from seats.models import Agency
 from tests.billing.collection.answering import (
     charge_event_body,
     post,
@@ -42,20 +43,34 @@ def at_once(settings):
     settings.BILLING = {**settings.BILLING, "REVIEW_WINDOW": None}
 
 
+@pytest.fixture(scope="module")
+def billed_once(module_rows, issued_at_once):
+    """The payer and its invoice, for modules in which all tests need both."""
+    make_payer()
+    bill(MARCH)
+
+
 @pytest.fixture
-def payer(db, at_once):
+def payer(request, db, at_once):
     """An agency with two seats, before any invoice."""
+    if "billed_once" in request.fixturenames:
+        return Agency.objects.get(code="SUNRISE")
+    return make_payer()
+
+
+@pytest.fixture
+def invoice(request, payer):
+    """March of two seats: 100.00, open."""
+    if "billed_once" not in request.fixturenames:
+        bill(MARCH)
+    return documents_of(payer)[0]
+
+
+def make_payer() -> Agency:
     make_prices()
     agency = make_agency()
     make_seats(agency, "ana", "ben")
     return agency
-
-
-@pytest.fixture
-def invoice(payer):
-    """March of two seats: 100.00, open."""
-    bill(MARCH)
-    return documents_of(payer)[0]
 
 
 @pytest.fixture

@@ -76,9 +76,9 @@ def open_page() -> Iterator[Page]:
 
 def log_in(page: Page, site: str) -> None:
     page.goto(f"{site}/admin/")
-    page.fill("#id_username", "staff@example.com")
+    page.fill("#id_login", "staff@example.com")
     page.fill("#id_password", PASSWORD)
-    page.click("input[type=submit]")
+    page.get_by_role("button", name="Log in", exact=True).click()
 
 
 class TestStaff:

@@ -45,9 +45,10 @@ class TestCheckCommand:
         assert "no issues" in answer.stdout
 
     def test_has_nothing_to_say_behind_tls(self, fresh_database):
+        mandatory = {**fresh_database.environment, "MFA_MANDATORY": ""}  # as unless set
         answer = run_check(
             "--deploy", "--fail-level", "WARNING",
-            **fresh_database.environment, **SECRETS, HTTPS="1",
+            **mandatory, **SECRETS, HTTPS="1",
         )  # fmt: skip
 
         assert (answer.returncode, answer.stderr) == (0, "")

@@ -13,7 +13,7 @@ from config.http.limits import Limit, client_address
 from config.http.login import ThrottledBackend
 from seats.models import User
 
-LOGIN = reverse("admin:login")
+LOGIN = reverse("account_login")
 EMAIL, PASSWORD = "staff@example.com", "correct horse battery"
 HERE, THERE = "192.0.2.7", "198.51.100.9"
 
@@ -54,7 +54,7 @@ def staff(db, limits):
 
 
 def log_in(password, *, email=EMAIL, address=HERE):
-    fields = {"username": email, "password": password, "next": "/admin/"}
+    fields = {"login": email, "password": password, "next": "/admin/"}
     return Client(REMOTE_ADDR=address).post(LOGIN, fields)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.web import MOST_CHUNK_LINE, MOST_TRAILERS
+from tests import databases
 from tests.web import Visitor
 from tests.workers import running_web
 
@@ -22,17 +23,19 @@ PIECE = 65_536
 QUICK = 5.0  # seconds
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "web.log"
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("web") / "web.log"
 
 
-@pytest.fixture
-def port(fresh_database, broker, log) -> Iterator[int]:
-    environment = {**fresh_database.environment, "REDIS_URL": broker}
-    with running_web(environment, log) as port:
-        Visitor(port).get("/api/v1/price-list")  # once it answers, it is quick
-        yield port
+@pytest.fixture(scope="module")
+def port(django_db_setup, django_db_blocker, module_broker, log) -> Iterator[int]:
+    """One server for all tests: none of them leaves anything behind."""
+    with django_db_blocker.unblock(), databases.cloned() as name:
+        environment = {**databases.urls(name), "REDIS_URL": module_broker}
+        with running_web(environment, log) as port:
+            Visitor(port).get("/api/v1/price-list")  # once it answers, it is quick
+            yield port
 
 
 def send(port: int, request: bytes) -> bytes:

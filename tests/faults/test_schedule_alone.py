@@ -235,7 +235,7 @@ class TestTheScheduleAlone:
         until(lambda: len(list(marks.iterdir())) == 4, "killed four times")
         latest = timezone.now() + timedelta(seconds=20)
         working = RunItem.objects.filter(state="working")
-        assert not working.filter(lease_until__gt=latest).exists()
+        assert not working.filter(leased_until__gt=latest).exists()
         until(lambda: all_issued(16), "finished")
         assert_billed_once(16)
 

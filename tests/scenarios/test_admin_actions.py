@@ -18,7 +18,6 @@ from billing.processors.services.processors import add_processor
 from core.admin.actions import ReasonForm, StaffAction
 from core.admin.base import StaffAdmin
 from seats.models import Agency, User
-from tests.everything import make_everything
 from tests.rollback import rolled_back
 from tests.staff import (
     confirm,
@@ -45,6 +44,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "seats.agency.move": {"code": "SUNRISE"},
     "seats.agency.change_zone": {"code": "SUNRISE"},
     "seats.agent.add_a_seat": {"external_id": "newcomer"},
+    "seats.user.remove_factor": {"email": "owner@sunrise.example.com"},
     "seats.seat.remove": {"agent__external_id": "agent-1"},
     "seats.seat.hand_over": {"agent__external_id": "agent-1"},
     "seats.seat.transfer": {"agent__external_id": "agent-1"},
@@ -130,8 +130,7 @@ class TestEveryAction:
             assert not model_admin.has_delete_permission(request), model
 
     @pytest.mark.parametrize("part", range(PARTS))
-    def test_asks_first_does_what_was_confirmed_and_is_recorded(self, settings, part):
-        make_everything(settings)
+    def test_asks_first_does_what_was_confirmed_and_is_recorded(self, everything, part):
         for label, (model_admin, name) in list(ACTIONS.items())[part::PARTS]:
             action = getattr(type(model_admin), name)
             with rolled_back():
@@ -173,8 +172,7 @@ class TestEveryAction:
             history = actor.get(page_of(model, "history", row.pk)).content.decode()
             assert reason in history, label
 
-    def test_is_shown_again_if_what_will_happen_changed_meanwhile(self, settings):
-        make_everything(settings)
+    def test_is_shown_again_if_what_will_happen_changed_meanwhile(self, everything):
         staff = log_in(make_staff())
         document = Document.objects.get(payer__code="BARE", state="open")
         url = page_of(Document, "changelist")
@@ -188,9 +186,8 @@ class TestEveryAction:
         assert "Nothing has changed yet" in page.content.decode()
         assert not Document.objects.filter(state="void").exists()
 
-    def test_is_shown_again_to_who_did_not_see_it(self, settings):
+    def test_is_shown_again_to_who_did_not_see_it(self, everything):
         """What somebody confirmed holds for no other user, action or kind of row."""
-        make_everything(settings)
         item = RunItem.objects.filter(state="parked").earliest("pk")
         url = page_of(RunItem, "changelist")
         content = {"action": "release", "_selected_action": [item.pk], "reason": "x"}
@@ -224,9 +221,8 @@ class TestEveryAction:
 
 class TestJobs:
     @pytest.mark.parametrize("job", sorted(JOBS))
-    def test_do_what_their_permissions_name_and_nothing_else(self, settings, job):
+    def test_do_what_their_permissions_name_and_nothing_else(self, everything, job):
         """Not even with a page that was shown while there was more to be done."""
-        make_everything(settings)
         user = make_staff("once-boss@example.com")
         before = snapshot()
 

@@ -4,7 +4,6 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from tests.everything import make_everything
 from tests.staff import log_in, make_staff
 
 pytestmark = pytest.mark.django_db
@@ -41,8 +40,7 @@ def queries(model):
 
 class TestAddresses:
     @pytest.fixture
-    def staff(self, settings):
-        make_everything(settings)
+    def staff(self, everything):
         return log_in(make_staff())
 
     def test_of_lists_are_answered_with_a_list_or_a_refusal(self, staff):

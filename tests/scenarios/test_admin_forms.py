@@ -76,6 +76,10 @@ FORMS: dict[str, Filled] = {
     "member": Filled(
         lambda: {"agency": sunrise(), "user": User.objects.get().pk, "role": "owner"}
     ),
+    "invitation": Filled(
+        lambda: {"agency": sunrise(), "email": "new@example.com", "role": "owner"},
+        ADDED,  # and the first one is revoked
+    ),
     "usageimport": Filled(
         lambda: {
             "agency": sunrise(),

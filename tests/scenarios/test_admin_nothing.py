@@ -8,7 +8,6 @@ from billing.invoicing.models.documents import Document
 from billing.pricing.models import PriceList
 from billing.receivables.models import Payment
 from seats.models import Seat
-from tests.everything import make_everything
 from tests.rollback import rolled_back
 from tests.scenarios.test_admin_actions import ACTIONS, inputs
 from tests.staff import confirmation, log_in, make_staff, page_of, snapshot
@@ -33,8 +32,7 @@ def kinds_of(model: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_nothing_changes_where_nothing_is_offered(settings, part):
-    make_everything(settings)
+def test_nothing_changes_where_nothing_is_offered(everything, part):
     staff = log_in(make_staff())
     offered = refused = 0
     for label, (model_admin, name) in list(ACTIONS.items())[part::2]:
@@ -62,11 +60,6 @@ def offers(staff: Any, model: Any, action: str, *rows: Any) -> bool:
     page = staff.post(page_of(model, "changelist"), content).content.decode()
     assert (OFFERED in page) != (NOTHING in page)
     return OFFERED in page
-
-
-@pytest.fixture
-def everything(settings):
-    make_everything(settings)
 
 
 class TestOffers:

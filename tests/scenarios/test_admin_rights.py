@@ -12,7 +12,6 @@ from django.urls import URLPattern, reverse
 
 from billing.jobs import JOBS, keep_jobs
 from seats.models import User
-from tests.everything import make_everything
 from tests.staff import log_in, make_staff, make_viewer, page_of, snapshot
 
 pytestmark = pytest.mark.django_db
@@ -30,8 +29,7 @@ DONE_ELSEWHERE = {
 
 
 class TestViewing:
-    def test_changes_nothing_by_any_page(self, settings):
-        make_everything(settings)
+    def test_changes_nothing_by_any_page(self, everything):
         viewer = log_in(make_viewer())
         superuser = make_staff()
         before = snapshot()
@@ -58,8 +56,7 @@ class TestViewing:
 
         assert snapshot() == before
 
-    def test_is_needed_for_every_page(self, settings):
-        make_everything(settings)
+    def test_is_needed_for_every_page(self, everything):
         nobody = log_in(make_staff("nobody@example.com", job="support"))
         User.objects.get(email="nobody@example.com").groups.clear()
 
@@ -138,8 +135,7 @@ class TestJobs:
         assert not {name for name in everything if name.startswith("auth.change")}
 
     @pytest.mark.parametrize("job", sorted(JOBS))
-    def test_open_the_lists_that_they_may_see(self, settings, job):
-        make_everything(settings)
+    def test_open_the_lists_that_they_may_see(self, everything, job):
         staff = log_in(make_staff(job=job))
 
         for model in REGISTRY:
@@ -148,8 +144,7 @@ class TestJobs:
             assert status == (200 if seen in JOBS[job] else 403), model
 
     @pytest.mark.parametrize("job", sorted(JOBS))
-    def test_open_the_pages_of_their_permissions_and_no_others(self, settings, job):
-        make_everything(settings)
+    def test_open_the_pages_of_their_permissions_and_no_others(self, everything, job):
         staff = log_in(make_staff(job=job))
         before = snapshot()
         opened, allowed = set(), set()

@@ -39,7 +39,7 @@ class TestAttempts:
 
         attempt.refresh_from_db()
         assert attempt.state == "succeeded"
-        assert attempt.error == "by staff@example.com: seen there"
+        assert attempt.last_error == "by staff@example.com: seen there"
 
     def test_are_closed_one_at_a_time(self, staff, acme, invoices):
         rows = [

@@ -22,7 +22,7 @@ class TestSendDue:
             for n in range(12):
                 write(subject_key=f"greeting:{n}")
 
-            tried = run_in_threads(*[lambda: send_due(now=NOW)] * 4)
+            tried = run_in_threads(*[lambda: send_due(clock=lambda: NOW)] * 4)
 
         assert sum(tried) == 12
         ids = [mail["Message-ID"] for mail in mailbox.mails]

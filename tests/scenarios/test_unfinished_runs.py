@@ -9,7 +9,7 @@ from billing.collection.verification.money import verify_everything
 from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.services.closing import close_due
 from billing.invoicing.services.documents import discard_draft, issue_due
-from billing.invoicing.services.items import park_exhausted
+from billing.invoicing.services.items import park_exhausted, park_items
 from billing.invoicing.services.months import start_due
 from billing.invoicing.services.runs import (
     NotParked,
@@ -221,11 +221,13 @@ class TestReopening:
     def test_what_is_settled_is_not_parked_by_who_gave_it_up(self, agency):
         bill(MARCH)
         item = RunItem.objects.get()
+        RunItem.objects.update(attempts=99)
 
-        park_exhausted(item_ids=[item.pk])
+        park_items(item_ids=[item.pk], code="failed", message="KeyError()")
+        assert park_exhausted(now=JUNE_2) == 0
 
         item.refresh_from_db()
-        assert item.state == "done"
+        assert (item.state, item.last_error) == ("done", "")
 
 
 class TestVerify:

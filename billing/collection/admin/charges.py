@@ -100,7 +100,7 @@ class PaymentAttemptAdmin(ByPrintedNumber, WithMoney, ClosingAdmin, AddingAdmin)
     """Payment attempts; adding one requests a charge of an invoice."""
 
     list_display = [
-        "invoice", "processor", "money", "state", "error", "changed_at", "reported_at",
+        "invoice", "processor", "money", "state", "last_error", "changed_at", "reported_at",
     ]  # fmt: skip
     list_select_related = ["invoice", "processor"]
     list_filter = [

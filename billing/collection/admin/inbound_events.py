@@ -37,7 +37,7 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
     """Inbound processor events; quarantined ones wait for a decision of staff."""
 
     list_display = [
-        "event_id", "processor", "state", "reason", "received_at", "reported_at",
+        "event_id", "processor", "state", "last_error", "received_at", "reported_at",
         "conflicts",
     ]  # fmt: skip
     list_select_related = ["processor"]
@@ -47,8 +47,9 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     search_fields = ["event_id", "payment_reference"]
     fields = [
-        "processor", "event_id", "state", "reason", "payment_reference", "attempt",
-        "tries", "received_at", "reported_at", "text", "conflicts", "conflicting_text",
+        "processor", "event_id", "state", "last_error", "reason", "payment_reference",
+        "attempt", "attempts", "received_at", "reported_at", "text", "conflicts",
+        "conflicting_text",
     ]  # fmt: skip
     readonly_fields = ["text", "conflicting_text"]
     actions = ["process_again", "set_aside"]
@@ -93,7 +94,7 @@ class ProcessorEventAdmin(ReadOnlyAdmin):
 
 def _event_effects(rows: list[ProcessorEvent], effect: str) -> list[str]:
     return [
-        f"{row.event_id} of {row.processor} ({row.reason}) {effect}."
+        f"{row.event_id} of {row.processor} ({row.last_error}) {effect}."
         if row.state in DECIDABLE
         else Unchanged(
             f"{row.event_id} of {row.processor} is {row.state} and is not changed."

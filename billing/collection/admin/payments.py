@@ -240,6 +240,7 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
 
     @staff_action(
         "Refund",
+        sensitive=True,
         effects=refund_effects,
         undo="A refund cannot be undone. Charge the invoice again.",
         done="refunded",

@@ -21,7 +21,7 @@ class RefundAttemptAdmin(WithMoney, ClosingAdmin):
     """Refund attempts; a refund is requested on the page of its payment."""
 
     list_display = [
-        "payment", "payment__payer", "money", "state", "reason", "error", "changed_at",
+        "payment", "payment__payer", "money", "state", "reason", "last_error", "changed_at",
         "reported_at",
     ]  # fmt: skip
     list_select_related = ["payment__payer"]

@@ -111,7 +111,7 @@ class AttemptOut(serializers.ModelSerializer[PaymentAttempt]):
         ]  # fmt: skip
 
     def get_error(self, attempt: PaymentAttempt) -> str:
-        return "by hand" if attempt.closed_by else attempt.error
+        return "by hand" if attempt.closed_by else attempt.last_error
 
 
 class MethodFilter(serializers.Serializer[Any]):

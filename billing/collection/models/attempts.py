@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from billing.collection.models.base import Attempt, StateChange
+from billing.collection.models.base import ATTEMPTS, Attempt, StateChange
 from billing.collection.models.methods import PaymentMethod
 from billing.invoicing.models.documents import Document
 from core.postgres.columns import BELOW
@@ -63,14 +63,11 @@ class PaymentAttempt(Attempt):
                 condition=~Q(reference=""),
                 name="payment_attempt_reference_unique",
             ),
+            ATTEMPTS.lease_check("payment_attempt_lease_matches_state"),
         ]
         indexes = [
             models.Index(fields=["invoice"], name="attempts_of_invoice"),
-            models.Index(
-                fields=["next_attempt_at"],
-                condition=Q(state__in=Attempt.OPEN),
-                name="attempt_due",
-            ),
+            ATTEMPTS.due_index("attempt_due"),
         ]
 
 

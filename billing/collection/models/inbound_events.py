@@ -5,15 +5,19 @@ from django.db.models import Q
 
 from billing.collection.models.attempts import PaymentAttempt
 from billing.processors.models import PaymentProcessor
+from core.queue.models import QueueItem, QueueStates
+
+EVENTS = QueueStates(waiting=("received", "waiting"), leased=("received", "waiting"))
 
 
-class ProcessorEvent(models.Model):
+class ProcessorEvent(QueueItem):
     """An inbound event of a processor, stored as received, once per event id.
 
-    The row is the queue: `state` and `next_attempt_at` say whether and when it is processed.
+    The row is the queue. An event that waits for its payment still does so while a
+    worker looks at it, so its state stays.
     """
 
-    PENDING = ["received", "waiting"]
+    queue = EVENTS
 
     class State(models.TextChoices):
         RECEIVED = "received"
@@ -30,16 +34,10 @@ class ProcessorEvent(models.Model):
     received_at = models.DateTimeField()
     state = models.CharField(max_length=16, choices=State, default=State.RECEIVED)
     reason = models.CharField(
-        max_length=200, blank=True, help_text="Reason of the state."
+        max_length=200, blank=True, help_text="Who set it aside, and why."
     )
     attempt = models.ForeignKey(
         PaymentAttempt, models.PROTECT, null=True, related_name="processor_events"
-    )
-    tries = models.IntegerField(
-        default=0, help_text="Number of times that processing was started."
-    )
-    next_attempt_at = models.DateTimeField(
-        help_text="When it is next processed; during processing, when the lease ends."
     )
     payment_reference = models.CharField(
         max_length=200,
@@ -65,13 +63,10 @@ class ProcessorEvent(models.Model):
             models.UniqueConstraint(
                 fields=["processor", "event_id"], name="a_processor_event_counts_once"
             ),
+            EVENTS.lease_check("processor_event_lease_matches_state"),
         ]
         indexes = [
-            models.Index(
-                fields=["next_attempt_at"],
-                condition=Q(state__in=["received", "waiting"]),
-                name="processor_event_due",
-            ),
+            EVENTS.due_index("processor_event_due"),
             models.Index(
                 fields=["processor", "payment_reference"],
                 condition=Q(state="waiting"),

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from billing.collection.models.base import Attempt, StateChange
+from billing.collection.models.base import ATTEMPTS, Attempt, StateChange
 from billing.receivables.models import Payment
 from core.postgres.columns import BELOW
 
@@ -71,14 +71,11 @@ class RefundAttempt(Attempt):
                 condition=~Q(request_reference=""),
                 name="refund_attempt_request_reference_unique",
             ),
+            ATTEMPTS.lease_check("refund_attempt_lease_matches_state"),
         ]  # fmt: skip
         indexes = [
             models.Index(fields=["payment"], name="refund_attempts_of_payment"),
-            models.Index(
-                fields=["next_attempt_at"],
-                condition=Q(state__in=Attempt.OPEN),
-                name="refund_attempt_due",
-            ),
+            ATTEMPTS.due_index("refund_attempt_due"),
         ]
 
 

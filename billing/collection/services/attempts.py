@@ -151,7 +151,7 @@ def failed_event(attempt: PaymentAttempt) -> PaymentFailed:
         currency=attempt.currency,
         processor=attempt.processor.code,
         result=attempt.state,
-        reason=attempt.error,
+        reason=attempt.last_error,
         actor=attempt.actor,
     )
 

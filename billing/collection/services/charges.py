@@ -5,8 +5,6 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import ClassVar
 
-from django.db.models import QuerySet
-
 from billing.collection.models.attempts import PaymentAttempt
 from billing.collection.models.checkout import CheckoutPage
 from billing.collection.queries.methods import unusable_methods
@@ -28,6 +26,7 @@ from billing.processors.domain.port import (
     Unreachable,
 )
 from billing.processors.services.registry import connect
+from core.queue.models import QueueQuerySet
 
 OWED = {Document.State.OPEN, Document.State.UNCOLLECTIBLE}
 
@@ -37,7 +36,7 @@ class ChargeCaller(ChargeRecorder):
 
     payer_path: ClassVar[str] = "invoice__payer"
 
-    def rows_for_calls(self) -> QuerySet[PaymentAttempt]:
+    def rows_for_calls(self) -> QueueQuerySet[PaymentAttempt]:
         return self.rows().select_related("method", "page")
 
     def cancel_reasons(self, attempts: Sequence[PaymentAttempt]) -> Mapping[int, str]:
@@ -123,7 +122,7 @@ def schedule_page_checks(*, document_ids: Collection[int], now: datetime) -> Non
     """
     PaymentAttempt.objects.filter(
         invoice__in=document_ids, page__isnull=False, state="pending"
-    ).update(next_attempt_at=now)
+    ).update(next_attempt_at=now, leased_until=None)
 
 
 def get_page(attempt: PaymentAttempt) -> CheckoutPage | None:

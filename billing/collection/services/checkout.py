@@ -209,7 +209,7 @@ def _get_open_page(invoice: Document, now: datetime) -> CheckoutPage | None:
         "processor", "payer", "attempt__invoice__payer", "attempt__processor"
     )
     page = pages.filter(attempt=attempt).first()
-    in_progress = attempt.state == State.SENT and now < attempt.next_attempt_at
+    in_progress = attempt.state == State.SENT and attempt.is_leased(now)
     is_expiring = (
         page is not None
         and now >= page.expires_at - (not page.url) * MIN_TIME_TO_REOPEN
@@ -254,21 +254,10 @@ def _claim_call(page: CheckoutPage, now: datetime) -> ProcessorCall[PaymentAttem
     attempt = page.attempt
     assert attempt
     looks_up = attempt.state != State.CREATED
-    if attempt.state in {State.CREATED, State.SENT}:
-        attempt.state = State.UNKNOWN if looks_up else State.SENT
-        attempt.changed_at = now
-    attempt.first_sent_at = attempt.first_sent_at or now
-    attempt.sends += 1
-    attempt.next_attempt_at = page.sent_until = now + settings.CHARGES["LEASE"]
-    attempt.save(
-        update_fields=[
-            "state",
-            "changed_at",
-            "first_sent_at",
-            "sends",
-            "next_attempt_at",
-        ]
-    )
+    lease = settings.CHARGES["LEASE"]
+    attempt.begin_attempt(now=now, lease=lease, sends=True, looks_up=False)
+    attempt.next_attempt_at, page.sent_until = now, now + lease
+    attempt.save(update_fields=[*attempt.claim_fields, "next_attempt_at"])
     page.save(update_fields=["sent_until"])
     return ProcessorCall(CHARGES, attempt, looks_up, sends=True)
 

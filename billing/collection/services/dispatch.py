@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet, Window
+from django.db.models import Window
 from django.db.models.functions import RowNumber
 
 from billing.collection.models.base import Attempt
@@ -30,6 +30,7 @@ from billing.collection.services.recording import (
 from billing.processors.domain.port import ProcessorOutcome
 from billing.processors.models import PaymentProcessor
 from core.errors import Refusal
+from core.queue.models import QueueQuerySet
 
 A = TypeVar("A", bound=Attempt)
 Clock = Callable[[], datetime]
@@ -44,7 +45,7 @@ class AttemptCaller(AttemptRecorder[A], Protocol[A]):
 
     payer_path: ClassVar[str]  # from an attempt to its payer, for queries
 
-    def rows_for_calls(self) -> QuerySet[A]:
+    def rows_for_calls(self) -> QueueQuerySet[A]:
         """The attempts, with every related row selected that a call needs."""
 
     def cancel_reasons(self, attempts: Sequence[A]) -> Mapping[int, str]:
@@ -119,13 +120,8 @@ def claim_calls(
     while True:
         with transaction.atomic(durable=True):
             ids = _next_ids(caller, now, limit, busy or {})
-            rows = caller.rows_for_calls().select_for_update(
-                of=("self",), no_key=True, skip_locked=True
-            )
-            due = rows.filter(
-                pk__in=ids, state__in=Attempt.OPEN, next_attempt_at__lte=now
-            )
-            attempts = list(due.order_by("next_attempt_at", "pk"))
+            rows = caller.rows_for_calls().filter(pk__in=ids)
+            attempts = rows.order_by("next_attempt_at", "pk").lock_due(now=now)
             calls = _claim_all(caller, attempts, now)
         if calls or not attempts:
             return calls
@@ -141,8 +137,7 @@ def _next_ids(
     """
     processors = list(PaymentProcessor.objects.values_list("pk", flat=True))
     share = max(1, settings.CHARGES["AT_ONCE"] // max(1, len(processors)))
-    attempts = caller.rows().select_related(None)
-    due = attempts.filter(state__in=Attempt.OPEN, next_attempt_at__lte=now)
+    due = caller.rows().select_related(None).due(now)
     places: list[tuple[int, datetime, int]] = []
     for processor_id in processors:
         under_way = busy.get(processor_id, 0)
@@ -195,9 +190,9 @@ def _call(call: ProcessorCall[A], connect: Connect, clock: Clock) -> ProcessorOu
             None if call.sends else ProcessorOutcome("failed", reason=current.reason)
         )
     if current or not call.sends:
-        return current or ProcessorOutcome("unknown", reason=attempt.error)
+        return current or ProcessorOutcome("unknown", reason=attempt.last_error)
     at = clock()
-    if at >= attempt.next_attempt_at:  # another worker may have claimed it by now
+    if not attempt.is_leased(at):  # another worker may have claimed it by now
         return ProcessorOutcome(
             "unknown", reason="internal error: the call took longer than its lease"
         )
@@ -245,11 +240,9 @@ def _claim_all(
         if attempt.pk in reasons:
             _cancel(caller, attempt, reasons[attempt.pk], now)
         elif attempt.pk in held:
-            attempt.next_attempt_at, attempt.error = (
-                now + settings.CHARGES["HOLD_PAUSE"],
-                ON_HOLD,
-            )
-            attempt.save(update_fields=["next_attempt_at", "error"])
+            attempt.next_attempt_at = now + settings.CHARGES["HOLD_PAUSE"]
+            attempt.last_error = ON_HOLD
+            attempt.save(update_fields=["next_attempt_at", "last_error"])
     unsent = {
         attempt.pk for attempt in new if attempt.pk in reasons or attempt.pk in held
     }
@@ -265,37 +258,26 @@ def _claim(
 ) -> ProcessorCall[A]:
     """Count a call of a locked attempt."""
     looks_up = attempt.state != "created"
-    if attempt.state in {"created", "sent"}:
-        attempt.changed_at = now
-        attempt.state = "unknown" if looks_up else "sent"
-        attempt.error = "crashed: the call ended without a result" if looks_up else ""
     first = attempt.first_sent_at or now
     window = settings.CHARGES["RESEND_WITHIN"]
     may_send = not on_hold and caller.may_send(attempt)
     sends = may_send and attempt.state != "pending" and now < first + window
-    attempt.first_sent_at = first
-    attempt.lookups += looks_up
-    attempt.sends += sends
-    attempt.next_attempt_at = now + settings.CHARGES["LEASE"]
-    attempt.save(
-        update_fields=[
-            "state", "error", "changed_at", "first_sent_at", "lookups", "sends",
-            "next_attempt_at",
-        ]
-    )  # fmt: skip
+    attempt.begin_attempt(now=now, lease=settings.CHARGES["LEASE"], sends=sends)
+    attempt.save(update_fields=attempt.claim_fields)
     return ProcessorCall(caller, attempt, looks_up, sends, on_hold)
 
 
 def _cancel(caller: AttemptCaller[A], attempt: A, reason: str, now: datetime) -> None:
     """End an attempt that was never sent."""
-    attempt.state, attempt.error, attempt.changed_at = "failed", reason, now
-    attempt.save(update_fields=["state", "error", "changed_at"])
+    attempt.state, attempt.last_error, attempt.changed_at = "failed", reason, now
+    attempt.save(update_fields=["state", "last_error", "changed_at"])
     caller.on_failure(attempt, now)
 
 
 def _keep_open(call: ProcessorCall[A], refusal: Refusal, now: datetime) -> None:
     """Show staff the contradiction; an open attempt is looked up again later."""
-    fields = {"error": f"contradiction: {refusal.message}"[:200], "changed_at": now}
+    error = f"contradiction: {refusal.message}"[:200]
+    fields: dict[str, Any] = {"last_error": error, "changed_at": now}
     if not isinstance(
         refusal, Contradiction
     ):  # it ended; looking it up changes nothing

@@ -105,6 +105,6 @@ def _cancel_unsent(document: Document, now: datetime) -> None:
     unsent = rows.filter(invoice=document, state=PaymentAttempt.State.CREATED)
     for attempt in unsent.select_related("invoice", "processor"):
         attempt.state, attempt.changed_at = PaymentAttempt.State.FAILED, now
-        attempt.error = "never sent: the document was voided"
-        attempt.save(update_fields=["state", "error", "changed_at"])
+        attempt.last_error = "never sent: the document was voided"
+        attempt.save(update_fields=["state", "last_error", "changed_at"])
         publish(failed_event(attempt), now=now)

@@ -130,7 +130,7 @@ def process_events(*, now: datetime, connect: Connect = connect) -> int:
     raises an unexpected error, the event is retried later and the others go on. Safe
     to run twice, and concurrently.
     """
-    done = 0
+    done = _quarantine_exhausted(now)
     with ThreadPoolExecutor(settings.CHARGES["AT_ONCE"]) as pool:
         while claimed := _claim(now):
             reads = [pool.submit(_read, event, connect) for event in claimed]
@@ -147,9 +147,7 @@ def retry_events(*, events: list[ProcessorEvent], now: datetime) -> int:
     Events in other states are left alone. Raises NotQuarantined if none qualifies.
     """
     rows = ProcessorEvent.objects.filter(pk__in=[event.pk for event in events])
-    count = rows.filter(state__in=DECIDABLE).update(
-        state=State.RECEIVED, reason="", tries=0, next_attempt_at=now
-    )
+    count = rows.filter(state__in=DECIDABLE).requeue(now=now)
     if not count:
         raise NotQuarantined(NONE_DECIDABLE)
     return count
@@ -168,40 +166,38 @@ def set_events_aside(
         )
     rows = ProcessorEvent.objects.filter(pk__in=[event.pk for event in events])
     note = f"{now:%Y-%m-%d} {actor}: {reason}"[:200]
-    count = rows.filter(state__in=DECIDABLE).update(state=State.SET_ASIDE, reason=note)
+    count = rows.filter(state__in=DECIDABLE).finish(State.SET_ASIDE, reason=note)
     if not count:
         raise NotQuarantined(NONE_DECIDABLE)
     return count
 
 
 def _claim(now: datetime) -> list[ProcessorEvent]:
-    """Lease events that are due, and count the try before the work.
-
-    An event that was tried before is claimed alone: if it kills its process, the events
-    beside it are not counted as tried.
-    """
+    """Claim events that are due; one that was attempted before is claimed alone."""
+    rows = ProcessorEvent.objects.select_related("processor")
     with transaction.atomic(durable=True):
-        rows = ProcessorEvent.objects.select_for_update(
-            of=("self",), no_key=True, skip_locked=True
+        return rows.order_by("attempts", "pk").claim(
+            now=now,
+            lease=settings.CHARGES["LEASE"],
+            limit=settings.CHARGES["EVENTS"],
+            retry_limits=[1],
         )
-        due = rows.filter(state__in=ProcessorEvent.PENDING, next_attempt_at__lte=now)
-        due = due.select_related("processor").order_by("tries", "pk")
-        claimed = list(due.filter(tries=0)[: settings.CHARGES["EVENTS"]]) or list(
-            due[:1]
+
+
+def _quarantine_exhausted(now: datetime) -> int:
+    """Quarantine due events whose every attempt crashed; return how many."""
+    with transaction.atomic(durable=True):
+        events = ProcessorEvent.objects.park_exhausted(
+            State.QUARANTINED,
+            now=now,
+            most=settings.CHARGES["EVENT_TRIES"],
+            last_error="crashed: every attempt ended without a result",
         )
-        ProcessorEvent.objects.filter(pk__in=[event.pk for event in claimed]).update(
-            tries=F("tries") + 1, next_attempt_at=now + settings.CHARGES["LEASE"]
-        )
-    return claimed
+    return len(events)
 
 
 def _read(event: ProcessorEvent, connect: Connect) -> Sequence[ProcessorUpdate]:
-    """The updates in an event. Raises DoesNotFit, Unreachable, InvalidToken.
-
-    An event whose every try crashed is not read again.
-    """
-    if event.tries >= settings.CHARGES["EVENT_TRIES"]:  # this try is not counted
-        raise DoesNotFit("crashed: every try ended without a result")
+    """The updates in an event. Raises DoesNotFit, Unreachable, InvalidToken."""
     return connect(event.processor).read_updates(bytes(event.body))
 
 
@@ -222,27 +218,28 @@ def _process_in_isolation(
 def _process(claimed: ProcessorEvent, read_updates: ReadUpdates, now: datetime) -> None:
     with transaction.atomic(durable=True):
         event = ProcessorEvent.objects.select_for_update(no_key=True).get(pk=claimed.pk)
-        if event.state not in ProcessorEvent.PENDING:
+        if event.state not in ProcessorEvent.queue.unfinished:
             return
         event.processor = claimed.processor
         try:
             with transaction.atomic():
                 for update in read_updates():
                     _apply_update(event, update, now)
-            event.state, event.reason = State.DONE, ""
+            event.state, event.last_error = State.DONE, ""
         except AwaitingPayment as cause:
             suspend_event(event, cause, now=now)
         except Refusal as refusal:
-            event.state, event.reason = State.QUARANTINED, refusal.message[:200]
+            event.state, event.last_error = State.QUARANTINED, refusal.message[:200]
         except (InvalidToken, Unreachable) as error:  # retried until it can be read
-            event.tries -= 1
-            event.reason = f"cannot be read: {_describe_error(error)}"[:200]
+            event.attempts = max(0, event.attempts - 1)
+            event.next_attempt_at = now + settings.CHARGES["LEASE"]
+            event.last_error = f"cannot be read: {_describe_error(error)}"[:200]
+        event.leased_until = None
         event.save(
             update_fields=[
-                "state",
-                "reason",
+                *event.claim_fields,
+                "last_error",
                 "attempt",
-                "tries",
                 "payment_reference",
                 "next_attempt_at",
             ]

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
 
-from django.db.models import QuerySet
-
 from billing.collection.models.attempts import PaymentAttempt
 from billing.collection.services.attempts import failed_event
 from billing.collection.services.recording import apply_outcome
@@ -13,6 +11,7 @@ from billing.collection.signals import attempt_ended
 from billing.processors.domain.port import ProcessorOutcome
 from billing.receivables.services.payments import receive_payment
 from billing.webhooks.services.outbox import publish
+from core.queue.models import QueueQuerySet
 
 
 class ChargeRecorder:
@@ -23,7 +22,7 @@ class ChargeRecorder:
     }
     success_is_final: ClassVar[bool] = True
 
-    def rows(self) -> QuerySet[PaymentAttempt]:
+    def rows(self) -> QueueQuerySet[PaymentAttempt]:
         return PaymentAttempt.objects.select_related("invoice__payer", "processor")
 
     def payer_of(self, attempt: PaymentAttempt) -> int:

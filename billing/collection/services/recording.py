@@ -6,7 +6,6 @@ from typing import ClassVar, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
 
 from billing.collection.models.base import Attempt
 from billing.invoicing.services.issuing import lock_accounts
@@ -14,6 +13,7 @@ from billing.processors.domain.port import ProcessorOutcome
 from billing.receivables.services.payments import check_reference
 from core.errors import Refusal
 from core.parsing.values import shown
+from core.queue.models import QueueQuerySet
 
 A = TypeVar("A", bound=Attempt)
 
@@ -41,7 +41,7 @@ class AttemptRecorder(Protocol[A]):
     ends: ClassVar[Mapping[str, str]]
     success_is_final: ClassVar[bool]
 
-    def rows(self) -> QuerySet[A]:
+    def rows(self) -> QueueQuerySet[A]:
         """The attempts, with their payers selected."""
 
     def payer_of(self, attempt: A) -> int:
@@ -77,8 +77,7 @@ def apply_outcome(
         lock_accounts([recorder.payer_of(attempt)])
         rows = recorder.rows().select_for_update(of=("self",), no_key=True)
         locked = rows.get(pk=attempt.pk)
-        calls = (locked.sends, locked.lookups)
-        late = from_call and calls != (attempt.sends, attempt.lookups)
+        late = from_call and locked.attempts != attempt.attempts
         if late and outcome.kind != "succeeded":
             return locked
         if not locked.sends and outcome.kind != "failed":
@@ -169,11 +168,12 @@ def _set_state(
     closed_by: str = "",
 ) -> None:
     attempt.state, attempt.changed_at = state, now
-    attempt.error = outcome.reason[:200]
+    attempt.leased_until, attempt.last_error = None, outcome.reason[:200]
     attempt.reference = outcome.reference if state == "succeeded" else ""
     attempt.closed_by = closed_by
     attempt.save(
         update_fields=[
-            "state", "changed_at", "error", "reference", "next_attempt_at", "closed_by",
+            "state", "changed_at", "last_error", "reference", "next_attempt_at",
+            "leased_until", "closed_by",
         ]
     )  # fmt: skip

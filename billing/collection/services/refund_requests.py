@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import ClassVar
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from billing.collection.domain.webhook_events import RefundFailed, RefundRequested
 from billing.collection.models.refunds import RefundAttempt
@@ -42,6 +41,7 @@ from billing.receivables.services.refunds import (
 from billing.webhooks.services.outbox import publish
 from core.errors import Refusal
 from core.money import money_label, plain
+from core.queue.models import QueueQuerySet
 
 
 class RefundByHand(Refusal):
@@ -62,10 +62,10 @@ class RefundCaller:
     }
     success_is_final: ClassVar[bool] = False  # banks reject refunds days later
 
-    def rows(self) -> QuerySet[RefundAttempt]:
+    def rows(self) -> QueueQuerySet[RefundAttempt]:
         return RefundAttempt.objects.select_related("payment__payer", "processor")
 
-    def rows_for_calls(self) -> QuerySet[RefundAttempt]:
+    def rows_for_calls(self) -> QueueQuerySet[RefundAttempt]:
         return self.rows()
 
     def payer_of(self, attempt: RefundAttempt) -> int:
@@ -327,6 +327,6 @@ def _failed(attempt: RefundAttempt) -> RefundFailed:
         currency=attempt.currency,
         processor=attempt.processor.code,
         reason=attempt.reason,
-        failure=attempt.error,
+        failure=attempt.last_error,
         actor=attempt.actor,
     )

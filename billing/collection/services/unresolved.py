@@ -107,7 +107,7 @@ def _locked(
 
 def _locked_events(now: datetime) -> list[ProcessorEvent]:
     limit = now - settings.CHARGES["EVENT_LIMIT"]
-    late = Q(state__in=ProcessorEvent.PENDING, received_at__lte=limit)
+    late = Q(state__in=ProcessorEvent.queue.unfinished, received_at__lte=limit)
     rows = ProcessorEvent.objects.filter(
         late | Q(state=State.QUARANTINED), reported_at=None
     )
@@ -154,7 +154,7 @@ def _inbound_event(event: ProcessorEvent) -> ProcessorEventUnresolved:
         state=event.state,
         payment=event.payment_reference or None,
         received_at=event.received_at,
-        reason=event.reason,
+        reason=event.last_error,
     )
 
 

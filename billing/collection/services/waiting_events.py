@@ -21,9 +21,9 @@ def suspend_event(
     The older the event, the longer the pause before the retry: from a minute to an hour.
     """
     event.state = ProcessorEvent.State.WAITING
-    event.reason = cause.message[:200]
+    event.last_error = cause.message[:200]
     event.payment_reference = cause.payment
-    event.tries = 0
+    event.attempts = 0
     age = now - event.received_at
     event.next_attempt_at = now + min(max(age, SHORTEST_PAUSE), LONGEST_PAUSE)
 
@@ -45,4 +45,6 @@ def release_events(*, processor: str, payment: str, now: datetime) -> None:
     )
     ids = list(waiting.values_list("pk", flat=True))
     if ids:
-        ProcessorEvent.objects.filter(pk__in=ids).update(next_attempt_at=now)
+        ProcessorEvent.objects.filter(pk__in=ids).update(
+            next_attempt_at=now, leased_until=None
+        )

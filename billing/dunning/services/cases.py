@@ -76,7 +76,7 @@ def handle_attempt_end(*, attempt: PaymentAttempt, now: datetime) -> None:
     else:
         transition = after_failure(course_of(case), snapshot, dunning_policy())
     record_changes(
-        [CaseChange(case, snapshot, transition, attempt, attempt.error)], now=now
+        [CaseChange(case, snapshot, transition, attempt, attempt.last_error)], now=now
     )
 
 

@@ -4,7 +4,10 @@ from django.db import models
 from django.db.models import Q
 
 from core.postgres.columns import UUID7
+from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency
+
+ITEMS = QueueStates(waiting=("pending",), leased=("working",))
 
 
 class BillingRun(models.Model):
@@ -59,8 +62,10 @@ class RunCut(models.Model):
         return f"{self.agency_id} at {self.cutoff}"
 
 
-class RunItem(models.Model):
+class RunItem(QueueItem):
     """A payer of a run, as a queue entry: the months to close, with its attempts."""
+
+    queue = ITEMS
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -75,11 +80,7 @@ class RunItem(models.Model):
     )
     payer = models.ForeignKey(Agency, models.PROTECT, related_name="+")
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
-    attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField()
-    lease_until = models.DateTimeField(null=True, blank=True)
     code = models.CharField(max_length=40, blank=True, help_text="Why it is parked.")
-    last_error = models.TextField(blank=True)
     documents = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -91,15 +92,10 @@ class RunItem(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["run", "payer"], name="one_item_per_run_and_payer"
-            )
+            ),
+            ITEMS.lease_check("run_item_lease_matches_state"),
         ]
-        indexes = [
-            models.Index(
-                fields=["next_attempt_at"],
-                condition=Q(state__in=["pending", "working"]),
-                name="run_items_due",
-            )
-        ]
+        indexes = [ITEMS.due_index("run_items_due")]
 
     def __str__(self) -> str:
         return f"{self.payer.code} in {self.run}: {self.state}"

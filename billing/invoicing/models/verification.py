@@ -28,7 +28,7 @@ class VerificationRun(models.Model):
     actor = models.CharField(max_length=200)
     started_at = models.DateTimeField(help_text="The snapshot is taken after this.")
     finished_at = models.DateTimeField(null=True)
-    lease_until = models.DateTimeField(null=True)
+    leased_until = models.DateTimeField(null=True)
     since = models.DateTimeField(
         null=True, help_text="An incremental pass checks what was recorded after this."
     )
@@ -50,9 +50,9 @@ class VerificationRun(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(
-                    state="running", finished_at=None, lease_until__isnull=False
+                    state="running", finished_at=None, leased_until__isnull=False
                 )
-                | ~Q(state="running") & Q(finished_at__isnull=False, lease_until=None),
+                | ~Q(state="running") & Q(finished_at__isnull=False, leased_until=None),
                 name="a_running_verification_has_a_lease",
             ),
         ]

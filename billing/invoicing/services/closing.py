@@ -32,14 +32,13 @@ from billing.invoicing.services.items import (
     claim_items,
     park_exhausted,
     park_items,
-    renew_claim,
     retry_item,
 )
 from billing.invoicing.services.runs import finish_runs
 from billing.invoicing.signals import step_reached
 from core.errors import Refusal
 from core.money import money_label
-from core.queue.heartbeat import renewed
+from core.queue.models import kept_leased
 from seats.models import Agency
 
 log = logging.getLogger(__name__)
@@ -56,35 +55,31 @@ class UnusualTotal(Refusal):
 
 
 def close_due(*, now: datetime, run: BillingRun | None = None) -> int:
-    """Close one chunk of the payers that are due; return how many items were claimed.
+    """Close one chunk of the payers that are due; return how many were claimed or parked.
 
     Safe to repeat, also concurrently. A payer that cannot be closed is parked or tried
     again later; the others go on.
     """
-    claim = claim_items(now=now, limit=settings.BILLING["CLOSE_CHUNK"], run=run)
-    if claim.is_exhausted:
-        park_exhausted(item_ids=claim.item_ids)
-    elif claim.item_ids:
-        with renewed(
-            lambda elapsed: renew_claim(claim=claim, now=now + elapsed),
-            lease=settings.BILLING["CLOSE_LEASE"],
-        ):
-            _close_or_retry(claim.item_ids, now)
+    parked = park_exhausted(now=now, run=run)
+    items = claim_items(now=now, limit=settings.BILLING["CLOSE_CHUNK"], run=run)
+    if items:
+        with kept_leased(items, now=now, lease=settings.BILLING["CLOSE_LEASE"]):
+            _close_or_retry(items, now)
     finish_runs(now=now)
-    return len(claim.item_ids)
+    return parked + len(items)
 
 
-def _close_or_retry(item_ids: Sequence[int], now: datetime) -> None:
+def _close_or_retry(items: Sequence[RunItem], now: datetime) -> None:
     """Close items together; if that fails, one by one, so that only failures wait."""
     try:
-        close_items(item_ids=item_ids, now=now)
+        close_items(item_ids=[item.pk for item in items], now=now)
     except Exception as error:
-        log.exception("Closing %d payers failed.", len(item_ids))
-        if len(item_ids) == 1:
-            retry_item(item_id=item_ids[0], message=repr(error), now=now)
+        log.exception("Closing %d payers failed.", len(items))
+        if len(items) == 1:
+            retry_item(item=items[0], message=repr(error), now=now)
             return
-        for item_id in item_ids:
-            _close_or_retry([item_id], now)
+        for item in items:
+            _close_or_retry([item], now)
 
 
 def close_items(*, item_ids: Sequence[int], now: datetime) -> list[Draft]:
@@ -124,9 +119,7 @@ def _without_drafts(items: Sequence[RunItem]) -> list[RunItem]:
     )
     waiting = [item.pk for item in items if item.payer_id in drafted]
     if waiting:
-        RunItem.objects.filter(pk__in=waiting).update(
-            state=RunItem.State.REVIEW, lease_until=None
-        )
+        RunItem.objects.filter(pk__in=waiting).finish(RunItem.State.REVIEW)
     return [item for item in items if item.payer_id not in drafted]
 
 
@@ -257,13 +250,12 @@ def _settle_items(
         ([p.payer_id for p in closed if p.payer_id not in drafted], State.DONE),
         (sorted(drafted), State.REVIEW),
     ):
-        RunItem.objects.filter(pk__in=[by_payer[payer].pk for payer in payers]).update(
-            state=state, lease_until=None, last_error="", code=""
-        )
+        items = RunItem.objects.filter(pk__in=[by_payer[payer].pk for payer in payers])
+        items.finish(state, last_error="", code="")
     per_payer = Counter(draft.header.payer_id for draft in drafts)
     for count in set(per_payer.values()):
-        items = [by_payer[payer].pk for payer, n in per_payer.items() if n == count]
-        RunItem.objects.filter(pk__in=items).update(documents=F("documents") + count)
+        ids = [by_payer[payer].pk for payer, n in per_payer.items() if n == count]
+        RunItem.objects.filter(pk__in=ids).update(documents=F("documents") + count)
     _release_parked(closed)
 
 

@@ -217,9 +217,8 @@ def _lock(document_id: int) -> Document:
 
 def _requeue_waiting_items(payer_id: int, now: datetime) -> None:
     """Make the run items that waited for the payer's draft due again."""
-    RunItem.objects.filter(payer=payer_id, state=RunItem.State.REVIEW).update(
-        state=RunItem.State.PENDING, attempts=0, next_attempt_at=now
-    )
+    items = RunItem.objects.filter(payer=payer_id, state=RunItem.State.REVIEW)
+    items.requeue(now=now)
 
 
 def voided_event(

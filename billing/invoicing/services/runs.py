@@ -122,9 +122,8 @@ def reopen_month(
     Call this in the transaction of its cause, with the payer locked. The payer's open
     items of other runs of the month are released; the new run replaces them.
     """
-    RunItem.objects.filter(payer=payer, run__month=month, state__in=UNSETTLED).update(
-        state=RunItem.State.RELEASED, lease_until=None
-    )
+    items = RunItem.objects.filter(payer=payer, run__month=month, state__in=UNSETTLED)
+    items.finish(RunItem.State.RELEASED)
     finish_runs(now=now, payer=payer)
     return open_run(
         month=month,

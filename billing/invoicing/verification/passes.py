@@ -33,7 +33,7 @@ def claim_pass(
     with transaction.atomic(durable=True):
         lock_name(CLAIMING)
         runs = VerificationRun.objects.filter(kind=kind)
-        for lost in runs.filter(state=State.RUNNING, lease_until__lte=now):
+        for lost in runs.filter(state=State.RUNNING, leased_until__lte=now):
             _fail(lost, LOST, now)
         last = runs.order_by("-started_at").first()
         if last and (
@@ -44,7 +44,7 @@ def claim_pass(
             kind=kind,
             actor=actor,
             started_at=now,
-            lease_until=now + settings.VERIFICATION["LEASE"],
+            leased_until=now + settings.VERIFICATION["LEASE"],
             since=since_last_pass() if kind == Kind.INCREMENTAL else None,
         )
 
@@ -77,7 +77,7 @@ def finish_pass(
         VerificationRun.objects.filter(pk=run.pk).update(
             state=State.FINISHED,
             finished_at=now,
-            lease_until=None,
+            leased_until=None,
             findings=len(report.findings),
             opened=len(recorded.opened),
             resolved=recorded.resolved,
@@ -85,9 +85,9 @@ def finish_pass(
         )
 
 
-def _renew(run: VerificationRun, lease_until: datetime) -> None:
+def _renew(run: VerificationRun, leased_until: datetime) -> None:
     running = VerificationRun.objects.filter(pk=run.pk, state=State.RUNNING)
-    running.update(lease_until=lease_until)
+    running.update(leased_until=leased_until)
 
 
 def _due(last: VerificationRun, now: datetime) -> bool:
@@ -100,7 +100,7 @@ def _due(last: VerificationRun, now: datetime) -> bool:
 def _fail(run: VerificationRun, error: str, now: datetime) -> None:
     running = VerificationRun.objects.filter(pk=run.pk, state=State.RUNNING)
     failed = running.update(
-        state=State.FAILED, finished_at=now, lease_until=None, error=error
+        state=State.FAILED, finished_at=now, leased_until=None, error=error
     )
     if failed:
         run.error = error

@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from billing.mail.models import Mail
+from billing.mail.models import PERSONAL, Mail
 from billing.mail.services.outbox import has_server, resend_mails
 from core.admin.actions import ActionOutcome, Unchanged, staff_action
 from core.admin.readonly import ReadOnlyAdmin
@@ -16,6 +16,7 @@ NO_SERVER = (
     " EMAIL_FROM, then send the held mails from this page."
 )
 
+HIDDEN = "Hidden: it holds a link that is for the addressee alone."
 WAITING = {Mail.State.FAILED, Mail.State.HELD}
 
 
@@ -39,8 +40,24 @@ class MailAdmin(ReadOnlyAdmin):
     list_select_related = ["agency"]
     list_filter = ["state", "template"]
     search_fields = ["subject", "subject_key", "agency__code"]
-    exclude = ["lease_until"]
+    fields = [
+        "agency", "template", "subject_key", "to", "subject", "content", "state",
+        "attempts", "next_attempt_at", "last_error", "created_at", "sent_at",
+    ]  # fmt: skip
+    readonly_fields = ["content"]
     actions = ["send_again"]
+
+    @admin.display(description="text")
+    def content(self, mail: Mail) -> str:
+        return HIDDEN if mail.template in PERSONAL else mail.text
+
+    def lookup_allowed(
+        self, lookup: str, value: Any, request: HttpRequest | None = None
+    ) -> bool:
+        """Comparing texts would let people guess hidden ones letter by letter."""
+        if lookup.partition("__")[0] in {"text", "html"}:
+            return False
+        return super().lookup_allowed(lookup, value, request)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None

@@ -130,9 +130,8 @@ def resend_mails(*, mail_ids: Collection[int], now: datetime) -> int:
         raise NoMailServer(
             "No mail server is configured. Set EMAIL_HOST and EMAIL_FROM, then try again."
         )
-    count = Mail.objects.filter(
-        pk__in=mail_ids, state__in=[State.FAILED, State.HELD]
-    ).update(state=State.QUEUED, attempts=0, next_attempt_at=now, last_error="")
+    mails = Mail.objects.filter(pk__in=mail_ids, state__in=[State.FAILED, State.HELD])
+    count = mails.requeue(now=now)
     if not count:
         raise NotWaiting(
             "None of the mails failed or is held. Only those can be sent again."

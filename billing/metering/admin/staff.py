@@ -114,7 +114,7 @@ class UsageImportAdmin(AddingAdmin):
     adding_form = UploadForm
     adding_fields = ["agency", "feed", "zone", "file"]
     readonly_fields = ["rejected_file"]
-    exclude = ["lease_until", "attempts", "reading"]
+    exclude = ["leased_until", "next_attempt_at", "attempts", "reading"]
 
     @admin.display(description="rejected rows")
     def rejected_file(self, record: UsageImport) -> str:

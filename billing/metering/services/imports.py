@@ -11,14 +11,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from io import BufferedReader, RawIOBase
 from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, OuterRef, Q, Subquery
-from django.db.models.functions import Now
+from django.db.models import Count, F, OuterRef, Subquery
 
 from billing.metering.domain.formats.catalogue import (
     chunks_of,
@@ -42,7 +40,7 @@ from billing.metering.models import READING, ImportPart, RejectedRow, UsageImpor
 from billing.metering.services.rows import count_rows
 from core.errors import Refusal
 from core.postgres.locks import lock_name
-from core.queue.heartbeat import renewed
+from core.queue.models import kept_leased
 from seats.access.queries import reached_by
 from seats.agencies.queries.agencies import zones_of
 from seats.agencies.services import require_zone
@@ -53,6 +51,11 @@ CHUNKS_A_TURN = 40
 PART_BYTES = 1_048_576
 LEASE = timedelta(seconds=15)  # renewed while the process that reads the file lives
 MOST_ATTEMPTS = 5
+LONGEST_ERROR = 500
+INTERRUPTED = (
+    "interrupted: Every try of the import was interrupted. Import the file again;"
+    " no event is counted twice."
+)
 LONGEST_CELL = 4_000
 # Claims are serialized: two at once could exceed the agency's share.
 CLAIM_LOCK = "metering.imports"
@@ -99,7 +102,7 @@ def start_import(
     record = _record_of(file, agency, file_name, feed, zone)
     record.actor, record.created_at = actor, now
     record.state, record.uploaded = State.RUNNING, False
-    record.lease_until = now + LEASE
+    record.next_attempt_at, record.leased_until = now, now + LEASE
     record.save()
     return record
 
@@ -128,6 +131,7 @@ def upload_file(
         )
     record.actor, record.created_at = actor, now
     record.state, record.uploaded = State.WAITING, True
+    record.next_attempt_at = now
     with transaction.atomic():
         record.save()
         for position, part in enumerate(iter(lambda: file.read(PART_BYTES), b"")):
@@ -181,21 +185,13 @@ def import_rows(
             agents=set(agents.values_list("external_id", flat=True)),
         )
         rows = islice(rows, record.rows, None)
-        with renewed(partial(_renew, record.pk), lease=LEASE):
+        with kept_leased([record], now=now, lease=LEASE):
             for chunk in chunks_of(rows, most=CHUNK):
                 yield _import_chunk(record, chunk, allowed_agency_ids, now)
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
     _finish(record, State.DONE, now)
-
-
-def _renew(record_id: int, _: timedelta) -> None:
-    """Extend the lease, unless a chunk that is being committed does."""
-    with transaction.atomic():
-        rows = UsageImport.objects.select_for_update(skip_locked=True)
-        if rows.filter(pk=record_id, state=State.RUNNING).exists():
-            UsageImport.objects.filter(pk=record_id).update(lease_until=Now() + LEASE)
 
 
 def _import_chunk(
@@ -263,7 +259,6 @@ def _count(
         unread=F("unread") + counts[UNREAD],
         reasons=add_reasons(record.reasons, outcomes),
         seconds=add_seconds(record.seconds, outcomes, corrected),
-        lease_until=Now() + LEASE,
         attempts=0,
     )
     if not counted:
@@ -274,9 +269,8 @@ def _finish(
     record: UsageImport, state: UsageImport.State, now: datetime, error: str = ""
 ) -> None:
     with transaction.atomic():
-        UsageImport.objects.filter(pk=record.pk, state=State.RUNNING).update(
-            state=state, finished_at=now, lease_until=None, error=error[:500]
-        )
+        running = UsageImport.objects.filter(pk=record.pk, state=State.RUNNING)
+        running.finish(state, finished_at=now, last_error=error[:LONGEST_ERROR])
         ImportPart.objects.filter(usage_import=record).delete()
     record.refresh_from_db()
 
@@ -288,7 +282,7 @@ def resume_next_import(*, now: datetime) -> int:
     marked as failed: the worker does not have their file.
     """
     _fail_abandoned(now)
-    record = _claim()
+    record = _claim(now)
     if record is None:
         return 0
     with buffered(PartsReader(record)) as file:
@@ -298,11 +292,11 @@ def resume_next_import(*, now: datetime) -> int:
         except (Refusal, ImportTakenOver) as reason:
             log.warning("Import of %s stopped: %s", record, reason)
         else:
-            _release(record)
+            _release(record, now)
     return 1
 
 
-def _claim() -> UsageImport | None:
+def _claim(now: datetime) -> UsageImport | None:
     """Claim the next file that waits or whose worker is gone.
 
     It is one of the agency that has waited longest for a turn, and not of an agency
@@ -310,61 +304,42 @@ def _claim() -> UsageImport | None:
     """
     with transaction.atomic():
         lock_name(CLAIM_LOCK)
-        record = (
-            UsageImport.objects.select_for_update(skip_locked=True, of=("self",))
-            .select_related("agency")
-            .filter(_is_due(), uploaded=True)
-            .exclude(agency__in=_busy_agencies())
+        claimed = (
+            UsageImport.objects.select_related("agency")
+            .filter(uploaded=True)
+            .exclude(agency__in=_busy_agencies(now))
             .annotate(agency_last_turn=Subquery(_LAST_TURN))
             .order_by(F("agency_last_turn").asc(nulls_first=True), "pk")
-            .first()
+            .claim(now=now, lease=LEASE, limit=1)
         )
-        if record is not None:
-            record.state = State.RUNNING
-            record.attempts += 1
-            record.lease_until, record.last_turn_at = Now() + LEASE, Now()
-            record.save(
-                update_fields=["state", "attempts", "lease_until", "last_turn_at"]
-            )
-    return record
+    return claimed[0] if claimed else None
 
 
-def _busy_agencies() -> list[int]:
+def _busy_agencies(now: datetime) -> list[int]:
     """The agencies that use their share of files at once."""
-    running = UsageImport.objects.filter(
-        state=State.RUNNING, uploaded=True, lease_until__gte=Now()
-    )
+    running = UsageImport.objects.filter(uploaded=True, leased_until__gt=now)
     counts = running.order_by().values("agency").annotate(files=Count("pk"))
     busy = counts.filter(files__gte=settings.BILLING["IMPORTS_AT_ONCE"])
     return list(busy.values_list("agency", flat=True))
 
 
-def _is_due() -> Q:
-    return Q(state=State.WAITING) | Q(state=State.RUNNING, lease_until__lt=Now())
-
-
 def _fail_abandoned(now: datetime) -> None:
-    abandoned = UsageImport.objects.filter(_is_due()).filter(
-        Q(uploaded=False) | Q(attempts__gte=MOST_ATTEMPTS)
-    )
-    for record in abandoned:
-        UsageImport.objects.filter(pk=record.pk).filter(_is_due()).update(
-            state=State.FAILED,
-            finished_at=now,
-            lease_until=None,
-            error=(
-                "interrupted: Every try of the import was interrupted. Import the"
-                " file again; no event is counted twice."
-            ),
-        )
-        ImportPart.objects.filter(usage_import=record).delete()
+    """Fail files that were tried too often, and those that only a command could read."""
+    for uploaded, most in ((True, MOST_ATTEMPTS), (False, 0)):
+        with transaction.atomic():
+            failed = UsageImport.objects.filter(uploaded=uploaded).park_exhausted(
+                State.FAILED,
+                now=now,
+                most=most,
+                finished_at=now,
+                last_error=INTERRUPTED,
+            )
+            ImportPart.objects.filter(usage_import__in=failed).delete()
 
 
-def _release(record: UsageImport) -> None:
+def _release(record: UsageImport, now: datetime) -> None:
     """Let another turn continue the file, unless it is done."""
-    UsageImport.objects.filter(pk=record.pk, state=State.RUNNING).update(
-        state=State.WAITING, lease_until=None
-    )
+    UsageImport.objects.held([record]).retry_later(now, error="")
 
 
 def delete_old_rejected_rows(*, now: datetime) -> int:

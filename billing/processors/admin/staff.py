@@ -109,6 +109,7 @@ class PaymentProcessorAdmin(AddingAdmin):
     adding_form = ProcessorForm
     adding_fields = ["code", "kind", "url", "key", "endpoint_secret"]
     actions = ["change_address_or_keys", "rotate_both_secrets"]
+    has_secrets = True
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
@@ -119,6 +120,7 @@ class PaymentProcessorAdmin(AddingAdmin):
 
     @staff_action(
         "Change URL or keys",
+        sensitive=True,
         permission="change",
         effects=change_effects,
         undo="Change them back. You have to enter the previous keys again.",
@@ -136,6 +138,7 @@ class PaymentProcessorAdmin(AddingAdmin):
 
     @staff_action(
         "Rotate secrets",
+        sensitive=True,
         permission="rotate",
         effects=rotate_effects,
         undo="The old secrets cannot be restored. Rotate again to get new ones.",

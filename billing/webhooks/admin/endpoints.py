@@ -103,6 +103,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     search_fields = ["url", "description", "agency__code"]
     exclude = ["sealed_secret", "sealed_previous"]
     adding_form = EndpointForm
+    sensitive = True
     adding_fields = EndpointForm.Meta.fields
     actions = [
         "pause", "resume", "send_test", "replay", "rotate", "delete_for_ever",
@@ -176,6 +177,7 @@ class WebhookEndpointAdmin(AddingAdmin):
 
     @staff_action(
         "Rotate the signing secret",
+        sensitive=True,
         effects=endpoint_effects(
             "it gets a new secret, shown once after this page. Requests are also signed"
             " with the current secret for 24 hours; the receiver needs the new one by"

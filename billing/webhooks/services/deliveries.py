@@ -26,7 +26,7 @@ from billing.webhooks.services.endpoints import (
     secrets_of,
 )
 from core.outbound.client import Limits, Outcome, send
-from core.postgres.arrays import columns
+from core.postgres.arrays import columns, text_array
 from core.postgres.locks import lock_name
 from seats.access.queries import out_of_reach
 
@@ -36,11 +36,11 @@ MAX_TRIES = len(PAUSES) + 1
 POLL_SECONDS = 0.5  # between looks for deliveries that came due meanwhile
 CLAIM_LOCK = "webhooks.claim"  # without it, concurrent claims could exceed a share
 GATHER_SECONDS = 0.01  # to collect results that are recorded in one commit
-# Claims per endpoint as many as it may have at once, and per subject the oldest. The agency
+# Picks per endpoint as many as it may have at once, and per subject the oldest. The agency
 # with the fewest in flight comes first, and within an agency the endpoint with the fewest;
 # no agency holds more than its share, so slow receivers of one leave room for all others.
 # An endpoint counts for the agency that owns it, whichever agency it is for.
-CLAIM = """
+PICK = """
     WITH room AS (
         SELECT endpoint.id, coalesce(endpoint.owner_id, endpoint.agency_id, 0) AS tenant,
                sent.now AS in_flight,
@@ -50,7 +50,7 @@ CLAIM = """
         CROSS JOIN LATERAL (
             SELECT count(*) AS now FROM billing_delivery AS sent
             WHERE sent.endpoint_id = endpoint.id
-              AND sent.state = 'sending' AND sent.next_attempt_at > %(now)s
+              AND sent.state = 'sending' AND sent.leased_until > %(now)s
         ) AS sent
         WHERE endpoint.state = 'enabled' AND endpoint.deleted_at IS NULL
           AND (endpoint.quiet_until IS NULL OR endpoint.quiet_until <= %(now)s)
@@ -65,6 +65,7 @@ CLAIM = """
             WHERE delivery.endpoint_id = room.id
               AND delivery.state IN ('pending', 'sending')
               AND delivery.next_attempt_at <= %(now)s
+              AND (delivery.leased_until IS NULL OR delivery.leased_until <= %(now)s)
               AND delivery.event_id = (
                 SELECT min(same.event_id) FROM billing_delivery AS same
                 WHERE same.endpoint_id = delivery.endpoint_id
@@ -77,24 +78,18 @@ CLAIM = """
         SELECT picked.id, picked.next_attempt_at, in_flight.now + row_number() OVER (
                    PARTITION BY tenant ORDER BY picked.turn, picked.next_attempt_at) AS place
         FROM picked JOIN in_flight USING (tenant)
-    ), due AS (
-        SELECT id FROM placed WHERE place <= %(share)s
-        ORDER BY place, next_attempt_at LIMIT %(limit)s
     )
-    UPDATE billing_delivery AS delivery
-    SET state = 'sending', attempts = attempts + 1, tries = tries + 1,
-        next_attempt_at = %(lease_until)s
-    FROM due WHERE delivery.id = due.id
-    RETURNING delivery.id
+    SELECT id FROM placed WHERE place <= %(share)s
+    ORDER BY place, next_attempt_at LIMIT %(limit)s
 """
 # A result that arrives after its lease ended and another attempt began changes nothing.
 SETTLE = """
     UPDATE billing_delivery AS delivery
     SET state = settled.state, next_attempt_at = settled.next_attempt_at,
-        settled_at = settled.settled_at
+        settled_at = settled.settled_at, last_error = settled.last_error, leased_until = NULL
     FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::timestamptz[],
-                %s::timestamptz[])
-        AS settled(id, attempts, state, next_attempt_at, settled_at)
+                %s::timestamptz[], %s::text[])
+        AS settled(id, attempts, state, next_attempt_at, settled_at, last_error)
     WHERE delivery.id = settled.id AND delivery.attempts = settled.attempts
       AND delivery.state = 'sending'
 """
@@ -153,17 +148,17 @@ def _claim(now: datetime, limit: int) -> list[Delivery] | set[int]:
         "share": limits["AT_ONCE_AGENCY"],
         "at_once": limits["AT_ONCE"],
         "at_once_failing": limits["AT_ONCE_FAILING"],
-        "lease_until": now + limits["LEASE"],
     }
     with transaction.atomic(durable=True):
         lock_name(CLAIM_LOCK)
         with connection.cursor() as cursor:
-            cursor.execute(CLAIM, params)
+            cursor.execute(PICK, params)
             ids = [row[0] for row in cursor.fetchall()]
         if not ids:
             return []
         rows = Delivery.objects.filter(pk__in=ids).order_by("event")
-        claimed = list(rows.select_related("endpoint", "event__stream__agency"))
+        rows = rows.select_related("endpoint", "event__stream__agency")
+        claimed = rows.claim(now=now, lease=limits["LEASE"])
         grants = {
             (delivery.endpoint.owner_id, delivery.endpoint.agency_id)
             for delivery in claimed
@@ -227,7 +222,19 @@ def record_results(results: Sequence[AttemptResult]) -> None:
             for delivery, outcome, at in results
         )
         with connection.cursor() as cursor:
-            cursor.execute(SETTLE, columns([_settled(*row) for row in results], 5))
+            cursor.execute(SETTLE, _settlements(results))
+
+
+def _settlements(results: Sequence[AttemptResult]) -> list[str]:
+    errors = text_array(_error_of(outcome) for _, outcome, _ in results)
+    return [*columns([_settled(*row) for row in results], 5), errors]
+
+
+def _error_of(outcome: Outcome) -> str:
+    """Why an attempt did not succeed; the response itself is in the log of attempts."""
+    if outcome.taken:
+        return ""
+    return outcome.error or f"The endpoint responded with {outcome.status}."
 
 
 def _settled(

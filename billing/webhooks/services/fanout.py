@@ -35,8 +35,8 @@ FAN_OUT = f"""
           AND event.sequence > %(through)s AND event.sequence <= %(to)s
     )
     INSERT INTO billing_delivery (endpoint_id, event_id, subject, state, attempts,
-                                  tries, next_attempt_at)
-    SELECT endpoint.id, event.id, event.subject, 'pending', 0, 0, %(now)s
+                                  tries, next_attempt_at, last_error)
+    SELECT endpoint.id, event.id, event.subject, 'pending', 0, 0, %(now)s, ''
     FROM events AS event
     JOIN billing_webhookendpoint AS endpoint
       ON endpoint.deleted_at IS NULL AND endpoint.state <> 'ended'

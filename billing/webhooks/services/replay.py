@@ -20,8 +20,8 @@ from seats.models import Agency
 
 REPLAY = f"""
     INSERT INTO billing_delivery (endpoint_id, event_id, subject, state, attempts,
-                                  tries, next_attempt_at)
-    SELECT endpoint.id, event.id, event.subject, 'pending', 0, 0, %(now)s
+                                  tries, next_attempt_at, last_error)
+    SELECT endpoint.id, event.id, event.subject, 'pending', 0, 0, %(now)s, ''
     FROM billing_outboxevent AS event
     JOIN billing_webhookendpoint AS endpoint ON endpoint.id = %(endpoint)s
                                               AND endpoint.deleted_at IS NULL
@@ -31,7 +31,8 @@ REPLAY = f"""
       AND {WANTS}
     ORDER BY event.id
     ON CONFLICT (endpoint_id, event_id) DO UPDATE
-    SET state = 'pending', tries = 0, next_attempt_at = EXCLUDED.next_attempt_at, settled_at = NULL
+    SET state = 'pending', tries = 0, next_attempt_at = EXCLUDED.next_attempt_at,
+        settled_at = NULL, last_error = ''
     WHERE billing_delivery.state IN ('delivered', 'given_up')
 """
 LAST_SEQUENCE = 2**62

@@ -50,6 +50,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @staff_action(
         "Revoke permanently",
+        sensitive=True,
         effects=revoke_effects,
         undo="A revoked key never works again. Create a new one with `create_key`.",
         done="revoked",

@@ -8,13 +8,16 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from core.admin.actions import ActionOutcome, staff_action
+from core.admin.actions import ActionOutcome, staff_action, unchanged_if, work_each
 from core.admin.base import StaffAdmin
 from core.admin.readonly import ReadOnlyAdmin
+from core.admin.reauthentication import require_reauthentication
 from seats.members.models import Member, User
+from seats.members.queries import users_with_second_factor
+from seats.members.services import remove_second_factor
 
 admin.site.unregister(Group)
 
@@ -45,6 +48,21 @@ class AddUserForm(LowerCaseEmail):
         return user
 
 
+def remove_factor_effects(users: list[User], data: dict[str, Any] | None) -> list[str]:
+    """Sentences about the users who log in with the password alone from now on."""
+    having = users_with_second_factor(users)
+    return [
+        unchanged_if(
+            user.pk not in having,
+            f"{user}: passkeys, authenticator app and recovery codes are removed. Make"
+            " sure that it is the user who asks for it."
+            if user.pk in having
+            else f"{user} has no second factor.",
+        )
+        for user in users
+    ]
+
+
 @admin.register(User)
 class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """Users. Only a superuser creates staff and gives them jobs.
@@ -53,12 +71,14 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     passwords or e-mail addresses of staff, not even their own.
     """
 
+    sensitive = True
     add_form = AddUserForm
     form = ChangeUserForm
     list_display = ["email", "name", "jobs", "is_staff", "is_active"]
     list_filter = ["is_staff", "is_active", "groups"]
     search_fields = ["email", "name"]
     ordering = ["email"]
+    actions = ["remove_factor"]
     filter_horizontal = []
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
@@ -89,6 +109,30 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             )
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        require_reauthentication(request, keep=False)
+        return super().user_change_password(request, id, form_url)
+
+    @staff_action(
+        "Remove the second factor",
+        permission="change",
+        sensitive=True,
+        effects=remove_factor_effects,
+        undo="The user sets up a new one after logging in with the password.",
+        done="without a second factor now",
+    )
+    def remove_factor(
+        self, request: HttpRequest, users: list[User], data: dict[str, Any]
+    ) -> ActionOutcome:
+        def work(user: User) -> str | None:
+            if not self.has_change_permission(request, user):
+                return "may be changed by a superuser only"
+            return None if remove_second_factor(user=user) else "had none"
+
+        return work_each(users, work)
+
     @admin.display(description="jobs")
     def jobs(self, user: User) -> str:
         return ", ".join(group.name for group in user.groups.all())
@@ -98,6 +142,7 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 class MemberAdmin(StaffAdmin):
     """Who may log in for which agency, and in which role."""
 
+    sensitive = True
     list_display = ["user", "agency", "role", "agent"]
     list_select_related = ["user", "agency", "agent"]
     list_filter = ["role"]
@@ -108,6 +153,7 @@ class MemberAdmin(StaffAdmin):
 
     @staff_action(
         "End membership",
+        sensitive=True,
         permission="delete",
         effects=lambda members, data: [
             f"{member.user} is no longer {member.get_role_display()} of"

@@ -242,4 +242,4 @@ class StoryProcessor:
 def unfinished() -> list[tuple[str, str]]:
     """The events that are not done, and their reasons."""
     rows = ProcessorEvent.objects.exclude(state="done")
-    return list(rows.order_by("pk").values_list("state", "reason"))
+    return list(rows.order_by("pk").values_list("state", "last_error"))

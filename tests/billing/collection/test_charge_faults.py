@@ -29,7 +29,7 @@ from tests.billing.collection.processors import FakeProcessor
 from tests.billing.webhooks.conftest import Clock
 from tests.build import MARCH, bill, make_agency, make_prices, make_seats
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_once")]
+pytestmark = pytest.mark.django_db
 SEEDS = range(20)
 INVOICES, STEPS = 6, 40
 
@@ -57,12 +57,16 @@ class ChargePlay(Play):
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_nobody_pays_twice_and_no_money_is_lost(seed, monkeypatch):
+@pytest.fixture(scope="module")
+def invoices(module_rows, issued_at_once):
     make_prices()
     for number in range(INVOICES):
         make_seats(make_agency(f"A{number}"), "ana")
     bill(MARCH)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nobody_pays_twice_and_no_money_is_lost(seed, invoices, monkeypatch):
     play = ChargePlay(seed)
     # The door checks signatures by the clock of the play.
     monkeypatch.setattr("django.utils.timezone.now", play.clock)

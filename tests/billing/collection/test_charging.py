@@ -22,7 +22,7 @@ from billing.webhooks.models import OutboxEvent
 from tests.billing.collection.processors import FakeProcessor
 from tests.build import APRIL_2
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 def faults(*kinds):

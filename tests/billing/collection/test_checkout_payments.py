@@ -19,7 +19,7 @@ from billing.receivables.queries.positions import customer_credit
 from billing.receivables.services.payments import receive_payment
 from tests.billing.collection.paging import at, sessions
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 class TestPaying:
@@ -118,7 +118,7 @@ class TestPaying:
         tell()
 
         attempt = PaymentAttempt.objects.get()
-        assert (attempt.state, attempt.error) == (
+        assert (attempt.state, attempt.last_error) == (
             "declined_hard",
             "debit_not_authorized",
         )
@@ -146,7 +146,7 @@ class TestExpiry:
             ask()
 
         attempt = PaymentAttempt.objects.get()
-        assert (attempt.state, attempt.error) == ("failed", "page expired")
+        assert (attempt.state, attempt.last_error) == ("failed", "page expired")
         assert not DunningCase.objects.exists()  # nobody's card was declined
         assert open_page().pk != page.pk
 
@@ -168,7 +168,7 @@ class TestClosePaymentPage:
             attempt = close_payment_page(page=page, clock=clock)
             page.refresh_from_db()
 
-        assert (attempt.state, attempt.error) == ("failed", "page expired")
+        assert (attempt.state, attempt.last_error) == ("failed", "page expired")
         assert sessions(stripe)[0]["status"] == "expired"
         tell()
         assert PaymentAttempt.objects.get().state == "failed"

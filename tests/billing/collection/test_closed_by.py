@@ -60,7 +60,7 @@ class TestClosedBy:
     def test_is_who_closed_the_attempt(self, stuck, clock):
         close(stuck, "failed", clock)
 
-        assert (stuck.closed_by, stuck.error) == ("staff", "by staff: seen there")
+        assert (stuck.closed_by, stuck.last_error) == ("staff", "by staff: seen there")
         assert AttemptOut(stuck).data["error"] == "by hand"
 
     def test_is_empty_whatever_the_processor_gives_as_its_reason(self, stuck, clock):

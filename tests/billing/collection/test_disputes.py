@@ -31,7 +31,7 @@ from tests.billing.collection.processors import FakeProcessor
 from tests.build import APRIL_2, MARCH, MAY_2, documents_of
 from tests.rollback import rolled_back
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 # All orders in which three things may be told, one of them twice.
 ORDERS = {
     end: sorted(set(permutations(["inquiry", "open", "open", end, end])))

@@ -13,7 +13,7 @@ from billing.collection.services.inbound_events import (
 )
 from tests.billing.collection.answering import charge_event_body, post, signed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 class TestProcessorWebhookView:
@@ -119,7 +119,7 @@ class TestProcessorWebhookView:
 class TestRetryEvents:
     def test_works_off_once_more(self, states, post_event, clock, attempt):
         post_event("succeeded", reference="ch_1")
-        ProcessorEvent.objects.update(tries=5)
+        ProcessorEvent.objects.update(attempts=5)
         process_events(now=clock.forward(minutes=1))
         events = list(ProcessorEvent.objects.all())
 

@@ -18,7 +18,7 @@ from billing.processors.services.registry import connect
 from billing.receivables.models import Payment
 from tests.billing.collection.answering import charge_event_body, post, signed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 @dataclass
@@ -99,7 +99,7 @@ class TestWorkOffEvents:
         process_events(now=clock.forward(minutes=1))
 
         attempt.refresh_from_db()
-        assert (attempt.state, attempt.error) == (state, "no\ufffdfunds")
+        assert (attempt.state, attempt.last_error) == (state, "no\ufffdfunds")
 
     @pytest.mark.parametrize(
         "changes",
@@ -125,7 +125,7 @@ class TestWorkOffEvents:
 
         attempt.refresh_from_db()
         assert (attempt.state, states()) == ("sent", ["quarantined"])
-        assert ProcessorEvent.objects.get().reason
+        assert ProcessorEvent.objects.get().last_error
         assert not Payment.objects.exists()
 
     def test_sets_apart_a_second_reference_of_one_success(
@@ -141,7 +141,7 @@ class TestWorkOffEvents:
         assert states() == ["done", "quarantined"]
         assert (
             "succeeded with reference ch_1; it cannot succeed with 'ch_2'"
-            in ProcessorEvent.objects.latest("pk").reason
+            in ProcessorEvent.objects.latest("pk").last_error
         )
 
     def test_sets_apart_a_failure_of_what_people_called_a_success(
@@ -167,7 +167,7 @@ class TestWorkOffEvents:
         for _ in range(6):
             process_events(now=clock.forward(minutes=3))
         assert states() == ["received"]
-        assert "WEBHOOK_SECRETS_KEY" in ProcessorEvent.objects.get().reason
+        assert "WEBHOOK_SECRETS_KEY" in ProcessorEvent.objects.get().last_error
         settings.WEBHOOKS = webhooks
 
         process_events(now=clock.forward(minutes=3))
@@ -204,12 +204,12 @@ class TestWorkOffEvents:
 
     def test_parks_an_event_whose_every_try_crashed(self, states, post_event, clock):
         post_event("succeeded", reference="ch_1")
-        ProcessorEvent.objects.update(tries=5)
+        ProcessorEvent.objects.update(attempts=5)
 
         process_events(now=clock.forward(minutes=1))
 
         assert states() == ["quarantined"]
-        assert "crashed" in ProcessorEvent.objects.get().reason
+        assert "crashed" in ProcessorEvent.objects.get().last_error
 
     @pytest.mark.parametrize("amount", ["1e-9999999", "1e5", "NaN", "-1", "\u0665"])
     def test_calculates_with_no_amount_that_is_none(
@@ -224,7 +224,7 @@ class TestWorkOffEvents:
         process_events(now=clock.forward(minutes=1))
 
         event = ProcessorEvent.objects.get()
-        assert (event.state, event.reason) == (
+        assert (event.state, event.last_error) == (
             "quarantined",
             f'The `amount` {amount!r} is not a decimal number such as "15.00".',
         )
@@ -245,7 +245,7 @@ class TestWorkOffEvents:
         assert attempt.state == "succeeded"
         assert states() == ["quarantined", "done"]
         first.refresh_from_db()
-        assert "crashed" in first.reason
+        assert "crashed" in first.last_error
         assert read.count(bytes(first.body)) == 5
 
     def test_parks_no_event_for_another_that_ends_its_process(

@@ -19,7 +19,7 @@ from billing.receivables.services.refusals import BadReference
 from core.errors import ReasonMissing
 from tests.billing.collection.processors import FakeProcessor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ class TestCloseAttempt:
     def test_lets_the_invoice_be_charged_again_after_a_failure(
         self, stuck, close, charge
     ):
-        assert close(stuck).error == "by staff: seen there"
+        assert close(stuck).last_error == "by staff: seen there"
 
         assert charge().state == "created"
 

@@ -172,7 +172,7 @@ class TestChargeIssued:
         last = PaymentAttempt.objects.latest("pk")
         assert len(fake.calls) == 1
         assert (last.state, last.sends) == ("failed", 0)
-        assert last.error == (
+        assert last.last_error == (
             "the payment method was declined for good or lost a dispute"
         )
 

@@ -26,7 +26,7 @@ from tests.billing.collection.stories import (
 from tests.laws import THOROUGH, examples
 from tests.rollback import rolled_back
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 EXAMPLES = examples(8)
 
@@ -107,7 +107,7 @@ class TestWaiting:
 
         event = ProcessorEvent.objects.get()
         assert (event.state, event.payment_reference) == ("waiting", "ch_0")
-        assert event.reason == "Payment ch_0 has not been received yet."
+        assert event.last_error == "Payment ch_0 has not been received yet."
         assert not Refund.objects.exists()
 
     def test_ends_in_the_transaction_that_records_the_payment(self, sender):
@@ -171,7 +171,7 @@ class TestWaiting:
             pauses.append((event.next_attempt_at - now) / timedelta(minutes=1))
 
         assert pauses == [1, 30, 60]
-        assert event.tries == 0
+        assert event.attempts == 0
 
     def test_ends_when_staff_set_it_aside(self, sender):
         sender.begin(Story([]))
@@ -238,7 +238,9 @@ class TestASuccessAfterAFailure:
     def test_is_not_believed_of_what_was_never_sent(self, sender):
         sender.begin(Story([]))
         attempt = sender.attempts[0]
-        type(attempt).objects.filter(pk=attempt.pk).update(state="failed")
+        type(attempt).objects.filter(pk=attempt.pk).update(
+            state="failed", leased_until=None
+        )
         second = sender.request_unsent()
 
         sender.tell(charge("succeeded", 1))

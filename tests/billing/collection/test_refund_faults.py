@@ -22,7 +22,7 @@ from tests.billing.collection.answering import refund_event_body
 from tests.billing.collection.plays import Play
 from tests.build import APRIL_2, MARCH, bill, make_agency, make_prices, make_seats
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_once")]
+pytestmark = pytest.mark.django_db
 SEEDS = range(20)
 PAYMENTS, STEPS = 4, 40
 
@@ -49,10 +49,9 @@ class RefundPlay(Play):
         return refund_event_body(attempt, kind, reference=outcome.reference)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_goes_back_twice_and_nothing_is_lost(seed, monkeypatch):
+@pytest.fixture(scope="module")
+def payments(module_rows, issued_at_once):
     make_prices()
-    play = RefundPlay(seed)
     for number in range(PAYMENTS):
         payer = make_agency(f"A{number}")
         make_seats(payer, "ana")
@@ -61,6 +60,11 @@ def test_nothing_goes_back_twice_and_nothing_is_lost(seed, monkeypatch):
             reference=f"ch_{number}", now=APRIL_2,
         )  # fmt: skip
     bill(MARCH)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_goes_back_twice_and_nothing_is_lost(seed, payments, monkeypatch):
+    play = RefundPlay(seed)
     monkeypatch.setattr("django.utils.timezone.now", play.clock)
 
     for _ in range(STEPS):

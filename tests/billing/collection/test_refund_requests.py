@@ -33,7 +33,7 @@ from tests.billing.collection.answering import post, refund_event_body, signed
 from tests.billing.collection.processors import FakeProcessor
 from tests.build import MAY_2, documents_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 def faults(*kinds):
@@ -56,7 +56,7 @@ def types(payer):
 def quarantined():
     return list(
         ProcessorEvent.objects.filter(state="quarantined").values_list(
-            "reason", flat=True
+            "last_error", flat=True
         )
     )
 
@@ -263,7 +263,7 @@ class TestRefundDue:
 
         attempt.refresh_from_db()
         assert attempt.state == "sent"
-        assert attempt.error.startswith(
+        assert attempt.last_error.startswith(
             "contradiction: 130.00 USD is more than the 129.00 USD of payment acme ch_9"
             " that can be returned"
         )
@@ -282,7 +282,7 @@ class TestRefundDue:
 
         attempt.refresh_from_db()
         assert (attempt.state, Refund.objects.count()) == ("sent", 1)
-        assert "already belongs to another attempt" in attempt.error
+        assert "already belongs to another attempt" in attempt.last_error
 
 
 class Forgetful:
@@ -316,7 +316,7 @@ class TestTakeRefundTold:
         )
 
         sent.refresh_from_db()
-        assert (sent.state, sent.error) == ("failed", "closed account")
+        assert (sent.state, sent.last_error) == ("failed", "closed account")
         assert types(captured.payer)[-1] == "refund.failed"
 
     @pytest.mark.parametrize(

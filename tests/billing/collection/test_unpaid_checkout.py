@@ -13,7 +13,7 @@ from billing.dunning.models import DunningCase, DunningStep
 from billing.dunning.services.sweep import step_due
 from billing.receivables.services.payments import receive_payment
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ class TestAPageThatNobodyPaidOn:
 
         tell()
 
-        assert PaymentAttempt.objects.get().error == "page expired"
+        assert PaymentAttempt.objects.get().last_error == "page expired"
         assert not DunningCase.objects.exists()
 
     def test_leaves_a_retry_where_it_was(self, declined, unpaid, clock, stripe):

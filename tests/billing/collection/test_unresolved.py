@@ -14,7 +14,7 @@ from billing.webhooks.models import OutboxEvent
 from seats.models import User
 from tests.billing.collection.stories import Story, StoryProcessor, charge, refund
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from billing.mail.models import Mail
 from billing.mail.services.sending import send_due
 from tests.billing.mail.servers import OK, free_port, point_at, silent
 from tests.billing.mail.test_queue import NOW, write
+from tests.billing.webhooks.conftest import Clock
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -21,8 +22,8 @@ class TestSendDue:
     def test_sends_once(self, mailbox):
         mail = write()
 
-        assert send_due(now=NOW) == 1
-        assert send_due(now=NOW + 10 * MINUTE) == 0
+        assert send_due(clock=lambda: NOW) == 1
+        assert send_due(clock=lambda: NOW + 10 * MINUTE) == 0
 
         (sent,) = mailbox.mails
         assert (sent["From"], sent["To"]) == (
@@ -45,20 +46,20 @@ class TestSendDue:
     def test_leaves_what_is_not_due(self, mailbox):
         write(now=NOW + MINUTE)
 
-        assert send_due(now=NOW) == 0
-        assert send_due(now=NOW + MINUTE) == 1
+        assert send_due(clock=lambda: NOW) == 0
+        assert send_due(clock=lambda: NOW + MINUTE) == 1
 
     def test_tries_again_later_what_the_server_puts_off(self, mailbox):
         mailbox.reply = lambda: "451 greylisted"
         mail = write()
 
-        assert send_due(now=NOW) == 1
+        assert send_due(clock=lambda: NOW) == 1
         mail.refresh_from_db()
         assert (mail.state, mail.last_error) == ("queued", "451 greylisted")
         assert mail.next_attempt_at == NOW + MINUTE
         mailbox.reply = lambda: OK
-        assert send_due(now=NOW) == 0
-        assert send_due(now=NOW + MINUTE) == 1
+        assert send_due(clock=lambda: NOW) == 0
+        assert send_due(clock=lambda: NOW + MINUTE) == 1
 
         first, second = mailbox.mails
         assert first["Message-ID"] == second["Message-ID"]
@@ -68,21 +69,22 @@ class TestSendDue:
     def test_gives_up_after_two_days(self, mailbox):
         mailbox.rcpt = lambda address: "450 later"
         mail = write()
-        now = NOW
+        clock = Clock()
+        clock.now = NOW
         while mail.state == "queued":
-            assert send_due(now=now) == 1
+            assert send_due(clock=clock) == 1
             mail.refresh_from_db()
-            now = max(mail.next_attempt_at, now)
+            clock.now = max(mail.next_attempt_at, clock.now)
 
         assert (mail.state, mail.last_error) == ("failed", "450 later")
-        assert timedelta(hours=47) < now - NOW <= timedelta(hours=48)
+        assert timedelta(hours=47) < clock.now - NOW <= timedelta(hours=48)
         assert mail.attempts == len(django_settings.BILLING["MAIL_RETRIES"]) + 1
 
     def test_gives_up_at_once_what_the_server_refuses(self, mailbox):
         mailbox.rcpt = lambda address: "550 no such user"
         mail = write()
 
-        send_due(now=NOW)
+        send_due(clock=lambda: NOW)
 
         mail.refresh_from_db()
         assert (mail.state, mail.last_error) == ("failed", "550 no such user")
@@ -92,7 +94,7 @@ class TestSendDue:
         mailbox.rcpt = lambda address: OK if address == ADDRESS else "450 later"
         mail = write(to=[ADDRESS, "ben@sunrise.example"])
 
-        send_due(now=NOW)
+        send_due(clock=lambda: NOW)
 
         mail.refresh_from_db()
         assert mail.state == "failed"
@@ -105,7 +107,7 @@ class TestSendDue:
     def test_sends_nothing_to_what_is_no_address(self, mailbox, address):
         mail = write(to=[address, ADDRESS])
 
-        send_due(now=NOW)
+        send_due(clock=lambda: NOW)
 
         mail.refresh_from_db()
         assert mail.state == "failed"
@@ -116,14 +118,14 @@ class TestSendDue:
         write(to=["eve@sunrise.example"])
         write()
 
-        assert send_due(now=NOW) == 2
+        assert send_due(clock=lambda: NOW) == 2
         assert len(mailbox.mails) == 1
 
     def test_waits_where_nobody_listens(self, settings):
         point_at(settings, free_port())
         mail = write()
 
-        send_due(now=NOW)
+        send_due(clock=lambda: NOW)
 
         mail.refresh_from_db()
         assert mail.state == "queued"
@@ -135,7 +137,7 @@ class TestSendDue:
             mail = write()
             started = datetime.now(UTC)
 
-            send_due(now=NOW)
+            send_due(clock=lambda: NOW)
 
         assert datetime.now(UTC) - started < timedelta(seconds=5)
         mail.refresh_from_db()
@@ -145,7 +147,7 @@ class TestSendDue:
         settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "us", "wrong"
         mail = write()
 
-        send_due(now=NOW)
+        send_due(clock=lambda: NOW)
 
         mail.refresh_from_db()
         assert mail.state == "queued"
@@ -154,7 +156,7 @@ class TestSendDue:
         mailbox.rcpt = lambda address: f"550 {address} unknown"
         write()
         with caplog.at_level(logging.DEBUG):
-            send_due(now=NOW)
+            send_due(clock=lambda: NOW)
 
         messages = [r.getMessage() for r in caplog.records if r.name != "mail.log"]
         assert not any("sunrise.example" in line or "550" in line for line in messages)
@@ -166,14 +168,14 @@ class TestAttempts:
         """As a worker leaves it that was killed while it was sending."""
         mail = write()
         Mail.objects.filter(pk=mail.pk).update(
-            state="sending", attempts=attempts, lease_until=NOW
+            state="sending", attempts=attempts, leased_until=NOW
         )
         return mail
 
     def test_that_were_cut_off_are_made_again_when_the_lease_is_over(self, mailbox):
         mail = self.claimed(attempts=1)
 
-        send_due(now=NOW)
+        send_due(clock=lambda: NOW)
 
         mail.refresh_from_db()
         assert (mail.state, mail.attempts) == ("sent", 2)
@@ -181,15 +183,15 @@ class TestAttempts:
     def test_that_are_under_way_are_left_alone(self, mailbox):
         mail = self.claimed(attempts=1)
         Mail.objects.filter(pk=mail.pk).update(
-            lease_until=datetime.now(UTC) + 100 * MINUTE
+            leased_until=datetime.now(UTC) + 100 * MINUTE
         )
 
-        assert send_due(now=NOW + 200 * MINUTE) == 0
+        assert send_due(clock=lambda: NOW + 200 * MINUTE) == 0
 
     def test_that_never_end_come_to_an_end(self, mailbox):
         mail = self.claimed(attempts=11)
 
-        send_due(now=NOW)
+        send_due(clock=lambda: NOW)
 
         mail.refresh_from_db()
         assert (mail.state, mail.attempts) == ("failed", 11)

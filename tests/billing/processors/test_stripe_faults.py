@@ -192,7 +192,7 @@ class Play:
         assert len(paid) == len(set(paid)) == len(journal)
         still = PaymentAttempt.objects.filter(state__in=PaymentAttempt.OPEN)
         assert not still.exists()
-        left = ProcessorEvent.objects.exclude(state="done").values_list("reason")
+        left = ProcessorEvent.objects.exclude(state="done").values_list("last_error")
         assert list(left) == []
         with transaction.atomic():
             assert verify_everything().findings == []

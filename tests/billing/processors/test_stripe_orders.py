@@ -17,7 +17,7 @@ from billing.receivables.models import Payment, Refund
 from tests.billing.collection.answering import post_signed as post
 from tests.rollback import rolled_back
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 @pytest.fixture(autouse=True)

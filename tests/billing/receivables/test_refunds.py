@@ -19,7 +19,7 @@ from billing.webhooks.models import OutboxEvent
 from core.errors import ReasonMissing
 from tests.build import APRIL_2, MAY_2, documents_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 @pytest.fixture

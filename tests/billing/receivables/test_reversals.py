@@ -26,7 +26,7 @@ from billing.webhooks.models import OutboxEvent
 from core.errors import ReasonMissing
 from tests.build import APRIL, APRIL_2, MARCH, MAY_2, make_agency
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
 
 
 def record(payer, amount, reference="wire 1", processor="manual"):

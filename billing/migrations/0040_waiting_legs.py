@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0037_billing_account"),
+        ("billing", "0039_one_queue"),
         ("seats", "0012_cutoff_counter"),
     ]
 
@@ -71,7 +71,6 @@ class Migration(migrations.Migration):
             field=models.JSONField(
                 db_default=models.Value({}, models.JSONField()),
                 default=dict,
-                help_text="Skipped rows by reason.",
             ),
         ),
         migrations.AddField(
@@ -80,7 +79,6 @@ class Migration(migrations.Migration):
             field=models.JSONField(
                 db_default=models.Value({}, models.JSONField()),
                 default=dict,
-                help_text="Answered seconds by outcome.",
             ),
         ),
         migrations.AddField(
@@ -89,7 +87,6 @@ class Migration(migrations.Migration):
             field=models.BigIntegerField(
                 db_default=0,
                 default=0,
-                help_text="Records that could not be taken apart.",
             ),
         ),
         migrations.AddField(
@@ -98,7 +95,6 @@ class Migration(migrations.Migration):
             field=models.BigIntegerField(
                 db_default=0,
                 default=0,
-                help_text="Rows that waited for another leg then.",
             ),
         ),
         migrations.AddConstraint(
