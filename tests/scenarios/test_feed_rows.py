@@ -141,7 +141,7 @@ class TestRowsOfOneCall:
         UsageImport.objects.create(
             agency=sunrise, format="asterisk", zone="America/New_York", file_name="old",
             file_hash="x", file_size=1, actor="x", created_at=NOW, finished_at=NOW,
-            state="done", uploaded=False, rows=1, accepted=1, reading=1,
+            state="done", uploaded=False, rows=1, accepted=1, reading=1, next_attempt_at=NOW,
         )  # fmt: skip
 
         answer = folder.take(rows)
