@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import IsolationLevel
 
 from config import services
+from config.admin.theme import theme
 from config.environment import database_of, number, numbers, seconds
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -20,7 +21,8 @@ INSTALLED_APPS = [
     "config",
     "seats",
     "billing",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "config.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -40,6 +42,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.http.middleware.Patience",
     "config.http.middleware.Answers",
+    "config.http.policy.ContentPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -164,6 +167,10 @@ FORMAT_MODULE_PATH = ["config.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = os.environ.get("STATIC_ROOT")  # where collectstatic puts them
 WHITENOISE_USE_FINDERS = True
+
+# The look of the two sites; see `config.admin`.
+STAFF_SITE = theme("Dialer billing", "Platform staff")
+AGENCY_SITE = theme("Dialer billing", "Your agency")
 
 SESSION_ENGINE = "config.http.sessions"
 SESSION_COOKIE_AGE = 8 * 3600

@@ -136,6 +136,7 @@ def _make_usage(agency: Agency) -> None:
         agency=agency, file_name="calls-of-march-2026-sunrise.csv", file_hash="0" * 64,
         format="csv", state="done", actor="test", created_at=MARCH_1, file_size=9,
         finished_at=MARCH_1, uploaded=False, rows=123456, accepted=123456,
+        next_attempt_at=MARCH_1,
     )  # fmt: skip
     ConversationLeg.objects.create(
         agency=agency, source="import:twilio:SUNRISE", leg="CB", conversation="CA",

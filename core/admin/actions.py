@@ -16,7 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
@@ -25,9 +25,9 @@ from django.db.models import Max, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from core.admin.dressing import DressedForm
 from core.admin.reauthentication import require_reauthentication
 from core.errors import Refusal
-from core.fields import PlainForm
 from core.postgres.locks import names_locked
 
 MAX_EFFECTS = 100  # sentences on the page
@@ -69,7 +69,7 @@ class ActionOutcome:
 Work = Callable[[Any, HttpRequest, list[Any], dict[str, Any]], ActionOutcome | None]
 
 
-class ReasonForm(PlainForm, forms.Form):
+class ReasonForm(DressedForm, forms.Form):
     """The reason, which is kept in the history of each row."""
 
     reason = forms.CharField(max_length=500)
@@ -97,18 +97,16 @@ class StaffAction:
             return self.permission
         return f"{model._meta.app_label}.{self.permission}_{model._meta.model_name}"
 
-    def is_allowed(self, request: HttpRequest, model: type[Model]) -> bool:
-        return request.user.has_perm(self.permission_for(model))
-
     def __call__(
         self,
-        model_admin: "admin.ModelAdmin[Any]",
+        model_admin: Any,
         request: HttpRequest,
         queryset: QuerySet[Any],
     ) -> HttpResponse | None:
         """Show the confirmation page, or do what it confirmed. Raises PermissionDenied."""
-        if not self.is_allowed(request, model_admin.model):
+        if not model_admin.allows(request, self):
             raise PermissionDenied
+        queryset = model_admin.rows_of_action(request, self, queryset)
         if self.sensitive:  # what is filled in later may be a secret
             require_reauthentication(request, keep="apply" not in request.POST)
         if "seen" not in request.POST:
@@ -118,7 +116,7 @@ class StaffAction:
 
     def _answer(
         self,
-        model_admin: "admin.ModelAdmin[Any]",
+        model_admin: Any,
         request: HttpRequest,
         queryset: QuerySet[Any],
     ) -> HttpResponse | None:
@@ -161,7 +159,8 @@ class StaffAction:
             "all_of_them": request.POST.get("select_across") == "1",
             "action": self.name,
         }
-        return render(request, "admin/seats/confirm.html", context)
+        request.current_app = model_admin.admin_site.name
+        return render(request, "admin/confirm.html", context)
 
     def _effects(self, rows: list[Any], data: dict[str, Any] | None) -> list[str]:
         if self.one_by_one and len(rows) > 1:
@@ -170,7 +169,7 @@ class StaffAction:
 
     def _perform(
         self,
-        model_admin: "admin.ModelAdmin[Any]",
+        model_admin: Any,
         request: HttpRequest,
         rows: list[Any],
         data: dict[str, Any],
@@ -197,7 +196,7 @@ class StaffAction:
 
     def _report(
         self,
-        model_admin: "admin.ModelAdmin[Any]",
+        model_admin: Any,
         request: HttpRequest,
         outcome: ActionOutcome,
     ) -> None:

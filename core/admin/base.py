@@ -16,6 +16,7 @@ from psycopg.errors import UniqueViolation
 
 from core.admin.actions import GONE, StaffAction
 from core.admin.reauthentication import require_reauthentication
+from core.admin.themed import ModelAdmin
 
 # No admin filter uses these lookups; they would let people guess hidden columns letter
 # by letter.
@@ -25,7 +26,7 @@ EMPTINESS = {"isnull", "isempty"}  # the only lookups allowed on binary columns
 log = logging.getLogger(__name__)
 
 
-class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The base class of all admin pages: newest first, and only StaffActions."""
 
     list_per_page = 50
@@ -36,9 +37,6 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     sensitive = False
     has_secrets = False
 
-    class Media:
-        css = {"all": ["seats/admin.css"]}
-
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """The actions that the current user has the permission for."""
         return {
@@ -46,8 +44,18 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             for name, entry in super().get_actions(request).items()
             if entry is not None
             and isinstance(entry[0], StaffAction)
-            and entry[0].is_allowed(request, self.model)
+            and self.allows(request, entry[0])
         }
+
+    def allows(self, request: HttpRequest, action: StaffAction) -> bool:
+        """Whether the user may do this on the site: staff by a permission of Django."""
+        return request.user.has_perm(action.permission_for(self.model))
+
+    def rows_of_action(
+        self, request: HttpRequest, action: StaffAction, rows: QuerySet[Any]
+    ) -> QuerySet[Any]:
+        """Those of the rows that the action may be done with; staff reach all rows."""
+        return rows
 
     def response_action(  # type: ignore[override]
         self, request: HttpRequest, queryset: QuerySet[Any]

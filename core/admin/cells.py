@@ -38,13 +38,20 @@ class MonthFilter(admin.SimpleListFilter):
         self, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]"
     ) -> list[tuple[str, str]]:
         column = self.path
-        rows = model_admin.model._default_manager.order_by()
+        rows = self.rows(request, model_admin).order_by()
         bounds = rows.aggregate(first=Min(column), last=Max(column))
         if bounds["first"] is None:
             return []
         months = months_between(bounds["first"].replace(day=1), bounds["last"])
         newest = reversed(months[-MONTHS_LISTED:])
         return [(f"{month:%Y-%m}", f"{month:%B %Y}") for month in newest]
+
+    def rows(
+        self, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]"
+    ) -> QuerySet[Any]:
+        """The rows whose months are offered."""
+        rows: QuerySet[Any] = model_admin.model._default_manager.all()
+        return rows
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         text = self.value()

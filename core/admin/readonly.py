@@ -9,8 +9,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from core.admin.base import StaffAdmin, once_more_if_taken
+from core.admin.dressing import DressedForm
+from core.admin.themed import TabularInline
 from core.errors import Refusal
-from core.fields import PlainForm
 
 
 class ReadOnlyAdmin(StaffAdmin):
@@ -25,11 +26,11 @@ class ReadOnlyAdmin(StaffAdmin):
         return False
 
 
-class PlainModelForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
+class PlainModelForm(DressedForm, forms.ModelForm):  # type: ignore[type-arg]
     """For admin pages that change rows with Django's own forms."""
 
 
-class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
+class ReadOnlyInline(TabularInline):  # type: ignore[type-arg]
     """Related rows, read-only."""
 
     extra = 0
@@ -51,7 +52,7 @@ class NotSaved(Exception):
         self.refusal = refusal
 
 
-class AddingForm(PlainForm, forms.ModelForm):  # type: ignore[type-arg]
+class AddingForm(DressedForm, forms.ModelForm):  # type: ignore[type-arg]
     """A form that is saved by a service, once, after it was fully validated.
 
     Validation writes nothing. A refusal of the service is shown at its field when the

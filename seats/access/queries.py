@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import F, Model, QuerySet
 
 from core.periods import DAY, local_date
+from seats.access.domain import ROLES, Action, Extent, Membership, Reach
 from seats.agencies.queries.agencies import zones_of
 
 M = TypeVar("M", bound=Model)
@@ -70,6 +71,32 @@ def reached_by(owner_id: int, *, now: datetime) -> set[int]:
     One query; three while an edge of its branch begins or ends.
     """
     return {row[4] for row in _walk(BELOW, {"root": owner_id}, now)}
+
+
+def reach_of(memberships: Collection[Membership], *, now: datetime) -> Reach:
+    """What a person with these memberships may do at `now`, and where.
+
+    One query for each agency whose downline is reached (three while an edge begins or
+    ends); none for supervisors and agents.
+    """
+    agencies: dict[str, set[int]] = {action: set() for action in Action}
+    agents: dict[str, set[int]] = {action: set() for action in Action}
+    for member in memberships:
+        rights = ROLES[member.role]
+        is_wide = Extent.DOWNLINE in rights.values()
+        downline = reached_by(member.agency_id, now=now) if is_wide else set()
+        for action, extent in rights.items():
+            if extent is Extent.DOWNLINE:
+                agencies[action] |= downline
+            elif extent is Extent.AGENCY:
+                agencies[action].add(member.agency_id)
+            elif member.agent_id is not None:
+                agents[action].add(member.agent_id)
+    return Reach(_frozen(agencies), _frozen(agents))
+
+
+def _frozen(ids: Mapping[str, set[int]]) -> dict[str, frozenset[int]]:
+    return {action: frozenset(rows) for action, rows in ids.items()}
 
 
 def out_of_reach(

@@ -1,10 +1,24 @@
-"""Reading users and what they may use."""
+"""Reading users, what they may use, and what a member may do."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from allauth.mfa.models import Authenticator
 
+from seats.access.domain import Membership, Reach
+from seats.access.queries import reach_of
 from seats.members.models import Member, User
+
+
+def is_member(user: User) -> bool:
+    """Whether the user has a role at any agency."""
+    return Member.objects.filter(user=user).exists()
+
+
+def reach_of_user(user: User, *, now: datetime) -> Reach:
+    """What the user may do at `now`, by the memberships of this moment."""
+    rows = Member.objects.filter(user=user).values_list("agency_id", "role", "agent_id")
+    return reach_of([Membership(*row) for row in rows], now=now)
 
 
 def staff_addresses() -> list[str]:

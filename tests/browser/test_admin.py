@@ -104,10 +104,10 @@ class TestStaff:
             page.goto(f"{site}/admin/seats/seat/")
             page.check("tbody tr:first-child input.action-select")
             page.select_option("select[name=action]", "cancel")
-            page.click("button[name=index]")
+            page.click("#changelist-actions button[name=index]")
             page.fill("#id_reason", "Entered twice")
             expect(page.get_by_text("is not billed for any date")).to_be_visible()
-            page.click("input[name=apply]")
+            page.click("button[name=apply]")
             page.wait_for_selector("text=1 cancelled.")
 
         assert errors == []

@@ -14,6 +14,7 @@ from tests.build import (
     make_prices,
     make_seats,
 )
+from tests.downline import make_downline, make_people
 
 
 @pytest.fixture
@@ -53,3 +54,18 @@ def billed(no_review):
         make_seats(make_agency(code), *(f"agent-{n}" for n in range(30)))
     bill(MARCH)
     bill(APRIL)
+
+
+@pytest.fixture
+def agencies(settings):
+    """The agencies of tests/downline.py, by code."""
+    return make_downline(settings)
+
+
+@pytest.fixture
+def people(agencies):
+    """Each role at HOMEZZ, and owners of the agencies around it; all logged in."""
+    people = make_people(agencies)
+    for person in people:  # who is not logged in finds nothing, however it leaks
+        assert person.client.get("/agency/").status_code == 200
+    return people

@@ -328,7 +328,7 @@ class TestActions:
             agents=agents, **on,
         )  # fmt: skip
 
-        assert b"errorlist" in answer.content
+        assert answer.context["form"].errors
         assert Seat.objects.get().version == 1
 
     def test_an_agency_gets_another_upline_and_zone(self, staff):

@@ -21,14 +21,15 @@ from tests.build import (
 pytestmark = pytest.mark.django_db
 DOCUMENTS = reverse("admin:billing_document_changelist")
 MANY = 10_000  # agencies
-LARGEST = 130_000  # bytes of a page
+LARGEST = 400_000  # bytes of a page; the theme needs 6 kB for a row
 QUERIES = 14
 
 
 def shown(staff: Any, url: str, **query: str) -> list[str]:
     """What stands in the first column, from the top."""
     page = staff.get(url, query).content.decode()
-    return re.findall(r'<th class="field-__str__"><a[^>]*>([^<]*)</a>', page)
+    cells = re.findall(r'<th class="[^"]*field-__str__[^"]*".*?</th>', page, re.DOTALL)
+    return [re.sub(r"<[^>]*>", "", cell).strip() for cell in cells]
 
 
 class TestDocuments:

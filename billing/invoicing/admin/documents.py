@@ -1,6 +1,5 @@
 """The staff admin of documents."""
 
-from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -8,17 +7,16 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 
 from billing.invoicing.admin import effects
+from billing.invoicing.admin.columns import DocumentColumns, LineColumns
 from billing.invoicing.api.usage import calls_file
 from billing.invoicing.domain.downloads import DOWNLOADS
 from billing.invoicing.models.documents import Document, DocumentLine
 from billing.invoicing.queries.left_to_pay import with_left_to_pay
-from billing.invoicing.queries.statements import seats_behind
 from billing.invoicing.services.documents import (
     discard_draft,
     issue_document,
@@ -26,42 +24,18 @@ from billing.invoicing.services.documents import (
 )
 from billing.invoicing.tasks import close_due_items
 from core.admin.actions import ActionOutcome, staff_action, work_each
-from core.admin.cells import ByPrintedNumber, MonthFilter, money_cell
+from core.admin.cells import ByPrintedNumber, MonthFilter
 from core.admin.readonly import ReadOnlyAdmin, ReadOnlyInline, actor_and_now
-from core.money import money_text, plain
 from core.queue.doorbell import ring
 
 
-class LineInline(ReadOnlyInline):
-    """Amounts with the places of their currency, numbers without trailing zeros."""
-
+class LineInline(LineColumns, ReadOnlyInline):
     model = DocumentLine
     readonly_fields = [
         "agency", "description", "late", "units", "price", "before", "now", "adds",
         "calls",
     ]  # fmt: skip
     fields = tuple(readonly_fields)
-
-    @admin.display(description="quantity")
-    def units(self, line: DocumentLine) -> str:
-        included = f" ({plain(line.included)} included)" if line.included else ""
-        return plain(line.quantity) + included
-
-    @admin.display(description="unit price")
-    def price(self, line: DocumentLine) -> str:
-        return "-" if line.unit_price is None else plain(line.unit_price)
-
-    @admin.display(description="amount before")
-    def before(self, line: DocumentLine) -> str:
-        return money_cell(line.amount_before, line.document.currency)
-
-    @admin.display(description="amount now")
-    def now(self, line: DocumentLine) -> str:
-        return money_cell(line.amount_now, line.document.currency)
-
-    @admin.display(description="amount")
-    def adds(self, line: DocumentLine) -> str:
-        return money_cell(line.amount, line.document.currency)
 
     @admin.display(description="calls")
     def calls(self, line: DocumentLine) -> str:
@@ -83,7 +57,7 @@ PAYABLE = {"kind": "invoice", "state__in": ["open", "uncollectible"]}
 
 
 @admin.register(Document)
-class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
+class DocumentAdmin(DocumentColumns, ByPrintedNumber, ReadOnlyAdmin):
     """Invoices and credit notes; drafts are issued or discarded, issued ones voided."""
 
     list_display = [
@@ -120,14 +94,6 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
             raise Http404
         return calls_file(line, kind)
 
-    @admin.display(description="month", ordering="month")
-    def period(self, document: Document) -> str:
-        return f"{document.month:%Y-%m}"
-
-    @admin.display(description="total", ordering="total")
-    def amount(self, document: Document) -> str:
-        return money_cell(document.total, document.currency)
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
         return with_left_to_pay(super().get_queryset(request))
 
@@ -138,29 +104,6 @@ class DocumentAdmin(ByPrintedNumber, ReadOnlyAdmin):
         if request.GET.get("field_name") == "invoice":
             queryset = queryset.filter(**PAYABLE)
         return super().get_search_results(request, queryset, search_term)
-
-    @admin.display(description="left to pay")
-    def left(self, document: Any) -> str:
-        if document.kind != "invoice" or document.state in {"draft", "void"}:
-            return ""
-        return money_cell(document.left_to_pay, document.currency)
-
-    @admin.display(description="seats")
-    def seat_statement(self, document: Document) -> str:
-        """The holders behind each seat line, and what a seat includes."""
-        lines = document.lines.filter(kind="seat").select_related(
-            "agency", "price_list"
-        )
-        parts = [
-            {
-                "title": f"{line.agency.code}, {line.month:%Y-%m}",
-                "nothing": money_text(Decimal(0), document.currency),
-                "includes": line.price_list.seat_includes,
-                "rows": seats_behind(line),
-            }
-            for line in lines
-        ]
-        return render_to_string("admin/billing/statement.html", {"parts": parts})
 
     @staff_action(
         "Issue drafts now",

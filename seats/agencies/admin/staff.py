@@ -7,8 +7,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -25,6 +24,7 @@ from core.admin.readonly import (
 from core.periods import next_month
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.queries.agencies import local_dates
+from seats.agencies.queries.today import seats_on, upline_on, zone_on
 from seats.agencies.services import add_agency, change_zone, set_upline
 
 ZONES = [(zone, zone) for zone in sorted(available_timezones())]
@@ -171,9 +171,9 @@ class AgencyAdmin(SavedByServiceAdmin):
         today = timezone.now().date()
         agencies: QuerySet[Agency] = super().get_queryset(request)
         return agencies.select_related("cutoff_counter").annotate(
-            upline_code=_upline_on(today),
-            zone_name=_zone_on(today),
-            seat_count=_seats_on(today),
+            upline_code=upline_on(today),
+            zone_name=zone_on(today),
+            seat_count=seats_on(today),
         )
 
     def get_form(
@@ -226,24 +226,3 @@ def _days_at(agencies: Sequence[Agency]) -> Collection[date]:
     now = timezone.now()
     ids = {agency.pk for agency in agencies}
     return local_dates(ids, now=now).values() or [now.date()]
-
-
-def _seats_on(today: date) -> Coalesce:
-    """The number of seats, counted by a subquery only for the agencies of a page."""
-    ends_later = Q(seats__removed_on__isnull=True) | Q(seats__removed_on__gt=today)
-    seated = ends_later & Q(seats__cancelled=False, seats__added_on__lte=today)
-    same = Agency.objects.filter(pk=OuterRef("pk")).order_by().values("pk")
-    counted = same.annotate(count=Count("seats", filter=seated)).values("count")
-    return Coalesce(Subquery(counted), 0)
-
-
-def _upline_on(today: date) -> Subquery:
-    edges = Upline.objects.filter(agency=OuterRef("pk"), starts_on__lte=today).exclude(
-        ends_on__lte=today
-    )
-    return Subquery(edges.values("upline__code")[:1])
-
-
-def _zone_on(today: date) -> Subquery:
-    zones = AgencyZone.objects.filter(agency=OuterRef("pk"), starts_on__lte=today)
-    return Subquery(zones.order_by("-starts_on").values("zone")[:1])

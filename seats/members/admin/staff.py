@@ -6,7 +6,6 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -15,11 +14,12 @@ from core.admin.actions import ActionOutcome, staff_action, unchanged_if, work_e
 from core.admin.base import StaffAdmin
 from core.admin.readonly import ReadOnlyAdmin
 from core.admin.reauthentication import require_reauthentication
+from core.admin.themed import AdminPasswordChangeForm, UserChangeForm
 from seats.members.models import Member, User
 from seats.members.queries import users_with_second_factor
 from seats.members.services import remove_second_factor
 
-admin.site.unregister(Group)
+admin.site.unregister(Group)  # Django's own page, which changes permissions
 
 
 class LowerCaseEmail(forms.ModelForm):  # type: ignore[type-arg]
@@ -31,6 +31,10 @@ class LowerCaseEmail(forms.ModelForm):  # type: ignore[type-arg]
 
 class ChangeUserForm(LowerCaseEmail, UserChangeForm):  # type: ignore[type-arg]
     """The fields of a user that an administrator can change."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].help_text = ""  # the button beside it says enough
 
 
 class AddUserForm(LowerCaseEmail):
@@ -74,6 +78,7 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     sensitive = True
     add_form = AddUserForm
     form = ChangeUserForm
+    change_password_form = AdminPasswordChangeForm
     list_display = ["email", "name", "jobs", "is_staff", "is_active"]
     list_filter = ["is_staff", "is_active", "groups"]
     search_fields = ["email", "name"]

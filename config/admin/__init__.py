@@ -1,0 +1,1 @@
+"""The two sites: one for platform staff, one for members of agencies."""

@@ -1,0 +1,109 @@
+"""What each role may do, and at which agencies; `docs/access.md` is the same table.
+
+Nobody reaches upwards. What a role does not list here, it may not do anywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What may be done on the pages of agencies."""
+
+    VIEW_AGENCIES = "view agencies"
+    VIEW_SEATS = "view seats and agents"
+    CHANGE_AGENTS = "add and change agents"
+    HAND_OVER_SEATS = "hand seats over"
+    CHANGE_SEATS = "add, remove and transfer seats"
+    VIEW_USAGE = "view usage"
+    VIEW_IMPORTS = "view usage imports and quarantine"
+    VIEW_MONEY = "view invoices and payments"
+    VIEW_BUDGETS = "view budgets"
+    CHANGE_BUDGETS = "add, change and remove budgets"
+    PAY = "pay invoices"
+    CHANGE_METHODS = "change payment methods"
+    VIEW_INTEGRATIONS = "view API keys and webhook endpoints"
+    CHANGE_INTEGRATIONS = "change API keys and webhook endpoints"
+    VIEW_MEMBERS = "view members"
+    CHANGE_MEMBERS = "change members"
+
+
+class Extent(StrEnum):
+    """At which agencies a role may do something."""
+
+    DOWNLINE = "agency and downline"
+    AGENCY = "agency"
+    ITSELF = "itself"  # the rows of the agent that the member is
+
+
+_VIEW = {
+    Action.VIEW_AGENCIES: Extent.DOWNLINE,
+    Action.VIEW_SEATS: Extent.DOWNLINE,
+    Action.VIEW_USAGE: Extent.DOWNLINE,
+    Action.VIEW_IMPORTS: Extent.DOWNLINE,
+    Action.VIEW_MONEY: Extent.DOWNLINE,
+    Action.VIEW_BUDGETS: Extent.DOWNLINE,
+}
+_ADMIN = {
+    **_VIEW,
+    Action.CHANGE_AGENTS: Extent.DOWNLINE,
+    Action.HAND_OVER_SEATS: Extent.DOWNLINE,
+    Action.CHANGE_SEATS: Extent.DOWNLINE,
+    Action.CHANGE_BUDGETS: Extent.DOWNLINE,
+    Action.PAY: Extent.DOWNLINE,
+    Action.VIEW_INTEGRATIONS: Extent.AGENCY,
+    Action.VIEW_MEMBERS: Extent.AGENCY,
+}
+# Members, keys and payment methods are an agency's own affair, also for its upline.
+ROLES: Mapping[str, Mapping[Action, Extent]] = {
+    "owner": {
+        **_ADMIN,
+        Action.CHANGE_METHODS: Extent.AGENCY,
+        Action.CHANGE_INTEGRATIONS: Extent.AGENCY,
+        Action.CHANGE_MEMBERS: Extent.AGENCY,
+    },
+    "admin": _ADMIN,
+    "billing_viewer": _VIEW,
+    "supervisor": {
+        Action.VIEW_AGENCIES: Extent.AGENCY,
+        Action.VIEW_SEATS: Extent.AGENCY,
+        Action.CHANGE_AGENTS: Extent.AGENCY,
+        Action.HAND_OVER_SEATS: Extent.AGENCY,
+        Action.VIEW_USAGE: Extent.AGENCY,
+        Action.VIEW_IMPORTS: Extent.AGENCY,
+    },
+    "agent": {
+        Action.VIEW_SEATS: Extent.ITSELF,
+        Action.VIEW_USAGE: Extent.ITSELF,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The role of a person at an agency; `agent_id` for the role agent."""
+
+    agency_id: int
+    role: str
+    agent_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a person may do today: for each action, at which agencies and as whom."""
+
+    agencies_by_action: Mapping[str, frozenset[int]]
+    agents_by_action: Mapping[str, frozenset[int]]
+
+    def agencies(self, action: str) -> frozenset[int]:
+        """The ids of the agencies at which the action may be done."""
+        return self.agencies_by_action.get(action, frozenset())
+
+    def agents(self, action: str) -> frozenset[int]:
+        """The ids of the agents that the person is, of whom the action may be done."""
+        return self.agents_by_action.get(action, frozenset())
+
+    def may(self, action: str) -> bool:
+        """Whether the action may be done anywhere."""
+        return bool(self.agencies(action) or self.agents(action))

@@ -1,0 +1,84 @@
+"""A member of an agency, a real browser, a real web server, and the content policy."""
+
+import os
+from pathlib import Path
+
+from playwright.sync_api import ConsoleMessage, Page, expect
+
+from tests.browser.test_admin import PASSWORD, note_error, open_page, pytestmark, site
+from tests.downline import HOME, make_downline, make_people
+
+__all__ = ["pytestmark", "site"]
+PICTURES = os.environ.get("PICTURES")
+PAGES = {
+    "index": "/agency/",
+    "invoices": "/agency/billing/document/",
+    "seats": "/agency/seats/seat/",
+    "usage": "/agency/billing/usageday/",
+}
+WIDTHS = {"wide": 1280, "phone": 390}
+
+
+def log_in(page: Page, site: str, email: str) -> None:
+    page.goto(site)
+    picture(page, "log-in")
+    page.fill("#id_login", email)
+    page.fill("#id_password", PASSWORD)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    page.wait_for_url(f"{site}/agency/")
+
+
+def picture(page: Page, name: str) -> None:
+    """Pictures in light, dark and of a phone, if a folder for them is named."""
+    if PICTURES is None:
+        return
+    for look in ("light", "dark"):
+        page.emulate_media(color_scheme=look)
+        page.reload()
+        for width, pixels in WIDTHS.items():
+            page.set_viewport_size({"width": pixels, "height": 900})
+            page.wait_for_timeout(300)
+            page.screenshot(path=Path(PICTURES) / f"{name}-{look}-{width}.png")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_a_member_logs_in_and_looks_around_without_breaking_the_policy(site, settings):
+    make_people(make_downline(settings), password=PASSWORD)
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            problems.append(message.text)
+
+    with open_page() as page:
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", note)
+        page.on("response", lambda answer: note_error(answer, problems))
+        page.on("request", lambda sent: note_foreign(sent.url, site, problems))
+        log_in(page, site, f"owner@{HOME.lower()}.example.com")
+        for name, path in PAGES.items():
+            page.goto(site + path)
+            page.wait_for_load_state("networkidle")
+            picture(page, name)
+            if name != "index":
+                assert page.locator("#result_list tbody tr").count() > 0
+            fits = "document.documentElement.scrollWidth <= window.innerWidth"
+            page.set_viewport_size({"width": 390, "height": 900})
+            assert page.evaluate(fits), f"{name} is wider than a phone"
+            page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(site + PAGES["invoices"])
+        page.click("text=HOMEZZ-00001")
+        expect(page.get_by_text("Seats, March 2026").first).to_be_visible()
+        picture(page, "invoice")
+        page.goto(site + PAGES["invoices"])
+        page.click("text=Filters")
+        page.click("text=March 2026")
+        expect(page.get_by_text("HOMEZZ-00001")).to_be_visible()
+
+    assert problems == []
+
+
+def note_foreign(url: str, site: str, problems: list[str]) -> None:
+    if not url.startswith((site, "data:")):
+        problems.append(f"asks another server: {url}")
