@@ -19,7 +19,7 @@ POSTGRES = 18
 SHORTEST_KEY = 20
 NAMED = 3  # migrations in a message
 # The last commit with the migrations that `0001_initial` replaces.
-BEFORE_SQUASH = "6d3bd00"
+BEFORE_SQUASH = "fe4808a"
 
 
 @register(Tags.database)

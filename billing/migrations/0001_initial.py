@@ -2,7 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import migrations, models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 
 import billing.budgets.models
 from core.postgres.columns import UUID7
@@ -59,6 +59,7 @@ class Migration(migrations.Migration):
             "0036_constraint_names",
             "0037_billing_account",
             "0039_one_queue",
+            "0040_waiting_legs",
         )
     ]
     dependencies = [("seats", "0001_initial")]
@@ -3138,6 +3139,21 @@ class Migration(migrations.Migration):
                         help_text="Rows that are not usage, such as a call's other leg.",
                     ),
                 ),
+                ("waiting", models.BigIntegerField(default=0, db_default=0)),
+                ("unread", models.BigIntegerField(default=0, db_default=0)),
+                (
+                    "reasons",
+                    models.JSONField(
+                        default=dict, db_default=Value({}, models.JSONField())
+                    ),
+                ),
+                (
+                    "seconds",
+                    models.JSONField(
+                        default=dict, db_default=Value({}, models.JSONField())
+                    ),
+                ),
+                ("reading", models.PositiveSmallIntegerField(default=2, db_default=1)),
             ],
             options={
                 "ordering": ["-created_at"],
@@ -3156,6 +3172,8 @@ class Migration(migrations.Migration):
                             + F("duplicate")
                             + F("rejected")
                             + F("skipped")
+                            + F("waiting")
+                            + F("unread")
                         ),
                     ),
                     models.CheckConstraint(
@@ -3169,6 +3187,67 @@ class Migration(migrations.Migration):
                         name="usage_import_lease_matches_state",
                         condition=Q(leased_until__isnull=False, state__in=["running"])
                         | (Q(leased_until=None) & ~Q(state__in=["running"])),
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="ConversationLeg",
+            fields=[
+                ("id", row_id()),
+                (
+                    "agency",
+                    models.ForeignKey("seats.agency", models.PROTECT, related_name="+"),
+                ),
+                ("source", models.CharField(max_length=200)),
+                ("leg", models.CharField(max_length=200)),
+                ("conversation", models.CharField(max_length=200)),
+                (
+                    "content",
+                    models.JSONField(
+                        help_text="The leg as it was read, without numbers."
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        max_length=8,
+                        choices=[
+                            ("counted", "Counted"),
+                            ("skipped", "Skipped"),
+                            ("waiting", "Waiting"),
+                        ],
+                    ),
+                ),
+                ("reason", models.CharField(max_length=80, blank=True)),
+                ("event", models.CharField(max_length=220, blank=True)),
+                ("agent", models.CharField(max_length=200, blank=True)),
+                ("version", models.PositiveSmallIntegerField(default=0)),
+                ("used_on", models.DateField()),
+                ("received_at", models.DateTimeField()),
+            ],
+            options={
+                "verbose_name": "call leg",
+                "ordering": ["-pk"],
+                "indexes": [
+                    models.Index(
+                        name="conversation_leg_together",
+                        fields=["agency", "source", "conversation"],
+                    ),
+                    models.Index(
+                        name="conversation_leg_waiting",
+                        fields=["used_on"],
+                        condition=Q(state="waiting"),
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        name="conversation_leg_unique_leg",
+                        fields=("agency", "source", "leg"),
+                    ),
+                    models.CheckConstraint(
+                        name="conversation_leg_counted_has_event",
+                        condition=~Q(event="", state="counted"),
                     ),
                 ],
             },

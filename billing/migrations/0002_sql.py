@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                 "billing/processors/sql/processors.sql": "78ddecd54391",
                 "billing/receivables/sql/payments.sql": "7ce48ee5c29a",
                 "billing/receivables/sql/spending.sql": "3bc33b476c62",
-                "billing/receivables/sql/allocations.sql": "9fa449a2a1bf",
+                "billing/receivables/sql/allocations.sql": "f6bbb6234c46",
                 "billing/collection/sql/payment_methods.sql": "93217b6e6ebd",
                 "billing/collection/sql/attempts.sql": "4d6fc9285a7d",
                 "billing/collection/sql/checkout.sql": "a32d32ec90ba",

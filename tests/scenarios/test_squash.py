@@ -47,7 +47,7 @@ def restore(name):
     )
     subprocess.run(
         [_binaries() / "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-h", owner["HOST"],
-         "-U", owner["USER"], "-d", name],
+         "-p", str(owner["PORT"]), "-U", owner["USER"], "-d", name],
         input=dump.encode(), check=True, capture_output=True, timeout=SECONDS,
     )  # fmt: skip
 
@@ -117,7 +117,7 @@ class TestFilledDatabase:
         time_machine.move_to(made_at + timedelta(minutes=10))
         call_command("verify")
         assert capsys.readouterr().out.startswith("0 differences")
-        assert Document.objects.filter(status="paid").exists()
+        assert Document.objects.filter(state="paid").exists()
         assert migrate(filled).stdout.rstrip().endswith("No migrations to apply.")
 
     @pytest.mark.parametrize(("app", "position"), [("seats", 0), ("billing", -2)])
