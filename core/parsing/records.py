@@ -21,6 +21,7 @@ OBJECT = re.compile(rb"\s*+" + _LEVELS, re.DOTALL)
 ELEMENT = re.compile(rb"\s*+" + _LEVELS + rb"\s*+,", re.DOTALL)
 # Where a record may start after one whose brackets or quotes are broken.
 NEXT_RECORD = re.compile(rb"[,}\n]\s*+(?=\{\s*+\")")
+LONGEST_FACTOR = 4  # how many times too long a record may be to be skipped whole
 REREAD_FACTOR = 16  # how many records of the longest kind may be read again
 REREAD_SHARE = 4  # how often, on average, a byte may be read again
 CLOSES = {b"]": b"[", b"}": b"{"}
@@ -29,6 +30,13 @@ OPENS = (b"[", b"{")
 
 class Unreadable(Exception):
     """The rest of a file cannot be split into records; the message is the reason."""
+
+
+class TooLong(Unreadable):
+    """A record is longer than allowed."""
+
+    def __init__(self, longest: int) -> None:
+        super().__init__(f"A record has more than {longest} bytes.")
 
 
 def split_records(
@@ -63,13 +71,18 @@ class RecordSplitter:
         self._last_string = b""
         self._inside = not container
         self._resumed = False
+        self._skipped = False  # a record that is too long, whole
         self._budget = REREAD_FACTOR * longest
 
     def resume(self) -> bool:
         """After Unreadable, go to where the next record may start; False without one.
 
-        Text may be read several times, so how much of it is limited.
+        That is after a record that is too long, if it has an end. Text may be read
+        several times, so how much of it is limited.
         """
+        if self._skipped:
+            self._skipped, self._resumed = False, True
+            return True
         while match := NEXT_RECORD.search(self._buffer, self._start):
             self._budget -= len(self._buffer) - match.end()
             if self._budget < 0:
@@ -93,7 +106,7 @@ class RecordSplitter:
                 if self._inside and self._is_between():
                     while match := whole.match(self._buffer, self._start):
                         self._start = self._position = match.end()
-                        yield match[1]
+                        yield self._checked(match[1])
                 token = self._next_token()
                 if not token:
                     break
@@ -101,6 +114,8 @@ class RecordSplitter:
         rest = self._buffer[self._start :].strip()
         if self._stack or (rest and self._container):
             raise Unreadable("It ends inside a record.")
+        if len(rest) > self._longest:
+            raise TooLong(self._longest)
         if rest:
             yield rest
 
@@ -118,8 +133,8 @@ class RecordSplitter:
         if self._resumed:
             self._resumed = False
             return True
-        if len(self._buffer) > self._longest:
-            raise Unreadable(f"A record has more than {self._longest} bytes.")
+        if len(self._buffer) > LONGEST_FACTOR * self._longest:
+            raise TooLong(self._longest)
         chunk = self._file.read(CHUNK)
         self._buffer += chunk
         self._budget += REREAD_SHARE * len(chunk)
@@ -167,26 +182,31 @@ class RecordSplitter:
     def _close(self, token: bytes) -> Iterator[bytes]:
         if not self._stack or self._stack[-1:] != CLOSES[token]:
             raise Unreadable(f"A `{token.decode()}` has no opening bracket.")
+        last = b""
         if self._inside and self._container and self._is_between():
-            last = self._buffer[self._start : self._position - 1]
-            if last.strip():
-                yield self._cut(self._position - 1)
+            last = self._buffer[self._start : self._position - 1].strip()
             self._inside, self._start = False, self._position
         self._stack.pop()
         if not self._container and not self._stack:
             yield self._cut(self._position)
-            self._start = self._position
         elif not self._stack:
             self._start = self._position
+        if last:
+            yield self._checked(last)
 
     def _cut(self, end: int) -> bytes:
         """The record up to `end`; the next one starts after its comma."""
         record = self._buffer[self._start : end].strip()
         if not record:
             raise Unreadable("A comma has no record before it.")
-        if len(record) > self._longest:
-            raise Unreadable(f"A record has more than {self._longest} bytes.")
         self._start = self._position
+        return self._checked(record)
+
+    def _checked(self, record: bytes) -> bytes:
+        """The record, which is behind `_start`. Raises TooLong."""
+        if len(record) > self._longest:
+            self._skipped = True
+            raise TooLong(self._longest)
         return record
 
     def _require_blank(self) -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from billing.metering.domain.formats.rows import HEAD, BadRow, UnreadRecord
 from core.parsing.lines import bounded_lines
-from core.parsing.records import RecordSplitter, Unreadable
+from core.parsing.records import RecordSplitter, TooLong, Unreadable
 from core.parsing.strict_json import JsonRefused, decode_json
 
 LONGEST_RECORD = 1_048_576
@@ -106,12 +106,13 @@ def _read_stream(
         except StopIteration:
             return
         except Unreadable as reason:
+            code = "record_too_long" if isinstance(reason, TooLong) else "bad_json"
             if splitter.resume():
                 message = f"The record cannot be read: {reason}"
-                yield number, "", UnreadRecord("bad_json", "", message)
+                yield number, "", UnreadRecord(code, "", message)
                 records = splitter.records()
                 continue
             message = f"The file cannot be read from here on: {reason}"
-            yield number, "", UnreadRecord("bad_json", "", message)
+            yield number, "", UnreadRecord(code, "", message)
             return
         yield number, record.decode(errors="replace"), _record_of(record)
