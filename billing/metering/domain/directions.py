@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import lru_cache
 
-from billing.metering.domain.numbers import is_extension, is_public
+from billing.metering.domain.numbers import is_dialed_out, is_extension, is_public
 
 OUTBOUND_WORDS = re.compile(
     r"outbound|outgoing|from-internal|from-inside|dialout|outrt|^to-", re.IGNORECASE
@@ -85,12 +85,14 @@ def direction_of(
     """The direction of a call between two ends.
 
     `calling` and `dialed` are the numbers that the record has for them. A call between
-    two extensions is internal, unless a public number was dialed (it was transferred).
+    two extensions is internal, unless a public number was dialed (it was transferred),
+    and so is one that has no other end, such as to a mailbox or a conference.
     """
     if caller.kind >= EndKind.EXTENSION and called.kind >= EndKind.EXTENSION:
         return _between_extensions(caller, called, calling, dialed, context)
     if caller.kind >= EndKind.EXTENSION:
-        return Direction.OUTBOUND
+        is_own_service = not called.name and not is_dialed_out(dialed)
+        return Direction.INTERNAL if is_own_service else Direction.OUTBOUND
     if called.kind >= EndKind.EXTENSION:
         return Direction.INBOUND
     if caller.name and not called.name and caller.kind == EndKind.TRUNK:

@@ -18,6 +18,8 @@ NORTH_AMERICA = re.compile(r"\+?1?([2-9][0-9]{2})[2-9][0-9]{6}")
 NORTH_AMERICA_E164 = re.compile(r"\+1[0-9]*")
 PUBLIC = re.compile(r"\+?[0-9]{7,}")
 EXTENSION = re.compile(r"[0-9]{2,6}")
+SERVICE_CODE = re.compile(r"^\*[0-9]{2}(?=\+?[0-9]{7})")
+SERVICE = re.compile(r"9?[2-9]11")
 SCHEME = re.compile(r"^(?:sips?|tel):", re.IGNORECASE)
 PUNCTUATION = str.maketrans("", "", " ()-.")
 INTERNATIONAL_PREFIXES = ("011", "00")
@@ -33,10 +35,12 @@ class NumberKind(Enum):
 
 
 def digits_of(address: str) -> str:
-    """The digits of a number or of a SIP or tel address, with a leading plus."""
-    return SCHEME.sub("", address.strip()).partition("@")[0].partition(";")[0].translate(
-        PUNCTUATION
-    )  # fmt: skip
+    """The digits of a number or of a SIP or tel address, with a leading plus.
+
+    Without a service code before the number, such as *67, which hides the caller.
+    """
+    user = SCHEME.sub("", address.strip()).partition("@")[0].partition(";")[0]
+    return SERVICE_CODE.sub("", user).translate(PUNCTUATION)
 
 
 def is_extension(name: str) -> bool:
@@ -48,6 +52,15 @@ def is_extension(name: str) -> bool:
 def is_public(address: str) -> bool:
     """Whether an address is a number of the public network, not an extension."""
     return PUBLIC.fullmatch(digits_of(address)) is not None
+
+
+def is_dialed_out(dialed: str) -> bool:
+    """Whether what an extension dialed leads to the public network.
+
+    That is a public number, or a service of the network such as 911, not an extension
+    or a feature code.
+    """
+    return is_public(dialed) or SERVICE.fullmatch(dialed) is not None
 
 
 @lru_cache(maxsize=50_000)
