@@ -116,7 +116,14 @@ class _Conversation:
         return None if parent is None or parent.is_internal else SKIPPED_OTHER
 
     def _agent(self, leg: CallLeg) -> str | None:
-        """The agent that the other legs name: the parent, else the longest talk with it."""
+        """The agent that the other legs name.
+
+        That of its other end, else of the parent, else of the longest talk with it.
+        """
+        ends = [*self._namers.get(leg.id, ()), self._legs.get(leg.other)]
+        named = [end for end in ends if end is not None and end.agent]
+        if named:
+            return min(named, key=_order).agent
         parent = self._legs.get(leg.parent)
         if parent is not None and parent.agent:
             return parent.agent

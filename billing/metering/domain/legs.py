@@ -47,6 +47,11 @@ class CallLeg(msgspec.Struct, frozen=True):
     is_internal: bool = False
     rank: int = 0
 
+    @property
+    def names(self) -> set[str]:
+        """The names that link the leg with others of its conversation."""
+        return {self.id, self.conversation, self.other, self.parent} - {""}
+
     def event(
         self,
         *,

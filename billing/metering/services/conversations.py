@@ -7,11 +7,10 @@ that supersedes it. All queries are per batch.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import groupby
 
 import msgspec
 from django.db import connection, transaction
@@ -190,11 +189,7 @@ def decide_legs(
         return batch
     lock_name(f"metering.conversations.{agency.pk}.{source}")
     batch.zones = zones_of([agency.pk])[agency.pk]
-    conversations = {leg.conversation for leg in together}
-    batch.stored = _stored_legs(
-        agency, source, conversations, {leg.id for leg in together}
-    )
-    stored_legs = {row.leg: _leg_of(row) for row in batch.stored.values()}
+    stored_legs = _read_linked_legs(batch, together)
     everything = {leg.id: leg for leg in together} | stored_legs
     for group in _grouped(everything.values()):
         batch.decisions |= decide_conversation(group, is_complete=are_complete)
@@ -227,20 +222,36 @@ def _is_grouped(leg: CallLeg) -> bool:
     )
 
 
-def _stored_legs(
-    agency: Agency,
-    source: str,
-    conversations: Collection[str],
-    leg_ids: Collection[str],
-) -> dict[str, ConversationLeg]:
-    """The stored legs of conversations, by id: these legs, and the latest others."""
+def _read_linked_legs(
+    batch: DecidedBatch, legs: Sequence[CallLeg]
+) -> dict[str, CallLeg]:
+    """The stored legs that legs are linked with, by id; their rows go to the batch.
+
+    A stored leg may name another one in turn, so this reads until none is new.
+    """
+    linked: dict[str, CallLeg] = {}
+    names = {name for leg in legs for name in leg.names}
+    read: set[str] = set()
+    while new := names - read:
+        read |= new
+        for row in _stored_rows(batch.agency, batch.source, new):
+            if row.leg not in linked:
+                batch.stored[row.leg] = row
+                leg = linked[row.leg] = _leg_of(row)
+                names.update(leg.names)
+        if len(linked) > MOST_LEGS:
+            break
+    return linked
+
+
+def _stored_rows(
+    agency: Agency, source: str, names: Collection[str]
+) -> Iterator[ConversationLeg]:
+    """The stored legs with these ids, and the latest in conversations of these names."""
     rows = ConversationLeg.objects.filter(agency=agency, source=source)
-    others = rows.filter(conversation__in=conversations).order_by("-pk")[:MOST_LEGS]
-    return {
-        row.leg: row
-        for some in (others, rows.filter(leg__in=leg_ids))
-        for row in some.iterator()
-    }
+    others = rows.filter(conversation__in=names).order_by("-pk")[:MOST_LEGS]
+    for some in (others, rows.filter(leg__in=names)):
+        yield from some.iterator()
 
 
 def _leg_of(row: ConversationLeg) -> CallLeg:
@@ -248,9 +259,21 @@ def _leg_of(row: ConversationLeg) -> CallLeg:
 
 
 def _grouped(legs: Collection[CallLeg]) -> list[list[CallLeg]]:
-    in_order = sorted(legs, key=lambda leg: leg.conversation)
-    groups = groupby(in_order, key=lambda leg: leg.conversation)
-    return [list(group) for _, group in groups]
+    """The legs by conversation: those that are linked by any name are of one."""
+    heads: dict[str, str] = {}
+
+    def head_of(name: str) -> str:
+        while (head := heads.setdefault(name, name)) != name:
+            heads[name] = name = heads[head]
+        return head
+
+    for leg in legs:
+        for name in leg.names:
+            heads[head_of(name)] = head_of(leg.id)
+    groups: dict[str, list[CallLeg]] = {}
+    for leg in legs:
+        groups.setdefault(head_of(leg.id), []).append(leg)
+    return list(groups.values())
 
 
 def _correction(

@@ -91,7 +91,7 @@ def as_asterisk(call: Call) -> str:
 
 def as_freeswitch(call: Call) -> str:
     return quoted(
-        "Ana", "101", "1555", "default", local(call.start),
+        "Ana", "101", "15552340000", "default", local(call.start),
         local(call.answer) if call.talked else "", local(call.end),
         call.rang + call.talked, call.talked, "NORMAL_CLEARING", call.uuid, "",
         call.agent,

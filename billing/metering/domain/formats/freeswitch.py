@@ -7,8 +7,9 @@ duration, billsec, hangup_cause, uuid, bleg_uuid, accountcode, and more. The tem
 itself.
 
 A site may write the legs of a call as two records. In CSV the first leg names the other
-one (bleg_uuid); in JSON the second leg names its originator, or two legs that were
-joined later name each other (bridge_uuid).
+one (bleg_uuid), or each names the other; in JSON the second leg names its originator,
+or two legs that were joined later name each other (bridge_uuid). A leg to an agent that
+the switch itself began is internal and names the agent; so the leg that it began counts.
 
 The quantity is `billsec`; a call with an empty answer_stamp was not answered.
 """
@@ -41,7 +42,6 @@ from billing.metering.domain.formats.rows import (
     BadRow,
     FileContext,
     Row,
-    SkippedRow,
     non_empty,
     parse_epoch,
     parse_quantity,
@@ -50,8 +50,8 @@ from billing.metering.domain.formats.rows import (
     row_of,
     started_at_text,
 )
-from billing.metering.domain.legs import OTHER_LEG, CallLeg
-from billing.metering.domain.numbers import meter_of
+from billing.metering.domain.legs import CallLeg
+from billing.metering.domain.numbers import is_dialed_out, meter_of
 
 EXAMPLE = (
     "caller_id_name caller_id_number destination_number context start_stamp"
@@ -83,6 +83,8 @@ class Call:
     cause: str
     is_originated: bool = False
     is_second: bool = False
+    parent: str = ""
+    has_gateway: bool = False
 
 
 def recognizes(cells: Sequence[str], record: Record | None) -> bool:
@@ -168,20 +170,23 @@ def _leg_of_record(record: Record | BadRow, context: FileContext) -> CallLeg:
     uuid = variable("uuid")
     if not uuid:
         raise BadRow("bad_row", "variables.uuid", "The record has no uuid.")
-    if variable("originator") or variable("originating_leg_uuid"):
-        raise SkippedRow(OTHER_LEG, _seconds(variable("billsec"), answered=answered))
-    other = variable("bridge_uuid") or variable("signal_bond")
+    parent = variable("originator") or variable("originating_leg_uuid")
+    other = "" if parent else variable("bridge_uuid") or variable("signal_bond")
     profile = _caller_profile(record)
     return _leg(
         Call(
             uuid=uuid,
             other=other,
-            conversation=min(uuid, other) if other else "",
+            parent=parent,
+            has_gateway=bool(variable("sip_gateway_name")),
+            conversation=parent or (min(uuid, other) if other else uuid),
             caller=text_at(profile, "caller_id_number") or variable("sip_from_user"),
             called=text_at(profile, "destination_number") or variable("sip_to_user"),
             dial_context=variable("context") or variable("user_context"),
             is_originated=variable("direction") == "outbound",
-            agent=variable("accountcode") or variable("sip_auth_username"),
+            agent=variable("accountcode")
+            or variable("sip_auth_username")
+            or variable("dialed_user"),
             seconds=variable("billsec"),
             cause=variable("hangup_cause"),
             is_second=variable("last_bridge_role") == "originatee",
@@ -225,7 +230,8 @@ def _leg(
         properties=non_empty(disposition=call.cause.lower(), started_at=started_at),
         conversation=call.conversation,
         other=call.other,
-        is_internal=_is_internal(caller, called),
+        parent=call.parent,
+        is_internal=_is_internal(call, caller, called),
         rank=int(call.is_second),
     )
 
@@ -250,9 +256,19 @@ def _agent(call: Call, end: End, context: FileContext) -> str | None:
     return agent_of(call.agent, end if is_agent else NO_END, context.agents)
 
 
-def _is_internal(caller: End, called: End) -> bool:
-    """Whether a known agent was called by another agent or extension."""
-    return caller.kind >= EndKind.EXTENSION and called.kind == EndKind.AGENT
+def _is_internal(call: Call, caller: End, called: End) -> bool:
+    """Whether no end of a leg is on the public network.
+
+    That is a leg from an extension to an agent, another extension or a feature code, and
+    one that the switch itself began to an agent.
+    """
+    if not called.name or call.has_gateway:
+        return False
+    if call.is_originated and called.kind == EndKind.AGENT:
+        return True
+    if caller.kind < EndKind.EXTENSION:
+        return False
+    return called.kind == EndKind.AGENT or not is_dialed_out(called.name)
 
 
 def _direction(call: Call, caller: End, called: End) -> Direction:
