@@ -205,6 +205,38 @@ class TestARecordThatIsTooLong:
         assert usage(NOVEMBER) == {"voice.out": (60, 1)}
 
 
+class TestTheTableOfClosers:
+    """vicidial_closer_log, exported as it is in the database."""
+
+    HEADER = (
+        "closecallid;lead_id;campaign_id;call_date;start_epoch;end_epoch;length_in_sec;"
+        "status;phone_number;user;queue_seconds;xfercallid;uniqueid\n"
+    )
+    ROWS = (
+        "9001;7;SUPPORT;2026-11-20 09:00:00;1;2;120;SALE;5125551201;301;20.50;0;1.701\n"
+        "9002;7;SUPPORT;2026-11-20 09:02:00;1;2;60;CALLBK;5125551201;302;0;9001;1.701\n"
+        "9003;7;SUPPORT;2026-11-20 09:10:00;1;2;30;DROP;5125551202;VDCL;30;0;1.702\n"
+        "9004;7;SUPPORT;2026-11-20 09:20:00;1;;;INCALL;5125551203;301;4.00;0;1.703\n"
+    )
+
+    def test_has_inbound_calls(self, sunrise, folder):
+        text = "sep=;\n" + self.HEADER + self.ROWS
+
+        for status in ("3 accepted, 0 dup", "0 accepted, 3 dup"):
+            printed = folder.take(text, format="vicidial")
+            assert printed.startswith(f"0 file: {status}")
+            assert "skipped: 1 x a call that is still going on" in printed
+
+        assert by_agent() == {
+            ("voice.in", "301"): 120, ("voice.in", "302"): 60, ("voice.in", None): 30,
+        }  # fmt: skip
+
+    def test_is_no_export_without_alt_dial(self, sunrise, folder):
+        text = (self.HEADER + self.ROWS).replace("queue_seconds", "queue_time")
+
+        assert "no column 'alt_dial'" in folder.take(text, format="vicidial")
+
+
 class TestStoredLegs:
     WAITING = call_json("CA2", parent="CA1", direction="outbound-dial")
 

@@ -10,7 +10,8 @@ order and case, names the columns itself.
 A call that one agent hands to another has a row for each, with one uniqueid; each counts
 its own `length_in_sec`, and no more than `answered_time`, which is that of the whole
 call. Inbound rows have a number, the seconds in the queue, where outbound ones have
-alt_dial. Names, addresses and numbers of consumers are not stored. A standard row has no
+alt_dial; a header with queue_seconds is that of the table vicidial_closer_log, which has
+only inbound calls. Names, addresses and numbers of consumers are not stored. A standard row has no
 id and gets one from its content.
 """
 
@@ -60,7 +61,8 @@ EXTENDED = [
     *"uniqueid caller_code server_ip hangup_cause dialstatus channel".split(),
     *"dial_time answered_time cpd_result".split(),
 ]
-NEEDED = "call_date status user campaign_id length_in_sec alt_dial".split()
+NEEDED = "call_date status user campaign_id length_in_sec".split()
+OF_CLOSERS, OF_DIALED = "queue_seconds", "alt_dial"
 UNDER_WAY = {"INCALL", "QUEUE"}
 ANSWERED = {"", "ANSWER", "ANSWERED"}
 UNANSWERED = {
@@ -89,7 +91,8 @@ def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     for number, cells in csv_cells(file):
         if _is_header(cells):
             header = [cell.strip().lower() for cell in cells]
-            require_columns(header, NEEDED)
+            direction = OF_CLOSERS if OF_CLOSERS in header else OF_DIALED
+            require_columns(header, (*NEEDED, direction))
             continue
         names = header or (EXTENDED if len(cells) == len(EXTENDED) else STANDARD)
         call = dict(zip(names, cells, strict=False))
@@ -140,7 +143,8 @@ def _leg(
 
 
 def _is_inbound(call: Mapping[str, str]) -> bool:
-    return call["alt_dial"].isdigit()
+    """Whether it is a call of vicidial_closer_log, or has a queue's seconds."""
+    return OF_CLOSERS in call or call[OF_DIALED].isdigit()
 
 
 def _dialed(call: Mapping[str, str]) -> str:
