@@ -135,7 +135,8 @@ def _make_usage(agency: Agency) -> None:
     UsageImport.objects.create(
         agency=agency, file_name="calls-of-march-2026-sunrise.csv", file_hash="0" * 64,
         format="csv", state="done", actor="test", created_at=MARCH_1, file_size=9,
-        finished_at=MARCH_1, uploaded=False, rows=123456, accepted=123456,
+        finished_at=MARCH_1, next_attempt_at=MARCH_1, uploaded=False, rows=123456,
+        accepted=123456,
     )  # fmt: skip
 
 
