@@ -33,6 +33,7 @@ from seats.models import Agency
 
 SWEPT = 1_000  # waiting legs that one transaction decides
 MOST_LEGS = 10_000  # stored legs that a batch is decided with
+MOST_LINKS = 20  # from a leg to a stored one by way of others; calls have few
 KEPT = timedelta(days=180)  # decided legs; older calls are no longer accepted
 COPY_LEGS = """
     COPY billing_conversationleg (
@@ -232,15 +233,16 @@ def _read_linked_legs(
     linked: dict[str, CallLeg] = {}
     names = {name for leg in legs for name in leg.names}
     read: set[str] = set()
-    while new := names - read:
+    for _ in range(MOST_LINKS):
+        new = names - read
+        if not new or len(linked) > MOST_LEGS:
+            break
         read |= new
         for row in _stored_rows(batch.agency, batch.source, new):
             if row.leg not in linked:
                 batch.stored[row.leg] = row
                 leg = linked[row.leg] = _leg_of(row)
                 names.update(leg.names)
-        if len(linked) > MOST_LEGS:
-            break
     return linked
 
 

@@ -42,6 +42,7 @@ from billing.metering.domain.formats.rows import (
     BadRow,
     FileContext,
     Row,
+    SkippedRow,
     non_empty,
     parse_epoch,
     parse_quantity,
@@ -50,7 +51,7 @@ from billing.metering.domain.formats.rows import (
     row_of,
     started_at_text,
 )
-from billing.metering.domain.legs import CallLeg
+from billing.metering.domain.legs import OTHER_LEG, CallLeg
 from billing.metering.domain.numbers import is_dialed_out, meter_of
 
 EXAMPLE = (
@@ -171,6 +172,9 @@ def _leg_of_record(record: Record | BadRow, context: FileContext) -> CallLeg:
     if not uuid:
         raise BadRow("bad_row", "variables.uuid", "The record has no uuid.")
     parent = variable("originator") or variable("originating_leg_uuid")
+    seconds = _seconds(variable("billsec"), answered=answered)
+    if parent and not seconds:
+        raise SkippedRow(OTHER_LEG)  # nobody talked, so it decides nothing
     other = "" if parent else variable("bridge_uuid") or variable("signal_bond")
     profile = _caller_profile(record)
     return _leg(
@@ -179,7 +183,7 @@ def _leg_of_record(record: Record | BadRow, context: FileContext) -> CallLeg:
             other=other,
             parent=parent,
             has_gateway=bool(variable("sip_gateway_name")),
-            conversation=parent or (min(uuid, other) if other else uuid),
+            conversation=parent or _conversation(uuid, other, seconds),
             caller=text_at(profile, "caller_id_number") or variable("sip_from_user"),
             called=text_at(profile, "destination_number") or variable("sip_to_user"),
             dial_context=variable("context") or variable("user_context"),
@@ -201,6 +205,13 @@ def _leg_of_record(record: Record | BadRow, context: FileContext) -> CallLeg:
             partial(parse_epoch, variable("start_epoch"), "variables.start_epoch")
         ),
     )
+
+
+def _conversation(uuid: str, other: str, seconds: Decimal) -> str:
+    """The conversation of a first leg; empty if no leg can matter beside it."""
+    if other:
+        return min(uuid, other)
+    return uuid if seconds else ""
 
 
 def _caller_profile(record: Record) -> Record:
