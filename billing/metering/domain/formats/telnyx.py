@@ -1,5 +1,7 @@
 """Telnyx detail records: pages of the API, a list, one record per line, or a CSV.
 
+A CSV has the names of the API, or those of the portal's call reports.
+
 Calls are the record types with `call_sec`, their quantity; `billed_sec` is rounded by
 Telnyx. Also used, each under the names that the API and its SDKs have: the ids of the
 record, leg and session, direction, to (cld), from (cli), started_at, ended_at
@@ -11,7 +13,8 @@ of their `invocations`. Other records are skipped. The tag `agent=ID` has the ag
 `mode=power` the dial mode.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -49,15 +52,25 @@ LEG = ("call_leg_id", "telnyx_leg_id", "leg_id")
 SESSION = ("call_session_id", "telnyx_session_id", "session_id")
 CALLER, CALLED = ("from", "cli"), ("to", "cld")
 STARTED, ENDED = ("started_at", "start_time"), ("ended_at", "finished_at", "end_time")
+WORD = re.compile(r"[a-z0-9]+")
 SIP_PREFIXES = ("sip:", "sips:")
 INBOUND, OUTBOUND = {"inbound", "incoming", "in"}, {"outbound", "outgoing", "out"}
-RANKS = {"sip-trunking": 0}
+CARRIER = "sip-trunking"
+RANKS = {CARRIER: 0}
+# The columns of a report of the portal, by the names of the API.
+REPORT = {
+    "origination_number": "from", "terminating_number": "to",
+    "answer_timestamp": "answered_at", "end_timestamp": "ended_at",
+    "call_duration": "call_sec", "sip_call_id": "id",
+}  # fmt: skip
+UTC_START, LOCAL_START = "start_timestamp_utc", "start_timestamp"
 
 
 def recognizes(cells: list[str], record: Record | None) -> bool:
     """Whether a record, a page or a header has the keys of Telnyx."""
     if record is None:
-        return {"record_type", "call_sec"} <= set(_columns(cells))
+        names = set(_columns(cells))
+        return {"record_type", "call_sec"} <= names or _is_report(names)
     return "record_type" in record or {"data", "meta"} <= record.keys()
 
 
@@ -75,17 +88,34 @@ def _records(file: BufferedReader) -> Iterator[tuple[int, list[str], Record | Ba
     rows = csv_cells(file)
     _, header = next(rows, (0, []))
     names = _columns(header)
-    require_columns(names, ("record_type", "call_sec"))
+    is_report = _is_report(names)
+    if not is_report:
+        require_columns(names, ("record_type", "call_sec"))
     for number, cells in rows:
         if len(cells) == len(names) or isinstance(cells, UnreadableCells):
-            yield number, cells, dict(zip(names, cells, strict=False))
+            record = dict(zip(names, cells, strict=False))
+            yield number, cells, _of_report(record) if is_report else record
         else:
             message = column_count_message(cells, names)
             yield number, cells, BadRow("bad_row", "", message)
 
 
 def _columns(header: list[str]) -> list[str]:
-    return [name.strip().lower().replace(" ", "_") for name in header]
+    return ["_".join(WORD.findall(name.lower())) for name in header]
+
+
+def _is_report(names: Collection[str]) -> bool:
+    """Whether columns are those of a report of the portal."""
+    return {"terminating_number", "call_duration", "sip_call_id"} <= set(names)
+
+
+def _of_report(call: Mapping[str, str]) -> Record:
+    """A call of a report, under the names of the API; its reports have no other calls."""
+    record: Record = {REPORT.get(name, name): text for name, text in call.items()}
+    started = call.get(LOCAL_START) or ""
+    if not started and (utc := call.get(UTC_START)):
+        started = utc if utc.endswith(("Z", "UTC")) or "+" in utc else f"{utc} UTC"
+    return {"record_type": CARRIER, **record, "started_at": started}
 
 
 def _content(record: Record | BadRow, context: FileContext) -> CallLeg | IncomingEvent:
