@@ -9,7 +9,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Sum
 
-from billing.metering.models import ConversationLeg, UsageDay, UsageImport
+from billing.metering.models import ConversationLeg, UsageDay, UsageEvent, UsageImport
 from billing.metering.services.conversations import delete_old_legs
 from tests.build import make_agency, make_agents, make_prices
 from tests.scenarios.feed_files import NOVEMBER, Folder, call_json, cdr, usage
@@ -185,6 +185,26 @@ class TestSecondLegs:
         assert not ConversationLeg.objects.filter(state="waiting").exists()
 
 
+class TestATwilioLeg:
+    @pytest.mark.parametrize(
+        ("caller", "to", "direction", "counted"),
+        [("client:ana", "+" + OUTSIDE, "outbound-dial", {("voice.out", "ana"): 60}),
+         ("client:ana", "+" + OUTSIDE, "inbound", {}),
+         ("+" + OUTSIDE, "sip:pbx.example.com", "trunking-originating",
+          {("voice.in", None): 60}),
+         ("sip:pbx.example.com", "+" + OUTSIDE, "trunking-terminating",
+          {("voice.out", None): 60}),
+         ("+" + OUTSIDE, "client:ana", "outbound-dial", {})],
+    )  # fmt: skip
+    def test_is_public_if_its_end_outside_of_twilio_is(
+        self, sunrise, folder, caller, to, direction, counted
+    ):
+        call = call_json("CA1", caller=caller, to=to, direction=direction)
+
+        assert folder.take(call, format="twilio").startswith("0 ")
+        assert by_agent() == counted
+
+
 class TestARecordThatIsTooLong:
     @pytest.mark.parametrize("last", [False, True])
     def test_costs_itself_only(self, sunrise, folder, last):
@@ -235,6 +255,32 @@ class TestTheTableOfClosers:
         text = (self.HEADER + self.ROWS).replace("queue_seconds", "queue_time")
 
         assert "no column 'alt_dial'" in folder.take(text, format="vicidial")
+
+
+class TestReportsOfTelnyx:
+    """Call reports of the portal, by the keys or by the titles of their columns."""
+
+    HEADER = (
+        "Origination Number,Terminating Number,Start Timestamp (UTC),Answer Timestamp,"
+        "End Timestamp,Direction,SIP Call ID,Call Duration,Billable Time,Cost\n"
+    )
+    KEYS = HEADER.lower().replace(" (", "_").replace(")", "").replace(" ", "_")
+    ROWS = (
+        "+13125559000,+15125550801,2026-11-20 16:00:00,2026-11-20T16:00:07Z,"
+        "2026-11-20T16:01:08Z,outbound,x1@10.0.0.1,61,120,0.01\n"
+        "+13125559000,+15125550802,2026-11-20 16:05:00,,2026-11-20T16:05:20Z,outbound,"
+        "x2@10.0.0.1,0,0,0\n"
+        "+15125550803,+13125559000,2026-11-20 16:10:00,2026-11-20T16:10:02Z,"
+        "2026-11-20T16:10:47Z,inbound,x3@10.0.0.1,45,60,0.01\n"
+    )
+
+    @pytest.mark.parametrize("head", [HEADER, KEYS])
+    def test_count_the_seconds_of_the_call(self, sunrise, folder, head):
+        assert folder.take(head + self.ROWS).startswith("0 file: 3 accepted")
+        assert folder.take(head + self.ROWS).startswith("0 file: 0 accepted, 3 dup")
+        assert by_agent() == {("voice.out", None): 61, ("voice.in", None): 45}
+        call = UsageEvent.objects.get(external_id="x2@10.0.0.1")
+        assert call.occurred_at == datetime(2026, 11, 20, 16, 5, tzinfo=UTC)
 
 
 class TestStoredLegs:

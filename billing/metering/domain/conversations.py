@@ -120,8 +120,10 @@ class _Conversation:
 
         That of its other end, else of the parent, else of the longest talk with it.
         """
-        ends = [*self._namers.get(leg.id, ()), self._legs.get(leg.other)]
-        named = [end for end in ends if end is not None and end.agent]
+        ends = list(self._namers.get(leg.id, ()))
+        if leg.other in self._legs:
+            ends.append(self._legs[leg.other])
+        named = [end for end in ends if end.agent]
         if named:
             return min(named, key=_order).agent
         parent = self._legs.get(leg.parent)

@@ -119,12 +119,13 @@ def _leg(record: Record | BadRow, context: FileContext) -> CallLeg:
     if isinstance(record, BadRow):
         raise record
     require_values(record, ("sid", "status", "direction", "start_time"))
-    seconds = _seconds(record)
+    seconds, inbound = _seconds(record), _is_inbound(record)
     ends = text_at(record, "from"), text_at(record, "to")
+    outer = ends[0] if inbound else ends[1]  # the end that is not Twilio
     parent, sid = text_at(record, "parent_call_sid"), text_at(record, "sid")
     return CallLeg(
         id=sid,
-        meter=meter_of(inbound=_is_inbound(record), to=ends[1]),
+        meter=meter_of(inbound=inbound, to=ends[1]),
         agent=_agent(ends, context),
         seconds=seconds,
         occurred_at=_occurred_at(record, seconds, context),
@@ -139,7 +140,7 @@ def _leg(record: Record | BadRow, context: FileContext) -> CallLeg:
         former_ids=(parent,) if parent else (),
         conversation=parent or sid,
         parent=parent,
-        is_internal=any(end.lower().startswith((CLIENT, SIP)) for end in ends),
+        is_internal=outer.lower().startswith((CLIENT, SIP)),
     )
 
 
