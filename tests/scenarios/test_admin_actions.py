@@ -255,6 +255,6 @@ def _messages(page: Any) -> list[str]:
 
 def test_every_form_of_an_action_asks_for_a_reason():
     for label, (model_admin, name) in ACTIONS.items():
-        form = getattr(type(model_admin), name).form([])
+        form = getattr(type(model_admin), name).form(model_admin, None, [])
         assert issubclass(form, ReasonForm), label
         assert form.base_fields["reason"].required, label
