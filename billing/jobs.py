@@ -21,7 +21,7 @@ VIEW = """
     seats.view_agencyzone seats.view_upline seats.view_seatholding seats.view_seatversion
     billing.view_budgetalert billing.view_budgetmonth billing.view_deliveryattempt
     billing.view_documentline billing.view_dunningstep billing.view_payershare
-    billing.view_ratetier billing.view_rejectedrow
+    billing.view_ratetier billing.view_rejectedrow billing.view_conversationleg
 """
 SUPPORT = """
     seats.add_agent seats.change_agent

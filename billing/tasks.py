@@ -16,8 +16,10 @@ from billing.invoicing.tasks import close_due_items, issue_due_drafts, start_due
 from billing.mail.tasks import send_due_mails
 from billing.metering.tasks import (
     archive_old_months,
+    clean_legs,
     clean_rejected_rows,
     create_partitions,
+    decide_waiting,
     resume_uploads,
 )
 from billing.webhooks.tasks import (
@@ -32,9 +34,11 @@ __all__ = [
     "backfill_processor_events",
     "charge_invoices",
     "check_all_budgets",
+    "clean_legs",
     "clean_rejected_rows",
     "close_due_items",
     "create_partitions",
+    "decide_waiting",
     "end_checkout_pages",
     "end_lapsed_endpoints",
     "forget_attempts",

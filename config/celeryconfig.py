@@ -71,6 +71,8 @@ SECONDS_BETWEEN_RUNS = {
     "metering.rejected_rows_due": 60.0,
     "metering.archive_due": 60.0,
     "metering.partitions_due": 60.0,
+    "metering.waiting_legs_due": 60.0,
+    "metering.old_legs_due": 60.0,
 }
 # Tests run the same table faster.
 SPEED = float(os.environ.get("SCHEDULE_SPEED", "1"))

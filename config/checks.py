@@ -10,12 +10,16 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from config.http.limits import client_of
 
 POSTGRES = 18
 SHORTEST_KEY = 20
 NAMED = 3  # migrations in a message
+# The last commit with the migrations that `0001_initial` replaces.
+BEFORE_SQUASH = "fe4808a"
 
 
 @register(Tags.database)
@@ -78,6 +82,39 @@ def missing_migrations(alias: str) -> list[CheckMessage]:
             id="config.E008",
         )
     ]
+
+
+@register(Tags.database)
+def check_migration_history(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Refuse a database with some, but not all, of the migrations that were squashed.
+
+    `migrate` runs this first, and would take such a database for a new one.
+    """
+    return [problem for alias in databases or () for problem in half_replaced(alias)]
+
+
+def half_replaced(alias: str) -> list[CheckMessage]:
+    """An error for each app whose replaced migrations a database has only in part."""
+    applied = set(MigrationRecorder(connections[alias]).applied_migrations())
+    problems: list[CheckMessage] = []
+    for (app, name), migration in MigrationLoader(None).replacements.items():
+        older = {(app, name), *migration.replaces}
+        if older.isdisjoint(applied) or applied.issuperset(migration.replaces):
+            continue
+        newest = max(number for _, number in older & applied)
+        problems.append(
+            Error(
+                f"The database is at {app}.{newest}, which this version cannot migrate.",
+                hint=f"Check out {BEFORE_SQUASH}, run `manage.py migrate --database"
+                " owner` there, and then migrate with this version.",
+                id="config.E015",
+            )
+        )
+    return problems
 
 
 @register(Tags.database)

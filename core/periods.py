@@ -98,6 +98,24 @@ def zone_on(zones: Sequence[ZonePeriod], day: date) -> str:
     return [zones[0], *(zone for zone in zones if zone.starts_on <= day)][-1].zone
 
 
+def instant_of(local: datetime, zones: Sequence[ZonePeriod]) -> datetime:
+    """The UTC instant of a local time; `zones` in order of their start.
+
+    It is read in the zone that was in force at that local time. Of a time that occurs
+    twice the first is meant; one that clocks, or a change of zone, skip is moved past
+    the gap. Raises OverflowError or ValueError out of the calendar's range.
+    """
+    instant = local.replace(tzinfo=ZoneInfo(zones[0].zone)).astimezone(UTC)
+    for old, new in itertools.pairwise(zones):
+        switch = _midnight(new.starts_on, old.zone)
+        if instant < switch:
+            break
+        later = local.replace(tzinfo=ZoneInfo(new.zone)).astimezone(UTC)
+        if later >= switch:
+            instant = later
+    return instant
+
+
 def month_over_at(month: date, zones: Sequence[ZonePeriod]) -> datetime:
     """The UTC instant at which the month is over at the agency."""
     following = next_month(month)

@@ -22,6 +22,7 @@ from psycopg import sql
 
 from config.services import ensure_postgres, places
 from config.services.postgres import Cluster
+from core.postgres.sql_files import sql_files
 
 ROOT = Path(__file__).resolve().parents[1]
 ALIASES = ("default", "owner")
@@ -62,8 +63,9 @@ def use_own_server() -> None:
 def schema_stamp() -> str:
     """Changes with everything that makes the schema."""
     digest = hashlib.sha256()
-    others = [ROOT / "core/postgres/privileges.py", ROOT / "billing/jobs.py"]
-    files = [*ROOT.glob("*/migrations/*.py"), *others]
+    others = [ROOT / "core/postgres/sql_files.py", ROOT / "billing/jobs.py"]
+    rules = [ROOT / path for path in sql_files()]
+    files = [*ROOT.glob("*/migrations/*.py"), *rules, *others]
     for path in sorted(files):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -129,6 +131,13 @@ def drop(name: str) -> None:
             else:
                 return
     raise TimeoutError(f"{name} is in use")
+
+
+@contextmanager
+def created() -> Iterator[str]:
+    """Use a new database without tables, by its name; afterwards as for `cloned`."""
+    with cloned(of="template0") as name:
+        yield name
 
 
 @contextmanager

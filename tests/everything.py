@@ -27,7 +27,7 @@ from billing.invoicing.models.verification import VerificationRun
 from billing.invoicing.verification.findings import Finding, about_payer
 from billing.invoicing.verification.recording import record_findings
 from billing.mail.services.outbox import queue_mail
-from billing.metering.models import UsageImport
+from billing.metering.models import ConversationLeg, UsageImport
 from billing.processors.domain.port import DisputeUpdate
 from billing.processors.models import PaymentProcessor
 from billing.processors.services.processors import add_processor
@@ -136,6 +136,12 @@ def _make_usage(agency: Agency) -> None:
         agency=agency, file_name="calls-of-march-2026-sunrise.csv", file_hash="0" * 64,
         format="csv", state="done", actor="test", created_at=MARCH_1, file_size=9,
         finished_at=MARCH_1, uploaded=False, rows=123456, accepted=123456,
+        next_attempt_at=MARCH_1,
+    )  # fmt: skip
+    ConversationLeg.objects.create(
+        agency=agency, source="import:twilio:SUNRISE", leg="CB", conversation="CA",
+        content={}, state="waiting", reason="its first leg was not read yet",
+        used_on=MARCH, received_at=MARCH_1,
     )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ def breaches() -> Iterator[str]:
     for path in files:
         yield from _breaches_of(path)
     yield from _missing_migrations()
+    yield from _sql_that_is_not_loaded()
 
 
 def _breaches_of(path: Path) -> Iterator[str]:
@@ -127,6 +128,13 @@ def _missing_migrations() -> Iterator[str]:
     for app, changes in detector.changes(loader.graph).items():
         if app in {"seats", "billing"}:
             yield f"{app}: missing migration for {changes[0].operations}"
+
+
+def _sql_that_is_not_loaded() -> Iterator[str]:
+    """SQL files that were changed without a migration that loads them again."""
+    from core.postgres.sql_files import loaded_by_migrations, not_loaded
+
+    yield from not_loaded(loaded_by_migrations())
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Usage events and their daily totals, imports, the quarantine and archived months.
 
-The event tables are created by hand-written migrations (partitions by month).
+The table of events, partitioned by month, is created by `sql/usage_events.sql`.
 """
 
 from datetime import datetime, timedelta
@@ -12,6 +12,9 @@ from billing.pricing.models import Meter
 from core.postgres.columns import BELOW, UUID7
 from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency, Agent
+
+NO_COUNTS = models.Value({}, models.JSONField())
+READING = 2  # of files; since 2 the rows of a call have ids of their own
 
 
 class EventKey(models.Model):
@@ -263,6 +266,11 @@ class UsageImport(QueueItem):
     skipped = models.BigIntegerField(
         default=0, help_text="Rows that are not usage, such as a call's other leg."
     )
+    waiting = models.BigIntegerField(default=0, db_default=0)
+    unread = models.BigIntegerField(default=0, db_default=0)
+    reasons = models.JSONField(default=dict, db_default=NO_COUNTS)
+    seconds = models.JSONField(default=dict, db_default=NO_COUNTS)
+    reading = models.PositiveSmallIntegerField(default=READING, db_default=1)
 
     class Meta:
         ordering = ["-created_at"]
@@ -273,6 +281,8 @@ class UsageImport(QueueItem):
                     + models.F("duplicate")
                     + models.F("rejected")
                     + models.F("skipped")
+                    + models.F("waiting")
+                    + models.F("unread")
                 ),
                 name="usage_import_rows_equal_counts",
             ),
@@ -291,6 +301,59 @@ class UsageImport(QueueItem):
     def begin_attempt(self, *, now: datetime, lease: timedelta) -> None:
         super().begin_attempt(now=now, lease=lease)
         self.last_turn_at = now
+
+
+class ConversationLeg(models.Model):
+    """A leg of a call that may have others, and what is decided about it.
+
+    `event` is the latest event of the leg, which counts it or took it back. A waiting
+    leg is decided when its other leg comes, or once its month is over.
+    """
+
+    class State(models.TextChoices):
+        COUNTED = "counted"
+        SKIPPED = "skipped"
+        WAITING = "waiting"
+
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="+")
+    source = models.CharField(max_length=200)
+    leg = models.CharField(max_length=200)
+    conversation = models.CharField(max_length=200)
+    content = models.JSONField(help_text="The leg as it was read, without numbers.")
+    state = models.CharField(max_length=8, choices=State)
+    reason = models.CharField(max_length=80, blank=True)
+    event = models.CharField(max_length=220, blank=True)
+    agent = models.CharField(max_length=200, blank=True)
+    version = models.PositiveSmallIntegerField(default=0)
+    used_on = models.DateField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "call leg"
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agency", "source", "leg"], name="conversation_leg_unique_leg"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="counted", event=""),
+                name="conversation_leg_counted_has_event",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["agency", "source", "conversation"],
+                name="conversation_leg_together",
+            ),
+            models.Index(
+                fields=["used_on"],
+                condition=Q(state="waiting"),
+                name="conversation_leg_waiting",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.leg
 
 
 class ImportPart(models.Model):

@@ -7,6 +7,10 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing.metering.services.archiving import archive_due
+from billing.metering.services.conversations import (
+    decide_waiting_legs,
+    delete_old_legs,
+)
 from billing.metering.services.imports import (
     delete_old_rejected_rows,
     resume_next_import,
@@ -17,6 +21,8 @@ from billing.recurring.services import Job, run_when_due
 DAY = timedelta(days=1)
 PARTITIONS = Job("metering.partitions", every=DAY)
 REJECTED_ROWS = Job("metering.rejected_rows", every=DAY)
+WAITING_LEGS = Job("metering.waiting_legs", every=timedelta(hours=1))
+OLD_LEGS = Job("metering.old_legs", every=DAY)
 ARCHIVE = Job("metering.archive", every=DAY, retry=timedelta(hours=1))
 
 
@@ -42,6 +48,26 @@ def clean_rejected_rows(**_newer: Any) -> None:
     run_when_due(
         REJECTED_ROWS,
         lambda: delete_old_rejected_rows(now=timezone.now()),
+        clock=timezone.now,
+    )
+
+
+@shared_task(name="metering.waiting_legs_due")
+def decide_waiting(**_newer: Any) -> None:
+    """Decide legs whose month is over. Beat: every minute, runs once an hour."""
+    run_when_due(
+        WAITING_LEGS,
+        lambda: decide_waiting_legs(now=timezone.now()),
+        clock=timezone.now,
+    )
+
+
+@shared_task(name="metering.old_legs_due")
+def clean_legs(**_newer: Any) -> None:
+    """Delete legs that are decided for good. Beat: every minute, runs once a day."""
+    run_when_due(
+        OLD_LEGS,
+        lambda: delete_old_legs(now=timezone.now()),
         clock=timezone.now,
     )
 

@@ -19,6 +19,10 @@ _PLAIN = rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
 _LEVELS = rb"(\{%s(?:(?:\{%s\}|\[%s\])%s)*+\})" % ((_PLAIN,) * 4)
 OBJECT = re.compile(rb"\s*+" + _LEVELS, re.DOTALL)
 ELEMENT = re.compile(rb"\s*+" + _LEVELS + rb"\s*+,", re.DOTALL)
+# Where a record may start after one whose brackets or quotes are broken.
+NEXT_RECORD = re.compile(rb"[,}\n]\s*+(?=\{\s*+\")")
+REREAD_FACTOR = 16  # how many records of the longest kind may be read again
+REREAD_SHARE = 4  # how often, on average, a byte may be read again
 CLOSES = {b"]": b"[", b"}": b"{"}
 OPENS = (b"[", b"{")
 
@@ -30,18 +34,22 @@ class Unreadable(Exception):
 def split_records(
     file: IO[bytes], *, container: bytes = b"", key: str = "", longest: int
 ) -> Iterator[bytes]:
-    """The records of a file as bytes, unchanged.
+    """The records of a file as bytes, up to the first broken one.
+
+    See RecordSplitter. Raises Unreadable.
+    """
+    return RecordSplitter(file, container=container, key=key, longest=longest).records()
+
+
+class RecordSplitter:
+    """Splits a file into records, and goes on after a broken one.
 
     Records are values one after another or, with `container` `[`, the elements of lists
-    or, with `{`, those of the lists that objects hold under `key`. Raises Unreadable if
-    the structure is broken or a record has more than `longest` bytes.
+    or, with `{`, those of the lists that objects hold under `key`.
     """
-    return _Splitter(file, container, key, longest).records()
 
-
-class _Splitter:
     def __init__(
-        self, file: IO[bytes], container: bytes, key: str, longest: int
+        self, file: IO[bytes], *, container: bytes = b"", key: str = "", longest: int
     ) -> None:
         self._file = file
         self._longest = longest
@@ -54,8 +62,31 @@ class _Splitter:
         self._position = 0  # of the next token
         self._last_string = b""
         self._inside = not container
+        self._resumed = False
+        self._budget = REREAD_FACTOR * longest
+
+    def resume(self) -> bool:
+        """After Unreadable, go to where the next record may start; False without one.
+
+        Text may be read several times, so how much of it is limited.
+        """
+        while match := NEXT_RECORD.search(self._buffer, self._start):
+            self._budget -= len(self._buffer) - match.end()
+            if self._budget < 0:
+                return False
+            self._buffer = self._buffer[match.end() :]
+            self._start = self._position = 0
+            self._stack = bytearray(self._container)
+            self._inside = self._resumed = True
+            return True
+        return False
 
     def records(self) -> Iterator[bytes]:
+        """The records as bytes, unchanged.
+
+        Raises Unreadable if the structure is broken or a record is longer than
+        `longest`; then `resume`, and call this again.
+        """
         whole = ELEMENT if self._container else OBJECT
         while self._read_more():
             while True:
@@ -84,10 +115,14 @@ class _Splitter:
         self._buffer = self._buffer[self._start :]
         self._position -= self._start
         self._start = 0
+        if self._resumed:
+            self._resumed = False
+            return True
         if len(self._buffer) > self._longest:
             raise Unreadable(f"A record has more than {self._longest} bytes.")
         chunk = self._file.read(CHUNK)
         self._buffer += chunk
+        self._budget += REREAD_SHARE * len(chunk)
         return bool(chunk)
 
     def _next_token(self) -> bytes:

@@ -101,14 +101,16 @@ class TestCheckCommand:
 
     def test_names_the_migrations_that_are_missing(self, fresh_database, owner_cursor):
         owner_cursor.execute(
-            "DELETE FROM django_migrations WHERE app = 'billing' AND id = ("
-            "SELECT max(id) FROM django_migrations WHERE app = 'billing')"
+            "DELETE FROM django_migrations WHERE app = 'billing' AND name = '0002_sql'"
         )
 
         answer = run_check(**fresh_database.environment, **SECRETS)
 
         assert answer.returncode == 1
-        assert "(config.E008) The database lacks 1 migration: billing." in answer.stderr
+        assert (
+            "(config.E008) The database lacks 1 migration: billing.0002_sql."
+            in answer.stderr
+        )
 
     @pytest.mark.parametrize(
         ("changes", "expected"),

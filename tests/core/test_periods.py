@@ -11,6 +11,7 @@ from core.periods import (
     DateRange,
     ZonePeriod,
     billed_range,
+    instant_of,
     local_date,
     month_over_at,
     month_range,
@@ -107,3 +108,30 @@ class TestMonths:
 
         assert len(months) == many + 1
         assert [previous_month(m) for m in months[1:]] == months[:-1]
+
+
+class TestInstantOf:
+    """Moves from New York to Tokyo in May, and from Tokyo to New York in July."""
+
+    ZONES = [
+        *NEW_YORK,
+        ZonePeriod(date(2026, 5, 1), "Asia/Tokyo"),
+        ZonePeriod(date(2026, 7, 1), "America/New_York"),
+    ]
+
+    @pytest.mark.parametrize(
+        ("local", "utc"),
+        [
+            ("2026-04-30T12:00", "2026-04-30T16:00"),
+            ("2026-05-01T05:00", "2026-05-01T09:00"),  # skipped: past the gap
+            ("2026-05-01T13:00", "2026-05-01T04:00"),  # the first minute in Tokyo
+            ("2026-06-30T23:30", "2026-06-30T14:30"),  # occurs twice: the first
+            ("2026-07-01T00:30", "2026-07-01T04:30"),
+            ("2026-03-08T02:30", "2026-03-08T07:30"),  # clocks skip it
+            ("2026-11-01T01:30", "2026-11-01T05:30"),  # clocks repeat it
+        ],
+    )
+    def test_reads_the_zone_in_force_at_a_local_time(self, local, utc):
+        instant = instant_of(datetime.fromisoformat(local), self.ZONES)
+
+        assert instant == datetime.fromisoformat(utc).replace(tzinfo=UTC)

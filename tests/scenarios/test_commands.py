@@ -99,7 +99,10 @@ class TestImportUsage:
 
         code, out, err = import_file(path, rejects=tmp_path / "rejects.csv")
 
-        assert (code, out) == (2, "march.csv: 2 accepted, 0 duplicate, 6 rejected\n")
+        assert (code, out.splitlines()) == (2, [
+            "march.csv: 2 accepted, 0 duplicate, 6 rejected",
+            "  200 answered seconds in the file: counted 195, rejected 5",
+        ])  # fmt: skip
         codes = [line.split(": ")[:2] for line in err.splitlines()]
         assert codes == [
             ["row 3", "bad_quantity"],
@@ -121,6 +124,7 @@ class TestImportUsage:
 
         assert import_file(path)[1] == (
             "march.csv: 0 accepted, 1 duplicate, 0 rejected\n"
+            "  135 answered seconds in the file: counted before 135\n"
         )
         assert UsageEvent.objects.count() == 1
 
@@ -148,8 +152,14 @@ class TestImportUsage:
 
         first, again = import_file(path, "asterisk"), import_file(path, "asterisk")
 
-        assert first[1] == "Master.csv: 4 accepted, 0 duplicate, 0 rejected\n"
-        assert again[1] == "Master.csv: 0 accepted, 4 duplicate, 0 rejected\n"
+        assert first[1].splitlines() == [
+            "Master.csv: 4 accepted, 0 duplicate, 0 rejected",
+            "  405 answered seconds in the file: counted 405",
+        ]
+        assert again[1].splitlines() == [
+            "Master.csv: 0 accepted, 4 duplicate, 0 rejected",
+            "  405 answered seconds in the file: counted before 405",
+        ]
         events = UsageEvent.objects.order_by("-raw").values_list(
             "meter__code", "agent__external_id", "raw", "billable"
         )

@@ -1,6 +1,7 @@
 """Import a file of usage."""
 
 from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,26 @@ from billing.management.agencies import find_agency
 from billing.management.progress import Progress
 from billing.metering.domain.formats.catalogue import FORMATS
 from billing.metering.domain.formats.rows import buffered
+from billing.metering.domain.outcomes import CORRECTED
 from billing.metering.models import UsageImport
 from billing.metering.queries.rejected_rows import REJECTED_HEADER, rejected_row_cells
 from billing.metering.services.imports import import_rows, start_import
 from core.errors import Refusal
+from core.money import plain
 from core.tables import CsvWriter
 from seats.models import Agency
 
 MOST_PRINTED = 20
+SECONDS = {
+    "accepted": "counted", "duplicate": "counted before", "skipped": "skipped",
+    "waiting": "waiting", "rejected": "rejected",
+}  # fmt: skip
 
 
 class Command(BaseCommand):
     help = (
         "Import a file of usage. Importing a file again counts nothing twice. Exits with"
-        " 2 if rows were rejected."
+        " 2 if rows were rejected or could not be read."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -57,13 +64,37 @@ class Command(BaseCommand):
             raise CommandError(f"{refusal.code}: {refusal.message}") from refusal
         except OSError as error:
             raise CommandError(f"file_unreadable: {error}") from error
-        skipped = f", {record.skipped} skipped" if record.skipped else ""
-        self.stdout.write(
-            f"{options['file'].name}: {record.accepted} accepted,"
-            f" {record.duplicate} duplicate, {record.rejected} rejected{skipped}"
-        )
-        if record.rejected:
+        self.show(record)
+        if record.rejected or record.unread:
             raise SystemExit(2)
+
+    def show(self, record: UsageImport) -> None:
+        """Print what came of every row, in rows and in answered seconds."""
+        others = {
+            "skipped": record.skipped,
+            "waiting for another leg": record.waiting,
+            "not read": record.unread,
+        }
+        self.stdout.write(
+            f"{record.file_name}: {record.accepted} accepted,"
+            f" {record.duplicate} duplicate, {record.rejected} rejected"
+            + "".join(f", {count} {name}" for name, count in others.items() if count)
+        )
+        for reason, count in record.reasons.items():
+            self.stdout.write(f"  skipped: {count} x {reason}")
+        seconds = {kind: Decimal(text) for kind, text in record.seconds.items()}
+        corrected = seconds.pop(CORRECTED, Decimal(0))
+        if seconds:
+            parts = (f"{SECONDS[kind]} {plain(seconds[kind])}" for kind in SECONDS
+                     if kind in seconds)  # fmt: skip
+            self.stdout.write(
+                f"  {plain(sum(seconds.values(), Decimal(0)))} answered seconds in the"
+                f" file: {', '.join(parts)}"
+            )
+        if corrected:
+            self.stdout.write(
+                f"  {plain(corrected)} seconds by deciding earlier legs anew"
+            )
 
     def import_file(self, agency: Agency, options: dict[str, Any]) -> UsageImport:
         path, now, printed = options["file"], timezone.now(), 0

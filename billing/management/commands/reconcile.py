@@ -114,7 +114,17 @@ class Command(BaseCommand):
                 LINE.format(row.kind, row.meter, row.records, *map(plain, numbers))
             )
         if comparison.skipped:
-            self.stdout.write(f"{comparison.skipped} rows were skipped: not usage.")
+            self.stdout.write(
+                f"{sum(comparison.skipped.values())} rows were skipped: not usage. An"
+                " import leaves out the same rows, so neither side has their"
+                f" {plain(comparison.skipped_seconds)} answered seconds."
+            )
+            for reason, rows in comparison.skipped.items():
+                self.stdout.write(f"  skipped: {rows} x {reason}")
+        if comparison.waiting:
+            self.stdout.write(
+                f"{comparison.waiting} stored legs of the month wait for another leg."
+            )
         if comparison.other_agencies:
             self.stdout.write(
                 f"{comparison.other_agencies} rows were skipped: other agencies."

@@ -11,6 +11,7 @@ from billing.collection.verification.money import verify_everything
 from billing.collection.verification.passes import verify_now
 from billing.invoicing.models.documents import Document
 from billing.invoicing.verification.findings import Finding
+from billing.metering.queries.call_legs import count_waiting_legs
 from core.errors import Refusal
 from seats.models import Agency
 
@@ -46,10 +47,12 @@ class Command(BaseCommand):
             raise CommandError(
                 refusal.message, returncode=ALREADY_RUNNING_EXIT
             ) from refusal
+        waiting = count_waiting_legs()
         if options["json"]:
             payload = {
                 "findings": _described(report.findings),
                 "pending_facts": report.pending_facts,
+                "waiting_legs": waiting,
             }
             self.stdout.write(json.dumps(payload))
         else:
@@ -59,6 +62,11 @@ class Command(BaseCommand):
                 f"{len(report.findings)} differences,"
                 f" {report.pending_facts} facts recorded since their agency was last billed"
             )
+            if waiting:
+                self.stdout.write(
+                    f"{waiting} call legs wait for another leg; they count at the end of"
+                    " their month at the latest"
+                )
         if report.findings:
             raise SystemExit(1)
 

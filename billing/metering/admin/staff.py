@@ -19,7 +19,13 @@ from billing.metering.admin.effects import (
 )
 from billing.metering.domain.formats.catalogue import FORMATS
 from billing.metering.domain.formats.rows import buffered
-from billing.metering.models import QuarantinedEvent, RejectedRow, UsageDay, UsageImport
+from billing.metering.models import (
+    ConversationLeg,
+    QuarantinedEvent,
+    RejectedRow,
+    UsageDay,
+    UsageImport,
+)
 from billing.metering.queries.rejected_rows import rejected_rows_csv
 from billing.metering.services.imports import upload_file
 from billing.metering.services.quarantine_actions import (
@@ -52,7 +58,7 @@ class UploadForm(AddingForm):
     zone = forms.CharField(
         required=False,
         max_length=64,
-        help_text="For times without an offset. Leave empty to use the agency's.",
+        help_text="For times without a zone. Leave empty to use the agency's zone of that time.",
     )
     file = forms.FileField()
     elsewhere = "file"
@@ -99,7 +105,7 @@ class UsageImportAdmin(AddingAdmin):
 
     list_display = [
         "file_name", "agency", "state", "rows", "accepted", "duplicate", "rejected",
-        "skipped", "created_at",
+        "skipped", "waiting", "unread", "created_at",
     ]  # fmt: skip
     list_select_related = ["agency"]
     list_filter = ["state", "format"]
@@ -108,7 +114,7 @@ class UsageImportAdmin(AddingAdmin):
     adding_form = UploadForm
     adding_fields = ["agency", "feed", "zone", "file"]
     readonly_fields = ["rejected_file"]
-    exclude = ["leased_until", "next_attempt_at", "attempts"]
+    exclude = ["leased_until", "next_attempt_at", "attempts", "reading"]
 
     @admin.display(description="rejected rows")
     def rejected_file(self, record: UsageImport) -> str:
@@ -135,6 +141,18 @@ class UsageImportAdmin(AddingAdmin):
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
+
+
+@admin.register(ConversationLeg)
+class ConversationLegAdmin(ReadOnlyAdmin):
+    """Legs of calls that may have others: counted, left out, or waiting."""
+
+    list_display = [
+        "leg", "agency", "source", "state", "reason", "used_on", "received_at",
+    ]  # fmt: skip
+    list_select_related = ["agency"]
+    list_filter = ["state"]
+    search_fields = ["leg", "conversation", "agency__code"]
 
 
 class WithoutSeatFilter(admin.SimpleListFilter):

@@ -22,7 +22,10 @@ class IncomingEvent:
     """An event as it was sent. `quantity` is in raw units, `occurred_at` is aware.
 
     `agency` and `meter` are codes, `agent` is an external id or None. `supersedes` is
-    the id of the event, of the same source, that this one replaces.
+    the id of the event, of the same source, that this one replaces. An event that is a
+    leg of a call was read from a file: if its id, or one of its `former_ids` (those that
+    earlier versions gave the same row), was counted with the same quantity at the same
+    time, it is that row, even if its agent or meter is understood differently today.
     """
 
     source: str
@@ -34,6 +37,8 @@ class IncomingEvent:
     occurred_at: datetime
     properties: Mapping[str, Any] = field(default_factory=dict)
     supersedes: str | None = None
+    former_ids: tuple[str, ...] = ()
+    is_leg: bool = False
 
 
 @dataclass(frozen=True, slots=True)

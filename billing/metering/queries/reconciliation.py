@@ -4,53 +4,55 @@ Both sides are copied into temporary tables and paired by PostgreSQL, so a file 
 size takes no more memory in this process than one chunk of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BufferedReader
-from itertools import count
 
 from django.db import connection, transaction
 
-from billing.metering.domain.events import IncomingEvent
-from billing.metering.domain.formats.catalogue import chunks_of, detect_format, rows_of
-from billing.metering.domain.formats.rows import Row
+from billing.metering.domain.formats.catalogue import (
+    detect_format,
+    rows_of,
+    source_of,
+)
+from billing.metering.models import ConversationLeg
 from billing.metering.queries.batch_context import EARLIEST
+from billing.metering.queries.file_copies import LATEST, FileCopy
 from core.errors import BadMonth
 from core.money import plain
-from core.periods import ZonePeriod, local_date, next_month
+from core.periods import next_month
 from seats.agencies.queries.agencies import zones_of
 from seats.agencies.services import require_zone
-from seats.models import Agency
+from seats.models import Agency, Agent
 
-CHUNK = 5_000
 MARGIN = timedelta(days=31)  # stored events are read this far around the month
-LATEST = date(9990, 1, 1)
 
 EQUAL = "equal"
 ONLY_IN_FILE, ONLY_STORED, UNREADABLE = "only_in_file", "only_stored", "unreadable"
 
 TABLES = """
     DROP TABLE IF EXISTS pg_temp.file_event, pg_temp.stored_event, pg_temp.paired,
-        pg_temp.unreadable;
+        pg_temp.file_leg, pg_temp.unreadable;
     CREATE TEMPORARY TABLE file_event (
         n bigint, id text, agent text, meter text, quantity numeric,
-        at timestamptz, second timestamptz, used_on date
+        at timestamptz, second timestamptz, used_on date, former text
+    ) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE file_leg (
+        n bigint, conversation text, content jsonb
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE unreadable (n bigint, why text) ON COMMIT DROP;
     CREATE TEMPORARY TABLE paired (stored_n bigint, file_n bigint) ON COMMIT DROP;
     CREATE TEMPORARY TABLE stored_event (LIKE file_event) ON COMMIT DROP;
     ALTER TABLE stored_event ADD replaces text;
 """
-COPY_FILE_EVENTS = "COPY file_event FROM STDIN"
-COPY_UNREADABLE = "COPY unreadable FROM STDIN"
 # An event counts with its reversal; one that nets to zero is left out.
 READ_STORED_EVENTS = """
     INSERT INTO stored_event
     SELECT event.id, event.external_id, agent.external_id, meter.code, net.quantity,
            event.occurred_at, date_trunc('second', event.occurred_at), event.used_on,
-           event.supersedes
+           NULL, event.supersedes
     FROM billing_usageevent AS event
     JOIN billing_meter AS meter ON meter.id = event.meter_id
     LEFT JOIN seats_agent AS agent ON agent.id = event.agent_id
@@ -161,12 +163,17 @@ class ComparisonSum:
 class UsageComparison:
     """The comparison of a file with the stored events of a month.
 
-    `skipped` rows are not usage; `other_agencies` counts rows of other agencies.
+    `skipped` counts the rows that are no usage, by reason, and `skipped_seconds` their
+    answered seconds: an import leaves out the same rows, so both sides lack them.
+    `waiting` is the number of stored legs of the month that wait for another one, and
+    `other_agencies` counts rows of other agencies.
     """
 
     feed: str
     sums: Sequence[ComparisonSum]
-    skipped: int
+    skipped: Mapping[str, int]
+    skipped_seconds: Decimal
+    waiting: int
     other_agencies: int
     ids_in_common: bool
 
@@ -195,82 +202,53 @@ def compare_file(
     limits the stored events. Raises UnknownFormat, UnknownZone, BadEncoding, BadMonth,
     and the refusals of the format for a whole file.
     """
+    _require_month(month)
+    feed = detect_format(file, feed)
+    zones = zones_of([agency.pk])[agency.pk]
+    if zone:
+        require_zone(zone)
+    agents = Agent.objects.filter(agency=agency).values_list("external_id", flat=True)
+    rows = rows_of(
+        file, feed, agency=agency.code, zone=zone or zones, agents=set(agents)
+    )
+    copy = FileCopy(agency.code, source_of(feed, agency.code), zones)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(TABLES)
+        copy.copy(rows)
+        has_ids = _pair(agency, month, source, by_time=by_time)
+        sums = _read_sums(month)
+        for difference in _read_differences(month):
+            on_difference(difference)
+    return UsageComparison(
+        feed,
+        sums,
+        copy.skipped,
+        copy.skipped_seconds,
+        _count_waiting(agency, month),
+        copy.other_agencies,
+        has_ids,
+    )
+
+
+def _require_month(month: date) -> None:
     if not EARLIEST <= month <= LATEST:
         raise BadMonth(
             f"{month:%Y-%m} cannot be compared. Choose a month from {EARLIEST:%Y-%m} to"
             f" {LATEST:%Y-%m}.",
             field="month",
         )
-    feed = detect_format(file, feed)
-    zones = zones_of([agency.pk])[agency.pk]
-    zone = zone or zones[-1].zone
-    require_zone(zone)
-    rows = rows_of(file, feed, agency=agency.code, zone=zone)
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(TABLES)
-        skipped, other_agencies = _copy_file(rows, agency.code, zones)
-        has_ids = _pair(agency, month, source, by_time=by_time)
-        sums = _read_sums(month)
-        for difference in _read_differences(month):
-            on_difference(difference)
-    return UsageComparison(feed, sums, skipped, other_agencies, has_ids)
 
 
-def _copy_file(
-    rows: Iterator[Row], code: str, zones: Sequence[ZonePeriod]
-) -> tuple[int, int]:
-    """Copy the file to its table; the number of skipped rows and of other agencies'."""
-    skipped = other_agencies = 0
-    numbers = count(1)  # not the row's: a record may be two events
-    for chunk in chunks_of(rows, most=CHUNK):
-        events, unreadable = [], []
-        for row in chunk:
-            if row.skip_reason:
-                skipped += 1
-            elif row.event and row.event.agency != code:
-                other_agencies += 1
-            elif reason := _unreadable_reason(row):
-                unreadable.append((row.number, reason))
-            elif row.event:
-                events.append(_cells_of(next(numbers), row.event, zones))
-        _copy(COPY_FILE_EVENTS, events)
-        _copy(COPY_UNREADABLE, unreadable)
-    return skipped, other_agencies
-
-
-def _unreadable_reason(row: Row) -> str:
-    """Why a row cannot be compared; empty if it can."""
-    if row.event is None:
-        message = row.rejection.message if row.rejection else "The row has no event."
-        return message.replace("\0", "?")
-    event = row.event
-    if "\0" in f"{event.id}{event.agent}{event.meter}":
-        return "The id, agent or meter contains a NUL character."
-    if not EARLIEST < event.occurred_at.date() < LATEST:
-        return f"The date {event.occurred_at.date()} is out of range."
-    return ""
-
-
-def _cells_of(
-    number: int, event: IncomingEvent, zones: Sequence[ZonePeriod]
-) -> tuple[object, ...]:
-    return (
-        number,
-        event.id,
-        event.agent,
-        event.meter,
-        event.quantity,
-        event.occurred_at,
-        event.occurred_at.replace(microsecond=0),
-        local_date(event.occurred_at, zones),
+def _count_waiting(agency: Agency, month: date) -> int:
+    """The stored legs of a month that wait for another one."""
+    legs = ConversationLeg.objects.filter(
+        agency=agency,
+        state=ConversationLeg.State.WAITING,
+        used_on__gte=month,
+        used_on__lt=next_month(month),
     )
-
-
-def _copy(statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
+    return legs.count()
 
 
 def _pair(agency: Agency, month: date, source: str, *, by_time: bool) -> bool:
@@ -289,6 +267,9 @@ def _pair(agency: Agency, month: date, source: str, *, by_time: bool) -> bool:
         cursor.execute(_pass("id, meter, used_on, quantity"))
         cursor.execute(_pass("id"))
         cursor.execute(_pass("id", stored_columns="replaces"))
+        # Stored under an id that earlier versions gave the row.
+        same = "quantity, at"
+        cursor.execute(_pass(f"former, {same}", stored_columns=f"id, {same}"))
         cursor.execute("SELECT EXISTS (SELECT FROM paired)")
         has_ids = bool(cursor.fetchone()[0])
         if by_time:

@@ -11,6 +11,7 @@ which events arrive.
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from billing.metering.domain.events import (
     ACCEPTED,
@@ -25,6 +26,9 @@ from billing.metering.queries.batch_context import BatchContext
 from billing.metering.queries.event_keys import ReversibleEvent, read_counted, read_keys
 from billing.metering.services.validation import CheckedEvent
 from core.parsing.values import shown
+
+FURTHEST_ZONES = timedelta(hours=26)
+QUARTER_HOUR = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,36 @@ class _BatchState:
         self._counted: dict[str, ReversibleEvent] = read_counted(
             self._contents.keys() & set(self._superseded_keys.values())
         )
+        self._same_rows = self._find_same_rows(checked)
+
+    def _find_same_rows(self, checked: Mapping[int, CheckedEvent]) -> set[int]:
+        """The legs that were counted before, understood differently or by another id.
+
+        It is the same row of a file if quantity and time are equal.
+        """
+        keys: dict[int, list[str]] = {}
+        for n, event in checked.items():
+            if event.event.is_leg:
+                several = [
+                    event_key(self._sender.owner, event.event.source, former)
+                    for former in event.event.former_ids
+                ]
+                if self._contents and self._is_counted_otherwise(event):
+                    several.append(event.key)
+                if several:
+                    keys[n] = several
+        counted = read_counted({key for several in keys.values() for key in several})
+        return {
+            n
+            for n, several in keys.items()
+            if any(
+                key in counted and _is_same_row(counted[key], checked[n])
+                for key in several
+            )
+        }
+
+    def _is_counted_otherwise(self, event: CheckedEvent) -> bool:
+        return self._contents.get(event.key, event.content) != event.content
 
     def _read(self, keys: set[str]) -> None:
         for stored in read_keys(keys | set(self._superseded_keys.values())):
@@ -116,6 +150,8 @@ class _BatchState:
         if is_awaited:
             key = arrival_key(key)
         content = self._contents.get(key)
+        if n in self._same_rows:
+            return DUPLICATE
         if content is not None:
             return DUPLICATE if content == event.content else _conflict(event)
         if event.too_old:
@@ -186,6 +222,23 @@ class _BatchState:
             raw=event.event.quantity,
             billable=event.billable,
         )
+
+
+def _is_same_row(counted: ReversibleEvent, event: CheckedEvent) -> bool:
+    """Whether a counted event is the same row of a file, however it was read.
+
+    A time without a zone may have been read in another zone. An archived event cannot be
+    compared; its id is enough.
+    """
+    reversal = counted.reversal
+    if reversal is None:
+        return True
+    apart = abs(datetime.fromisoformat(reversal.occurred_at) - event.event.occurred_at)
+    return (
+        reversal.raw == event.event.quantity
+        and apart <= FURTHEST_ZONES
+        and not apart % QUARTER_HOUR
+    )
 
 
 def _conflict(event: CheckedEvent) -> IngestResult:

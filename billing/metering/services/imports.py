@@ -1,13 +1,16 @@
 """Imports of usage files: streamed, committed in chunks, every row accounted for.
 
-A row is accepted, a duplicate, rejected or skipped. Rejected rows are kept with the
-reason (RejectedRow), skipped ones are only counted.
+A row is accepted, a duplicate, rejected, skipped (by reason), waiting for another leg, or
+unread. Rejected and unread rows are kept with the reason (RejectedRow). Beside the rows
+stand the answered seconds that the file says.
 """
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from io import BufferedReader, RawIOBase
 from itertools import islice
 
@@ -15,18 +18,33 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F, OuterRef, Subquery
 
-from billing.metering.domain.events import IngestResult
-from billing.metering.domain.formats.catalogue import chunks_of, detect_format, rows_of
+from billing.metering.domain.formats.catalogue import (
+    chunks_of,
+    detect_format,
+    rows_of,
+    source_of,
+)
 from billing.metering.domain.formats.rows import Row, buffered
-from billing.metering.models import ImportPart, RejectedRow, UsageImport
-from billing.metering.services.ingest import ingest_events
+from billing.metering.domain.outcomes import (
+    ACCEPTED,
+    DUPLICATE,
+    REJECTED,
+    SKIPPED,
+    UNREAD,
+    WAITING,
+    RowOutcome,
+    add_reasons,
+    add_seconds,
+)
+from billing.metering.models import READING, ImportPart, RejectedRow, UsageImport
+from billing.metering.services.rows import count_rows
 from core.errors import Refusal
 from core.postgres.locks import lock_name
 from core.queue.models import kept_leased
 from seats.access.queries import reached_by
 from seats.agencies.queries.agencies import zones_of
 from seats.agencies.services import require_zone
-from seats.models import Agency
+from seats.models import Agency, Agent
 
 CHUNK = 5_000
 CHUNKS_A_TURN = 40
@@ -128,8 +146,8 @@ def _record_of(
 ) -> UsageImport:
     """An unsaved record with format, zone, size and hash; the file is at its start."""
     feed = detect_format(file, feed)
-    zone = zone or zones_of([agency.pk])[agency.pk][-1].zone
-    require_zone(zone)
+    if zone:
+        require_zone(zone)
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = file.tell()
@@ -155,9 +173,17 @@ def import_rows(
     twice. Raises ImportTakenOver, and the refusals of the format for a whole file.
     """
     code = record.agency.code
+    zones = zones_of([record.agency_id])[record.agency_id]
+    agents = Agent.objects.filter(agency=record.agency_id)
     allowed_agency_ids = reached_by(record.agency_id, now=now)
     try:
-        rows = rows_of(file, record.format, agency=code, zone=record.zone)
+        rows = rows_of(
+            file,
+            record.format,
+            agency=code,
+            zone=record.zone or zones,
+            agents=set(agents.values_list("external_id", flat=True)),
+        )
         rows = islice(rows, record.rows, None)
         with kept_leased([record], now=now, lease=LEASE):
             for chunk in chunks_of(rows, most=CHUNK):
@@ -175,61 +201,64 @@ def _import_chunk(
     now: datetime,
 ) -> list[RejectedRow]:
     with transaction.atomic():
-        event_rows = [row for row in chunk if row.event]
-        results = ingest_events(
-            [row.event for row in event_rows if row.event],
-            owner=record.agency_id,
-            now=now,
+        outcomes, corrected = count_rows(
+            chunk,
+            agency=record.agency,
+            source=source_of(record.format, record.agency.code),
+            has_former_ids=_has_former_ids(record),
             allowed_agency_ids=allowed_agency_ids,
+            now=now,
         )
-        rejected_rows = _rejected_rows(
-            record, chunk, dict(zip(map(id, event_rows), results, strict=False))
-        )
+        rejected_rows = _rejected_rows(record, outcomes)
         RejectedRow.objects.bulk_create(rejected_rows)
-        _count(record, chunk, results, len(rejected_rows))
+        _count(record, outcomes, corrected)
     record.refresh_from_db()
     return rejected_rows
 
 
+def _has_former_ids(record: UsageImport) -> bool:
+    """Whether files of this kind were imported while rows had other ids."""
+    imports = UsageImport.objects.filter(agency=record.agency_id, format=record.format)
+    return imports.filter(reading__lt=READING).exists()
+
+
 def _rejected_rows(
-    record: UsageImport, chunk: Iterable[Row], results: dict[int, IngestResult]
+    record: UsageImport, outcomes: Iterable[RowOutcome]
 ) -> list[RejectedRow]:
-    """The rejected rows of a chunk, unsaved; `results` is by the identity of the row."""
-    rejected_rows = []
-    for row in chunk:
-        result = row.rejection or results.get(id(row))
-        if result and result.status == "rejected":
-            rejected_rows.append(
-                RejectedRow(
-                    usage_import=record,
-                    row=row.number,
-                    code=result.code,
-                    field=result.field[:80],
-                    message=result.message[:500].replace("\0", "?"),
-                    cells=[
-                        cell[:LONGEST_CELL].replace("\0", "?") for cell in row.cells
-                    ],
-                )
-            )
-    return rejected_rows
+    """The rejected rows of a chunk, unsaved."""
+    return [
+        RejectedRow(
+            usage_import=record,
+            row=outcome.row.number,
+            code=outcome.result.code,
+            field=outcome.result.field[:80],
+            message=outcome.result.message[:500].replace("\0", "?"),
+            cells=[
+                cell[:LONGEST_CELL].replace("\0", "?") for cell in outcome.row.cells
+            ],
+        )
+        for outcome in outcomes
+        if outcome.result.status == "rejected"
+    ]
 
 
 def _count(
-    record: UsageImport,
-    chunk: Sequence[Row],
-    results: Sequence[IngestResult],
-    rejected: int,
+    record: UsageImport, outcomes: Sequence[RowOutcome], corrected: Decimal
 ) -> None:
     """Add a chunk to the counts. Raises ImportTakenOver if another process did."""
-    statuses = [result.status for result in results]
+    counts = Counter(outcome.kind for outcome in outcomes)
     counted = UsageImport.objects.filter(
         pk=record.pk, state=State.RUNNING, rows=record.rows
     ).update(
-        rows=F("rows") + len(chunk),
-        accepted=F("accepted") + statuses.count("accepted"),
-        duplicate=F("duplicate") + statuses.count("duplicate"),
-        rejected=F("rejected") + rejected,
-        skipped=F("skipped") + sum(1 for row in chunk if row.skip_reason),
+        rows=F("rows") + len(outcomes),
+        accepted=F("accepted") + counts[ACCEPTED],
+        duplicate=F("duplicate") + counts[DUPLICATE],
+        rejected=F("rejected") + counts[REJECTED],
+        skipped=F("skipped") + counts[SKIPPED],
+        waiting=F("waiting") + counts[WAITING],
+        unread=F("unread") + counts[UNREAD],
+        reasons=add_reasons(record.reasons, outcomes),
+        seconds=add_seconds(record.seconds, outcomes, corrected),
         attempts=0,
     )
     if not counted:

@@ -4,10 +4,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
+from billing.metering.domain.conversations import (
+    Decision,
+    Verdict,
+    decide_conversation,
+)
 from billing.metering.domain.formats.catalogue import (
     FORMATS,
     UnknownFormat,
@@ -19,9 +23,10 @@ from billing.metering.domain.formats.rows import (
     Row,
     buffered,
 )
+from billing.metering.domain.legs import CallLeg
 
 FEEDS = Path(__file__).with_name("feeds")
-CONTEXT = FileContext("SUNRISE", ZoneInfo("America/New_York"), "/import")
+CONTEXT = FileContext("SUNRISE", "America/New_York", "/import")
 FIRST = "a5c9f6c0-e752-11e3-8bfb-65b6c3cdac7d"
 THIRD = "c5c9f6c0-e752-11e3-8bfb-65b6c3cdac7d"
 FOURTH = "d5c9f6c0-e752-11e3-8bfb-65b6c3cdac7d"
@@ -31,11 +36,11 @@ FIFTH = "e5c9f6c0-e752-11e3-8bfb-65b6c3cdac7d"
 # or row and why it is no event.
 GOLDEN = {
     "asterisk.csv": ("asterisk", [
-        (1, "1773158400.1", "voice.out", "ana", "135", "16:00:09",
+        (1, "1773158400.1:0a799af9b6969370", "voice.out", "ana", "135", "16:00:09",
          {"disposition": "answered", "dial_mode": "power"}),
-        (2, "1773158580.3", "voice.out", "ana", "0", "16:03:00",
+        (2, "1773158580.3:cb55e906c2f1abb9", "voice.out", "ana", "0", "16:03:00",
          {"disposition": "no answer"}),
-        (3, "1773158700.5", "voice.in", "ben", "60", "16:05:02",
+        (3, "1773158700.5:aaa930750a0b6e65", "voice.in", "ben", "60", "16:05:02",
          {"disposition": "answered"}),
         (4, "bad_row"),
     ]),
@@ -60,27 +65,27 @@ GOLDEN = {
         (4, "bad_json"),
     ]),
     "twilio.json": ("twilio", [
-        (2, "an internal leg"),
-        (1, "CA2", "voice.out", None, "135", "16:10:00",
+        (1, "CA3", "voice.out", "ana", "135", "16:10:00",
          {"disposition": "completed"}),
         (1, "CA3:amd", "amd", None, "1", "16:10:00",
          {"answered_by": "machine_start"}),
+        (2, "an internal leg"),
+        (3, "the other leg of a call"),
         (4, "CA4", "voice.in.tf", None, "41", "16:20:00",
          {"disposition": "completed"}),
-        (3, "the other leg of a call"),
         (5, "CA6", "voice.out.intl", None, "0", "16:30:00",
          {"disposition": "no-answer"}),
         (6, "bad_time"),
     ]),
     "telnyx.json": ("telnyx", [
-        (1, "s1", "voice.out", "ana", "135", "16:00:09",
+        (1, "l1", "voice.out", "ana", "135", "16:00:09",
          {"dial_mode": "predictive"}),
         (2, "the other leg of a call"),
         (3, "r3", "amd", "ana", "2", "16:00:10.250000",
          {"dial_mode": "predictive"}),
         (4, "an internal leg"),
         (5, "a record of type message_detail_record"),
-        (6, "s6", "voice.in", None, "0", "16:05:00", {}),
+        (6, "r6", "voice.in", None, "0", "16:05:00", {}),
     ]),
     "vicidial.txt": ("vicidial", [
         (1, None, "voice.out", "ana", "135", "16:00:00",
@@ -92,11 +97,11 @@ GOLDEN = {
         (4, "bad_row"),
     ]),
     "vicidial_extended.txt": ("vicidial", [
-        (2, "1773158400.9", "voice.out", "ana", "131", "16:00:13",
+        (2, "1773158400.9:26ec413c5562f7f3", "voice.out", "ana", "131", "16:00:13",
          {"disposition": "SALE", "campaign": "FE1"}),
         (2, "1773158400.9:amd", "amd", "ana", "1", "16:00:13",
          {"answered_by": "HUMAN"}),
-        (3, "1773158820.9", "voice.out", None, "0", "16:07:25",
+        (3, "1773158820.9:efdee1905b72bdd8", "voice.out", None, "0", "16:07:25",
          {"disposition": "NA", "campaign": "FE1"}),
     ]),
     "cloudevents.json": ("cloudevents", [
@@ -124,7 +129,26 @@ BEGAN = {
 
 
 def read(feed: str, content: bytes) -> list[Row]:
-    return list(FORMATS[feed].read_rows(buffered(BytesIO(content)), CONTEXT))
+    """The rows of a file, after what their conversations decide about legs."""
+    rows = list(FORMATS[feed].read_rows(buffered(BytesIO(content)), CONTEXT))
+    legs: dict[str, list[CallLeg]] = {}
+    for row in rows:
+        if row.leg:
+            legs.setdefault(row.leg.conversation or row.leg.id, []).append(row.leg)
+    decisions: dict[str, Decision] = {}
+    for several in legs.values():
+        decisions |= decide_conversation(several, is_complete=True)
+    return [decided(row, decisions) for row in rows]
+
+
+def decided(row: Row, decisions: dict[str, Decision]) -> Row:
+    if row.leg is None:
+        return row
+    decision = decisions[row.leg.id]
+    if decision.verdict is Verdict.COUNTS:
+        event = row.leg.event(source="/import", agency="SUNRISE", agent=decision.agent)
+        return Row(row.number, row.cells, event=event)
+    return Row(row.number, row.cells, skip_reason=decision.reason)
 
 
 def as_tuple(row: Row) -> tuple[object, ...]:

@@ -233,5 +233,5 @@ def test_a_command_reads_what_is_good_of_a_bad_file(
     )  # fmt: skip
 
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert "2 accepted, 0 duplicate, 1 rejected" in done.stdout
+    assert "2 accepted, 0 duplicate, 0 rejected, 1 not read" in done.stdout
     assert "row 3: bad_row" in done.stderr

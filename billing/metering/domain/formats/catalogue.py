@@ -1,11 +1,9 @@
 """The formats of usage files, and how the format of a file is detected. Pure."""
 
-import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from billing.metering.domain.formats import (
     asterisk,
@@ -16,7 +14,8 @@ from billing.metering.domain.formats import (
     twilio,
     vicidial,
 )
-from billing.metering.domain.formats.json_records import Record, read_records
+from billing.metering.domain.formats.csv_rows import first_cells, first_line
+from billing.metering.domain.formats.json_records import Record, is_json, read_records
 from billing.metering.domain.formats.rows import (
     HEAD,
     BadEncoding,
@@ -28,6 +27,7 @@ from billing.metering.domain.formats.rows import (
 )
 from core.errors import Kind, Refusal
 from core.parsing.values import shown
+from core.periods import ZonePeriod
 
 
 class UnknownFormat(Refusal):
@@ -69,7 +69,7 @@ class Head:
     """The start of a file: its first line, that line's cells, its first JSON record."""
 
     line: str
-    cells: Sequence[str]
+    cells: list[str]
     record: Record | None
 
 
@@ -87,28 +87,43 @@ FORMATS: Mapping[str, Format] = {
     "cloudevents": Format(
         cloudevents.read_rows, lambda head: cloudevents.recognizes(head.record)
     ),
-    "csv": Format(plain_csv.read_rows, lambda head: plain_csv.recognizes(head.line)),
+    "csv": Format(plain_csv.read_rows, lambda head: plain_csv.recognizes(head.cells)),
     "freeswitch": Format(
         freeswitch.read_rows,
         lambda head: freeswitch.recognizes(head.cells, head.record),
     ),
-    "telnyx": Format(telnyx.read_rows, lambda head: telnyx.recognizes(head.record)),
-    "twilio": Format(
-        twilio.read_rows, lambda head: twilio.recognizes(head.line, head.record)
+    "telnyx": Format(
+        telnyx.read_rows, lambda head: telnyx.recognizes(head.cells, head.record)
     ),
-    "vicidial": Format(vicidial.read_rows, lambda head: vicidial.recognizes(head.line)),
+    "twilio": Format(
+        twilio.read_rows, lambda head: twilio.recognizes(head.cells, head.record)
+    ),
+    "vicidial": Format(
+        vicidial.read_rows, lambda head: vicidial.recognizes(head.cells, head.line)
+    ),
 }
 
 
+def source_of(feed: str, agency: str) -> str:
+    """The source of the events of an agency's files in a format."""
+    return f"import:{feed}:{agency}"
+
+
 def rows_of(
-    file: BufferedReader, feed: str, *, agency: str, zone: str
+    file: BufferedReader,
+    feed: str,
+    *,
+    agency: str,
+    zone: str | Sequence[ZonePeriod],
+    agents: Collection[str] = (),
 ) -> Iterator[Row]:
     """The rows of a file in the format `feed`, for an agency by code.
 
-    `zone` holds for times without an offset. Raises TooManyRows, and the refusals of
+    `zone` holds for times without a zone: a name, or the dated zones of the agency.
+    `agents` are the external ids of its agents. Raises TooManyRows, and the refusals of
     the format for a whole file.
     """
-    context = FileContext(agency, ZoneInfo(zone), f"import:{feed}:{agency}")
+    context = FileContext(agency, zone, source_of(feed, agency), agents)
     for count, row in enumerate(FORMATS[feed].read_rows(file, context), 1):
         if count > MOST_ROWS:
             raise TooManyRows(
@@ -153,8 +168,12 @@ def _require_text(head: bytes) -> None:
             raise BadEncoding(
                 f"The file is {kind}. Send it as UTF-8 text.", field="file"
             )
-    if head.count(0) * 8 > len(head):
-        raise BadEncoding("The file is not text. Send it as UTF-8 text.", field="file")
+    for half in (head[0::2], head[1::2]):
+        if half and half.count(0) * 10 > 9 * len(half):
+            raise BadEncoding(
+                "The file is not UTF-8 text; it may be UTF-16. Send it as UTF-8 text.",
+                field="file",
+            )
 
 
 def _detected_format(file: BufferedReader) -> str:
@@ -173,17 +192,9 @@ def _detected_format(file: BufferedReader) -> str:
 
 
 def _head_of(file: BufferedReader) -> Head:
-    head = file.peek(HEAD)
-    line = head.decode("utf-8-sig", errors="replace").lstrip("\r\n").partition("\n")[0]
-    line = line.rstrip("\r")
-    record = None
-    if line.lstrip()[:1] in ("{", "["):
-        record = _first_record(head)
-    try:
-        cells = next(csv.reader([line]), [])
-    except csv.Error:
-        cells = []
-    return Head(line, cells, record)
+    if is_json(file):
+        return Head("", [], _first_record(file.peek(HEAD)))
+    return Head(first_line(file), first_cells(file), None)
 
 
 def _first_record(head: bytes) -> Record | None:

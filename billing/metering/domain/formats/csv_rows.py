@@ -1,20 +1,25 @@
-"""Reads rows of cells with bounded memory, separated by commas or tabs. Pure.
+"""Reads rows of cells with bounded memory. Pure.
 
-A quote that is not closed affects its own row only.
+Cells are separated by commas, semicolons or tabs, as the first line shows or, as
+spreadsheets write it, says (`sep=;`). A quote that is not closed affects its own row only.
 """
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from io import BufferedReader
-from itertools import count
+from itertools import count, islice
 
-from billing.metering.domain.formats.rows import UnreadableCells
+from billing.metering.domain.formats.rows import HEAD, UnreadableCells
 from core.parsing.lines import bounded_lines
 
 LONGEST_ROW = 65_536  # characters; a quoted cell may span lines
 REREAD_FACTOR = 16  # how often, on average, a character may be read again
+BLANK = "\ufeff\0 \r\n"
+LINES_TRIED = 20  # to see how cells are separated
+SEPARATOR_BYTES = 20
 TOO_LONG = (
     f"The row has more than {LONGEST_ROW} characters, or a quote that is never closed."
 )
@@ -26,16 +31,59 @@ class Tabs(csv.excel_tab):
     quoting = csv.QUOTE_NONE
 
 
-DIALECTS: Mapping[str, type[csv.Dialect]] = {",": csv.excel, "\t": Tabs}
+class Semicolons(csv.excel):
+    """Cells separated by semicolons."""
+
+    delimiter = ";"
+
+
+DIALECTS: Mapping[str, type[csv.Dialect]] = {
+    ",": csv.excel, ";": Semicolons, "\t": Tabs
+}  # fmt: skip
+QUOTED_CELL = re.compile(r'"(?:[^"]++|"")*+"')
+SEPARATOR_LINE = re.compile(r"\ufeff?\s*sep=(.)\s*", re.IGNORECASE)
 
 
 class _TooLong(Exception):
     """A row has more than LONGEST_ROW characters."""
 
 
-def csv_cells(
-    file: BufferedReader, *, delimiter: str = ","
-) -> Iterator[tuple[int, list[str]]]:
+def first_lines(file: BufferedReader) -> list[str]:
+    """The first lines of a file that are neither empty nor name its separator."""
+    text = file.peek(HEAD).decode("utf-8-sig", errors="replace")
+    lines = (line.strip(BLANK) for line in text.splitlines())
+    used = (line for line in lines if line and not SEPARATOR_LINE.fullmatch(line))
+    return list(islice(used, LINES_TRIED))
+
+
+def first_line(file: BufferedReader) -> str:
+    """The first of these lines; empty without one."""
+    return next(iter(first_lines(file)), "")
+
+
+def dialect_of(file: BufferedReader) -> type[csv.Dialect]:
+    """How the rows of a file are separated and quoted, by its first lines."""
+    lines = first_lines(file)
+    unquoted = QUOTED_CELL.sub("", "\n".join(lines))
+    start = file.peek(HEAD)[:SEPARATOR_BYTES].decode("utf-8", errors="replace")
+    named = SEPARATOR_LINE.match(start)
+    delimiter = max(DIALECTS, key=unquoted.count)
+    if named and named[1] in DIALECTS:
+        delimiter = named[1]
+    if delimiter == "\t" and any(line.startswith('"') for line in lines):
+        return csv.excel_tab
+    return DIALECTS[delimiter]
+
+
+def first_cells(file: BufferedReader) -> list[str]:
+    """The cells of the first row, without reading the file."""
+    try:
+        return next(csv.reader([first_line(file)], dialect_of(file)), [])
+    except csv.Error:
+        return []
+
+
+def csv_cells(file: BufferedReader) -> Iterator[tuple[int, list[str]]]:
     """The cells of every row that is not empty, numbered from 1.
 
     Bytes that are not UTF-8 become replacement characters: they are often in the name
@@ -43,9 +91,14 @@ def csv_cells(
     and reading goes on at the line after its first one. A file with too many such rows
     ends with one for the rest of the file.
     """
+    dialect = dialect_of(file)
     text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
     try:
-        yield from _rows(_Lines(text), DIALECTS[delimiter])
+        for number, cells in _rows(_Lines(text), dialect):
+            if number > 1 or not SEPARATOR_LINE.fullmatch(
+                dialect.delimiter.join(cells)
+            ):
+                yield number, cells
     finally:
         if not file.closed:
             text.detach()

@@ -3,22 +3,40 @@
 Columns of the templates `example`, `snom` and those made from them: caller_id_name,
 caller_id_number, destination_number, context, start_stamp, answer_stamp, end_stamp,
 duration, billsec, hangup_cause, uuid, bleg_uuid, accountcode, and more. The template
-`asterisk` has Asterisk's order, with hangup_cause and uuid. A site may write the legs
-of a call as two records; the second of them is skipped.
+`asterisk` has Asterisk's order, with hangup_cause and uuid. A header names the columns
+itself.
+
+A site may write the legs of a call as two records. In CSV the first leg names the other
+one (bleg_uuid); in JSON the second leg names its originator, or two legs that were
+joined later name each other (bridge_uuid).
 
 The quantity is `billsec`; a call with an empty answer_stamp was not answered.
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from io import BufferedReader
 
-from billing.metering.domain.events import IncomingEvent
+from billing.metering.domain.directions import (
+    NO_END,
+    Direction,
+    End,
+    EndKind,
+    agent_of,
+    direction_of,
+    is_inbound_context,
+)
 from billing.metering.domain.formats.csv_rows import csv_cells
-from billing.metering.domain.formats.json_records import Record, read_records, text_at
-from billing.metering.domain.formats.legs import RecentIds, is_inbound
+from billing.metering.domain.formats.json_records import (
+    Record,
+    is_json,
+    read_records,
+    text_at,
+)
 from billing.metering.domain.formats.rows import (
     BadRow,
     FileContext,
@@ -28,9 +46,12 @@ from billing.metering.domain.formats.rows import (
     parse_epoch,
     parse_quantity,
     parse_time,
+    require_values,
     row_of,
     started_at_text,
 )
+from billing.metering.domain.legs import OTHER_LEG, CallLeg
+from billing.metering.domain.numbers import meter_of
 
 EXAMPLE = (
     "caller_id_name caller_id_number destination_number context start_stamp"
@@ -41,28 +62,54 @@ ASTERISK = (
     " bridge_channel last_app last_arg start_stamp answer_stamp end_stamp duration"
     " billsec hangup_cause amaflags uuid userfield"
 ).split()
+NEEDED = ("uuid", "billsec", "answer_stamp", "hangup_cause")
+NEEDED_VALUES = ("uuid", "billsec")
+FIRST_LINES = 10
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-OTHER_LEG = "the other leg of a call"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a record of either kind says, as text."""
+
+    uuid: str
+    other: str
+    conversation: str
+    caller: str
+    called: str
+    dial_context: str
+    agent: str
+    seconds: str
+    cause: str
+    is_originated: bool = False
+    is_second: bool = False
 
 
 def recognizes(cells: Sequence[str], record: Record | None) -> bool:
     """Whether cells have a uuid where FreeSWITCH writes it, or a record its variables."""
     if record is not None:
         return "billsec" in (record.get("variables") or ())
-    return _order_of(cells) is not None
+    return _is_header(cells) or _order_of(cells) is not None
 
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     """Every record of the file, which is CSV or JSON."""
-    if file.peek(1)[:1] in (b"{", b"["):
+    if is_json(file):
         return _read_json(file, context)
     return _read_csv(file, context)
 
 
 def _read_csv(file: BufferedReader, context: FileContext) -> Iterator[Row]:
-    legs = RecentIds()
+    header: list[str] = []
     for number, cells in csv_cells(file):
-        yield row_of(number, cells, partial(_event_of_cells, cells, context, legs))
+        if not header and number <= FIRST_LINES and _is_header(cells):
+            header = [name.strip().lower() for name in cells]
+            continue
+        yield row_of(number, cells, partial(_leg_of_cells, cells, header, context))
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    return set(NEEDED) <= {name.strip().lower() for name in cells}
 
 
 def _order_of(cells: Sequence[str]) -> list[str] | None:
@@ -74,55 +121,73 @@ def _order_of(cells: Sequence[str]) -> list[str] | None:
     return None
 
 
-def _event_of_cells(
-    cells: Sequence[str], context: FileContext, legs: RecentIds
-) -> IncomingEvent:
-    order = _order_of(cells)
+def _leg_of_cells(
+    cells: Sequence[str], header: Sequence[str], context: FileContext
+) -> CallLeg:
+    order = header or _order_of(cells)
     if order is None:
         message = "The row has no uuid in column 11 or 17, where FreeSWITCH writes it."
         raise BadRow("bad_row", "uuid", message)
     call = dict(zip(order, cells, strict=False))
+    require_values(call, NEEDED_VALUES)
     other = call.get("bleg_uuid", "")
-    if call["uuid"] in legs or other in legs:
-        raise SkippedRow(OTHER_LEG)
-    legs.add(call["uuid"])
-    if other:
-        legs.add(other)
     answered = bool(call["answer_stamp"])
     field = "answer_stamp" if answered else "start_stamp"
-    return _event(
-        context,
-        id_=call["uuid"],
-        dial_context=call["context"],
-        agent=call.get("accountcode", ""),
-        seconds=call["billsec"] if answered else "0",
-        occurred_at=parse_time(call[field], field, context.zone),
-        started_at=started_at_text(
-            partial(parse_time, call["start_stamp"], "start_stamp", context.zone)
+    return _leg(
+        Call(
+            uuid=call["uuid"],
+            other=other,
+            conversation=other or call["uuid"],
+            caller=call.get("caller_id_number", ""),
+            called=call.get("destination_number", ""),
+            dial_context=call.get("context", ""),
+            agent=call.get("accountcode", ""),
+            seconds=call["billsec"],
+            cause=call["hangup_cause"],
         ),
-        cause=call["hangup_cause"],
+        context,
+        answered=answered,
+        occurred_at=parse_time(call[field], field, context),
+        started_at=started_at_text(
+            partial(parse_time, call.get("start_stamp", ""), "start_stamp", context)
+        ),
     )
 
 
 def _read_json(file: BufferedReader, context: FileContext) -> Iterator[Row]:
     for number, text, record in read_records(file):
-        yield row_of(number, [text], partial(_event_of_record, record, context))
+        yield row_of(number, [text], partial(_leg_of_record, record, context))
 
 
-def _event_of_record(record: Record | BadRow, context: FileContext) -> IncomingEvent:
+def _leg_of_record(record: Record | BadRow, context: FileContext) -> CallLeg:
     if isinstance(record, BadRow):
         raise record
     variable = partial(text_at, record, "variables")
-    if variable("originator") or variable("originating_leg_uuid"):
-        raise SkippedRow(OTHER_LEG)
     answer = variable("answer_epoch")
     answered = answer not in ("", "0")
-    return _event(
+    uuid = variable("uuid")
+    if not uuid:
+        raise BadRow("bad_row", "variables.uuid", "The record has no uuid.")
+    if variable("originator") or variable("originating_leg_uuid"):
+        raise SkippedRow(OTHER_LEG, _seconds(variable("billsec"), answered=answered))
+    other = variable("bridge_uuid") or variable("signal_bond")
+    profile = _caller_profile(record)
+    return _leg(
+        Call(
+            uuid=uuid,
+            other=other,
+            conversation=min(uuid, other) if other else "",
+            caller=text_at(profile, "caller_id_number") or variable("sip_from_user"),
+            called=text_at(profile, "destination_number") or variable("sip_to_user"),
+            dial_context=variable("context") or variable("user_context"),
+            is_originated=variable("direction") == "outbound",
+            agent=variable("accountcode") or variable("sip_auth_username"),
+            seconds=variable("billsec"),
+            cause=variable("hangup_cause"),
+            is_second=variable("last_bridge_role") == "originatee",
+        ),
         context,
-        id_=variable("uuid"),
-        dial_context=variable("context") or variable("user_context"),
-        agent=variable("accountcode") or variable("sip_auth_username"),
-        seconds=variable("billsec") if answered else "0",
+        answered=answered,
         occurred_at=parse_epoch(
             answer if answered else variable("start_epoch"),
             "variables.answer_epoch" if answered else "variables.start_epoch",
@@ -130,28 +195,76 @@ def _event_of_record(record: Record | BadRow, context: FileContext) -> IncomingE
         started_at=started_at_text(
             partial(parse_epoch, variable("start_epoch"), "variables.start_epoch")
         ),
-        cause=variable("hangup_cause"),
     )
 
 
-def _event(
+def _caller_profile(record: Record) -> Record:
+    """The caller profile of the first step of the call flow; empty without one."""
+    flow = record.get("callflow")
+    first = flow[0] if isinstance(flow, list) and flow else flow
+    profile = first.get("caller_profile") if isinstance(first, dict) else None
+    return profile if isinstance(profile, dict) else {}
+
+
+def _leg(
+    call: Call,
     context: FileContext,
     *,
-    id_: str,
-    dial_context: str,
-    agent: str,
-    seconds: str,
+    answered: bool,
     occurred_at: datetime,
     started_at: str,
-    cause: str,
-) -> IncomingEvent:
-    return IncomingEvent(
-        source=context.source,
-        id=id_,
-        agency=context.agency,
-        agent=agent or None,
-        meter="voice.in" if is_inbound(dial_context) else "voice.out",
-        quantity=parse_quantity(seconds, "billsec"),
+) -> CallLeg:
+    caller, called = _end(call.caller, context), _end(call.called, context)
+    inbound = _direction(call, caller, called) is Direction.INBOUND
+    return CallLeg(
+        id=call.uuid,
+        meter=meter_of(inbound=inbound, to=call.called),
+        agent=_agent(call, called if inbound else caller, context),
+        seconds=_seconds(call.seconds, answered=answered),
         occurred_at=occurred_at,
-        properties=non_empty(disposition=cause.lower(), started_at=started_at),
+        properties=non_empty(disposition=call.cause.lower(), started_at=started_at),
+        conversation=call.conversation,
+        other=call.other,
+        is_internal=_is_internal(caller, called),
+        rank=int(call.is_second),
     )
+
+
+def _seconds(billsec: str, *, answered: bool) -> Decimal:
+    seconds = parse_quantity(billsec, "billsec")
+    if seconds and not answered:
+        message = f"The call has {seconds:f} answered seconds, but no answer time."
+        raise BadRow("contradictory_row", "billsec", message)
+    return seconds
+
+
+def _end(number: str, context: FileContext) -> End:
+    """The end with a number; one that says nothing may be a trunk."""
+    end = context.end(number)
+    return End(number, EndKind.TRUNK) if end.kind == EndKind.UNKNOWN else end
+
+
+def _agent(call: Call, end: End, context: FileContext) -> str | None:
+    """The account code; a number is an agent only if it is a known one."""
+    is_agent = end.kind == EndKind.AGENT
+    return agent_of(call.agent, end if is_agent else NO_END, context.agents)
+
+
+def _is_internal(caller: End, called: End) -> bool:
+    """Whether a known agent was called by another agent or extension."""
+    return caller.kind >= EndKind.EXTENSION and called.kind == EndKind.AGENT
+
+
+def _direction(call: Call, caller: End, called: End) -> Direction:
+    """The direction by the ends, else by who began the call, else by the context."""
+    if caller.kind != called.kind and called.name:
+        return direction_of(
+            caller,
+            called,
+            calling=call.caller,
+            dialed=call.called,
+            context=call.dial_context,
+        )
+    if call.is_originated or not is_inbound_context(call.dial_context):
+        return Direction.OUTBOUND
+    return Direction.INBOUND

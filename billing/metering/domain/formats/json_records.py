@@ -15,16 +15,23 @@ from typing import Any
 
 import msgspec
 
-from billing.metering.domain.formats.rows import HEAD, BadRow
+from billing.metering.domain.formats.rows import HEAD, BadRow, UnreadRecord
 from core.parsing.lines import bounded_lines
-from core.parsing.records import Unreadable, split_records
+from core.parsing.records import RecordSplitter, Unreadable
 from core.parsing.strict_json import JsonRefused, decode_json
 
 LONGEST_RECORD = 1_048_576
+BLANK = b" \t\r\n\0"
+LINES_TRIED = 100  # to see whether each line is a record
 Record = dict[str, Any]
 Numbered = Iterator[tuple[int, str, Record | BadRow]]
 
 _decode = msgspec.json.Decoder(Record, float_hook=Decimal).decode
+
+
+def is_json(file: BufferedReader) -> bool:
+    """Whether a file begins with a bracket, after a byte order mark or blanks."""
+    return _text_of(file.peek(HEAD))[:1] in (b"{", b"[")
 
 
 def read_records(file: BufferedReader, *, page: str = "") -> Numbered:
@@ -33,16 +40,21 @@ def read_records(file: BufferedReader, *, page: str = "") -> Numbered:
     `page` is the key under which a page of the feed holds its list.
     """
     head = file.peek(HEAD)
-    if head.startswith(codecs.BOM_UTF8):
-        file.read(len(codecs.BOM_UTF8))
-    head = head.removeprefix(codecs.BOM_UTF8)
-    if head.lstrip()[:1] == b"[":
+    text = _text_of(head)
+    file.read(len(head) - len(text))
+    if text[:1] == b"[":
         return _read_stream(file, b"[")
-    if page and re.search(rb'"%s"\s*:\s*\[' % page.encode(), head):
+    if page and re.search(rb'"%s"\s*:\s*\[' % page.encode(), text):
         return _read_stream(file, b"{", page)
-    if isinstance(_record_of(head.lstrip().partition(b"\n")[0]), dict):
+    lines = text.splitlines()[:LINES_TRIED]
+    if any(isinstance(_record_of(line), dict) for line in lines if line.strip()):
         return _read_lines(file)
     return _read_stream(file)
+
+
+def _text_of(head: bytes) -> bytes:
+    """The start of a file without a byte order mark and blanks."""
+    return head.lstrip(BLANK).removeprefix(codecs.BOM_UTF8).lstrip(BLANK)
 
 
 def text_at(record: Record, *names: str) -> str:
@@ -65,32 +77,41 @@ def _record_of(data: bytes) -> Record | BadRow:
     try:
         return decode_json(data, _decode)
     except msgspec.ValidationError as error:
-        return BadRow("bad_json", "", f"The record is not a JSON object: {error}.")
+        return UnreadRecord(
+            "bad_json", "", f"The record is not a JSON object: {error}."
+        )
     except JsonRefused as refusal:
-        return BadRow(refusal.code, refusal.field or "", refusal.message)
+        return UnreadRecord(refusal.code, refusal.field or "", refusal.message)
 
 
 def _read_lines(file: BufferedReader) -> Numbered:
     for number, line in enumerate(bounded_lines(file, LONGEST_RECORD), 1):
         if line is None:
             message = f"The record has more than {LONGEST_RECORD} bytes."
-            yield number, "", BadRow("record_too_long", "", message)
-        elif line.strip():
+            yield number, "", UnreadRecord("record_too_long", "", message)
+        elif line.strip(BLANK):
             yield number, line.decode(errors="replace").strip(), _record_of(line)
 
 
 def _read_stream(
     file: BufferedReader, container: bytes = b"", page: str = ""
 ) -> Numbered:
-    records = split_records(file, container=container, key=page, longest=LONGEST_RECORD)
+    splitter = RecordSplitter(
+        file, container=container, key=page, longest=LONGEST_RECORD
+    )
+    records = splitter.records()
     for number in count(1):
         try:
             record = next(records)
         except StopIteration:
             return
         except Unreadable as reason:
-            # The start of the next record cannot be found after broken structure.
+            if splitter.resume():
+                message = f"The record cannot be read: {reason}"
+                yield number, "", UnreadRecord("bad_json", "", message)
+                records = splitter.records()
+                continue
             message = f"The file cannot be read from here on: {reason}"
-            yield number, "", BadRow("bad_json", "", message)
+            yield number, "", UnreadRecord("bad_json", "", message)
             return
         yield number, record.decode(errors="replace"), _record_of(record)

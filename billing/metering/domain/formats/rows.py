@@ -4,30 +4,42 @@ Every format is a function from a file to numbered rows.
 """
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BufferedReader
 from typing import Any
-from zoneinfo import ZoneInfo
 
+import msgspec
+
+from billing.metering.domain.directions import End, end_of
 from billing.metering.domain.events import IncomingEvent, IngestResult, rejected
+from billing.metering.domain.formats.times import BadTime, LocalClock, epoch_instant
+from billing.metering.domain.legs import CallLeg
 from core.errors import Refusal
-from core.parsing.values import parse_decimal, parse_instant, parse_integer, shown
+from core.parsing.values import parse_decimal, shown
+from core.periods import ZonePeriod
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+ESCAPED_NUL = "\\u0000"  # as JSON writes it
+DAMAGE = re.compile(f"[{UNREADABLE}\0]")
 MAX_EXPONENT = 30  # powers of ten that a quantity may have, up and down
+NOTHING = Decimal(0)
+MOST_ENDS = 10_000  # that are kept
+NOT_IN_NAMES = re.compile(r"[^a-z0-9]")
+LONGEST_CALL = 10**6  # seconds; a longer call is rejected later and has no answer time
 HEAD = 65_536  # bytes that are read to detect a file's format
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One record of a file, numbered from 1: an event, a rejection, or skipped.
+class Row(msgspec.Struct, frozen=True):
+    """One result of reading a record of a file, numbered from 1.
 
-    `skip_reason` says why a record is not usage, for example the other leg of a call.
-    `cells` holds the record as it is in the file.
+    It is an event, a leg of a call (about which its conversation decides), a rejection,
+    or skipped. `skip_reason` says why a record is not usage. `cells` holds the record as
+    it is in the file, `seconds` the answered seconds that it says. An `unread` record
+    could not be taken apart, so nobody knows what it says.
     """
 
     number: int
@@ -35,19 +47,44 @@ class Row:
     event: IncomingEvent | None = None
     rejection: IngestResult | None = None
     skip_reason: str = ""
+    leg: CallLeg | None = None
+    seconds: Decimal = NOTHING
+    unread: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class FileContext:
     """What the records of a file leave out.
 
-    `agency` is the code of the agency for records without one, `zone` the time zone of
-    times without an offset, `source` the source of events without one.
+    `agency` is the code of the agency for records without one, `zones` are those of
+    times without one (a name, or the dated zones of an agency), `source` the source of
+    events without one. `agents` are the external ids of the agency's agents: an end of a
+    call that is one of them is an agent.
     """
 
-    agency: str
-    zone: ZoneInfo
-    source: str
+    def __init__(
+        self,
+        agency: str,
+        zones: str | Sequence[ZonePeriod],
+        source: str,
+        agents: Collection[str] = (),
+    ) -> None:
+        if isinstance(zones, str):
+            zones = [ZonePeriod(date.min, zones)]
+        self.agency = agency
+        self.source = source
+        self.agents = frozenset(agents)
+        self.clock = LocalClock(zones)
+        self.ends_of_peers: dict[str, End] = {}
+        self._ends: dict[str, End] = {}
+
+    def end(self, name: str) -> End:
+        """The end of a call with a name, such as a peer."""
+        end = self._ends.get(name)
+        if end is None:
+            if len(self._ends) > MOST_ENDS:
+                self._ends.clear()
+            end = self._ends[name] = end_of(name, self.agents)
+        return end
 
 
 class UnreadableCells(list[str]):
@@ -63,7 +100,15 @@ class BadRow(Exception):
 
 
 class SkippedRow(Exception):
-    """A record that is not usage, with the reason."""
+    """A record that is not usage, with the reason and its answered seconds."""
+
+    def __init__(self, reason: str, seconds: Decimal = NOTHING) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+class UnreadRecord(BadRow):
+    """A record that could not be taken apart."""
 
 
 class BadEncoding(Refusal):
@@ -92,21 +137,55 @@ def buffered(raw: Any) -> BufferedReader:
     return BufferedReader(raw, HEAD)
 
 
-def row_of(number: int, cells: Sequence[str], read: Callable[[], IncomingEvent]) -> Row:
-    """The row of a record: the event that `read` returns, a rejection, or skipped."""
+def row_of(
+    number: int, cells: Sequence[str], read: Callable[[], CallLeg | IncomingEvent]
+) -> Row:
+    """The row of a record: what `read` returns, a rejection, or skipped."""
     if isinstance(cells, UnreadableCells):
-        return Row(number, cells, rejection=rejected("bad_row", "", cells[0]))
+        return unread_row(number, cells, rejected("bad_row", "", cells[0]))
     try:
-        event = read()
+        content = read()
+    except UnreadRecord as error:
+        return unread_row(number, cells, error.rejection)
     except BadRow as error:
         return Row(number, cells, rejection=error.rejection)
     except SkippedRow as reason:
-        return Row(number, cells, skip_reason=str(reason))
-    stored_texts = (event.id, event.agent, *map(str, event.properties.values()))
-    if any(UNREADABLE in (text or "") for text in stored_texts):
-        message = "The row has bytes that are not UTF-8. Save the file as UTF-8."
+        return Row(number, cells, skip_reason=str(reason), seconds=reason.seconds)
+    if (damage := _damage_in(cells)) and any(map(damage.search, _texts_of(content))):
+        message = (
+            "The row has a NUL character or bytes that are not UTF-8. Save the file as"
+            " UTF-8."
+        )
         return Row(number, cells, rejection=rejected("bad_encoding", "", message))
-    return Row(number, cells, event)
+    if isinstance(content, CallLeg):
+        return Row(number, cells, leg=content, seconds=content.seconds)
+    is_call = content.meter.startswith("voice.")
+    return Row(number, cells, content, seconds=content.quantity if is_call else NOTHING)
+
+
+def unread_row(number: int, cells: Sequence[str], rejection: IngestResult) -> Row:
+    """The row of a record that could not be taken apart."""
+    return Row(number, cells, rejection=rejection, unread=True)
+
+
+def _damage_in(cells: Sequence[str]) -> re.Pattern[str] | None:
+    """What to look for in the texts of a row whose cells may be damaged."""
+    text = "".join(cells)
+    return DAMAGE if UNREADABLE in text or "\0" in text or ESCAPED_NUL in text else None
+
+
+def _texts_of(content: CallLeg | IncomingEvent) -> Iterator[str]:
+    """The texts that are stored, or by which rows find each other."""
+    yield content.id
+    yield content.agent or ""
+    yield from map(str, content.properties.values())
+    if isinstance(content, CallLeg):
+        yield from (content.conversation, content.other, content.parent)
+
+
+def header_names(cells: Sequence[str]) -> list[str]:
+    """The names of a header without case, blanks and punctuation: CallSid is callsid."""
+    return [NOT_IN_NAMES.sub("", cell.lower()) for cell in cells]
 
 
 def require_columns(header: Sequence[str], needed: Sequence[str]) -> None:
@@ -117,6 +196,13 @@ def require_columns(header: Sequence[str], needed: Sequence[str]) -> None:
                 f"The header has no column {name!r}. Add it, or choose another format.",
                 field=name,
             )
+
+
+def require_values(record: Mapping[str, object], needed: Sequence[str]) -> None:
+    """Raises BadRow for the first needed value that a record lacks."""
+    for name in needed:
+        if record.get(name) in (None, ""):
+            raise BadRow("bad_row", name, f"The record has no {name}.")
 
 
 def column_count_message(cells: Sequence[str], header: Sequence[str]) -> str:
@@ -150,32 +236,27 @@ def parse_quantity(text: str, field: str) -> Decimal:
     return number
 
 
-def parse_time(text: str, field: str, zone: ZoneInfo) -> datetime:
-    """An instant in UTC; a time without an offset is local to the zone.
-
-    Of a local time that occurs twice the first is meant; one that clocks skip is moved
-    past the gap. Raises BadRow.
-    """
+def parse_time(text: str, field: str, context: FileContext) -> datetime:
+    """An instant in UTC; a time without a zone is local. Raises BadRow."""
     try:
-        instant = parse_instant(text.strip())
-    except ValueError as error:
-        message = f"{shown(text)} is not an ISO 8601 time."
-        raise BadRow("bad_time", field, message) from error
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=zone)
-    try:
-        return instant.astimezone(UTC)
-    except (OverflowError, ValueError) as error:
-        raise BadRow("bad_time", field, f"{shown(text)} is out of range.") from error
+        return context.clock.instant(text)
+    except BadTime as error:
+        raise BadRow("bad_time", field, str(error)) from error
 
 
 def parse_epoch(text: str, field: str) -> datetime:
     """An instant from whole seconds since 1970. Raises BadRow."""
     try:
-        return datetime.fromtimestamp(parse_integer(text), UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        message = f"{shown(text)} is not a time in seconds since 1970."
-        raise BadRow("bad_time", field, message) from error
+        return epoch_instant(text)
+    except BadTime as error:
+        raise BadRow("bad_time", field, str(error)) from error
+
+
+def answered_at(*, ended: datetime, seconds: Decimal) -> datetime:
+    """The answer of a call that ended after so many seconds."""
+    if not 0 < seconds < LONGEST_CALL:
+        return ended
+    return ended - timedelta(seconds=float(seconds))
 
 
 def started_at_text(read: Callable[[], datetime]) -> str:

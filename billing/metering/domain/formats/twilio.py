@@ -1,117 +1,102 @@
-"""Twilio's Call resources: pages of the API, a list, or a CSV of the same columns.
+"""Twilio's Call resources: pages of the API, a list, lines, or a CSV of the same columns.
 
 Used: sid, parent_call_sid, from, to, status, direction, start_time, end_time, duration,
-answered_by. The quantity is the `duration` of a completed call. A leg to or from a
-browser or desk phone (`client:`, `sip:`) is internal and skipped. Of a call with two
-legs on the public network only the parent counts. An event has the id of the
-conversation, so that a second leg is a duplicate. `answered_by` shows that machine
-detection ran, which is an event of its own. Twilio does not name agents.
+answered_by, in any order, case and spelling (`Call SID`, `CallSid`). The quantity is the
+`duration` of a completed call; a call that is still going on is left out until it is
+over. A leg to or from a browser or desk phone (`client:`, `sip:`) is internal; it names
+the agent. Of a call with two legs on the public network only the parent counts, so a
+child waits for its parent. `answered_by` shows that machine detection ran, which is an
+event of its own.
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from functools import partial
 from io import BufferedReader
 
 from billing.metering.domain.events import IncomingEvent
 from billing.metering.domain.formats.csv_rows import csv_cells
-from billing.metering.domain.formats.json_records import Record, read_records, text_at
-from billing.metering.domain.formats.legs import RecentIds, meter_of
+from billing.metering.domain.formats.json_records import (
+    Record,
+    is_json,
+    read_records,
+    text_at,
+)
 from billing.metering.domain.formats.rows import (
+    NOTHING,
     BadRow,
     FileContext,
     Row,
     SkippedRow,
     UnreadableCells,
+    UnreadRecord,
+    answered_at,
     column_count_message,
+    header_names,
     non_empty,
     parse_quantity,
     parse_time,
     require_columns,
+    require_values,
     row_of,
     started_at_text,
 )
+from billing.metering.domain.legs import GOING_ON, CallLeg
+from billing.metering.domain.numbers import digits_of, meter_of
+from core.parsing.values import shown
 
 NEEDED = ("sid", "status", "direction", "start_time", "duration")
-INTERNAL_PREFIXES = ("client:", "sip:")
-MOST_WAITING = 10_000  # child legs before their parent, which is close in the file
-MOST_WAITING_CHARACTERS = 8_388_608  # of all waiting legs together
-ON_NET, PUBLIC = "on-net", "public"
+NAMES = {
+    "sid": "sid", "callsid": "sid", "parentcallsid": "parent_call_sid",
+    "from": "from", "fromnumber": "from", "to": "to", "tonumber": "to",
+    "status": "status", "callstatus": "status", "direction": "direction",
+    "starttime": "start_time", "endtime": "end_time", "duration": "duration",
+    "callduration": "duration", "answeredby": "answered_by",
+}  # fmt: skip
+CLIENT, SIP = "client:", "sip:"
+OVER = {"completed", "busy", "failed", "no-answer", "canceled", "cancelled"}
+UNDER_WAY = {"queued", "initiated", "ringing", "in-progress"}
+INBOUND = {"inbound", "incoming", "trunking-originating"}
+OUTBOUND = {
+    "outbound", "outgoing", "outbound-api", "outbound-dial", "outgoing-api",
+    "outgoing-dial", "trunking-terminating",
+}  # fmt: skip
 
 
-class WaitingLegs:
-    """Child legs whose parent was not read yet, in bounded memory."""
-
-    def __init__(self) -> None:
-        self._children: dict[str, list[tuple[int, list[str], Record]]] = {}
-        self._count = self._characters = 0
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._children))
-
-    def add(self, parent: str, number: int, cells: list[str], record: Record) -> None:
-        self._children.setdefault(parent, []).append((number, cells, record))
-        self._count += 1
-        self._characters += sum(map(len, cells))
-
-    def pop(self, parent: str) -> list[tuple[int, list[str], Record]]:
-        children = self._children.pop(parent, [])
-        self._count -= len(children)
-        self._characters -= sum(len(cell) for _, cells, _ in children for cell in cells)
-        return children
-
-    def is_full(self) -> bool:
-        return self._count > MOST_WAITING or self._characters > MOST_WAITING_CHARACTERS
-
-
-def recognizes(line: str, record: Record | None) -> bool:
+def recognizes(cells: list[str], record: Record | None) -> bool:
     """Whether a header or a record has the names of a Twilio call."""
-    names = set(record) if record is not None else set(line.split(","))
-    return names >= set(NEEDED) or "calls" in names
+    names = set(_named(record)) if record is not None else set(_columns(cells))
+    return names >= set(NEEDED) or (record is not None and "calls" in record)
 
 
 def read_rows(file: BufferedReader, context: FileContext) -> Iterator[Row]:
-    """Every call; a child leg waits until its parent was read."""
-    parents = RecentIds()
-    waiting = WaitingLegs()
+    """Every call, and the detection that ran on it."""
     for number, cells, record in _records(file):
-        if isinstance(record, BadRow):
-            yield Row(number, cells, rejection=record.rejection)
-            continue
-        parent = str(record.get("parent_call_sid") or "")
-        if parent and parent not in parents:
-            waiting.add(parent, number, cells, record)
-            if waiting.is_full():
-                yield from _children(waiting, next(iter(waiting)), ON_NET, context)
-            continue
-        if parent:
-            yield from _rows(number, cells, record, context, parents.note_of(parent))
-            continue
-        sid = str(record.get("sid"))
-        parents.add(sid, ON_NET if _is_internal(record) else PUBLIC)
-        yield from _rows(number, cells, record, context)
-        yield from _children(waiting, sid, parents.note_of(sid), context)
-    # A parent that is not in the file was not a call on the public network.
-    for sid in waiting:
-        yield from _children(waiting, sid, ON_NET, context)
+        row = row_of(number, cells, partial(_leg, record, context))
+        yield row
+        if row.leg and not isinstance(record, BadRow) and record.get("answered_by"):
+            yield row_of(number, cells, partial(_detection, row.leg, record, context))
 
 
 def _records(
     file: BufferedReader,
 ) -> Iterator[tuple[int, list[str], Record | BadRow]]:
-    if file.peek(1)[:1] in (b"{", b"["):
+    if is_json(file):
         for number, text, record in read_records(file, page="calls"):
-            yield number, [text], record
+            yield (
+                number,
+                [text],
+                record if isinstance(record, BadRow) else _named(record),
+            )
         return
     rows = csv_cells(file)
     _, header = next(rows, (0, []))
-    names = [name.strip().lower() for name in header]
+    names = _columns(header)
     require_columns(names, NEEDED)
     for number, cells in rows:
         if isinstance(cells, UnreadableCells):
-            yield number, cells, BadRow("bad_row", "", cells[0])
+            yield number, cells, UnreadRecord("bad_row", "", cells[0])
         elif len(cells) == len(names):
             yield number, cells, dict(zip(names, cells, strict=True))
         else:
@@ -119,88 +104,102 @@ def _records(
             yield number, cells, BadRow("bad_row", "", message)
 
 
-def _children(
-    waiting: WaitingLegs, parent: str, kind: str, context: FileContext
-) -> Iterator[Row]:
-    for number, cells, record in waiting.pop(parent):
-        yield from _rows(number, cells, record, context, kind)
+def _columns(header: list[str]) -> list[str]:
+    return [NAMES.get(name, name) for name in header_names(header)]
 
 
-def _rows(
-    number: int,
-    cells: list[str],
-    record: Record,
-    context: FileContext,
-    parent: str = "",
-) -> Iterator[Row]:
-    """The call of a leg that counts, and the detection that ran on it."""
-    row = row_of(number, cells, partial(_call, record, context, parent))
-    yield row
-    if row.event and (answered_by := record.get("answered_by")):
-        read = partial(_detection, row.event, record, str(answered_by))
-        yield row_of(number, cells, read)
+def _named(record: Record) -> Record:
+    """A record under the names of the API, however its keys are written."""
+    if record.keys() >= set(NEEDED):
+        return record
+    return dict(zip(_columns(list(record)), record.values(), strict=True))
 
 
-def _is_internal(record: Record) -> bool:
-    ends = (text_at(record, "from"), text_at(record, "to"))
-    return any(end.startswith(INTERNAL_PREFIXES) for end in ends)
-
-
-def _call(record: Record, context: FileContext, parent: str) -> IncomingEvent:
-    if _is_internal(record):
-        raise SkippedRow("an internal leg")
-    if parent == PUBLIC:
-        raise SkippedRow("the other leg of a call")
-    completed = text_at(record, "status") == "completed"
-    seconds = Decimal(0)
-    if completed:
-        seconds = parse_quantity(text_at(record, "duration"), "duration")
-    inbound = text_at(record, "direction") == "inbound"
-    return IncomingEvent(
-        source=context.source,
-        id=text_at(record, "parent_call_sid") or text_at(record, "sid"),
-        agency=context.agency,
-        agent=None,
-        meter=meter_of(inbound=inbound, to=text_at(record, "to")),
-        quantity=seconds,
-        occurred_at=_answered_at(record, seconds, context),
+def _leg(record: Record | BadRow, context: FileContext) -> CallLeg:
+    if isinstance(record, BadRow):
+        raise record
+    require_values(record, ("sid", "status", "direction", "start_time"))
+    seconds = _seconds(record)
+    ends = text_at(record, "from"), text_at(record, "to")
+    parent, sid = text_at(record, "parent_call_sid"), text_at(record, "sid")
+    return CallLeg(
+        id=sid,
+        meter=meter_of(inbound=_is_inbound(record), to=ends[1]),
+        agent=_agent(ends, context),
+        seconds=seconds,
+        occurred_at=_occurred_at(record, seconds, context),
         properties=non_empty(
-            disposition=text_at(record, "status"),
+            disposition=_status(record),
             started_at=started_at_text(
-                partial(_time, text_at(record, "start_time"), "start_time", context)
+                partial(
+                    parse_time, text_at(record, "start_time"), "start_time", context
+                )
             ),
         ),
+        former_ids=(parent,) if parent else (),
+        conversation=parent or sid,
+        parent=parent,
+        is_internal=any(end.lower().startswith((CLIENT, SIP)) for end in ends),
     )
 
 
-def _answered_at(record: Record, seconds: Decimal, context: FileContext) -> datetime:
+def _status(record: Mapping[str, object]) -> str:
+    return str(record["status"]).strip().lower().replace("_", "-").replace(" ", "-")
+
+
+def _seconds(record: Record) -> Decimal:
+    """The duration of a completed call. Raises SkippedRow while it goes on."""
+    status = _status(record)
+    if status in UNDER_WAY:
+        raise SkippedRow(GOING_ON)
+    if status not in OVER:
+        message = f"{shown(status)} is not a status of a call that is over."
+        raise BadRow("bad_disposition", "status", message)
+    duration = text_at(record, "duration")
+    if status == "completed":
+        return parse_quantity(duration, "duration")
+    if duration and parse_quantity(duration, "duration"):
+        message = f"The call is {status}, but lasted {duration} seconds."
+        raise BadRow("contradictory_row", "duration", message)
+    return NOTHING
+
+
+def _is_inbound(record: Record) -> bool:
+    direction = text_at(record, "direction").strip().lower().replace(" ", "-")
+    if direction not in INBOUND | OUTBOUND:
+        message = f"{shown(direction)} is not a direction of Twilio."
+        raise BadRow("bad_direction", "direction", message)
+    return direction in INBOUND
+
+
+def _agent(ends: tuple[str, str], context: FileContext) -> str | None:
+    """The agent that an end names: a client, or a SIP user who is a known agent."""
+    for end in ends:
+        if end.lower().startswith(CLIENT):
+            return end[len(CLIENT) :].partition("?")[0] or None
+    for end in ends:
+        if end.lower().startswith(SIP) and digits_of(end) in context.agents:
+            return digits_of(end)
+    return None
+
+
+def _occurred_at(record: Record, seconds: Decimal, context: FileContext) -> datetime:
     """The end of the call less its duration; without an end, its start."""
-    if not seconds or not text_at(record, "end_time"):
-        return _time(text_at(record, "start_time"), "start_time", context)
-    end = _time(text_at(record, "end_time"), "end_time", context)
-    if not 0 < seconds < 10**6:
-        return end
-    return end - timedelta(seconds=float(seconds))
+    end = text_at(record, "end_time")
+    if not seconds or not end:
+        return parse_time(text_at(record, "start_time"), "start_time", context)
+    return answered_at(ended=parse_time(end, "end_time", context), seconds=seconds)
 
 
-def _time(text: str, field: str, context: FileContext) -> datetime:
-    """A time in RFC 2822, as the API writes it, or in ISO 8601."""
-    if not text.isascii() or "_" in text:
-        return parse_time(text, field, context.zone)
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return parse_time(text, field, context.zone)
-
-
-def _detection(call: IncomingEvent, record: Record, answered_by: str) -> IncomingEvent:
+def _detection(leg: CallLeg, record: Record, context: FileContext) -> IncomingEvent:
     return IncomingEvent(
-        source=call.source,
-        id=f"{text_at(record, 'sid')}:amd",
-        agency=call.agency,
+        source=context.source,
+        id=f"{leg.id}:amd",
+        agency=context.agency,
         agent=None,
         meter="amd",
         quantity=Decimal(1),
-        occurred_at=call.occurred_at,
-        properties={"answered_by": answered_by},
+        occurred_at=leg.occurred_at,
+        properties={"answered_by": text_at(record, "answered_by")},
+        is_leg=True,
     )
