@@ -7,6 +7,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.utils import timezone
 
@@ -214,7 +215,8 @@ class TestEveryAction:
         page = confirm(staff, page_of(PaymentProcessor, "changelist"), content)
 
         assert _messages(page) == ["1 changed."]
-        (entry,) = LogEntry.objects.filter(object_id=str(row.pk))
+        kind = ContentType.objects.get_for_model(row)
+        (entry,) = LogEntry.objects.filter(content_type=kind, object_id=str(row.pk))
         assert "b.example.com" in entry.change_message
         assert "sk_test" not in entry.change_message
 
