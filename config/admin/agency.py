@@ -25,7 +25,7 @@ from seats.members.models import User
 from seats.members.queries import is_member, reach_of_user
 
 MENU = [
-    ("Team", ["Seats", "Agents", "Agencies"]),
+    ("Team", ["Seats", "Agents", "Agencies", "Members", "Invitations"]),
     ("Money", ["Invoices", "Payments", "Budgets"]),
     ("Usage", ["By day", "Imported files", "Quarantine"]),
     ("Integrations", ["API keys", "Webhooks"]),
