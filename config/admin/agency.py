@@ -37,7 +37,8 @@ class Choices(AutocompleteJsonView):
 
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
         result = super().serialize_result(obj, to_field_name)
-        return {**result, "text": self.model_admin.choice_label(obj)}
+        page: Any = self.model_admin
+        return {**result, "text": page.choice_label(obj)}
 
 
 class AgencySite(Site):
@@ -81,7 +82,7 @@ class AgencySite(Site):
             request.reach = reach  # type: ignore[attr-defined]
             yield
 
-    def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:
+    def autocomplete_view(self, request: HttpRequest) -> Any:
         return Choices.as_view(admin_site=self)(request)
 
     def get_app_list(

@@ -212,10 +212,11 @@ class ScopedSelect(AutocompleteSelect):
     """
 
     def __init__(
-        self, page: ScopedAdmin, field: Any, action: str, **among: object
+        self, page: ScopedAdmin, field: Any, action: str, **among: int
     ) -> None:
         super().__init__(field, page.admin_site)
-        self.query = urlencode({FOR: action, **among})
+        query: dict[str, str | int] = {FOR: action, **among}
+        self.query = urlencode(query)
 
     def get_url(self) -> str:
         return f"{super().get_url()}?{self.query}"

@@ -46,6 +46,7 @@ class TestInviting:
             invite(owner, agencies[HOME], role="agent", agent=agent.pk)
 
         (row,) = Invitation.objects.filter(email=GUEST)
+        assert row.agent
         assert row.agent.external_id == "homezz-1"
 
     def test_to_agencies_below_is_not_the_upline_s_affair(self, agencies, people):

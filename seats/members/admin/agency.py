@@ -99,8 +99,14 @@ class InvitationPage(AddingAdmin, ScopedAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return reach_in(request).may(Action.CHANGE_MEMBERS)
 
-    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, **kwargs)
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any = None,
+        change: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
         if obj is not None:
             return form
         form.inviter = request.user
@@ -116,7 +122,9 @@ class InvitationPage(AddingAdmin, ScopedAdmin):
         fields: dict[str, Any] = {}
         for name, model in {"agency": Agency, "agent": Agent}.items():
             page: Any = self.admin_site.get_model_admin(model)
-            rows = page.rows_for(request, model.objects.all(), Action.CHANGE_MEMBERS)
+            rows = page.rows_for(
+                request, model._default_manager.all(), Action.CHANGE_MEMBERS
+            )
             field = Invitation._meta.get_field(name)
             fields[name] = ScopedChoice(
                 page,
