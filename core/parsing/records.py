@@ -111,13 +111,17 @@ class RecordSplitter:
                 if not token:
                     break
                 yield from self._take(token)
+        if rest := self._rest():
+            yield rest
+
+    def _rest(self) -> bytes:
+        """What is left at the end of the file. Raises Unreadable inside a record."""
         rest = self._buffer[self._start :].strip()
         if self._stack or (rest and self._container):
             raise Unreadable("It ends inside a record.")
         if len(rest) > self._longest:
             raise TooLong(self._longest)
-        if rest:
-            yield rest
+        return rest
 
     def _read_more(self) -> bool:
         """Read the next chunk, and drop the records that were returned."""
