@@ -10,7 +10,7 @@ from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import BinaryField, Model, QuerySet
+from django.db.models import BinaryField, ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from psycopg.errors import UniqueViolation
 
@@ -127,6 +127,13 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
             return False
         return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", KeySelect(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
@@ -171,6 +178,22 @@ def once_more_if_taken(view: Callable[..., Any], *args: Any) -> Any:
         return view(*args)
 
 
-def autocomplete(model: type[Model], field: str) -> AutocompleteSelect:
+class KeySelect(AutocompleteSelect):
+    """An autocomplete widget that shows a form again, whatever was sent as a key."""
+
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+        """The chosen rows; none for what could be no key, which the field refuses."""
+        keys = [key for key in value if self._is_key(key)]
+        return super().optgroups(name, keys, attr)  # type: ignore[misc]
+
+    def _is_key(self, text: str) -> bool:
+        try:
+            self.field.target_field.to_python(text)
+        except ValidationError:
+            return False
+        return True
+
+
+def autocomplete(model: type[Model], field: str) -> KeySelect:
     """An autocomplete widget for this foreign key."""
-    return AutocompleteSelect(model._meta.get_field(field), admin.site)
+    return KeySelect(model._meta.get_field(field), admin.site)
