@@ -23,6 +23,7 @@ from core.admin.themed import ModelAdmin
 GUESSING = {"regex", "iregex", "startswith", "istartswith", "endswith", "iendswith",
             "contains", "icontains", "iexact", "range", "search"}  # fmt: skip
 EMPTINESS = {"isnull", "isempty"}  # the only lookups allowed on binary columns
+MOST_WORDS = 20  # of a search
 log = logging.getLogger(__name__)
 
 
@@ -114,6 +115,19 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
         return once_more_if_taken(
             super().changeform_view, request, object_id, form_url, extra_context
         )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """What has all words; nothing for so many that one search would be expensive.
+
+        Each word is a condition on every searched column.
+        """
+        if len(search_term.split(maxsplit=MOST_WORDS)) > MOST_WORDS:
+            message = f"Search for at most {MOST_WORDS} words."
+            self.message_user(request, message, messages.WARNING)
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
 
     def lookup_allowed(
         self, lookup: str, value: Any, request: HttpRequest | None = None
