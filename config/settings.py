@@ -387,12 +387,13 @@ LOGGING = {
     "filters": {
         "refusals": {"()": "config.http.logs.OneLineForRefusals"},
         "outages": {"()": "config.http.logs.OneLineForOutages"},
+        "lines": {"()": "config.http.logs.OneLine"},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["refusals", "outages"],
+            "filters": ["refusals", "outages", "lines"],
         },
     },
     # Stripe's library logs whole requests and responses.

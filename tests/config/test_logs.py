@@ -1,6 +1,7 @@
 """What the log keeps of an error: a traceback, or one line where a server was away."""
 
 import logging
+from io import StringIO
 
 import pytest
 import redis
@@ -8,6 +9,8 @@ from celery.beat import SchedulingError
 from django.db import IntegrityError, OperationalError
 
 from config.http.logs import OneLineForOutages
+from seats.models import User
+from tests.staff import log_in
 
 LONG = "connection failed: connection to server failed\nIs the server running?"
 
@@ -54,3 +57,34 @@ class TestOneLineForOutages:
             assert "Traceback (most recent call last):" in lines_of(
                 raised(error), name=name
             )
+
+
+class TestOneLine:
+    """What somebody types into an address may be in the message of the refusal."""
+
+    @pytest.fixture
+    def written(self):
+        """What the service writes to its log."""
+        (console,) = (
+            handler
+            for handler in logging.getLogger().handlers
+            if type(handler) is logging.StreamHandler
+        )
+        stream = StringIO()
+        before = console.setStream(stream)
+        yield stream
+        console.setStream(before)
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize("ending", ["%0a", "%0d", "%0d%0a", "%c2%85", "%e2%80%a8"])
+    def test_lets_nobody_write_lines_of_their_own(self, written, ending):
+        staff = log_in(User.objects.create_superuser("boss@example.com", "a b c"))
+
+        answer = staff.get(f"/admin/seats/member/?user__email__x{ending}FORGED%00%1b=1")
+
+        assert answer.status_code == 400
+        lines = [line for line in written.getvalue().splitlines() if "FORGED" in line]
+        assert lines
+        assert not any(line.startswith("FORGED") for line in lines)
+        assert "\0" not in written.getvalue()
+        assert "\x1b" not in written.getvalue()
