@@ -392,13 +392,14 @@ LOGGING = {
     "filters": {
         "refusals": {"()": "config.http.logs.OneLineForRefusals"},
         "outages": {"()": "config.http.logs.OneLineForOutages"},
+        "links": {"()": "config.http.logs.WithoutLinks"},
         "lines": {"()": "config.http.logs.OneLine"},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["refusals", "outages", "lines"],
+            "filters": ["refusals", "outages", "links", "lines"],
         },
     },
     # Stripe's library logs whole requests and responses.
