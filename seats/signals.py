@@ -15,5 +15,10 @@ events_published = Signal()
 # Before staff confirm a change of seats. days: dict[(Agency, month), (before, after)],
 # in seat days; no `now`. A receiver returns a list of sentences for the page.
 seat_days_previewed = Signal()
+# Before members confirm a change of seats, once as it is and once with the change made.
+# agencies: set of ids whose seats change; payers: ids whose amounts may be shown;
+# through: date, the last month. A receiver returns dict[(Agency, month), Decimal | None]:
+# the total of each payer's next documents, None if it cannot be calculated.
+next_invoices = Signal()
 # invitation: Invitation, url: str of the page that accepts it, with its token; now
 invitation_created = Signal()

@@ -21,6 +21,7 @@ from billing.receivables.services.payments import receive_payment
 from billing.webhooks.services.endpoints import add_endpoint
 from seats.agencies.services import add_agency
 from seats.api_keys.services import create_key
+from seats.members.services import create_invitation
 from seats.models import Agency, Agent, Member, User
 from seats.roster.services.seats import add_seats, hand_over_seats
 from tests.build import APRIL_2, MARCH, MARCH_1, MAY_2, bill, call, make_prices, use
@@ -156,4 +157,8 @@ def _make_money(agency: Agency) -> None:
         actor=f"{mark}-actor", refunded_at=MAY_2,
     )  # fmt: skip
     staff, _ = User.objects.get_or_create(email="staffzz@example.com", is_staff=True)
+    create_invitation(
+        agency=agency, email=f"guest@{mark}.example.com", role="admin",
+        invited_by=staff, page_url="https://example.com/", now=MARCH_1,
+    )  # fmt: skip
     LogEntry.objects.log_actions(staff.pk, [agency], CHANGE, f"staffzz changed {mark}")

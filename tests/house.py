@@ -15,6 +15,7 @@ import django
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("config", "core", "seats", "billing", "tests")
 MODULE_LINES, MODULE_P90, FUNCTION_LINES = 400, 250, 50
+STATEMENT_LINES = 20  # SQL statements of this size are in queries/sql.py
 # Participles and pronouns say nothing of what a thing is; a noun of the field does.
 WORDS = {"told", "said", "asked", "chosen", "known", "found", "ours", "theirs"}
 # Words that were replaced; each thing has one name.
@@ -57,7 +58,11 @@ def _breaches_of(path: Path) -> Iterator[str]:
     lines = len(text.splitlines())
     if lines > MODULE_LINES:
         yield f"{name}: {lines} lines, at most {MODULE_LINES}"
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    if name.parts[0] != "tests" and name.parts[-2:] != ("queries", "sql.py"):
+        for line in _long_statements(tree):
+            yield f"{name}:{line} long SQL statement: move it to queries/sql.py"
+    for node in ast.walk(tree):
         for advice in _advice(node):
             yield f"{name}:{getattr(node, 'lineno', 0)} {advice}"
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -75,6 +80,18 @@ def _advice(node: ast.AST) -> Iterator[str]:
             yield f"{identifier}: use {replacement}"
     if _is_status_column(node):
         yield "status: use state or http_status"
+
+
+def _long_statements(tree: ast.AST) -> list[int]:
+    """The lines at which long SQL statements begin."""
+    strings = {
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant | ast.JoinedStr)
+        and (node.end_lineno or 0) - node.lineno + 1 >= STATEMENT_LINES
+        and re.search(r"\b(SELECT|INSERT|UPDATE|DELETE)\b", ast.unparse(node))
+    }
+    return sorted(strings)
 
 
 def _identifiers(node: ast.AST) -> Iterator[str]:

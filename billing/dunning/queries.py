@@ -12,8 +12,8 @@ from billing.collection.queries.methods import UNUSABLE
 from billing.dunning.domain.schedule import Debt, PayerSnapshot, owed
 from billing.dunning.models import DunningCase
 from billing.invoicing.domain.numbers import PRINTED_NUMBER
-from billing.invoicing.queries.holds import ON_HOLD
 from billing.invoicing.queries.left_to_pay import LEFT_TO_PAY
+from billing.invoicing.queries.sql import ON_HOLD
 from billing.processors.domain.attempt_states import OPEN, UNREPORTED, sql_list
 from core.periods import ZonePeriod
 from core.postgres.arrays import array_text

@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import QuerySet
@@ -24,11 +25,20 @@ from seats.members.models import User
 from seats.members.queries import is_member, reach_of_user
 
 MENU = [
-    ("Team", ["Seats", "Agents", "Agencies"]),
+    ("Team", ["Seats", "Agents", "Agencies", "Members", "Invitations"]),
     ("Money", ["Invoices", "Payments", "Budgets"]),
     ("Usage", ["By day", "Imported files", "Quarantine"]),
     ("Integrations", ["API keys", "Webhooks"]),
 ]
+
+
+class Choices(AutocompleteJsonView):
+    """What a form offers, by the names that its page gives the rows."""
+
+    def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
+        result = super().serialize_result(obj, to_field_name)
+        page: Any = self.model_admin
+        return {**result, "text": page.choice_label(obj)}
 
 
 class AgencySite(Site):
@@ -71,6 +81,9 @@ class AgencySite(Site):
             reach = reach_of_user(user, now=timezone.now())
             request.reach = reach  # type: ignore[attr-defined]
             yield
+
+    def autocomplete_view(self, request: HttpRequest) -> Any:
+        return Choices.as_view(admin_site=self)(request)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

@@ -38,23 +38,23 @@ def _problems(model: type[Model], page: Any) -> Iterator[tuple[str, str, str, st
     label = _label(type(page))
     if not isinstance(page, ScopedAdmin):
         hint = "Derive it from core.admin.scoped.ScopedAdmin."
-        yield label, "config.E011", "is a page for agencies without a reach", hint
+        yield label, "config.E013", "is a page for agencies without a reach", hint
         return
     yield from _reach_problems(type(page), model)
     if getattr(page, "menu", None) not in [(g, n) for g, ns in MENU for n in ns]:
         hint = "Set `menu`, and name it in config.admin.agency.MENU."
-        yield label, "config.E011", "has no place in the navigation", hint
+        yield label, "config.E013", "has no place in the navigation", hint
     for inline in page.inlines:
         if issubclass(inline, ScopedInline):
             yield from _reach_problems(inline, inline.model)
         else:
             hint = "Derive it from core.admin.scoped.ScopedInline."
-            yield _label(inline), "config.E011", "is an inline without a reach", hint
+            yield _label(inline), "config.E013", "is an inline without a reach", hint
     for item in page.list_filter:
         if not _is_safe(model, item):
             hint = "Use ScopedFilter, or the plain name of a column of the model."
             problem = f"offers the filter {item!r}, which may name rows out of reach"
-            yield label, "config.E012", problem, hint
+            yield label, "config.E014", problem, hint
 
 
 def _reach_problems(
@@ -65,16 +65,16 @@ def _reach_problems(
         path = getattr(page, name, None)
         hint = f'Set `{name}` to the lookup from the model, such as "seat__agency".'
         if not path and name == "agency_path":
-            yield label, "config.E011", f"does not name `{name}`", hint
+            yield label, "config.E013", f"does not name `{name}`", hint
         elif path and model_at(model, path) is not target:
             problem = f"names {path!r} as `{name}`, which does not lead there"
-            yield label, "config.E011", problem, hint
+            yield label, "config.E013", problem, hint
     if not isinstance(getattr(page, "view", None), Action):
         hint = "Set `view` to one of the actions of seats.access.domain."
-        yield label, "config.E011", "does not name the action `view`", hint
+        yield label, "config.E013", "does not name the action `view`", hint
     if not getattr(page, "fields", None):
         hint = "List the columns that members may see in `fields`."
-        yield label, "config.E011", "names no `fields` and would show all", hint
+        yield label, "config.E013", "names no `fields` and would show all", hint
 
 
 def _is_safe(model: type[Model], item: Any) -> bool:

@@ -36,6 +36,8 @@ BUCKETS = 64  # locks of the rows of one kind
 GONE = "Nothing was changed: what you selected no longer exists."
 
 Effects = Callable[[list[Any], dict[str, Any] | None], Iterable[str]]
+EffectsFor = Callable[[HttpRequest, list[Any], dict[str, Any] | None], Iterable[str]]
+FormFor = Callable[[Any, HttpRequest, list[Any]], "type[ReasonForm]"]
 
 
 class Moving(str):
@@ -82,10 +84,10 @@ class StaffAction:
     name: str
     short_description: str
     permission: str
-    effects: Effects
+    effects: EffectsFor
     undo: str
     done: str
-    form: Callable[[list[Any]], type[ReasonForm]]
+    form: FormFor
     atomic: bool
     one_by_one: bool
     sensitive: bool
@@ -124,24 +126,46 @@ class StaffAction:
         if not rows:
             model_admin.message_user(request, GONE, messages.WARNING)
             return None
-        form = self.form(rows)(request.POST if "apply" in request.POST else None)
+        form_class = self.form(model_admin, request, rows)
+        form = form_class(request.POST if "apply" in request.POST else None)
         data = form.cleaned_data if form.is_valid() else None
         try:
-            effects = self._effects(rows, data)
+            effects = self._effects(request, rows, data)
         except Refusal as refusal:
             _show_refusal(form, refusal)
-            data, effects = None, self._effects(rows, None)
+            data, effects = None, self._effects(request, rows, None)
         who = [str(request.user.pk), model_admin.model._meta.label, self.name]
         seen = _digest([*who, _last_entry(rows)], rows, effects)
         if data is not None and request.POST.get("seen") == seen:
             try:
-                outcome = self._perform(model_admin, request, rows, data)
+                outcome = self._perform(model_admin, request, rows, form)
             except Refusal as refusal:
                 _show_refusal(form, refusal)
                 data = None
             else:
                 self._report(model_admin, request, outcome)
                 return None
+        return self._page(
+            model_admin,
+            request,
+            rows,
+            effects=effects,
+            seen=seen,
+            form=form,
+            again=data is not None,
+        )
+
+    def _page(
+        self,
+        model_admin: Any,
+        request: HttpRequest,
+        rows: list[Any],
+        *,
+        effects: list[str],
+        seen: str,
+        form: forms.Form,
+        again: bool,
+    ) -> HttpResponse:
         context = {
             **model_admin.admin_site.each_context(request),
             "title": self.short_description,
@@ -150,7 +174,7 @@ class StaffAction:
             "effects": effects[:MAX_EFFECTS],
             "more": max(len(effects) - MAX_EFFECTS, 0),
             "undo": self.undo,
-            "look_again": data is not None,
+            "look_again": again,
             "can_change": _can_change(effects),
             "seen": seen,
             "form": form,
@@ -158,24 +182,33 @@ class StaffAction:
             "picked": request.POST.getlist("_selected_action"),
             "all_of_them": request.POST.get("select_across") == "1",
             "action": self.name,
+            "back": self._list_of(request),
         }
         request.current_app = model_admin.admin_site.name
         return render(request, "admin/confirm.html", context)
 
-    def _effects(self, rows: list[Any], data: dict[str, Any] | None) -> list[str]:
+    def _list_of(self, request: HttpRequest) -> str:
+        """The address of the list, with its filters if the action came from there."""
+        listed, is_adding, _ = request.path.partition("add/")
+        return listed if is_adding else request.get_full_path()
+
+    def _effects(
+        self, request: HttpRequest, rows: list[Any], data: dict[str, Any] | None
+    ) -> list[str]:
         if self.one_by_one and len(rows) > 1:
             return [Unchanged("Choose one row: this is done to one at a time.")]
-        return list(self.effects(rows, data))
+        return list(self.effects(request, rows, data))
 
     def _perform(
         self,
         model_admin: Any,
         request: HttpRequest,
         rows: list[Any],
-        data: dict[str, Any],
+        form: forms.Form,
     ) -> ActionOutcome:
-        entry = f"{self.short_description}{_details(data, self.form(rows))}."
-        entry = f"{entry} Reason: {data['reason']}"
+        data = form.cleaned_data
+        reason = f" Reason: {data['reason']}" if data["reason"] else ""
+        entry = f"{self.short_description}{_details(data, form)}.{reason}"
         if self.atomic:
             with transaction.atomic():
                 outcome = self.work(model_admin, request, rows, dict(data))
@@ -245,10 +278,12 @@ def staff_action(
             name=name,
             short_description=title,
             permission=permission or name,
-            effects=effects,
+            effects=lambda request, rows, data: effects(rows, data),
             undo=undo,
             done=done,
-            form=(lambda rows: form) if isinstance(form, type) else form,
+            form=lambda page, request, rows: (
+                form if isinstance(form, type) else form(rows)
+            ),
             atomic=atomic,
             one_by_one=one_by_one,
             sensitive=sensitive,
@@ -319,14 +354,14 @@ def _digest(who: list[str], rows: list[Any], effects: list[str]) -> str:
     return sha256(seen.encode()).hexdigest()
 
 
-def _details(data: dict[str, Any], form: type[forms.Form]) -> str:
+def _details(data: dict[str, Any], form: forms.Form) -> str:
     """What was filled in beside the reason, without secrets."""
     parts = [
         f"{name.replace('_', ' ')}: {value}"
         for name, value in data.items()
         if name != "reason"
         and value not in ("", None)
-        and not isinstance(form.base_fields[name].widget, forms.PasswordInput)
+        and not isinstance(form.fields[name].widget, forms.PasswordInput)
     ]
     return f" ({', '.join(parts)})" if parts else ""
 

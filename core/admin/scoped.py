@@ -10,14 +10,18 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
+from django.forms import ModelChoiceField
 from django.http import Http404, HttpRequest
+from django.utils.http import urlencode
 
 from core.admin.actions import StaffAction
 from core.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 
+FOR = "for"  # in the address of choices: what is to be done with the row
 P = TypeVar("P", bound="type[ScopedAdmin]")
 PAGES: dict[type[Model], "type[ScopedAdmin]"] = {}
 
@@ -106,6 +110,19 @@ class ScopedAdmin(Scoped, ReadOnlyAdmin):
     ) -> QuerySet[Any]:
         return self.rows_for(request, rows, action.permission)
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """What is found; for a `ScopedSelect`, of the rows that it offers."""
+        action = request.GET.get(FOR)
+        if action is not None:
+            queryset = self.rows_for(request, queryset, action)
+        return super().get_search_results(request, queryset, search_term)
+
+    def choice_label(self, row: Any) -> str:
+        """What a form that offers the row calls it."""
+        return str(row)
+
     def lookup_allowed(
         self, lookup: str, value: Any, request: HttpRequest | None = None
     ) -> bool:
@@ -186,6 +203,40 @@ def within_reach(
             rows: QuerySet[Any] = page.get_queryset(request)
             return rows
     return model._default_manager.none()
+
+
+class ScopedSelect(AutocompleteSelect):
+    """Offers the rows that an action may be done with, found by typing.
+
+    `field` refers to them; `among` narrows the choices as the page of the rows defines.
+    """
+
+    def __init__(
+        self, page: ScopedAdmin, field: Any, action: str, **among: int
+    ) -> None:
+        super().__init__(field, page.admin_site)
+        query: dict[str, str | int] = {FOR: action, **among}
+        self.query = urlencode(query)
+
+    def get_url(self) -> str:
+        return f"{super().get_url()}?{self.query}"
+
+
+class ScopedChoice(ModelChoiceField):  # type: ignore[type-arg]
+    """A row that an action may be done with; any other is no choice."""
+
+    def __init__(
+        self,
+        page: ScopedAdmin,
+        rows: QuerySet[Any],
+        widget: ScopedSelect,
+        **options: Any,
+    ) -> None:
+        self.page = page
+        super().__init__(rows, widget=widget, **options)
+
+    def label_from_instance(self, obj: Any) -> str:
+        return self.page.choice_label(obj)
 
 
 class ScopedFilter(admin.RelatedFieldListFilter):

@@ -7,6 +7,7 @@ from allauth.mfa.models import Authenticator
 
 from seats.access.domain import Membership, Reach
 from seats.access.queries import reach_of
+from seats.agencies.models import Agency
 from seats.members.models import Member, User
 
 
@@ -35,6 +36,15 @@ def may_use_anything(user: User) -> bool:
 def is_owner(user: User) -> bool:
     """Whether the user owns any agency."""
     return Member.objects.filter(user=user, role=Member.Role.OWNER).exists()
+
+
+def agencies_without_owner(members: Collection[Member]) -> list[Agency]:
+    """The agencies that would lose their last owner with these members, by code."""
+    owners = Member.objects.filter(role=Member.Role.OWNER)
+    leaving = owners.filter(pk__in=[member.pk for member in members])
+    staying = owners.exclude(pk__in=leaving.values("pk")).values("agency")
+    ids = leaving.exclude(agency__in=staying).values("agency")
+    return list(Agency.objects.filter(pk__in=ids).order_by("code"))
 
 
 def users_with_second_factor(users: Collection[User]) -> set[int]:

@@ -1,6 +1,7 @@
 """Invite people to an agency, and make them its members."""
 
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -13,6 +14,7 @@ from django.db.models import QuerySet
 from core.errors import Kind, Refusal
 from seats.agencies.models import Agency
 from seats.members.models import Invitation, Member, User, canonical_email
+from seats.members.queries import agencies_without_owner
 from seats.roster.models import Agent
 from seats.signals import invitation_created
 
@@ -46,6 +48,16 @@ class InvitationEnded(Refusal):
 
     code = "invitation_ended"
     kind = Kind.NOT_FOUND
+
+
+class LastOwner(Refusal):
+    """The agency would have no owner.
+
+    Invite another owner first.
+    """
+
+    code = "last_owner"
+    kind = Kind.CONFLICT
 
 
 class PasswordMissing(Refusal):
@@ -148,6 +160,22 @@ def accept_invitation(
             accepted_at=now, accepted_by=user
         )
     return member
+
+
+def end_members(*, members: Collection[Member]) -> None:
+    """End memberships; who has no other one is logged out at the next request.
+
+    Safe to repeat. Two callers at once leave an owner. Raises LastOwner.
+    """
+    with transaction.atomic():
+        ids = {member.agency_id for member in members}
+        locked = Agency.objects.select_for_update(no_key=True).filter(pk__in=ids)
+        list(locked.order_by("pk"))
+        for agency in agencies_without_owner(members):
+            raise LastOwner(
+                f"{agency.code} would have no owner. Invite another owner first."
+            )
+        Member.objects.filter(pk__in=[member.pk for member in members]).delete()
 
 
 def needs_password(invitation: Invitation) -> bool:

@@ -243,7 +243,7 @@ class TestCalls:
 
     def now(self, line):
         """The line as if it were written now."""
-        line.document.cutoffs[str(line.agency_id)] = line.agency.counter.cutoff
+        line.document.cutoffs[str(line.agency_id)] = line.agency.cutoff_counter.cutoff
         return line
 
 

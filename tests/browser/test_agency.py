@@ -79,6 +79,52 @@ def test_a_member_logs_in_and_looks_around_without_breaking_the_policy(site, set
     assert problems == []
 
 
+def test_an_owner_adds_agents_and_hands_a_seat_over(site, settings):
+    """Each sees the effect first; new holders are found by typing."""
+    make_people(make_downline(settings), password=PASSWORD)
+    problems: list[str] = []
+
+    with open_page() as page:
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("response", lambda answer: note_error(answer, problems))
+        log_in(page, site, f"owner@{HOME.lower()}.example.com")
+        page.goto(f"{site}/agency/seats/seat/add/")
+        page.fill("#id_agents", "dan, Dan Diaz\neve, Eve Ek")
+        confirm_page(page)
+        expect(page.get_by_text(f"Invoice of {HOME} for").first).to_be_visible()
+        picture_of_form(page, "add-agents")
+        confirm_page(page)
+        expect(page.get_by_text("2 added with seats.")).to_be_visible()
+        page.goto(f"{site}/agency/seats/seat/?q=homezz-1")
+        page.check("tbody tr:first-child input.action-select")
+        page.select_option("select[name=action]", "hand_over")
+        page.click("#changelist-actions button[name=index]")
+        page.locator(".select2-selection").click()
+        page.locator(".select2-search__field").fill("homezz-0")
+        page.get_by_role("option", name="homezz-0").click()
+        confirm_page(page)
+        expect(page.get_by_text("The bill stays the same.")).to_be_visible()
+        picture_of_form(page, "hand-over")
+        confirm_page(page)
+        expect(page.get_by_text("1 handed over.")).to_be_visible()
+
+    assert problems == []
+
+
+def confirm_page(page: Page) -> None:
+    page.get_by_role("button", name="Confirm", exact=True).click()
+
+
+def picture_of_form(page: Page, name: str) -> None:
+    """Forms fit a phone; a picture of each width, as they cannot be loaded again."""
+    for width, pixels in WIDTHS.items():
+        page.set_viewport_size({"width": pixels, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= pixels, name
+        if PICTURES is not None:
+            page.screenshot(path=Path(PICTURES) / f"{name}-{width}.png")
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def note_foreign(url: str, site: str, problems: list[str]) -> None:
     if not url.startswith((site, "data:")):
         problems.append(f"asks another server: {url}")

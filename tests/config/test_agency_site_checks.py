@@ -77,7 +77,7 @@ def test_a_page_that_says_whose_rows_it_shows_is_accepted(monkeypatch):
 def test_a_page_that_does_not_is_an_error(monkeypatch, changes, says):
     answer = check_with(monkeypatch, Member, Page, **changes)
 
-    assert "(config.E011)" in answer
+    assert "(config.E013)" in answer
     assert says in answer
 
 
@@ -103,7 +103,7 @@ def test_an_inline_that_does_not_is_an_error(monkeypatch):
 def test_a_filter_that_may_name_rows_out_of_reach_is_an_error(monkeypatch, item):
     answer = check_with(monkeypatch, Member, Page, list_filter=[item])
 
-    assert "(config.E012)" in answer
+    assert "(config.E014)" in answer
 
 
 def test_a_page_of_another_base_class_is_an_error(monkeypatch):

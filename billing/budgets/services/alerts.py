@@ -13,7 +13,7 @@ from billing.budgets.domain.webhook_events import (
     BudgetThresholdReached,
 )
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
-from billing.budgets.queries import AgencyMonth, levels_of, months_of
+from billing.budgets.queries.levels import AgencyMonth, levels_of, months_of
 from billing.budgets.services.budgets import end_budgets
 from billing.mail.services.outbox import queue_mail
 from billing.webhooks.services.outbox import publish

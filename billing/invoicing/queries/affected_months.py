@@ -6,6 +6,7 @@ from datetime import date
 
 from django.db import connection
 
+from billing.invoicing.queries.sql import FIRST_FACTS
 from core.periods import DateRange, billed_range, month_of, months_between, next_month
 from core.postgres.arrays import array_text
 
@@ -77,27 +78,6 @@ CHANGED_SEATS = """
         WHERE seat_id = now.seat_id AND cutoff <= mark.low
         ORDER BY number DESC LIMIT 1
     ) AS was ON true
-"""
-
-FIRST_FACTS = """
-    SELECT agency_id, min(first) FROM (
-        SELECT agency_id, min(added_on) AS first FROM seats_seatversion
-        WHERE agency_id = ANY(%(agencies)s::bigint[]) GROUP BY agency_id
-        UNION ALL
-        SELECT agency.id, (
-            -- The first date of each cut-off, one index look-up for each.
-            WITH RECURSIVE first(cutoff, used_on) AS (
-                (SELECT cutoff, used_on FROM billing_usageday
-                 WHERE agency_id = agency.id ORDER BY cutoff, used_on LIMIT 1)
-                UNION ALL
-                SELECT later.cutoff, later.used_on
-                FROM first, LATERAL (
-                    SELECT cutoff, used_on FROM billing_usageday
-                    WHERE agency_id = agency.id AND cutoff > first.cutoff
-                    ORDER BY cutoff, used_on LIMIT 1) AS later
-            ) SELECT min(used_on) FROM first)
-        FROM seats_agency AS agency WHERE agency.id = ANY(%(agencies)s::bigint[])
-    ) AS facts GROUP BY agency_id
 """
 
 

@@ -7,57 +7,10 @@ from django.conf import settings
 from django.db import connection
 
 from billing.invoicing.models.runs import BillingRun, RunItem
+from billing.invoicing.queries.sql import INSERT_PLAN
 from core.periods import month_over_at, next_month
 from seats.agencies.queries.agencies import zones_of
 
-# Every payer with a fact above its watermark, or with a seat day or usage in a month
-# after it. Any version of a seat counts: an item without differences writes nothing.
-PLAN = """
-    INSERT INTO billing_runitem (run_id, payer_id, state, attempts, next_attempt_at,
-                                 code, last_error, documents)
-    SELECT DISTINCT %(run)s, pair.payer_id, 'pending', 0, %(now)s::timestamptz,
-           '', '', 0
-    FROM (
-        SELECT id AS payer_id, id AS agency_id FROM seats_agency
-        UNION
-        SELECT share.payer_id, share_set.agency_id FROM billing_payershare AS share
-        JOIN billing_payershareset AS share_set ON share_set.id = share.share_set_id
-    ) AS pair
-    JOIN billing_runcut AS cut
-        ON cut.run_id = %(run)s AND cut.agency_id = pair.agency_id
-    LEFT JOIN billing_watermark AS mark
-        ON mark.payer_id = pair.payer_id AND mark.agency_id = pair.agency_id
-    CROSS JOIN LATERAL (
-        SELECT coalesce(mark.billed_cutoff, 0) AS billed_cutoff,
-               coalesce((mark.billed_through + interval '1 month')::date,
-                        '0001-01-01') AS starts_on
-    ) AS open
-    WHERE (%(payer)s::bigint IS NULL OR pair.payer_id = %(payer)s)
-      AND (EXISTS (
-            SELECT FROM seats_seatversion AS version
-            WHERE version.agency_id = pair.agency_id AND version.cutoff <= cut.cutoff
-              AND (version.cutoff > open.billed_cutoff
-                   OR NOT version.cancelled AND open.starts_on < %(ends_on)s
-                      AND version.added_on < %(ends_on)s
-                      AND (version.removed_on IS NULL
-                           OR version.removed_on > open.starts_on
-                           OR version.added_on >= open.starts_on)))
-        OR EXISTS (
-            SELECT FROM billing_usageday AS day
-            WHERE day.agency_id = pair.agency_id
-              AND day.cutoff > open.billed_cutoff AND day.cutoff <= cut.cutoff)
-        OR EXISTS (
-            SELECT FROM billing_usageday AS day
-            WHERE day.agency_id = pair.agency_id AND day.used_on >= open.starts_on
-              AND day.used_on < %(ends_on)s AND day.cutoff <= cut.cutoff)
-        OR EXISTS (
-            SELECT FROM billing_void AS void
-            JOIN billing_document AS document ON document.id = void.document_id
-            WHERE void.agency_id = pair.agency_id
-              AND document.payer_id = pair.payer_id
-              AND void.cutoff > open.billed_cutoff AND void.cutoff <= cut.cutoff))
-    ON CONFLICT (run_id, payer_id) DO NOTHING
-"""
 AGENCIES_PAID_BY = """
     SELECT %(payer)s::bigint
     UNION
@@ -85,7 +38,7 @@ def insert_plan(run: BillingRun, now: datetime) -> int:
     """Insert one item for each payer to bill; return how many were inserted."""
     with connection.cursor() as cursor:
         cursor.execute(
-            PLAN,
+            INSERT_PLAN,
             {
                 "run": run.pk,
                 "payer": run.payer_id,

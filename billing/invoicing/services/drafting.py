@@ -16,6 +16,7 @@ from billing.invoicing.domain.content import Header, Line
 from billing.invoicing.domain.differences import MonthDocument
 from billing.invoicing.domain.lines import ZERO, line_of
 from billing.invoicing.models.documents import Document
+from billing.invoicing.queries.sql import INSERT_DRAFTS
 from billing.pricing.domain.rating import PriceListTerms
 from billing.pricing.models import Meter, PriceList
 from billing.pricing.queries import price_lists_for
@@ -50,25 +51,6 @@ class NewDocument:
     lines: list[Line]
 
 
-INSERT = """
-    INSERT INTO billing_document (
-        payer_id, kind, state, month, currency, price_list_id, price_list_hash,
-        subtotal, tax, total, parties, cutoffs, run_id, created_at, review_until,
-        hash, previous_hash)
-    SELECT payer_id, kind, 'draft', month, currency, price_list_id, price_list_hash,
-           total, 0, total, parties, cutoffs, %(run)s, %(now)s, %(review_until)s,
-           '', ''
-    FROM ROWS FROM (
-        unnest(%(payers)s::bigint[], %(kinds)s::text[], %(months)s::date[],
-               %(currencies)s::text[], %(lists)s::bigint[], %(hashes)s::text[],
-               %(totals)s::numeric[]),
-        jsonb_array_elements(%(parties)s::jsonb),
-        jsonb_array_elements(%(cutoffs)s::jsonb))
-        WITH ORDINALITY AS d(payer_id, kind, month, currency, price_list_id,
-                             price_list_hash, total, parties, cutoffs, n)
-    ORDER BY n
-    RETURNING id, public_id
-"""
 COPY_LINES = """
     COPY billing_documentline (
         document_id, position, payer_id, agency_id, month, late, kind, meter_id,
@@ -178,7 +160,7 @@ def store_drafts(
     kinds = [Kind.CORRECTION if total < 0 else Kind.INVOICE for total in totals]
     with connection.cursor() as cursor:
         cursor.execute(
-            INSERT,
+            INSERT_DRAFTS,
             {
                 "run": run_id,
                 "now": now,

@@ -1,14 +1,16 @@
 """Previews of a payer's next documents, as of now or after a planned change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 
 from django.db import transaction
 
 from billing.accounts.models import BillingAccount
+from billing.accounts.queries import share_sets_of
 from billing.invoicing.calculation.next_documents import next_documents
-from billing.invoicing.queries.affected_months import pairs_of
+from billing.invoicing.queries.affected_months import PayerAgency, pairs_of
 from billing.invoicing.services.drafting import NewDocument, build_documents
 from seats.cutoffs.models import CutoffCounter
 from seats.models import Agency, Agent, Seat
@@ -52,6 +54,32 @@ def preview_documents(
     return documents
 
 
+def next_totals(
+    *, agency_ids: Collection[int], payer_ids: Collection[int], through: date
+) -> dict[tuple[Agency, date], Decimal | None]:
+    """What the next documents of the payers of these agencies come to, by month.
+
+    Without tax, in the payer's currency, as if the months up to `through` were closed
+    now. Only payers among `payer_ids`. None for a payer whom closing would park.
+    """
+    share_sets = share_sets_of(agency_ids)
+    payers = {pk for sets in share_sets.values() for item in sets for pk in item.shares}
+    agencies = Agency.objects.in_bulk((payers | set(agency_ids)) & set(payer_ids))
+    pairs = pairs_of(sorted(agencies))
+    currencies = {pk: agency.currency for pk, agency in agencies.items()}
+    totals: dict[tuple[Agency, date], Decimal | None] = {}
+    for computed in next_documents(
+        pairs, _cutoffs_of(pairs), currencies, through=through
+    ):
+        payer = agencies[computed.payer_id]
+        if computed.refusal is not None:
+            totals[payer, through] = None
+        for document in computed.documents:
+            amounts = (line.amount for line in document.lines)
+            totals[payer, document.month] = sum(amounts, Decimal(0))
+    return totals
+
+
 def _apply(plan: PlannedSeats | PlannedRemoval, now: datetime) -> None:
     if isinstance(plan, PlannedRemoval):
         remove_seats(seats=plan.seats, on=plan.on, actor="preview", now=now)
@@ -70,15 +98,17 @@ def _apply(plan: PlannedSeats | PlannedRemoval, now: datetime) -> None:
 
 def _compute(payer: Agency, month: date) -> list[NewDocument]:
     pairs = pairs_of([payer.pk])
-    cutoffs = dict(
-        CutoffCounter.objects.filter(
-            agency__in={pair.agency_id for pair in pairs}
-        ).values_list("agency", "cutoff")
-    )
     currencies = {payer.pk: payer.currency}
-    (computed,) = next_documents(pairs, cutoffs, currencies, through=month)
+    (computed,) = next_documents(pairs, _cutoffs_of(pairs), currencies, through=month)
     if computed.refusal is not None:
         raise computed.refusal
     return build_documents(
         [computed], {payer.pk: BillingAccount.objects.get(pk=payer.pk)}
     )
+
+
+def _cutoffs_of(pairs: Sequence[PayerAgency]) -> dict[int, int]:
+    """The cut-off of now of each agency of the pairs, by its id."""
+    ids = {pair.agency_id for pair in pairs}
+    rows = CutoffCounter.objects.filter(agency__in=ids)
+    return dict(rows.values_list("agency", "cutoff"))

@@ -10,58 +10,9 @@ from billing.invoicing.verification.findings import (
     about_document,
     about_payer,
 )
+from billing.receivables.queries.sql import ALTERED_ATTEMPTS, RECEIVABLE_DIFFERENCES
 from core.money import plain
 from core.postgres.arrays import array_text
-
-# Credit notes lower what is owed when they are issued, so only money is taken off here.
-DIFFERENCES = """
-    SELECT agency.id, agency.code, agency.currency,
-           posted.amount - (issued.amount - covered.amount)
-    FROM seats_agency AS agency
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(total), 0) AS amount FROM billing_document
-        WHERE payer_id = agency.id AND state NOT IN ('draft', 'void')) AS issued
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(allocation.amount), 0) AS amount
-        FROM billing_allocation AS allocation
-        JOIN billing_payment AS payment ON payment.id = allocation.payment_id
-        WHERE payment.payer_id = agency.id) AS covered
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(entry.amount), 0) AS amount
-        FROM billing_ledgertransaction AS posting
-        JOIN billing_ledgerentry AS entry ON entry.transaction_id = posting.id
-        WHERE posting.payer_id = agency.id AND entry.account = 'receivable') AS posted
-    WHERE (%(payers)s::bigint[] IS NULL OR agency.id = ANY(%(payers)s::bigint[]))
-      AND posted.amount <> issued.amount - covered.amount
-    ORDER BY agency.id
-"""
-# An attempt is over all that was owed when it was requested: the total less the first so
-# many allocations, which are added one after the other while the payer is locked. At
-# least those count that were recorded before it; the minute is for clocks that differ.
-ALTERED = """
-    SELECT attempt.public_id, attempt.amount, attempt.currency, document.id,
-           document.payer_id
-    FROM billing_paymentattempt AS attempt
-    JOIN billing_document AS document ON document.id = attempt.invoice_id
-    LEFT JOIN billing_paymentmethod AS method ON method.id = attempt.method_id
-    WHERE attempt.state IN ('created', 'sent', 'pending', 'unknown')
-      AND (%(documents)s::bigint[] IS NULL
-           OR document.id = ANY(%(documents)s::bigint[]))
-      AND (attempt.currency <> document.currency
-           OR method.payer_id <> document.payer_id
-           OR method.processor_id <> attempt.processor_id
-           OR NOT EXISTS (
-               SELECT FROM (
-                   SELECT 0 AS id, 0 AS amount UNION ALL
-                   SELECT id, sum(amount) OVER (ORDER BY id) FROM billing_allocation
-                   WHERE document_id = document.id) AS covered
-               WHERE attempt.amount = document.total - covered.amount
-                 AND covered.id >= coalesce((
-                     SELECT max(id) FROM billing_allocation
-                     WHERE document_id = document.id AND recorded_at
-                         < attempt.requested_at - interval '1 minute'), 0)))
-    ORDER BY attempt.id
-"""
 
 
 def _differences(
@@ -74,7 +25,7 @@ def _differences(
     """
     payers = None if payer_ids is None else array_text(payer_ids)
     with connection.cursor() as cursor:
-        cursor.execute(DIFFERENCES, {"payers": payers})
+        cursor.execute(RECEIVABLE_DIFFERENCES, {"payers": payers})
         rows: list[tuple[int, str, str, Decimal]] = cursor.fetchall()
         return rows
 
@@ -101,7 +52,7 @@ def check_attempts(document_ids: Collection[int] | None = None) -> Iterator[Find
     """
     documents = None if document_ids is None else array_text(document_ids)
     with connection.cursor() as cursor:
-        cursor.execute(ALTERED, {"documents": documents})
+        cursor.execute(ALTERED_ATTEMPTS, {"documents": documents})
         rows = cursor.fetchall()
     for public_id, amount, currency, document_id, payer_id in rows:
         message = (

@@ -9,46 +9,12 @@ from uuid import UUID
 
 from django.db import connection
 
-from billing.invoicing.domain.numbers import PRINTED_NUMBER
+from billing.receivables.queries.sql import MOVEMENTS
 from core.periods import local_date
 from seats.agencies.queries.agencies import zones_of
 from seats.models import Agency
 
 ZERO = Decimal(0)
-MOVEMENTS = f"""
-    SELECT * FROM (
-        SELECT issued_at AS at, CASE kind WHEN 'invoice' THEN 'invoice'
-                   ELSE 'credit_note' END AS kind, public_id, total AS amount,
-               {PRINTED_NUMBER} AS label
-        FROM billing_document AS document WHERE payer_id = %(payer)s AND state <> 'draft'
-        UNION ALL
-        SELECT void.recorded_at, 'void', public_id, -total,
-               {PRINTED_NUMBER}
-        FROM billing_document AS document JOIN LATERAL (
-            SELECT recorded_at FROM billing_void
-            WHERE document_id = document.id LIMIT 1) AS void ON true
-        WHERE payer_id = %(payer)s
-        UNION ALL
-        SELECT received_at, 'payment', public_id, -amount, processor || ' ' || reference
-        FROM billing_payment WHERE payer_id = %(payer)s
-        UNION ALL
-        SELECT reversed_at, 'reversal', public_id, amount, processor || ' ' || reference
-        FROM billing_payment WHERE payer_id = %(payer)s AND reversed_at IS NOT NULL
-        UNION ALL
-        SELECT refund.refunded_at, 'refund', refund.public_id, refund.amount,
-               payment.processor || ' ' || refund.reference
-        FROM billing_refund AS refund
-        JOIN billing_payment AS payment ON payment.id = refund.payment_id
-        WHERE payment.payer_id = %(payer)s
-        UNION ALL
-        SELECT dispute.closed_at, 'chargeback', dispute.public_id, dispute.amount,
-               payment.processor || ' ' || dispute.reference
-        FROM billing_dispute AS dispute
-        JOIN billing_payment AS payment ON payment.id = dispute.payment_id
-        WHERE payment.payer_id = %(payer)s AND dispute.state = 'lost'
-    ) AS movement
-    ORDER BY at, kind, label
-"""
 
 
 @dataclass(frozen=True, slots=True)

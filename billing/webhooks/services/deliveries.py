@@ -19,6 +19,7 @@ from billing.webhooks.domain.catalogue import body_of
 from billing.webhooks.domain.retries import PAUSES, pause_after, requested_pause
 from billing.webhooks.domain.signing import signed_headers
 from billing.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
+from billing.webhooks.queries.sql import PICK_DELIVERIES
 from billing.webhooks.services.access import end_endpoints
 from billing.webhooks.services.endpoints import (
     address_policy,
@@ -36,52 +37,6 @@ MAX_TRIES = len(PAUSES) + 1
 POLL_SECONDS = 0.5  # between looks for deliveries that came due meanwhile
 CLAIM_LOCK = "webhooks.claim"  # without it, concurrent claims could exceed a share
 GATHER_SECONDS = 0.01  # to collect results that are recorded in one commit
-# Picks per endpoint as many as it may have at once, and per subject the oldest. The agency
-# with the fewest in flight comes first, and within an agency the endpoint with the fewest;
-# no agency holds more than its share, so slow receivers of one leave room for all others.
-# An endpoint counts for the agency that owns it, whichever agency it is for.
-PICK = """
-    WITH room AS (
-        SELECT endpoint.id, coalesce(endpoint.owner_id, endpoint.agency_id, 0) AS tenant,
-               sent.now AS in_flight,
-               CASE WHEN endpoint.failing_since IS NULL THEN %(at_once)s
-                    ELSE %(at_once_failing)s END - sent.now AS free
-        FROM billing_webhookendpoint AS endpoint
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS now FROM billing_delivery AS sent
-            WHERE sent.endpoint_id = endpoint.id
-              AND sent.state = 'sending' AND sent.leased_until > %(now)s
-        ) AS sent
-        WHERE endpoint.state = 'enabled' AND endpoint.deleted_at IS NULL
-          AND (endpoint.quiet_until IS NULL OR endpoint.quiet_until <= %(now)s)
-    ), in_flight AS (
-        SELECT tenant, sum(in_flight) AS now FROM room GROUP BY tenant
-    ), picked AS (
-        SELECT head.id, head.next_attempt_at, room.tenant, room.in_flight + row_number() OVER (
-                   PARTITION BY room.id ORDER BY head.next_attempt_at, head.event_id) AS turn
-        FROM room CROSS JOIN LATERAL (
-            SELECT delivery.id, delivery.next_attempt_at, delivery.event_id
-            FROM billing_delivery AS delivery
-            WHERE delivery.endpoint_id = room.id
-              AND delivery.state IN ('pending', 'sending')
-              AND delivery.next_attempt_at <= %(now)s
-              AND (delivery.leased_until IS NULL OR delivery.leased_until <= %(now)s)
-              AND delivery.event_id = (
-                SELECT min(same.event_id) FROM billing_delivery AS same
-                WHERE same.endpoint_id = delivery.endpoint_id
-                  AND same.subject = delivery.subject
-                  AND same.state IN ('pending', 'sending'))
-            ORDER BY delivery.next_attempt_at, delivery.event_id
-            LIMIT greatest(room.free, 0) FOR UPDATE SKIP LOCKED
-        ) AS head
-    ), placed AS (
-        SELECT picked.id, picked.next_attempt_at, in_flight.now + row_number() OVER (
-                   PARTITION BY tenant ORDER BY picked.turn, picked.next_attempt_at) AS place
-        FROM picked JOIN in_flight USING (tenant)
-    )
-    SELECT id FROM placed WHERE place <= %(share)s
-    ORDER BY place, next_attempt_at LIMIT %(limit)s
-"""
 # A result that arrives after its lease ended and another attempt began changes nothing.
 SETTLE = """
     UPDATE billing_delivery AS delivery
@@ -152,7 +107,7 @@ def _claim(now: datetime, limit: int) -> list[Delivery] | set[int]:
     with transaction.atomic(durable=True):
         lock_name(CLAIM_LOCK)
         with connection.cursor() as cursor:
-            cursor.execute(PICK, params)
+            cursor.execute(PICK_DELIVERIES, params)
             ids = [row[0] for row in cursor.fetchall()]
         if not ids:
             return []

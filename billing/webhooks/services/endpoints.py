@@ -20,13 +20,6 @@ from seats.models import Agency
 
 State = WebhookEndpoint.State
 MOST_ENDPOINTS = 20
-# Whether an endpoint gets an event: a test of its own, or a type it subscribes to.
-WANTS = f"""
-    CASE WHEN event.type = '{EndpointTested.event_type}'
-         THEN endpoint.public_id = (event.payload ->> 'endpoint')::uuid
-         ELSE endpoint.event_types = '{{}}'
-              OR event.type = ANY(endpoint.event_types) END
-"""
 
 
 class BadUrl(Refusal):

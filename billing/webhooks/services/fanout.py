@@ -4,8 +4,8 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from billing.webhooks.queries.sql import FAN_OUT
 from billing.webhooks.services.access import end_endpoints
-from billing.webhooks.services.endpoints import WANTS
 
 BATCH = 1_000  # events of a stream in one transaction
 # ENSURE adds new streams; WAITING lists those with events that are not fanned out yet.
@@ -24,26 +24,6 @@ WAITING = """
 TAKE = """
     SELECT through FROM billing_fannedout WHERE stream_id = %s
     FOR UPDATE SKIP LOCKED
-"""
-# Inserted in the order of the events, so that the ids of deliveries have that order too.
-FAN_OUT = f"""
-    WITH events AS (
-        SELECT event.id, event.type, event.subject, event.payload, stream.agency_id
-        FROM billing_outboxevent AS event
-        JOIN billing_outboxstream AS stream ON stream.id = event.stream_id
-        WHERE event.stream_id = %(stream)s
-          AND event.sequence > %(through)s AND event.sequence <= %(to)s
-    )
-    INSERT INTO billing_delivery (endpoint_id, event_id, subject, state, attempts,
-                                  tries, next_attempt_at, last_error)
-    SELECT endpoint.id, event.id, event.subject, 'pending', 0, 0, %(now)s, ''
-    FROM events AS event
-    JOIN billing_webhookendpoint AS endpoint
-      ON endpoint.deleted_at IS NULL AND endpoint.state <> 'ended'
-     AND (endpoint.agency_id IS NULL OR endpoint.agency_id = event.agency_id)
-     AND {WANTS}
-    ORDER BY event.id, endpoint.id
-    ON CONFLICT (endpoint_id, event_id) DO NOTHING
 """
 ADVANCE = "UPDATE billing_fannedout SET through = %s WHERE stream_id = %s"
 LAST = "SELECT last_sequence FROM billing_outboxstream WHERE id = %s"

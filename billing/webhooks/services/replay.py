@@ -14,27 +14,10 @@ from billing.webhooks.models import (
     OutboxStream,
     WebhookEndpoint,
 )
-from billing.webhooks.services.endpoints import WANTS
+from billing.webhooks.queries.sql import REPLAY
 from core.errors import Refusal
 from seats.models import Agency
 
-REPLAY = f"""
-    INSERT INTO billing_delivery (endpoint_id, event_id, subject, state, attempts,
-                                  tries, next_attempt_at, last_error)
-    SELECT endpoint.id, event.id, event.subject, 'pending', 0, 0, %(now)s, ''
-    FROM billing_outboxevent AS event
-    JOIN billing_webhookendpoint AS endpoint ON endpoint.id = %(endpoint)s
-                                              AND endpoint.deleted_at IS NULL
-                                              AND endpoint.state <> 'ended'
-    WHERE event.stream_id = %(stream)s
-      AND event.sequence BETWEEN %(first)s AND %(last)s
-      AND {WANTS}
-    ORDER BY event.id
-    ON CONFLICT (endpoint_id, event_id) DO UPDATE
-    SET state = 'pending', tries = 0, next_attempt_at = EXCLUDED.next_attempt_at,
-        settled_at = NULL, last_error = ''
-    WHERE billing_delivery.state IN ('delivered', 'given_up')
-"""
 LAST_SEQUENCE = 2**62
 DELETE_BATCH = 10_000
 

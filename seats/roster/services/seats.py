@@ -328,6 +328,26 @@ def _continued_elsewhere(
     return new, entries
 
 
+def add_agents_with_seats(
+    *,
+    agency: Agency,
+    agents: Sequence[Agent],
+    on: date | None,
+    actor: str,
+    now: datetime,
+    reason: str = "",
+) -> list[Agent]:
+    """Save new agents of an agency, and add a seat for each from a date on, if any.
+
+    All or none. Raises AgentExists, TooFarBack, TooFarAhead.
+    """
+    with transaction.atomic():
+        added = add_agents(agency=agency, agents=agents, now=now)
+        if on is not None:
+            add_seats(agents=added, on=on, actor=actor, now=now, reason=reason)
+    return added
+
+
 def _require_held(seat: Seat, on: date) -> None:
     if on < seat.added_on or (seat.removed_on is not None and on >= seat.removed_on):
         raise SeatNotHeld(

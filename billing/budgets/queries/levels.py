@@ -10,6 +10,7 @@ from django.db import connection
 
 from billing.budgets.domain.levels import BudgetLevel, level_of
 from billing.budgets.models import Budget
+from billing.budgets.queries.sql import MONTH_USES
 from billing.invoicing.domain.forecast import (
     MeterUse,
     forecast_billable,
@@ -26,26 +27,6 @@ from seats.agencies.queries.agencies import zones_of
 from seats.models import CutoffCounter
 
 PLACES = 6
-USES = """
-    SELECT span.n, meter.code, used.agent_id, used.elapsed, used.rest, used.before
-    FROM unnest(%s::bigint[], %s::date[], %s::date[], %s::date[], %s::date[])
-        WITH ORDINALITY AS span(agency_id, before, month, over, ends_on, n)
-    CROSS JOIN LATERAL (
-        SELECT day.meter_id, day.agent_id,
-            coalesce(sum(day.billable) FILTER (
-                WHERE day.used_on >= span.month AND day.used_on < span.over), 0)
-                AS elapsed,
-            coalesce(sum(day.billable) FILTER (WHERE day.used_on >= span.over), 0)
-                AS rest,
-            coalesce(sum(day.billable) FILTER (WHERE day.used_on < span.month), 0)
-                AS before
-        FROM billing_usageday AS day
-        WHERE day.agency_id = span.agency_id
-          AND day.used_on >= span.before AND day.used_on < span.ends_on
-        GROUP BY day.meter_id, day.agent_id
-    ) AS used
-    JOIN billing_meter AS meter ON meter.id = used.meter_id
-"""
 
 
 @dataclass(slots=True)
@@ -189,7 +170,7 @@ def _add_uses(months: Sequence[AgencyMonth]) -> None:
         for at in months
     ]
     with connection.cursor() as cursor:
-        cursor.execute(USES, columns(spans, 5))
+        cursor.execute(MONTH_USES, columns(spans, 5))
         for n, code, agent_id, elapsed, rest, before in cursor.fetchall():
             months[n - 1].uses[code, agent_id] = MeterUse(elapsed, rest, before)
 
