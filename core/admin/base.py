@@ -1,7 +1,7 @@
 """The base class of all admin pages, and autocomplete fields."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,7 +10,14 @@ from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import BinaryField, ForeignKey, Model, QuerySet
+from django.db.models import (
+    BinaryField,
+    CharField,
+    ForeignKey,
+    Model,
+    QuerySet,
+    TextField,
+)
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from psycopg.errors import UniqueViolation
 
@@ -22,6 +29,7 @@ from core.admin.themed import ModelAdmin
 # by letter.
 GUESSING = {"regex", "iregex", "startswith", "istartswith", "endswith", "iendswith",
             "contains", "icontains", "iexact", "range", "search"}  # fmt: skip
+COMPARING = {"gt", "gte", "lt", "lte"}  # of texts these guess as well; filters use none
 EMPTINESS = {"isnull", "isempty"}  # the only lookups allowed on binary columns
 MOST_WORDS = 20  # of a search
 log = logging.getLogger(__name__)
@@ -134,10 +142,13 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
     ) -> bool:
         """Allow only lookups that the admin's own filters and links use."""
         name, _, kind = lookup.partition("__")
-        if lookup.rpartition("__")[2] in GUESSING:
+        last = lookup.rpartition("__")[2]
+        if last in GUESSING:
             return False
         fields = {field.name: field for field in self.model._meta.concrete_fields}
         if isinstance(fields.get(name), BinaryField) and kind not in EMPTINESS:
+            return False
+        if isinstance(fields.get(name), CharField | TextField) and last in COMPARING:
             return False
         return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
@@ -195,10 +206,10 @@ def once_more_if_taken(view: Callable[..., Any], *args: Any) -> Any:
 class KeySelect(AutocompleteSelect):
     """An autocomplete widget that shows a form again, whatever was sent as a key."""
 
-    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
         """The chosen rows; none for what could be no key, which the field refuses."""
         keys = [key for key in value if self._is_key(key)]
-        return super().optgroups(name, keys, attr)  # type: ignore[misc]
+        return super().optgroups(name, keys, attr)
 
     def _is_key(self, text: str) -> bool:
         try:
