@@ -334,12 +334,14 @@ LOGGING = {
     "filters": {
         "refusals": {"()": "config.http.logs.OneLineForRefusals"},
         "outages": {"()": "config.http.logs.OneLineForOutages"},
+        "links": {"()": "config.http.logs.WithoutLinks"},
+        "lines": {"()": "config.http.logs.OneLine"},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["refusals", "outages"],
+            "filters": ["refusals", "outages", "links", "lines"],
         },
     },
     # Stripe's library logs whole requests and responses.

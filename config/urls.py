@@ -8,6 +8,7 @@ from config.http.root import root_view
 from config.http.views import docs_view, schema_view
 
 handler400 = "config.http.errors.bad_request"
+handler403 = "config.http.errors.forbidden"
 handler404 = "config.http.errors.not_found"
 handler500 = "config.http.errors.server_error"
 urlpatterns = [

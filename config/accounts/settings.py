@@ -39,8 +39,13 @@ ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = (
 PASSWORD_RESET_TIMEOUT = 3600  # seconds
 ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900  # seconds
-# Passwords are limited by ThrottledBackend; `login_failed` is about one-time codes.
-ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": "10/15m/key"}
+# Passwords are limited by ThrottledBackend, but for the old one that is entered to change
+# it; `login_failed` is about one-time codes.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,
+    "login_failed": "10/15m/key",
+    "change_password": "10/15m/user",
+}
 MFA_ADAPTER = "config.accounts.adapters.SecondFactorAdapter"
 MFA_FORMS = {
     "add_webauthn": "config.accounts.forms.AddPasskeyForm",

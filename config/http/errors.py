@@ -12,7 +12,7 @@ from django.http import (
     HttpResponseBase,
     JsonResponse,
 )
-from django.views import defaults
+from django.views.defaults import ERROR_PAGE_TEMPLATE
 from rest_framework.exceptions import APIException, NotFound, Throttled
 from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.views import set_rollback
@@ -98,14 +98,20 @@ def _problem_of(error: APIException) -> JsonResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """A malformed request: a problem for the API, a page for browsers."""
     if not request.path.startswith(API):
-        return defaults.bad_request(request, exception)
+        return _page(400, "Bad Request (400)")
     return problem(400, "bad_request", "The request is malformed.")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """What the user may not do; views of the API answer with a problem themselves."""
+    return _page(403, "403 Forbidden")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """An unknown path: a problem for the API, a page for browsers."""
     if not request.path.startswith(API):
-        return defaults.page_not_found(request, exception)
+        details = "The requested resource was not found on this server."
+        return _page(404, "Not Found", details)
     return problem(404, "not_found", "Not found.")
 
 
@@ -118,10 +124,19 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     if error is not None and outages.is_outage(error):
         return _unavailable(error, request.path)
     if not request.path.startswith(API):
-        return defaults.server_error(request)
+        return _page(500, "Server Error (500)")
     return problem(
         500, "server_error", "An error occurred on the server. Try again later."
     )
+
+
+def _page(status: int, title: str, details: str = "") -> HttpResponse:
+    """Django's page for an error.
+
+    Django's own views of it read the body of the request, which may be the error.
+    """
+    names = {"title": title, "details": details}
+    return HttpResponse(ERROR_PAGE_TEMPLATE % names, status=status)
 
 
 def _unavailable(error: BaseException, path: str) -> HttpResponse:

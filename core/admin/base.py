@@ -1,7 +1,7 @@
 """The base class of all admin pages, and autocomplete fields."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,7 +10,14 @@ from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import BinaryField, Model, QuerySet
+from django.db.models import (
+    BinaryField,
+    CharField,
+    ForeignKey,
+    Model,
+    QuerySet,
+    TextField,
+)
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from psycopg.errors import UniqueViolation
 
@@ -22,7 +29,9 @@ from core.admin.themed import ModelAdmin
 # by letter.
 GUESSING = {"regex", "iregex", "startswith", "istartswith", "endswith", "iendswith",
             "contains", "icontains", "iexact", "range", "search"}  # fmt: skip
+COMPARING = {"gt", "gte", "lt", "lte"}  # of texts these guess as well; filters use none
 EMPTINESS = {"isnull", "isempty"}  # the only lookups allowed on binary columns
+MOST_WORDS = 20  # of a search
 log = logging.getLogger(__name__)
 
 
@@ -115,17 +124,40 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
             super().changeform_view, request, object_id, form_url, extra_context
         )
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """What has all words; nothing for so many that one search would be expensive.
+
+        Each word is a condition on every searched column.
+        """
+        if len(search_term.split(maxsplit=MOST_WORDS)) > MOST_WORDS:
+            message = f"Search for at most {MOST_WORDS} words."
+            self.message_user(request, message, messages.WARNING)
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
     def lookup_allowed(
         self, lookup: str, value: Any, request: HttpRequest | None = None
     ) -> bool:
         """Allow only lookups that the admin's own filters and links use."""
         name, _, kind = lookup.partition("__")
-        if lookup.rpartition("__")[2] in GUESSING:
+        last = lookup.rpartition("__")[2]
+        if last in GUESSING:
             return False
         fields = {field.name: field for field in self.model._meta.concrete_fields}
         if isinstance(fields.get(name), BinaryField) and kind not in EMPTINESS:
             return False
+        if isinstance(fields.get(name), CharField | TextField) and last in COMPARING:
+            return False
         return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", KeySelect(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -171,6 +203,22 @@ def once_more_if_taken(view: Callable[..., Any], *args: Any) -> Any:
         return view(*args)
 
 
-def autocomplete(model: type[Model], field: str) -> AutocompleteSelect:
+class KeySelect(AutocompleteSelect):
+    """An autocomplete widget that shows a form again, whatever was sent as a key."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
+        """The chosen rows; none for what could be no key, which the field refuses."""
+        keys = [key for key in value if self._is_key(key)]
+        return super().optgroups(name, keys, attr)
+
+    def _is_key(self, text: str) -> bool:
+        try:
+            self.field.target_field.to_python(text)
+        except ValidationError:
+            return False
+        return True
+
+
+def autocomplete(model: type[Model], field: str) -> KeySelect:
     """An autocomplete widget for this foreign key."""
-    return AutocompleteSelect(model._meta.get_field(field), admin.site)
+    return KeySelect(model._meta.get_field(field), admin.site)

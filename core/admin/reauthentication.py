@@ -2,6 +2,7 @@
 
 from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.flows.reauthentication import suspend_request
 from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequired
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.exceptions import PermissionDenied
@@ -21,14 +22,17 @@ def require_reauthentication(request: HttpRequest, *, keep: bool = True) -> None
     try:
         _reauthenticated(request)
     except ReauthenticationRequired:
-        if keep:
-            raise
         methods = get_adapter().get_reauthentication_methods(request.user)
         if not methods:
             raise PermissionDenied from None
-        following = urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})
-        answer = redirect(f"{methods[0]['url']}?{following}")
-        raise ImmediateHttpResponse(answer) from None
+        url, following = methods[0]["url"], request.get_full_path()
+        if keep and request.method == "POST":
+            suspend_request(request, url)
+            following = (
+                request.path
+            )  # what is kept has the query, and is looked up by path
+        following = urlencode({REDIRECT_FIELD_NAME: following})
+        raise ImmediateHttpResponse(redirect(f"{url}?{following}")) from None
 
 
 @reauthentication_required  # type: ignore[untyped-decorator]

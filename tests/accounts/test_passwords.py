@@ -189,6 +189,20 @@ class TestChange:
         (notice,) = mails_of(mailbox)
         assert "was changed" in text_of(notice)
 
+    def test_is_no_quicker_way_to_guess_the_password(self, staff):
+        """Who has a session of somebody else can guess no more often than at log-in."""
+        here, _ = log_in(staff.email)
+        page = reverse("account_change_password")
+        fields = {"oldpassword": "wrong", "password1": NEW, "password2": NEW}
+        now = timezone.now()
+
+        statuses = []
+        for minute in range(12):
+            with time_machine.travel(now + timedelta(minutes=minute)):
+                statuses.append(here.post(page, fields).status_code)
+
+        assert statuses == [200] * 10 + [429] * 2
+
     def test_stands_behind_the_link_of_the_admin(self, staff):
         client, _ = log_in(staff.email)
 

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from billing.processors.models import PaymentProcessor
 from billing.webhooks.models import WebhookEndpoint
@@ -67,6 +68,19 @@ class TestActions:
         assert b"every request with it is refused" in page.content
         seen = seen_on(page)
         revoke(client, key, apply="1", reason="Leaked", seen=seen)
+        key.refresh_from_db()
+        assert key.revoked_at
+
+    def test_continue_where_they_were_in_a_browser(self, client, key):
+        """The page comes in answer to the password; its form leads back to the list."""
+        page = f"{page_of(ApiKey, 'changelist')}?q=&revoked_at__isempty=1"
+        sent = client.post(page, {"action": "revoke", "_selected_action": key.pk})
+
+        shown = client.post(sent["Location"], {"password": PASSWORD})
+
+        assert f'action="{escape(page)}"' in shown.content.decode()
+        content = {"action": "revoke", "_selected_action": key.pk, "apply": "1"}
+        client.post(page, {**content, "reason": "Leaked", "seen": seen_on(shown)})
         key.refresh_from_db()
         assert key.revoked_at
 

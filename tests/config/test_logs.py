@@ -1,13 +1,17 @@
 """What the log keeps of an error: a traceback, or one line where a server was away."""
 
 import logging
+from io import StringIO
 
 import pytest
 import redis
 from celery.beat import SchedulingError
 from django.db import IntegrityError, OperationalError
+from django.test import Client
 
 from config.http.logs import OneLineForOutages
+from seats.models import User
+from tests.staff import log_in
 
 LONG = "connection failed: connection to server failed\nIs the server running?"
 
@@ -27,6 +31,20 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
         raise error from cause
     except Exception as caught:
         return caught
+
+
+@pytest.fixture
+def written():
+    """What the service writes to its log."""
+    (console,) = (
+        handler
+        for handler in logging.getLogger().handlers
+        if type(handler) is logging.StreamHandler
+    )
+    stream = StringIO()
+    before = console.setStream(stream)
+    yield stream
+    console.setStream(before)
 
 
 class TestOneLineForOutages:
@@ -54,3 +72,34 @@ class TestOneLineForOutages:
             assert "Traceback (most recent call last):" in lines_of(
                 raised(error), name=name
             )
+
+
+class TestOneLine:
+    """What somebody types into an address may be in the message of the refusal."""
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize("ending", ["%0a", "%0d", "%0d%0a", "%c2%85", "%e2%80%a8"])
+    def test_lets_nobody_write_lines_of_their_own(self, written, ending):
+        staff = log_in(User.objects.create_superuser("boss@example.com", "a b c"))
+
+        answer = staff.get(f"/admin/seats/member/?user__email__x{ending}FORGED%00%1b=1")
+
+        assert answer.status_code == 400
+        lines = [line for line in written.getvalue().splitlines() if "FORGED" in line]
+        assert lines
+        assert not any(line.startswith("FORGED") for line in lines)
+        assert "\0" not in written.getvalue()
+        assert "\x1b" not in written.getvalue()
+
+
+class TestWithoutLinks:
+    @pytest.mark.parametrize(
+        "page", ["invitations/KEY-8_x/", "password/reset/key/1-KEY-8_x/"]
+    )
+    def test_keeps_the_keys_of_mailed_links_out(self, written, page):
+        """A browser without cookies is refused, and the link is still good."""
+        answer = Client(enforce_csrf_checks=True).post(f"/accounts/{page}")
+
+        assert answer.status_code == 403
+        assert "/accounts/" in written.getvalue()
+        assert "KEY" not in written.getvalue()

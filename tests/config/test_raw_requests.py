@@ -109,6 +109,31 @@ def test_takes_chunked_bodies_with_trailers(port):
     assert b"missing required field `month`" in answer
 
 
+def test_a_form_that_cannot_be_read_is_refused_on_every_page(port, log):
+    """Also where nobody reads it but the page that says what is wrong."""
+    form = b"application/x-www-form-urlencoded"
+    bodies = {
+        "charset": (form + b"; charset=utf-7", b"a=1"),
+        "no boundary": (b"multipart/form-data", b"a"),
+        "many fields": (form, b"&".join(b"a%d=1" % n for n in range(1_001))),
+        "large": (form, b"a=" + b"x" * 3_000_000),
+    }
+    for path, expected in (
+        (b"/accounts/login/", 400), (b"/agency/", 400), (b"/", 400), (b"/none/", 404),
+    ):  # fmt: skip
+        for name, (kind, body) in bodies.items():
+            head = (
+                b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+                b"Cookie: csrftoken=" + b"a" * 32 + b"\r\n"
+                b"Content-Type: %s\r\nContent-Length: %d\r\n\r\n"
+            )
+            answer = send(port, head % (path, kind, len(body)) + body)
+
+            assert statuses(answer) == [expected], (path, name, answer)
+            assert b"Content-Security-Policy: " in answer
+    assert "Traceback" not in log.read_text()
+
+
 def test_a_cookie_that_is_no_session_of_ours_is_none(port, log):
     for key in (
         '"aaaaaaaaaaaaaaaa\\000"',

@@ -55,10 +55,13 @@ class TestAddresses:
     def test_of_hidden_columns_are_no_way_to_guess_them(self, staff):
         for page, column in (
             ("billing_webhookendpoint", "sealed_secret"), ("seats_apikey", "digest"),
+            ("seats_invitation", "digest"), ("seats_user", "password"),
+            ("billing_mail", "text"),
         ):  # fmt: skip
             url = reverse(f"admin:{page}_changelist")
-            answer = staff.get(f"{url}?{column}__startswith=a")
-            assert answer.status_code == 400, page
+            for lookup in ("startswith", "regex", "gt", "gte", "lt", "lte", "range"):
+                answer = staff.get(f"{url}?{column}__{lookup}=a")
+                assert answer.status_code == 400, (page, lookup)
 
     def test_of_forms_and_rows_are_answered(self, staff):
         for model, model_admin in admin.site._registry.items():

@@ -234,6 +234,17 @@ class TestAddForms:
         assert not written & {query["sql"].split()[0] for query in queries}
 
 
+def test_a_key_that_is_none_is_refused_at_its_field(staff, world, admin_user):
+    """The form is shown again with what was entered, and that may be anything."""
+    for model in add_forms(admin_user).values():
+        keys = [field.name for field in model._meta.fields if field.remote_field]
+        for text in ("abc", "1.5", "\0", "9" * 30):
+            answer = staff.post(add_page(model), dict.fromkeys(keys, text))
+
+            assert answer.status_code == 200, (model, text)
+            assert _errors(answer), (model, text)
+
+
 class TestAgencies:
     def add(self, staff, **changes):
         content = {"code": "NEW", "name": "New", "currency": "USD", "zone": "UTC"}

@@ -69,6 +69,22 @@ class TestGuesses:
             assert len(set(texts)) == 1, model
         assert crawl.leaks == []
 
+    def test_of_very_many_words_are_not_searched_for(self, people):
+        """Each word is a condition on every column, so that many take minutes."""
+        agent = people[4].client
+        offers = (
+            "/agency/autocomplete/?app_label=seats&model_name=seat&field_name=agent"
+        )
+        for count, hits in ((20, 1), (21, 0), (10_000, 0)):
+            words = "+".join(["homezz"] * count)
+
+            page = agent.get(f"/agency/seats/agent/?q={words}")
+            offered = agent.get(f"{offers}&term={words}").json()["results"]
+
+            assert page.context["cl"].result_count == hits
+            assert ("at most 20 words" in page.content.decode()) is not bool(hits)
+            assert len(offered) == hits
+
     def test_of_autocompletes_offer_what_is_within_reach(self, agencies, people):
         """From every foreign key of every model, not only of those with pages."""
         sources = [
