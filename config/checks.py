@@ -9,7 +9,6 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
-from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -67,14 +66,18 @@ def problems_of(alias: str) -> list[CheckMessage]:
 
 
 def missing_migrations(alias: str) -> list[CheckMessage]:
-    """Which migrations of this version a database does not have yet."""
-    executor = MigrationExecutor(connections[alias])
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if not plan:
+    """Which migrations of this version a database does not have, also among older ones."""
+    loader = MigrationLoader(connections[alias])
+    plans = map(loader.graph.forwards_plan, loader.graph.leaf_nodes())
+    nodes = dict.fromkeys(node for plan in plans for node in plan)
+    missing = [
+        ".".join(node) for node in nodes if node not in loader.applied_migrations
+    ]
+    if not missing:
         return []
-    count = f"{len(plan)} migration{'s' if len(plan) > 1 else ''}"
-    names = ", ".join(str(migration) for migration, _ in plan[:NAMED])
-    more = f" and {len(plan) - NAMED} more" if len(plan) > NAMED else ""
+    count = f"{len(missing)} migration{'s' if len(missing) > 1 else ''}"
+    names = ", ".join(missing[:NAMED])
+    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
     return [
         Error(
             f"The database lacks {count}: {names}{more}.",

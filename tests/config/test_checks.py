@@ -99,16 +99,19 @@ class TestCheckCommand:
         assert "Traceback" not in answer.stderr
         assert "secret" not in answer.stderr
 
-    def test_names_the_migrations_that_are_missing(self, fresh_database, owner_cursor):
+    @pytest.mark.parametrize("name", ["0002_sql", "0003_call_legs_sql"])
+    def test_names_the_migrations_that_are_missing(
+        self, fresh_database, owner_cursor, name
+    ):
         owner_cursor.execute(
-            "DELETE FROM django_migrations WHERE app = 'billing' AND name = '0002_sql'"
+            "DELETE FROM django_migrations WHERE app = 'billing' AND name = %s", [name]
         )
 
         answer = run_check(**fresh_database.environment, **SECRETS)
 
         assert answer.returncode == 1
         assert (
-            "(config.E008) The database lacks 1 migration: billing.0002_sql."
+            f"(config.E008) The database lacks 1 migration: billing.{name}."
             in answer.stderr
         )
 
