@@ -13,9 +13,12 @@ from django.db.models import Max, Min
 
 from billing.invoicing.models.documents import Document
 from billing.invoicing.verification.services import verify_books
+from billing.management.demo.cast import DEMO_MEMBERS
+from billing.management.demo.people import make_people
 from billing.management.demo.play import steps
 from billing.metering.models import UsageDay
-from tests.build import bill, make_prices
+from seats.models import Member
+from tests.build import bill, make_agency, make_agents, make_prices
 
 RULES = Path(__file__).resolve().parents[2] / "docs" / "billing-rules.md"
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
@@ -54,3 +57,17 @@ class TestDemo:
         )
         assert dates == {"first": date(2026, 11, 2), "last": date(2026, 11, 21)}
         assert verify_books().findings == []
+
+    def test_has_a_member_of_each_role_who_can_log_in(self, client):
+        for code in {code for _, code, _ in DEMO_MEMBERS}:
+            make_agents(make_agency(code), "ana")
+
+        make_people(password="a b c", now=NOW)
+
+        for email, _, role in DEMO_MEMBERS:
+            member = Member.objects.get(user__email=email)
+            assert member.role == role
+            assert (member.agent is not None) == (role == "agent")
+            assert client.login(username=email, password="a b c")
+            assert client.get("/", follow=True).request["PATH_INFO"] == "/agency/"
+        assert {role for _, _, role in DEMO_MEMBERS} == set(Member.Role.values)

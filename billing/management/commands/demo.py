@@ -16,14 +16,15 @@ from rich.console import Console
 from billing.invoicing.queries.plans import progress_of
 from billing.invoicing.services.runs import start_run
 from billing.invoicing.tasks import close_due_items
-from billing.management.demo.cast import STAFF_EMAIL
+from billing.management.demo.cast import DEMO_MEMBERS, STAFF_EMAIL
 from billing.management.demo.database import start_clean
+from billing.management.demo.people import make_people
 from billing.management.demo.play import steps
 from billing.management.demo.report import documents_table
 from billing.management.demo.worker import running_worker
 from core.periods import month_of, previous_month
 from core.queue.doorbell import ring
-from seats.models import User
+from seats.models import Member
 
 BILLING_SECONDS = 120
 TABLE_WIDTH = 100
@@ -46,7 +47,9 @@ class Command(BaseCommand):
                 self.step(title, work)
         self.step("Verify all documents", lambda: call_command("verify"))
         Console(width=TABLE_WIDTH).print(documents_table())
-        self.next_steps(self.make_login())
+        password = secrets.token_urlsafe(9)
+        make_people(password=password, now=now)
+        self.next_steps(password)
 
     def step(self, title: str, work: Callable[[], Any]) -> Any:
         """Do a step and print how long it took."""
@@ -75,18 +78,18 @@ class Command(BaseCommand):
                 f"{counts['parked']} payers were parked while billing {month:%Y-%m}."
             )
 
-    def make_login(self) -> str:
-        password = secrets.token_urlsafe(9)
-        User.objects.create_superuser(STAFF_EMAIL, password, name="Demo Staff")
-        return password
-
     def next_steps(self, password: str) -> None:
+        members = "\n".join(
+            f"      {email:<24} {Member.Role(role).label.lower()} of {code}"
+            for email, code, role in DEMO_MEMBERS
+        )
         self.stdout.write(
             "\nNext:\n"
-            "  make run      then open http://127.0.0.1:8000/admin/ and log in as\n"
-            f"                {STAFF_EMAIL}\n"
-            f"                {password}\n"
-            "                (PORT=9000 make run for another port)\n"
+            "  make run      then open http://127.0.0.1:8000/ (PORT=9000 make run for another"
+            " port)\n"
+            f"    and log in with the password {password} as\n"
+            f"      {STAFF_EMAIL:<24} platform staff\n"
+            f"{members}\n"
             "  docs/billing-rules.md   how each amount is computed\n"
             f"  {self.folder}   the call records that were imported\n"
             "  make stop     stops the database and the broker"

@@ -3,6 +3,15 @@
 from dataclasses import dataclass
 
 STAFF_EMAIL = "staff@dialer.example"
+# Members of agencies: e-mail address, agency, role. The agent is the first of its agency.
+DEMO_MEMBERS = [
+    ("imo@harbor.example", "HARBOR", "owner"),
+    ("owner@sunrise.example", "SUNRISE", "owner"),
+    ("admin@sunrise.example", "SUNRISE", "admin"),
+    ("books@sunrise.example", "SUNRISE", "billing_viewer"),
+    ("floor@sunrise.example", "SUNRISE", "supervisor"),
+    ("agent@sunrise.example", "SUNRISE", "agent"),
+]
 
 
 @dataclass(frozen=True, slots=True)
