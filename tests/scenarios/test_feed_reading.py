@@ -165,6 +165,12 @@ class TestTimes:
     def test_in_unknown_zones_are_refused(self, sunrise, folder, text):
         assert "bad_time" in folder.take(call_json("CA1", start=text))
 
+    @pytest.mark.parametrize("micros", ["000249", "000251", "999999"])
+    def test_keep_every_microsecond(self, sunrise, folder, micros):
+        folder.take(call_json("CA1", start=f"11/20/2026 15:30:00.{micros}"))
+
+        assert UsageEvent.objects.get().occurred_at.microsecond == int(micros)
+
     def test_are_read_in_the_zone_in_force_at_them(self, sunrise, folder):
         """The agency moves from New York to Tokyo on December 1."""
         change_zone(

@@ -126,7 +126,7 @@ def _from_parts(match: re.Match[str]) -> datetime:
         hour,
         int(match["minute"]),
         int(match["second"] or 0),
-        int(float(match["fraction"] or 0) * 1_000_000),
+        int((match["fraction"] or "")[1:7].ljust(6, "0")),  # microseconds, cut
     )
     if not match["zone"]:
         return moment
