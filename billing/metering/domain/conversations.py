@@ -17,11 +17,12 @@ One place for all feeds. The result is a function of the set of legs, not of the
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from functools import lru_cache
 
 from billing.metering.domain.legs import INTERNAL, OTHER_LEG, CallLeg
+from billing.metering.domain.quantities import duration_of
 
 MOST_NAMED = 100  # internal legs that may name the agent of a conversation
 PARENT_MISSING = "its first leg was not read yet"
@@ -162,6 +163,6 @@ def _overlap(leg: CallLeg, other: CallLeg) -> float:
 
 def _end(leg: CallLeg) -> datetime:
     try:
-        return leg.occurred_at + timedelta(seconds=float(leg.seconds))
+        return leg.occurred_at + duration_of(leg.seconds)
     except OverflowError:
         return leg.occurred_at

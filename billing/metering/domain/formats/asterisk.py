@@ -15,7 +15,7 @@ is internal. Numbers and names of callers are not stored.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from hashlib import blake2b
@@ -47,6 +47,7 @@ from billing.metering.domain.formats.rows import (
 )
 from billing.metering.domain.legs import INTERNAL, CallLeg
 from billing.metering.domain.numbers import meter_of
+from billing.metering.domain.quantities import duration_of
 from core.parsing.values import shown
 
 STOCK = (
@@ -230,7 +231,7 @@ def _occurred_at(
     if start and duration:
         rang = parse_quantity(duration, "duration") - seconds
         if 0 <= rang < LONGEST_CALL:
-            return parse_time(start, "start", context) + timedelta(seconds=float(rang))
+            return parse_time(start, "start", context) + duration_of(rang)
     if end := _time_text(call, "end"):
         return answered_at(ended=parse_time(end, "end", context), seconds=seconds)
     message = f"The call has {seconds:f} answered seconds, but no answer time."

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from io import BufferedReader
 from typing import Any
@@ -18,6 +18,7 @@ from billing.metering.domain.directions import End, end_of
 from billing.metering.domain.events import IncomingEvent, IngestResult, rejected
 from billing.metering.domain.formats.times import BadTime, LocalClock, epoch_instant
 from billing.metering.domain.legs import CallLeg
+from billing.metering.domain.quantities import duration_of
 from core.errors import Refusal
 from core.parsing.values import parse_decimal, shown
 from core.periods import ZonePeriod
@@ -256,7 +257,7 @@ def answered_at(*, ended: datetime, seconds: Decimal) -> datetime:
     """The answer of a call that ended after so many seconds."""
     if not 0 < seconds < LONGEST_CALL:
         return ended
-    return ended - timedelta(seconds=float(seconds))
+    return ended - duration_of(seconds)
 
 
 def started_at_text(read: Callable[[], datetime]) -> str:

@@ -16,7 +16,7 @@ id and gets one from its content.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from hashlib import blake2b
@@ -41,6 +41,7 @@ from billing.metering.domain.formats.rows import (
 )
 from billing.metering.domain.legs import GOING_ON, CallLeg
 from billing.metering.domain.numbers import meter_of
+from billing.metering.domain.quantities import duration_of
 from core.parsing.values import shown
 
 STANDARD = (
@@ -190,7 +191,7 @@ def _answered_at(
         return began
     talked = parse_quantity(call.get("answered_time") or "0", "answered_time")
     rang = parse_quantity(call["dial_time"], "dial_time") - (talked or seconds)
-    return began + timedelta(seconds=float(min(max(rang, Decimal(0)), Decimal(3600))))
+    return began + duration_of(min(max(rang, Decimal(0)), Decimal(3600)))
 
 
 def _detection(
