@@ -20,15 +20,29 @@ from django.urls import reverse
 from django.utils import timezone
 
 from config.admin.sites import Site
+from core.admin.pages import PAGES_OF_PANELS
+from seats.access.admin.overview import OVERVIEW
 from seats.access.domain import Action
 from seats.members.models import User
 from seats.members.queries import is_member, reach_of_user
 
 MENU = [
-    ("Team", ["Seats", "Agents", "Agencies", "Members", "Invitations"]),
-    ("Money", ["Invoices", "Payments", "Budgets"]),
-    ("Usage", ["By day", "Imported files", "Quarantine"]),
-    ("Integrations", ["API keys", "Webhooks"]),
+    ("Team", ["Seats", "Agents", "Roster file", "Agencies", "Members", "Invitations"]),
+    (
+        "Money",
+        [
+            "Invoices",
+            "Next invoice",
+            "Compare months",
+            "Payments",
+            "Account",
+            "Prices",
+            "Budgets",
+        ],
+    ),
+    ("Usage", ["Usage", "Calls", "By day", "Imported files", "Quarantine"]),
+    ("Integrations", ["API keys", "Webhooks", "Deliveries"]),
+    ("Records", ["Activity"]),
 ]
 
 
@@ -45,8 +59,6 @@ class AgencySite(Site):
     """The site of members. It knows what is within reach; its pages limit themselves."""
 
     settings_name = "AGENCY_SITE"
-    index_template = "admin/agency/index.html"
-    index_title = "Overview"
     using = DEFAULT_DB_ALIAS  # the connection that pages are read through
 
     def has_permission(self, request: HttpRequest) -> bool:
@@ -82,6 +94,11 @@ class AgencySite(Site):
             request.reach = reach  # type: ignore[attr-defined]
             yield
 
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        return OVERVIEW.respond(self, request)
+
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return Choices.as_view(admin_site=self)(request)
 
@@ -95,6 +112,7 @@ class AgencySite(Site):
                 page: Any = self._registry[entry["model"]]
                 menu = page.menu
                 entries[menu] = {**entry, "name": menu[1]}
+        entries |= self._entries_of_panels(request)
         groups = [(group, [(group, name) for name in names]) for group, names in MENU]
         return [
             {
@@ -107,6 +125,24 @@ class AgencySite(Site):
             for group, menus in groups
             if not entries.keys().isdisjoint(menus)
         ]
+
+    def _entries_of_panels(
+        self, request: HttpRequest
+    ) -> dict[tuple[str, str], dict[str, Any]]:
+        return {
+            page.menu: {
+                "name": page.menu[1],
+                "object_name": page.name,
+                "admin_url": reverse(f"admin:{page.name}", current_app=self.name),
+                "add_url": None,
+                "view_only": True,
+                "perms": {"view": True},
+            }
+            for page in PAGES_OF_PANELS
+            if page.site == self.name
+            and page.menu
+            and page.allows(request, page.permission)
+        }
 
     def log_entries(self, request: HttpRequest, rows: QuerySet[LogEntry]) -> Any:
         """Entries of a row's history that name nobody out of reach, and no staff."""

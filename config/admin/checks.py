@@ -10,6 +10,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
 from config.admin.agency import MENU, agency_site
+from core.admin.pages import PAGES_OF_PANELS
 from core.admin.scoped import Scoped, ScopedAdmin, ScopedFilter, ScopedInline, model_at
 from seats.access.domain import Action
 from seats.models import Agency, Agent
@@ -26,11 +27,37 @@ def check_agency_pages(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Require of every page for agencies that it says whose rows it shows."""
+    problems = [
+        *(
+            problem
+            for model, page in agency_site._registry.items()
+            for problem in _problems(model, page)
+        ),
+        *_panel_problems(),
+    ]
     return [
         Error(f"{label} {problem}.", hint=hint, id=code)
-        for model, page in agency_site._registry.items()
-        for label, code, problem, hint in _problems(model, page)
+        for label, code, problem, hint in problems
     ]
+
+
+def _panel_problems() -> Iterator[tuple[str, str, str, str]]:
+    """As `_problems`, of the pages of panels."""
+    hint = "Use an action of seats.access.domain, and a menu of config.admin.agency."
+    for page in PAGES_OF_PANELS:
+        if page.site != agency_site.name:
+            continue
+        label = f"The page {page.name!r}"
+        if page.menu and page.menu not in _menus():
+            yield label, "config.E013", "has no place in the navigation", hint
+        permissions = [page.permission, *(slot.permission for slot in page.slots)]
+        if not all(isinstance(permission, Action) for permission in permissions):
+            yield (
+                label,
+                "config.E013",
+                "asks for no action of the table of access",
+                hint,
+            )
 
 
 def _problems(model: type[Model], page: Any) -> Iterator[tuple[str, str, str, str]]:
@@ -41,7 +68,7 @@ def _problems(model: type[Model], page: Any) -> Iterator[tuple[str, str, str, st
         yield label, "config.E013", "is a page for agencies without a reach", hint
         return
     yield from _reach_problems(type(page), model)
-    if getattr(page, "menu", None) not in [(g, n) for g, ns in MENU for n in ns]:
+    if getattr(page, "menu", None) not in _menus():
         hint = "Set `menu`, and name it in config.admin.agency.MENU."
         yield label, "config.E013", "has no place in the navigation", hint
     for inline in page.inlines:
@@ -87,6 +114,10 @@ def _is_safe(model: type[Model], item: Any) -> bool:
         return model._meta.get_field(item).remote_field is None
     except FieldDoesNotExist:
         return False
+
+
+def _menus() -> list[tuple[str, str]]:
+    return [(group, name) for group, names in MENU for name in names]
 
 
 def _label(page: type[Any]) -> str:

@@ -3,9 +3,10 @@
 from typing import Any
 
 from django.http import Http404, HttpRequest
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 from django.urls.resolvers import URLResolver
 
+from core.admin.pages import PAGES_OF_PANELS
 from core.admin.themed import AdminSite
 
 
@@ -13,8 +14,13 @@ class Site(AdminSite):
     """What both sites have in common: the look, and doors that neither of them needs."""
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Django's and the theme's, without the redirect to any row of any table."""
-        return [
+        """Pages of panels, Django's and the theme's; no redirect to any row of a table."""
+        pages: list[URLPattern | URLResolver] = [
+            path(page.path, self.admin_view(page.view(self)), name=page.name)
+            for page in PAGES_OF_PANELS
+            if page.site == self.name and page.path
+        ]
+        return pages + [
             url
             for url in super().get_urls()
             if getattr(url, "name", "") != "view_on_site"
