@@ -5,7 +5,7 @@ and can be downloaded as CSV, so every number of a chart can be read and checked
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.admin.cells import money_cell
-from core.money import money_text, plain
+from core.money import money_label, money_text, plain
 
 COLORS = 8  # that the stylesheet has for the series of a chart: --chart-1 and so on
 
@@ -36,8 +36,22 @@ class Link(NamedTuple):
     button: bool = False
 
 
+class Progress(NamedTuple):
+    """How many percent of a limit are used; above 100 the limit is exceeded."""
+
+    percent: int
+
+
+class PostButton(NamedTuple):
+    """A button that posts fields to a page, such as rows that an action is done with."""
+
+    text: str
+    url: str
+    fields: Sequence[tuple[str, str | int]]
+
+
 # A datetime is shown in its own time zone, with the zone's name.
-Cell = str | int | Decimal | date | datetime | Money | Link | None
+Cell = str | int | Decimal | date | datetime | Money | Link | Progress | None
 
 
 class ChartKind(StrEnum):
@@ -53,7 +67,8 @@ class Table:
     """Rows under titles. The first column names the row; `total` is the last row.
 
     `empty` is what stands in the place of no rows: what to do next. Columns of
-    `chart_columns` (by position; none: all but the first) are drawn in a chart.
+    `chart_columns` (by position; none: all but the first) are drawn in a chart. The page
+    and the chart have the first `limit` rows; the file has all.
     """
 
     columns: Sequence[str]
@@ -61,12 +76,24 @@ class Table:
     total: Sequence[Cell] | None = None
     empty: str = "Nothing to show yet."
     chart_columns: Sequence[int] = ()
+    limit: int = 100
+
+    @property
+    def first_rows(self) -> Sequence[Sequence[Cell]]:
+        """The rows that the page and the chart have."""
+        return self.rows[: self.limit]
+
+    @property
+    def hidden(self) -> int:
+        """How many rows only the file has."""
+        return max(len(self.rows) - self.limit, 0)
 
     @property
     def html_rows(self) -> list[list[tuple[str, bool]]]:
         """The cells as they stand on the page, and whether each is a number."""
         return [
-            [(cell_html(cell), is_number(cell)) for cell in row] for row in self.rows
+            [(cell_html(cell), is_number(cell)) for cell in row]
+            for row in self.first_rows
         ]
 
     @property
@@ -116,6 +143,8 @@ class _Column:
         if isinstance(value, Money):
             text = money_text(value.amount, value.currency)
             return f"{text} {value.currency}" if self._is_mixed else text
+        if isinstance(value, Progress):
+            return value.percent
         return value.text if isinstance(value, Link) else value
 
 
@@ -134,6 +163,7 @@ class Panel:
     chart: ChartKind | None = None
     summary: str = ""
     links: Sequence[Link] = ()
+    buttons: Sequence[PostButton] = ()
     is_wide: bool = False
 
     @property
@@ -155,13 +185,13 @@ class Panel:
         series = [
             {
                 "label": self.table.columns[column],
-                "data": [float(_number(row[column])) for row in self.table.rows],
+                "data": [float(_number(row[column])) for row in self.table.first_rows],
                 "borderColor": f"var(--chart-{place % COLORS + 1})",
                 "backgroundColor": f"var(--chart-{place % COLORS + 1})",
             }
             for place, column in enumerate(columns)
         ]
-        labels = [cell_text(row[0]) for row in self.table.rows]
+        labels = [cell_text(row[0]) for row in self.table.first_rows]
         return json.dumps({"labels": labels, "datasets": series})
 
     @property
@@ -189,6 +219,12 @@ def cell_html(value: Cell) -> SafeString | str:
         return money_cell(value.amount, value.currency)
     if isinstance(value, Link):
         return format_html('<a class="link" href="{}">{}</a>', value.url, value.text)
+    if isinstance(value, Progress):
+        return format_html(
+            '<progress max="100" value="{}"></progress> {}',
+            min(value.percent, 100),
+            cell_text(value),
+        )
     if isinstance(value, int | Decimal):
         return format_html('<span class="money">{}</span>', cell_text(value))
     return cell_text(value)
@@ -201,10 +237,25 @@ def cell_text(value: Cell) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M %Z}"
     if isinstance(value, Money):
-        return f"{value.amount:,} {value.currency}"
+        return money_label(value.amount, value.currency)
     if isinstance(value, int | Decimal):
         return f"{Decimal(plain(Decimal(value))):,}"
+    if isinstance(value, Progress):
+        return f"{value.percent}%"
     return value.text if isinstance(value, Link) else str(value)
+
+
+def money_sum(amounts: Iterable[Money]) -> Cell:
+    """The sum of amounts; of several currencies, the sum of each, as text."""
+    sums: dict[str, Decimal] = {}
+    for amount, currency in amounts:
+        sums[currency] = sums.get(currency, Decimal(0)) + amount
+    if len(sums) == 1:
+        ((currency, amount),) = sums.items()
+        return Money(amount, currency)
+    return " + ".join(
+        money_label(sums[currency], currency) for currency in sorted(sums)
+    )
 
 
 def is_number(value: Cell) -> bool:

@@ -1,11 +1,14 @@
-"""Reading seats: their holders on record, and waived days."""
+"""Reading seats: their holders on record, waived days, and how many there are by day."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import F, Sum
 
-from core.periods import local_date
+from core.periods import DAY, local_date
 from core.postgres.arrays import array_text
 from seats.agencies.queries.agencies import zones_of
 from seats.roster.domain.versions import HolderClaim, Version, claims_of
@@ -68,3 +71,58 @@ def _own_claims(seat_ids: set[int]) -> dict[int, list[HolderClaim]]:
         )
         for seat_id, own in rows.items()
     }
+
+
+class SeatCount(NamedTuple):
+    """The seats of a local date, and how many were added or ended on it."""
+
+    day: date
+    seats: int
+    joins: int
+    exits: int
+
+
+# NULL: the seats of the date before the first. A seat is there on at least one date.
+SEAT_MOVES = """
+    WITH seat AS (
+        SELECT added_on, CASE WHEN removed_on = added_on THEN added_on + 1
+                              ELSE removed_on END AS ended_on
+        FROM seats_seat
+        WHERE agency_id = ANY(%(agencies)s::bigint[]) AND NOT cancelled
+          AND added_on <= %(last)s
+    )
+    SELECT NULL::date, count(*), 0 FROM seat
+    WHERE added_on < %(first)s AND (ended_on IS NULL OR ended_on >= %(first)s)
+    UNION ALL
+    SELECT added_on, count(*), 0 FROM seat WHERE added_on >= %(first)s GROUP BY 1
+    UNION ALL
+    SELECT ended_on, 0, count(*) FROM seat
+    WHERE ended_on >= %(first)s AND ended_on <= %(last)s GROUP BY 1
+"""
+
+
+def seats_by_day(
+    agency_ids: Collection[int], *, first: date, last: date
+) -> list[SeatCount]:
+    """The seats of agencies on each date from `first` to `last`, both included.
+
+    Dates are local to each agency. A seat that ends is no longer counted on that date.
+    One query.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            SEAT_MOVES,
+            {"agencies": array_text(agency_ids), "first": first, "last": last},
+        )
+        rows = cursor.fetchall()
+    joins: Counter[date | None] = Counter()
+    exits: Counter[date | None] = Counter()
+    for day, added, ended in rows:
+        joins[day] += added
+        exits[day] += ended
+    seats, counts = joins[None], []
+    for n in range((last - first).days + 1):
+        day = first + n * DAY
+        seats += joins[day] - exits[day]
+        counts.append(SeatCount(day, seats, joins[day], exits[day]))
+    return counts

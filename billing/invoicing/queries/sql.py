@@ -120,3 +120,30 @@ INSERT_DRAFTS = """
     ORDER BY n
     RETURNING id, public_id
 """
+
+# By agency and thing, the seat days of each holder and the billable usage of each agent. What
+# was taken back may leave an agent with nothing.
+AGENT_USE = """
+    SELECT agency_id, thing, agent_id, quantity FROM (
+        SELECT agency_id, %(seats)s AS thing, agent_id,
+               sum(least(coalesce(ends_on, %(end)s), %(end)s)
+                   - greatest(starts_on, %(month)s)) AS quantity
+        FROM seats_seatholding
+        WHERE agency_id = ANY(%(agencies)s::bigint[]) AND starts_on < %(end)s
+          AND (ends_on IS NULL OR ends_on > %(month)s)
+        GROUP BY agency_id, agent_id
+        UNION ALL
+        SELECT day.agency_id, meter.code, day.agent_id, day.quantity
+        FROM unnest(%(agencies)s::bigint[]) AS shown(agency_id)
+        CROSS JOIN LATERAL (
+            SELECT agency_id, meter_id, agent_id, sum(billable) AS quantity
+            FROM billing_usageday
+            WHERE agency_id = shown.agency_id
+              AND used_on >= %(month)s AND used_on < %(end)s
+            GROUP BY agency_id, meter_id, agent_id) AS day
+        JOIN billing_meter AS meter ON meter.id = day.meter_id
+    ) AS used
+    WHERE quantity > 0
+    ORDER BY agency_id, thing, agent_id
+    LIMIT %(limit)s
+"""

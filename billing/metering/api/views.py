@@ -150,6 +150,7 @@ class UsageView(KeyView):
             agency_ids=self._agency_ids(agency, downline=params["downline"]),
             dates=dates,
             group_by=list(dict.fromkeys(groups)),
+            agent_ids=(),
             **_filters(params),
         )
         payload = {

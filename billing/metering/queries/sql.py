@@ -107,3 +107,45 @@ COMPARISON_DIFFERENCES = """
     FROM compared WHERE kind <> 'equal'
     ORDER BY kind, coalesce(stored_time, at), coalesce(stored_id, id)
 """
+
+# Seats that were there on all dates of their agency's span, without an event of any agent who
+# held them on a date of it; unless the events of the agency name no agent.
+IDLE_SEATS = """
+    WITH span AS (
+        SELECT * FROM unnest(%s::bigint[], %s::date[], %s::date[])
+            AS span(agency_id, since, today)
+    ), used AS MATERIALIZED (
+        SELECT day.agency_id, day.agent_id, day.used_on
+        FROM span CROSS JOIN LATERAL (
+            SELECT agency_id, agent_id, used_on FROM billing_usageday
+            WHERE agency_id = span.agency_id
+              AND used_on >= span.since AND used_on <= span.today
+            GROUP BY agency_id, agent_id, used_on HAVING sum(events) > 0) AS day
+    ), nameless AS (
+        SELECT agency_id FROM used GROUP BY agency_id HAVING count(agent_id) = 0
+    )
+    SELECT seat.id, seat.agency_id, agent.id,
+           agent.name || ' (' || agent.external_id || ')', seat.added_on
+    FROM span
+    JOIN seats_seat AS seat USING (agency_id)
+    JOIN seats_agent AS agent ON agent.id = seat.agent_id
+    WHERE NOT seat.cancelled AND seat.removed_on IS NULL AND seat.added_on <= span.since
+      AND NOT EXISTS (SELECT FROM nameless WHERE nameless.agency_id = seat.agency_id)
+      AND NOT EXISTS (
+          SELECT FROM seats_seatholding AS holding
+          JOIN used ON used.agent_id = holding.agent_id
+              AND used.used_on >= holding.starts_on
+              AND (holding.ends_on IS NULL OR used.used_on < holding.ends_on)
+          WHERE holding.seat_id = seat.id)
+    ORDER BY seat.agency_id, agent.name, seat.id
+"""
+
+# The last date with an event, by agent.
+LAST_USE = """
+    SELECT agent_id, max(used_on) FROM (
+        SELECT agent_id, used_on FROM billing_usageday
+        WHERE agency_id = ANY(%(agencies)s::bigint[]) AND used_on >= %(since)s
+          AND agent_id = ANY(%(agents)s::bigint[])
+        GROUP BY agent_id, used_on HAVING sum(events) > 0
+    ) AS used GROUP BY agent_id
+"""

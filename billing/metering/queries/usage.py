@@ -82,8 +82,8 @@ def meters_with_usage(*, currency: str, codes: Collection[str]) -> set[str]:
 class Total:
     """The usage of one group. `raw` and `billable` are in raw units, perhaps mixed.
 
-    `quantity` is in the billed `unit`. Both are None if the group mixes units or one of
-    its meters has no price.
+    `quantity` and `raw_quantity` are in the billed `unit`. They are None if the group
+    mixes units or one of its meters has no price.
     """
 
     group: dict[str, Any]
@@ -92,6 +92,7 @@ class Total:
     billable: Decimal = Decimal(0)
     _units: set[str | None] = field(default_factory=set)
     _quantity: Fraction = Fraction(0)
+    _raw_quantity: Fraction = Fraction(0)
 
     @property
     def unit(self) -> str | None:
@@ -100,6 +101,10 @@ class Total:
     @property
     def quantity(self) -> Decimal | None:
         return round_places(self._quantity, PLACES) if self.unit else None
+
+    @property
+    def raw_quantity(self) -> Decimal | None:
+        return round_places(self._raw_quantity, PLACES) if self.unit else None
 
     def as_row(self) -> dict[str, Any]:
         """The names and sums of the group; numbers are plain decimal text."""
@@ -120,6 +125,7 @@ class Total:
         self._units.add(part["meter__billed_unit"] if unit_size else None)
         if unit_size:
             self._quantity += Fraction(part["billable_sum"]) / Fraction(unit_size)
+            self._raw_quantity += Fraction(part["raw_sum"]) / Fraction(unit_size)
 
 
 def usage_totals(
@@ -127,10 +133,12 @@ def usage_totals(
     agency_ids: Collection[int] | None,
     dates: DateRange,
     group_by: Sequence[str],
+    agent_ids: Collection[int] = (),
     **filters: str,
 ) -> list[Total]:
     """The usage of agencies (None: all) on these dates, in the order of their groups.
 
+    With `agent_ids`, also that of these agents of other agencies.
     It is read from usage days, so the number of events does not matter. `filters` may
     have `meter`, `agent` and `dial_mode`. Raises UnknownGroup, UnknownMeter, and
     TooManyTotals above 10,000 sums (one per meter, month and group).
@@ -146,7 +154,8 @@ def usage_totals(
     if dates.end is not None:
         days = days.filter(used_on__lt=dates.end)
     if agency_ids is not None:
-        days = days.filter(agency__in=agency_ids)
+        within = Q(agency__in=agency_ids)
+        days = days.filter(within | Q(agent__in=agent_ids) if agent_ids else within)
     parts = list(
         days.annotate(month=TruncMonth("used_on"), **_prefixed(group_by))
         .values(

@@ -15,7 +15,15 @@ def shown_agencies(request: HttpRequest, action: str) -> list[Agency]:
     """The agencies that a page is about and at which the action may be done, by code.
 
     With `?agency=CODE` that one. Raises Http404 if it is out of reach of the person.
+    Asked once for each request and action, however many panels ask.
     """
+    kept: dict[str, list[Agency]] = request.__dict__.setdefault("shown_agencies", {})
+    if action not in kept:
+        kept[action] = _shown_agencies(request, action)
+    return kept[action]
+
+
+def _shown_agencies(request: HttpRequest, action: str) -> list[Agency]:
     reach = reach_in(request)
     reached = Agency.objects.filter(pk__in=any_of(reach.agencies(action)))
     code = request.GET.get("agency")
