@@ -191,7 +191,7 @@ class Panel:
             }
             for place, column in enumerate(columns)
         ]
-        labels = [cell_text(row[0]) for row in self.table.first_rows]
+        labels = [_label(row[0]) for row in self.table.first_rows]
         return json.dumps({"labels": labels, "datasets": series})
 
     @property
@@ -217,6 +217,8 @@ def cell_html(value: Cell) -> SafeString | str:
     """A value as it stands on a page; amounts and numbers are aligned at their right."""
     if isinstance(value, Money):
         return money_cell(value.amount, value.currency)
+    if isinstance(value, date):
+        return format_html('<span class="nowrap">{}</span>', cell_text(value))
     if isinstance(value, Link):
         return format_html('<a class="link" href="{}">{}</a>', value.url, value.text)
     if isinstance(value, Progress):
@@ -261,6 +263,13 @@ def money_sum(amounts: Iterable[Money]) -> Cell:
 def is_number(value: Cell) -> bool:
     """Whether a value is aligned at its right."""
     return isinstance(value, Money | int | Decimal)
+
+
+def _label(value: Cell) -> str:
+    """What stands below a place of a chart; dates are short: "Nov 2"."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return f"{value:%b} {value.day}"
+    return cell_text(value)
 
 
 def _number(value: Cell) -> Decimal:

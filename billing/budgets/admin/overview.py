@@ -52,6 +52,7 @@ def budgets_and_alerts(request: HttpRequest) -> Panel | None:
             limit=10,
         ),
         links=[Link("All budgets", reverse(BUDGETS, current_app="agency"))],
+        is_wide=bool(rows),
     )
 
 

@@ -1,7 +1,6 @@
 """The running bills that panels show, computed once for a request, and names of things."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -17,7 +16,7 @@ from billing.invoicing.domain.bill_changes import (
 from billing.invoicing.services.running_bills import RunningBill, running_bills
 from billing.pricing.models import Meter
 from core.admin.panels import Money
-from core.money import money_label, plain
+from core.money import money_label, round_places
 from core.periods import month_of
 from seats.access.admin.overview import shown_agencies
 from seats.access.domain import Action
@@ -94,15 +93,9 @@ def change_text(
 ) -> str:
     """A change in words: what, how much more or less of it, and what that comes to."""
     name, unit = names[change.thing]
-    text = f"{name}: {signed(Money(change.amount, currency))}"
-    if not change.more or not unit:
+    text = f"{name} {signed(Money(change.amount, currency))}"
+    count = round_places(abs(change.more), 0)
+    if not count or not unit:
         return text
     kind = "more" if change.more > 0 else "fewer"
-    count = f"{plain(abs(change.more)):}"
-    plural = "" if abs(change.more) == 1 else "s"
-    return f"{text} ({count} {kind} {unit}{plural})"
-
-
-def month_name(month: date) -> str:
-    """November 2026."""
-    return f"{month:%B %Y}"
+    return f"{text} ({count:,} {kind} {unit}{'' if count == 1 else 's'})"

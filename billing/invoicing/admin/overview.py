@@ -24,7 +24,7 @@ from seats.access.admin.overview import OVERVIEW
 from seats.access.domain import Action
 
 ZERO = Decimal(0)
-MOST_REASONS = 4
+MOST_REASONS = 3
 INVOICES = "admin:billing_document_changelist"
 Side = Literal["so_far", "expected"]
 
@@ -41,8 +41,8 @@ def bill_so_far(request: HttpRequest) -> Panel | None:
         figure=_figure(request, "so_far"),
         sentences=[
             *_unpriced(bills),
-            "Seats until the end of the month, usage until now.",
             *_why(request, "so_far"),
+            "Seats count until the end of the month, usage until now.",
         ],
         table=_table(request, "so_far"),
         links=[Link("All invoices", reverse(INVOICES, current_app="agency"))],
@@ -60,8 +60,8 @@ def forecast(request: HttpRequest) -> Panel | None:
         title=f"Expected for all of {bills[0].month:%B}",
         figure=_figure(request, "expected"),
         sentences=[
-            "Seats as they are now, usage at the average of the days that are over.",
             *_why(request, "expected"),
+            "Seats as they are now, usage by the average of the days that are over.",
         ],
         table=_table(request, "expected"),
     )
@@ -113,12 +113,12 @@ def _why(request: HttpRequest, side: Side) -> list[str]:
             continue
         kind = "more" if difference > 0 else "less"
         label = money_label(abs(difference), currency)
-        sentences.append(f"{label} {kind} than all of {last}, because of:")
         reasons = sorted(
             (change for change in changes if change.amount),
             key=lambda change: -abs(change.amount),
         )
-        sentences += [change_text(c, names, currency) for c in reasons[:MOST_REASONS]]
+        texts = [change_text(c, names, currency) for c in reasons[:MOST_REASONS]]
+        sentences.append(f"{label} {kind} than all of {last}: {'; '.join(texts)}.")
         if any(bill.has_new_prices for bill in bills):
             sentences.append(
                 f"Seats and usage are compared by the prices of {last}; what the new"

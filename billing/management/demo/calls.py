@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from billing.management.demo.cast import DemoAgency
-from billing.metering.domain.formats.asterisk import CUSTOM, STOCK
+from billing.management.demo.cast import IDLE_AGENTS, DemoAgency
+from billing.metering.domain.formats.asterisk import CUSTOM, IDS, STOCK
 from core.periods import next_month
 from seats.models import SeatHolding
 
@@ -24,21 +24,25 @@ def write_month(
     *,
     late: bool = False,
     before: date | None = None,
+    idle_from: date | None = None,
 ) -> tuple[Path, int]:
     """Write an agency's calls of a month to a file; returns its path and their number.
 
     A `late` file has a few calls that were forgotten. With `before` the calls end on the
-    local date before it.
+    local date before it. From `idle_from` on some agents place none.
     """
     suffix = "-late" if late else ""
     path = folder / f"{demo_agency.code.lower()}-{month:%Y-%m}{suffix}.csv"
-    order = CUSTOM if demo_agency.layout == "custom" else STOCK
+    order = [*(CUSTOM if demo_agency.layout == "custom" else STOCK), *IDS]
     calls = 0
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        for call in _calls(demo_agency, month, rng, late=late, before=before):
+        dates = {"before": before, "idle_from": idle_from}
+        for call in _calls(demo_agency, month, rng, late=late, **dates):
             cells = [call[name] for name in order]
-            writer.writerow(cells[:16] if demo_agency.layout == "anonymous" else cells)
+            writer.writerow(
+                cells[: -len(IDS)] if demo_agency.layout == "anonymous" else cells
+            )
             calls += 1
     return path, calls
 
@@ -50,6 +54,7 @@ def _calls(
     *,
     late: bool,
     before: date | None,
+    idle_from: date | None,
 ) -> Iterator[dict[str, str]]:
     end = min(next_month(month), before or date.max)
     holdings = SeatHolding.objects.filter(
@@ -58,6 +63,8 @@ def _calls(
     for holding in holdings.order_by("agent__external_id", "starts_on"):
         day = max(holding.starts_on, month)
         until = min(holding.ends_on or end, end)
+        if holding.agent.external_id in IDLE_AGENTS:
+            until = min(until, idle_from or until)
         while day < until:
             if late:
                 number = int(day == end - timedelta(days=4))

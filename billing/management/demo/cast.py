@@ -43,6 +43,8 @@ DEMO_AGENCIES = [
 ]
 DEMO_CODES = {demo_agency.code for demo_agency in DEMO_AGENCIES}
 LEAVING_AGENCY = "PACIFIC"  # ends all its seats with the first month
+PAYING_AGENCY = "SUNRISE"  # pays its first invoice, and has budgets
+IDLE_AGENTS = {"sunrise109", "sunrise113", "lakeside104"}  # who stop placing calls
 MOVING_AGENCY, NEW_UPLINE = "DESERT", "LAKESIDE"
 
 FIRST_NAMES = (

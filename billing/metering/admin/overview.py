@@ -51,7 +51,7 @@ def minutes_by_day(request: HttpRequest) -> Panel | None:
     for n in range(DAYS_SHOWN):
         day = first + n * DAY
         values = [minutes[mode].get(day, Decimal(0)) for mode in modes]
-        rows.append([str(day), *(round_places(value, 1) for value in values)])
+        rows.append([day, *(round_places(value, 1) for value in values)])
     whole = sum((sum(by_day.values()) for by_day in minutes.values()), Decimal(0))
     busiest = mode_name(modes[0])
     return Panel(

@@ -50,7 +50,7 @@ def seats_of_days(request: HttpRequest) -> Panel | None:
         title="Seats by day",
         table=Table(
             ["Day", "Seats", "Joined", "Left"],
-            [[str(c.day), c.seats, c.joins, c.exits] for c in counts],
+            [[c.day, c.seats, c.joins, c.exits] for c in counts],
         ),
         chart=ChartKind.LINE,
         summary=(
