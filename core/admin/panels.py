@@ -36,6 +36,13 @@ class Link(NamedTuple):
     button: bool = False
 
 
+class Quantity(NamedTuple):
+    """A number of units, such as minutes."""
+
+    value: Decimal
+    unit: str
+
+
 class Progress(NamedTuple):
     """How many percent of a limit are used; above 100 the limit is exceeded."""
 
@@ -51,7 +58,7 @@ class PostButton(NamedTuple):
 
 
 # A datetime is shown in its own time zone, with the zone's name.
-Cell = str | int | Decimal | date | datetime | Money | Link | Progress | None
+Cell = str | int | Decimal | date | datetime | Money | Quantity | Link | Progress | None
 
 
 class ChartKind(StrEnum):
@@ -145,6 +152,8 @@ class _Column:
             return f"{text} {value.currency}" if self._is_mixed else text
         if isinstance(value, Progress):
             return value.percent
+        if isinstance(value, Quantity):
+            return cell_text(value)
         return value.text if isinstance(value, Link) else value
 
 
@@ -223,11 +232,11 @@ def cell_html(value: Cell) -> SafeString | str:
         return format_html('<a class="link" href="{}">{}</a>', value.url, value.text)
     if isinstance(value, Progress):
         return format_html(
-            '<progress max="100" value="{}"></progress> {}',
+            '<span class="nowrap"><progress max="100" value="{}"></progress> {}</span>',
             min(value.percent, 100),
             cell_text(value),
         )
-    if isinstance(value, int | Decimal):
+    if isinstance(value, int | Decimal | Quantity):
         return format_html('<span class="money">{}</span>', cell_text(value))
     return cell_text(value)
 
@@ -244,6 +253,8 @@ def cell_text(value: Cell) -> str:
         return f"{Decimal(plain(Decimal(value))):,}"
     if isinstance(value, Progress):
         return f"{value.percent}%"
+    if isinstance(value, Quantity):
+        return f"{cell_text(value.value)} {value.unit}"
     return value.text if isinstance(value, Link) else str(value)
 
 
@@ -262,7 +273,7 @@ def money_sum(amounts: Iterable[Money]) -> Cell:
 
 def is_number(value: Cell) -> bool:
     """Whether a value is aligned at its right."""
-    return isinstance(value, Money | int | Decimal)
+    return isinstance(value, Money | Quantity | int | Decimal)
 
 
 def _label(value: Cell) -> str:

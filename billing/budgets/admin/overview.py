@@ -9,9 +9,18 @@ from django.utils import timezone
 from billing.budgets.domain.levels import BudgetLevel
 from billing.budgets.models import Budget, BudgetAlert
 from billing.budgets.queries.levels import levels_of, months_of
-from core.admin.panels import Cell, Link, Money, Panel, Progress, Table, cell_text
+from core.admin.panels import (
+    Cell,
+    Link,
+    Money,
+    Panel,
+    Progress,
+    Quantity,
+    Table,
+    cell_text,
+)
 from core.admin.scoped import any_of
-from core.money import plain
+from core.money import round_places
 from core.periods import month_of
 from seats.access.admin.overview import OVERVIEW, shown_agencies
 from seats.access.domain import Action
@@ -44,9 +53,9 @@ def budgets_and_alerts(request: HttpRequest) -> Panel | None:
     return Panel(
         key="budgets",
         title="Budgets and alerts",
-        sentences=_alerts(agencies, levels),
+        sentences=_alerts(levels, several=several),
         table=Table(
-            ["Budget", *agency, "Used", "Of", "Limit", "Expected"],
+            ["Budget", *agency, "Used", "Of the limit", "Limit", "Expected"],
             rows,
             empty="There is no budget. A budget tells you before the bill does.",
             limit=10,
@@ -76,10 +85,10 @@ def _name(budget: Budget) -> str:
 def _amount(budget: Budget, value: Decimal) -> Cell:
     if budget.meter is None:
         return Money(value, budget.agency.currency)
-    return f"{Decimal(plain(value)):,} {budget.meter.billed_unit}s"
+    return Quantity(round_places(value, 1), f"{budget.meter.billed_unit}s")
 
 
-def _alerts(agencies: list[int], levels: list[tuple[Budget, BudgetLevel]]) -> list[str]:
+def _alerts(levels: list[tuple[Budget, BudgetLevel]], *, several: bool) -> list[str]:
     """The latest alerts about the budgets that are shown, in words."""
     shown = {budget.pk: budget for budget, _ in levels}
     alerts = BudgetAlert.objects.filter(budget__in=shown).order_by("-pk")[:MOST_ALERTS]
@@ -88,7 +97,8 @@ def _alerts(agencies: list[int], levels: list[tuple[Budget, BudgetLevel]]) -> li
         budget = shown[alert.budget_id]
         used = cell_text(_amount(budget, alert.used))
         limit = cell_text(_amount(budget, alert.limit))
-        text = f"{alert.sent_on}: {_name(budget)} of {budget.agency.code} "
+        whose = f" of {budget.agency.code}" if several else ""
+        text = f"{alert.sent_on}: {_name(budget)}{whose} "
         if alert.kind == BudgetAlert.Kind.REACHED:
             text += f"reached {alert.threshold}% of {limit} ({used})."
         else:

@@ -81,6 +81,7 @@ def what_is_due(request: HttpRequest) -> Panel | None:
         sentences=[sentence],
         table=table if rows else None,
         links=_pay_links(request, [due.document for due in invoices]),
+        is_wide=bool(rows),
     )
 
 
@@ -91,13 +92,12 @@ def _since(days: int) -> str:
 
 
 def _pay_links(request: HttpRequest, documents: list[Document]) -> list[Link]:
-    """The page of the longest due invoice that the person may pay."""
+    """The page of the longest due invoice, of a page about one payer that may be paid."""
     may = reach_in(request).agencies(Action.PAY)
-    return [
-        Link(f"Pay {document.label}", _page_of(document), button=True)
-        for document in documents
-        if document.payer_id in may
-    ][:1]
+    if len({document.payer_id for document in documents} & may) != 1:
+        return []
+    document = documents[0]
+    return [Link(f"Pay {document.label}", _page_of(document), button=True)]
 
 
 def _page_of(document: Document) -> str:

@@ -24,7 +24,7 @@ from seats.agencies.queries.agencies import local_dates
 
 NAMES = {
     SEATS: ("Seats", "seat day"),
-    LATE: ("Late lines of earlier months", ""),
+    LATE: ("Late lines", ""),
     PRICES: ("New price list", ""),
     TAX: ("Tax", ""),
 }

@@ -54,6 +54,7 @@ def seats_without_use(request: HttpRequest) -> Panel | None:
         sentences=[_sentence(seats, costs)],
         table=Table(columns, rows, limit=10) if rows else None,
         buttons=_buttons(request, seats),
+        is_wide=bool(rows),
     )
 
 

@@ -4,8 +4,10 @@ Rooms add their panels to OVERVIEW. With `?agency=CODE` it is about one agency.
 """
 
 from django.http import Http404, HttpRequest
+from django.urls import reverse
 
 from core.admin.pages import AgencyPanels
+from core.admin.panels import Link
 from core.admin.scoped import any_of, reach_in
 from seats.access.domain import Action
 from seats.agencies.models import Agency
@@ -43,9 +45,18 @@ def overview_title(request: HttpRequest) -> str:
     return f"Overview of {shown_agencies(request, Action.VIEW_AGENCIES)[0].name}"
 
 
+def overview_links(request: HttpRequest) -> list[Link]:
+    """From the overview of an agency, the way back to that of all."""
+    if "agency" not in request.GET:
+        return []
+    home = reverse("admin:index", current_app=AgencyPanels.site)
+    return [Link("Overview of all agencies", home)]
+
+
 OVERVIEW = AgencyPanels(
     name="overview",
     path="",
     title=overview_title,
     permission=Action.VIEW_SEATS,
+    links=overview_links,
 )

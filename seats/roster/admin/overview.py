@@ -95,7 +95,7 @@ def _own_seat(request: HttpRequest) -> Panel | None:
         if today
         else holdings.none()
     )
-    since = [f"You hold a seat since {holding.starts_on}." for holding in held]
+    since = [f"You have held a seat since {holding.starts_on}." for holding in held]
     return Panel(
         key="seats", title="Your seat", sentences=since or ["You hold no seat today."]
     )
