@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
 LINK = re.compile(r'href="(\?[^"]*)"')
 # What the site consists of. A new kind of page has to be crawled here.
 SITE_PAGES = {"index", "login", "logout", "password_change", "password_change_done",
-              "autocomplete", "jsi18n", "app_list", "search"}  # fmt: skip
+              "autocomplete", "jsi18n", "app_list", "search", "usage"}  # fmt: skip
 MODEL_PAGES = {"changelist", "add", "history", "delete", "change"}
 
 
@@ -69,7 +69,7 @@ class TestPagesOfOthers:
                             crawl.leaks.append((path.format(row.pk), "differs"))
                 crawl.get(f"{base_of(model)}add/")
             for path in ("", "seats/", "billing/", "nothing/", "jsi18n/", "search/?s=zz",
-                         "password_change/", "r/7/1/", "auth/user/1/change/",
+                         "password_change/", "r/7/1/", "usage/", "auth/user/1/change/",
                          "seats/member/", "billing/mail/"):  # fmt: skip
                 crawl.get(f"/agency/{path}")
             assert crawl.leaks == [], person.name

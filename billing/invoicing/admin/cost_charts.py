@@ -12,7 +12,7 @@ from billing.invoicing.queries.agent_costs import AgentCost, agent_costs
 from billing.invoicing.queries.billed_items import billed_items
 from billing.invoicing.services.running_bills import RoundingCost, RunningBill
 from core.admin.panels import Cell, ChartKind, Money, Panel, Table, cell_text
-from core.money import plain, round_places
+from core.money import round_places
 from core.periods import previous_month
 from seats.access.admin.overview import OVERVIEW, shown_agencies
 from seats.access.domain import Action
@@ -138,13 +138,13 @@ def cost_of_rounding(request: HttpRequest) -> Panel | None:
     total = sum((amount for _, _, amount in sums.values()), ZERO)
     raw = sum((values[0] for values in sums.values()), ZERO)
     billable = sum((values[1] for values in sums.values()), ZERO)
-    more = plain(round_places((billable - raw) / SECONDS, 0))
+    more = round_places((billable - raw) / SECONDS, 0)
     return Panel(
         key="rounding",
         title=f"Cost of rounding, {bills[0].month:%B} so far",
         figure=Money(total, currency),
         sentences=[
-            f"Calls are raised to whole steps: {more} minutes more than talked."
+            f"Calls are raised to whole steps: {more:,} minutes more than talked."
         ],
         table=Table(
             ["Meter", "Minutes talked", "Minutes billed", "Cost of rounding"],

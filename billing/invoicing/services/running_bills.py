@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from django.db import transaction
-
 from billing.invoicing.calculation.next_documents import (
     NextDocuments,
     next_documents,
@@ -93,21 +91,18 @@ def running_bills(
     its usage or the average, whichever is more; on the first day the average is last
     month's), priced and split between payers as any charge; late lines as they are now.
     """
-    with transaction.atomic():
-        payers = Agency.objects.in_bulk(payer_ids)
-        pairs = pairs_of(sorted(payers))
-        agency_ids = {pair.agency_id for pair in pairs}
-        counters = CutoffCounter.objects.filter(agency__in=agency_ids)
-        cutoffs = dict(counters.values_list("agency", "cutoff"))
-        currencies = {pk: payer.currency for pk, payer in payers.items()}
-        computed = next_documents(pairs, cutoffs, currencies, through=month)
-        todays = local_dates(agency_ids, now=now)
-        months = running_months(pairs, cutoffs, todays, month=month)
-        last = previous_month(month)
-        stored = billed_items(payers, first=last, last=last)
-        prices = price_lists_for(
-            currencies=set(currencies.values()), months={last, month}
-        )
+    payers = Agency.objects.in_bulk(payer_ids)
+    pairs = pairs_of(sorted(payers))
+    agency_ids = {pair.agency_id for pair in pairs}
+    counters = CutoffCounter.objects.filter(agency__in=agency_ids)
+    cutoffs = dict(counters.values_list("agency", "cutoff"))
+    currencies = {pk: payer.currency for pk, payer in payers.items()}
+    computed = next_documents(pairs, cutoffs, currencies, through=month)
+    todays = local_dates(agency_ids, now=now)
+    months = running_months(pairs, cutoffs, todays, month=month)
+    last = previous_month(month)
+    stored = billed_items(payers, first=last, last=last)
+    prices = price_lists_for(currencies=set(currencies.values()), months={last, month})
     by_payer: dict[int, list[RunningMonth]] = {}
     for running in months:
         by_payer.setdefault(running.pair.payer_id, []).append(running)

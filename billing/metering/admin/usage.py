@@ -207,8 +207,9 @@ def by_meter(request: HttpRequest) -> Panel | None:
 NOTHING = "Nothing was used. Choose another month, or take a filter away."
 
 
-def _day(group: dict[str, Any]) -> str:
-    return str(group["day"])
+def _day(group: dict[str, Any]) -> Cell:
+    day: date = group["day"]
+    return day
 
 
 def _pivot(
@@ -216,7 +217,7 @@ def _pivot(
     key: str,
     *names: str,
     title: str,
-    label: Callable[[dict[str, Any]], str],
+    label: Callable[[dict[str, Any]], Cell],
 ) -> Panel | None:
     """A table of calls, minutes and messages by these groups, and a chart of minutes."""
     try:
@@ -236,7 +237,10 @@ def _pivot(
         whole.add(total)
     several = "agency" in names and len(usage_scope(request).codes) > 1
     rows: list[list[Cell]] = []
-    for row in sums.values():
+    in_order = list(sums.values())
+    if "day" not in names:
+        in_order.sort(key=lambda row: -row.billed)
+    for row in in_order:
         agency: list[Cell] = [row.names["agency"]] if several else []
         rows.append([label(row.names), *agency, *row.cells()])
     extra = 1 if several else 0
