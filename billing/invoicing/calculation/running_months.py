@@ -33,6 +33,11 @@ class MonthPrices:
     now: PriceListTerms
     before: PriceListTerms | None
 
+    @property
+    def are_new(self) -> bool:
+        """Whether the month has another list than the month before."""
+        return self.before is not None and self.before.list_id != self.now.list_id
+
 
 @dataclass(frozen=True, slots=True)
 class RunningMonth:
@@ -130,10 +135,7 @@ class RunningMonth:
 
         Raises MeterNotPriced.
         """
-        charges = self.charges(facts, prices.now)
-        before = prices.before
-        if before is None or before.list_id == prices.now.list_id:
-            return charges
+        before = prices.before or prices.now
         rates = {**prices.now.rates_by_meter, **before.rates_by_meter}
         return self.charges(facts, replace(before, rates=tuple(rates.values())))
 

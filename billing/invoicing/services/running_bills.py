@@ -15,10 +15,11 @@ from billing.invoicing.calculation.running_months import (
     running_months,
 )
 from billing.invoicing.domain.bill_changes import LATE, SEATS, BillItem, total_of
-from billing.invoicing.domain.charges import Charge, ChargeKey
+from billing.invoicing.domain.charges import Charge, ChargeKey, SpanFacts
 from billing.invoicing.domain.differences import ChargeDifference
 from billing.invoicing.queries.affected_months import pairs_of
 from billing.invoicing.queries.billed_items import billed_items
+from billing.pricing.domain.rating import PriceListTerms
 from billing.pricing.queries import price_lists_for
 from core.money import round_places
 from core.periods import previous_month
@@ -140,18 +141,17 @@ def _fill(
     prices: MonthPrices,
 ) -> None:
     """Add what the month comes to: by the lines so far, and by its facts at its end."""
-    payer_id, currency = bill.payer.pk, bill.payer.currency
-    bill.has_new_prices = bool(
-        prices.before and prices.before.list_id != prices.now.list_id
-    )
-    at_last_prices: dict[ChargeKey, Decimal] = {}
-    expected: list[ChargeDifference] = []
+    payer_id, terms = bill.payer.pk, prices.now
+    bill.has_new_prices = prices.are_new
     before = {line.key: line.before for line in lines}
+    at_last_prices: dict[ChargeKey, Decimal] = {}
     expected_at_last: dict[ChargeKey, Decimal] = {}
+    expected: list[ChargeDifference] = []
     for running in months:
-        facts, then = running.facts, running.expected_facts(prices.now)
-        at_last_prices |= _parts(running.charges_before(facts, prices), payer_id)
-        expected_at_last |= _parts(running.charges_before(then, prices), payer_id)
+        facts, then = running.facts, running.expected_facts(terms)
+        if prices.are_new:
+            at_last_prices |= _parts(running.charges_before(facts, prices), payer_id)
+            expected_at_last |= _parts(running.charges_before(then, prices), payer_id)
         expected += [
             ChargeDifference(
                 charge.key,
@@ -159,13 +159,13 @@ def _fill(
                 before.get(charge.key, ZERO),
                 charge.parts[payer_id],
             )
-            for charge in running.charges(then, prices.now)
+            for charge in running.charges(then, terms)
             if payer_id in charge.parts
         ]
-        bill.rounding += _rounding(running, prices, payer_id)
-        bill.run_rate += running.run_rate(prices.now.seat_price, currency)
+        bill.rounding += _rounding(running, facts, terms)
+        bill.run_rate += running.run_rate(terms.seat_price, terms.currency)
         bill.seat_costs[running.pair.agency_id] = running.cost_of_a_seat(
-            prices.now.seat_price, currency
+            terms.seat_price, terms.currency
         )
     late = [line for line in lines if line.key.month != bill.month]
     bill.so_far = _items(lines, bill.month, at_last_prices)
@@ -200,10 +200,13 @@ def _items(
 
 
 def _rounding(
-    running: RunningMonth, prices: MonthPrices, payer_id: int
+    running: RunningMonth, facts: Sequence[SpanFacts], terms: PriceListTerms
 ) -> list[RoundingCost]:
     """Each meter that is raised to steps: its charge less that of its raw sum."""
-    unrounded = _parts(running.charges(running.unrounded_facts, prices.now), payer_id)
+    if all(use.raw == use.billable for part in facts for use in part.usage.values()):
+        return []
+    payer_id = running.pair.payer_id
+    unrounded = _parts(running.charges(running.unrounded_facts, terms), payer_id)
     return [
         RoundingCost(
             charge.key.agency_id,
@@ -212,6 +215,6 @@ def _rounding(
             charge.billable,
             charge.parts.get(payer_id, ZERO) - unrounded[charge.key],
         )
-        for charge in running.charges(running.facts, prices.now)
+        for charge in running.charges(facts, terms)
         if charge.key.meter and charge.raw != charge.billable
     ]

@@ -228,32 +228,24 @@ def _pivot(
         )
     if totals is None:
         return None
-    sums: dict[tuple[Any, ...], Sums] = {}
     whole = Sums()
     for total in totals:
-        group = tuple(total.group[name] for name in names)
-        row = sums.setdefault(group, Sums(names=total.group))
-        row.add(total)
         whole.add(total)
-    several = "agency" in names and len(usage_scope(request).codes) > 1
+    agency = ["Agency"] if _has_agencies(request, names) else []
     rows: list[list[Cell]] = []
-    in_order = list(sums.values())
-    if "day" not in names:
-        in_order.sort(key=lambda row: -row.billed)
-    for row in in_order:
-        agency: list[Cell] = [row.names["agency"]] if several else []
-        rows.append([label(row.names), *agency, *row.cells()])
-    extra = 1 if several else 0
-    blank: list[Cell] = [""] if several else []
+    for row in _sums(totals, names):
+        rows.append(
+            [label(row.names), *(row.names[n.lower()] for n in agency), *row.cells()]
+        )
     return Panel(
         key=key,
         title=title,
         table=Table(
-            [title.removeprefix("By ").capitalize(), *(["Agency"] * extra), *COLUMNS],
+            [title.removeprefix("By ").capitalize(), *agency, *COLUMNS],
             rows,
-            ["Total", *blank, *whole.cells()] if rows else None,
+            ["Total", *("" for _ in agency), *whole.cells()] if rows else None,
             empty=NOTHING,
-            chart_columns=[column + extra for column in MINUTES],
+            chart_columns=[column + len(agency) for column in MINUTES],
             limit=31,
         ),
         chart=ChartKind.BAR,
@@ -263,6 +255,21 @@ def _pivot(
         ),
         is_wide=True,
     )
+
+
+def _has_agencies(request: HttpRequest, names: Sequence[str]) -> bool:
+    return "agency" in names and len(usage_scope(request).codes) > 1
+
+
+def _sums(totals: Sequence[Total], names: Sequence[str]) -> list[Sums]:
+    """The totals of meters added up by group: dates in order, else the most first."""
+    sums: dict[tuple[Any, ...], Sums] = {}
+    for total in totals:
+        group = tuple(total.group[name] for name in names)
+        sums.setdefault(group, Sums(names=total.group)).add(total)
+    if "day" in names:
+        return list(sums.values())
+    return sorted(sums.values(), key=lambda row: -row.billed)
 
 
 def _totals(request: HttpRequest, group_by: Sequence[str]) -> list[Total] | None:
