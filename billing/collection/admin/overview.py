@@ -93,8 +93,8 @@ def _since(days: int) -> str:
 
 def _pay_links(request: HttpRequest, documents: list[Document]) -> list[Link]:
     """The page of the longest due invoice, of a page about one payer that may be paid."""
-    may = reach_in(request).agencies(Action.PAY)
-    if len({document.payer_id for document in documents} & may) != 1:
+    payers = {document.payer_id for document in documents}
+    if len(payers) != 1 or not payers <= reach_in(request).agencies(Action.PAY):
         return []
     document = documents[0]
     return [Link(f"Pay {document.label}", _page_of(document), button=True)]

@@ -9,12 +9,14 @@ from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from billing.collection.verification.money import verify_everything
+from billing.invoicing.domain.bill_changes import changes_between, total_of
 from billing.invoicing.domain.canonical import canonical_bytes
 from billing.invoicing.domain.content import content_of
 from billing.invoicing.models.documents import Document, DocumentLine
 from billing.invoicing.models.runs import BillingRun
 from billing.invoicing.queries.documents import header_of, issue_of, lines_of
 from billing.invoicing.services.previews import preview_documents
+from billing.invoicing.services.running_bills import running_bills
 from billing.invoicing.verification.facts import RecomputedBooks
 from billing.metering.models import UsageEvent
 from seats.models import Seat
@@ -248,3 +250,32 @@ def _by_agency(sums: dict[Any, Decimal]) -> dict[Any, Decimal]:
         key = (agency, month, meter)
         by_agency[key] = by_agency.get(key, Decimal(0)) + amount
     return {key: amount for key, amount in by_agency.items() if amount}
+
+
+@given(histories)
+@EXAMPLES
+def test_the_running_bill_is_the_next_document(beginning, steps):
+    """By another way than the document's: once all dates are over, its facts say the same.
+
+    The month itself is not closed; what is different from the month before adds up.
+    """
+    month = MONTHS[-1]
+    with rolled_back():
+        world = beginning.again()
+        for step in steps:
+            if step[0] != "close" or MONTHS[step[1]] < month:
+                world.play(step)
+        bills = running_bills(
+            payer_ids=[agency.pk for agency in world.agencies], month=month,
+            now=worlds.LATEST,
+        )  # fmt: skip
+        for payer in world.agencies:
+            running = bills[payer.pk]
+            documents = preview_documents(payer=payer, month=month, now=worlds.LATEST)
+            lines = [line for d in documents if d.month == month for line in d.lines]
+            changes = changes_between(running.before, running.so_far)
+            more = running.total - total_of(running.before)
+
+            assert running.total == sum(line.amount for line in lines)
+            assert running.expected_total == running.total
+            assert sum(change.amount for change in changes) == more

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import Phase, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.accounts.services import set_payer_shares
@@ -29,7 +29,6 @@ from billing.invoicing.services.running_bills import RunningBill, running_bills
 from billing.metering.domain.events import IncomingEvent
 from seats.models import Agency
 from seats.roster.services.seats import remove_seats
-from tests.billing.invoicing import worlds
 from tests.build import (
     APRIL,
     MARCH,
@@ -43,10 +42,8 @@ from tests.build import (
     totals,
     use,
 )
-from tests.laws import examples
-from tests.rollback import rolled_back
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.django_db
 APRIL_15 = datetime(2026, 4, 15, 16, tzinfo=UTC)
 TODAY = APRIL_15.date()
 
@@ -343,44 +340,6 @@ class TestAgentCosts:
         assert [(cost.name, cost.total) for cost in costs] == [
             (OTHERS, sponsored.total)
         ]
-
-
-@given(
-    st.lists(
-        st.one_of(
-            worlds.facts, worlds.facts, worlds.shares, worlds.closes, worlds.voids
-        ),
-        min_size=6,
-        max_size=25,
-    )
-)
-@examples(10, phases=[Phase.explicit, Phase.generate])
-def test_of_any_history_are_the_next_documents(beginning, steps):
-    """By another way than the documents: once all dates are over, nothing is expected.
-
-    Unless the month itself is closed, its bill by its facts is that of its lines.
-    """
-    month = worlds.MONTHS[-1]
-    with rolled_back():
-        world = beginning.again()
-        for step in steps:
-            if step[0] != "close" or step[1] < len(worlds.MONTHS) - 1:
-                world.play(step)
-        bills = running_bills(
-            payer_ids=[agency.pk for agency in world.agencies], month=month,
-            now=worlds.LATEST,
-        )  # fmt: skip
-        for payer in world.agencies:
-            running = bills[payer.pk]
-            documents = preview_documents(payer=payer, month=month, now=worlds.LATEST)
-            lines = [line for d in documents if d.month == month for line in d.lines]
-            changes = changes_between(running.before, running.so_far)
-
-            assert running.total == sum(line.amount for line in lines)
-            assert running.expected_total == running.total
-            assert sum(change.amount for change in changes) == running.total - total_of(
-                running.before
-            )
 
 
 def test_the_number_of_queries_does_not_depend_on_agents_and_payers(sunrise):
