@@ -232,8 +232,10 @@ def cell_html(value: Cell) -> SafeString | str:
         return format_html('<a class="link" href="{}">{}</a>', value.url, value.text)
     if isinstance(value, Progress):
         return format_html(
-            '<span class="nowrap"><progress max="100" value="{}"></progress> {}</span>',
+            '<span class="nowrap"><progress max="100" value="{}" aria-label="{}">'
+            "</progress> {}</span>",
             min(value.percent, 100),
+            cell_text(value),
             cell_text(value),
         )
     if isinstance(value, int | Decimal | Quantity):

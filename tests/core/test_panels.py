@@ -4,7 +4,18 @@ import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from core.admin.panels import ChartKind, Link, Money, Panel, Table, cell_html, cell_text
+from core.admin.panels import (
+    ChartKind,
+    Link,
+    Money,
+    Panel,
+    Progress,
+    Quantity,
+    Table,
+    cell_html,
+    cell_text,
+    money_sum,
+)
 
 USD = "USD"
 
@@ -68,3 +79,32 @@ def test_a_chart_shows_the_numbers_of_its_table():
 
 def test_numbers_are_aligned_at_their_right_below_their_title():
     assert MONTHS.titles == [("month", False), ("seats", True), ("calls", True)]
+
+
+def test_a_page_has_the_first_rows_and_a_file_has_all():
+    table = Table(
+        ["day", "calls"], [[date(2026, 3, n), n] for n in range(1, 8)], limit=5
+    )
+    panel = Panel("calls", "Calls", table=table, chart=ChartKind.LINE, summary="Calls")
+
+    assert len(table.html_rows) == 5
+    assert table.hidden == 2
+    assert len(table.csv_rows()) == 1 + 7
+    data = json.loads(panel.chart_data)
+    assert data["labels"] == ["Mar 1", "Mar 2", "Mar 3", "Mar 4", "Mar 5"]
+
+
+def test_progress_and_quantities_are_text_in_files():
+    table = Table(
+        ["limit", "used"], [[Quantity(Decimal("1500.50"), "minutes"), Progress(120)]]
+    )
+
+    assert table.csv_rows()[1] == ["1,500.5 minutes", 120]
+    assert 'value="100"' in str(cell_html(Progress(120)))
+    assert "120%" in str(cell_html(Progress(120)))
+    assert table.titles == [("limit", True), ("used", False)]
+
+
+def test_sums_name_each_currency():
+    assert money_sum([usd("1.50"), usd("2.00")]) == usd("3.50")
+    assert money_sum([usd("1.50"), Money(Decimal(5), "JPY")]) == "5 JPY + 1.50 USD"
