@@ -6,8 +6,9 @@ from decimal import Decimal
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 
-from billing.metering.admin.shown_usage import CALLS, mode_name, usage_scope
+from billing.metering.admin.shown_usage import CALLS, CODE, mode_name, usage_scope
 from billing.metering.queries.usage import TooManyTotals, usage_totals
 from core.admin.panels import Cell, ChartKind, Link, Panel, Table
 from core.money import round_places
@@ -17,7 +18,6 @@ from seats.access.domain import Action
 from seats.agencies.queries.agencies import local_dates
 
 DAYS_SHOWN = 31
-MODES_SHOWN = 7
 
 
 @OVERVIEW.panel("minutes", order=130, permission=Action.VIEW_USAGE)
@@ -63,5 +63,12 @@ def minutes_by_day(request: HttpRequest) -> Panel | None:
             f"{round_places(whole, 0):,} billed minutes from {first} to {last}; most by"
             f" {busiest}."
         ),
-        links=[Link("All usage", reverse("admin:usage", current_app="agency"))],
+        links=[Link("All usage", _usage_page(request))],
     )
+
+
+def _usage_page(request: HttpRequest) -> str:
+    """The page of usage, of the same agency if the overview is of one."""
+    page = reverse("admin:usage", current_app="agency")
+    code = request.GET.get(CODE)
+    return f"{page}?{urlencode({CODE: code})}" if code else page
