@@ -2,7 +2,7 @@
 
 import csv
 import random
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -24,11 +24,12 @@ def write_month(
     *,
     late: bool = False,
     before: date | None = None,
+    idle: Container[str] = (),
 ) -> tuple[Path, int]:
     """Write an agency's calls of a month to a file; returns its path and their number.
 
     A `late` file has a few calls that were forgotten. With `before` the calls end on the
-    local date before it.
+    local date before it. Agents in `idle` place none.
     """
     suffix = "-late" if late else ""
     path = folder / f"{demo_agency.code.lower()}-{month:%Y-%m}{suffix}.csv"
@@ -36,7 +37,9 @@ def write_month(
     calls = 0
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        for call in _calls(demo_agency, month, rng, late=late, before=before):
+        for agent, call in _calls(demo_agency, month, rng, late=late, before=before):
+            if agent in idle:
+                continue
             cells = [call[name] for name in order]
             writer.writerow(cells[:16] if demo_agency.layout == "anonymous" else cells)
             calls += 1
@@ -50,7 +53,8 @@ def _calls(
     *,
     late: bool,
     before: date | None,
-) -> Iterator[dict[str, str]]:
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each call with its agent's external id."""
     end = min(next_month(month), before or date.max)
     holdings = SeatHolding.objects.filter(
         agency__code=demo_agency.code, starts_on__lt=end
@@ -64,7 +68,8 @@ def _calls(
             else:
                 number = 0 if day.weekday() == 6 else rng.randint(0, 2 * CALLS_PER_DAY)
             for n in range(number):
-                yield _call(holding.agent.external_id, day, n, rng, late=late)
+                agent = holding.agent.external_id
+                yield agent, _call(agent, day, n, rng, late=late)
             day += timedelta(days=1)
 
 

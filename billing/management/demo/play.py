@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from billing.management.demo import story
 from billing.management.demo.calls import write_month
-from billing.management.demo.cast import DEMO_AGENCIES
+from billing.management.demo.cast import DEMO_AGENCIES, IDLE_AGENTS
 from core.periods import next_month
 
 SEED = 50
@@ -36,7 +36,13 @@ def steps(
         for demo_agency in DEMO_AGENCIES[1:3] if late else DEMO_AGENCIES:
             before = now.astimezone(ZoneInfo(demo_agency.zone)).date()
             path, calls = write_month(
-                folder, demo_agency, month, rng, late=late, before=before
+                folder,
+                demo_agency,
+                month,
+                rng,
+                late=late,
+                before=before,
+                idle=IDLE_AGENTS if month == current else (),
             )
             if calls:
                 call_command(
