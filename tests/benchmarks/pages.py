@@ -4,20 +4,17 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.client import HTTPConnection
-from importlib import import_module
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.db.models import Model
 
 from config.admin.agency import agency_site
 from core.admin.pages import PAGES_OF_PANELS
-from seats.models import User
 from tests import databases
 from tests.benchmarks.http import server
 from tests.benchmarks.platform import AGENCIES, make_platform, make_readers
+from tests.web import session_of
 
 TIMES = 20
 GOAL = 200  # ms, 95 of 100
@@ -34,7 +31,7 @@ def measure() -> dict[str, object]:
     measured: dict[str, list[float]] = {}
     with server(name) as port:
         for who, user in readers.items():
-            cookie = _session_of(user)
+            cookie = "=".join(session_of(user))
             for path in _paths(who):
                 seconds = _get(port, path, cookie)
                 if seconds:
@@ -77,16 +74,6 @@ def _newest(model: type[Model], page: Any, who: str) -> Any:
         path = page.agency_path
         rows = rows.filter(**{f"{path}__code" if path != "pk" else "code": code})
     return rows.first()
-
-
-def _session_of(user: User) -> str:
-    """A session of the user, as logging in makes it."""
-    session = import_module(settings.SESSION_ENGINE).SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    return f"{settings.SESSION_COOKIE_NAME}={session.session_key}"
 
 
 def _get(port: int, path: str, cookie: str) -> list[float]:
