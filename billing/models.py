@@ -34,6 +34,7 @@ from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.processors.models import PaymentProcessor
 from billing.receivables.models import Allocation, Payment, Refund
 from billing.recurring.models import RecurringJob
+from billing.rendering.models import DocumentFile
 from billing.webhooks.models import (
     Delivery,
     DeliveryAttempt,
@@ -59,6 +60,7 @@ __all__ = [
     "Dispute",
     "DisputeChange",
     "Document",
+    "DocumentFile",
     "DocumentLine",
     "DunningCase",
     "DunningHold",

@@ -22,6 +22,7 @@ from billing.metering.tasks import (
     decide_waiting,
     resume_uploads,
 )
+from billing.rendering.tasks import render_due_files
 from billing.webhooks.tasks import (
     end_lapsed_endpoints,
     forget_attempts,
@@ -46,6 +47,7 @@ __all__ = [
     "issue_due_drafts",
     "process_processor_events",
     "reconcile_missed_days",
+    "render_due_files",
     "report_unresolved_attempts",
     "resume_uploads",
     "send_deliveries",

@@ -29,6 +29,7 @@ from billing.invoicing.api.usage import (
 from billing.metering.api.views import UsageEventsView, UsageView
 from billing.pricing.api.views import PriceListView, QuoteView
 from billing.receivables.api.views import PaymentsView, StatementView
+from billing.rendering.api.views import InvoicePdfView
 from billing.webhooks.api.views import (
     EndpointsView,
     EndpointView,
@@ -50,6 +51,7 @@ urlpatterns = [
     path("invoices/preview", NextInvoicesView.as_view()),
     path("invoices/<uuid:public_id>", InvoiceView.as_view()),
     path("invoices/<uuid:public_id>/content", InvoiceContentView.as_view()),
+    path("invoices/<uuid:public_id>/pdf", InvoicePdfView.as_view()),
     path("invoices/<uuid:public_id>/lines", InvoiceLinesView.as_view()),
     path(
         "invoices/<uuid:public_id>/lines/<int:position>/calls", LineCallsView.as_view()

@@ -62,6 +62,7 @@ SECONDS_BETWEEN_RUNS = {
     "verification.verify_due": 60.0,
     "dunning.step_due": 60.0,
     "budgets.check_due": 60.0,
+    "documents.render_due": 5.0,
     "mail.send_due": 10.0,
     "webhooks.fan_out_due": 5.0,
     "webhooks.deliver_due": 5.0,

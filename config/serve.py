@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.request import urlopen
 
 # Queues, processes and name of each worker. Tasks that wait for others have a worker of
@@ -29,8 +30,12 @@ COMMANDS = [
       for queues, processes, name in WORKERS),
     [*CELERY, "beat", "-s", ".local/beat-schedule", *QUIET],
 ]  # fmt: skip
+# The demo's payment processor, on loopback; the demo leaves the file.
+DEMO_PROCESSOR = Path(__file__).resolve().parents[1] / ".local" / "demo" / "processor"
+if DEMO_PROCESSOR.exists():
+    COMMANDS.append(["manage", "demo_processor"])
 HELLO = f"""Serving until Ctrl-C:
-  admin      {URL}/admin/
+  log in     {URL}/
   API docs   {URL}/api/docs/
   API        {URL}/api/v1/
 """
@@ -39,8 +44,12 @@ STOP_SECONDS = 10
 
 
 def main() -> None:
+    environment = dict(os.environ)
+    if DEMO_PROCESSOR.exists():
+        environment.setdefault("WEBHOOKS_ALLOW_LOOPBACK", "1")
     processes = [
-        subprocess.Popen([sys.executable, "-m", *command]) for command in COMMANDS
+        subprocess.Popen([sys.executable, "-m", *command], env=environment)
+        for command in COMMANDS
     ]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

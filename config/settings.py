@@ -1,5 +1,6 @@
 """Django settings. Everything that differs between machines is read from the environment."""
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -114,6 +115,18 @@ FORMAT_MODULE_PATH = ["config.formats"]
 STATIC_URL = "static/"
 STATIC_ROOT = os.environ.get("STATIC_ROOT")  # where collectstatic puts them
 WHITENOISE_USE_FINDERS = True
+# The PDFs of documents: a folder, or any storage of Django, such as S3, by its class.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "documents": {
+        "BACKEND": os.environ.get(
+            "DOCUMENTS_STORAGE", "django.core.files.storage.FileSystemStorage"
+        ),
+        "OPTIONS": json.loads(os.environ.get("DOCUMENTS_STORAGE_OPTIONS", "null"))
+        or {"location": services.documents_folder()},
+    },
+}
 
 # The look of the two sites; see `config.admin`.
 STAFF_SITE = theme("Dialer billing", "Platform staff")
@@ -157,6 +170,18 @@ EMAIL_TIMEOUT = seconds("EMAIL_TIMEOUT_SECONDS", 20).total_seconds()
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "")
 
 # Rules of billing.
+# Who sends the documents, with lines of address below the name.
+ISSUER = {
+    "name": os.environ.get("ISSUER_NAME", "Dialer Billing"),
+    "lines": [line for line in os.environ.get("ISSUER_ADDRESS", "").split("|") if line],
+}
+# Where people reach the service: documents and mails link to it.
+SITE_ADDRESS = os.environ.get("SITE_ADDRESS", "").rstrip("/")
+RENDERING: dict[str, Any] = {
+    "LEASE": seconds("RENDERING_LEASE_SECONDS", 60),
+    "RETRY": seconds("RENDERING_RETRY_SECONDS", 300),
+    "CHUNK": 50,
+}
 BILLING: dict[str, Any] = {
     # A month can be billed this long after it has ended everywhere.
     "GRACE": seconds("BILLING_GRACE_SECONDS", 6 * 3600),

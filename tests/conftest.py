@@ -245,3 +245,15 @@ def beat(
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def documents_folder(settings, tmp_path):
+    """The folder of the test that files of documents are stored in."""
+    folder = tmp_path / "documents"
+    storage = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": folder},
+    }
+    settings.STORAGES = {**settings.STORAGES, "documents": storage}
+    return folder

@@ -4,7 +4,13 @@ import json
 import re
 from http.client import HTTPConnection, HTTPResponse
 from http.cookies import SimpleCookie
+from importlib import import_module
 from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+
+from seats.models import User
 
 TIMEOUT = 60  # seconds; no test waits this long when all is well
 
@@ -72,3 +78,13 @@ class Visitor:
         for header in answer.headers.get_all("Set-Cookie", []):
             self.cookies.load(header)
         return answer
+
+
+def session_of(user: User) -> tuple[str, str]:
+    """The name and the value of the cookie of a session, as logging in makes it."""
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return settings.SESSION_COOKIE_NAME, session.session_key

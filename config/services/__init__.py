@@ -9,6 +9,7 @@ from config.services.places import (
     ServiceUnavailable,
     archive_folder,
     database_url,
+    documents_folder,
     local_secret_key,
     redis_url,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "ServiceUnavailable",
     "archive_folder",
     "database_url",
+    "documents_folder",
     "ensure_postgres",
     "ensure_redis",
     "local_secret_key",

@@ -40,6 +40,11 @@ def archive_folder() -> Path:
     return LOCAL / "archive"
 
 
+def documents_folder() -> Path:
+    """The folder of the files of documents; only the service's own processes use it."""
+    return LOCAL / "documents"
+
+
 def socket_folder() -> Path:
     """A private folder for sockets, with a path short enough for the kernel's limit."""
     folder = state_folder() / "run"

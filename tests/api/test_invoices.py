@@ -5,8 +5,18 @@ import json
 import pytest
 from django.test import Client
 
+from billing.rendering.services.files import render_due
 from seats.agencies.services import set_upline
-from tests.build import MARCH, MARCH_1, bill, call, make_agency, make_prices, make_seats
+from tests.build import (
+    MARCH,
+    MARCH_1,
+    MAY_2,
+    bill,
+    call,
+    make_agency,
+    make_prices,
+    make_seats,
+)  # fmt: skip
 from tests.build import use as ingest
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +50,22 @@ class TestInvoices:
             "TOP-00001": "50.05", "BELOW-00001": "50.05",
         }  # fmt: skip
         assert {d["state"] for d in shown} == {"open"}
+
+    def test_are_downloaded_as_pdf_by_those_who_reach_the_payer(
+        self, top, caller, billed, documents_folder
+    ):
+        (document,) = top.get("/api/v1/invoices?agency=TOP").json()["results"]
+        path = f"/api/v1/invoices/{document['id']}/pdf"
+        early = top.get(path)
+        render_due(clock=lambda: MAY_2)
+        answer = top.get(path)
+
+        assert (early.status_code, early.json()["code"]) == (503, "file_not_ready")
+        assert answer.headers["Content-Type"] == "application/pdf"
+        assert "TOP-00001.pdf" in answer.headers["Content-Disposition"]
+        assert answer.content.startswith(b"%PDF-")
+        for other in billed[1:]:
+            assert caller(other, SCOPES).get(path).status_code == 404
 
     def test_say_their_lines(self, top):
         (document,) = top.get("/api/v1/invoices?agency=TOP").json()["results"]

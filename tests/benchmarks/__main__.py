@@ -24,6 +24,7 @@ from tests.benchmarks import (
     http,
     ingest,
     monthly_run,
+    pages,
     reading,
     webhooks,
 )
@@ -38,6 +39,7 @@ PARTS = {
     "A document after two years of documents": history,
     "Who may dial: 500 agencies, 20 agents": authorize,
     "Checking usage: 500 agencies, 20 agents, 4 meters, 28 dates": reading,
+    "Pages: 10,000 agencies, 200,000 seats, 1,000,000 lines, 5,000,000 usage days": pages,
     "Webhooks: 1,000 events to one receiver on this machine": webhooks,
 }
 

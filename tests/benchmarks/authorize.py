@@ -15,7 +15,7 @@ from seats.api_keys.services import create_key
 from seats.models import Agency
 from tests import databases
 from tests.benchmarks.authorize_client import AGENTS, ask
-from tests.benchmarks.http import WORKERS, _server
+from tests.benchmarks.http import WORKERS, server
 from tests.benchmarks.worlds import make_agencies
 from tests.build import MARCH
 
@@ -45,7 +45,7 @@ def measure() -> dict[str, object]:
     _, token = create_key(
         agency=agency, scopes=["authorize:read"], actor="bench", now=datetime.now(UTC)
     )
-    with _server(name) as port:
+    with server(name) as port:
         ask(port, token, count=400, rate=0)  # connections and caches
         fastest = _all(port, token, count=RATE * 2, rate=0)
         web, database = _web_processes(port), _backends(name)

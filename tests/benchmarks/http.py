@@ -36,7 +36,7 @@ def measure() -> dict[str, object]:
         agency=None, scopes=["usage:write"], actor="bench", now=datetime.now(UTC)
     )
     over_http, copied, waits = [], [], []
-    with _server(name) as port:
+    with server(name) as port:
         for n in range(ROUNDS):
             serial = n * ingest.BATCH * ingest.BATCHES
             batches = ingest._batches(serial, ingest._by_batch)
@@ -60,7 +60,7 @@ def measure() -> dict[str, object]:
 
 
 @contextmanager
-def _server(name: str) -> Iterator[int]:
+def server(name: str) -> Iterator[int]:
     """gunicorn, set up as in production, on a port that was free."""
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -26,6 +26,8 @@ from billing.metering.services.imports import MOST_ATTEMPTS, resume_next_import
 from billing.processors.models import PaymentProcessor
 from billing.processors.services.processors import add_processor
 from billing.receivables.services.payments import receive_payment
+from billing.rendering.models import DocumentFile
+from billing.rendering.services.files import claim_files
 from billing.webhooks.models import Delivery
 from billing.webhooks.services.deliveries import MAX_TRIES, deliver_due
 from billing.webhooks.services.fanout import fan_out_due
@@ -122,6 +124,14 @@ def _make_refunds() -> None:
         )  # fmt: skip
 
 
+def _make_files() -> None:
+    make_prices()
+    for code in ("BAY", "SUN"):
+        make_seats(make_agency(code), "ana")
+    bill(MARCH)
+    DocumentFile.objects.update(next_attempt_at=NOW)
+
+
 CASES: dict[type[QueueItem], QueueCase] = {
     Delivery: QueueCase(
         make=_make_deliveries,
@@ -130,6 +140,13 @@ CASES: dict[type[QueueItem], QueueCase] = {
         sweep=lambda: deliver_due(clock=_clock),
         exhausted=lambda: {"attempts": MAX_TRIES, "tries": MAX_TRIES},
         parked="given_up",
+    ),
+    DocumentFile: QueueCase(
+        make=_make_files,
+        finished="ready",
+        finishing={"rendered_at": NOW, "size": 9, "sha256": "ab", "path": "a.pdf"},
+        sweep=lambda: claim_files(now=NOW),
+        exhausted=lambda: {"attempts": 1_000},
     ),
     Mail: QueueCase(
         make=_make_mails,

@@ -27,7 +27,10 @@ from tests.catalogue import catalogue, differences
 ROOT = Path(__file__).resolve().parents[2]
 DUMP = ROOT / "tests/fixtures/before_squash.sql.gz"
 # Tables that `migrate` itself writes to.
-KEPT_BY_MIGRATE = {"django_migrations", "auth_group_permissions", "auth_permission"}
+KEPT_BY_MIGRATE = {
+    "django_migrations", "auth_group_permissions", "auth_permission",
+    "django_content_type",
+}  # fmt: skip
 PARTITION = "billing_usageevent_20"
 SECONDS = 300
 VALUE = re.compile(r"\(('[^']*'::character varying)\)::text")
@@ -74,6 +77,10 @@ def all_rows():
     )
 
 
+def table_of(row):
+    return row.split("'", 2)[1]
+
+
 def execute(statement):
     with connections["owner"].cursor() as cursor:
         cursor.execute(statement)
@@ -112,7 +119,8 @@ class TestFilledDatabase:
         assert "Applying billing.0002_sql... OK" in answer.stdout
         assert "0001" not in answer.stdout
         assert len(before) > 1_000
-        assert all_rows() == before
+        tables = {table_of(row) for row in before}  # later ones may have been filled
+        assert [row for row in all_rows() if table_of(row) in tables] == before
         assert list(differences(fresh_database_catalogue, catalogue_now())) == []
         time_machine.move_to(made_at + timedelta(minutes=10))
         call_command("verify")

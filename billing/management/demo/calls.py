@@ -2,11 +2,11 @@
 
 import csv
 import random
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from billing.management.demo.cast import IDLE_AGENTS, DemoAgency
+from billing.management.demo.cast import DemoAgency
 from billing.metering.domain.formats.asterisk import CUSTOM, IDS, STOCK
 from core.periods import next_month
 from seats.models import SeatHolding
@@ -24,12 +24,12 @@ def write_month(
     *,
     late: bool = False,
     before: date | None = None,
-    idle_from: date | None = None,
+    idle: Container[str] = (),
 ) -> tuple[Path, int]:
     """Write an agency's calls of a month to a file; returns its path and their number.
 
     A `late` file has a few calls that were forgotten. With `before` the calls end on the
-    local date before it. From `idle_from` on some agents place none.
+    local date before it. Agents in `idle` place none.
     """
     suffix = "-late" if late else ""
     path = folder / f"{demo_agency.code.lower()}-{month:%Y-%m}{suffix}.csv"
@@ -37,12 +37,12 @@ def write_month(
     calls = 0
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        dates = {"before": before, "idle_from": idle_from}
-        for call in _calls(demo_agency, month, rng, late=late, **dates):
+        for agent, call in _calls(demo_agency, month, rng, late=late, before=before):
+            if agent in idle:
+                continue
             cells = [call[name] for name in order]
-            writer.writerow(
-                cells[: -len(IDS)] if demo_agency.layout == "anonymous" else cells
-            )
+            is_anonymous = demo_agency.layout == "anonymous"
+            writer.writerow(cells[: -len(IDS)] if is_anonymous else cells)
             calls += 1
     return path, calls
 
@@ -54,8 +54,8 @@ def _calls(
     *,
     late: bool,
     before: date | None,
-    idle_from: date | None,
-) -> Iterator[dict[str, str]]:
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each call with its agent's external id."""
     end = min(next_month(month), before or date.max)
     holdings = SeatHolding.objects.filter(
         agency__code=demo_agency.code, starts_on__lt=end
@@ -63,15 +63,14 @@ def _calls(
     for holding in holdings.order_by("agent__external_id", "starts_on"):
         day = max(holding.starts_on, month)
         until = min(holding.ends_on or end, end)
-        if holding.agent.external_id in IDLE_AGENTS:
-            until = min(until, idle_from or until)
         while day < until:
             if late:
                 number = int(day == end - timedelta(days=4))
             else:
                 number = 0 if day.weekday() == 6 else rng.randint(0, 2 * CALLS_PER_DAY)
             for n in range(number):
-                yield _call(holding.agent.external_id, day, n, rng, late=late)
+                agent = holding.agent.external_id
+                yield agent, _call(agent, day, n, rng, late=late)
             day += timedelta(days=1)
 
 

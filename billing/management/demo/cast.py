@@ -43,9 +43,10 @@ DEMO_AGENCIES = [
 ]
 DEMO_CODES = {demo_agency.code for demo_agency in DEMO_AGENCIES}
 LEAVING_AGENCY = "PACIFIC"  # ends all its seats with the first month
-PAYING_AGENCY = "SUNRISE"  # pays its first invoice, and has budgets
-IDLE_AGENTS = {"sunrise109", "sunrise113", "lakeside104"}  # who stop placing calls
 MOVING_AGENCY, NEW_UPLINE = "DESERT", "LAKESIDE"
+
+# Whose seats are paid for although they place no calls any more in the current month.
+IDLE_AGENTS = {f"sunrise{number}" for number in (104, 107, 109)} | {"lakeside105"}
 
 FIRST_NAMES = (
     "Ana Ben Carla Dev Elena Frank Grace Hugo Iris Jamal Kim Luis Maya Noah Olga Paul"

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,11 +11,10 @@ from django.core.management import call_command
 
 from billing.management.demo import story
 from billing.management.demo.calls import write_month
-from billing.management.demo.cast import DEMO_AGENCIES
+from billing.management.demo.cast import DEMO_AGENCIES, IDLE_AGENTS
 from core.periods import next_month
 
 SEED = 50
-IDLE_DAYS = 20
 Step = tuple[str, Callable[[], object]]
 
 
@@ -37,9 +36,14 @@ def steps(
         for demo_agency in DEMO_AGENCIES[1:3] if late else DEMO_AGENCIES:
             before = now.astimezone(ZoneInfo(demo_agency.zone)).date()
             path, calls = write_month(
-                folder, demo_agency, month, rng, late=late, before=before,
-                idle_from=before - timedelta(days=IDLE_DAYS),
-            )  # fmt: skip
+                folder,
+                demo_agency,
+                month,
+                rng,
+                late=late,
+                before=before,
+                idle=IDLE_AGENTS if month == current else (),
+            )
             if calls:
                 call_command(
                     "import_usage", str(path), format="asterisk", agency=demo_agency.code,
@@ -59,5 +63,3 @@ def steps(
     yield f"Import calls of {second:%B}", lambda: import_calls(second)
     yield f"Bill {second:%B}", lambda: bill(second)
     yield f"Import calls of {current:%B} up to yesterday", lambda: import_calls(current)
-    yield "Pay an invoice", lambda: story.pay_first_invoice(demo, now)
-    yield "Set budgets", lambda: story.set_budgets(demo, now)

@@ -4,15 +4,10 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from itertools import count
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from billing.accounts.models import BillingAccount
-from billing.budgets.services.alerts import check_budgets
-from billing.budgets.services.budgets import add_budget
-from billing.invoicing.models.documents import Document
 from billing.management.demo.cast import (
     DEMO_AGENCIES,
     FIRST_NAMES,
@@ -20,11 +15,8 @@ from billing.management.demo.cast import (
     LEAVING_AGENCY,
     MOVING_AGENCY,
     NEW_UPLINE,
-    PAYING_AGENCY,
     DemoAgency,
 )
-from billing.pricing.models import Meter
-from billing.receivables.services.payments import receive_payment
 from core.periods import next_month
 from seats.agencies.services import add_agency, set_upline
 from seats.models import Agency, Agent, Seat
@@ -167,34 +159,6 @@ def backdate_removal(state: DemoState, now: datetime) -> Seat:
         reason="The agency told us late",
     )
     return seat
-
-
-def pay_first_invoice(state: DemoState, now: datetime) -> None:
-    """Receive a bank transfer for the first invoice of an agency."""
-    invoice = Document.objects.get(payer=state.agencies[PAYING_AGENCY], number=1)
-    receive_payment(
-        payer=invoice.payer,
-        amount=invoice.total,
-        currency=invoice.currency,
-        processor="manual",
-        reference="Transfer 4711",
-        method="bank_transfer",
-        document=invoice,
-        actor=ACTOR,
-        now=now,
-    )
-
-
-def set_budgets(state: DemoState, now: datetime) -> None:
-    """Limit the usage of an agency, in money and in minutes, and look whether it is kept."""
-    agency = state.agencies[PAYING_AGENCY]
-    inbound = Meter.objects.get(code="voice.in")
-    by: dict[str, Any] = {
-        "agency": agency, "owner": agency, "actor": ACTOR, "now": now,
-    }  # fmt: skip
-    add_budget(**by, amount=Decimal(60))
-    add_budget(**by, meter=inbound, quantity=Decimal(1000))
-    check_budgets(now=now)
 
 
 def morning(day: date, code: str) -> datetime:
