@@ -195,7 +195,7 @@ def _document_text(document: Document) -> str:
 
 def _payment_text(payment: Payment) -> str:
     means = payment.method.replace("_", " ")
-    by = f" by {means}" if means else ""
+    by = f" by {means}" if means not in {"", "processor"} else ""
     return (
         f"Payment of {cell_text(Money(payment.amount, payment.currency))} received{by}"
     )
