@@ -37,6 +37,7 @@ from billing.metering.domain.formats.json_records import (
     is_json,
     read_records,
     text_at,
+    texts_in,
 )
 from billing.metering.domain.formats.rows import (
     BadRow,
@@ -165,7 +166,7 @@ def _read_json(file: BufferedReader, context: FileContext) -> Iterator[Row]:
 def _leg_of_record(record: Record | BadRow, context: FileContext) -> CallLeg:
     if isinstance(record, BadRow):
         raise record
-    variable = partial(text_at, record, "variables")
+    variable = texts_in(record, "variables")
     answer = variable("answer_epoch")
     answered = answer not in ("", "0")
     uuid = variable("uuid")
