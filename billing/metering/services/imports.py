@@ -5,10 +5,12 @@ unread. Rejected and unread rows are kept with the reason (RejectedRow). Beside 
 stand the answered seconds that the file says.
 """
 
+import gc
 import hashlib
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from io import BufferedReader, RawIOBase
@@ -47,6 +49,7 @@ from seats.agencies.services import require_zone
 from seats.models import Agency, Agent
 
 CHUNK = 5_000
+CHUNK_OBJECTS = 200_000  # more than a chunk of rows has
 CHUNKS_A_TURN = 40
 PART_BYTES = 1_048_576
 LEASE = timedelta(seconds=15)  # renewed while the process that reads the file lives
@@ -185,13 +188,25 @@ def import_rows(
             agents=set(agents.values_list("external_id", flat=True)),
         )
         rows = islice(rows, record.rows, None)
-        with kept_leased([record], now=now, lease=LEASE):
+        with kept_leased([record], now=now, lease=LEASE), _collecting_seldom():
             for chunk in chunks_of(rows, most=CHUNK):
                 yield _import_chunk(record, chunk, allowed_agency_ids, now)
+                del chunk  # before the next one is read
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
     _finish(record, State.DONE, now)
+
+
+@contextmanager
+def _collecting_seldom() -> Iterator[None]:
+    """Let objects that live as long as their chunk not be looked through for cycles."""
+    threshold = gc.get_threshold()
+    gc.set_threshold(CHUNK_OBJECTS, *threshold[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*threshold)
 
 
 def _import_chunk(

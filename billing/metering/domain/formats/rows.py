@@ -34,7 +34,7 @@ LONGEST_CALL = 10**6  # seconds; a longer call is rejected later and has no answ
 HEAD = 65_536  # bytes that are read to detect a file's format
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One result of reading a record of a file, numbered from 1.
 
     It is an event, a leg of a call (about which its conversation decides), a rejection,
