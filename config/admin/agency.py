@@ -27,7 +27,7 @@ from seats.members.queries import is_member, reach_of_user
 MENU = [
     ("Team", ["Seats", "Agents", "Agencies", "Members", "Invitations"]),
     ("Money", ["Invoices", "Payments", "Budgets"]),
-    ("Usage", ["By day", "Imported files", "Quarantine"]),
+    ("Usage", ["By day", "Imported files", "Quarantine", "Dial plans"]),
     ("Integrations", ["API keys", "Webhooks"]),
 ]
 

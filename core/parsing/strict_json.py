@@ -144,7 +144,7 @@ def _has_every_text(value: Any, data: bytes) -> bool:
 def _quotes_in(data: bytes) -> int:
     """The number of quotes that begin or end a text."""
     if b"\\" in data:
-        data = data.replace(rb"\\", b"").replace(rb'\"', b"")
+        data = data.replace(rb"\\", b"").replace(rb"\"", b"")
     return data.count(b'"')
 
 
