@@ -112,8 +112,10 @@ def _make_agency(code: str, upline: Agency | None) -> Agency:
     moves = [(seats[0], agents[2])]
     hand_over_seats(moves=moves, on=MARCH.replace(day=20), staff=True, **by)
     _make_usage(agency)
-    words = {"inbound_words": [f"{mark}-in"], "outbound_words": [f"{mark}-out"]}
-    set_dial_plan(agency=agency, **words, **_by(agency))
+    set_dial_plan(
+        agency=agency, inbound_words=[f"{mark}-in"], outbound_words=[f"{mark}-out"],
+        **_by(agency),
+    )  # fmt: skip
     add_budget(agency=agency, owner=upline, amount=Decimal(100), **_by(agency))
     add_endpoint(
         agency=agency, owner=agency, url=f"https://{mark}.example.com/hooks",

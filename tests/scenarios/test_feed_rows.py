@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO, StringIO
+from itertools import permutations
 
 import pytest
 from django.core.management import call_command
 
 from billing.metering.domain.formats.catalogue import FORMATS
 from billing.metering.domain.formats.rows import FileContext, buffered
-from billing.metering.domain.formats.vicidial import EXTENDED
+from billing.metering.domain.formats.vicidial import EXTENDED, STANDARD
 from billing.metering.models import UsageDay, UsageEvent, UsageImport
 from billing.metering.services.ingest import ingest_events
 from tests.build import make_agency, make_agents, make_prices
@@ -24,6 +25,7 @@ from tests.scenarios.feed_files import (
     cdr,
     usage,
 )
+from tests.scenarios.test_switch_files import A, B, C, fs_row
 
 
 @pytest.fixture
@@ -182,6 +184,22 @@ class TestReconcile:
         assert "neither side has their 70 answered seconds" in answer
         assert "skipped: 1 x an internal leg" in answer
 
+    @pytest.mark.parametrize("order", list(permutations(range(3))))
+    def test_links_legs_by_any_name_as_an_import_does(self, sunrise, folder, order):
+        """C names B and B names A, each with another conversation."""
+        rows = [
+            fs_row(C, B, caller="15125550100", called="5125559000", context="public"),
+            fs_row(A, "", caller="15125550100", called="5125559000", context="public"),
+            fs_row(B, A, caller="15125550100", called="5125559000", context="public"),
+        ]
+
+        folder.take("".join(rows[n] for n in order), format="freeswitch")
+
+        assert usage(NOVEMBER) == {"voice.in": (60, 1)}
+        answer = reconcile(folder)
+        assert answer.startswith("0 ")
+        assert "neither side has their 120 answered seconds" in answer
+
     def test_says_how_many_stored_legs_wait(self, sunrise, folder):
         folder.take(call_json("CB", parent="CA", direction="outbound-dial"))
 
@@ -215,3 +233,34 @@ class TestSessionsOfTelnyx:
         folder.take("\n".join(files[1 - first]))
 
         assert usage(NOVEMBER) == {"voice.in": (300, 5), "voice.out": (60, 1)}
+
+
+class TestRowsWithoutAnId:
+    """A standard export of VICIdial has none: equal rows are told apart by their place."""
+
+    CELLS = {
+        "call_date": "2026-11-20 10:00:00", "phone_number_dialed": "5125550100",
+        "status": "SALE", "user": "301", "campaign_id": "FE1", "length_in_sec": "60",
+        "alt_dial": "MAIN",
+    }  # fmt: skip
+
+    def row(self, **more: str) -> str:
+        cells = {**self.CELLS, **more}
+        return "\t".join(cells.get(name, "") for name in STANDARD) + "\n"
+
+    def test_count_each_in_one_file_and_in_the_file_grown_longer(self, sunrise, folder):
+        twice, later = self.row() * 2, self.row(call_date="2026-11-20 11:00:00")
+
+        assert folder.take(twice).startswith("0 file: 2 accepted")
+        assert folder.take(twice + later + self.row()).startswith(
+            "0 file: 2 accepted, 2 duplicate"
+        )
+        assert usage(NOVEMBER) == {"voice.out": (240, 4)}
+
+    def test_are_the_same_row_in_two_files_and_said_to_be(self, sunrise, folder):
+        """An export that overlaps the one before must not be billed twice."""
+        assert folder.take(self.row()).startswith("0 file: 1 accepted")
+        assert folder.take(self.row()).startswith("0 file: 0 accepted, 1 duplicate")
+        assert "60 answered seconds in the file: counted before 60" in folder.take(
+            self.row()
+        )
