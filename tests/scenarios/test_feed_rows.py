@@ -14,6 +14,7 @@ from billing.metering.domain.formats.catalogue import FORMATS
 from billing.metering.domain.formats.rows import FileContext, buffered
 from billing.metering.domain.formats.vicidial import EXTENDED, STANDARD
 from billing.metering.models import UsageDay, UsageEvent, UsageImport
+from billing.metering.services import conversations
 from billing.metering.services.ingest import ingest_events
 from tests.build import make_agency, make_agents, make_prices
 from tests.scenarios.feed_files import (
@@ -264,3 +265,22 @@ class TestRowsWithoutAnId:
         assert "60 answered seconds in the file: counted before 60" in folder.take(
             self.row()
         )
+
+
+def test_a_batch_may_join_more_legs_than_a_conversation_may_have(
+    sunrise, folder, monkeypatch
+):
+    """The second file brings a program's leg to each of many talks that are stored."""
+    monkeypatch.setattr(conversations, "MOST_LEGS", 10)
+
+    def leg(n: int, kind: str) -> str:
+        return json.dumps({
+            "record_type": kind, "telnyx_leg_id": f"{n}-{kind}", "cld": "+12125550100",
+            "telnyx_session_id": f"S{n}", "direction": "outbound", "call_sec": 60,
+            "started_at": "2026-11-20T15:00:00Z", "answered_at": "2026-11-20T15:00:00Z",
+        })  # fmt: skip
+
+    for kind in ("call-control", "sip-trunking"):
+        folder.take("\n".join(leg(n, kind) for n in range(40)))
+
+    assert usage(NOVEMBER) == {"voice.out": (40 * 60, 40)}

@@ -33,7 +33,8 @@ from seats.agencies.queries.agencies import local_dates, zones_of
 from seats.models import Agency
 
 SWEPT = 1_000  # waiting legs that one transaction decides
-MOST_LEGS = 10_000  # stored legs that a batch is decided with
+MOST_LEGS = 10_000  # stored legs of a conversation that a batch is decided with
+MOST_LINKED = 200_000  # and of all its conversations
 MOST_LINKS = 20  # from a leg to a stored one by way of others; calls have few
 KEPT = timedelta(days=180)  # decided legs; older calls are no longer accepted
 COPY_LEGS = """
@@ -43,9 +44,11 @@ COPY_LEGS = """
     FROM STDIN
 """
 STORED_LEGS = """
-    SELECT * FROM billing_conversationleg
-    WHERE agency_id = %s AND source = %s AND {column} = ANY(%s::text[])
-    ORDER BY id DESC LIMIT %s
+    SELECT stored.* FROM unnest(%s::text[]) AS wanted(name), LATERAL (
+        SELECT * FROM billing_conversationleg
+        WHERE agency_id = %s AND source = %s AND {column} = wanted.name
+        ORDER BY id DESC LIMIT %s
+    ) AS stored
 """
 State = ConversationLeg.State
 _encode = msgspec.json.Encoder().encode
@@ -243,7 +246,7 @@ def _read_linked_legs(
     read: set[str] = set()
     for _ in range(MOST_LINKS):
         new = names - read
-        if not new or len(linked) > MOST_LEGS:
+        if not new or len(linked) > MOST_LINKED:
             break
         read |= new
         for row in _stored_rows(batch.agency, batch.source, new):
@@ -258,10 +261,10 @@ def _stored_rows(
     agency: Agency, source: str, names: Collection[str]
 ) -> Iterator[ConversationLeg]:
     """The stored legs with these ids, and the latest in conversations of these names."""
-    for column, limit in (("conversation", MOST_LEGS), ("leg", None)):
+    for column in ("conversation", "leg"):
         yield from ConversationLeg.objects.raw(
             STORED_LEGS.format(column=column),
-            [agency.pk, source, text_array(names), limit],
+            [text_array(names), agency.pk, source, MOST_LEGS],
         )
 
 
