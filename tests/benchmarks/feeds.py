@@ -62,8 +62,10 @@ def _figures(feed: Feed, talks: list[Talk]) -> dict[str, object]:
     )
     return {
         f"{name}: rows written": len(lines),
-        f"{name}: counted, skipped, waiting at first, others": f"{record.accepted}, {record.skipped}"
-        f" ({', '.join(reasons) or 'none'}), {record.waiting}, {rest}",
+        f"{name}: counted, skipped, waiting at first, others": (
+            f"{record.accepted}, {record.skipped} ({', '.join(reasons) or 'none'}),"
+            f" {record.waiting}, {rest}"
+        ),
         f"{name}: seconds in the file": plain(
             sum(seconds.values()) - seconds.get("corrected", Decimal(0))
         ),
