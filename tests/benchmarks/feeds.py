@@ -15,7 +15,7 @@ from tests.billing.metering.feed_worlds import AGENTS, FEEDS, METERS, Feed, Talk
 from tests.billing.metering.test_format_laws import NOW
 from tests.build import make_agency, make_agents, make_prices
 
-TALKS, SEED, TURNS = 5_000, 14, 1_000_000
+TALKS, SEED, TURNS = 2_000, 14, 1_000_000
 
 
 def measure() -> dict[str, object]:
