@@ -22,6 +22,7 @@ VIEW = """
     billing.view_budgetalert billing.view_budgetmonth billing.view_deliveryattempt
     billing.view_documentline billing.view_dunningstep billing.view_payershare
     billing.view_ratetier billing.view_rejectedrow billing.view_conversationleg
+    billing.view_dialplan
 """
 SUPPORT = """
     seats.add_agent seats.change_agent
@@ -32,6 +33,7 @@ SUPPORT = """
     seats.add_user seats.change_user
     billing.add_budget billing.change_budget billing.delete_budget
     billing.add_usageimport billing.release_quarantinedevent
+    billing.add_dialplan billing.change_dialplan
     billing.send_again_mail
     billing.pause_webhookendpoint billing.resume_webhookendpoint
     billing.send_test_webhookendpoint billing.replay_webhookendpoint

@@ -30,6 +30,7 @@ from billing.metering.models import (
     UsageEvent,
     UsageImport,
 )
+from billing.metering.models.dial_plans import DialPlan
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.processors.models import PaymentProcessor
 from billing.receivables.models import Allocation, Payment, Refund
@@ -57,6 +58,7 @@ __all__ = [
     "CheckoutPage",
     "Delivery",
     "DeliveryAttempt",
+    "DialPlan",
     "Dispute",
     "DisputeChange",
     "Document",

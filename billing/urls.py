@@ -26,6 +26,7 @@ from billing.invoicing.api.usage import (
     LineSeatsView,
     RoundingView,
 )
+from billing.metering.api.dial_plans import DialPlanView
 from billing.metering.api.views import UsageEventsView, UsageView
 from billing.pricing.api.views import PriceListView, QuoteView
 from billing.receivables.api.views import PaymentsView, StatementView
@@ -46,6 +47,7 @@ urlpatterns = [
     path("usage", UsageView.as_view()),
     path("usage/rounding", RoundingView.as_view()),
     path("usage/forecast", ForecastView.as_view()),
+    path("dial-plan", DialPlanView.as_view()),
     path("usage-events", UsageEventsView.as_view()),
     path("invoices", InvoicesView.as_view()),
     path("invoices/preview", NextInvoicesView.as_view()),

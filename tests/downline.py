@@ -16,6 +16,7 @@ from django.test import Client
 
 from billing.budgets.services.budgets import add_budget
 from billing.metering.models import RejectedRow, UsageImport
+from billing.metering.services.dial_plans import set_dial_plan
 from billing.receivables.models import Refund
 from billing.receivables.services.payments import receive_payment
 from billing.webhooks.services.endpoints import add_endpoint
@@ -111,6 +112,10 @@ def _make_agency(code: str, upline: Agency | None) -> Agency:
     moves = [(seats[0], agents[2])]
     hand_over_seats(moves=moves, on=MARCH.replace(day=20), staff=True, **by)
     _make_usage(agency)
+    set_dial_plan(
+        agency=agency, inbound_words=[f"{mark}-in"], outbound_words=[f"{mark}-out"],
+        **_by(agency),
+    )  # fmt: skip
     add_budget(agency=agency, owner=upline, amount=Decimal(100), **_by(agency))
     add_endpoint(
         agency=agency, owner=agency, url=f"https://{mark}.example.com/hooks",

@@ -28,6 +28,7 @@ from billing.invoicing.verification.findings import Finding, about_payer
 from billing.invoicing.verification.recording import record_findings
 from billing.mail.services.outbox import queue_mail
 from billing.metering.models import ConversationLeg, UsageImport
+from billing.metering.services.dial_plans import set_dial_plan
 from billing.processors.domain.port import DisputeUpdate
 from billing.processors.models import PaymentProcessor
 from billing.processors.services.processors import add_processor
@@ -80,6 +81,10 @@ def make_everything(settings: Any) -> Agency:
     add_budget(
         agency=agency, agent=None, meter=None, amount=Decimal("12500.50"), quantity=None,
         hard=False, thresholds=[50, 80, 100], actor="test", now=MARCH_1,
+    )  # fmt: skip
+    set_dial_plan(
+        agency=agency, inbound_words=["kunde"], outbound_words=["raus"], actor="test",
+        now=MARCH_1,
     )  # fmt: skip
     _make_endpoints(agency)
     parked = make_agency("PARKED", currency="EUR")

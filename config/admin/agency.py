@@ -40,7 +40,10 @@ MENU = [
             "Budgets",
         ],
     ),
-    ("Usage", ["Usage", "Calls", "By day", "Imported files", "Quarantine"]),
+    (
+        "Usage",
+        ["Usage", "Calls", "By day", "Imported files", "Quarantine", "Dial plans"],
+    ),
     ("Integrations", ["API keys", "Webhooks", "Deliveries"]),
     ("Records", ["Activity"]),
 ]

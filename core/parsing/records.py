@@ -21,7 +21,15 @@ OBJECT = re.compile(rb"\s*+" + _LEVELS, re.DOTALL)
 ELEMENT = re.compile(rb"\s*+" + _LEVELS + rb"\s*+,", re.DOTALL)
 # Where a record may start after one whose brackets or quotes are broken.
 NEXT_RECORD = re.compile(rb"[,}\n]\s*+(?=\{\s*+\")")
-LONGEST_FACTOR = 4  # how many times too long a record may be to be skipped whole
+# Text that may be the start of a record: nothing but literals between its strings.
+LITERALS = re.compile(
+    rb'(?:[\s,:\[\]{}0-9eE+.\-truefalsn]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL
+)
+# Brackets, and commas before one: in an object, a key stands behind a comma.
+STRUCTURE = re.compile(
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|([\[\]{}])|(,)\s*+(?=[\[{])', re.DOTALL
+)
+MOST_KEPT = 4  # how many times the longest record is kept, to find where one is broken
 REREAD_FACTOR = 16  # how many records of the longest kind may be read again
 REREAD_SHARE = 4  # how often, on average, a byte may be read again
 CLOSES = {b"]": b"[", b"}": b"{"}
@@ -71,6 +79,7 @@ class RecordSplitter:
         self._last_string = b""
         self._inside = not container
         self._resumed = False
+        self._is_long = False  # the start of the record was dropped
         self._skipped = False  # a record that is too long, whole
         self._budget = REREAD_FACTOR * longest
 
@@ -89,6 +98,7 @@ class RecordSplitter:
                 return False
             self._buffer = self._buffer[match.end() :]
             self._start = self._position = 0
+            self._is_long = False
             self._stack = bytearray(self._container)
             self._inside = self._resumed = True
             return True
@@ -103,7 +113,7 @@ class RecordSplitter:
         whole = ELEMENT if self._container else OBJECT
         while self._read_more():
             while True:
-                if self._inside and self._is_between():
+                if self._inside and self._is_between() and not self._is_long:
                     while match := whole.match(self._buffer, self._start):
                         self._start = self._position = match.end()
                         yield self._checked(match[1])
@@ -117,6 +127,9 @@ class RecordSplitter:
     def _rest(self) -> bytes:
         """What is left at the end of the file. Raises Unreadable inside a record."""
         rest = self._buffer[self._start :].strip()
+        if self._is_long:
+            self._buffer = b""  # nothing in it is a record
+            raise TooLong(self._longest)
         if self._stack or (rest and self._container):
             raise Unreadable("It ends inside a record.")
         if len(rest) > self._longest:
@@ -137,16 +150,37 @@ class RecordSplitter:
         if self._resumed:
             self._resumed = False
             return True
-        if len(self._buffer) > LONGEST_FACTOR * self._longest:
-            raise TooLong(self._longest)
+        if len(self._buffer) > MOST_KEPT * self._longest:
+            self._drop_long()
         chunk = self._file.read(CHUNK)
         self._buffer += chunk
         self._budget += REREAD_SHARE * len(chunk)
         return bool(chunk)
 
+    def _drop_long(self) -> None:
+        """Drop the start of a record that is too long, but not broken.
+
+        Raises TooLong for one that is broken: the next may start within what is kept.
+        """
+        match = LITERALS.match(self._buffer, self._position)
+        end = match.end() if match else self._position
+        is_text = self._buffer[end : end + 1] == b'"'
+        if not self._is_inside() or not (is_text or end == len(self._buffer)):
+            raise TooLong(self._longest)
+        if not self._is_long and _is_broken(self._buffer[self._start : self._position]):
+            raise TooLong(self._longest)
+        text = self._buffer[end + 1 :]
+        escapes = text[len(text.rstrip(b"\\")) :]  # the text goes on after them
+        self._buffer = b'"' + escapes if is_text else b""
+        self._is_long, self._start, self._position = True, 0, 0
+
+    def _is_inside(self) -> bool:
+        """Whether a record is open."""
+        return self._inside and not self._is_between()
+
     def _next_token(self) -> bytes:
         """The next complete token; empty if more must be read."""
-        if self._inside and not self._is_between():
+        if self._is_inside():
             match = BRACKET.match(self._buffer, self._position)
             if match is None:
                 return b""
@@ -208,8 +242,8 @@ class RecordSplitter:
 
     def _checked(self, record: bytes) -> bytes:
         """The record, which is behind `_start`. Raises TooLong."""
-        if len(record) > self._longest:
-            self._skipped = True
+        if self._is_long or len(record) > self._longest:
+            self._is_long, self._skipped = False, True
             raise TooLong(self._longest)
         return record
 
@@ -217,3 +251,19 @@ class RecordSplitter:
         between = self._buffer[self._start : self._position - 1]
         if between.strip():
             raise Unreadable("There is text between two records.")
+
+
+def _is_broken(start: bytes) -> bool:
+    """Whether the start of a record lacks a quote or a closing bracket."""
+    if not LITERALS.fullmatch(start):
+        return True
+    stack = bytearray()
+    for match in STRUCTURE.finditer(start):
+        bracket, comma = match.groups()
+        if comma and stack[-1:] == b"{":
+            return True
+        if bracket in OPENS:
+            stack += bracket
+        elif bracket:
+            del stack[-1:]
+    return False

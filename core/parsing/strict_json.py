@@ -19,6 +19,7 @@ T = TypeVar("T")
 MAX_DEPTH = 64
 MAX_CONTAINERS = 10_000  # objects and lists of one document
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError, ArithmeticError)
 
 
@@ -55,25 +56,16 @@ class DuplicateKey(JsonRefused):
     code = "duplicate_key"
 
 
-def members_of(value: Any) -> int:
-    """The number of keys in all objects of a decoded value."""
-    if isinstance(value, dict):
-        return len(value) + sum(map(members_of, value.values()))
-    if isinstance(value, list):
-        return sum(map(members_of, value))
-    return 0
-
-
 def decode_json(
     data: bytes,
     decode: Callable[[bytes], T],
     *,
-    members: Callable[[T], int] = members_of,
+    members: Callable[[T], int] | None = None,
 ) -> T:
     """Decode a document with a msgspec decoder, within the limits of this module.
 
-    `members` counts the keys of the decoded value. It may return fewer: then the text is
-    searched for duplicate keys, which takes longer. Raises BadJson, TooDeep,
+    `members` counts the keys of a value that is no plain JSON. It may return fewer: then
+    the text is searched for duplicate keys, which takes longer. Raises BadJson, TooDeep,
     DuplicateKey, and msgspec.ValidationError if the JSON has another shape.
     """
     require_bounded(data)
@@ -84,7 +76,10 @@ def decode_json(
         raise
     except _NOT_JSON as error:
         raise BadJson(f"The document is not valid JSON: {error}.") from error
-    require_unique_keys(data, members=members(value))
+    if members is not None:
+        require_unique_keys(data, members=members(value))
+    elif not _has_every_text(value, data):
+        require_unique_keys(data)
     return value
 
 
@@ -130,6 +125,27 @@ def _plain_keys(data: bytes) -> int:
     if blank or b"\\" in data:
         return -2
     return data.count(b'":')
+
+
+def _has_every_text(value: Any, data: bytes) -> bool:
+    """Whether a decoded value has as many texts, keys included, as its document.
+
+    A parser that drops a duplicate key drops at least its text. False if it cannot tell,
+    as of a value with defaults or fields of its own.
+    """
+    if not isinstance(value, dict | list):
+        return False
+    try:
+        return _quotes_in(_encode(value)) == _quotes_in(data)
+    except (OverflowError, ValueError):  # such as an integer of more than 64 bits
+        return False
+
+
+def _quotes_in(data: bytes) -> int:
+    """The number of quotes that begin or end a text."""
+    if b"\\" in data:
+        data = data.replace(rb"\\", b"").replace(rb"\"", b"")
+    return data.count(b'"')
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:

@@ -18,6 +18,7 @@ class Action(StrEnum):
     CHANGE_SEATS = "add, remove and transfer seats"
     VIEW_USAGE = "view usage"
     VIEW_IMPORTS = "view usage imports and quarantine"
+    CHANGE_DIAL_PLANS = "change the words of dial plans"
     VIEW_MONEY = "view invoices and payments"
     VIEW_BUDGETS = "view budgets"
     CHANGE_BUDGETS = "add, change and remove budgets"
@@ -51,6 +52,7 @@ _ADMIN = {
     Action.HAND_OVER_SEATS: Extent.DOWNLINE,
     Action.CHANGE_SEATS: Extent.DOWNLINE,
     Action.CHANGE_BUDGETS: Extent.DOWNLINE,
+    Action.CHANGE_DIAL_PLANS: Extent.DOWNLINE,
     Action.PAY: Extent.DOWNLINE,
     Action.VIEW_INTEGRATIONS: Extent.AGENCY,
     Action.VIEW_MEMBERS: Extent.AGENCY,

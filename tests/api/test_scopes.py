@@ -28,6 +28,7 @@ PUBLIC = {
 # What the scope of a route is about, where that is not the first word of its path.
 SUBJECTS = {
     "agencies": "seats", "agents": "seats", "usage-events": "usage",
+    "dial-plan": "usage",
     "payment-attempts": "payments", "payment-methods": "payments",
     "payment-page": "payments", "statement": "payments", "dunning": "payments",
     "webhook-endpoints": "webhooks", "webhook-events": "webhooks",

@@ -19,6 +19,7 @@ from tests import databases
 from tests.benchmarks import (
     authorize,
     depth,
+    feeds,
     files,
     history,
     http,
@@ -35,6 +36,7 @@ PARTS = {
     "Taking events in beside many others": depth,
     "Taking events in over HTTP, 1,000 a request": http,
     "Importing a file": files,
+    "What files of each feed come to": feeds,
     "The monthly run: 2,000 agencies, 20 seats, 8 meters": monthly_run,
     "A document after two years of documents": history,
     "Who may dial: 500 agencies, 20 agents": authorize,

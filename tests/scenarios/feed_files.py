@@ -33,7 +33,7 @@ class Folder:
     """Files of one feed, written and imported by the command."""
 
     def __init__(self, path: Path, feed: str = "") -> None:
-        self.path, self.feed = path, feed
+        self.path, self.feed, self.now = path, feed, NOW
 
     def take(self, content: str | bytes, **options: str) -> str:
         """Import a file; returns its exit code and what was printed."""
@@ -42,7 +42,7 @@ class Folder:
         file.write_bytes(data)
         out, err, code = StringIO(), StringIO(), 0
         try:
-            with time_machine.travel(NOW, tick=False):
+            with time_machine.travel(self.now, tick=False):
                 call_command(
                     "import_usage", str(file), agency="SUNRISE", stdout=out, stderr=err,
                     **options,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO, StringIO
+from itertools import permutations
 
 import pytest
 from django.core.management import call_command
@@ -24,6 +25,7 @@ from tests.scenarios.feed_files import (
     cdr,
     usage,
 )
+from tests.scenarios.test_switch_files import A, B, C, fs_row
 
 
 @pytest.fixture
@@ -181,6 +183,22 @@ class TestReconcile:
         assert "1 rows were skipped: not usage." in answer
         assert "neither side has their 70 answered seconds" in answer
         assert "skipped: 1 x an internal leg" in answer
+
+    @pytest.mark.parametrize("order", list(permutations(range(3))))
+    def test_links_legs_by_any_name_as_an_import_does(self, sunrise, folder, order):
+        """C names B and B names A, each with another conversation."""
+        rows = [
+            fs_row(C, B, caller="15125550100", called="5125559000", context="public"),
+            fs_row(A, "", caller="15125550100", called="5125559000", context="public"),
+            fs_row(B, A, caller="15125550100", called="5125559000", context="public"),
+        ]
+
+        folder.take("".join(rows[n] for n in order), format="freeswitch")
+
+        assert usage(NOVEMBER) == {"voice.in": (60, 1)}
+        answer = reconcile(folder)
+        assert answer.startswith("0 ")
+        assert "neither side has their 120 answered seconds" in answer
 
     def test_says_how_many_stored_legs_wait(self, sunrise, folder):
         folder.take(call_json("CB", parent="CA", direction="outbound-dial"))

@@ -71,22 +71,54 @@ def end_of(name: str, agents: Collection[str]) -> End:
     return End(name, EndKind.UNKNOWN)
 
 
+@dataclass(frozen=True, slots=True)
+class ContextWords:
+    """The words, in lower case, by which an agency's dial plan names its contexts."""
+
+    inbound: tuple[str, ...] = ()
+    outbound: tuple[str, ...] = ()
+
+
+USUAL_WORDS = ContextWords()
+
+
 @lru_cache(maxsize=10_000)
-def is_inbound_context(context: str) -> bool:
-    """Whether a dial plan context is one for calls from outside."""
+def direction_in_context(context: str, words: ContextWords) -> Direction | None:
+    """The direction that the name of a dial plan context says; None: it says nothing.
+
+    The agency's own words come first, the longest one in the name decides; then the
+    usual ones.
+    """
+    name = context.lower()
+    own = [
+        (len(word), direction is Direction.OUTBOUND, direction)
+        for direction, several in (
+            (Direction.INBOUND, words.inbound), (Direction.OUTBOUND, words.outbound)
+        )
+        for word in several
+        if word in name
+    ]  # fmt: skip
+    if own:
+        return max(own, key=lambda match: match[:2])[2]
     if OUTBOUND_WORDS.search(context):
-        return False
-    return bool(INBOUND_WORDS.search(context))
+        return Direction.OUTBOUND
+    return Direction.INBOUND if INBOUND_WORDS.search(context) else None
 
 
 def direction_of(
-    caller: End, called: End, *, calling: str, dialed: str, context: str
+    caller: End,
+    called: End,
+    *,
+    calling: str,
+    dialed: str,
+    context: Direction | None,
 ) -> Direction:
     """The direction of a call between two ends.
 
-    `calling` and `dialed` are the numbers that the record has for them. A call between
-    two extensions is internal, unless a public number was dialed (it was transferred),
-    and so is one that has no other end, such as to a mailbox or a conference.
+    `calling` and `dialed` are the numbers that the record has for them, `context` is the
+    direction that the dial plan's context says. A call between two extensions is
+    internal, unless a public number was dialed (it was transferred), and so is one that
+    has no other end, such as to a mailbox or a conference.
     """
     if caller.kind >= EndKind.EXTENSION and called.kind >= EndKind.EXTENSION:
         return _between_extensions(caller, called, calling, dialed, context)
@@ -98,21 +130,17 @@ def direction_of(
     if caller.name and not called.name and caller.kind == EndKind.TRUNK:
         return Direction.INBOUND
     if caller.kind == called.kind or not called.name:
-        return _by_context(context)
+        return context or Direction.OUTBOUND
     return Direction.INBOUND if caller.kind < called.kind else Direction.OUTBOUND
 
 
-def _by_context(context: str) -> Direction:
-    return Direction.INBOUND if is_inbound_context(context) else Direction.OUTBOUND
-
-
 def _between_extensions(
-    caller: End, called: End, calling: str, dialed: str, context: str
+    caller: End, called: End, calling: str, dialed: str, context: Direction | None
 ) -> Direction:
     if not is_public(dialed):
-        was_transferred = is_inbound_context(context) and is_public(calling)
+        was_transferred = context is Direction.INBOUND and is_public(calling)
         return Direction.INBOUND if was_transferred else Direction.INTERNAL
-    if caller.kind < called.kind and not OUTBOUND_WORDS.search(context):
+    if caller.kind < called.kind and context is not Direction.OUTBOUND:
         return Direction.INBOUND  # a trunk may be named by a number
     return Direction.OUTBOUND
 

@@ -18,7 +18,7 @@ OTHER_LEG = "the other leg of a call"
 GOING_ON = "a call that is still going on"
 
 
-class CallLeg(msgspec.Struct, frozen=True):
+class CallLeg(msgspec.Struct, frozen=True, gc=False):
     """One record of a call.
 
     `id` is unique per row that counts; `former_ids` are those that earlier versions of

@@ -16,21 +16,24 @@ from billing.metering.domain.formats.catalogue import chunks_of
 from billing.metering.domain.formats.rows import Row
 from billing.metering.domain.legs import CallLeg
 from billing.metering.queries.batch_context import EARLIEST
+from billing.metering.queries.sql import LINK_FILE_LEGS
 from core.periods import ZonePeriod, local_date
 
 CHUNK = 5_000
+MOST_LINKS = 20  # from a leg to another one by way of others, as in an import
 LATEST = date(9990, 1, 1)
 COPY_FILE_EVENTS = "COPY file_event FROM STDIN"
 COPY_FILE_LEGS = "COPY file_leg FROM STDIN"
 READ_FILE_LEGS = "SELECT conversation, content::text FROM file_leg ORDER BY 1, n"
+COPY_FILE_LINKS = "COPY file_link FROM STDIN"
 COPY_UNREADABLE = "COPY unreadable FROM STDIN"
 
 
 class FileCopy:
     """Copies a file to its table: the events of its rows and of the legs that count.
 
-    The legs of conversations are sorted by the database first, and decided as at the end
-    of a month: no other leg will come.
+    The legs of conversations are linked and sorted by the database first, and decided as
+    at the end of a month: no other leg will come.
     """
 
     def __init__(self, code: str, source: str, zones: Sequence[ZonePeriod]) -> None:
@@ -46,6 +49,7 @@ class FileCopy:
         for chunk in chunks_of(rows, most=CHUNK):
             events: list[IncomingEvent] = []
             legs: list[tuple[object, ...]] = []
+            links: set[tuple[object, ...]] = set()
             unreadable: list[tuple[int, str]] = []
             for row in chunk:
                 if row.skip_reason:
@@ -56,7 +60,9 @@ class FileCopy:
                     and "\0" not in row.leg.conversation
                 ):
                     content = msgspec.json.encode(row.leg).decode()
-                    legs.append((row.number, row.leg.conversation, content))
+                    conversation = row.leg.conversation
+                    legs.append((row.number, conversation, content))
+                    links |= {(name, conversation) for name in row.leg.names}
                 elif row.leg:
                     events += self._events_of([row.leg])
                 elif row.event:
@@ -64,10 +70,17 @@ class FileCopy:
                 else:
                     unreadable.append((row.number, _rejection_of(row)))
             _copy(COPY_FILE_LEGS, legs)
+            _copy(COPY_FILE_LINKS, links)
             _copy(COPY_UNREADABLE, [*unreadable, *self._copy_events(events)])
         self._copy_conversations()
 
     def _copy_conversations(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE file_leg, file_link")
+            for _ in range(MOST_LINKS):
+                cursor.execute(LINK_FILE_LEGS)
+                if not cursor.rowcount:
+                    break
         with connection.chunked_cursor() as cursor:
             cursor.execute(READ_FILE_LEGS)
             groups = groupby(cursor, key=lambda row: row[0])

@@ -14,10 +14,10 @@ from django.db import connection, transaction
 
 from billing.metering.domain.formats.catalogue import (
     detect_format,
-    rows_of,
     source_of,
 )
 from billing.metering.models import ConversationLeg
+from billing.metering.queries.agency_files import rows_of_agency
 from billing.metering.queries.batch_context import EARLIEST
 from billing.metering.queries.file_copies import LATEST, FileCopy
 from billing.metering.queries.sql import (
@@ -33,7 +33,7 @@ from core.money import plain
 from core.periods import next_month
 from seats.agencies.queries.agencies import zones_of
 from seats.agencies.services import require_zone
-from seats.models import Agency, Agent
+from seats.models import Agency
 
 MARGIN = timedelta(days=31)  # stored events are read this far around the month
 
@@ -118,10 +118,7 @@ def compare_file(
     zones = zones_of([agency.pk])[agency.pk]
     if zone:
         require_zone(zone)
-    agents = Agent.objects.filter(agency=agency).values_list("external_id", flat=True)
-    rows = rows_of(
-        file, feed, agency=agency.code, zone=zone or zones, agents=set(agents)
-    )
+    rows = rows_of_agency(file, feed, agency=agency, zone=zone)
     copy = FileCopy(agency.code, source_of(feed, agency.code), zones)
     with transaction.atomic():
         with connection.cursor() as cursor:

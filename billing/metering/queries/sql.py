@@ -3,7 +3,7 @@
 # Both sides, and the pairs between them; dropped first, since a transaction may compare twice.
 COMPARISON_TABLES = """
     DROP TABLE IF EXISTS pg_temp.file_event, pg_temp.stored_event, pg_temp.paired,
-        pg_temp.file_leg, pg_temp.unreadable;
+        pg_temp.file_leg, pg_temp.file_link, pg_temp.unreadable;
     CREATE TEMPORARY TABLE file_event (
         n bigint, id text, agent text, meter text, quantity numeric,
         at timestamptz, second timestamptz, used_on date, former text
@@ -11,10 +11,30 @@ COMPARISON_TABLES = """
     CREATE TEMPORARY TABLE file_leg (
         n bigint, conversation text, content jsonb
     ) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE file_link (name text, conversation text) ON COMMIT DROP;
     CREATE TEMPORARY TABLE unreadable (n bigint, why text) ON COMMIT DROP;
     CREATE TEMPORARY TABLE paired (stored_n bigint, file_n bigint) ON COMMIT DROP;
     CREATE TEMPORARY TABLE stored_event (LIKE file_event) ON COMMIT DROP;
     ALTER TABLE stored_event ADD replaces text;
+"""
+
+# The legs that a name links are of one conversation: each takes the least name of those that
+# share one with it. Repeated until nothing changes, since a leg may name another in turn.
+LINK_FILE_LEGS = """
+    WITH least AS (
+        SELECT name, min(conversation) AS conversation FROM file_link GROUP BY name
+    ), joined AS (
+        SELECT link.conversation AS old, min(least.conversation) AS new
+        FROM file_link AS link JOIN least USING (name)
+        GROUP BY link.conversation
+    ), changed AS (
+        SELECT old, new FROM joined WHERE new < old
+    ), links AS (
+        UPDATE file_link SET conversation = changed.new
+        FROM changed WHERE file_link.conversation = changed.old
+    )
+    UPDATE file_leg SET conversation = changed.new
+    FROM changed WHERE file_leg.conversation = changed.old
 """
 
 # An event counts with its reversal; one that nets to zero is left out.

@@ -7,7 +7,7 @@ that supersedes it. All queries are per batch.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,12 +27,14 @@ from billing.metering.domain.legs import CallLeg
 from billing.metering.models import ConversationLeg
 from billing.metering.services.ingest import ingest_events
 from core.periods import ZonePeriod, local_date, month_of
+from core.postgres.arrays import text_array
 from core.postgres.locks import lock_name
 from seats.agencies.queries.agencies import local_dates, zones_of
 from seats.models import Agency
 
 SWEPT = 1_000  # waiting legs that one transaction decides
-MOST_LEGS = 10_000  # stored legs that a batch is decided with
+MOST_LEGS = 10_000  # stored legs of a conversation that a batch is decided with
+MOST_LINKED = 200_000  # and of all its conversations
 MOST_LINKS = 20  # from a leg to a stored one by way of others; calls have few
 KEPT = timedelta(days=180)  # decided legs; older calls are no longer accepted
 COPY_LEGS = """
@@ -41,7 +43,15 @@ COPY_LEGS = """
         version, used_on, received_at)
     FROM STDIN
 """
+STORED_LEGS = """
+    SELECT stored.* FROM unnest(%s::text[]) AS wanted(name), LATERAL (
+        SELECT * FROM billing_conversationleg
+        WHERE agency_id = %s AND source = %s AND {column} = wanted.name
+        ORDER BY id DESC LIMIT %s
+    ) AS stored
+"""
 State = ConversationLeg.State
+_encode = msgspec.json.Encoder().encode
 log = logging.getLogger(__name__)
 
 
@@ -89,12 +99,11 @@ class DecidedBatch:
             for leg in legs
             if leg.conversation and leg.id not in self.stored
         }
-        rows = [
-            self._row_of(leg, now)
+        _copy(
+            self._cells_of(leg, now)
             for leg in new.values()
             if leg.id not in results or results[leg.id].status != "rejected"
-        ]
-        _copy(rows)
+        )
         seconds = sum(
             (
                 self._change_of(leg_id, event)
@@ -127,25 +136,31 @@ class DecidedBatch:
         before = _leg_of(row).seconds if row.state == State.COUNTED else Decimal(0)
         return event.quantity - before
 
-    def _row_of(self, leg: CallLeg, now: datetime) -> ConversationLeg:
-        row = ConversationLeg(
-            agency=self.agency,
-            source=self.source,
-            leg=leg.id,
-            conversation=leg.conversation,
-            content=msgspec.to_builtins(leg),
-            used_on=local_date(leg.occurred_at, self.zones),
-            received_at=now,
+    def _cells_of(self, leg: CallLeg, now: datetime) -> tuple[object, ...]:
+        """A new row, in the order of COPY_LEGS; its event, if it counts, has its id."""
+        decision = self.decisions[leg.id]
+        state = STATES[decision.verdict]
+        return (
+            self.agency.pk,
+            self.source,
+            leg.id,
+            leg.conversation,
+            _encode(leg).decode(),
+            state.value,
+            decision.reason,
+            leg.id if state is State.COUNTED else "",
+            decision.agent or "",
+            0,
+            local_date(leg.occurred_at, self.zones),
+            now,
         )
-        return self._decided_row(row, event=leg.id)
 
-    def _decided_row(self, row: ConversationLeg, event: str = "") -> ConversationLeg:
-        """The row with the decision on its leg; `event` counts it, if it counts."""
+    def _decided_row(self, row: ConversationLeg) -> ConversationLeg:
+        """The stored row with the decision on its leg."""
         decision = self.decisions[row.leg]
         row.state = STATES[decision.verdict]
         row.reason = decision.reason
         row.agent = decision.agent or ""
-        row.event = row.event or (event if row.state == State.COUNTED else "")
         return row
 
     def _differs(self, row: ConversationLeg) -> bool:
@@ -201,18 +216,14 @@ def decide_legs(
     return batch
 
 
-def _copy(rows: Sequence[ConversationLeg]) -> None:
+def _copy(rows: Iterable[tuple[object, ...]]) -> None:
     """Insert rows by COPY."""
+    rows = list(rows)
     if not rows:
         return
     with connection.cursor() as cursor, cursor.copy(COPY_LEGS) as copy:
         for row in rows:
-            content = msgspec.json.encode(row.content).decode()
-            copy.write_row(
-                (row.agency_id, row.source, row.leg, row.conversation, content,
-                 str(row.state), row.reason, row.event, row.agent, row.version,
-                 row.used_on, row.received_at)
-            )  # fmt: skip
+            copy.write_row(row)
 
 
 def _is_grouped(leg: CallLeg) -> bool:
@@ -235,7 +246,7 @@ def _read_linked_legs(
     read: set[str] = set()
     for _ in range(MOST_LINKS):
         new = names - read
-        if not new or len(linked) > MOST_LEGS:
+        if not new or len(linked) > MOST_LINKED:
             break
         read |= new
         for row in _stored_rows(batch.agency, batch.source, new):
@@ -250,10 +261,11 @@ def _stored_rows(
     agency: Agency, source: str, names: Collection[str]
 ) -> Iterator[ConversationLeg]:
     """The stored legs with these ids, and the latest in conversations of these names."""
-    rows = ConversationLeg.objects.filter(agency=agency, source=source)
-    others = rows.filter(conversation__in=names).order_by("-pk")[:MOST_LEGS]
-    for some in (others, rows.filter(leg__in=names)):
-        yield from some.iterator()
+    for column in ("conversation", "leg"):
+        yield from ConversationLeg.objects.raw(
+            STORED_LEGS.format(column=column),
+            [text_array(names), agency.pk, source, MOST_LEGS],
+        )
 
 
 def _leg_of(row: ConversationLeg) -> CallLeg:

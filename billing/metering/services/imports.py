@@ -5,10 +5,12 @@ unread. Rejected and unread rows are kept with the reason (RejectedRow). Beside 
 stand the answered seconds that the file says.
 """
 
+import gc
 import hashlib
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from io import BufferedReader, RawIOBase
@@ -21,7 +23,6 @@ from django.db.models import Count, F, OuterRef, Subquery
 from billing.metering.domain.formats.catalogue import (
     chunks_of,
     detect_format,
-    rows_of,
     source_of,
 )
 from billing.metering.domain.formats.rows import Row, buffered
@@ -37,16 +38,17 @@ from billing.metering.domain.outcomes import (
     add_seconds,
 )
 from billing.metering.models import READING, ImportPart, RejectedRow, UsageImport
+from billing.metering.queries.agency_files import rows_of_agency
 from billing.metering.services.rows import count_rows
 from core.errors import Refusal
 from core.postgres.locks import lock_name
 from core.queue.models import kept_leased
 from seats.access.queries import reached_by
-from seats.agencies.queries.agencies import zones_of
 from seats.agencies.services import require_zone
-from seats.models import Agency, Agent
+from seats.models import Agency
 
 CHUNK = 5_000
+CHUNK_OBJECTS = 200_000  # more than a chunk of rows has
 CHUNKS_A_TURN = 40
 PART_BYTES = 1_048_576
 LEASE = timedelta(seconds=15)  # renewed while the process that reads the file lives
@@ -172,26 +174,31 @@ def import_rows(
     after each chunk and done after the last. Importing a file again counts nothing
     twice. Raises ImportTakenOver, and the refusals of the format for a whole file.
     """
-    code = record.agency.code
-    zones = zones_of([record.agency_id])[record.agency_id]
-    agents = Agent.objects.filter(agency=record.agency_id)
     allowed_agency_ids = reached_by(record.agency_id, now=now)
     try:
-        rows = rows_of(
-            file,
-            record.format,
-            agency=code,
-            zone=record.zone or zones,
-            agents=set(agents.values_list("external_id", flat=True)),
+        rows = rows_of_agency(
+            file, record.format, agency=record.agency, zone=record.zone
         )
         rows = islice(rows, record.rows, None)
-        with kept_leased([record], now=now, lease=LEASE):
+        with kept_leased([record], now=now, lease=LEASE), _collecting_seldom():
             for chunk in chunks_of(rows, most=CHUNK):
                 yield _import_chunk(record, chunk, allowed_agency_ids, now)
+                del chunk  # before the next one is read
     except Refusal as refusal:
         _finish(record, State.FAILED, now, f"{refusal.code}: {refusal.message}")
         raise
     _finish(record, State.DONE, now)
+
+
+@contextmanager
+def _collecting_seldom() -> Iterator[None]:
+    """Let objects that live as long as their chunk not be looked through for cycles."""
+    threshold = gc.get_threshold()
+    gc.set_threshold(CHUNK_OBJECTS, *threshold[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*threshold)
 
 
 def _import_chunk(

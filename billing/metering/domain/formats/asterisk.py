@@ -172,7 +172,7 @@ def _leg(
     seconds = _seconds(call, disposition)
     caller = _end(call["channel"], context)
     called = _end(call.get("dstchannel", ""), context)
-    direction = _direction(call, caller, called)
+    direction = _direction(call, caller, called, context)
     unique_id = call.get("uniqueid", "").strip()
     leg_id = _row_id(unique_id, call, cells) if unique_id else ids.id_of(cells)
     started_at = started_at_text(
@@ -276,7 +276,9 @@ def _end_of_channel(channel: str, context: FileContext) -> End:
     return context.end(name)
 
 
-def _direction(call: Mapping[str, str], caller: End, called: End) -> Direction:
+def _direction(
+    call: Mapping[str, str], caller: End, called: End, context: FileContext
+) -> Direction:
     """The direction; a half of a Local channel without a trunk is internal."""
     is_local = (
         call["channel"].startswith(LOCAL_CHANNELS),
@@ -293,7 +295,7 @@ def _direction(call: Mapping[str, str], caller: End, called: End) -> Direction:
         called,
         calling=call.get("src", ""),
         dialed=call["dst"],
-        context=call.get("dcontext", ""),
+        context=context.direction_in(call.get("dcontext", "")),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from typing import NamedTuple
 
+from billing.metering.domain.directions import USUAL_WORDS, ContextWords
 from billing.metering.domain.formats import (
     asterisk,
     cloudevents,
@@ -116,14 +117,15 @@ def rows_of(
     agency: str,
     zone: str | Sequence[ZonePeriod],
     agents: Collection[str] = (),
+    words: ContextWords = USUAL_WORDS,
 ) -> Iterator[Row]:
     """The rows of a file in the format `feed`, for an agency by code.
 
     `zone` holds for times without a zone: a name, or the dated zones of the agency.
-    `agents` are the external ids of its agents. Raises TooManyRows, and the refusals of
-    the format for a whole file.
+    `agents` are the external ids of its agents, `words` those of its dial plan. Raises
+    TooManyRows, and the refusals of the format for a whole file.
     """
-    context = FileContext(agency, zone, source_of(feed, agency), agents)
+    context = FileContext(agency, zone, source_of(feed, agency), agents, words)
     for count, row in enumerate(FORMATS[feed].read_rows(file, context), 1):
         if count > MOST_ROWS:
             raise TooManyRows(

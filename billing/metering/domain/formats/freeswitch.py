@@ -29,7 +29,6 @@ from billing.metering.domain.directions import (
     EndKind,
     agent_of,
     direction_of,
-    is_inbound_context,
 )
 from billing.metering.domain.formats.csv_rows import csv_cells
 from billing.metering.domain.formats.json_records import (
@@ -37,6 +36,7 @@ from billing.metering.domain.formats.json_records import (
     is_json,
     read_records,
     text_at,
+    texts_in,
 )
 from billing.metering.domain.formats.rows import (
     BadRow,
@@ -165,7 +165,7 @@ def _read_json(file: BufferedReader, context: FileContext) -> Iterator[Row]:
 def _leg_of_record(record: Record | BadRow, context: FileContext) -> CallLeg:
     if isinstance(record, BadRow):
         raise record
-    variable = partial(text_at, record, "variables")
+    variable = texts_in(record, "variables")
     answer = variable("answer_epoch")
     answered = answer not in ("", "0")
     uuid = variable("uuid")
@@ -231,7 +231,7 @@ def _leg(
     started_at: str,
 ) -> CallLeg:
     caller, called = _end(call.caller, context), _end(call.called, context)
-    inbound = _direction(call, caller, called) is Direction.INBOUND
+    inbound = _direction(call, caller, called, context) is Direction.INBOUND
     return CallLeg(
         id=call.uuid,
         meter=meter_of(inbound=inbound, to=call.called),
@@ -282,16 +282,17 @@ def _is_internal(call: Call, caller: End, called: End) -> bool:
     return called.kind == EndKind.AGENT or not is_dialed_out(called.name)
 
 
-def _direction(call: Call, caller: End, called: End) -> Direction:
+def _direction(call: Call, caller: End, called: End, context: FileContext) -> Direction:
     """The direction by the ends, else by who began the call, else by the context."""
+    in_context = context.direction_in(call.dial_context)
     if caller.kind != called.kind and called.name:
         return direction_of(
             caller,
             called,
             calling=call.caller,
             dialed=call.called,
-            context=call.dial_context,
+            context=in_context,
         )
-    if call.is_originated or not is_inbound_context(call.dial_context):
+    if call.is_originated:
         return Direction.OUTBOUND
-    return Direction.INBOUND
+    return in_context or Direction.OUTBOUND

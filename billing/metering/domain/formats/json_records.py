@@ -7,8 +7,9 @@ affect the others.
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from io import BufferedReader
 from itertools import count
 from typing import Any
@@ -65,12 +66,27 @@ def text_at(record: Record, *names: str) -> str:
     value: Any = record
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
+    if type(value) is str:  # as most are
+        return value
     if value is None:
         return ""
     if isinstance(value, bool | str | int | Decimal):
         return str(value)
     path = ".".join(names)
     raise BadRow("bad_row", path, f"`{path}` is neither text nor a number.")
+
+
+def texts_in(record: Record, name: str) -> Callable[[str], str]:
+    """The texts of the scalars in the object at a key, by their keys, as `text_at`."""
+    members = record.get(name)
+    if not isinstance(members, dict):
+        return partial(text_at, record, name)
+
+    def text(key: str) -> str:
+        value = members.get(key)
+        return value if type(value) is str else text_at(record, name, key)
+
+    return text
 
 
 def _record_of(data: bytes) -> Record | BadRow:

@@ -14,7 +14,14 @@ from typing import Any
 
 import msgspec
 
-from billing.metering.domain.directions import End, end_of
+from billing.metering.domain.directions import (
+    USUAL_WORDS,
+    ContextWords,
+    Direction,
+    End,
+    direction_in_context,
+    end_of,
+)
 from billing.metering.domain.events import IncomingEvent, IngestResult, rejected
 from billing.metering.domain.formats.times import BadTime, LocalClock, epoch_instant
 from billing.metering.domain.legs import CallLeg
@@ -34,7 +41,7 @@ LONGEST_CALL = 10**6  # seconds; a longer call is rejected later and has no answ
 HEAD = 65_536  # bytes that are read to detect a file's format
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One result of reading a record of a file, numbered from 1.
 
     It is an event, a leg of a call (about which its conversation decides), a rejection,
@@ -59,7 +66,7 @@ class FileContext:
     `agency` is the code of the agency for records without one, `zones` are those of
     times without one (a name, or the dated zones of an agency), `source` the source of
     events without one. `agents` are the external ids of the agency's agents: an end of a
-    call that is one of them is an agent.
+    call that is one of them is an agent. `words` are those of its dial plan's contexts.
     """
 
     def __init__(
@@ -68,12 +75,14 @@ class FileContext:
         zones: str | Sequence[ZonePeriod],
         source: str,
         agents: Collection[str] = (),
+        words: ContextWords = USUAL_WORDS,
     ) -> None:
         if isinstance(zones, str):
             zones = [ZonePeriod(date.min, zones)]
         self.agency = agency
         self.source = source
         self.agents = frozenset(agents)
+        self.words = words
         self.clock = LocalClock(zones)
         self.ends_of_peers: dict[str, End] = {}
         self._ends: dict[str, End] = {}
@@ -86,6 +95,10 @@ class FileContext:
                 self._ends.clear()
             end = self._ends[name] = end_of(name, self.agents)
         return end
+
+    def direction_in(self, dial_context: str) -> Direction | None:
+        """The direction that the name of a dial plan context says, if any."""
+        return direction_in_context(dial_context, self.words)
 
 
 class UnreadableCells(list[str]):

@@ -55,8 +55,7 @@ class LocalClock:
             moment = parse_instant(text)
             hour = text[:13]  # or more of the time, in the compact notation
         except ValueError:
-            moment = _other_notation(text)
-            hour = f"{moment:%Y-%m-%d %H}"
+            moment, hour = _other_notation(text)
         try:
             if moment.tzinfo is not None:
                 return moment.astimezone(UTC)
@@ -97,17 +96,24 @@ def epoch_instant(text: str) -> datetime:
         raise BadTime(message) from error
 
 
-def _other_notation(text: str) -> datetime:
-    """A time in one of the other notations; aware if it names a zone."""
-    if len(text) <= LONGEST:
-        for notation in NOTATIONS:
-            if match := notation.fullmatch(text):
-                try:
-                    return _from_parts(match)
-                except BadTime:
-                    raise
-                except ValueError as error:
-                    raise BadTime(f"{shown(text)} is not a time.") from error
+def _other_notation(text: str) -> tuple[datetime, str]:
+    """A time in one of the other notations, and its hour; aware if it names a zone."""
+    if len(text) > LONGEST:
+        raise BadTime(f"{shown(text)} is not an ISO 8601 time.")
+    return _short_notation(text)
+
+
+@lru_cache(maxsize=10_000)
+def _short_notation(text: str) -> tuple[datetime, str]:
+    for notation in NOTATIONS:
+        if match := notation.fullmatch(text):
+            try:
+                moment = _from_parts(match)
+            except BadTime:
+                raise
+            except ValueError as error:
+                raise BadTime(f"{shown(text)} is not a time.") from error
+            return moment, f"{moment.year}-{moment.month}-{moment.day} {moment.hour}"
     raise BadTime(f"{shown(text)} is not an ISO 8601 time.")
 
 

@@ -62,6 +62,7 @@ OUTBOUND = {
     "outbound", "outgoing", "outbound-api", "outbound-dial", "outgoing-api",
     "outgoing-dial", "trunking-terminating",
 }  # fmt: skip
+DIRECTIONS = INBOUND | OUTBOUND
 
 
 def recognizes(cells: list[str], record: Record | None) -> bool:
@@ -119,7 +120,8 @@ def _leg(record: Record | BadRow, context: FileContext) -> CallLeg:
     if isinstance(record, BadRow):
         raise record
     require_values(record, ("sid", "status", "direction", "start_time"))
-    seconds, inbound = _seconds(record), _is_inbound(record)
+    status = _status(record)
+    seconds, inbound = _seconds(record, status), _is_inbound(record)
     ends = text_at(record, "from"), text_at(record, "to")
     outer = ends[0] if inbound else ends[1]  # the end that is not Twilio
     parent, sid = text_at(record, "parent_call_sid"), text_at(record, "sid")
@@ -130,7 +132,7 @@ def _leg(record: Record | BadRow, context: FileContext) -> CallLeg:
         seconds=seconds,
         occurred_at=_occurred_at(record, seconds, context),
         properties=non_empty(
-            disposition=_status(record),
+            disposition=status,
             started_at=started_at_text(
                 partial(
                     parse_time, text_at(record, "start_time"), "start_time", context
@@ -148,9 +150,8 @@ def _status(record: Mapping[str, object]) -> str:
     return str(record["status"]).strip().lower().replace("_", "-").replace(" ", "-")
 
 
-def _seconds(record: Record) -> Decimal:
+def _seconds(record: Record, status: str) -> Decimal:
     """The duration of a completed call. Raises SkippedRow while it goes on."""
-    status = _status(record)
     if status in UNDER_WAY:
         raise SkippedRow(GOING_ON)
     if status not in OVER:
@@ -167,7 +168,7 @@ def _seconds(record: Record) -> Decimal:
 
 def _is_inbound(record: Record) -> bool:
     direction = text_at(record, "direction").strip().lower().replace(" ", "-")
-    if direction not in INBOUND | OUTBOUND:
+    if direction not in DIRECTIONS:
         message = f"{shown(direction)} is not a direction of Twilio."
         raise BadRow("bad_direction", "direction", message)
     return direction in INBOUND
