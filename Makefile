@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+# The part of the random histories that the core plays: the n-th; `make check` plays all.
+LAW_SHARE ?= 4
 MANAGE := $(BIN)/python manage.py
 
 # Workers and the processes that tests start compile each module once between them.
@@ -35,7 +37,7 @@ stop:  ## end the embedded database and broker
 	$(BIN)/python -m config.services stop
 
 test: $(VENV)/installed-dev  ## the core, in minutes
-	$(BIN)/python -m pytest -m "not faults and not browser" -n auto --dist worksteal
+	LAW_SHARE=$(LAW_SHARE) $(BIN)/python -m pytest -m "not faults and not browser" -n auto --dist worksteal
 
 test-faults: $(VENV)/installed-dev  ## kills and cuts real processes
 	$(BIN)/python -m pytest -m faults -n 2 --dist worksteal
@@ -50,6 +52,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.house
 
+check: LAW_SHARE := 1
 check: lint test test-faults test-browser  ## what CI runs
 
 bench: $(VENV)/installed-dev  ## ratios within one run; see docs/performance.md

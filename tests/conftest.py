@@ -1,5 +1,6 @@
 """Fixtures: real databases, real roles, real threads, real workers."""
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,12 @@ from tests.billing.invoicing.worlds import World
 from tests.everything import make_everything
 from tests.rollback import rolled_back
 from tests.workers import ALL_QUEUES, Worker, running_broker, start_beat, start_worker
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end, so garbage is not looked for in it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL 18, run with the binaries of a wheel."""
 
 import importlib.util
+import shutil
 import subprocess
 import tempfile
 import time
@@ -84,15 +85,29 @@ def ensure_postgres(cluster: Cluster = SERVICE) -> None:
 
 
 def stop_postgres() -> bool:
-    """Stop the servers of this checkout; False if none was running."""
+    """Stop the servers of this checkout; False if none was running.
+
+    Data that are not kept in the checkout's own folder, but behind a link, are removed.
+    """
     running = [path.parent for path in places.state_folder().glob("*/postmaster.pid")]
     stopped = False
     for data in running:
         with places.one_starter(data.name):
             arguments = ("stop", "-m", "fast", "-D", data)
             log = data.with_suffix(".log")
-            stopped |= _run(log, _binaries() / "pg_ctl", *arguments).returncode == 0
+            if _run(log, _binaries() / "pg_ctl", *arguments).returncode == 0:
+                stopped = True
+                if data.is_symlink():
+                    remove_data(data)
     return stopped
+
+
+def remove_data(data: Path) -> None:
+    """Remove the data folder of a stopped server, or what its link points to."""
+    if data.exists():
+        shutil.rmtree(data.resolve())
+    if data.is_symlink():
+        data.unlink()
 
 
 def _binaries() -> Path:
@@ -135,13 +150,14 @@ def _run(log: Path, *command: Path | str) -> subprocess.CompletedProcess[bytes]:
 def _initialise(cluster: Cluster, binaries: Path) -> None:
     """Create the data folder elsewhere, then move it into place when complete."""
     cluster.marker.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=places.state_folder()) as scratch:
+    data = cluster.data.resolve()  # it may be a link
+    with tempfile.TemporaryDirectory(dir=data.parent) as scratch:
         folder = places.make_private(Path(scratch)) / "postgres"
         if _run(cluster.log, binaries / "initdb", *INITDB, "-D", folder).returncode:
             raise ServiceUnavailable(
                 f"The embedded PostgreSQL could not be set up. See {cluster.log}."
             )
-        folder.rename(cluster.data)
+        folder.rename(data)
 
 
 def _start(cluster: Cluster, binaries: Path) -> None:

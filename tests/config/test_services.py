@@ -19,6 +19,10 @@ CONNECT = (
     " print(psycopg.connect(url).execute('SELECT pg_postmaster_start_time()')"
     ".fetchone()[0])"
 )
+FOLDERS = (
+    "from config.services import places\n"
+    "with places.one_starter('postgres'): print(places.state_folder())"
+)
 
 
 @pytest.fixture
@@ -43,10 +47,15 @@ def run(folder, *words, **options):
     )  # fmt: skip
 
 
-def postmaster(folder):
+def home_of(folder):
+    """Where the servers of a checkout have their data."""
     state = folder / ".local" / "state"
-    home = Path(state.read_text().strip()) if state.exists() else folder / ".local"
-    return int((home / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    return Path(state.read_text().strip()) if state.exists() else folder / ".local"
+
+
+def postmaster(folder):
+    lines = (home_of(folder) / "postgres" / "postmaster.pid").read_text().splitlines()
+    return int(lines[0])
 
 
 class TestLauncher:
@@ -90,6 +99,22 @@ class TestLauncher:
         with pytest.raises(FileNotFoundError):
             postmaster(checkout)
         assert run(checkout, "-c", CONNECT).returncode == 0
+
+    def test_keeps_data_behind_a_link_until_it_stops(self, checkout):
+        run(checkout, "-c", FOLDERS)
+        target = home_of(checkout) / "elsewhere"
+        target.mkdir()
+        data = home_of(checkout) / "postgres"
+        assert not data.exists()
+        data.symlink_to(target)
+
+        started = run(checkout, "-c", CONNECT)
+
+        assert started.returncode == 0, started.stderr
+        assert (target / "PG_VERSION").exists()
+        assert run(checkout, "-m", "config.services", "stop").returncode == 0
+        assert not target.exists()
+        assert not data.is_symlink()
 
     def test_says_in_one_sentence_that_a_wheel_is_missing(self, checkout):
         hidden = (

@@ -6,6 +6,7 @@ Every table that is a queue is tested, so a new one needs an entry in `tests/cor
 import time
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 import time_machine
@@ -81,7 +82,7 @@ class TestClaims:
             return rows
 
         (lost,) = run_in_threads(die)
-        again: list = []
+        again: list[Any] = []
         while not again:  # until the server sees that the connection is closed
             again = claim(table)
             time.sleep(0.01)

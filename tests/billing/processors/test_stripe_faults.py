@@ -42,6 +42,7 @@ from tests.billing.processors.stripe_account import Refused
 from tests.billing.processors.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import APRIL_2, MARCH, bill, make_agency, make_prices, make_seats
+from tests.laws import share_of
 from tests.rollback import rolled_back
 
 pytestmark = [
@@ -245,7 +246,7 @@ def test_a_process_killed_between_charge_and_commit_charges_once(
 ):
     save_card()
     chance = random.Random(seed)
-    for _ in range(DEATHS // 3):
+    for _ in share_of(range(DEATHS // 3)):
         with rolled_back():
             attempt = request_charge(invoice=invoice, actor="test", now=clock())
             kill_at(chance.choice(["claimed", "called", "recording"]), clock)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.storage import storages
@@ -147,7 +148,7 @@ class TestPages:
 
     def test_are_tagged_for_screen_readers_and_archives(self, invoice):
         render_at(MAY_2)
-        catalog = PdfReader(BytesIO(open_file(invoice))).trailer["/Root"]
+        catalog: Any = PdfReader(BytesIO(open_file(invoice))).trailer["/Root"]
 
         assert catalog["/MarkInfo"]["/Marked"]
         assert "/StructTreeRoot" in catalog
