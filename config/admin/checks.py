@@ -71,6 +71,11 @@ def _problems(model: type[Model], page: Any) -> Iterator[tuple[str, str, str, st
     if getattr(page, "menu", None) not in _menus():
         hint = "Set `menu`, and name it in config.admin.agency.MENU."
         yield label, "config.E013", "has no place in the navigation", hint
+    for name in page.actions:
+        if not isinstance(getattr(page, name).permission, Action):
+            hint = "Set `permission` to one of the actions of seats.access.domain."
+            problem = f"has the action {name!r}, which asks for none of them"
+            yield label, "config.E016", problem, hint
     for inline in page.inlines:
         if issubclass(inline, ScopedInline):
             yield from _reach_problems(inline, inline.model)
