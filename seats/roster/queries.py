@@ -71,10 +71,11 @@ def last_changes(seats: Sequence[Seat]) -> dict[int, LastChange]:
     others = _other_ends(seats)
     changes = {}
     for seat in seats:
-        *previous, newest = versions[seat.pk]
+        *earlier, newest = versions[seat.pk]
+        previous = earlier[0] if earlier else None
         is_transfer = newest.action == SeatVersion.Action.TRANSFER
         other = others.get(seat.pk) if is_transfer else None
-        changes[seat.pk] = LastChange(seat, newest, (previous or [None])[0], other)
+        changes[seat.pk] = LastChange(seat, newest, previous, other)
     return changes
 
 

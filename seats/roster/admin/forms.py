@@ -1,5 +1,7 @@
 """The forms in which members change agents and seats; they offer what is within reach."""
 
+import copy
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, TypeVar
@@ -7,6 +9,7 @@ from typing import Any, TypeVar
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -17,10 +20,12 @@ from seats.access.domain import Action
 from seats.agencies.models import Agency
 from seats.agencies.queries.agencies import local_dates
 from seats.roster.models import Agent, Seat
+from seats.roster.services.agents import DETAILS, last_uses
 
 MOST_MOVES = 50  # fields of one page
 MOST_AGENTS = 200
 F = TypeVar("F", bound=forms.Form)
+DIGITS = re.compile(r"[0-9]{1,9}")
 COLUMNS = ["external_id", "name", "email", "npn"]
 
 
@@ -40,6 +45,35 @@ class DatedForm(NoteForm):
 
     on = DateField(label="Date")
     field_order = ["on", "reason"]
+
+
+def _until() -> DateField:
+    """The field of a planned removal."""
+    return DateField(
+        label="Remove on",
+        required=False,
+        help_text=(
+            "For a season: the first date that is not billed. Leave it empty to keep the"
+            " seats until you remove them."
+        ),
+    )
+
+
+class SeasonForm(DatedForm):
+    """From which date on, until which date if there is an end, and a note."""
+
+    until = _until()
+    field_order = ["on", "until", "reason"]
+
+
+class UndoForm(NoteForm):
+    """A note, and the number of the change that is meant, if a page named it."""
+
+    version = forms.CharField(required=False, widget=forms.HiddenInput())
+
+    def clean_version(self) -> int | None:
+        text = str(self.cleaned_data["version"])
+        return int(text) if DIGITS.fullmatch(text) else None
 
 
 class NewAgents(list[dict[str, str]]):
@@ -68,7 +102,14 @@ class AgentsForm(NoteForm):
         required=False,
         help_text="Leave it empty to add the agents without seats.",
     )
-    field_order = ["agency", "agents", "on", "reason"]
+    until = _until()
+    field_order = ["agency", "agents", "on", "until", "reason"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("until") and not cleaned.get("on"):
+            self.add_error("on", "Enter the date from which the seats are billed.")
+        return cleaned
 
     def clean_agents(self) -> NewAgents:
         lines = str(self.cleaned_data["agents"]).splitlines()
@@ -115,6 +156,49 @@ def dated_form(page: Any, request: HttpRequest, rows: list[Any]) -> type[DatedFo
     return _dated(DatedForm, rows)
 
 
+def season_form(page: Any, request: HttpRequest, rows: list[Any]) -> type[SeasonForm]:
+    """A form with a date, at first today, and perhaps an end."""
+    return _dated(SeasonForm, rows)
+
+
+def undo_form(page: Any, request: HttpRequest, rows: list[Any]) -> type[UndoForm]:
+    """A form that keeps which change the page named that the person came from."""
+    field = forms.CharField(
+        required=False,
+        widget=forms.HiddenInput(),
+        initial=request.POST.get("version", ""),
+    )
+    return type("UndoForm", (UndoForm,), {"version": field})
+
+
+class AgentForm(NoteForm):
+    """What is on record of an agent."""
+
+    external_id = forms.CharField(label="Dialer id", max_length=64)
+    name = forms.CharField(max_length=200)
+    email = forms.EmailField(label="E-mail", required=False)
+    npn = forms.CharField(
+        label="NPN",
+        required=False,
+        max_length=10,
+        validators=[RegexValidator("^[0-9]*$", "Enter up to 10 digits.")],
+    )
+    field_order = ["external_id", "name", "email", "npn", "reason"]
+
+
+def agent_form(page: Any, request: HttpRequest, agents: list[Agent]) -> type[AgentForm]:
+    """A form with what is on record; the dialer id only while no call names it."""
+    fields: dict[str, Any] = {}
+    for name in DETAILS:
+        fields[name] = copy.deepcopy(AgentForm.base_fields[name])
+        fields[name].initial = getattr(agents[0], name)
+    if used := last_uses({agents[0].pk}):
+        day = used[agents[0].pk]
+        fields["external_id"].disabled = True
+        fields["external_id"].help_text = f"Calls name it, last on {day}, so it stays."
+    return type("AgentForm", (AgentForm,), fields)
+
+
 def hand_over_form(page: Any, request: HttpRequest, seats: list[Seat]) -> Any:
     """A form with a new holder for each seat, of the seat's own agency."""
     return _moves_form(page, request, seats, Action.HAND_OVER_SEATS, "agency")
@@ -126,21 +210,30 @@ def transfer_form(page: Any, request: HttpRequest, seats: list[Seat]) -> Any:
 
 
 def agents_form(page: Any, request: HttpRequest, agencies: list[Any]) -> Any:
-    """A form for new agents of an agency within reach."""
+    """A form for new agents of an agency within reach, which it asks for if several are.
+
+    `agencies` has the one that was entered, or any while none was.
+    """
     (agency,) = agencies
-    site, reach = page.admin_site, reach_in(request)
-    offered = site.get_model_admin(Agency)
+    reach = reach_in(request)
+    offered = page.admin_site.get_model_admin(Agency)
     rows = offered.rows_for(request, Agency.objects.all(), Action.CHANGE_AGENTS)
     field = Agent._meta.get_field("agency")
     select = ScopedSelect(offered, field, Action.CHANGE_AGENTS)
-    fields: dict[str, Any] = {
-        "agency": ScopedChoice(offered, rows, select, initial=agency)
-    }
-    if len(reach.agencies(Action.CHANGE_AGENTS)) == 1:
+    fields: dict[str, Any] = {"agency": ScopedChoice(offered, rows, select)}
+    if not is_agency_open(request):
+        fields["agency"].initial = agency
         fields["agency"].widget = forms.HiddenInput()
-    if agency.pk not in reach.agencies(Action.CHANGE_SEATS):
-        return type("AgentsForm", (AgentsForm,), {**fields, "on": None})
+    seated = reach.agencies(Action.CHANGE_SEATS)
+    is_entered = not is_agency_open(request) or bool(request.POST.get("agency"))
+    if not seated or (is_entered and agency.pk not in seated):
+        return type("AgentsForm", (AgentsForm,), {**fields, "on": None, "until": None})
     return type("AgentsForm", (_dated(AgentsForm, agencies),), fields)
+
+
+def is_agency_open(request: HttpRequest) -> bool:
+    """Whether new agents may belong to any of several agencies."""
+    return len(reach_in(request).agencies(Action.CHANGE_AGENTS)) > 1
 
 
 def today_of(rows: Sequence[Any]) -> date:
@@ -161,7 +254,7 @@ def _moves_form(
     field = Seat._meta.get_field("agent")
     fields = {}
     for seat in seats[:MOST_MOVES]:
-        narrowed = {among: seat.agency_id}
+        narrowed = {among: seat.agency_id, "not_agent": seat.agent_id}
         within = offered.rows_for(request, Agent.objects.all(), action)
         rows = offered.narrowed(within, narrowed).select_related("agency")
         select = ScopedSelect(offered, field, action, **narrowed)

@@ -1,14 +1,16 @@
-"""Change what is on record of an agent."""
+"""Add agents with their seats, and change what is on record of an agent."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from core.parsing.values import shown
+from seats.agencies.models import Agency
 from seats.roster.models import Agent
 from seats.roster.services.refusals import AgentExists, AgentUsed
+from seats.roster.services.seats import add_agents, add_seats
 from seats.signals import agents_used
 
 DETAILS = ["external_id", "name", "email", "npn"]
@@ -27,6 +29,28 @@ def last_uses(
     for _, response in responses:
         used |= response
     return used
+
+
+def add_agents_with_seats(
+    *,
+    agency: Agency,
+    agents: Sequence[Agent],
+    on: date | None,
+    actor: str,
+    now: datetime,
+    until: date | None = None,
+    reason: str = "",
+) -> list[Agent]:
+    """Save new agents of an agency, and add a seat for each from a date on, if any.
+
+    All or none; `until` as in `add_seats`. Raises AgentExists, and what that raises.
+    """
+    by: Any = {"actor": actor, "now": now, "reason": reason}
+    with transaction.atomic():
+        added = add_agents(agency=agency, agents=agents, now=now)
+        if on is not None:
+            add_seats(agents=added, on=on, until=until, **by)
+    return added
 
 
 def change_agents(*, changes: Mapping[int, Mapping[str, str]]) -> list[Agent]:
@@ -70,4 +94,3 @@ def _require_unused(agents: Sequence[Agent]) -> None:
                 f" {used[agent.pk]}, so the dialer id stays.",
                 field="external_id",
             )
-

@@ -9,7 +9,6 @@ than AHEAD_DAYS ahead.
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -333,28 +332,6 @@ def _continued_elsewhere(
         for seat, (old, _) in zip(new, pairs, strict=True)
     ]
     return new, entries
-
-
-def add_agents_with_seats(
-    *,
-    agency: Agency,
-    agents: Sequence[Agent],
-    on: date | None,
-    actor: str,
-    now: datetime,
-    until: date | None = None,
-    reason: str = "",
-) -> list[Agent]:
-    """Save new agents of an agency, and add a seat for each from a date on, if any.
-
-    All or none; `until` as in `add_seats`. Raises AgentExists, and what that raises.
-    """
-    by: Any = {"actor": actor, "now": now, "reason": reason}
-    with transaction.atomic():
-        added = add_agents(agency=agency, agents=agents, now=now)
-        if on is not None:
-            add_seats(agents=added, on=on, until=until, **by)
-    return added
 
 
 def _require_later(until: date, on: date) -> None:

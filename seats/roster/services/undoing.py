@@ -67,9 +67,7 @@ def undo_changes(
     return list(seats)
 
 
-def _require_undoable(
-    change: LastChange, version: int | None, now: datetime
-) -> None:
+def _require_undoable(change: LastChange, version: int | None, now: datetime) -> None:
     newest = change.newest
     if version is not None and version != newest.number:
         raise ChangedSince(
