@@ -149,7 +149,8 @@ class StaffAction:
             data, effects = None, self._effects(request, rows, None)
         who = [str(request.user.pk), model_admin.model._meta.label, self.name]
         seen = _digest([*who, _last_entry(rows)], rows, effects)
-        if data is not None and request.POST.get("seen") == seen:
+        is_confirmed = data is not None and request.POST.get("seen") == seen
+        if is_confirmed and _can_change(effects):
             try:
                 outcome = self._perform(model_admin, request, rows, form)
             except Refusal as refusal:

@@ -121,8 +121,9 @@ def _decoded(content: bytes) -> str:
             "The file is a spreadsheet. Save it as CSV and upload that."
         )
     marked = (name for mark, name in MARKS.items() if content.startswith(mark))
-    text = _text(content, next(marked, "utf-8"))
-    if text is None:
+    encoding = next(marked, None)
+    text = _text(content, encoding or "utf-8")
+    if text is None and encoding is None:
         text = _text(content, "cp1252")
     if text is None or "\0" in text:
         raise BadRosterFile("The file is not text. Save it as CSV in UTF-8.")
