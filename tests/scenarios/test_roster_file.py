@@ -82,7 +82,7 @@ def upload(client: Client, agency: Agency, text: str | bytes, **how: Any) -> Any
 
 
 def download(client: Client, agency: Agency) -> bytes:
-    answer = client.get(PAGE, {"csv": "roster", "agency": agency.pk})
+    answer = client.get(f"{PAGE}?csv=roster&agency={agency.pk}")
     assert answer.status_code == 200
     return bytes(answer.content)
 
@@ -328,7 +328,7 @@ class TestReach:
         before = snapshot()
         for code in (SIBLING, "missing"):
             key = agencies[code].pk if code in agencies else 987_654_321
-            answer = owner.get(PAGE, {"csv": "roster", "agency": key})
+            answer = owner.get(f"{PAGE}?csv=roster&agency={key}")
             posted = owner.post(PAGE, {
                 "agency": key, "on": "2026-03-17",
                 "file": SimpleUploadedFile("r.csv", b"agent,name\nx,X\n"),

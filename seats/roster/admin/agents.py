@@ -22,7 +22,7 @@ from core.admin.scoped import (
 )
 from seats.access.domain import Action
 from seats.agencies.models import Agency
-from seats.roster.admin import forms, moves
+from seats.roster.admin import agent_forms, forms, moves
 from seats.roster.admin.outcomes import outcome_of_agents, outcome_of_seats
 from seats.roster.admin.row_actions import RowAction, RowActions
 from seats.roster.admin.timelines import Event, timeline_of_agent
@@ -112,7 +112,7 @@ class AgentPage(RowActions, ScopedAdmin):
         effects=moves.agents_added,
         undo="Cancel the seats while nobody has used them. Agents stay on the list.",
         done="added",
-        form=forms.agents_form,
+        form=agent_forms.agents_form,
     )
     def add_agents(
         self, request: HttpRequest, agencies: list[Agency], data: dict[str, Any]
@@ -134,7 +134,7 @@ class AgentPage(RowActions, ScopedAdmin):
         effects=moves.details_changed,
         undo="Change them back.",
         done="changed",
-        form=forms.agent_form,
+        form=agent_forms.agent_form,
         one_by_one=True,
     )
     def change_details(

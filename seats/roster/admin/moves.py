@@ -14,13 +14,8 @@ from core.admin.actions import Unchanged
 from core.admin.readonly import actor_and_now
 from seats.agencies.models import Agency
 from seats.roster.admin import effects
-from seats.roster.admin.forms import (
-    MOST_MOVES,
-    AgentForm,
-    is_agency_open,
-    moves_of,
-    today_of,
-)
+from seats.roster.admin.agent_forms import AgentForm, is_agency_open
+from seats.roster.admin.forms import MOST_MOVES, moves_of, today_of
 from seats.roster.admin.previews import changed_or_blocked, with_invoices
 from seats.roster.models import Agent, Seat
 from seats.roster.services.agents import DETAILS, add_agents_with_seats
