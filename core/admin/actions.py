@@ -149,8 +149,7 @@ class StaffAction:
             data, effects = None, self._effects(request, rows, None)
         who = [str(request.user.pk), model_admin.model._meta.label, self.name]
         seen = _digest([*who, _last_entry(rows)], rows, effects)
-        is_confirmed = data is not None and request.POST.get("seen") == seen
-        if is_confirmed and _can_change(effects):
+        if data is not None and request.POST.get("seen") == seen:
             try:
                 outcome = self._perform(model_admin, request, rows, form)
             except Refusal as refusal:

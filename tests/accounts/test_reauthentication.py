@@ -24,7 +24,7 @@ CONFIRM = reverse("account_reauthenticate")
 SENSITIVE = {
     "seats.apikey": {"revoke"},
     "seats.invitation": {"revoke"},
-    "seats.member": {"change_role", "end"},
+    "seats.member": {"end"},
     "seats.user": {"remove_factor"},
     "billing.payment": {"refund"},
     "billing.paymentprocessor": {"change_address_or_keys", "rotate_both_secrets"},

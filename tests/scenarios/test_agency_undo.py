@@ -207,11 +207,13 @@ class TestUndoing:
         hand_over_seats(moves=[(ana, agent_of("cleo"))], on=TODAY, **BY)
         remove_seats(seats=[ben], on=TODAY, **BY)
 
-        refused = undo(supervisor, ben)
+        refused = supervisor.post(SEATS, choice("undo", ben))
+        forced = undo(supervisor, ben)
         done = undo(supervisor, ana)
 
         assert "You may undo hand-overs alone" in refused.content.decode()
         assert "USD" not in refused.content.decode()
+        assert forced.status_code == 404
         assert messages_of(done)
         assert seat_of("ben").removed_on == TODAY
         ana.refresh_from_db()
@@ -258,7 +260,8 @@ class TestUndoingTransfers:
         below = next(p for p in people if p.name.endswith("belowzz"))
         before = snapshot()
 
-        page = undo(below.client, moved[1])
+        page = below.client.post(SEATS, choice("undo", moved[1]))
+        undo(below.client, moved[1])
 
         assert not page.context["can_change"]
         assert "homezz" not in page.content.decode().lower()

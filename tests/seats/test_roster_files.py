@@ -195,7 +195,7 @@ class TestPlanning:
             ("agent,removed_on\nana,1/5/2026\n", (2, "removed_on", "bad_date")),
             ("agent,removed_on\nana,2026-02-28\n", (2, "removed_on", "removed_too_early")),
             ("agent,added_on\nana,2026-03-02\n", (2, "added_on", "added_on_fixed")),
-            ('agent,name\nana,"A\x07"\n', (2, "name", "bad_text")),
+            ('agent,name\nana,"A\x07"\n', (2, "name", "bad_string")),
         ],
     )  # fmt: skip
     def test_says_the_row_the_column_and_a_stable_code(self, text, error):

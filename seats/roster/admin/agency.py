@@ -22,7 +22,7 @@ from core.admin.scoped import (
     reach_in,
 )
 from seats.access.domain import Action
-from seats.roster.admin import forms, moves
+from seats.roster.admin import forms, moves, undoing
 from seats.roster.admin.columns import (
     ChangedFilter,
     SeatColumns,
@@ -32,7 +32,6 @@ from seats.roster.admin.columns import (
 from seats.roster.admin.outcomes import outcome_of_seats
 from seats.roster.admin.row_actions import RowAction, RowActions
 from seats.roster.admin.timelines import Event, timeline_of_seat
-from seats.roster.admin.undoing import undo_buttons, undone, versions_of
 from seats.roster.models import Seat, SeatHolding
 from seats.roster.services.seats import (
     cancel_seats,
@@ -41,7 +40,6 @@ from seats.roster.services.seats import (
     reopen_seats,
     transfer_seats,
 )
-from seats.roster.services.undoing import undo_changes
 
 ADD_AGENTS = "admin:seats_agent_add"
 
@@ -107,7 +105,7 @@ class SeatPage(RowActions, SeatColumns, ScopedAdmin):
         return ["remove", "hand_over", "transfer", *end, "cancel"]
 
     def other_actions(self, request: HttpRequest, row: Seat) -> list[RowAction]:
-        return undo_buttons(self, request, [row])
+        return undoing.undo_buttons(self, request, [row])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         seats: QuerySet[Seat] = super().get_queryset(request)
@@ -224,7 +222,7 @@ class SeatPage(RowActions, SeatColumns, ScopedAdmin):
     @member_action(
         "Undo the last change of the last 24 hours",
         permission=Action.HAND_OVER_SEATS,
-        effects=undone,
+        effects=undoing.undone,
         undo="Undo this in turn, or make the change again.",
         done="as before",
         form=forms.undo_form,
@@ -232,10 +230,5 @@ class SeatPage(RowActions, SeatColumns, ScopedAdmin):
     def undo(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
     ) -> ActionOutcome:
-        undo_changes(
-            seats=seats,
-            reason=data["reason"],
-            versions=versions_of(request, seats),
-            **actor_and_now(request),
-        )
+        undoing.undo(request, seats, data["reason"])
         return outcome_of_seats(self, seats, seats, "as before: the change was undone")

@@ -15,7 +15,7 @@ from core.admin.scoped import ScopedChoice, ScopedSelect, reach_in
 from seats.access.domain import Action
 from seats.agencies.models import Agency
 from seats.roster.admin.forms import NoteForm, today_of
-from seats.roster.domain.roster_files import MOST_BYTES
+from seats.roster.domain.roster_files import MOST_BYTES, MOST_ROWS
 from seats.roster.models import Agent
 
 LONGEST = MOST_BYTES * 2  # characters of a file in a form
@@ -25,7 +25,14 @@ TOO_LARGE = f"The file has more than {MOST_BYTES // 1024} KB. Upload it in parts
 class RosterForm(NoteForm):
     """A file, or the one that a preview was made of, and how it is carried out."""
 
-    file = forms.FileField(label="CSV file", required=False)
+    file = forms.FileField(
+        label="CSV file",
+        required=False,
+        help_text=(
+            "Columns: seat (empty for a new one), agent (the dialer id), name, email, npn,"
+            f" added_on, removed_on; only agent is required. Up to {MOST_ROWS:,} rows."
+        ),
+    )
     content = forms.CharField(
         required=False, max_length=LONGEST, widget=forms.HiddenInput()
     )

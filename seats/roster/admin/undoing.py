@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -36,13 +37,26 @@ def undone(
         request,
         ids,
         [_sentence(change) for change in changes.values()],
-        lambda: undo_changes(
-            seats=seats, versions=versions_of(request, seats), **actor_and_now(request)
-        ),
+        lambda: undo(request, seats, reason=""),
     )
 
 
-def versions_of(request: HttpRequest, seats: list[Seat]) -> dict[int, int]:
+def undo(request: HttpRequest, seats: list[Seat], reason: str) -> None:
+    """Undo what the person may undo; a change that came in since is not meant.
+
+    Raises PermissionDenied, and what `undo_changes` raises.
+    """
+    changes = last_changes(seats)
+    if not all(may_undo(request, change) for change in changes.values()):
+        raise PermissionDenied
+    seen = {pk: change.newest.number for pk, change in changes.items()}
+    versions = {**seen, **_version_named(request, seats)}
+    undo_changes(
+        seats=seats, versions=versions, reason=reason, **actor_and_now(request)
+    )
+
+
+def _version_named(request: HttpRequest, seats: list[Seat]) -> dict[int, int]:
     """The change that the page meant on which undoing it was offered, if it named one."""
     text = request.POST.get("version", "")
     is_named = len(seats) == 1 and DIGITS.fullmatch(text)

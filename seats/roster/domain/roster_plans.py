@@ -337,7 +337,7 @@ class _Planner:
             column = "agent" if name == "external_id" else name
             if not value.isprintable():
                 message = "The cell has characters that cannot be seen. Type it again."
-                raise BadCell(column, "bad_text", message)
+                raise BadCell(column, "bad_string", message)
         for name, message in self.check(columns):
             column = "agent" if name == "external_id" else name
             raise BadCell(column, f"bad_{column}", message)
