@@ -22,3 +22,9 @@ seat_days_previewed = Signal()
 next_invoices = Signal()
 # invitation: Invitation, url: str of the page that accepts it, with its token; now
 invitation_created = Signal()
+# agents: collection of ids; since: date or None. A receiver returns dict[int, date]: the
+# last local date on which each agent used anything, on or after `since`; none if never.
+agents_used = Signal()
+# Before a list of seats is shown. seats: list[Seat] with agencies; month: its first day. A
+# receiver returns dict[int, Decimal]: what each costs in that month, without usage.
+seats_priced = Signal()

@@ -36,4 +36,6 @@ def effects_of(answer: Any) -> list[str]:
 
 
 def messages_of(answer: Any) -> list[str]:
-    return [str(message) for message in answer.context["messages"]]
+    """What the messages say, without the links behind it."""
+    messages = answer.context["messages"]
+    return [str(message).partition(" <a ")[0] for message in messages]

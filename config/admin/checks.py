@@ -71,6 +71,7 @@ def _problems(model: type[Model], page: Any) -> Iterator[tuple[str, str, str, st
     if getattr(page, "menu", None) not in _menus():
         hint = "Set `menu`, and name it in config.admin.agency.MENU."
         yield label, "config.E013", "has no place in the navigation", hint
+    yield from _action_problems(page)
     for inline in page.inlines:
         if issubclass(inline, ScopedInline):
             yield from _reach_problems(inline, inline.model)
@@ -82,6 +83,15 @@ def _problems(model: type[Model], page: Any) -> Iterator[tuple[str, str, str, st
             hint = "Use ScopedFilter, or the plain name of a column of the model."
             problem = f"offers the filter {item!r}, which may name rows out of reach"
             yield label, "config.E014", problem, hint
+
+
+def _action_problems(page: Any) -> Iterator[tuple[str, str, str, str]]:
+    hint = "Set `permission` to one of the actions of seats.access.domain."
+    for name in page.actions:
+        action = getattr(page, name) if isinstance(name, str) else name
+        if not isinstance(getattr(action, "permission", None), Action):
+            problem = f"has the action {name!r}, which asks for none of them"
+            yield _label(type(page)), "config.E016", problem, hint
 
 
 def _reach_problems(

@@ -24,8 +24,10 @@ from django.db import transaction
 from django.db.models import Max, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.html import format_html, format_html_join
 
 from core.admin.dressing import DressedForm
+from core.admin.panels import Link, cell_html
 from core.admin.reauthentication import require_reauthentication
 from core.errors import Refusal
 from core.postgres.locks import names_locked
@@ -59,13 +61,14 @@ class ActionOutcome:
     """The result of an action; every row is in exactly one of the three lists.
 
     `unchanged` and `refused` have a reason for each row. `summary` replaces the count
-    of changed rows in the message that staff see.
+    of changed rows in the message that people see, `links` follow it.
     """
 
     changed: Sequence[Model] = ()
     unchanged: Sequence[tuple[Model, str]] = ()
     refused: Sequence[tuple[Model, str]] = ()
     summary: str = ""
+    links: Sequence[Link] = ()
 
 
 Work = Callable[[Any, HttpRequest, list[Any], dict[str, Any]], ActionOutcome | None]
@@ -109,12 +112,22 @@ class StaffAction:
         if not model_admin.allows(request, self):
             raise PermissionDenied
         queryset = model_admin.rows_of_action(request, self, queryset)
-        if self.sensitive:  # what is filled in later may be a secret
-            require_reauthentication(request, keep="apply" not in request.POST)
+        if self.sensitive:
+            is_kept = not self._has_secrets(model_admin, request, queryset)
+            require_reauthentication(request, keep=is_kept)
         if "seen" not in request.POST:
             return self._answer(model_admin, request, queryset)
         with names_locked(_lock_names(queryset)):
             return self._answer(model_admin, request, queryset.all())
+
+    def _has_secrets(
+        self, model_admin: Any, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> bool:
+        """Whether what was filled in is a secret, which no session keeps."""
+        if "apply" not in request.POST or not (rows := list(queryset)):
+            return False
+        fields = self.form(model_admin, request, rows).base_fields.values()
+        return any(isinstance(field.widget, forms.PasswordInput) for field in fields)
 
     def _answer(
         self,
@@ -241,7 +254,9 @@ class StaffAction:
         if outcome.refused:
             parts.append(f"{len(outcome.refused)} refused")
         level = messages.SUCCESS if outcome.changed else messages.WARNING
-        model_admin.message_user(request, f"{', '.join(parts)}.", level)
+        links = format_html_join("", " {}", ((cell_html(at),) for at in outcome.links))
+        message = format_html("{}.{}", ", ".join(parts), links)
+        model_admin.message_user(request, message, level)
         for row, why in outcome.refused[:MAX_WARNINGS]:
             model_admin.message_user(request, f"{row}: {why}", messages.WARNING)
 

@@ -90,6 +90,22 @@ class ScopedAdmin(Scoped, ReadOnlyAdmin):
     change_form_template = "admin/change_form.html"  # none of the staff site's
     menu: ClassVar[tuple[str, str]]  # the group and the name in the navigation
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """The list, under the name that it has in the navigation."""
+        title = {"title": self.menu[1]}
+        return super().changelist_view(request, {**title, **(extra_context or {})})
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """A page of a row says which row it is of, and an error where it is sent to."""
+        if kwargs.get("obj") is not None:
+            context |= {"title": str(kwargs["obj"]), "subtitle": self.menu[1]}
+        kwargs["form_url"] = kwargs.get("form_url") or request.get_full_path()
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return self.rows_for(request, super().get_queryset(request), self.view)
 
@@ -246,6 +262,13 @@ class ScopedFilter(admin.RelatedFieldListFilter):
         model = field.remote_field.model
         rows = within_reach(model_admin.admin_site, model, request)
         return [(row.pk, str(row)) for row in rows.order_by(*model._meta.ordering)]
+
+
+def own_columns(request: HttpRequest, action: str, columns: Any) -> list[Any]:
+    """The columns or filters, without the agency where there is but one to see."""
+    if len(reach_in(request).agencies(action)) > 1:
+        return list(columns)
+    return [c for c in columns if c != "agency" and c != ("agency", ScopedFilter)]
 
 
 def model_at(model: type[Model], path: str) -> type[Model] | None:

@@ -171,11 +171,31 @@ def end_members(*, members: Collection[Member]) -> None:
         ids = {member.agency_id for member in members}
         locked = Agency.objects.select_for_update(no_key=True).filter(pk__in=ids)
         list(locked.order_by("pk"))
-        for agency in agencies_without_owner(members):
-            raise LastOwner(
-                f"{agency.code} would have no owner. Invite another owner first."
-            )
+        _require_other_owner(members)
         Member.objects.filter(pk__in=[member.pk for member in members]).delete()
+
+
+def change_role(*, member: Member, role: str, agent: Agent | None = None) -> Member:
+    """Give a member another role at the agency, which counts at the next request.
+
+    Safe to repeat. Two callers at once leave an owner. Raises AgentOfRole, LastOwner.
+    """
+    _require_agent_of_role(member.agency, role, agent)
+    with transaction.atomic():
+        Agency.objects.select_for_update(no_key=True).get(pk=member.agency_id)
+        member = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+        if role != Member.Role.OWNER:
+            _require_other_owner([member])
+        member.role, member.agent = role, agent
+        member.save(update_fields=["role", "agent"])
+    return member
+
+
+def _require_other_owner(members: Collection[Member]) -> None:
+    for agency in agencies_without_owner(members):
+        raise LastOwner(
+            f"{agency.code} would have no owner. Invite another owner first."
+        )
 
 
 def needs_password(invitation: Invitation) -> bool:

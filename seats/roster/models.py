@@ -94,8 +94,8 @@ class Seat(models.Model):
 
     def __str__(self) -> str:
         until = f" until {self.removed_on}" if self.removed_on else ""
-        who = f"{self.agency.code} {self.agent.external_id}"
-        return f"Seat {self.pk} ({who}) from {self.added_on}{until}"
+        who = f"{self.agent.name} ({self.agency.code} {self.agent.external_id})"
+        return f"Seat of {who} from {self.added_on}{until}"
 
 
 class SeatHolding(models.Model):

@@ -1,12 +1,13 @@
-"""Reading seats: their holders on record, waived days, and how many there are by day."""
+"""Reading seats: holders on record, last changes, waived days, and seats by day."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 
 from core.periods import DAY, local_date
 from core.postgres.arrays import array_text
@@ -48,6 +49,56 @@ def version_of(row: SeatVersion) -> Version:
     return Version(
         row.agent_id, row.held_from, row.added_on, row.removed_on, row.cancelled
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LastChange:
+    """The newest version of a seat, and the one before it.
+
+    `other` is the seat at the other end of a transfer, if the change is one.
+    """
+
+    seat: Seat
+    newest: SeatVersion
+    previous: SeatVersion | None
+    other: Seat | None = None
+
+
+def last_changes(seats: Sequence[Seat]) -> dict[int, LastChange]:
+    """The last change of each seat, by seat id, in two queries."""
+    ids = [seat.pk for seat in seats]
+    versions: dict[int, list[SeatVersion]] = {}
+    rows = SeatVersion.objects.filter(seat__in=ids, number__gte=F("seat__version") - 1)
+    for row in rows.select_related("agent").order_by("seat", "number"):
+        versions.setdefault(row.seat_id, []).append(row)
+    others = _other_ends(seats)
+    changes = {}
+    for seat in seats:
+        *earlier, newest = versions[seat.pk]
+        previous = earlier[0] if earlier else None
+        is_transfer = newest.action == SeatVersion.Action.TRANSFER
+        other = others.get(seat.pk) if is_transfer else None
+        changes[seat.pk] = LastChange(seat, newest, previous, other)
+    return changes
+
+
+def _other_ends(seats: Sequence[Seat]) -> dict[int, Seat]:
+    """The seat that each was transferred to, or else from, by seat id."""
+    from_ids = {seat.transferred_from_id for seat in seats} - {None}
+    rows = Seat.objects.select_related("agency", "agent").filter(
+        Q(transferred_from__in=[seat.pk for seat in seats]) | Q(pk__in=from_ids)
+    )
+    by_id: dict[int | None, Seat] = {}
+    following: dict[int, Seat] = {}
+    for row in rows.order_by("pk"):
+        by_id[row.pk] = row
+        if row.transferred_from_id is not None:
+            following[row.transferred_from_id] = row
+    ends = {
+        seat.pk: following.get(seat.pk) or by_id.get(seat.transferred_from_id)
+        for seat in seats
+    }
+    return {pk: end for pk, end in ends.items() if end is not None}
 
 
 def waived_days(seats: Sequence[Seat]) -> int:

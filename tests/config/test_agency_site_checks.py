@@ -10,6 +10,8 @@ from django.core.management.base import SystemCheckError
 
 from billing.mail.models import Mail
 from config.admin.agency import agency_site
+from core.admin.actions import ReasonForm
+from core.admin.member_actions import member_action
 from core.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 from core.admin.scoped import ScopedAdmin, ScopedFilter, ScopedInline
 from seats.access.domain import Action
@@ -110,3 +112,23 @@ def test_a_page_of_another_base_class_is_an_error(monkeypatch):
     answer = check_with(monkeypatch, Mail, Unscoped)
 
     assert "is a page for agencies without a reach" in answer
+
+
+def test_an_action_that_asks_for_no_action_of_the_table_is_an_error(monkeypatch):
+    def do(self: Any, request: Any, rows: Any, data: Any) -> None: ...
+
+    asking = {
+        permission: member_action(
+            "Do", permission=permission, effects=lambda request, rows, data: [],
+            undo="", done="", form=lambda page, request, rows: ReasonForm,
+        )(do)
+        for permission in ("seats.remove_seat", Action.CHANGE_MEMBERS)
+    }  # fmt: skip
+
+    answers = [
+        check_with(monkeypatch, Member, Page, actions=["do"], do=action)
+        for action in asking.values()
+    ]
+
+    assert "(config.E016)" in answers[0]
+    assert answers[1] == ""

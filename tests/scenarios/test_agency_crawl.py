@@ -18,6 +18,7 @@ from django.urls import URLPattern, URLResolver
 from billing.metering.models import UsageDay
 from billing.webhooks.models import WebhookEndpoint
 from config.admin.agency import agency_site
+from core.admin.pages import PAGES_OF_PANELS, PanelPage
 from seats.models import Agent, Seat, User
 from tests.crawl import MISSING, Crawl, base_of, registry, rows_of
 from tests.downline import BELOW, HOME, UPLINES
@@ -39,6 +40,10 @@ def names(patterns: Iterable[Any]) -> Iterator[str]:
             yield pattern.name
 
 
+def panel_pages() -> list[PanelPage]:
+    return [page for page in PAGES_OF_PANELS if page.site == "agency" and page.path]
+
+
 def test_the_site_has_no_page_that_is_not_crawled():
     pages = {
         f"{model._meta.app_label}_{model._meta.model_name}_{kind}"
@@ -46,7 +51,8 @@ def test_the_site_has_no_page_that_is_not_crawled():
         for kind in MODEL_PAGES
     }
 
-    assert set(names(agency_site.get_urls())) == pages | SITE_PAGES
+    panels = {page.name for page in panel_pages()}
+    assert set(names(agency_site.get_urls())) == pages | SITE_PAGES | panels
     assert not [page for _, page in registry() if page.list_editable]
 
 
@@ -70,7 +76,9 @@ class TestPagesOfOthers:
                 crawl.get(f"{base_of(model)}add/")
             for path in ("", "seats/", "billing/", "nothing/", "jsi18n/", "search/?s=zz",
                          "password_change/", "r/7/1/", "usage/", "auth/user/1/change/",
-                         "seats/member/", "billing/mail/"):  # fmt: skip
+                         "seats/member/", "billing/mail/", "roster-file/",
+                         *(f"roster-file/?csv=roster&agency={agency.pk}"
+                           for agency in agencies.values())):  # fmt: skip
                 crawl.get(f"/agency/{path}")
             assert crawl.leaks == [], person.name
 

@@ -1,4 +1,4 @@
-"""Owners invite people to their agency at `/agency/`, and end memberships."""
+"""Owners invite people to their agency at `/agency/`, change roles, end memberships."""
 
 import pytest
 from django.test import Client
@@ -6,7 +6,7 @@ from django.test import Client
 from billing.mail.models import Mail
 from seats.models import Agency, Agent, Invitation, Member
 from tests.downline import BELOW, HOME
-from tests.members import choice, messages_of
+from tests.members import choice, effects_of, messages_of
 from tests.staff import confirm, confirmation, snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
@@ -120,3 +120,67 @@ class TestEnding:
             person.client.post(MEMBERS, stolen)
             confirm(person.client, MEMBERS, choice("end", member))
             assert snapshot() == before, person
+
+
+class TestRoles:
+    def test_change_and_count_at_the_next_request(self, agencies, people):
+        owner, admin = people[0].client, people[1].client
+        row = Member.objects.get(agency=agencies[HOME], role="admin")
+        before = admin.get("/agency/billing/document/").status_code
+
+        page = owner.post(
+            MEMBERS, choice("change_role", row, role="supervisor", apply="1")
+        )
+        done = confirm(owner, MEMBERS, choice("change_role", row, role="supervisor"))
+
+        assert "becomes Supervisor of HOMEZZ" in effects_of(page)[0]
+        assert messages_of(done) == ["admin@homezz.example.com is now Supervisor."]
+        assert (before, admin.get("/agency/billing/document/").status_code) == (
+            200,
+            404,
+        )
+
+    def test_leave_an_owner(self, agencies, people):
+        owner = Member.objects.get(agency=agencies[HOME], role="owner")
+
+        page = confirm(
+            people[0].client, MEMBERS, choice("change_role", owner, role="admin")
+        )
+
+        assert "HOMEZZ would have no owner" in page.content.decode()
+        owner.refresh_from_db()
+        assert owner.role == "owner"
+
+    def test_of_an_agent_name_one_of_the_agency(self, agencies, people):
+        row = Member.objects.get(agency=agencies[HOME], role="supervisor")
+        agents = {
+            code: Agent.objects.filter(agency=agencies[code]).earliest("pk")
+            for code in (HOME, BELOW)
+        }
+        for agent in (None, agents[BELOW]):
+            key = agent.pk if agent else ""
+            confirm(
+                people[0].client, MEMBERS,
+                choice("change_role", row, role="agent", agent=key),
+            )  # fmt: skip
+            row.refresh_from_db()
+            assert row.role == "supervisor"
+        content = choice("change_role", row, role="agent", agent=agents[HOME].pk)
+        confirm(people[0].client, MEMBERS, content)
+        row.refresh_from_db()
+        assert (row.role, row.agent) == ("agent", agents[HOME])
+
+    def test_are_owners_affair_who_confirmed_who_they_are(self, agencies, people):
+        row = Member.objects.get(agency=agencies[HOME], role="supervisor")
+        content = choice("change_role", row, role="owner")
+        stolen = confirmation(people[0].client, MEMBERS, content)
+        for person in people[1:]:
+            before = snapshot()
+            person.client.post(MEMBERS, stolen)
+            confirm(person.client, MEMBERS, content)
+            assert snapshot() == before, person
+        session = people[0].client.session
+        session["account_authentication_methods"] = []
+        session.save()
+        answer = people[0].client.post(MEMBERS, stolen)
+        assert "/reauthenticate/" in answer.headers["location"]

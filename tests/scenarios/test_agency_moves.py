@@ -80,7 +80,7 @@ class TestAdding:
         assert sentence in effects_of(page)
         assert any("April 2026: +100.00 USD" in line for line in effects_of(page))
         assert nothing == 3
-        assert messages_of(done) == ["2 added with seats."]
+        assert messages_of(done) == ["2 agents: added with seats."]
         assert str(invoice_total(agency) - before) == "45.16"
         dan = agent_of("dan")
         assert (dan.name, dan.email, dan.npn) == ("Dan Diaz", "dan@example.com", "123")
@@ -122,7 +122,7 @@ class TestAdding:
 
         assert 'name="on"' not in page
         assert "USD" not in page
-        assert messages_of(done) == ["1 added."]
+        assert messages_of(done) == ["Dan: added."]
         assert not agent_of("dan").seats.exists()
 
     def test_a_seat_for_agents_on_the_list(self, agency):
@@ -134,7 +134,7 @@ class TestAdding:
         )
 
         assert any("March 2026: +24.19 USD" in line for line in effects_of(first))
-        assert messages_of(done) == ["1 got a seat."]
+        assert messages_of(done) == ["Seat of Cleo: added from 2026-03-17 on."]
 
     def test_a_seat_beside_another_is_refused_before_it_is_confirmed(self, agency):
         page = confirm(
@@ -160,9 +160,9 @@ class TestRemoving:
 
         minus = "\N{MINUS SIGN}24.19 USD, from 100.00 USD to 75.81 USD"
         assert any(minus in line for line in effects_of(first))
-        assert messages_of(removed) == ["1 removed."]
+        assert messages_of(removed) == ["Seat of Ana: removed as of 2026-03-17."]
         assert any("+24.19 USD" in line for line in effects_of(again))
-        assert messages_of(reopened) == ["1 re-opened."]
+        assert messages_of(reopened) == ["Seat of Ana: re-opened."]
         assert seat_of("ana").removed_on is None
 
     def test_on_a_date_ahead_is_a_planned_end(self, agency):
@@ -208,7 +208,7 @@ class TestHandingOver:
         assert "Your invoices of this month and the next stay the same." in (
             effects_of(page)
         )
-        assert messages_of(done) == ["2 handed over."]
+        assert messages_of(done) == ["2 seats: handed over from 2026-03-17 on."]
         ana.refresh_from_db()
         assert ana.agent.external_id == "ben"
 
@@ -221,7 +221,9 @@ class TestHandingOver:
 
         page = confirm(member(agency, "supervisor"), SEATS, content)
 
-        assert messages_of(page) == ["1 handed over."]
+        assert messages_of(page) == [
+            "Seat of Ana: handed over to Cleo from 2026-03-17 on."
+        ]
         assert "USD" not in page.content.decode()
         seat.refresh_from_db()
         assert seat.agent.external_id == "cleo"
@@ -234,7 +236,7 @@ class TestCancelling:
         done = confirm(admin, SEATS, choice("cancel", seat_of("ana"), reason="A typo"))
 
         assert "This field is required" in without.content.decode()
-        assert messages_of(done) == ["1 cancelled."]
+        assert messages_of(done) == ["Seat of Ana: cancelled."]
         assert str(invoice_total(agency)) == "50.00"
 
     def test_of_a_used_seat_cannot_be_confirmed(self, agency):
@@ -263,7 +265,9 @@ class TestTransfers:
         lines = " ".join(effects_of(page))
         assert f"Invoice of {HOME}" in lines
         assert f"Invoice of {BELOW}" in lines
-        assert messages_of(done) == ["1 transferred."]
+        assert messages_of(done) == [
+            "Seat of Agent 2 homezz: transferred to New from 2026-03-21 on."
+        ]
         assert Seat.objects.get(agent=to).transferred_from == seat
 
 
@@ -298,6 +302,6 @@ class TestConfirmations:
         first = admin.post(SEATS, content, follow=True)
         second = admin.post(SEATS, content, follow=True)
 
-        assert messages_of(first) == ["1 removed."]
+        assert messages_of(first) == ["Seat of Ana: removed as of 2026-03-17."]
         assert "Nothing has changed yet" in second.content.decode()
         assert seat_of("ana").version == 2

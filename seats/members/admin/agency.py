@@ -21,9 +21,10 @@ from core.admin.scoped import (
 from seats.access.domain import Action
 from seats.agencies.models import Agency
 from seats.members.admin.invitations import InvitationForm, revoke_effects, state_of
+from seats.members.admin.roles import role_effects, role_form
 from seats.members.models import Invitation, Member
 from seats.members.queries import agencies_without_owner
-from seats.members.services import end_members, revoke_invitation
+from seats.members.services import change_role, end_members, revoke_invitation
 from seats.roster.admin.forms import plain_form
 from seats.roster.models import Agent
 
@@ -55,7 +56,24 @@ class MemberPage(ScopedAdmin):
     list_filter = [("agency", ScopedFilter), "role"]
     search_fields = ["user__email"]
     fields = ["user", "role", "agency", "agent", "created_at"]
-    actions = ["end"]
+    actions = ["change_role", "end"]
+
+    @member_action(
+        "Change role",
+        permission=Action.CHANGE_MEMBERS,
+        effects=role_effects,
+        undo="Change it back.",
+        done="changed",
+        form=role_form,
+        one_by_one=True,
+        sensitive=True,
+    )
+    def change_role(
+        self, request: HttpRequest, members: list[Member], data: dict[str, Any]
+    ) -> ActionOutcome:
+        member = change_role(member=members[0], role=data["role"], agent=data["agent"])
+        summary = f"{member.user} is now {member.get_role_display()}"
+        return ActionOutcome([member], summary=summary)
 
     @member_action(
         "End membership",

@@ -1,6 +1,6 @@
-"""The pages of agents and seats, for members of agencies."""
+"""The page of seats, for members of agencies."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -14,20 +14,26 @@ from core.admin.actions import ActionOutcome
 from core.admin.member_actions import member_action
 from core.admin.readonly import actor_and_now
 from core.admin.scoped import (
-    FOR,
     ScopedAdmin,
     ScopedFilter,
     ScopedInline,
     agency_page,
+    own_columns,
     reach_in,
 )
 from seats.access.domain import Action
-from seats.agencies.models import Agency
-from seats.roster.admin import forms, moves
-from seats.roster.models import Agent, Seat, SeatHolding, SeatVersion
+from seats.roster.admin import forms, moves, undoing
+from seats.roster.admin.columns import (
+    ChangedFilter,
+    SeatColumns,
+    SeatList,
+    StateFilter,
+)
+from seats.roster.admin.outcomes import outcome_of_seats
+from seats.roster.admin.row_actions import RowAction, RowActions
+from seats.roster.admin.timelines import Event, timeline_of_seat
+from seats.roster.models import Seat, SeatHolding
 from seats.roster.services.seats import (
-    add_agents_with_seats,
-    add_seats,
     cancel_seats,
     hand_over_seats,
     remove_seats,
@@ -35,7 +41,6 @@ from seats.roster.services.seats import (
     transfer_seats,
 )
 
-LIST = "admin:seats_agent_changelist"
 ADD_AGENTS = "admin:seats_agent_add"
 
 
@@ -53,127 +58,54 @@ class HoldingInline(ScopedInline):
         return super().get_queryset(request).select_related("agent")
 
 
-class VersionInline(ScopedInline):
-    """What changed; who changed it, and why, may be somebody's above the agency."""
-
-    model = SeatVersion
-    agency_path = "agency"
-    agent_path = "agent"
-    view = Action.VIEW_SEATS
-    verbose_name_plural = "history"
-    fields = ["action", "agent", "held_from", "added_on", "removed_on", "recorded_at"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[SeatVersion]:
-        return super().get_queryset(request).select_related("agent")
-
-
-@agency_page(Agent)
-class AgentPage(ScopedAdmin):
-    """Agents, and how to find them; a member who is an agent sees itself."""
-
-    menu = ("Team", "Agents")
-    agency_path = "agency"
-    agent_path = "pk"
-    view = Action.VIEW_SEATS
-    list_display = ["name", "external_id", "agency", "npn", "email"]
-    list_select_related = ["agency"]
-    list_filter = [("agency", ScopedFilter)]
-    search_fields = ["name", "external_id", "npn", "email"]
-    fields = ["agency", "external_id", "name", "npn", "email", "created_at"]
-    actions = ["add_a_seat"]
-
-    def narrowed(
-        self, rows: QuerySet[Agent], among: Mapping[str, Any]
-    ) -> QuerySet[Agent]:
-        """The agents of an agency (`agency`), or of all others (`not_agency`)."""
-        if agency := _key(among, "agency"):
-            rows = rows.filter(agency=agency)
-        if other := _key(among, "not_agency"):
-            rows = rows.exclude(agency=other)
-        return rows
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        if FOR in request.GET:
-            queryset = self.narrowed(queryset, request.GET).select_related("agency")
-        return super().get_search_results(request, queryset, search_term)
-
-    def choice_label(self, row: Any) -> str:
-        return f"{row}, {row.agency.code}"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return reach_in(request).may(Action.CHANGE_AGENTS)
-
-    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """New agents of an agency, confirmed as any other action."""
-        page: Any = self.admin_site.get_model_admin(Agency)
-        agencies = page.rows_for(request, Agency.objects.all(), Action.CHANGE_AGENTS)
-        entered = _key(request.POST, "agency")
-        first = agencies.order_by("pk").values("pk")[:1]
-        rows = agencies.filter(pk=entered if "agency" in request.POST else first)
-        answer = self.add_agents(page, request, rows)
-        return answer or redirect(reverse(LIST, current_app=self.admin_site.name))
-
-    @member_action(
-        "Add agents",
-        permission=Action.CHANGE_AGENTS,
-        effects=moves.agents_added,
-        undo="Cancel the seats while nobody has used them. Agents stay on the list.",
-        done="added",
-        form=forms.agents_form,
-    )
-    def add_agents(
-        self, request: HttpRequest, agencies: list[Agency], data: dict[str, Any]
-    ) -> ActionOutcome:
-        added = add_agents_with_seats(
-            agency=data["agency"],
-            agents=data["agents"].unsaved(),
-            on=data.get("on"),
-            reason=data["reason"],
-            **actor_and_now(request),
-        )
-        with_seats = " with seats" if data.get("on") else ""
-        return ActionOutcome(added, summary=f"{len(added)} added{with_seats}")
-
-    @member_action(
-        "Add a seat for each agent",
-        permission=Action.CHANGE_SEATS,
-        effects=moves.added,
-        undo="Remove the seats, or cancel them while nobody has used them.",
-        done="got a seat",
-        form=forms.dated_form,
-    )
-    def add_a_seat(
-        self, request: HttpRequest, agents: list[Agent], data: dict[str, Any]
-    ) -> None:
-        add_seats(agents=agents, **actor_and_now(request), **data)
-
-
 @agency_page(Seat)
-class SeatPage(ScopedAdmin):
+class SeatPage(RowActions, SeatColumns, ScopedAdmin):
     """The roster: who holds which seat, and since when."""
 
+    change_form_template = "roster/change_form.html"
     menu = ("Team", "Seats")
     agency_path = "agency"
     agent_path = "agent"
     view = Action.VIEW_SEATS
     list_display = [
-        "holder", "held_since", "agency", "added_on", "removed_on", "cancelled",
+        "holder", "held_since", "agency", "added_on", "removed_on", "last_call", "cost",
     ]  # fmt: skip
     list_select_related = ["agency", "agent"]
-    list_filter = [
-        ("agency", ScopedFilter), "cancelled",
-        ("removed_on", admin.EmptyFieldListFilter),
-    ]  # fmt: skip
+    list_filter = [StateFilter, ChangedFilter, ("agency", ScopedFilter)]
     search_fields = ["agent__external_id", "agent__name"]
+    ordering = ["agency__code", "agent__name", "pk"]
     date_hierarchy = "added_on"
     fields = [
         "agency", "agent", "held_since", "added_on", "removed_on", "cancelled",
     ]  # fmt: skip
     readonly_fields = ["held_since"]
-    inlines = [HoldingInline, VersionInline]
-    actions = ["remove", "hand_over", "transfer", "reopen", "cancel"]
+    inlines = [HoldingInline]
+    actions = ["remove", "hand_over", "transfer", "reopen", "cancel", "undo"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SeatList]:
+        return SeatList
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Costs for those who see money, agencies for those who see several."""
+        columns = own_columns(request, self.view, self.list_display)
+        if not reach_in(request).may(Action.VIEW_MONEY):
+            columns.remove("cost")
+        return columns
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return own_columns(request, self.view, self.list_filter)
+
+    def timeline(self, request: HttpRequest, row: Seat) -> list[Event]:
+        return timeline_of_seat(request, row)
+
+    def actions_of(self, request: HttpRequest, row: Seat) -> list[str]:
+        if row.cancelled:
+            return []
+        end = ["reopen"] if row.removed_on else []
+        return ["remove", "hand_over", "transfer", *end, "cancel"]
+
+    def other_actions(self, request: HttpRequest, row: Seat) -> list[RowAction]:
+        return undoing.undo_buttons(self, request, [row])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         seats: QuerySet[Seat] = super().get_queryset(request)
@@ -210,8 +142,11 @@ class SeatPage(ScopedAdmin):
     )
     def remove(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> None:
-        remove_seats(seats=seats, **actor_and_now(request), **data)
+    ) -> ActionOutcome:
+        removed = remove_seats(seats=seats, **actor_and_now(request), **data)
+        dates = sorted({str(seat.removed_on) for seat in removed})
+        done = f"removed as of {' and '.join(dates)}"
+        return outcome_of_seats(self, seats, seats, done)
 
     @member_action(
         "Hand over to another agent",
@@ -223,13 +158,8 @@ class SeatPage(ScopedAdmin):
     )
     def hand_over(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> None:
-        hand_over_seats(
-            moves=forms.moves_of(seats, data),
-            on=data["on"],
-            reason=data["reason"],
-            **actor_and_now(request),
-        )
+    ) -> ActionOutcome:
+        return self._moved(request, seats, data, hand_over_seats, "handed over")
 
     @member_action(
         "Transfer to another agency",
@@ -241,12 +171,24 @@ class SeatPage(ScopedAdmin):
     )
     def transfer(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> None:
-        transfer_seats(
-            moves=forms.moves_of(seats, data),
-            on=data["on"],
-            reason=data["reason"],
-            **actor_and_now(request),
+    ) -> ActionOutcome:
+        return self._moved(request, seats, data, transfer_seats, "transferred")
+
+    def _moved(
+        self,
+        request: HttpRequest,
+        seats: list[Seat],
+        data: dict[str, Any],
+        service: Callable[..., object],
+        done: str,
+    ) -> ActionOutcome:
+        """Give each seat to the agent that was entered for it."""
+        to = forms.moves_of(seats, data)
+        by = {**actor_and_now(request), "reason": data["reason"]}
+        service(moves=to, on=data["on"], **by)
+        holder = f" to {to[0][1].name}" if len(to) == 1 else ""
+        return outcome_of_seats(
+            self, seats, seats, f"{done}{holder} from {data['on']} on"
         )
 
     @member_action(
@@ -259,8 +201,9 @@ class SeatPage(ScopedAdmin):
     )
     def reopen(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> None:
+    ) -> ActionOutcome:
         reopen_seats(seats=seats, **actor_and_now(request), **data)
+        return outcome_of_seats(self, seats, seats, "re-opened")
 
     @member_action(
         "Cancel: entered by mistake",
@@ -272,11 +215,20 @@ class SeatPage(ScopedAdmin):
     )
     def cancel(
         self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
-    ) -> None:
+    ) -> ActionOutcome:
         cancel_seats(seats=seats, **actor_and_now(request), **data)
+        return outcome_of_seats(self, seats, seats, "cancelled")
 
-
-def _key(values: Mapping[str, Any], name: str) -> int | None:
-    """A key of a row that somebody sent, or the page itself; None if it is none."""
-    text = str(values.get(name, ""))
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    @member_action(
+        "Undo the last change of the last 24 hours",
+        permission=Action.HAND_OVER_SEATS,
+        effects=undoing.undone,
+        undo="Undo this in turn, or make the change again.",
+        done="as before",
+        form=forms.undo_form,
+    )
+    def undo(
+        self, request: HttpRequest, seats: list[Seat], data: dict[str, Any]
+    ) -> ActionOutcome:
+        undoing.undo(request, seats, data["reason"])
+        return outcome_of_seats(self, seats, seats, "as before: the change was undone")

@@ -16,18 +16,22 @@ BilledChange = tuple[Agency, DateRange | None, DateRange | None]
 MONTHS = 24  # the last months shown; no service changes older ones
 
 
-def added(agents: list[Agent], on: date | None, today: date) -> list[str]:
-    """Sentences about adding seats from a date on."""
-    when = on or "the date chosen below"
+def added(
+    agents: list[Agent], on: date | None, today: date, until: date | None = None
+) -> list[str]:
+    """Sentences about adding seats from a date on, and perhaps until another."""
+    when = f"{on or 'the date chosen below'} on"
+    if until:
+        when += f" until {until}, which is not billed"
     lines = [
         f"{agent.external_id} ({agent.name}) of {agent.agency.code} gets a seat from"
-        f" {when} on."
+        f" {when}."
         for agent in agents
     ]
-    return lines + _bills(
-        [(agent.agency, None, DateRange(on, None)) for agent in agents] if on else [],
-        today,
-    )
+    if not on or (until and until <= on):
+        return lines
+    dates = DateRange(on, until)
+    return lines + _bills([(agent.agency, None, dates) for agent in agents], today)
 
 
 def blocked(seats: list[Seat], *, reopening: bool = False) -> list[str]:

@@ -1,27 +1,26 @@
 """The forms in which members change agents and seats; they offer what is within reach."""
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, TypeVar
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
 
 from core.admin.actions import ReasonForm
 from core.admin.dates import DateField, with_initial_dates
-from core.admin.scoped import ScopedChoice, ScopedSelect, reach_in
+from core.admin.scoped import ScopedChoice, ScopedSelect
 from seats.access.domain import Action
 from seats.agencies.models import Agency
 from seats.agencies.queries.agencies import local_dates
 from seats.roster.models import Agent, Seat
 
 MOST_MOVES = 50  # fields of one page
-MOST_AGENTS = 200
 F = TypeVar("F", bound=forms.Form)
-COLUMNS = ["external_id", "name", "email", "npn"]
+DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 class NoteForm(ReasonForm):
@@ -42,62 +41,33 @@ class DatedForm(NoteForm):
     field_order = ["on", "reason"]
 
 
-class NewAgents(list[dict[str, str]]):
-    """The columns of agents that were entered, one per line."""
-
-    def __str__(self) -> str:
-        return ", ".join(row["external_id"] for row in self)
-
-    def unsaved(self) -> list[Agent]:
-        """New instances, as a preview leaves keys in those that it saved."""
-        return [Agent(**row) for row in self]
-
-
-class AgentsForm(NoteForm):
-    """New agents, each with a seat if a date is given."""
-
-    agents = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 6}),
+def until_field() -> DateField:
+    """The field of a planned removal."""
+    return DateField(
+        label="Remove on",
+        required=False,
         help_text=(
-            "One agent per line: dialer id, name, e-mail, NPN. The last two may be left"
-            " out. Commas or tabs stand between them."
+            "For a season: the first date that is not billed. Leave it empty to keep the"
+            " seats until you remove them."
         ),
     )
-    on = DateField(
-        label="Seats from",
-        required=False,
-        help_text="Leave it empty to add the agents without seats.",
-    )
-    field_order = ["agency", "agents", "on", "reason"]
-
-    def clean_agents(self) -> NewAgents:
-        lines = str(self.cleaned_data["agents"]).splitlines()
-        rows = [_row(line) for line in lines if line.strip()]
-        if len(rows) > MOST_AGENTS:
-            raise ValidationError(
-                f"You entered {len(rows)} agents. Enter up to {MOST_AGENTS} at a time."
-            )
-        return NewAgents(rows)
 
 
-def _row(line: str) -> dict[str, str]:
-    cells = [cell.strip() for cell in line.split("\t" if "\t" in line else ",")]
-    if not 2 <= len(cells) <= len(COLUMNS):
-        raise ValidationError(
-            f"{line.strip()!r} has {len(cells)} columns. Enter an id and a name, and"
-            " perhaps an e-mail address and an NPN."
-        )
-    row = dict(zip(COLUMNS, cells, strict=False))
-    agent = Agent(**row)
-    rest = {field.name for field in Agent._meta.fields} - set(COLUMNS)
-    try:
-        agent.clean_fields(exclude=rest)
-        agent.validate_constraints(exclude=rest)
-    except ValidationError as error:
-        raise ValidationError(
-            f"{line.strip()!r}: {' '.join(error.messages)}"
-        ) from error
-    return row
+class SeasonForm(DatedForm):
+    """From which date on, until which date if there is an end, and a note."""
+
+    until = until_field()
+    field_order = ["on", "until", "reason"]
+
+
+class UndoForm(NoteForm):
+    """A note, and the number of the change that is meant, if a page named it."""
+
+    version = forms.CharField(required=False, widget=forms.HiddenInput())
+
+    def clean_version(self) -> int | None:
+        text = str(self.cleaned_data["version"])
+        return int(text) if DIGITS.fullmatch(text) else None
 
 
 def plain_form(page: Any, request: HttpRequest, rows: list[Any]) -> type[NoteForm]:
@@ -112,7 +82,22 @@ def reason_form(page: Any, request: HttpRequest, rows: list[Any]) -> type[Reason
 
 def dated_form(page: Any, request: HttpRequest, rows: list[Any]) -> type[DatedForm]:
     """A form with a date; at first today."""
-    return _dated(DatedForm, rows)
+    return dated(DatedForm, rows)
+
+
+def season_form(page: Any, request: HttpRequest, rows: list[Any]) -> type[SeasonForm]:
+    """A form with a date, at first today, and perhaps an end."""
+    return dated(SeasonForm, rows)
+
+
+def undo_form(page: Any, request: HttpRequest, rows: list[Any]) -> type[UndoForm]:
+    """A form that keeps which change the page named that the person came from."""
+    field = forms.CharField(
+        required=False,
+        widget=forms.HiddenInput(),
+        initial=request.POST.get("version", ""),
+    )
+    return type("UndoForm", (UndoForm,), {"version": field})
 
 
 def hand_over_form(page: Any, request: HttpRequest, seats: list[Seat]) -> Any:
@@ -123,24 +108,6 @@ def hand_over_form(page: Any, request: HttpRequest, seats: list[Seat]) -> Any:
 def transfer_form(page: Any, request: HttpRequest, seats: list[Seat]) -> Any:
     """A form with a new holder for each seat, of another agency within reach."""
     return _moves_form(page, request, seats, Action.CHANGE_SEATS, "not_agency")
-
-
-def agents_form(page: Any, request: HttpRequest, agencies: list[Any]) -> Any:
-    """A form for new agents of an agency within reach."""
-    (agency,) = agencies
-    site, reach = page.admin_site, reach_in(request)
-    offered = site.get_model_admin(Agency)
-    rows = offered.rows_for(request, Agency.objects.all(), Action.CHANGE_AGENTS)
-    field = Agent._meta.get_field("agency")
-    select = ScopedSelect(offered, field, Action.CHANGE_AGENTS)
-    fields: dict[str, Any] = {
-        "agency": ScopedChoice(offered, rows, select, initial=agency)
-    }
-    if len(reach.agencies(Action.CHANGE_AGENTS)) == 1:
-        fields["agency"].widget = forms.HiddenInput()
-    if agency.pk not in reach.agencies(Action.CHANGE_SEATS):
-        return type("AgentsForm", (AgentsForm,), {**fields, "on": None})
-    return type("AgentsForm", (_dated(AgentsForm, agencies),), fields)
 
 
 def today_of(rows: Sequence[Any]) -> date:
@@ -161,7 +128,7 @@ def _moves_form(
     field = Seat._meta.get_field("agent")
     fields = {}
     for seat in seats[:MOST_MOVES]:
-        narrowed = {among: seat.agency_id}
+        narrowed = {among: seat.agency_id, "not_agent": seat.agent_id}
         within = offered.rows_for(request, Agent.objects.all(), action)
         rows = offered.narrowed(within, narrowed).select_related("agency")
         select = ScopedSelect(offered, field, action, **narrowed)
@@ -169,10 +136,10 @@ def _moves_form(
         fields[f"agent_{seat.pk}"] = ScopedChoice(offered, rows, select, label=label)
     order = ["on", *fields, "reason"]
     own = {**fields, "field_order": order}
-    return type("MovesForm", (_dated(DatedForm, seats),), own)
+    return type("MovesForm", (dated(DatedForm, seats),), own)
 
 
-def _dated(form_class: type[F], rows: Sequence[Any]) -> type[F]:
+def dated(form_class: type[F], rows: Sequence[Any]) -> type[F]:
     """The form with today as its date, and the limit of dates beside it."""
     form = with_initial_dates(form_class, on=today_of(rows))
     days = settings.BILLING["BACKDATE_DAYS"]

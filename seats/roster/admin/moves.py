@@ -14,12 +14,13 @@ from core.admin.actions import Unchanged
 from core.admin.readonly import actor_and_now
 from seats.agencies.models import Agency
 from seats.roster.admin import effects
+from seats.roster.admin.agent_forms import AgentForm, is_agency_open
 from seats.roster.admin.forms import MOST_MOVES, moves_of, today_of
 from seats.roster.admin.previews import changed_or_blocked, with_invoices
 from seats.roster.models import Agent, Seat
+from seats.roster.services.agents import DETAILS, add_agents_with_seats
 from seats.roster.services.seats import (
     SeatMove,
-    add_agents_with_seats,
     add_seats,
     cancel_seats,
     hand_over_seats,
@@ -35,11 +36,12 @@ UNTIL_GIVEN = "preview"  # a reason, as long as none was entered
 def added(request: HttpRequest, agents: list[Agent], data: Data) -> list[str]:
     """Agents who get a seat."""
     on, today = _on(data, agents), today_of(agents)
+    until = data["until"] if data else None
     return with_invoices(
         request,
         {agent.agency_id for agent in agents},
-        effects.added(agents, on, today),
-        lambda: add_seats(agents=agents, on=on, **actor_and_now(request)),
+        effects.added(agents, on, today, until),
+        lambda: add_seats(agents=agents, on=on, until=until, **actor_and_now(request)),
         is_final=data is not None,
     )
 
@@ -48,8 +50,9 @@ def agents_added(request: HttpRequest, agencies: list[Agency], data: Data) -> li
     """New agents of an agency, with seats from a date on, if there is one."""
     (agency,) = agencies
     if data is None:
-        return [f"The agents entered below are new agents of {agency.code}."]
-    on, agents = data.get("on"), data["agents"].unsaved()
+        of = "the agency below" if is_agency_open(request) else agency.code
+        return [f"The agents entered below are new agents of {of}."]
+    on, until, agents = data.get("on"), data.get("until"), data["agents"].unsaved()
     for agent in agents:
         agent.agency = agency
     lines = [
@@ -57,7 +60,7 @@ def agents_added(request: HttpRequest, agencies: list[Agency], data: Data) -> li
         for agent in agents
     ]
     if on:
-        lines += effects.added(agents, on, today_of(agencies))
+        lines += effects.added(agents, on, today_of(agencies), until)
     return with_invoices(
         request,
         {agency.pk},
@@ -66,10 +69,26 @@ def agents_added(request: HttpRequest, agencies: list[Agency], data: Data) -> li
             agency=agency,
             agents=data["agents"].unsaved(),
             on=on,
+            until=until,
             **actor_and_now(request),
         ),
         is_final=True,
     )
+
+
+def details_changed(request: HttpRequest, agents: list[Agent], data: Data) -> list[str]:
+    """An agent whose name, addresses or ids change; the bill does not."""
+    (agent,) = agents
+    if data is None:
+        return [f"{agent} gets the details entered below. The bill stays the same."]
+    labels = AgentForm.base_fields
+    lines = [
+        f"{labels[name].label or name.capitalize()} of {agent}:"
+        f" {getattr(agent, name) or 'empty'} becomes {data[name] or 'empty'}."
+        for name in DETAILS
+        if data[name] != getattr(agent, name)
+    ]
+    return lines or [Unchanged(f"The details of {agent} are as you entered them.")]
 
 
 def removed(request: HttpRequest, seats: list[Seat], data: Data) -> list[str]:

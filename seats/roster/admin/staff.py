@@ -230,7 +230,8 @@ def _earliest_day(rows: Sequence[Any]) -> date:
 def _outcome(seats: Sequence[Seat], done: str) -> ActionOutcome:
     """The outcome, with the number of used seat days that were waived."""
     days = waived_days(seats)
-    waived = f". Waived although the seats were used: {days} seat days"
+    unit = "seat day" if days == 1 else "seat days"
+    waived = f". Waived although the seats were used: {days} {unit}"
     return ActionOutcome(seats, summary=f"{len(seats)} {done}{waived if days else ''}")
 
 

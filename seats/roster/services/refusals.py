@@ -65,3 +65,41 @@ class AgentExists(Refusal):
 
     code = "agent_exists"
     kind = Kind.CONFLICT
+
+
+class RemovedTooEarly(Refusal):
+    """The seat would be removed before it was added, or on that date.
+
+    Choose a later date of removal.
+    """
+
+    code = "removed_too_early"
+
+
+class AgentUsed(Refusal):
+    """Calls or other usage name the agent by its `external_id`.
+
+    Keep the `external_id`, or add another agent and hand the seat over.
+    """
+
+    code = "agent_used"
+    kind = Kind.CONFLICT
+
+
+class NothingToUndo(Refusal):
+    """The last change of the seat cannot be undone, or is older than a day.
+
+    Make the opposite change instead; `detail` says which.
+    """
+
+    code = "nothing_to_undo"
+
+
+class ChangedSince(Refusal):
+    """The seat was changed again, or used, after the change that is to be undone.
+
+    Look at the history of the seat first.
+    """
+
+    code = "changed_since"
+    kind = Kind.CONFLICT

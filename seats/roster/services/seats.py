@@ -25,6 +25,7 @@ from seats.roster.services.recording import Entry, SeatsLocked, lock_seats, reco
 from seats.roster.services.refusals import (
     AgentExists,
     OtherAgency,
+    RemovedTooEarly,
     SameAgency,
     SeatIsCancelled,
     SeatNamedTwice,
@@ -42,24 +43,29 @@ def add_seats(
     on: date,
     actor: str,
     now: datetime,
+    until: date | None = None,
     reason: str = "",
     staff: bool = False,
 ) -> list[Seat]:
     """Add a seat for each agent, at its agency, from a date on.
 
-    Raises AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing.
+    With `until`, a planned removal: the first date that is not billed. Raises
+    RemovedTooEarly, AgentHasASeat, TooFarBack, TooFarAhead, ReasonMissing.
     """
     agency_ids = {agent.agency_id for agent in agents}
     with transaction.atomic():
         cutoffs = stamp_facts(agency_ids)
         require_near(on, agency_ids=agency_ids, now=now, field="on")
+        if until is not None:
+            _require_later(until, on)
+            require_near(until, agency_ids=agency_ids, now=now, field="until")
         require_recent(agency_ids, on, now, reason, staff=staff)
         seats = Seat.objects.bulk_create(
             Seat(agency_id=agent.agency_id, agent=agent, added_on=on, version=0)
             for agent in agents
         )
         entries = [
-            Entry(seat, [], Version(agent.pk, on, on), Action.ADD)
+            Entry(seat, [], Version(agent.pk, on, on, until), Action.ADD)
             for seat, agent in zip(seats, agents, strict=True)
         ]
         record(entries, cutoffs, actor=actor, reason=reason, now=now)
@@ -328,24 +334,12 @@ def _continued_elsewhere(
     return new, entries
 
 
-def add_agents_with_seats(
-    *,
-    agency: Agency,
-    agents: Sequence[Agent],
-    on: date | None,
-    actor: str,
-    now: datetime,
-    reason: str = "",
-) -> list[Agent]:
-    """Save new agents of an agency, and add a seat for each from a date on, if any.
-
-    All or none. Raises AgentExists, TooFarBack, TooFarAhead.
-    """
-    with transaction.atomic():
-        added = add_agents(agency=agency, agents=agents, now=now)
-        if on is not None:
-            add_seats(agents=added, on=on, actor=actor, now=now, reason=reason)
-    return added
+def _require_later(until: date, on: date) -> None:
+    if until <= on:
+        raise RemovedTooEarly(
+            f"A seat from {on} cannot be removed on {until}. Choose a later date.",
+            field="until",
+        )
 
 
 def _require_held(seat: Seat, on: date) -> None:
