@@ -83,7 +83,10 @@ class TestMigratedDatabase:
             ("ALTER FUNCTION refuse_change() SECURITY DEFINER", "different: function"),
             ("CREATE VIEW totals AS SELECT total FROM billing_document", "extra: view"),
             ("DROP POLICY within_reach ON seats_seat", "missing: policy"),
-            ("ALTER POLICY within_reach ON seats_seat USING (true)", "different: policy"),
+            (
+                "ALTER POLICY within_reach ON seats_seat USING (true)",
+                "different: policy",
+            ),
             ("ALTER TABLE seats_seat DISABLE ROW LEVEL SECURITY", "different: table"),
             ("GRANT SELECT ON billing_mail TO dialer_member", "different: grant"),
             ("GRANT UPDATE ON billing_void TO dialer_app", "different: grant"),
