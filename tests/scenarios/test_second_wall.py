@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.core.signals import request_finished
-from django.db import close_old_connections, connection
+from django.db import connection
 from django.db.models import ForeignKey, Model
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import NoReverseMatch, path, reverse
@@ -31,7 +30,7 @@ from core.admin.scoped import Scoped, ScopedAdmin
 from core.postgres.roles import engine_rights, member_rights
 from seats.access.domain import Reach
 from seats.members.queries import reach_of_user
-from seats.models import Agency, Agent, Seat, User
+from seats.models import Agency, Agent, Member, Seat, User
 from tests.build import APRIL, MAY_2, bill
 from tests.crawl import MISSING, Crawl, base_of, registry, rows_of
 from tests.downline import BELOW, HOME, SIBLING, STRANGER, UPLINES
@@ -183,6 +182,8 @@ class TestWithoutTheFirstWall:
                 answer = person.client.get(f"{base_of(model)}?_facets=True")
                 listed = answer.context["cl"]
                 rows = expected(model, page, reach)
+                if model is Member and not reach.may(page.view):
+                    rows = 1  # one's own
                 counts[person.role, model.__name__] = listed.result_count
 
                 assert listed.result_count == rows, (person, model)
@@ -198,9 +199,8 @@ class TestWithoutTheFirstWall:
         guesses = {
             "agency__uplines__upline__code": "HOMEZZ",
             "agency__code": "HOMEZZ",
-            "agency__name__startswith": "Agency homezz",
-            "payer__documents__number__isnull": "",
-            "agency__members__user__email": "owner@homezz.example.com",
+            "agency__name__contains": "homezz",
+            "agency__members__user__email__contains": "homezz",
             "owner__code": "HOMEZZ",
         }
         compared = 0
@@ -370,11 +370,7 @@ class TestReading:
         next(iter(answer.streaming_content))
         assert role() != connection.settings_dict["USER"]
 
-        request_finished.disconnect(close_old_connections)  # it is the test's own
-        try:
-            answer.close()
-        finally:
-            request_finished.connect(close_old_connections)
+        answer._iterator.close()  # as a server closes what a client hung up on
 
         assert role() == connection.settings_dict["USER"]
 
