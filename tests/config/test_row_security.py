@@ -91,7 +91,7 @@ def secured():
 
 def readable_columns():
     """The columns that the role of members may read, by table."""
-    columns = {}
+    columns: dict[str, set[str]] = {}
     for table, column in query(
         "SELECT c.relname, a.attname FROM pg_class AS c"
         " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0"
