@@ -56,7 +56,7 @@ def engine_rights() -> Iterator[None]:
 
 @contextmanager
 def _running_as(role: str, before: str, values: Mapping[str, str]) -> Iterator[None]:
-    """Change the role until the end of the body; a rollback changes it back by itself."""
+    """Change role and reach until the end of the body; a rollback does so by itself."""
     was_limited = _thread.is_limited
     _set({**values, "role": role})
     _thread.is_limited = role != ENGINE
@@ -65,7 +65,7 @@ def _running_as(role: str, before: str, values: Mapping[str, str]) -> Iterator[N
     finally:
         _thread.is_limited = was_limited
     if not connection.needs_rollback:
-        _set({"role": before})
+        _set({"role": before, **dict.fromkeys(values, "")})
 
 
 def _set(values: Mapping[str, str]) -> None:

@@ -9,9 +9,11 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from billing.invoicing.models.documents import DocumentLine
+from billing.invoicing.services.previews import next_totals
 from config.admin.agency import agency_site
 from core.postgres.roles import engine_rights, member_rights
-from seats.models import Agency
+from seats.models import Agency, SeatVersion
+from tests.build import APRIL
 from tests.downline import BELOW, HOME, UPLINES
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
@@ -113,3 +115,20 @@ class TestEngineRights:
     ):
         with django_assert_num_queries(1), engine_rights():
             assert Agency.objects.count() == len(UPLINES)
+
+    def test_compute_the_next_invoice_on_a_page_that_reads_as_a_member(
+        self, agencies, people
+    ):
+        """From facts, prices and shares, whoever else is billed by them."""
+        scope = {
+            "agency_ids": [agencies[HOME].pk], "payer_ids": [agencies[HOME].pk],
+            "through": APRIL,
+        }  # fmt: skip
+        expected = next_totals(**scope)
+
+        with member_rights({"names": [agencies[HOME].pk]}):
+            totals = next_totals(**scope)
+            assert not SeatVersion.objects.exists()
+
+        assert totals == expected
+        assert sum(filter(None, totals.values())) > 0
