@@ -120,7 +120,7 @@ class TestEngineRights:
         self, agencies, people
     ):
         """From facts, prices and shares, whoever else is billed by them."""
-        scope = {
+        scope: dict[str, Any] = {
             "agency_ids": [agencies[HOME].pk], "payer_ids": [agencies[HOME].pk],
             "through": APRIL,
         }  # fmt: skip
