@@ -33,6 +33,50 @@ def check_databases(
     return [*problems_of("default"), *missing_migrations("default")]
 
 
+@register(Tags.database)
+def check_roles(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """Require the role that members read as; `migrate` grants it what they may see."""
+    return [problem for alias in databases or () for problem in role_problems(alias)]
+
+
+def role_problems(alias: str) -> list[CheckMessage]:
+    """What the roles of the application lack for row level security, in one server."""
+    app, member = settings.DATABASES["default"]["USER"], settings.MEMBER_ROLE
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %(member)s"
+            "               AND NOT rolsuper AND NOT rolbypassrls),"
+            " EXISTS (SELECT FROM pg_roles WHERE rolname = %(app)s"
+            "         AND (rolsuper OR rolbypassrls)),"
+            " EXISTS (SELECT FROM pg_roles AS app, pg_roles AS member"
+            "         WHERE app.rolname = %(app)s AND member.rolname = %(member)s"
+            "           AND pg_has_role(app.oid, member.oid, 'SET'))",
+            {"app": app, "member": member},
+        )
+        is_there, sees_all, may_become = cursor.fetchone()
+    statements = [
+        (is_there, f"CREATE ROLE {member} NOLOGIN;"),
+        (may_become, f"GRANT {member} TO {app} WITH INHERIT FALSE, SET TRUE;"),
+        (sees_all, f"ALTER ROLE {app} BYPASSRLS;"),
+    ]
+    missing = [statement for is_done, statement in statements if not is_done]
+    if not missing:
+        return []
+    return [
+        Error(
+            "The database's roles do not keep agencies apart: pages for members read as"
+            f" {member}, which must exist, must see only what policies show it, and must"
+            f" be open to {app}, which itself must see every row.",
+            hint=f"As a superuser: {' '.join(missing)}",
+            id="config.E018",
+        )
+    ]
+
+
 def problems_of(alias: str) -> list[CheckMessage]:
     """The problems of a database connection of the application."""
     with connections[alias].cursor() as cursor:

@@ -96,6 +96,8 @@ DATABASES = {
     "default": database(os.environ.get("DATABASE_URL") or None, "app"),
     "owner": database(os.environ.get("DATABASE_OWNER_URL") or None, "owner"),
 }
+# Pages for members of agencies read as this role, which sees what policies allow.
+MEMBER_ROLE = os.environ.get("DATABASE_MEMBER_ROLE") or services.MEMBER_ROLE
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = os.environ.get("REDIS_URL") or services.redis_url()

@@ -28,7 +28,9 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
   AND a.attnum > 0 AND NOT a.attisdropped
 """
 TABLES = """
-SELECT relname, concat_ws(' ', relkind, pg_get_partkeydef(oid), reloptions::text)
+SELECT relname, concat_ws(' ', relkind, pg_get_partkeydef(oid), reloptions::text,
+                          CASE WHEN relrowsecurity THEN 'ROW LEVEL SECURITY' END,
+                          CASE WHEN relforcerowsecurity THEN 'FORCED' END)
 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
 """
 CONSTRAINTS = """
@@ -62,6 +64,11 @@ FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 TRIGGERS = """
 SELECT tgrelid::regclass || ' ' || tgname, tgenabled::text || ' ' || pg_get_triggerdef(oid)
 FROM pg_trigger WHERE NOT tgisinternal
+"""
+POLICIES = """
+SELECT tablename || ' ' || policyname,
+       concat_ws(' ', permissive, cmd, roles::text, qual, with_check)
+FROM pg_policies WHERE schemaname = 'public'
 """
 TYPES = """
 SELECT typname, typtype::text FROM pg_type
@@ -100,6 +107,7 @@ KINDS = {
     "view": VIEWS,
     "function": FUNCTIONS,
     "trigger": TRIGGERS,
+    "policy": POLICIES,
     "type": TYPES,
     "grant": GRANTS,
 }

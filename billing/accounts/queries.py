@@ -3,8 +3,20 @@
 from collections.abc import Collection
 from fractions import Fraction
 
+from django.db import connection
+
 from billing.accounts.domain.shares import ShareSet
 from billing.accounts.models import PayerShare
+from core.postgres.arrays import array_text
+
+PAID_FOR = """
+    SELECT agency_id FROM billing_watermark
+    WHERE payer_id = ANY(%(payers)s::bigint[]) AND agency_id <> payer_id
+    UNION
+    SELECT agency_id FROM billing_payershareset
+    WHERE id IN (SELECT share_set_id FROM billing_payershare
+                 WHERE payer_id = ANY(%(payers)s::bigint[]))
+"""
 
 
 def share_sets_of(agency_ids: Collection[int]) -> dict[int, list[ShareSet]]:
@@ -20,3 +32,10 @@ def share_sets_of(agency_ids: Collection[int]) -> dict[int, list[ShareSet]]:
         )
         share_set.shares[row.payer_id] = Fraction(row.percent) / 100  # type: ignore[index]
     return {agency: list(sets.values()) for agency, sets in by_agency.items()}
+
+
+def agencies_paid_for(payer_ids: Collection[int]) -> set[int]:
+    """The ids of agencies whose charges these payers pay or paid, beside their own."""
+    with connection.cursor() as cursor:
+        cursor.execute(PAID_FOR, {"payers": array_text(payer_ids)})
+        return {agency for (agency,) in cursor.fetchall()}

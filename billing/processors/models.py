@@ -1,10 +1,19 @@
 """Payment processors that an operator set up: their kind, address and sealed secrets."""
 
+from typing import ClassVar
+
 from django.db import models
 
 
 class PaymentProcessor(models.Model):
     """A service that charges payers for us and reports outcomes by webhook."""
+
+    secret_columns: ClassVar = (  # which no page for members reads
+        "sealed_sending",
+        "sealed_receiving",
+        "sealed_sending_before",
+        "sealed_receiving_before",
+    )
 
     class Kind(models.TextChoices):
         WEBHOOK = "webhook", "signed webhook"

@@ -1,6 +1,7 @@
 """The outbox: events in order, and the webhook endpoints they are delivered to."""
 
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -72,6 +73,9 @@ class FannedOut(models.Model):
 
 class WebhookEndpoint(models.Model):
     """A URL that events are delivered to: those of one agency, or (None) of all."""
+
+    # Which no page for members reads.
+    secret_columns: ClassVar = ("sealed_secret", "sealed_previous")
 
     class State(models.TextChoices):
         ENABLED = "enabled"

@@ -1,30 +1,39 @@
 """The site for members of agencies, `/agency/`.
 
 Every view of it runs within `reading`: the reach of who asks is computed, and what the
-page reads is read in one transaction. What is out of reach answers as what is not there.
+page reads is read in one transaction, as the database's role for members. What is out of
+reach answers as what is not there.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import PermissionDenied
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import ProgrammingError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest
+from django.http import FileResponse, Http404, HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
+from psycopg.errors import InsufficientPrivilege
 
+from config.admin.reach import row_kinds_of
 from config.admin.sites import Site
 from core.admin.pages import PAGES_OF_PANELS
+from core.admin.rights import shown_to
+from core.admin.scoped import any_of
+from core.postgres.roles import engine_rights, member_rights
 from seats.access.admin.overview import OVERVIEW
 from seats.access.domain import Action
 from seats.members.models import User
 from seats.members.queries import is_member, reach_of_user
+
+log = logging.getLogger(__name__)
 
 MENU = [
     ("Team", ["Seats", "Agents", "Roster file", "Agencies", "Members", "Invitations"]),
@@ -62,7 +71,6 @@ class AgencySite(Site):
     """The site of members. It knows what is within reach; its pages limit themselves."""
 
     settings_name = "AGENCY_SITE"
-    using = DEFAULT_DB_ALIAS  # the connection that pages are read through
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Every member of an agency may use the site; staff only if they are members."""
@@ -76,11 +84,18 @@ class AgencySite(Site):
     ) -> Any:
         @wraps(view)
         def scoped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            with self.reading(request):
-                try:
-                    return _rendered(view(request, *args, **kwargs))
-                except PermissionDenied as error:
-                    raise Http404 from error
+            try:
+                with self.reading(request):
+                    return _read(request, view(request, *args, **kwargs))
+            except PermissionDenied as error:
+                raise Http404 from error
+            except ProgrammingError as error:
+                if not isinstance(error.__cause__, InsufficientPrivilege):
+                    raise
+                # Rows or columns that no policy shows to members: see the decision on
+                # row level security.
+                log.exception("%s reads what members may not", request.path)
+                raise Http404 from error
 
         return super().admin_view(scoped, cacheable)
 
@@ -90,11 +105,12 @@ class AgencySite(Site):
         user = request.user
         if not isinstance(user, User):  # `has_permission` let nobody else in
             raise PermissionDenied
-        is_read = request.method in {"GET", "HEAD"}
+        reach = reach_of_user(user, now=timezone.now())
+        request.reach = reach  # type: ignore[attr-defined]
+        rights = partial(member_rights, row_kinds_of(user, reach))
+        request.member_rights = rights  # type: ignore[attr-defined]
         # Services own their transactions, so what writes is not within one of ours.
-        with transaction.atomic(using=self.using) if is_read else nullcontext():
-            reach = reach_of_user(user, now=timezone.now())
-            request.reach = reach  # type: ignore[attr-defined]
+        with rights() if request.method in {"GET", "HEAD"} else nullcontext():
             yield
 
     def index(
@@ -150,14 +166,33 @@ class AgencySite(Site):
     def log_entries(self, request: HttpRequest, rows: QuerySet[LogEntry]) -> Any:
         """Entries of a row's history that name nobody out of reach, and no staff."""
         ids = request.reach.agencies(Action.VIEW_AGENCIES)  # type: ignore[attr-defined]
-        people = User.objects.filter(is_staff=False, memberships__agency__in=ids)
-        return rows.filter(user__in=people)
+        authors = User.objects.filter(
+            pk__in=rows.order_by().values("user"),
+            is_staff=False,
+            memberships__agency__in=any_of(ids),
+        )
+        with engine_rights():  # memberships below are not the upline's to see
+            people = set(authors.values_list("pk", flat=True))
+        return rows.filter(user__in=people).defer("user__password")
 
 
 agency_site = AgencySite("agency")
 
 
-def _rendered(response: HttpResponseBase) -> HttpResponseBase:
-    """The response with its page written, as long as its rows may be read."""
+def _read(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The response with its page written, or each part of it, as members read."""
+    if isinstance(response, StreamingHttpResponse):
+        if not response.is_async and not isinstance(response, FileResponse):
+            response.streaming_content = _parts(request, response.streaming_content)
+        return response
     render = getattr(response, "render", None)
-    return render() if callable(render) else response
+    if not callable(render):
+        return response
+    with shown_to(request):
+        return render()  # type: ignore[no-any-return]
+
+
+def _parts(request: HttpRequest, parts: Any) -> Iterator[bytes]:
+    """What is sent after the view ended, read as within it."""
+    with shown_to(request):
+        yield from parts

@@ -13,10 +13,11 @@ from config.services.places import (
     local_secret_key,
     redis_url,
 )
-from config.services.postgres import ensure_postgres, stop_postgres
+from config.services.postgres import MEMBER_ROLE, ensure_postgres, stop_postgres
 from config.services.valkey import ensure_redis, stop_redis
 
 __all__ = [
+    "MEMBER_ROLE",
     "Role",
     "ServiceUnavailable",
     "archive_folder",

@@ -15,6 +15,18 @@ from config.services import places
 from config.services.places import ServiceUnavailable
 
 START_SECONDS = 10
+MEMBER_ROLE = "dialer_member"
+ROLES = {
+    "dialer_owner": "LOGIN CREATEDB",
+    "dialer_app": "LOGIN",
+    MEMBER_ROLE: "NOLOGIN",
+}
+RIGHTS = [
+    "GRANT pg_signal_backend TO dialer_owner",
+    "ALTER ROLE dialer_app BYPASSRLS",
+    f"GRANT {MEMBER_ROLE} TO dialer_app WITH INHERIT FALSE, SET TRUE",
+]
+MADE = repr([ROLES, RIGHTS])  # a server with other roles gets these when it is used
 INITDB = [
     "-U",
     "postgres",
@@ -53,17 +65,24 @@ class Cluster:
 
     @property
     def marker(self) -> Path:
-        """The file that marks that the roles and the database were created."""
+        """The file that says which roles were created, and the database."""
         return places.state_folder() / f"{self.name}.made"
 
     def is_ready(self) -> bool:
+        """Whether it runs, with all roles and the database."""
+        try:
+            return self.marker.read_text() == MADE and self.is_running()
+        except FileNotFoundError:
+            return False
+
+    def is_running(self) -> bool:
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
             status = lines[7].strip()
         except (OSError, IndexError):
             return False
         socket = places.socket_folder() / f".s.PGSQL.{self.port}"
-        return status == "ready" and self.marker.exists() and places.answers(socket)
+        return status == "ready" and places.answers(socket)
 
 
 SERVICE = Cluster()
@@ -79,9 +98,10 @@ def ensure_postgres(cluster: Cluster = SERVICE) -> None:
         binaries = _binaries()
         if not (cluster.data / "PG_VERSION").exists():
             _initialise(cluster, binaries)
-        _start(cluster, binaries)
+        if not cluster.is_running():
+            _start(cluster, binaries)
         _create_roles(cluster)
-        cluster.marker.touch()
+        cluster.marker.write_text(MADE)
 
 
 def stop_postgres() -> bool:
@@ -182,7 +202,7 @@ def _start(cluster: Cluster, binaries: Path) -> None:
 
 
 def _create_roles(cluster: Cluster) -> None:
-    """Create the database, its owner (for migrations), and the role of the app."""
+    """Create the database, its owner (for migrations), and the roles of the app."""
     with psycopg.connect(
         host=str(places.socket_folder()),
         port=cluster.port,
@@ -190,16 +210,15 @@ def _create_roles(cluster: Cluster) -> None:
         dbname="postgres",
         autocommit=True,
     ) as connection:
-        for role, options in (("dialer_owner", "CREATEDB"), ("dialer_app", "")):
+        for role, options in ROLES.items():
             if not connection.execute(
                 "SELECT FROM pg_roles WHERE rolname = %s", [role]
             ).rowcount:
                 connection.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN " + options).format(
-                        sql.Identifier(role)
-                    )
+                    sql.SQL("CREATE ROLE {} " + options).format(sql.Identifier(role))
                 )
-        connection.execute("GRANT pg_signal_backend TO dialer_owner")
+        for statement in RIGHTS:
+            connection.execute(statement)
         if not connection.execute(
             "SELECT FROM pg_database WHERE datname = 'dialer'"
         ).rowcount:

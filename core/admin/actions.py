@@ -29,6 +29,7 @@ from django.utils.html import format_html, format_html_join
 from core.admin.dressing import DressedForm
 from core.admin.panels import Link, cell_html
 from core.admin.reauthentication import require_reauthentication
+from core.admin.rights import shown_to
 from core.errors import Refusal
 from core.postgres.locks import names_locked
 
@@ -135,13 +136,15 @@ class StaffAction:
         request: HttpRequest,
         queryset: QuerySet[Any],
     ) -> HttpResponse | None:
-        rows = list(queryset)
+        with shown_to(request):
+            rows = list(queryset)
         if not rows:
             model_admin.message_user(request, GONE, messages.WARNING)
             return None
-        form_class = self.form(model_admin, request, rows)
-        form = form_class(request.POST if "apply" in request.POST else None)
-        data = form.cleaned_data if form.is_valid() else None
+        with shown_to(request):
+            form_class = self.form(model_admin, request, rows)
+            form = form_class(request.POST if "apply" in request.POST else None)
+            data = form.cleaned_data if form.is_valid() else None
         try:
             effects = self._effects(request, rows, data)
         except Refusal as refusal:
@@ -198,7 +201,8 @@ class StaffAction:
             "back": self._list_of(request),
         }
         request.current_app = model_admin.admin_site.name
-        return render(request, "admin/confirm.html", context)
+        with shown_to(request):
+            return render(request, "admin/confirm.html", context)
 
     def _list_of(self, request: HttpRequest) -> str:
         """The address of the list, with its filters if the action came from there."""

@@ -43,6 +43,9 @@ class ReadOnlyInline(TabularInline):  # type: ignore[type-arg]
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
 
 class NotSaved(Exception):
     """The service behind a form refused what was entered."""

@@ -59,6 +59,25 @@ def any_of(ids: Collection[int]) -> RawSQL:
     return RawSQL("SELECT unnest(%s::bigint[])", [sorted(ids)])
 
 
+def without_secrets(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """The rows, loaded without the columns that no page for members may read.
+
+    A model names such columns of its own as `secret_columns`; the rows that a page joins
+    have some too.
+    """
+    secrets = [*_secrets_of(rows.model)]
+    for field in rows.model._meta.concrete_fields:
+        if isinstance(field, ForeignKey):
+            target = field.remote_field.model
+            secrets += [f"{field.name}__{name}" for name in _secrets_of(target)]
+    return rows.defer(*secrets) if secrets else rows
+
+
+def _secrets_of(model: type[Model]) -> Collection[str]:
+    names: Collection[str] = getattr(model, "secret_columns", ())
+    return names
+
+
 class Scoped:
     """Rows within reach. Pages and inlines state what that means for their model."""
 
@@ -107,7 +126,8 @@ class ScopedAdmin(Scoped, ReadOnlyAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return self.rows_for(request, super().get_queryset(request), self.view)
+        rows = without_secrets(super().get_queryset(request))
+        return self.rows_for(request, rows, self.view)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -201,7 +221,8 @@ class ScopedInline(Scoped, ReadOnlyInline):
     """Related rows within reach, read-only."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return self.rows_for(request, super().get_queryset(request), self.view)
+        rows = without_secrets(super().get_queryset(request))
+        return self.rows_for(request, rows, self.view)
 
     def has_view_permission(
         self, request: HttpRequest, obj: Model | None = None

@@ -3,7 +3,7 @@
 A file holds the rules of one thing as they are now: functions, triggers, privileges,
 and whatever else Django's models do not express. It can be loaded again at any time. In
 a file, `:"app_role"` is the application's role as a name, and `:'app_role'` as a string,
-as psql writes variables.
+as psql writes variables; `:"member_role"` is the role that pages for members read as.
 """
 
 import hashlib
@@ -69,9 +69,13 @@ class LoadSql(Operation):
 
 
 def _load(text: str, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    role = str(settings.DATABASES["default"]["USER"])
-    text = text.replace(':"app_role"', schema_editor.quote_name(role))
-    text = text.replace(":'app_role'", schema_editor.quote_value(role))
+    roles = {
+        "app_role": str(settings.DATABASES["default"]["USER"]),
+        "member_role": settings.MEMBER_ROLE,
+    }
+    for variable, role in roles.items():
+        text = text.replace(f':"{variable}"', schema_editor.quote_name(role))
+        text = text.replace(f":'{variable}'", schema_editor.quote_value(role))
     schema_editor.execute(text, params=None)
 
 

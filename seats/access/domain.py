@@ -82,6 +82,20 @@ ROLES: Mapping[str, Mapping[Action, Extent]] = {
 }
 
 
+# What the policies of the database call the rows that each action shows; the files
+# `sql/row_security.sql` of the rooms say which tables they are in.
+KINDS: Mapping[str, Action] = {
+    "agencies": Action.VIEW_AGENCIES,
+    "seats": Action.VIEW_SEATS,
+    "usage": Action.VIEW_USAGE,
+    "imports": Action.VIEW_IMPORTS,
+    "money": Action.VIEW_MONEY,
+    "budgets": Action.VIEW_BUDGETS,
+    "integrations": Action.VIEW_INTEGRATIONS,
+    "members": Action.VIEW_MEMBERS,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Membership:
     """The role of a person at an agency; `agent_id` for the role agent."""
@@ -109,3 +123,12 @@ class Reach:
     def may(self, action: str) -> bool:
         """Whether the action may be done anywhere."""
         return bool(self.agencies(action) or self.agents(action))
+
+    def kinds(self) -> dict[str, frozenset[int]]:
+        """The ids within reach for each kind of rows that the database tells apart."""
+        ids = {kind: self.agencies(action) for kind, action in KINDS.items()}
+        # Who pays, or changes methods, sees those of its own agency and no other's.
+        paying = self.agencies(Action.PAY) & ids["integrations"]
+        methods = self.agencies(Action.CHANGE_METHODS) | paying
+        agents = self.agents(Action.VIEW_SEATS) | self.agents(Action.VIEW_USAGE)
+        return {**ids, "methods": methods, "agents": agents}

@@ -1,5 +1,7 @@
 """API keys: the agency they belong to, and their scopes."""
 
+from typing import ClassVar
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Cast
@@ -17,6 +19,8 @@ class ApiKey(models.Model):
 
     An agency may have several valid keys at once, so that it can rotate them.
     """
+
+    secret_columns: ClassVar = ("digest",)  # which no page for members reads
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(

@@ -51,6 +51,8 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """A person who can log in. `is_staff` means staff of the platform, not an agency."""
 
+    secret_columns: ClassVar = ("password",)  # which no page for members reads
+
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     email = models.EmailField("e-mail address", unique=True)
     name = models.CharField(max_length=200, blank=True)
@@ -137,6 +139,8 @@ class Invitation(models.Model):
     Only the SHA-256 of its token is stored; the mail has the token. It ends when it is
     accepted or revoked, or at `expires_at`.
     """
+
+    secret_columns: ClassVar = ("digest",)  # which no page for members reads
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="invitations")

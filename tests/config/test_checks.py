@@ -185,6 +185,52 @@ class TestCheckDatabases:
         ]
 
 
+class TestRoles:
+    """The roles of row level security; the server's own are as they should be."""
+
+    def test_are_complete(self, db):
+        assert checks.role_problems("default") == []
+
+    @pytest.mark.parametrize(
+        ("member", "statements"),
+        [
+            (
+                "nobody_here",
+                ["CREATE ROLE nobody_here NOLOGIN;", "GRANT nobody_here TO"],
+            ),
+            ("dialer_owner", ["GRANT dialer_owner TO"]),
+            ("postgres", ["CREATE ROLE postgres", "GRANT postgres TO"]),
+        ],
+    )
+    def test_that_are_missing_or_see_everything_are_named(
+        self, db, settings, member, statements
+    ):
+        settings.MEMBER_ROLE = member
+
+        (problem,) = checks.role_problems("default")
+
+        assert problem.id == "config.E018"
+        hint = str(problem.hint)
+        assert [text for text in statements if text not in hint] == []
+        assert "BYPASSRLS" not in hint
+
+    def test_keep_migrations_from_a_server_without_them(self, fresh_database):
+        environment = {
+            **fresh_database.environment,
+            "DATABASE_MEMBER_ROLE": "nobody_here",
+        }
+
+        answer = subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--database", "owner"],
+            cwd=ROOT, env={**os.environ, **environment, **SECRETS},
+            capture_output=True, text=True, timeout=SECONDS, check=False,
+        )  # fmt: skip
+
+        assert answer.returncode == 1
+        assert "config.E018" in answer.stderr
+        assert "CREATE ROLE nobody_here NOLOGIN;" in answer.stderr
+
+
 class TestRegistration:
     def test_needs_no_import_of_the_urls(self):
         """Whatever registers itself does so in `ready`, before any door is used."""

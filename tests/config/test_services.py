@@ -81,6 +81,31 @@ class TestLauncher:
 
         assert run(checkout, "-c", CONNECT).stdout == started_at
 
+    def test_gives_a_server_that_runs_the_roles_of_a_newer_version(self, checkout):
+        """Without starting it anew, and once."""
+        older = (
+            "import psycopg; from config.services import *; ensure_postgres();"
+            " from config.services.postgres import SERVICE;"
+            " url = database_url('app').replace('dialer_app', 'postgres');"
+            " server = psycopg.connect(url, autocommit=True);"
+            " server.execute('REVOKE dialer_member FROM dialer_app');"
+            " server.execute('DROP ROLE dialer_member');"
+            " server.execute('ALTER ROLE dialer_app NOBYPASSRLS');"
+            " SERVICE.marker.write_text('')"
+        )
+        become = (
+            f"{CONNECT}; connection = psycopg.connect(url);"
+            " connection.execute('SET ROLE dialer_member');"
+            " print(connection.execute('SELECT current_user, rolbypassrls FROM pg_roles'"
+            " ' WHERE rolname = session_user').fetchone())"
+        )
+        started_at = run(checkout, "-c", CONNECT).stdout
+        assert run(checkout, "-c", older).returncode == 0
+
+        newer = run(checkout, "-c", become)
+
+        assert newer.stdout == f"{started_at}('dialer_member', True)\n", newer.stderr
+
     def test_comes_back_after_a_killed_postmaster(self, checkout):
         assert run(checkout, "-c", CONNECT).returncode == 0
         os.kill(postmaster(checkout), signal.SIGKILL)

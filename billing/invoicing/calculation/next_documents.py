@@ -24,6 +24,7 @@ from billing.invoicing.queries.facts import Span, facts_of
 from billing.pricing.domain.rating import PriceListTerms
 from billing.pricing.queries import PriceMissing, price_lists_for
 from core.errors import Refusal
+from core.postgres.roles import engine_rights
 
 Prices = Mapping[tuple[str, date], PriceListTerms]
 
@@ -53,6 +54,7 @@ class _AffectedMonth:
     spans: list[Span]
 
 
+@engine_rights()
 def next_documents(
     pairs: Sequence[PayerAgency],
     cutoffs: Mapping[int, int],

@@ -8,6 +8,7 @@ from uuid import UUID
 from billing.invoicing.models.documents import DocumentLine
 from billing.pricing.domain.proration import seat_parts
 from core.periods import DateRange, month_range
+from core.postgres.roles import engine_rights
 from seats.models import Agent, Seat, SeatVersion
 from seats.roster.domain.versions import holdings_of
 from seats.roster.services.recording import read_versions
@@ -35,6 +36,7 @@ def seats_behind(line: DocumentLine) -> list[StatementRow]:
     )
 
 
+@engine_rights()
 def seat_statement(
     *, agency_id: int, month: date, cutoff: int, charge: Decimal, currency: str
 ) -> list[StatementRow]:

@@ -12,6 +12,7 @@ from billing.accounts.queries import share_sets_of
 from billing.invoicing.calculation.next_documents import next_documents
 from billing.invoicing.queries.affected_months import PayerAgency, pairs_of
 from billing.invoicing.services.drafting import NewDocument, build_documents
+from core.postgres.roles import engine_rights
 from seats.cutoffs.models import CutoffCounter
 from seats.models import Agency, Agent, Seat
 from seats.roster.services.seats import add_seats, remove_seats
@@ -34,6 +35,7 @@ class PlannedRemoval:
     on: date
 
 
+@engine_rights()
 def preview_documents(
     *,
     payer: Agency,
@@ -54,6 +56,7 @@ def preview_documents(
     return documents
 
 
+@engine_rights()
 def next_totals(
     *, agency_ids: Collection[int], payer_ids: Collection[int], through: date
 ) -> dict[tuple[Agency, date], Decimal | None]:

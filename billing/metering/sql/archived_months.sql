@@ -112,3 +112,10 @@ CREATE CONSTRAINT TRIGGER archived_month_is_detached
     AFTER INSERT ON billing_archivedmonth
     DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION archived_month_is_detached();
+
+-- They run as the owner, so that nobody else may call them.
+REVOKE ALL ON FUNCTION create_usage_partition(date), detach_usage_partition(date, integer)
+    FROM PUBLIC;
+GRANT EXECUTE
+    ON FUNCTION create_usage_partition(date), detach_usage_partition(date, integer)
+    TO :"app_role";
