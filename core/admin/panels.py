@@ -36,6 +36,13 @@ class Link(NamedTuple):
     button: bool = False
 
 
+class Button(NamedTuple):
+    """A button that posts `action` to the page of its panel."""
+
+    text: str
+    action: str
+
+
 # A datetime is shown in its own time zone, with the zone's name.
 Cell = str | int | Decimal | date | datetime | Money | Link | None
 
@@ -123,7 +130,8 @@ class _Column:
 class Panel:
     """A part of a page. `summary` says in a sentence what its chart shows.
 
-    `key` names the panel in the page's address and in the name of its file.
+    `key` names the panel in the page's address and in the name of its file. `facts` are
+    names with their values. Without `has_file` its table is not offered as a file.
     """
 
     key: str
@@ -135,11 +143,19 @@ class Panel:
     summary: str = ""
     links: Sequence[Link] = ()
     is_wide: bool = False
+    facts: Sequence[tuple[str, Cell]] = ()
+    buttons: Sequence[Button] = ()
+    has_file: bool = True
 
     @property
     def figure_html(self) -> str:
         """The figure as it stands on the page."""
         return cell_html(self.figure)
+
+    @property
+    def html_facts(self) -> list[tuple[str, str]]:
+        """The facts as they stand on the page."""
+        return [(name, cell_html(value)) for name, value in self.facts]
 
     @property
     def chart_type(self) -> str:

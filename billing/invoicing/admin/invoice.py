@@ -1,0 +1,358 @@
+"""An invoice or credit note as people read it; rooms above add what was paid of it."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import QuerySet, Sum
+from django.http import Http404, HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.accounts.admin.payers import at_payer
+from billing.invoicing.admin.words import (
+    change_text,
+    document_title,
+    item_name,
+    price_text,
+    quantity_text,
+    state_in_words,
+)
+from billing.invoicing.models.documents import Document, DocumentLine
+from billing.invoicing.queries.changes import month_changes
+from billing.invoicing.queries.left_to_pay import with_left_to_pay
+from core.admin.pages import AgencyPanels, csv_file
+from core.admin.panels import Link, Money, Panel, Table
+from core.admin.scoped import any_of, reach_in
+from core.money import money_text
+from seats.access.domain import Action
+from seats.agencies.queries.agencies import zones_of
+from seats.models import Agency
+
+LINES_A_PAGE = 100
+LATE_LINES = (
+    "These months were billed before. What was recorded late changes what is owed for"
+    " them, and this document bills the difference. The file of lines has all of them."
+)
+MOST_PAGES = 10_000
+
+
+def documents_in(request: HttpRequest) -> QuerySet[Any]:
+    """The issued documents within reach, each with its payer and `left_to_pay`."""
+    ids = reach_in(request).agencies(Action.VIEW_MONEY)
+    issued = Document.objects.exclude(state=Document.State.DRAFT)
+    within = issued.filter(payer__in=any_of(ids)).select_related("payer", "price_list")
+    return with_left_to_pay(within)
+
+
+def document_in(request: HttpRequest, document_id: int) -> Any:
+    """An issued document within reach; read once per request. Raises Http404."""
+    read: dict[int, Any] = request.__dict__.setdefault("documents", {})
+    if document_id not in read:
+        document = documents_in(request).filter(pk=document_id).first()
+        if document is None:
+            raise Http404
+        document.zones = zones_of([document.payer_id])[document.payer_id]
+        read[document_id] = document
+    return read[document_id]
+
+
+def due_at_payer(instant: datetime, zone: str | None) -> datetime:
+    """The instant in a time zone of the payer; in UTC without one."""
+    return instant.astimezone(ZoneInfo(zone or "UTC"))
+
+
+def invoice_url(document_id: int) -> str:
+    """The address of the page of a document."""
+    name = "admin:billing_document_change"
+    return reverse(name, args=[document_id], current_app="agency")
+
+
+def invoice_link(document: Document) -> Link:
+    """The number of a document, as a link to it."""
+    return Link(str(document), invoice_url(document.pk))
+
+
+def page_number(request: HttpRequest) -> int:
+    """The page that the address names, from 0; what is no number is the first."""
+    text = request.GET.get("page", "")
+    is_number = text.isascii() and text.isdigit() and len(text) < len(str(MOST_PAGES))
+    return max(int(text) - 1, 0) if is_number else 0
+
+
+def page_links(request: HttpRequest, page: int, *, has_more: bool) -> list[Link]:
+    """Links to the pages before and after this one."""
+    links = []
+    for text, number, is_there in (
+        ("Previous page", page, page > 0),
+        ("Next page", page + 2, has_more),
+    ):
+        query = request.GET.copy()
+        query["page"] = str(number)
+        if is_there:
+            links.append(Link(text, f"?{query.urlencode()}"))
+    return links
+
+
+def invoice_title(request: HttpRequest, document_id: int) -> str:
+    """Invoice SUNRISE-00003."""
+    return document_title(document_in(request, document_id))
+
+
+def invoice_links(request: HttpRequest, document_id: int) -> Iterable[Link]:
+    """Files, and pages about the same document."""
+    history = reverse(
+        "admin:billing_document_history", args=[document_id], current_app="agency"
+    )
+    return [Link("Download lines (CSV)", "?csv=lines"), Link("History", history)]
+
+
+INVOICE = AgencyPanels(
+    name="invoice",
+    path="",  # it is the page of a row in the list of invoices
+    title=invoice_title,
+    permission=Action.VIEW_MONEY,
+    links=invoice_links,
+)
+LINE_NAME = "invoice_line"
+
+
+@INVOICE.panel("due", order=10)
+def due(request: HttpRequest, document_id: int) -> Panel:
+    """What is left to pay, or what a credit note gives back."""
+    document = document_in(request, document_id)
+    due_at = at_payer(document.due_at, document.zones)
+    is_invoice = document.kind == Document.Kind.INVOICE
+    is_void = document.state == Document.State.VOID
+    nothing = Decimal(0)
+    amount = document.left_to_pay if is_invoice else document.total
+    return Panel(
+        key="due",
+        title="Amount due" if is_invoice else "Amount",
+        figure=Money(nothing if is_void else amount, document.currency),
+        sentences=[state_in_words(document, due_at, now=timezone.now())],
+        facts=[("Total", Money(document.total, document.currency)), ("Due", due_at)],
+    )
+
+
+@INVOICE.panel("document", order=20)
+def details(request: HttpRequest, document_id: int) -> Panel:
+    """Who pays it, for which month, by which prices."""
+    document = document_in(request, document_id)
+    payer = document.parties.get("payer", {})
+    return Panel(
+        key="document",
+        title="Details",
+        facts=[
+            ("Number", str(document)),
+            ("For", f"{payer.get('name') or document.payer.name}"),
+            *[("", line) for line in str(payer.get("address", "")).splitlines()],
+            ("Month", f"{document.month:%B %Y}"),
+            ("Issued", at_payer(document.issued_at, document.zones)),
+            ("Price list", document.price_list.code if document.price_list else "-"),
+        ],
+    )
+
+
+@INVOICE.panel("changes", order=30)
+def changes(request: HttpRequest, document_id: int) -> Panel | None:
+    """What is different from the month before, in three lines that sum to it."""
+    document = document_in(request, document_id)
+    previous, parts = month_changes(document)
+    if previous is None:
+        return None
+    currency = document.currency
+    total = sum((part.after - part.before for part in parts), Decimal(0))
+    page = reverse("admin:compare", current_app="agency")
+    query = f"?agency={document.payer.code}&before={previous.pk}&after={document.pk}"
+    return Panel(
+        key="changes",
+        title=f"{change_text(total, currency)} since {previous.month:%B}",
+        facts=[
+            (part.label, change_text(part.after - part.before, currency))
+            for part in parts
+        ],
+        links=[
+            Link("What made the difference", page + query),
+            Link(f"{previous} of {previous.month:%B %Y}", invoice_url(previous.pk)),
+        ],
+    )
+
+
+@INVOICE.panel("lines", order=40)
+def sections(request: HttpRequest, document_id: int) -> list[Panel]:
+    """The lines of the month, a section for each agency, and pages of many."""
+    document = document_in(request, document_id)
+    page = page_number(request)
+    first = page * LINES_A_PAGE
+    rows = _lines(document).filter(late=False)[first : first + LINES_A_PAGE + 1]
+    lines = list(rows)
+    has_more, lines = len(lines) > LINES_A_PAGE, lines[:LINES_A_PAGE]
+    sums = _sums_of(document, {line.agency_id for line in lines})
+    links = page_links(request, page, has_more=has_more)
+    groups = groupby(lines, key=lambda line: line.agency_id)
+    panels = [
+        _section(document, list(group), sums[agency_id]) for agency_id, group in groups
+    ]
+    if links:
+        panels.append(Panel(key="pages", title="More lines", links=links, is_wide=True))
+    return panels
+
+
+def _lines(document: Document) -> QuerySet[DocumentLine]:
+    rows = DocumentLine.objects.filter(document=document).order_by("position")
+    return rows.select_related("document", "agency", "meter", "price_list")
+
+
+def _sums_of(document: Document, agency_ids: set[int]) -> dict[int, Decimal]:
+    """The sum of each agency's lines of the month, also of those on other pages."""
+    lines = DocumentLine.objects.filter(
+        document=document, late=False, agency__in=agency_ids
+    )
+    rows = lines.order_by().values_list("agency").annotate(sum=Sum("amount"))
+    return dict(rows)
+
+
+def _section(document: Any, lines: list[DocumentLine], total: Decimal) -> Panel:
+    currency, agency = document.currency, lines[0].agency
+    rows = [
+        (
+            Link(item_name(line), line_url(line)),
+            quantity_text(line),
+            price_text(line),
+            Money(line.amount, currency),
+        )
+        for line in lines
+    ]
+    return Panel(
+        key=f"agency-{agency.pk}",
+        title=f"{agency.code}, {_name_of(document, agency)}, {document.month:%B %Y}",
+        table=Table(
+            columns=["Item", "Quantity", "Unit price", "Amount"],
+            rows=rows,
+            total=[f"Total of {agency.code}", "", "", Money(total, currency)],
+        ),
+        is_wide=True,
+        has_file=False,
+    )
+
+
+def _name_of(document: Any, agency: Agency) -> str:
+    """The name of an agency when the document was drafted."""
+    agencies = document.parties.get("agencies", {})
+    return str(agencies.get(str(agency.pk), {}).get("name") or agency.name)
+
+
+def line_url(line: DocumentLine) -> str:
+    """The address of the page of what is behind a line."""
+    values = {"document_id": line.document_id, "position": line.position}
+    return reverse(f"admin:{LINE_NAME}", kwargs=values, current_app="agency")
+
+
+@INVOICE.panel("late", order=50)
+def late_lines(request: HttpRequest, document_id: int) -> Panel | None:
+    """Lines for months that were billed before, with what was and is owed."""
+    document = document_in(request, document_id)
+    lines = list(_lines(document).filter(late=True)[:LINES_A_PAGE])
+    if not lines:
+        return None
+    currency = document.currency
+    sums = DocumentLine.objects.filter(document=document, late=True).aggregate(
+        sum=Sum("amount")
+    )
+    return Panel(
+        key="late",
+        title="Changes of earlier months",
+        sentences=[LATE_LINES],
+        table=Table(
+            columns=["Month", "Agency", "Item", "Before", "Now", "Late amount"],
+            rows=[
+                (
+                    f"{line.month:%B %Y}",
+                    line.agency.code,
+                    Link(item_name(line), line_url(line)),
+                    Money(line.amount_before, currency),
+                    Money(line.amount_now, currency),
+                    Money(line.amount, currency),
+                )
+                for line in lines
+            ],
+            total=["Total", "", "", None, None, Money(sums["sum"], currency)],
+        ),
+        is_wide=True,
+        has_file=False,
+    )
+
+
+@INVOICE.panel("total", order=60)
+def totals(request: HttpRequest, document_id: int) -> Panel:
+    """Subtotal, tax, total, and what is left of it."""
+    document = document_in(request, document_id)
+    currency = document.currency
+    paid = document.total - document.left_to_pay
+    facts: list[tuple[str, Money]] = [
+        ("Subtotal", Money(document.subtotal, currency)),
+        ("Tax", Money(document.tax, currency)),
+        ("Total", Money(document.total, currency)),
+    ]
+    if document.kind == Document.Kind.INVOICE and document.state != Document.State.VOID:
+        facts += [
+            ("Paid and credited", Money(-paid if paid else paid, currency)),
+            ("Left to pay", Money(document.left_to_pay, currency)),
+        ]
+    return Panel(key="total", title="Total", facts=facts)
+
+
+@INVOICE.panel("included", order=80)
+def included(request: HttpRequest, document_id: int) -> Panel | None:
+    """What a seat includes, at 0.00."""
+    document = document_in(request, document_id)
+    seats = DocumentLine.objects.filter(document=document, kind="seat", late=False)
+    line = seats.select_related("price_list").order_by("position").first()
+    if line is None or not line.price_list.seat_includes:
+        return None
+    nothing = Money(Decimal(0), document.currency)
+    return Panel(
+        key="included",
+        title="Included in each seat",
+        facts=[(name, nothing) for name in line.price_list.seat_includes],
+    )
+
+
+LINE_COLUMNS = [
+    "position", "agency", "month", "late", "item", "quantity", "unit", "included",
+    "unit_price", "amount_before", "amount_now", "amount", "currency",
+]  # fmt: skip
+
+
+def lines_file(request: HttpRequest, document_id: int) -> Any:
+    """Every line of the document as CSV."""
+    document = document_in(request, document_id)
+    rows = list(_csv_rows(document))
+    return csv_file(f"{document} lines", LINE_COLUMNS, rows)
+
+
+def _csv_rows(document: Any) -> Iterator[tuple[object, ...]]:
+    for line in _lines(document):
+        yield (
+            line.position,
+            line.agency.code,
+            f"{line.month:%Y-%m}",
+            "late" if line.late else "",
+            item_name(line),
+            line.quantity,
+            line.meter.billed_unit if line.meter else "seat day",
+            line.included,
+            line.unit_price,
+            *(
+                money_text(amount, document.currency)
+                for amount in (line.amount_before, line.amount_now, line.amount)
+            ),
+            document.currency,
+        )
+
+
+INVOICE.files["lines"] = lines_file

@@ -1,0 +1,395 @@
+"""What is behind a line of an invoice: seats and days, agents and days, and calls."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from itertools import islice
+from typing import Any
+
+from django import forms
+from django.http import Http404, HttpRequest, StreamingHttpResponse
+
+from billing.accounts.admin.payers import at_payer
+from billing.invoicing.admin.invoice import (
+    LINE_NAME,
+    document_in,
+    invoice_link,
+    page_links,
+    page_number,
+)
+from billing.invoicing.admin.words import (
+    count_text,
+    item_name,
+    price_text,
+    quantity_text,
+)
+from billing.invoicing.domain.itemized import ItemizedCall
+from billing.invoicing.models.documents import DocumentLine
+from billing.invoicing.queries.calls import calls_behind
+from billing.invoicing.queries.line_usage import (
+    UsagePart,
+    usage_by_agent,
+    usage_by_day,
+)
+from billing.invoicing.queries.statements import seats_behind
+from core.admin.dates import DateField
+from core.admin.dressing import DressedForm
+from core.admin.pages import AgencyPanels, csv_file
+from core.admin.panels import Link, Money, Panel, Table
+from core.periods import days_in_month, next_month
+from seats.access.domain import Action
+from seats.agencies.queries.agencies import zones_of
+from seats.models import Agent
+
+CALLS_A_PAGE = 100
+NO_AGENT = "none"  # in the address: calls without an agent
+
+
+def line_in(request: HttpRequest, document_id: int, position: int) -> DocumentLine:
+    """A line of a document within reach; read once per request. Raises Http404."""
+    read: dict[Any, DocumentLine] = request.__dict__.setdefault("lines", {})
+    key = (document_id, position)
+    if key not in read:
+        document = document_in(request, document_id)
+        rows = DocumentLine.objects.filter(document=document, position=position)
+        line = rows.select_related("agency", "meter", "price_list").first()
+        if line is None:
+            raise Http404
+        line.document = document
+        read[key] = line
+    return read[key]
+
+
+def line_title(request: HttpRequest, document_id: int, position: int) -> str:
+    """Seats of SUNRISE, March 2026 (SUNRISE-00003)."""
+    line = line_in(request, document_id, position)
+    month = f"{line.month:%B %Y}"
+    return f"{item_name(line)} of {line.agency.code}, {month} ({line.document})"
+
+
+LINE = AgencyPanels(
+    name=LINE_NAME,
+    path="billing/document/<int:document_id>/lines/<int:position>/",
+    title=line_title,
+    permission=Action.VIEW_MONEY,
+)
+
+
+@LINE.panel("line", order=10)
+def summary(request: HttpRequest, document_id: int, position: int) -> Panel:
+    """The line, and how it comes to its amount."""
+    line = line_in(request, document_id, position)
+    currency = line.document.currency
+    facts: list[tuple[str, Any]] = [
+        ("Invoice", invoice_link(line.document)),
+        ("Month", f"{line.month:%B %Y}"),
+        ("Quantity", quantity_text(line)),
+        ("Unit price", price_text(line)),
+        ("Charge of the month", Money(line.charge, currency)),
+    ]
+    sentences = []
+    if line.kind == DocumentLine.Kind.SEAT:
+        days = days_in_month(line.month)
+        sentences.append(f"A seat that was there on all {days} days is a full seat.")
+    if line.charge != line.amount_now:
+        facts.append(("Part that this payer owes", Money(line.amount_now, currency)))
+        sentences.append(f"Others pay the rest of what {line.agency.code} owes.")
+    if line.amount_before:
+        facts.append(("Billed before", Money(line.amount_before, currency)))
+    if line.late:
+        sentences.append(
+            "It is late: the month was billed before, and this is the difference."
+        )
+    return Panel(
+        key="line",
+        title="Amount",
+        figure=Money(line.amount, currency),
+        sentences=sentences,
+        facts=facts,
+    )
+
+
+@LINE.panel("seats", order=20)
+def seats(request: HttpRequest, document_id: int, position: int) -> Panel | None:
+    """The holders of seats behind a seat line, with their days and amounts."""
+    line = line_in(request, document_id, position)
+    if line.kind != DocumentLine.Kind.SEAT:
+        return None
+    currency, rows = line.document.currency, seats_behind(line)
+    agents = Agent.objects.filter(
+        agency=line.agency_id, external_id__in=[row.agent for row in rows]
+    )
+    names = dict(agents.values_list("external_id", "name"))
+    numbers = {seat: n for n, seat in enumerate(sorted({r.seat_id for r in rows}), 1)}
+    return Panel(
+        key="seats",
+        title="Seats and days",
+        table=Table(
+            columns=["Holder", "Name", "Seat", "Days", "Amount"],
+            rows=[
+                (
+                    row.agent,
+                    names.get(row.agent, ""),
+                    f"Seat {numbers[row.seat_id]}",
+                    row.days,
+                    Money(row.amount, currency),
+                )
+                for row in rows
+            ],
+            total=(
+                f"{len(numbers)} seats", "", "", sum(row.days for row in rows),
+                Money(line.charge, currency),
+            ),
+            empty="No seat was there on any day of the month.",
+        ),
+        is_wide=True,
+    )  # fmt: skip
+
+
+@LINE.panel("agents", order=30)
+def agents_of_line(
+    request: HttpRequest, document_id: int, position: int
+) -> Panel | None:
+    """Usage by agent, each a link to the calls."""
+    line = line_in(request, document_id, position)
+    if line.meter is None:
+        return None
+    parts = usage_by_agent(line)
+    links = {
+        part.agent_id: CALLS.url(
+            {"agent": part.agent or NO_AGENT},
+            document_id=document_id,
+            position=position,
+        )
+        for part in parts
+    }
+    rows = [
+        (
+            Link(part.agent or "No agent", links[part.agent_id]),
+            part.name,
+            *_usage_cells(part, line),
+        )
+        for part in parts
+    ]
+    return _usage_panel(line, "agents", ["Agent", "Name"], rows, parts)
+
+
+@LINE.panel("days", order=40)
+def days_of_line(request: HttpRequest, document_id: int, position: int) -> Panel | None:
+    """Usage by local date, each a link to the calls."""
+    line = line_in(request, document_id, position)
+    if line.meter is None:
+        return None
+    parts = usage_by_day(line)
+    rows = [
+        (
+            Link(
+                f"{part.used_on}",
+                CALLS.url(
+                    {"day": f"{part.used_on}"},
+                    document_id=document_id,
+                    position=position,
+                ),
+            ),
+            *_usage_cells(part, line),
+        )
+        for part in parts
+    ]
+    return _usage_panel(line, "days", ["Day"], rows, parts)
+
+
+def _usage_panel(
+    line: DocumentLine,
+    key: str,
+    names: list[str],
+    rows: list[Any],
+    parts: list[UsagePart],
+) -> Panel:
+    assert line.meter
+    unit = f"{line.meter.raw_unit}s"
+    total = UsagePart(
+        None, "", "", None, sum(part.events for part in parts), line.raw,
+        line.billable, line.charge,
+    )  # fmt: skip
+    return Panel(
+        key=key,
+        title=f"By {key.removesuffix('s')}",
+        table=Table(
+            columns=[*names, "Records", f"Used, {unit}", f"Billed, {unit}", "Amount"],
+            rows=rows,
+            total=["Total", *[""] * (len(names) - 1), *_usage_cells(total, line)],
+            empty="Nothing was used.",
+        ),
+        is_wide=True,
+    )
+
+
+def _usage_cells(part: UsagePart, line: DocumentLine) -> tuple[Any, ...]:
+    money = Money(part.amount, line.document.currency)
+    return part.events, part.raw, part.billable, money
+
+
+class CallsForm(DressedForm, forms.Form):
+    """Narrows the calls to an agent, a day, and those with a text."""
+
+    agent = forms.CharField(required=False, max_length=200)
+    day = DateField(required=False)
+    q = forms.CharField(required=False, max_length=100, label="Search")
+
+
+def calls_form(request: HttpRequest) -> CallsForm:
+    """The form, filled in from the address."""
+    return CallsForm(request.GET)
+
+
+def calls_title(request: HttpRequest, document_id: int, position: int) -> str:
+    """Calls behind: Outbound calls of SUNRISE, March 2026 (SUNRISE-00003)."""
+    line = line_in(request, document_id, position)
+    if line.meter is None:
+        raise Http404
+    return f"Calls behind: {line_title(request, document_id, position)}"
+
+
+def calls_links(
+    request: HttpRequest, document_id: int, position: int
+) -> Iterable[Link]:
+    """The line, and the file of the calls that the page shows, or of all."""
+    line = LINE.url(document_id=document_id, position=position)
+    query = request.GET.copy()
+    query.pop("page", None)
+    query["csv"] = "calls"
+    links = [
+        Link("Back to the line", line),
+        Link("Download these (CSV)", f"?{query.urlencode()}"),
+    ]
+    return [*links, Link("Download all calls of the line (CSV)", "?csv=calls")]
+
+
+CALLS = AgencyPanels(
+    name="invoice_line_calls",
+    path="billing/document/<int:document_id>/lines/<int:position>/calls/",
+    title=calls_title,
+    permission=Action.VIEW_MONEY,
+    filters=calls_form,
+    links=calls_links,
+)
+
+
+@CALLS.panel("calls", order=10)
+def calls(request: HttpRequest, document_id: int, position: int) -> Panel:
+    """The calls of an agent or a day, a page of them."""
+    line = line_in(request, document_id, position)
+    if not (request.GET.get("agent") or request.GET.get("day")):
+        return Panel(
+            key="calls",
+            title="Calls",
+            sentences=["Choose an agent or a day above, or at the line."],
+            links=[Link("Agents and days", LINE.url(
+                document_id=document_id, position=position))],
+        )  # fmt: skip
+    page = page_number(request)
+    first = page * CALLS_A_PAGE
+    shown = list(islice(_matching(request, line), first, first + CALLS_A_PAGE + 1))
+    has_more, shown = len(shown) > CALLS_A_PAGE, shown[:CALLS_A_PAGE]
+    return Panel(
+        key="calls",
+        title="Calls",
+        table=_calls_table(line, shown),
+        links=page_links(request, page, has_more=has_more),
+        is_wide=True,
+        has_file=False,
+    )
+
+
+def _calls_table(line: DocumentLine, shown: list[ItemizedCall]) -> Table:
+    assert line.meter
+    zones = zones_of([line.agency_id])[line.agency_id]
+    unit = f"{line.meter.raw_unit}s"
+    return Table(
+        columns=[
+            "Time", "Agent", "Dial mode", f"Used, {unit}", f"Billed, {unit}",
+            f"Amount before rounding, {line.document.currency}", "Source", "Id",
+        ],
+        rows=[
+            (
+                at_payer(call.answer, zones),
+                call.agent or "No agent",
+                call.dial_mode,
+                call.raw_seconds,
+                call.billed_seconds,
+                "" if call.amount_before_rounding is None
+                else count_text(call.amount_before_rounding),
+                call.source,
+                call.id,
+            )
+            for call in shown
+        ],
+        empty="No call is like that. Change the agent, the day or the text.",
+    )  # fmt: skip
+
+
+def _matching(request: HttpRequest, line: DocumentLine) -> Iterator[ItemizedCall]:
+    """The calls that the address names; none for an agent or a day that is none."""
+    form = calls_form(request)
+    if not form.is_valid():
+        return iter(())
+    agent, day, text = (form.cleaned_data[name] for name in ("agent", "day", "q"))
+    if not _is_within(line, day):
+        return iter(())
+    agent_id = None
+    if agent and agent != NO_AGENT:
+        rows = Agent.objects.filter(agency=line.agency_id, external_id=agent)
+        agent_id = rows.values_list("pk", flat=True).first()
+        if agent_id is None:
+            return iter(())
+    behind = calls_behind(line, agent_id=agent_id, used_on=day)
+    return (
+        call
+        for call in behind
+        if (agent != NO_AGENT or not call.agent) and _has_text(call, text)
+    )
+
+
+def _is_within(line: DocumentLine, day: date | None) -> bool:
+    return day is None or line.month <= day < next_month(line.month)
+
+
+def _has_text(call: ItemizedCall, text: str) -> bool:
+    fields = (call.id, call.source, call.agent, call.dial_mode)
+    return any(text.casefold() in field.casefold() for field in fields)
+
+
+CALL_COLUMNS = [
+    "time", "agent", "dial_mode", "used", "billed", "unit", "rate",
+    "amount_before_rounding", "currency", "source", "id", "counted",
+]  # fmt: skip
+
+
+def calls_file(
+    request: HttpRequest, document_id: int, position: int
+) -> StreamingHttpResponse:
+    """The calls that the page is about as CSV, in constant memory."""
+    line = line_in(request, document_id, position)
+    assert line.meter
+    zones = zones_of([line.agency_id])[line.agency_id]
+    rows = (
+        (
+            at_payer(call.answer, zones),
+            call.agent,
+            call.dial_mode,
+            call.raw_seconds,
+            call.billed_seconds,
+            line.meter.raw_unit,
+            call.rate,
+            call.amount_before_rounding,
+            line.document.currency,
+            call.source,
+            call.id,
+            call.counted,
+        )
+        for call in _matching(request, line)
+    )
+    title = f"{line.document} line {line.position} calls"
+    return csv_file(title, CALL_COLUMNS, rows)
+
+
+CALLS.files["calls"] = calls_file
