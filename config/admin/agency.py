@@ -35,6 +35,7 @@ MENU = [
             "Next invoice",
             "Compare months",
             "Payments",
+            "Payment method",
             "Account",
             "Prices",
             "Budgets",

@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest
-from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from billing.invoicing.admin.columns import DocumentColumns
@@ -74,11 +73,7 @@ class DocumentPage(DocumentColumns, ByPrintedNumber, ScopedAdmin):
         """The invoice; whatever is posted here changes nothing."""
         if request.method not in {"GET", "HEAD"}:
             return super().change_view(request, *args, **kwargs)
-        return self._invoice(request, *args)
-
-    def _invoice(
-        self, request: HttpRequest, object_id: str, *_: Any
-    ) -> HttpResponseBase:
+        object_id = str(kwargs["object_id"])
         document = self.get_object(request, unquote(object_id))
         if document is None:
             raise Http404

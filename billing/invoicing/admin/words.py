@@ -33,13 +33,15 @@ def state_in_words(document: Any, due_at: datetime, *, now: datetime) -> str:
         return "Written off, can still be paid"
     if document.state == Document.State.PAID:
         return "Paid" if document.total else "Nothing to pay"
-    is_partly_paid = document.left_to_pay < document.total
-    paid = "Partly paid, " if is_partly_paid else ""
     if due_at <= now:
         days = max((now - due_at).days, 0)
         late = f" for {days} day{'' if days == 1 else 's'}" if days else ""
-        return f"{paid}overdue{late}".capitalize()
-    return f"{paid}due {due_at:%B} {due_at.day}".capitalize()
+        text = f"overdue{late}"
+    else:
+        text = f"due {due_at:%B} {due_at.day}"
+    if document.left_to_pay < document.total:
+        return f"Partly paid, {text}"
+    return text[0].upper() + text[1:]
 
 
 def item_name(line: DocumentLine) -> str:
