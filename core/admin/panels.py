@@ -84,10 +84,10 @@ class Table:
     @property
     def titles(self) -> list[tuple[str, bool]]:
         """The titles of the columns, and whether numbers stand below each."""
-        first = [*self.rows[:1], self.total or [None] * len(self.columns)][0]
+        rows = [*self.rows, *([self.total] if self.total else [])]
         return [
-            (title, is_number(value))
-            for title, value in zip(self.columns, first, strict=True)
+            (title, any(map(is_number, values)))
+            for title, *values in zip(self.columns, *rows, strict=True)
         ]
 
     def csv_rows(self) -> list[list[object]]:

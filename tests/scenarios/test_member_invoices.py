@@ -315,7 +315,7 @@ class TestAccount:
         balances = [row[3].amount for row in table.rows]
 
         assert [str(getattr(row[1], "text", row[1])) for row in table.rows] == [
-            "Opening balance", "Invoice SUNRISE-00001", "Payment manual wire 1",
+            "Opening balance", "Invoice SUNRISE-00001", "Payment wire 1",
             "Invoice SUNRISE-00002",
         ]  # fmt: skip
         assert balances == [

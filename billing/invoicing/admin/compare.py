@@ -113,7 +113,7 @@ def difference(request: HttpRequest) -> Panel:
     parts = compare_lines(
         lines[before.pk], lines[after.pk], prices=prices, currency=currency
     )
-    names = dict(Meter.objects.values_list("code", "name"))
+    meters = {meter.code: meter for meter in Meter.objects.all()}
     total = after.total - before.total
     return Panel(
         key="difference",
@@ -125,7 +125,7 @@ def difference(request: HttpRequest) -> Panel:
         ],
         table=Table(
             columns=["What changed", "Before", "After", "Difference"],
-            rows=[_row(part, names, currency) for part in parts],
+            rows=[_row(part, meters, currency) for part in parts],
             total=("In all", "", "", Money(total, currency)),
             empty="Nothing: both come to the same, for the same seats and usage.",
         ),
@@ -134,13 +134,14 @@ def difference(request: HttpRequest) -> Panel:
     )
 
 
-def _row(part: Part, names: dict[str, str], currency: str) -> tuple[Any, ...]:
-    if part.cause is Cause.USAGE:
-        label, unit = names.get(part.meter or "", part.meter or ""), ""
-    elif part.cause is Cause.USAGE_PRICE:
-        label, unit = f"Price of: {names.get(part.meter or '', part.meter)}", ""
-    else:
+def _row(part: Part, meters: dict[str, Meter], currency: str) -> tuple[Any, ...]:
+    if part.meter is None:
         label, unit = CAUSES[part.cause]
+    else:
+        meter = meters[part.meter]
+        label, unit = meter.name, f"{meter.billed_unit}s"
+    if part.cause is Cause.USAGE_PRICE:
+        label = f"Price of {label}"
     counts = [
         "" if count is None else f"{count_text(count)} {unit}".strip()
         for count in (part.before, part.after)

@@ -17,7 +17,6 @@ from billing.invoicing.admin.invoice import (
     page_number,
 )
 from billing.invoicing.admin.words import (
-    count_text,
     item_name,
     price_text,
     quantity_text,
@@ -316,8 +315,7 @@ def _calls_table(line: DocumentLine, shown: list[ItemizedCall]) -> Table:
                 call.dial_mode,
                 call.raw_seconds,
                 call.billed_seconds,
-                "" if call.amount_before_rounding is None
-                else count_text(call.amount_before_rounding),
+                call.amount_before_rounding,
                 call.source,
                 call.id,
             )

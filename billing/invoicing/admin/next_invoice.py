@@ -19,7 +19,9 @@ from billing.invoicing.services.previews import (
     preview_documents,
 )
 from billing.pricing.admin.agency import unit_price
+from billing.pricing.domain.rating import MeterNotPriced
 from billing.pricing.models import Meter
+from billing.pricing.queries import PriceMissing
 from core.admin.dates import DateField
 from core.admin.pages import AgencyPanels
 from core.admin.panels import Money, Panel, Table
@@ -150,7 +152,9 @@ def effect(request: HttpRequest) -> Panel | None:
     answer = answer_in(request)
     if answer.refusal:
         return Panel(
-            key="plan", title="Not computed", sentences=[answer.refusal.message]
+            key="plan",
+            title="Cannot be calculated now",
+            sentences=[_in_words(answer.refusal)],
         )
     if not answer.plan:
         return None
@@ -174,6 +178,13 @@ def effect(request: HttpRequest) -> Panel | None:
         ),
         is_wide=True,
     )
+
+
+def _in_words(refusal: Refusal) -> str:
+    """Why there is no answer; prices are published by staff."""
+    if isinstance(refusal, PriceMissing | MeterNotPriced):
+        return "Prices of a month are missing. It is billed once they are published."
+    return refusal.message
 
 
 def _described(plan: PlannedSeats | PlannedRemoval) -> str:

@@ -15,6 +15,7 @@ from billing.invoicing.admin.invoice import (
     invoice_url,
 )
 from billing.invoicing.models.documents import Document
+from billing.processors.domain.port import MANUAL
 from billing.receivables.models import Allocation
 from billing.receivables.queries.statements import (
     Movement,
@@ -98,9 +99,9 @@ def balance(request: HttpRequest) -> Panel:
     owed, currency = statement.closing, statement.payer.currency
     last = statement.ends_on - DAY
     if owed > 0:
-        words = f"You owe this as of {last:%B} {last.day}, {last.year}."
+        words = f"Owed as of {last:%B} {last.day}, {last.year}."
     elif owed < 0:
-        words = "You have credit. It is used for the next invoices first."
+        words = "Credit. It is used for the next invoices first."
     else:
         words = "Nothing is owed."
     return Panel(
@@ -164,7 +165,8 @@ def _documents_in(statement: Statement) -> dict[Any, str]:
 
 
 def _what(movement: Movement, links: dict[Any, str]) -> Cell:
-    text = f"{KINDS[movement.kind]} {movement.label}"
+    reference = movement.label.removeprefix(f"{MANUAL} ")
+    text = f"{KINDS[movement.kind]} {reference}"
     return Link(text, links[movement.id]) if movement.id in links else text
 
 
