@@ -165,7 +165,7 @@ class TestPagesOfMoney:
         bill(APRIL)
         owner = people[0]
         crawl = Crawl(owner)
-        own = Document.objects.filter(payer__code=HOME).first()
+        own = Document.objects.filter(payer__code=HOME)[0]
         for document in Document.objects.filter(payer__code__in=owner.foreign):
             path = f"/agency/compare/?before={{}}&after={own.pk}"
             crawl.compare(path, document.pk, MISSING)
@@ -185,8 +185,8 @@ class TestPagesOfMoney:
                     assert answer.status_code == 404, (person.name, path)
             for code in person.foreign:
                 for kind in ("save", "remove"):
-                    action = {"action": f"{kind} {code}"}
-                    answer = person.client.post("/agency/payment-method/", action)
+                    body = {"action": f"{kind} {code}"}
+                    answer = person.client.post("/agency/payment-method/", body)
                     assert answer.status_code == 404
 
     def test_show_a_sponsored_agency_nothing_of_its_sponsor(self, agencies, people):

@@ -17,6 +17,7 @@ from tests.build import (
     APRIL,
     MARCH,
     MARCH_1,
+    MAY,
     bill,
     documents_of,
     make_agency,
@@ -153,8 +154,9 @@ class TestInvoice:
         make_prices()
         payer = make_agency()
         owner = member(payer, "owner")
-        counts = []
-        for n, month in ((3, MARCH), (120, APRIL)):
+        counts: list[int] = []
+        others: list[list[int]] = []
+        for n, month in ((3, MARCH), (120, APRIL), (1, MAY)):
             for k in range(n):
                 agency = make_agency(f"B{month:%m}-{k}", upline=payer)
                 set_payer_shares(
@@ -167,14 +169,21 @@ class TestInvoice:
             with CaptureQueriesContext(connection) as queries:
                 answer = owner.get(page_of(document))
             counts.append(len(queries))
+            others.append([])
+            for path in ("compare/", "account/"):
+                with CaptureQueriesContext(connection) as queries:
+                    owner.get(f"/agency/{path}")
+                others[-1].append(len(queries))
+        assert others[1] == others[2]
         more = owner.get(f"{page_of(document)}?page=2")
         first, second = (
             {key for key in panels_of(page) if key.startswith("agency-")}
             for page in (answer, more)
         )
 
-        assert (len(first), len(second), first & second) == (100, 23, set())
+        assert (len(first), len(second), first & second) == (100, 24, set())
         assert abs(counts[0] - counts[1]) <= 2  # a document before to compare with
+        assert counts[1] == counts[2]
 
     def test_takes_any_page_number(self, owner, sunrise):
         document = documents_of(sunrise)[0]

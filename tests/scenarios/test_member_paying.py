@@ -90,7 +90,8 @@ class TestChargingTheSavedMethod:
         second = owner.post(pay_url(invoice), {"action": "charge"}, follow=True)
 
         attempt = PaymentAttempt.objects.get()
-        assert (attempt.amount, attempt.actor) == (100, "owner@sunrise.example.com")
+        assert attempt.amount == 100
+        assert attempt.actor == "owner@sunrise.example.com"
         assert "100.00 USD is being charged" in messages_of(first)[0]
         assert "A charge of SUNRISE-00001 is in progress" in messages_of(second)[0]
         assert "about to be charged to visa 4242" in text_of(second)

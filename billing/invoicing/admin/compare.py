@@ -18,6 +18,7 @@ from billing.invoicing.domain.comparison import (
 )
 from billing.invoicing.models.documents import Document
 from billing.invoicing.queries.comparison import compared_lines
+from billing.pricing.domain.rating import PriceListTerms
 from billing.pricing.models import Meter
 from core.admin.pages import AgencyPanels
 from core.admin.panels import Money, Panel, Table
@@ -25,6 +26,7 @@ from core.money import money_label
 from seats.access.domain import Action
 from seats.models import Agency
 
+Compared = tuple[dict[int, list[ComparedLine]], dict[int, PriceListTerms]]
 MOST_OFFERED = 60  # documents to choose from, the newest first
 CAUSES = {
     Cause.SEATS: ("Seats", "seats"),
@@ -82,6 +84,14 @@ def compare_form(request: HttpRequest) -> CompareForm:
     return made["form"]
 
 
+def lines_in(request: HttpRequest) -> Compared:
+    """The lines of both documents, and their price lists; read once per request."""
+    read: dict[str, Compared] = request.__dict__.setdefault("compared", {})
+    if "lines" not in read:
+        read["lines"] = compared_lines(compare_form(request).pair() or ())
+    return read["lines"]
+
+
 def compare_title(request: HttpRequest) -> str:
     """Compare months, and of whom."""
     return f"Compare months of {payer_in(request).name}"
@@ -109,7 +119,7 @@ def difference(request: HttpRequest) -> Panel:
         )
     before, after = pair
     currency = after.currency
-    lines, prices = compared_lines(pair)
+    lines, prices = lines_in(request)
     parts = compare_lines(
         lines[before.pk], lines[after.pk], prices=prices, currency=currency
     )
@@ -155,7 +165,7 @@ def by_agency(request: HttpRequest) -> Panel | None:
     pair = compare_form(request).pair()
     if pair is None:
         return None
-    lines, _ = compared_lines(pair)
+    lines, _ = lines_in(request)
     sums = [_sums(lines[document.pk]) for document in pair]
     ids = sums[0].keys() | sums[1].keys()
     if len(ids) < 2:  # the panel above says the same

@@ -130,8 +130,8 @@ class TestCompareLines:
         assert [
             (part.cause, part.before, part.after, part.amount) for part in parts
         ] == [
-            (Cause.SEATS, 2, 3, Decimal("50.00")),
-            (Cause.DAYS, 62, 72, Decimal("-33.87")),
+            (Cause.SEATS, Decimal(2), Decimal(3), Decimal("50.00")),
+            (Cause.DAYS, Decimal(62), Decimal(72), Decimal("-33.87")),
         ]
 
     def test_tells_prices_from_usage(self):
