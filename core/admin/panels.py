@@ -207,6 +207,8 @@ def cell_html(value: Cell) -> SafeString | str:
         return format_html('<a class="link" href="{}">{}</a>', value.url, value.text)
     if isinstance(value, int | Decimal):
         return format_html('<span class="money">{}</span>', cell_text(value))
+    if isinstance(value, date):
+        return format_html('<span class="nowrap">{}</span>', cell_text(value))
     return cell_text(value)
 
 
