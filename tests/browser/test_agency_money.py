@@ -6,6 +6,8 @@ from django.utils import timezone
 from playwright.sync_api import ConsoleMessage, expect
 
 from billing.accounts.services import set_payer_shares
+from billing.collection.services.methods import save_method
+from billing.processors.services.processors import add_processor
 from core.periods import month_of, previous_month
 from seats.models import Member, User
 from tests.browser.test_admin import PASSWORD, note_error, open_page, pytestmark, site
@@ -31,6 +33,12 @@ def make_world() -> int:
         agency=branch, shares={agency: Decimal(100)}, starts_on=last, actor="test",
         now=at(last),
     )  # fmt: skip
+    acme, *_ = add_processor(
+        code="acme", url="https://pay.example.com", actor="test", now=at(last)
+    )
+    save_method(
+        payer=agency, processor=acme, actor="test", now=at(last), label="visa 4242"
+    )
     user = User.objects.create_user(EMAIL, PASSWORD)
     Member.objects.create(user=user, agency=agency, role="owner", created_at=at(first))
     make_seats(branch, "eve", on=month_of(timezone.now().date()), now=timezone.now())
@@ -78,5 +86,10 @@ def test_an_owner_goes_from_an_invoice_to_a_call_and_back(site, settings):
         page.get_by_role("link", name="ben", exact=True).click()
         expect(page.get_by_text("power").first).to_be_visible()
         picture(page, "money-calls")
+        page.goto(site + pages["money-pay"])
+        page.get_by_role("button", name="Charge 150").click()
+        expect(page.get_by_text("is about to be charged to visa 4242")).to_be_visible()
+        expect(page.get_by_role("button", name="Charge 150")).to_have_count(0)
+        picture(page, "money-paying")
 
     assert problems == []

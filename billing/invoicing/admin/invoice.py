@@ -134,7 +134,10 @@ def due(request: HttpRequest, document_id: int) -> Panel:
         title="Amount due" if is_invoice else "Amount",
         figure=Money(nothing if is_void else amount, document.currency),
         sentences=[state_in_words(document, due_at, now=timezone.now())],
-        facts=[("Total", Money(document.total, document.currency)), ("Due", due_at)],
+        facts=[
+            ("Total", Money(document.total, document.currency)),
+            *([("Due", due_at)] if is_invoice else []),
+        ],
     )
 
 
@@ -143,13 +146,14 @@ def details(request: HttpRequest, document_id: int) -> Panel:
     """Who pays it, for which month, by which prices."""
     document = document_in(request, document_id)
     payer = document.parties.get("payer", {})
+    address = ", ".join(str(payer.get("address", "")).splitlines())
     return Panel(
         key="document",
         title="Details",
         facts=[
             ("Number", str(document)),
             ("For", f"{payer.get('name') or document.payer.name}"),
-            *[("", line) for line in str(payer.get("address", "")).splitlines()],
+            *([("Address", address)] if address else []),
             ("Month", f"{document.month:%B %Y}"),
             ("Issued", at_payer(document.issued_at, document.zones)),
             ("Price list", document.price_list.code if document.price_list else "-"),

@@ -100,8 +100,9 @@ class Answer:
         self.now: list[NewDocument] = []
         self.planned: list[NewDocument] = []
         try:
-            self.now = self._compute([])
-            self.planned = self._compute(self.plan) if self.plan else self.now
+            self.planned = self.now = self._compute([])
+            if self.plan:
+                self.planned = self._compute(self.plan)
         except Refusal as refusal:
             self.refusal = refusal
 
@@ -204,7 +205,7 @@ def _totals(documents: Sequence[NewDocument]) -> dict[date, Decimal]:
 def next_documents_of_payer(request: HttpRequest) -> list[Panel] | Panel | None:
     """A panel for each of the next documents, with its lines."""
     answer = answer_in(request)
-    if answer.refusal:
+    if answer.refusal and not answer.now:
         return None
     if not answer.planned:
         return Panel(
@@ -215,7 +216,10 @@ def next_documents_of_payer(request: HttpRequest) -> list[Panel] | Panel | None:
     meters = {meter.code: meter for meter in Meter.objects.all()}
     return [
         _document_panel(
-            document, meters, answer.form.payer, is_planned=bool(answer.plan)
+            document,
+            meters,
+            answer.form.payer,
+            is_planned=bool(answer.plan) and not answer.refusal,
         )
         for document in answer.planned
     ]
