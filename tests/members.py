@@ -1,5 +1,8 @@
 """Members of agencies at work: how tests log them in and fill in their forms."""
 
+import csv
+import io
+import re
 from typing import Any
 
 from seats.models import Agency, Agent, Member, Seat, User
@@ -37,3 +40,16 @@ def effects_of(answer: Any) -> list[str]:
 
 def messages_of(answer: Any) -> list[str]:
     return [str(message) for message in answer.context["messages"]]
+
+
+def panels_of(answer: Any) -> dict[str, Any]:
+    return {panel.key: panel for panel in answer.context["panels"]}
+
+
+def text_of(answer: Any) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+
+
+def csv_of(answer: Any) -> list[dict[str, str]]:
+    text = b"".join(answer.streaming_content).decode()
+    return list(csv.DictReader(io.StringIO(text)))

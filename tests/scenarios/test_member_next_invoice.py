@@ -23,8 +23,7 @@ from tests.build import (
     make_seats,
     use,
 )
-from tests.members import member
-from tests.scenarios.test_member_invoices import panels_of, text_of
+from tests.members import member, panels_of, text_of
 
 pytestmark = pytest.mark.django_db
 URL = "/agency/next-invoice/"

@@ -32,8 +32,7 @@ from tests.billing.conftest import (
     tell,
 )
 from tests.build import MARCH, MARCH_1, make_agency
-from tests.members import member, messages_of
-from tests.scenarios.test_member_invoices import panels_of, text_of
+from tests.members import member, messages_of, panels_of, text_of
 from tests.staff import log_in
 
 __all__ = [
@@ -248,8 +247,8 @@ class TestWho:
 
 class TestPaymentMethod:
     def test_is_removed_after_a_confirmation(self, owner, payer, saved):
-        asked = owner.get(f"{METHOD}?remove=SUNRISE")
-        assert "have to be paid one by one" in text_of(asked)
+        page = owner.get(f"{METHOD}?remove=SUNRISE")
+        assert "have to be paid one by one" in text_of(page)
         assert PaymentMethod.objects.get().removed_at is None
 
         answer = owner.post(METHOD, {"action": "remove SUNRISE"}, follow=True)
