@@ -36,11 +36,12 @@ class Link(NamedTuple):
     button: bool = False
 
 
-class Button(NamedTuple):
-    """A button that posts `action` to the page of its panel."""
+class PostButton(NamedTuple):
+    """A button that posts fields to a page, such as rows that an action is done with."""
 
     text: str
-    action: str
+    url: str
+    fields: Sequence[tuple[str, str | int]]
 
 
 # A datetime is shown in its own time zone, with the zone's name.
@@ -142,9 +143,9 @@ class Panel:
     chart: ChartKind | None = None
     summary: str = ""
     links: Sequence[Link] = ()
+    buttons: Sequence[PostButton] = ()
     is_wide: bool = False
     facts: Sequence[tuple[str, Cell]] = ()
-    buttons: Sequence[Button] = ()
     has_file: bool = True
 
     @property

@@ -68,3 +68,22 @@ def test_a_chart_shows_the_numbers_of_its_table():
 
 def test_numbers_are_aligned_at_their_right_below_their_title():
     assert MONTHS.titles == [("month", False), ("seats", True), ("calls", True)]
+
+
+class TestFactsAndTitles:
+    def test_align_numbers_wherever_a_column_has_them(self):
+        table = Table(columns=["Day", "Amount"], rows=[["1", None], ["2", 3]])
+
+        assert table.titles == [("Day", False), ("Amount", True)]
+
+    def test_show_values_as_cells(self):
+        panel = Panel(
+            key="a",
+            title="A",
+            facts=[("Left", Money(Decimal("1.5"), "USD")), ("B", "<")],
+        )
+
+        names, values = zip(*panel.html_facts, strict=True)
+
+        assert names == ("Left", "B")
+        assert values[0] == '<span class="money">1.50 USD</span>'

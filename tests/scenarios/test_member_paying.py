@@ -74,7 +74,9 @@ def pay_url(document):
 
 def choices(answer):
     return [
-        button.action for panel in answer.context["panels"] for button in panel.buttons
+        button.fields[0][1]
+        for panel in answer.context["panels"]
+        for button in panel.buttons
     ]
 
 

@@ -19,7 +19,7 @@ from billing.invoicing.admin.words import is_owed
 from billing.processors.models import PaymentProcessor
 from billing.webhooks.services.endpoints import address_policy
 from core.admin.pages import AgencyPanels
-from core.admin.panels import Button, Link, Money, Panel
+from core.admin.panels import Link, Money, Panel, PostButton
 from core.admin.scoped import reach_in
 from core.errors import Refusal
 from core.money import money_label
@@ -206,7 +206,7 @@ def pay_panel(request: HttpRequest, document_id: int) -> Panel:
         links = [
             Link(f"Go to the payment page at {page.processor}", page.url, button=True)
         ]
-        buttons = [Button("Close the payment page", "close")]
+        buttons = [_button(invoice, "Close the payment page", "close")]
     elif is_owed(invoice) and not is_open:
         ways, buttons = _ways(request, invoice)
         sentences += ways
@@ -222,7 +222,11 @@ def pay_panel(request: HttpRequest, document_id: int) -> Panel:
     )
 
 
-def _ways(request: HttpRequest, invoice: Any) -> tuple[list[str], list[Button]]:
+def _button(invoice: Any, text: str, action: str) -> PostButton:
+    return PostButton(text, PAY.url(document_id=invoice.pk), [("action", action)])
+
+
+def _ways(request: HttpRequest, invoice: Any) -> tuple[list[str], list[PostButton]]:
     """The ways to pay, with what each does."""
     sentences, buttons = [], []
     reach, code = reach_in(request), invoice.payer.code
@@ -231,11 +235,11 @@ def _ways(request: HttpRequest, invoice: Any) -> tuple[list[str], list[Button]]:
         methods = PaymentMethod.objects.filter(payer=invoice.payer_id, removed_at=None)
         if method := methods.select_related("processor").first():
             sentences.append(f"{left} is charged to {method}, all that is left to pay.")
-            buttons.append(Button(f"Charge {left} to {method}", "charge"))
+            buttons.append(_button(invoice, f"Charge {left} to {method}", "charge"))
     if has_checkout():
         sentences.append(
             f"On the payment page you enter a card, which is saved for {code} and charged"
             " for its next invoices, too."
         )
-        buttons.append(Button("Open a payment page", "checkout"))
+        buttons.append(_button(invoice, "Open a payment page", "checkout"))
     return sentences or [BY_TRANSFER], buttons

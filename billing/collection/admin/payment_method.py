@@ -14,7 +14,7 @@ from billing.collection.queries.methods import unusable_methods
 from billing.collection.services.checkout import PageOptions, open_setup_page
 from billing.collection.services.methods import remove_method
 from core.admin.pages import AgencyPanels
-from core.admin.panels import Button, Link, Panel
+from core.admin.panels import Link, Panel, PostButton
 from core.admin.reauthentication import require_reauthentication
 from core.admin.scoped import any_of, reach_in
 from core.errors import Refusal
@@ -149,7 +149,11 @@ UNUSABLE = (
     "It was declined for good or lost a dispute, so it is not charged by itself. Save"
     " another."
 )
-Ways = tuple[list[str], list[Link], list[Button]]
+Ways = tuple[list[str], list[Link], list[PostButton]]
+
+
+def _button(text: str, action: str) -> PostButton:
+    return PostButton(text, METHOD.url(), [("action", action)])
 
 
 def _removal(agency: Agency, method: PaymentMethod) -> Ways:
@@ -159,7 +163,7 @@ def _removal(agency: Agency, method: PaymentMethod) -> Ways:
         " any more and have to be paid one by one."
     )
     links = [Link("Back, change nothing", METHOD.url())]
-    return [consequence], links, [Button(f"Remove {method}", f"remove {agency.code}")]
+    return [consequence], links, [_button(f"Remove {method}", f"remove {agency.code}")]
 
 
 def _ways(agency: Agency, method: PaymentMethod | None, *, can_save: bool) -> Ways:
@@ -171,7 +175,7 @@ def _ways(agency: Agency, method: PaymentMethod | None, *, can_save: bool) -> Wa
         sentences.append("Invoices are not charged by themselves.")
     if can_save:
         text = "Save another method" if method else "Save a payment method"
-        buttons.append(Button(text, f"save {agency.code}"))
+        buttons.append(_button(text, f"save {agency.code}"))
     elif method is None:
         sentences.append(BY_TRANSFER)
     return sentences, links, buttons
