@@ -60,7 +60,7 @@ class PanelPage:
     permission: str
     menu: tuple[str, str] | None = None
     intro: str = ""
-    filters: Callable[[HttpRequest], forms.Form] | None = None
+    filters: Callable[[HttpRequest], forms.Form | None] | None = None
     links: Callable[..., Iterable[Link]] | None = None
     post: Callable[..., HttpResponse] | None = None
     template: str = "admin/panels.html"

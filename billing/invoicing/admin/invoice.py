@@ -193,7 +193,7 @@ def totals(request: HttpRequest, document_id: int) -> Panel:
     return Panel(key="total", title="Total", facts=facts)
 
 
-@INVOICE.panel("included", order=80)
+@INVOICE.panel("included", order=55)
 def included(request: HttpRequest, document_id: int) -> Panel | None:
     """What a seat includes, at 0.00."""
     document = document_in(request, document_id)

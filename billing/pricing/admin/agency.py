@@ -18,6 +18,13 @@ from core.periods import month_of
 from seats.access.domain import Action
 from seats.agencies.queries.agencies import local_dates
 
+
+def prices_form(request: HttpRequest) -> PayerForm | None:
+    """Chooses the agency, whose currency decides; None where there is no choice."""
+    form = PayerForm(request)
+    return None if form.fields["agency"].widget.is_hidden else form
+
+
 PRICES = AgencyPanels(
     name="prices",
     path="prices/",
@@ -26,7 +33,7 @@ PRICES = AgencyPanels(
     menu=("Money", "Prices"),
     intro="One public price list for every agency. Prices change on the first of a month,"
     " and a new list is published ahead.",
-    filters=PayerForm,
+    filters=prices_form,
 )
 
 
