@@ -11,7 +11,7 @@ there: its address answers 404.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from django import forms
 from django.contrib.admin import AdminSite
@@ -28,6 +28,7 @@ from core.tables import csv_pieces
 
 # Of a page, for one slot: a panel, several, or None for nothing.
 Build = Callable[..., Panel | Sequence[Panel] | None]
+T = TypeVar("T")
 PAGES_OF_PANELS: list["PanelPage"] = []
 
 
@@ -146,6 +147,14 @@ class PanelPage:
             raise Http404
         header, *rows = panel.table.csv_rows()
         return csv_file(f"{title} {key}", [str(column) for column in header], rows)
+
+
+def once_per_request(request: HttpRequest, key: object, make: Callable[[], T]) -> T:
+    """What `make` returned for this key in this request; it is called once."""
+    made: dict[object, T] = request.__dict__.setdefault("made_once", {})
+    if key not in made:
+        made[key] = make()
+    return made[key]
 
 
 def csv_file(

@@ -20,7 +20,7 @@ from billing.invoicing.models.documents import Document
 from billing.invoicing.queries.comparison import compared_lines
 from billing.pricing.domain.rating import PriceListTerms
 from billing.pricing.models import Meter
-from core.admin.pages import AgencyPanels
+from core.admin.pages import AgencyPanels, once_per_request
 from core.admin.panels import Money, Panel, Table
 from core.money import money_label
 from seats.access.domain import Action
@@ -78,18 +78,13 @@ class CompareForm(PayerForm):
 
 def compare_form(request: HttpRequest) -> CompareForm:
     """The form; made once per request."""
-    made: dict[str, CompareForm] = request.__dict__.setdefault("compare", {})
-    if "form" not in made:
-        made["form"] = CompareForm(request)
-    return made["form"]
+    return once_per_request(request, "compare", lambda: CompareForm(request))
 
 
 def lines_in(request: HttpRequest) -> Compared:
     """The lines of both documents, and their price lists; read once per request."""
-    read: dict[str, Compared] = request.__dict__.setdefault("compared", {})
-    if "lines" not in read:
-        read["lines"] = compared_lines(compare_form(request).pair() or ())
-    return read["lines"]
+    pair = compare_form(request).pair() or ()
+    return once_per_request(request, "compared", lambda: compared_lines(pair))
 
 
 def compare_title(request: HttpRequest) -> str:

@@ -20,7 +20,7 @@ from billing.invoicing.admin.words import (
 from billing.invoicing.models.documents import Document, DocumentLine
 from billing.invoicing.queries.changes import month_changes
 from billing.invoicing.queries.left_to_pay import with_left_to_pay
-from core.admin.pages import AgencyPanels
+from core.admin.pages import AgencyPanels, once_per_request
 from core.admin.panels import Link, Money, Panel
 from core.admin.scoped import any_of, reach_in
 from seats.access.domain import Action
@@ -39,14 +39,15 @@ def documents_in(request: HttpRequest) -> QuerySet[Any]:
 
 def document_in(request: HttpRequest, document_id: int) -> Any:
     """An issued document within reach; read once per request. Raises Http404."""
-    read: dict[int, Any] = request.__dict__.setdefault("documents", {})
-    if document_id not in read:
+
+    def read() -> Any:
         document = documents_in(request).filter(pk=document_id).first()
         if document is None:
             raise Http404
         document.zones = zones_of([document.payer_id])[document.payer_id]
-        read[document_id] = document
-    return read[document_id]
+        return document
+
+    return once_per_request(request, ("document", document_id), read)
 
 
 def due_at_payer(instant: datetime, zone: str | None) -> datetime:

@@ -22,7 +22,7 @@ from billing.invoicing.queries.line_usage import (
     usage_by_day,
 )
 from billing.invoicing.queries.statements import seats_behind
-from core.admin.pages import AgencyPanels
+from core.admin.pages import AgencyPanels, once_per_request
 from core.admin.panels import Link, Money, Panel, Table
 from core.periods import days_in_month
 from seats.access.domain import Action
@@ -33,17 +33,17 @@ NO_AGENT = "none"  # in the address: calls without an agent
 
 def line_in(request: HttpRequest, document_id: int, position: int) -> DocumentLine:
     """A line of a document within reach; read once per request. Raises Http404."""
-    read: dict[Any, DocumentLine] = request.__dict__.setdefault("lines", {})
-    key = (document_id, position)
-    if key not in read:
+
+    def read() -> DocumentLine:
         document = document_in(request, document_id)
         rows = DocumentLine.objects.filter(document=document, position=position)
         line = rows.select_related("agency", "meter", "price_list").first()
         if line is None:
             raise Http404
         line.document = document
-        read[key] = line
-    return read[key]
+        return line
+
+    return once_per_request(request, ("line", document_id, position), read)
 
 
 def line_title(request: HttpRequest, document_id: int, position: int) -> str:

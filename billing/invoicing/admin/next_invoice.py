@@ -23,7 +23,7 @@ from billing.pricing.domain.rating import MeterNotPriced
 from billing.pricing.models import Meter
 from billing.pricing.queries import PriceMissing
 from core.admin.dates import DateField
-from core.admin.pages import AgencyPanels
+from core.admin.pages import AgencyPanels, once_per_request
 from core.admin.panels import Money, Panel, Table
 from core.errors import Refusal
 from core.periods import DAY, month_of, next_month
@@ -114,20 +114,12 @@ class Answer:
 
 def plan_form(request: HttpRequest) -> PlanForm:
     """The form; made once per request."""
-    made: dict[str, Any] = request.__dict__.setdefault("plan", {})
-    if "form" not in made:
-        made["form"] = PlanForm(request)
-    form: PlanForm = made["form"]
-    return form
+    return once_per_request(request, "plan", lambda: PlanForm(request))
 
 
 def answer_in(request: HttpRequest) -> Answer:
     """The answer to what the address asks; computed once per request."""
-    made: dict[str, Any] = request.__dict__.setdefault("plan", {})
-    if "answer" not in made:
-        made["answer"] = Answer(request)
-    answer: Answer = made["answer"]
-    return answer
+    return once_per_request(request, "answer", lambda: Answer(request))
 
 
 def next_title(request: HttpRequest) -> str:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from billing.accounts.admin.payers import PayerForm, payer_in
 from billing.pricing.models import PriceList, Rate
 from billing.pricing.queries import WITH_RATES
-from core.admin.pages import AgencyPanels, csv_file
+from core.admin.pages import AgencyPanels, csv_file, once_per_request
 from core.admin.panels import Link, Money, Panel, Table
 from core.money import minor_digits, money_label, plain, round_places
 from core.periods import month_of
@@ -39,16 +39,17 @@ PRICES = AgencyPanels(
 
 def price_lists(request: HttpRequest) -> list[PriceList]:
     """The list in force at the agency today, if there is one, and those to come."""
-    read: dict[str, list[PriceList]] = request.__dict__.setdefault("price_lists", {})
-    if "lists" not in read:
+
+    def read() -> list[PriceList]:
         payer = payer_in(request)
         today = local_dates([payer.pk], now=timezone.now())[payer.pk]
         published = PriceList.objects.filter(
             currency=payer.currency, state=PriceList.State.PUBLISHED
         )
-        lists = list(published.prefetch_related(*WITH_RATES).order_by("starts_on"))
-        read["lists"] = _from_today(lists, month_of(today))
-    return read["lists"]
+        lists = published.prefetch_related(*WITH_RATES).order_by("starts_on")
+        return _from_today(list(lists), month_of(today))
+
+    return once_per_request(request, "price_lists", read)
 
 
 def _from_today(lists: list[PriceList], month: date) -> list[PriceList]:

@@ -23,7 +23,7 @@ from billing.receivables.queries.statements import (
     account_statement,
 )
 from core.admin.dates import DateField
-from core.admin.pages import AgencyPanels
+from core.admin.pages import AgencyPanels, once_per_request
 from core.admin.panels import Cell, Link, Money, Panel, Table
 from core.periods import DAY, month_of
 from seats.access.domain import Action
@@ -64,17 +64,20 @@ class StatementForm(PayerForm):
         return start, end + DAY
 
 
-def statement_in(request: HttpRequest) -> tuple[StatementForm, Statement]:
+def statement_form(request: HttpRequest) -> StatementForm:
+    """The form; made once per request."""
+    return once_per_request(request, "statement_form", lambda: StatementForm(request))
+
+
+def statement_in(request: HttpRequest) -> Statement:
     """The statement that the address asks for; read once per request."""
-    read: dict[str, Any] = request.__dict__.setdefault("statement", {})
-    if "statement" not in read:
-        form = StatementForm(request)
+
+    def read() -> Statement:
+        form = statement_form(request)
         start, end = form.dates()
-        read["form"] = form
-        read["statement"] = account_statement(
-            payer=form.payer, starts_on=start, ends_on=end
-        )
-    return read["form"], read["statement"]
+        return account_statement(payer=form.payer, starts_on=start, ends_on=end)
+
+    return once_per_request(request, "statement", read)
 
 
 def account_title(request: HttpRequest) -> str:
@@ -88,14 +91,14 @@ ACCOUNT = AgencyPanels(
     title=account_title,
     permission=Action.VIEW_MONEY,
     menu=("Money", "Account"),
-    filters=lambda request: statement_in(request)[0],
+    filters=statement_form,
 )
 
 
 @ACCOUNT.panel("balance", order=10)
 def balance(request: HttpRequest) -> Panel:
     """What is owed at the end of the dates, in words."""
-    _, statement = statement_in(request)
+    statement = statement_in(request)
     owed, currency = statement.closing, statement.payer.currency
     last = statement.ends_on - DAY
     if owed > 0:
@@ -121,7 +124,7 @@ def _invoices_of(statement: Statement) -> str:
 @ACCOUNT.panel("statement", order=20)
 def movements(request: HttpRequest) -> Panel:
     """Documents, payments, credits and refunds by date, with the balance after each."""
-    _, statement = statement_in(request)
+    statement = statement_in(request)
     currency = statement.payer.currency
     links = _documents_in(statement)
     opening: list[list[Cell]] = [

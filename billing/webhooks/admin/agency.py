@@ -17,16 +17,15 @@ from billing.webhooks.domain.catalogue import catalogue
 from billing.webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
 from billing.webhooks.services.endpoints import add_endpoint
 from core.admin.member_actions import for_members
-from core.admin.readonly import AddingAdmin, AddingForm
+from core.admin.readonly import AddingForm
 from core.admin.scoped import (
     ScopedAdmin,
     ScopedFilter,
     ScopedInline,
     agency_page,
-    reach_in,
 )
 from seats.access.domain import Action
-from seats.api_keys.admin.agency import own_agency_choice
+from seats.api_keys.admin.owners_page import OwnersPage
 from seats.roster.admin.forms import plain_form
 
 CHANGE = Action.CHANGE_INTEGRATIONS
@@ -60,14 +59,12 @@ class OwnEndpointForm(AddingForm):
 
 
 @agency_page(WebhookEndpoint)
-class WebhookEndpointPage(AddingAdmin, ScopedAdmin):
+class WebhookEndpointPage(OwnersPage):
     """Endpoints of the agency; not those that an agency above it added for itself."""
 
     menu = ("Integrations", "Webhooks")
     agency_path = "agency"
     owner_path = "owner"
-    view = Action.VIEW_INTEGRATIONS
-    sensitive = True
     list_display = ["url", "agency", "state", "reason", "failing_since"]
     list_select_related = ["agency"]
     list_filter = [("agency", ScopedFilter), "state"]
@@ -89,22 +86,6 @@ class WebhookEndpointPage(AddingAdmin, ScopedAdmin):
     replay = for_members(_staff.replay, permission=CHANGE)
     rotate = for_members(_staff.rotate, permission=CHANGE, form=plain_form)
     delete_for_ever = for_members(_staff.delete_for_ever, permission=CHANGE)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return reach_in(request).may(CHANGE)
-
-    def get_form(
-        self,
-        request: HttpRequest,
-        obj: Any = None,
-        change: bool = False,  # noqa: FBT001, FBT002
-        **kwargs: Any,
-    ) -> Any:
-        form = super().get_form(request, obj, change, **kwargs)
-        if obj is not None:
-            return form
-        choice = own_agency_choice(self, request, WebhookEndpoint)
-        return type("OwnEndpointForm", (form,), {"agency": choice})
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any

@@ -10,19 +10,15 @@ from django.utils import timezone
 
 from core.admin.dates import DateField
 from core.admin.member_actions import for_members
-from core.admin.readonly import AddingAdmin, AddingForm
+from core.admin.readonly import AddingForm
 from core.admin.scoped import (
-    ScopedAdmin,
-    ScopedChoice,
     ScopedFilter,
-    ScopedSelect,
     agency_page,
-    reach_in,
 )
 from core.periods import DAY
 from core.scopes import api_scopes
 from seats.access.domain import Action
-from seats.agencies.models import Agency
+from seats.api_keys.admin.owners_page import OwnersPage
 from seats.api_keys.admin.staff import ApiKeyAdmin
 from seats.api_keys.models import ApiKey
 from seats.api_keys.services import create_key
@@ -65,13 +61,11 @@ class KeyForm(AddingForm):
 
 
 @agency_page(ApiKey)
-class ApiKeyPage(AddingAdmin, ScopedAdmin):
+class ApiKeyPage(OwnersPage):
     """Keys of the agency, with what they may do and when they were used last."""
 
     menu = ("Integrations", "API keys")
     agency_path = "agency"
-    view = Action.VIEW_INTEGRATIONS
-    sensitive = True
     list_display = [
         "label_or_prefix", "agency", "prefix", "scopes", "expires_at", "revoked_at",
         "last_used_at",
@@ -93,41 +87,9 @@ class ApiKeyPage(AddingAdmin, ScopedAdmin):
     def label_or_prefix(self, key: ApiKey) -> str:
         return key.label or "no label"
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return reach_in(request).may(Action.CHANGE_INTEGRATIONS)
-
-    def get_form(
-        self,
-        request: HttpRequest,
-        obj: Any = None,
-        change: bool = False,  # noqa: FBT001, FBT002
-        **kwargs: Any,
-    ) -> Any:
-        form = super().get_form(request, obj, change, **kwargs)
-        if obj is not None:
-            return form
-        choice = own_agency_choice(self, request, ApiKey)
-        return type("KeyForm", (form,), {"agency": choice})
-
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
         """Show the secret of the key that the form has saved."""
         message = f"Copy the key now; it is shown only once: {form.secret}"
         self.message_user(request, message, messages.WARNING)
-
-
-def own_agency_choice(
-    page: ScopedAdmin, request: HttpRequest, model: Any
-) -> ScopedChoice:
-    """The agencies whose integrations the person may change; at first, the person's."""
-    agencies: Any = page.admin_site.get_model_admin(Agency)
-    rows = agencies.rows_for(request, Agency.objects.all(), Action.CHANGE_INTEGRATIONS)
-    field = model._meta.get_field("agency")
-    own = reach_in(request).agencies(Action.CHANGE_INTEGRATIONS)
-    return ScopedChoice(
-        agencies,
-        rows,
-        ScopedSelect(agencies, field, Action.CHANGE_INTEGRATIONS),
-        initial=min(own, default=None),
-    )
