@@ -23,7 +23,7 @@ class Crawl:
     def get(self, path: str) -> tuple[int, str]:
         """The status and the text of a page, as far as it is the same each time."""
         answer = self.person.client.get(path)
-        text = TOKEN.sub("", answer.content.decode())
+        text = TOKEN.sub("", answer.getvalue().decode())
         self.look(path, text + str(answer.headers.get("location", "")))
         return answer.status_code, text
 

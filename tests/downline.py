@@ -20,6 +20,7 @@ from billing.metering.services.dial_plans import set_dial_plan
 from billing.receivables.models import Refund
 from billing.receivables.services.payments import receive_payment
 from billing.webhooks.services.endpoints import add_endpoint
+from billing.webhooks.services.fanout import fan_out_due
 from seats.agencies.services import add_agency
 from seats.api_keys.services import create_key
 from seats.members.services import create_invitation
@@ -59,6 +60,7 @@ def make_downline(settings: Any) -> dict[str, Agency]:
     bill(MARCH)
     for agency in agencies.values():
         _make_money(agency)
+    fan_out_due(now=APRIL_2)
     return agencies
 
 

@@ -1,5 +1,8 @@
 """Members of agencies at work: how tests log them in and fill in their forms."""
 
+import csv
+import io
+import re
 from typing import Any
 
 from seats.models import Agency, Agent, Member, Seat, User
@@ -39,3 +42,16 @@ def messages_of(answer: Any) -> list[str]:
     """What the messages say, without the links behind it."""
     messages = answer.context["messages"]
     return [str(message).partition(" <a ")[0] for message in messages]
+
+
+def panels_of(answer: Any) -> dict[str, Any]:
+    return {panel.key: panel for panel in answer.context["panels"]}
+
+
+def text_of(answer: Any) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+
+
+def csv_of(answer: Any) -> list[dict[str, str]]:
+    text = b"".join(answer.streaming_content).decode()
+    return list(csv.DictReader(io.StringIO(text)))

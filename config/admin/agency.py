@@ -44,6 +44,7 @@ MENU = [
             "Next invoice",
             "Compare months",
             "Payments",
+            "Payment method",
             "Account",
             "Prices",
             "Budgets",

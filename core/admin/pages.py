@@ -9,22 +9,26 @@ A panel that the person may not see is not computed. What a page must not show i
 there: its address answers 404.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from django import forms
 from django.contrib.admin import AdminSite
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.text import slugify
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods
 
 from core.admin.panels import Link, Panel
 from core.admin.scoped import reach_in
 from core.tables import csv_pieces
 
-Build = Callable[..., Panel | None]
+# Of a page, for one slot: a panel, several, or None for nothing.
+Build = Callable[..., Panel | Sequence[Panel] | None]
+T = TypeVar("T")
 PAGES_OF_PANELS: list["PanelPage"] = []
 
 
@@ -46,6 +50,8 @@ class PanelPage:
     the request and these values; it raises Http404 for what is out of reach. `menu` is
     the group and the name in the navigation; None: other pages link to it. `filters`
     makes a form of the request, shown above the panels. `links` are actions of the page.
+    `post` does what the buttons of its panels post, and answers where to go then; it
+    limits itself to the reach. `files` are answers for `?csv=KEY` that no panel has.
     """
 
     site: ClassVar[str]  # the name of the site in `django.urls`
@@ -55,9 +61,11 @@ class PanelPage:
     permission: str
     menu: tuple[str, str] | None = None
     intro: str = ""
-    filters: Callable[[HttpRequest], forms.Form] | None = None
+    filters: Callable[[HttpRequest], forms.Form | None] | None = None
     links: Callable[..., Iterable[Link]] | None = None
+    post: Callable[..., HttpResponse] | None = None
     template: str = "admin/panels.html"
+    files: dict[str, Callable[..., Any]] = field(default_factory=dict)
     slots: list[Slot] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -66,6 +74,14 @@ class PanelPage:
     def allows(self, request: HttpRequest, permission: str) -> bool:
         """Whether the person may see this anywhere."""
         raise NotImplementedError
+
+    def url(
+        self, query: Mapping[str, str | int] | None = None, **values: object
+    ) -> str:
+        """The address of the page with these values of its path, and this query."""
+        name = f"admin:{self.name}"
+        address = reverse(name, kwargs=values, current_app=self.site)
+        return f"{address}?{urlencode(query)}" if query else address
 
     def panel(
         self, key: str, *, order: int, permission: str | None = None
@@ -81,7 +97,7 @@ class PanelPage:
     def view(self, admin_site: AdminSite) -> Callable[..., HttpResponse]:
         """The view of the page on its site."""
 
-        @require_safe
+        @require_http_methods(["GET", "HEAD", *(["POST"] if self.post else [])])
         def page(request: HttpRequest, **values: Any) -> Any:
             return self.respond(admin_site, request, **values)
 
@@ -96,12 +112,14 @@ class PanelPage:
         title = (
             self.title if isinstance(self.title, str) else self.title(request, **values)
         )
+        if request.method == "POST" and self.post:
+            return self.post(request, **values)
         if key := request.GET.get("csv"):
             return self._file(request, title, key, values)
         panels = [
             panel
             for slot in self._open(request)
-            if (panel := slot.build(request, **values))
+            for panel in _panels(slot.build(request, **values))
         ]
         context = {
             **admin_site.each_context(request),
@@ -121,18 +139,40 @@ class PanelPage:
     def _file(
         self, request: HttpRequest, title: str, key: str, values: dict[str, Any]
     ) -> StreamingHttpResponse:
+        if key in self.files:
+            return self.files[key](request, **values)  # type: ignore[no-any-return]
         slot = next((slot for slot in self._open(request) if slot.key == key), None)
-        panel = slot.build(request, **values) if slot else None
+        panel = next(_panels(slot.build(request, **values) if slot else None), None)
         if panel is None or panel.table is None:
             raise Http404
         header, *rows = panel.table.csv_rows()
-        return StreamingHttpResponse(
-            csv_pieces([str(column) for column in header], rows),
-            content_type="text/csv; charset=utf-8",
-            headers={
-                "Content-Disposition": f'attachment; filename="{slugify(title)}-{key}.csv"'
-            },
-        )
+        return csv_file(f"{title} {key}", [str(column) for column in header], rows)
+
+
+def once_per_request(request: HttpRequest, key: object, make: Callable[[], T]) -> T:
+    """What `make` returned for this key in this request; it is called once."""
+    made: dict[object, T] = request.__dict__.setdefault("made_once", {})
+    if key not in made:
+        made[key] = make()
+    return made[key]
+
+
+def csv_file(
+    title: str, header: Sequence[str], rows: Iterable[Iterable[object]]
+) -> StreamingHttpResponse:
+    """Rows as a CSV file that is named by the title."""
+    name = f"{slugify(title)}.csv"
+    return StreamingHttpResponse(
+        csv_pieces(header, rows),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _panels(built: Panel | Sequence[Panel] | None) -> Iterator[Panel]:
+    """The panels of a slot."""
+    if built:
+        yield from [built] if isinstance(built, Panel) else built
 
 
 class AgencyPanels(PanelPage):

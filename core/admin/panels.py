@@ -111,10 +111,10 @@ class Table:
     @property
     def titles(self) -> list[tuple[str, bool]]:
         """The titles of the columns, and whether numbers stand below each."""
-        first = [*self.rows[:1], self.total or [None] * len(self.columns)][0]
+        rows = [*self.rows, *([self.total] if self.total else [])]
         return [
-            (title, is_number(value))
-            for title, value in zip(self.columns, first, strict=True)
+            (title, any(map(is_number, values)))
+            for title, *values in zip(self.columns, *rows, strict=True)
         ]
 
     def csv_rows(self) -> list[list[object]]:
@@ -161,7 +161,8 @@ class _Column:
 class Panel:
     """A part of a page. `summary` says in a sentence what its chart shows.
 
-    `key` names the panel in the page's address and in the name of its file.
+    `key` names the panel in the page's address and in the name of its file. `facts` are
+    names with their values. Without `has_file` its table is not offered as a file.
     """
 
     key: str
@@ -174,11 +175,18 @@ class Panel:
     links: Sequence[Link] = ()
     buttons: Sequence[PostButton] = ()
     is_wide: bool = False
+    facts: Sequence[tuple[str, Cell]] = ()
+    has_file: bool = True
 
     @property
     def figure_html(self) -> str:
         """The figure as it stands on the page."""
         return cell_html(self.figure)
+
+    @property
+    def html_facts(self) -> list[tuple[str, str]]:
+        """The facts as they stand on the page."""
+        return [(name, cell_html(value)) for name, value in self.facts]
 
     @property
     def chart_type(self) -> str:

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
@@ -19,6 +18,7 @@ from django.http import Http404, HttpRequest
 from django.utils.http import urlencode
 
 from core.admin.actions import StaffAction
+from core.admin.base import KeySelect
 from core.admin.readonly import ReadOnlyAdmin, ReadOnlyInline
 
 FOR = "for"  # in the address of choices: what is to be done with the row
@@ -242,7 +242,7 @@ def within_reach(
     return model._default_manager.none()
 
 
-class ScopedSelect(AutocompleteSelect):
+class ScopedSelect(KeySelect):
     """Offers the rows that an action may be done with, found by typing.
 
     `field` refers to them; `among` narrows the choices as the page of the rows defines.

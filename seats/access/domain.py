@@ -23,6 +23,7 @@ class Action(StrEnum):
     VIEW_BUDGETS = "view budgets"
     CHANGE_BUDGETS = "add, change and remove budgets"
     PAY = "pay invoices"
+    CHARGE_METHODS = "charge saved payment methods"
     CHANGE_METHODS = "change payment methods"
     VIEW_INTEGRATIONS = "view API keys and webhook endpoints"
     CHANGE_INTEGRATIONS = "change API keys and webhook endpoints"
@@ -54,6 +55,7 @@ _ADMIN = {
     Action.CHANGE_BUDGETS: Extent.DOWNLINE,
     Action.CHANGE_DIAL_PLANS: Extent.DOWNLINE,
     Action.PAY: Extent.DOWNLINE,
+    Action.CHARGE_METHODS: Extent.AGENCY,
     Action.VIEW_INTEGRATIONS: Extent.AGENCY,
     Action.VIEW_MEMBERS: Extent.AGENCY,
 }

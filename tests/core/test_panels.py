@@ -108,3 +108,22 @@ def test_progress_and_quantities_are_text_in_files():
 def test_sums_name_each_currency():
     assert money_sum([usd("1.50"), usd("2.00")]) == usd("3.50")
     assert money_sum([usd("1.50"), Money(Decimal(5), "JPY")]) == "5 JPY + 1.50 USD"
+
+
+class TestFactsAndTitles:
+    def test_align_numbers_wherever_a_column_has_them(self):
+        table = Table(columns=["Day", "Amount"], rows=[["1", None], ["2", 3]])
+
+        assert table.titles == [("Day", False), ("Amount", True)]
+
+    def test_show_values_as_cells(self):
+        panel = Panel(
+            key="a",
+            title="A",
+            facts=[("Left", Money(Decimal("1.5"), "USD")), ("B", "<")],
+        )
+
+        names, values = zip(*panel.html_facts, strict=True)
+
+        assert names == ("Left", "B")
+        assert values[0] == '<span class="money">1.50 USD</span>'

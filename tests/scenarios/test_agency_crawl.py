@@ -6,6 +6,7 @@ for a row out of reach must answer the same for a row that does not exist.
 
 import re
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,13 +16,16 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import URLPattern, URLResolver
 
+from billing.accounts.services import set_payer_shares
+from billing.invoicing.models.documents import Document
 from billing.metering.models import UsageDay
 from billing.webhooks.models import WebhookEndpoint
 from config.admin.agency import agency_site
 from core.admin.pages import PAGES_OF_PANELS, PanelPage
 from seats.models import Agent, Seat, User
+from tests.build import APRIL, APRIL_2, bill
 from tests.crawl import MISSING, Crawl, base_of, registry, rows_of
-from tests.downline import BELOW, HOME, UPLINES
+from tests.downline import BELOW, HOME, SIBLING, TOP, UPLINES
 from tests.staff import log_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
@@ -115,6 +119,108 @@ class TestPagesOfOthers:
 
                 assert change_list.result_count == rows.count(), (person, model)
                 assert change_list.full_result_count in (None, rows.count())
+
+
+class TestPagesOfMoney:
+    """Invoices, what is behind their lines, accounts and plans, by every role."""
+
+    OF_A_DOCUMENT = ("change/", "change/?csv=lines", "pay/", "lines/1/", "lines/2/",
+                     "lines/1/?csv=seats", "lines/2/?csv=agents", "lines/2/?csv=days",
+                     "lines/2/calls/?day=2026-03-10", "lines/2/calls/?csv=calls")  # fmt: skip
+    OF_AN_AGENCY = ("compare/", "account/", "account/?csv=statement", "next-invoice/",
+                    "next-invoice/?add=3", "prices/", "prices/?csv=rates")  # fmt: skip
+
+    def test_show_documents_within_reach_and_no_other(self, agencies, people):
+        for person in people:
+            crawl = Crawl(person)
+            reads = person.name.split("@")[0] not in {"supervisor", "agent"}
+            pays = reads and not person.name.startswith("billing_viewer")
+            base = "/agency/billing/document/{}/"
+            for document in Document.objects.select_related("payer"):
+                within = document.payer.code in person.reaches and reads
+                for page in self.OF_A_DOCUMENT:
+                    status, text = crawl.get(base.format(document.pk) + page)
+                    allowed = within and (pays or page != "pay/")
+                    assert status == (200 if allowed else 404), (person.name, page)
+                    if not allowed:
+                        assert (status, text) == crawl.get(base.format(MISSING) + page)
+                if within:
+                    assert crawl.get(f"{base.format(document.pk)}lines/99/")[0] == 404
+            assert crawl.leaks == [], person.name
+
+    def test_show_agencies_within_reach_and_no_other(self, agencies, people):
+        bill(APRIL)
+        for person in people:
+            crawl = Crawl(person)
+            reads = person.name.split("@")[0] not in {"supervisor", "agent"}
+            for page in self.OF_AN_AGENCY:
+                status, _ = crawl.get(f"/agency/{page}")
+                assert status == (200 if reads else 404), (person.name, page)
+                query = "&" if "?" in page else "?"
+                path = f"/agency/{page}{query}agency={{}}"
+                for code in UPLINES:
+                    if code in person.foreign or not reads:
+                        crawl.compare(path, code, "NOBODY")
+                    else:
+                        assert crawl.get(path.format(code))[0] == 200
+            status, _ = crawl.get("/agency/payment-method/")
+            assert status == (200 if person.name.startswith("owner") else 404)
+            assert crawl.leaks == [], person.name
+
+    def test_compare_no_document_out_of_reach(self, agencies, people):
+        bill(APRIL)
+        owner = people[0]
+        crawl = Crawl(owner)
+        own = Document.objects.filter(payer__code=HOME)[0]
+        for document in Document.objects.filter(payer__code__in=owner.foreign):
+            path = f"/agency/compare/?before={{}}&after={own.pk}"
+            crawl.compare(path, document.pk, MISSING)
+        assert crawl.leaks == []
+
+    def test_do_nothing_for_who_may_not(self, agencies, people):
+        bill(APRIL)
+        for person in people:
+            for document in Document.objects.select_related("payer"):
+                path = f"/agency/billing/document/{document.pk}/pay/"
+                if person.role in {"owner", "admin"} and (
+                    document.payer.code in person.reaches
+                ):
+                    continue
+                for action in ("charge", "checkout", "close"):
+                    answer = person.client.post(path, {"action": action})
+                    assert answer.status_code == 404, (person.name, path)
+            for code in person.foreign:
+                for kind in ("save", "remove"):
+                    body = {"action": f"{kind} {code}"}
+                    answer = person.client.post("/agency/payment-method/", body)
+                    assert answer.status_code == 404
+
+    def test_show_a_sponsored_agency_nothing_of_its_sponsor(self, agencies, people):
+        """TOP pays for HOME and SIBLING in April: one document with both sections."""
+        for code in (HOME, SIBLING):
+            set_payer_shares(
+                agency=agencies[code], shares={agencies[TOP]: Decimal(100)},
+                starts_on=APRIL, actor="test", now=APRIL_2,
+            )  # fmt: skip
+        bill(APRIL)
+        sponsors = Document.objects.get(payer__code=TOP, month=APRIL)
+        pages = {"homezz", "siblingzz"}
+        top = next(p for p in people if p.name.endswith("topzz"))
+        home = Crawl(people[0])
+
+        page = f"/agency/billing/document/{sponsors.pk}/change/"
+        text = top.client.get(page).content.decode().lower()
+
+        assert all(code in text for code in pages)
+        assert home.get(page)[0] == 404
+        for address in (
+            "account/",
+            "compare/",
+            "next-invoice/?add=2",
+            "billing/document/",
+        ):
+            assert home.get(f"/agency/{address}")[0] == 200
+        assert home.leaks == []
 
 
 class TestHistory:

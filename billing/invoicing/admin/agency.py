@@ -3,36 +3,20 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.contrib.admin.utils import unquote
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import Http404, HttpRequest
+from django.utils import timezone
 
-from billing.invoicing.admin.columns import DocumentColumns, LineColumns
-from billing.invoicing.models.documents import Document, DocumentLine
+from billing.invoicing.admin.columns import DocumentColumns
+from billing.invoicing.admin.invoice import INVOICE, due_at_payer
+from billing.invoicing.admin.words import state_in_words
+from billing.invoicing.models.documents import Document
 from billing.invoicing.queries.left_to_pay import with_left_to_pay
 from core.admin.cells import ByPrintedNumber, MonthFilter
-from core.admin.scoped import ScopedAdmin, ScopedFilter, ScopedInline, agency_page
+from core.admin.scoped import ScopedAdmin, ScopedFilter, agency_page
 from seats.access.domain import Action
-
-
-class LineInline(LineColumns, ScopedInline):
-    """The lines of a document of the payer, also those of agencies that it pays for."""
-
-    model = DocumentLine
-    agency_path = "document__payer"
-    view = Action.VIEW_MONEY
-    verbose_name_plural = "lines"
-    readonly_fields = [
-        "whose", "description", "late", "units", "price", "before", "now", "adds",
-    ]  # fmt: skip
-    fields = tuple(readonly_fields)
-
-    @admin.display(description="agency")
-    def whose(self, line: DocumentLine) -> str:
-        return line.agency.code
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[DocumentLine]:
-        lines: QuerySet[DocumentLine] = super().get_queryset(request)
-        return lines.select_related("agency", "document")
+from seats.models import AgencyZone
 
 
 class ScopedMonthFilter(MonthFilter):
@@ -45,24 +29,52 @@ class ScopedMonthFilter(MonthFilter):
 
 @agency_page(Document)
 class DocumentPage(DocumentColumns, ByPrintedNumber, ScopedAdmin):
-    """Documents that were issued; drafts are the platform's until then."""
+    """Documents that were issued; drafts are the platform's until then.
+
+    The page of a row is the invoice as people read it.
+    """
 
     menu = ("Money", "Invoices")
     agency_path = "payer"
     view = Action.VIEW_MONEY
     list_display = [
-        "__str__", "state", "amount", "left", "payer", "period", "due_at", "issued_at",
+        "__str__", "state_words", "left", "amount", "payer", "period", "due", "issued",
     ]  # fmt: skip
     list_select_related = ["payer"]
     list_filter = [("payer", ScopedFilter), "state", "kind", ScopedMonthFilter]
     search_fields = ["payer__code", "payer__name"]
-    fields = [
-        "payer", "kind", "period", "state", "amount", "left", "issued_at", "due_at",
-        "seat_statement",
-    ]  # fmt: skip
-    readonly_fields = ["period", "amount", "left", "seat_statement"]
-    inlines = [LineInline]
+    fields = ["payer", "kind", "period", "state", "amount", "left"]
+    readonly_fields = ["period", "amount", "left"]
+
+    @admin.display(description="state", ordering="state")
+    def state_words(self, document: Any) -> str:
+        due_at = due_at_payer(document.due_at, document.zone)
+        return state_in_words(document, due_at, now=timezone.now())
+
+    @admin.display(description="due", ordering="due_at")
+    def due(self, document: Any) -> str:
+        return f"{due_at_payer(document.due_at, document.zone):%Y-%m-%d %Z}"
+
+    @admin.display(description="issued", ordering="issued_at")
+    def issued(self, document: Any) -> str:
+        return f"{due_at_payer(document.issued_at, document.zone):%Y-%m-%d %Z}"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
         documents: QuerySet[Document] = super().get_queryset(request)
-        return with_left_to_pay(documents.exclude(state=Document.State.DRAFT))
+        zones = AgencyZone.objects.filter(
+            agency=OuterRef("payer"), starts_on__lte=OuterRef("issued_at__date")
+        )
+        zone = Subquery(zones.order_by("-starts_on").values("zone")[:1])
+        issued = documents.exclude(state=Document.State.DRAFT)
+        rows: QuerySet[Document] = with_left_to_pay(issued).annotate(zone=zone)
+        return rows
+
+    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The invoice; whatever is posted here changes nothing."""
+        if request.method not in {"GET", "HEAD"}:
+            return super().change_view(request, *args, **kwargs)
+        object_id = str(kwargs["object_id"])
+        document = self.get_object(request, unquote(object_id))
+        if document is None:
+            raise Http404
+        return INVOICE.respond(self.admin_site, request, document_id=document.pk)

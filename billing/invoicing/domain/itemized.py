@@ -70,12 +70,23 @@ class MonthPrices:
 
     A call's part is the charge of the calls so far, less the charge without it. The
     parts sum to the charge before rounding: the allowance goes to the first calls, and
-    a tier starts with the call that enters it.
+    a tier starts with the call that enters it. Of calls that are not all of the month
+    (`is_partial`), a price that depends on the calls before is None.
     """
 
-    def __init__(self, terms: RateTerms, *, seat_days: int, month: date) -> None:
+    def __init__(
+        self,
+        terms: RateTerms,
+        *,
+        seat_days: int,
+        month: date,
+        is_partial: bool = False,
+    ) -> None:
         self._terms, self._seat_days, self._month = terms, seat_days, month
         self._alone = terms.model == "per_unit" and not terms.included_per_seat
+        self._has_prices = terms.model in BY_THE_CALL and (
+            self._alone or not is_partial
+        )
         self._cached: dict[Decimal, tuple[Decimal | None, Decimal]] = {}
         self._billable, self._amount = Decimal(0), Fraction(0)
         self._prices = {tier.unit_price for tier in terms.tiers} | {
@@ -89,7 +100,7 @@ class MonthPrices:
         The rate is None if nothing is billed or the call spans two prices. Both are
         None with volume and package prices, which no single call has.
         """
-        if self._terms.model not in BY_THE_CALL:
+        if not self._has_prices:
             return None, None
         if not self._alone:
             return self._next(billable)

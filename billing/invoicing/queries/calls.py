@@ -1,6 +1,7 @@
 """Reads the calls that a document line was computed from."""
 
 from collections.abc import Iterator
+from datetime import date
 from functools import partial
 
 from django.db.models import OuterRef, Subquery
@@ -19,11 +20,15 @@ from billing.pricing.queries import published_terms
 from core.periods import next_month
 
 
-def calls_behind(line: DocumentLine) -> Iterator[ItemizedCall]:
+def calls_behind(
+    line: DocumentLine, *, agent_id: int | None = None, used_on: date | None = None
+) -> Iterator[ItemizedCall]:
     """The agency's calls of the line's month and meter, up to the document's cut-off.
 
     In order of time and in constant memory; `billed_seconds` sum to the line's
-    `billable`. The line must have a meter; select its document and meter with it.
+    `billable`. With `agent_id` or `used_on`, those of the agent or the local date, and
+    no amounts where a price depends on the calls before. The line must have a meter;
+    select its document and meter with it.
     """
     assert line.meter
     cutoff = line.cutoff
@@ -34,12 +39,15 @@ def calls_behind(line: DocumentLine) -> Iterator[ItemizedCall]:
         published_terms(line.price_list_id).rate(line.meter.code),
         seat_days=facts_of([whole])[0].seat_days,
         month=line.month,
+        is_partial=agent_id is not None or used_on is not None,
     )
     events = counted_events(
         agency_id=line.agency_id,
         month=line.month,
         meter_id=line.meter.pk,
         cutoff=cutoff,
+        agent_id=agent_id,
+        used_on=used_on,
     )
     return itemize_calls(
         events,

@@ -30,7 +30,7 @@ class Span:
 SEAT_DAYS = """
     SELECT span.n, sum(
         least(coalesce(seat.ended_on, span.ends_on), span.ends_on)
-        - greatest(seat.added_on, span.starts_on))
+        - greatest(seat.added_on, span.starts_on)), count(*)
     FROM unnest(%s::bigint[], %s::date[], %s::date[], %s::bigint[])
         WITH ORDINALITY AS span(agency_id, starts_on, ends_on, cutoff, n)
     JOIN LATERAL (
@@ -78,10 +78,15 @@ def facts_of(spans: Sequence[Span]) -> list[SpanFacts]:
 
 def seat_days_of(spans: Sequence[Span]) -> list[int]:
     """The seat days of each span, in the order of the spans."""
+    return [days for days, _ in seats_of(spans)]
+
+
+def seats_of(spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """The seat days and the number of seats of each span, in the order of the spans."""
     with connection.cursor() as cursor:
         cursor.execute(SEAT_DAYS, _params(spans))
-        seat_days: dict[int, int] = dict(cursor.fetchall())
-    return [seat_days.get(n, 0) for n in range(1, len(spans) + 1)]
+        seats = {n: (days, count) for n, days, count in cursor.fetchall()}
+    return [seats.get(n, (0, 0)) for n in range(1, len(spans) + 1)]
 
 
 def _params(spans: Sequence[Span]) -> list[str]:

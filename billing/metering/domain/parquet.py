@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -78,8 +79,10 @@ class EventSelection:
     agency_id: int | None = None
     meter_id: int | None = None
     cutoff: int | None = None
+    agent_id: int | None = None
+    used_on: date | None = None
 
-    def conditions(self) -> dict[str, int]:
+    def conditions(self) -> dict[str, Any]:
         """The values that are not None, by column."""
         return {
             name: value for name, value in asdict(self).items() if value is not None
@@ -135,7 +138,7 @@ def _values(column: Any) -> list[Any]:
     return list(column.to_pylist())
 
 
-def _may_match(group: Any, conditions: Mapping[str, int]) -> bool:
+def _may_match(group: Any, conditions: Mapping[str, Any]) -> bool:
     """Whether a row group may have matching rows, by its statistics."""
     for name, value in conditions.items():
         statistics = group.column(SCHEMA.get_field_index(name)).statistics

@@ -75,18 +75,30 @@ def live_dates(dates: DateRange) -> DateRange:
 
 
 def counted_events(
-    *, agency_id: int, month: date, meter_id: int, cutoff: int
+    *,
+    agency_id: int,
+    month: date,
+    meter_id: int,
+    cutoff: int,
+    agent_id: int | None = None,
+    used_on: date | None = None,
 ) -> Iterator[CountedEvent]:
     """The events of an agency, month and meter up to a cut-off, ordered by time.
 
-    Quantities are in raw units; reversals are negative. Memory is constant. Raises
-    ArchiveMissing, ArchiveDiffers.
+    With `agent_id` or `used_on`, those of the agent or the local date. Quantities are in
+    raw units; reversals are negative. Memory is constant. Raises ArchiveMissing,
+    ArchiveDiffers.
     """
     agents = dict(
         Agent.objects.filter(agency=agency_id).values_list("pk", "external_id")
     )
     for row in events_of(
-        agency_id=agency_id, month=month, meter_id=meter_id, cutoff=cutoff
+        agency_id=agency_id,
+        month=month,
+        meter_id=meter_id,
+        cutoff=cutoff,
+        agent_id=agent_id,
+        used_on=used_on,
     ):
         started = row.properties.get("started_at")
         yield CountedEvent(
@@ -108,13 +120,15 @@ def events_of(
     month: date | None = None,
     meter_id: int | None = None,
     cutoff: int | None = None,
+    agent_id: int | None = None,
+    used_on: date | None = None,
 ) -> Iterator[EventRow]:
     """The events of a selection: first from the table, then file by file.
 
     Events of one `month` are ordered by agency, meter, time and id, others are not.
     Memory is constant. Raises ArchiveMissing, ArchiveDiffers.
     """
-    selection = EventSelection(agency_id, meter_id, cutoff)
+    selection = EventSelection(agency_id, meter_id, cutoff, agent_id, used_on)
     live_months = set()
     for row in live_events(selection, month=month):
         live_months.add(month_of(row.used_on))

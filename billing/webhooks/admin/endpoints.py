@@ -113,7 +113,7 @@ class WebhookEndpointAdmin(AddingAdmin):
         self, request: HttpRequest, obj: Any, form: Any, change: Any
     ) -> None:
         """Show the secret of the endpoint that the form has saved."""
-        _show_secret(self, request, obj, form.secret)
+        show_secret(self, request, obj, form.secret)
 
     @staff_action(
         "Pause: hold events",
@@ -191,7 +191,7 @@ class WebhookEndpointAdmin(AddingAdmin):
     ) -> ActionOutcome:
         def work(row: WebhookEndpoint) -> None:
             endpoint, secret = rotate_secret(endpoint=row, now=timezone.now())
-            _show_secret(self, request, endpoint, secret)
+            show_secret(self, request, endpoint, secret)
 
         return work_each(rows, work)
 
@@ -242,12 +242,13 @@ class WebhookEndpointAdmin(AddingAdmin):
         return work_each(rows, work)
 
 
-def _show_secret(
+def show_secret(
     model_admin: admin.ModelAdmin,  # type: ignore[type-arg]
     request: HttpRequest,
     endpoint: WebhookEndpoint,
     secret: str,
 ) -> None:
+    """Show a signing secret, the only time that anybody sees it."""
     message = (
         f"Copy the signing secret of {endpoint} now; it is shown only once: {secret}"
     )
