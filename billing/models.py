@@ -8,6 +8,7 @@ from billing.accounts.models import (
     Watermark,
 )
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
+from billing.collection.models.approvals import RefundApproval
 from billing.collection.models.attempts import AttemptChange, PaymentAttempt
 from billing.collection.models.checkout import CheckoutPage, ProcessorCustomer
 from billing.collection.models.disputes import Dispute, DisputeChange
@@ -33,7 +34,7 @@ from billing.metering.models import (
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.processors.models import PaymentProcessor
 from billing.receivables.models import Allocation, Payment, Refund
-from billing.recurring.models import RecurringJob
+from billing.recurring.models import Pulse, RecurringJob
 from billing.webhooks.models import (
     Delivery,
     DeliveryAttempt,
@@ -81,11 +82,13 @@ __all__ = [
     "PriceList",
     "ProcessorCustomer",
     "ProcessorEvent",
+    "Pulse",
     "QuarantinedEvent",
     "Rate",
     "RateTier",
     "RecurringJob",
     "Refund",
+    "RefundApproval",
     "RefundAttempt",
     "RefundAttemptChange",
     "RejectedRow",

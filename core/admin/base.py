@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -36,8 +36,13 @@ log = logging.getLogger(__name__)
 
 
 class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The base class of all admin pages: newest first, and only StaffActions."""
+    """The base class of all admin pages: newest first, and only StaffActions.
 
+    `menu` is the group and the name in the navigation of the site. The list of rows has
+    that name as its title.
+    """
+
+    menu: ClassVar[tuple[str, str]]
     list_per_page = 50
     show_full_result_count = False
     ordering = ["-pk"]

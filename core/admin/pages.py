@@ -5,8 +5,8 @@
     @OVERVIEW.panel("seats", order=10, permission=Action.VIEW_SEATS)
     def seats_now(request: HttpRequest) -> Panel | None: ...
 
-A panel that the person may not see is not computed. What a page must not show is not
-there: its address answers 404.
+A panel that the person may not see is not computed. On the site for agencies, a page that
+the person may not open is not there (404); on that of staff it is refused (403).
 """
 
 from collections.abc import Callable, Iterable
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from django import forms
 from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.utils.text import slugify
@@ -46,9 +47,11 @@ class PanelPage:
     the request and these values; it raises Http404 for what is out of reach. `menu` is
     the group and the name in the navigation; None: other pages link to it. `filters`
     makes a form of the request, shown above the panels. `links` are actions of the page.
+    `refresh` says after how many seconds the page loads itself again; None: never.
     """
 
     site: ClassVar[str]  # the name of the site in `django.urls`
+    refusal: ClassVar[type[Exception]] = Http404  # of people who may not open it
     name: str
     path: str
     title: str | Callable[..., str]
@@ -57,6 +60,7 @@ class PanelPage:
     intro: str = ""
     filters: Callable[[HttpRequest], forms.Form] | None = None
     links: Callable[..., Iterable[Link]] | None = None
+    refresh: Callable[..., int | None] | None = None
     template: str = "admin/panels.html"
     slots: list[Slot] = field(default_factory=list)
 
@@ -92,7 +96,7 @@ class PanelPage:
     ) -> HttpResponse | StreamingHttpResponse:
         """The page, or with `?csv=KEY` the table of one panel as a file."""
         if not self.allows(request, self.permission):
-            raise Http404
+            raise self.refusal
         title = (
             self.title if isinstance(self.title, str) else self.title(request, **values)
         )
@@ -112,7 +116,11 @@ class PanelPage:
             "page_links": list(self.links(request, **values)) if self.links else [],
             "query": request.GET.copy(),
         }
-        return TemplateResponse(request, self.template, context)
+        request.current_app = admin_site.name
+        response = TemplateResponse(request, self.template, context)
+        if self.refresh and (seconds := self.refresh(request, **values)):
+            response.headers["Refresh"] = str(seconds)
+        return response
 
     def _open(self, request: HttpRequest) -> list[Slot]:
         slots = sorted(self.slots, key=lambda slot: (slot.order, slot.key))
@@ -145,9 +153,13 @@ class AgencyPanels(PanelPage):
 
 
 class StaffPanels(PanelPage):
-    """A page of the staff site; permissions are Django's, such as "seats.view_agency"."""
+    """A page of the staff site; permissions are Django's, such as "seats.view_agency".
+
+    With the permission "" it is open to all staff.
+    """
 
     site = "admin"
+    refusal = PermissionDenied
 
     def allows(self, request: HttpRequest, permission: str) -> bool:
-        return request.user.has_perm(permission)
+        return not permission or request.user.has_perm(permission)

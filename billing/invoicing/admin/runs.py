@@ -20,6 +20,7 @@ from core.queue.doorbell import ring
 class BillingRunAdmin(ReadOnlyAdmin):
     """Billing runs, and how many of their payers are processed or parked."""
 
+    menu = ("Billing runs", "Runs")
     list_display = [
         "__str__",
         "payer",
@@ -54,6 +55,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
 class RunItemAdmin(ReadOnlyAdmin):
     """The payers of runs; the filter "parked" shows those that wait for a person."""
 
+    menu = ("Billing runs", "Payers of runs")
     list_display = [
         "payer", "run", "state", "code", "last_error", "documents",
     ]  # fmt: skip

@@ -23,6 +23,7 @@ from core.admin.readonly import PlainModelForm, ReadOnlyAdmin
 class MeterAdmin(ReadOnlyAdmin):
     """Meters: what is counted, and in which units."""
 
+    menu = ("Price lists", "Meters")
     list_display = ["code", "name", "raw_unit", "billed_unit"]
     search_fields = ["code", "name"]
     ordering = ["code"]
@@ -78,6 +79,7 @@ class TierInline(admin.TabularInline):  # type: ignore[type-arg]
 class PriceListAdmin(DraftOnlyAdmin):
     """Price lists; a draft can be edited until it is published, then never."""
 
+    menu = ("Price lists", "Price lists")
     list_display = ["code", "currency", "starts_on", "price", "state"]
     list_filter = ["currency", "state"]
     search_fields = ["code"]
@@ -130,6 +132,7 @@ class PriceListAdmin(DraftOnlyAdmin):
 class RateAdmin(DraftOnlyAdmin):
     """A rate with its tiers; linked from its price list."""
 
+    menu = ("Price lists", "Rates")
     list_display = ["price_list", "meter", "model", "unit_price", "included_per_seat"]
     list_select_related = ["price_list", "meter"]
     list_filter = ["price_list", "model"]

@@ -114,6 +114,7 @@ def zone_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
 class AgencyAdmin(SavedByServiceAdmin):
     """Agencies; moving one to another upline or time zone is an action."""
 
+    menu = ("Agencies", "Agencies")
     list_display = [
         "code",
         "name",
