@@ -43,6 +43,8 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
     """
 
     menu: ClassVar[tuple[str, str]]
+    # The lookup of the agency of a row, by which links from its page limit the list.
+    agency_lookup = ""
     list_per_page = 50
     show_full_result_count = False
     ordering = ["-pk"]
@@ -150,6 +152,8 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
         last = lookup.rpartition("__")[2]
         if last in GUESSING:
             return False
+        if self.agency_lookup and lookup == f"{self.agency_lookup}__id__exact":
+            return True
         fields = {field.name: field for field in self.model._meta.concrete_fields}
         if isinstance(fields.get(name), BinaryField) and kind not in EMPTINESS:
             return False

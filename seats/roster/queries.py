@@ -1,6 +1,7 @@
-"""Reading seats: their holders on record, and waived days."""
+"""Reading seats: their holders on record, waived days, and their number by day."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from django.db import connection
 from django.db.models import F, Sum
@@ -68,3 +69,24 @@ def _own_claims(seat_ids: set[int]) -> dict[int, list[HolderClaim]]:
         )
         for seat_id, own in rows.items()
     }
+
+
+# A seat of a single date counts on that date; see the rules of seat days.
+SEATS_BY_DAY = """
+    SELECT day::date, count(seat.id)
+    FROM generate_series(%(first)s::date, %(last)s::date, '1 day') AS day
+    LEFT JOIN seats_seat AS seat ON seat.agency_id = %(agency)s AND NOT seat.cancelled
+        AND seat.added_on <= day
+        AND (seat.removed_on IS NULL OR seat.removed_on > day
+             OR seat.added_on = seat.removed_on AND seat.added_on = day)
+    GROUP BY day ORDER BY day
+"""
+
+
+def seats_by_day(agency_id: int, *, first: date, last: date) -> list[tuple[date, int]]:
+    """The number of seats of an agency on each local date, both ends included."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            SEATS_BY_DAY, {"agency": agency_id, "first": first, "last": last}
+        )
+        return list(cursor.fetchall())

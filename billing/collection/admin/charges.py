@@ -110,6 +110,7 @@ class PaymentAttemptAdmin(ByPrintedNumber, WithMoney, ClosingAdmin, AddingAdmin)
     ]  # fmt: skip
     search_fields = ["invoice__payer__code", "public_id", "reference"]
     documents = "invoice"
+    agency_lookup = "invoice__payer"
     readonly_fields = ["public_id"]
     adding_form = ChargeForm
     adding_fields = ["invoice", "processor"]
