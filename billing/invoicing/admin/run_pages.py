@@ -5,12 +5,12 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from django import forms
 from django.db.models import Count, Sum
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from billing.invoicing.admin.months import MonthForm, newest_month
 from billing.invoicing.models.documents import Document
 from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.queries.plans import (
@@ -19,36 +19,15 @@ from billing.invoicing.queries.plans import (
     payers_to_bill,
 )
 from billing.invoicing.services.previews import PlannedBill, planned_bills
-from core.admin.dressing import DressedForm
 from core.admin.pages import StaffPanels
 from core.admin.panels import Cell, Link, Money, Panel, Table
 from core.parsing.values import parse_month
-from core.periods import month_of, previous_month
+from core.periods import previous_month
 from seats.agencies.admin.support import page_of_agency
 from seats.models import Agency
 
 MOST_PAYERS = 250  # whose next documents the page computes; the file has all
-MONTHS_OFFERED = 12
 REFRESH_SECONDS = 5
-
-
-def months_offered() -> list[tuple[str, str]]:
-    """The last months, the newest first, as choices of a form."""
-    months = [previous_month(month_of(timezone.now().date()))]
-    while len(months) < MONTHS_OFFERED:
-        months.append(previous_month(months[-1]))
-    return [(f"{month:%Y-%m}", f"{month:%B %Y}") for month in months]
-
-
-def last_month() -> str:
-    """The last month that is over in UTC, as a choice."""
-    return months_offered()[0][0]
-
-
-class MonthForm(DressedForm, forms.Form):
-    """The month that a plan is for."""
-
-    month = forms.ChoiceField(choices=months_offered, initial=last_month)
 
 
 def month_form(request: HttpRequest) -> MonthForm:
@@ -60,7 +39,7 @@ def planned_month(request: HttpRequest) -> date:
     """The month that the page is about. Raises Http404 for one that is not offered."""
     form = month_form(request)
     if not form.is_bound:
-        return parse_month(last_month())
+        return parse_month(newest_month())
     if not form.is_valid():
         raise Http404
     return parse_month(form.cleaned_data["month"])

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from billing.invoicing.admin import effects
-from billing.invoicing.admin.run_pages import last_month, months_offered
+from billing.invoicing.admin.months import months_offered, newest_month
 from billing.invoicing.models.runs import BillingRun, RunItem
 from billing.invoicing.services.runs import release_item, request_run
 from billing.invoicing.tasks import close_due_items, start_due_months
@@ -34,7 +34,7 @@ class StartForm(AddingForm):
 
     month = forms.ChoiceField(
         choices=months_offered,
-        initial=last_month,
+        initial=newest_month,
         help_text="Look at its plan first: what is billed by it, and against last month.",
     )
     reason = forms.CharField(max_length=500)
