@@ -1,5 +1,6 @@
 """Health says what is down, in time, whatever is down."""
 
+import shutil
 import socket
 import time
 from datetime import timedelta
@@ -20,6 +21,7 @@ from config.health import (
     read_queues,
     read_workers,
 )
+from config.http.limits import client_of
 from tests.staff import log_in, make_staff
 from tests.workers import ALL_QUEUES
 
@@ -103,7 +105,7 @@ class TestWorkers:
 
 class TestTheBroker:
     def test_counts_messages(self, own_broker, settings):
-        client = health.client_of(settings.REDIS_URL)
+        client = client_of(settings.REDIS_URL)
         client.rpush("mail", "one", "two")
 
         reading, messages = read_broker()
@@ -157,7 +159,7 @@ class TestDisks:
         assert str(gone) in readings["Disk of the archive"].detail
 
     def test_do_not_wait_for_a_folder_that_hangs(self, monkeypatch):
-        monkeypatch.setattr(health.shutil, "disk_usage", lambda folder: time.sleep(2))
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: time.sleep(2))
         monkeypatch.setattr(health, "SECONDS", 0.2)
 
         assert {reading.state for reading in read_disks()} == {"not readable"}
