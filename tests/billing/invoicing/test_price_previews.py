@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import time_machine
@@ -84,6 +85,10 @@ def terms(code: str):
 def billed(month: date) -> dict[str, Decimal]:
     rows = Document.objects.filter(month=month)
     return dict(rows.values_list("payer__code", "subtotal"))
+
+
+def lines_of(response: Any) -> list[str]:
+    return b"".join(response.streaming_content).decode().splitlines()
 
 
 class TestPreviewPrices:
@@ -173,8 +178,7 @@ class TestThePage:
             by_payer = sum(row[column].amount for row in payers)
             assert totals.total[column].amount == by_payer
             assert sum(row[column].amount for row in totals.rows) == by_payer
-        file = b"".join(staff.get(url, {"csv": "payers"}).streaming_content).decode()
-        assert len(file.splitlines()) == 4
+        assert len(lines_of(staff.get(url, {"csv": "payers"}))) == 4
 
     def test_computes_only_the_largest_of_many_and_says_so(self, draft, monkeypatch):
         bill(MARCH)
@@ -183,11 +187,11 @@ class TestThePage:
         staff = log_in(make_staff())
 
         page = staff.get(url)
-        file = b"".join(staff.get(url, {"csv": "payers"}).streaming_content).decode()
+        lines = lines_of(staff.get(url, {"csv": "payers"}))
 
         assert len(self.panel(page, "payers").table.rows) == 1
         assert "Computed for the 1 of 3 payers" in page.content.decode()
-        assert len(file.splitlines()) == 4
+        assert len(lines) == 4
 
     def test_names_what_it_cannot_price(self, draft):
         draft.rates.filter(meter__code="voice.out").delete()
