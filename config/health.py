@@ -179,9 +179,12 @@ def _queue(table: Any, now: datetime) -> QueueReading:
 
 def read_disks() -> list[Reading]:
     """The free space of the folders that the service writes to on this machine."""
+    archive = Path(settings.BILLING["ARCHIVE_ROOT"])
+    if settings.BASE_DIR in archive.parents and not archive.exists():
+        archive = settings.BASE_DIR  # it is made there with the first archived month
     folders = {
         "Disk of the checkout": settings.BASE_DIR,
-        "Disk of the archive": settings.BILLING["ARCHIVE_ROOT"],
+        "Disk of the archive": archive,
     }
     return [_disk(name, Path(folder)) for name, folder in folders.items()]
 

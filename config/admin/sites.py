@@ -53,6 +53,8 @@ class Site(AdminSite):
                 page: Any = self._registry[entry["model"]]
                 entries[page.menu] = {**entry, "name": page.menu[1]}
         entries |= self._entries_of_panels(request)
+        for entry in entries.values():
+            entry["is_current"] = self._is_current(request, entry["admin_url"])
         groups = [
             (group, [(group, name) for name in names]) for group, names in self.menu
         ]
@@ -67,6 +69,12 @@ class Site(AdminSite):
             for group, places in groups
             if not entries.keys().isdisjoint(places)
         ]
+
+    def _is_current(self, request: HttpRequest, address: str | None) -> bool:
+        """Whether the page at an address, or one below it, is shown."""
+        if address == reverse("admin:index", current_app=self.name):
+            return request.path == address
+        return bool(address) and request.path.startswith(str(address))
 
     def _entries_of_panels(
         self, request: HttpRequest

@@ -94,6 +94,7 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list; Django's error notice if the URL filters by an impossible value."""
+        extra_context = {"title": self.menu[1], **(extra_context or {})}
         if request.method != "GET" or not request.GET:
             return super().changelist_view(request, extra_context)
         try:

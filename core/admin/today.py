@@ -102,13 +102,13 @@ def waiting_panel(request: HttpRequest) -> Panel:
     lines.sort(key=lambda line: (line.order, line.title))
     results = [(line, line.read(now)) for line in lines]
     rows = [_row(line, result, now) for line, result in results if result.number]
-    done = [line.title.lower() for line, result in results if not result.number]
-    sentences = [f"Nothing waits of: {', '.join(done)}."] if rows and done else []
+    done = [f"no {line.title}" for line, result in results if not result.number]
+    sentences = [f"Nothing else waits: {'; '.join(done)}."] if rows and done else []
     return Panel(
         key="waiting",
         title="What waits for a person",
         table=Table(
-            ["What", "How many", "For", "Since (UTC)", "What to do"],
+            ["What", "How many", "Oldest", "What to do", "Since (UTC)"],
             rows,
             empty=_all_done(done),
         ),
@@ -123,15 +123,15 @@ def _row(line: Line, result: Waiting, now: datetime) -> list[Cell]:
         Link(line.title, line.url()),
         f"{MOST}+" if is_more else str(result.number),
         age_text(result.since, now),
-        f"{result.since:%Y-%m-%d %H:%M}" if result.since else "",
         line.todo,
+        f"{result.since:%Y-%m-%d}" if result.since else "",
     ]
 
 
 def _all_done(looked_at: list[str]) -> str:
     if not looked_at:
         return "Your jobs include nothing that could wait here. A superuser gives jobs."
-    return f"All done: nothing waits for a person. Looked at: {', '.join(looked_at)}."
+    return f"All done: nothing waits for a person. There are {'; '.join(looked_at)}."
 
 
 def _whole(length: timedelta) -> str:

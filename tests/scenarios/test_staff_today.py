@@ -112,7 +112,7 @@ class TestADoneDay:
         assert table(staff).rows == []
         page = staff.get("/admin/").content.decode()
         assert "All done: nothing waits for a person" in page
-        assert "parked payers" in page
+        assert "no Parked payers" in page
 
     def test_tells_who_has_no_job(self, db):
         nobody = make_staff("nobody@example.com", job="support")
@@ -163,8 +163,28 @@ class TestNavigation:
             for entry in app["models"]:
                 assert staff.get(entry["admin_url"]).status_code == 200, entry["name"]
 
-    def test_has_no_pages_of_apps(self, everything):
-        assert log_in(make_staff()).get("/admin/billing/").status_code == 404
+    def test_leads_from_the_trail_of_a_page_to_today(self, everything):
+        answer = log_in(make_staff()).get("/admin/billing/")
+
+        assert answer.headers["location"] == "/admin/"
+
+    def test_marks_the_page_that_is_shown(self, everything):
+        staff = log_in(make_staff())
+        for path, name in {
+            "/admin/": "What waits",
+            "/admin/billing/document/": "Invoices and credit notes",
+            "/admin/billing-runs/plan/": "Plan",
+        }.items():
+            apps = staff.get(path).context["available_apps"]
+            rows = [row for app in apps for row in app["models"] if row["is_current"]]
+            assert [row["name"] for row in rows] == [name]
+
+    def test_names_lists_as_their_titles_do(self, everything):
+        staff = log_in(make_staff())
+
+        page = staff.get("/admin/billing/runitem/").content.decode()
+
+        assert "<title>Payers of runs" in " ".join(page.split()).replace("> ", ">")
 
     def test_misses_a_page_without_a_place(self, monkeypatch):
         page = SITE.get_model_admin(User)

@@ -84,6 +84,20 @@ class BillingRunAdmin(AddingAdmin):
         address = reverse("admin:billing_run", args=[run.pk])
         return format_html('<a class="link" href="{}">{}</a>', address, run)
 
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """One run is started at a time, and watched then."""
+        options = {
+            "title": "Start a billing run",
+            "show_save_and_add_another": False,
+            "show_save_and_continue": False,
+        }
+        return super().add_view(request, form_url, {**options, **(extra_context or {})})
+
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """With the reason, as of all that staff do."""
         reason = f"Billing was started. Reason: {request.POST['reason']}"
