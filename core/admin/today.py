@@ -102,7 +102,9 @@ def waiting_panel(request: HttpRequest) -> Panel:
     lines.sort(key=lambda line: (line.order, line.title))
     results = [(line, line.read(now)) for line in lines]
     rows = [_row(line, result, now) for line, result in results if result.number]
-    done = [f"no {line.title}" for line, result in results if not result.number]
+    done = [
+        f"no {_within(line.title)}" for line, result in results if not result.number
+    ]
     sentences = [f"Nothing else waits: {'; '.join(done)}."] if rows and done else []
     return Panel(
         key="waiting",
@@ -132,6 +134,11 @@ def _all_done(looked_at: list[str]) -> str:
     if not looked_at:
         return "Your jobs include nothing that could wait here. A superuser gives jobs."
     return f"All done: nothing waits for a person. There are {'; '.join(looked_at)}."
+
+
+def _within(title: str) -> str:
+    """A title within a sentence; abbreviations keep their capitals."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
 def _whole(length: timedelta) -> str:

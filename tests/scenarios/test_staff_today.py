@@ -1,6 +1,7 @@
 """Today lists what waits for a person; the navigation is by what staff do."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -29,7 +30,7 @@ def table(client):
     return panel.table
 
 
-def rows(client) -> dict[str, list]:
+def rows(client) -> dict[str, Any]:
     return {row[0].text: row for row in table(client).rows}
 
 
@@ -112,7 +113,7 @@ class TestADoneDay:
         assert table(staff).rows == []
         page = staff.get("/admin/").content.decode()
         assert "All done: nothing waits for a person" in page
-        assert "no Parked payers" in page
+        assert "no parked payers" in page
 
     def test_tells_who_has_no_job(self, db):
         nobody = make_staff("nobody@example.com", job="support")

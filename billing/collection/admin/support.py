@@ -52,6 +52,7 @@ def payments_panel(request: HttpRequest, code: str) -> Panel:
             list_for("All payments", "billing_payment", "payer", agency),
             Link("Statement of account", statement),
         ],
+        is_wide=True,
     )
 
 

@@ -4,7 +4,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from billing.pricing.models import PriceList
-from core.admin.panels import Cell, Panel, Table
+from core.admin.panels import Cell, Money, Panel, Table
 from core.periods import local_date, month_of
 from seats.agencies.admin.support import AGENCY, row_link, shown_agency, zones_shown
 
@@ -25,7 +25,7 @@ def prices_panel(request: HttpRequest, code: str) -> Panel:
         [
             row_link("billing_pricelist", row, row.code),
             f"{row.starts_on:%B %Y}",
-            row.seat_price,
+            Money(row.seat_price, row.currency),
         ]
         for row in [*current, *later]
     ]
@@ -33,7 +33,7 @@ def prices_panel(request: HttpRequest, code: str) -> Panel:
         key="prices",
         title="Price list",
         table=Table(
-            ["List", "From", f"Seat and month ({agency.currency})"],
+            ["List", "From", "Seat and month"],
             rows,
             empty=f"No published price list is in {agency.currency}, so it cannot be"
             " billed. Publish one.",
