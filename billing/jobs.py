@@ -42,7 +42,8 @@ SUPPORT = """
 VIEW_MONEY = """
     billing.view_billingrun billing.view_runitem billing.view_payment
     billing.view_paymentattempt billing.view_paymentmethod billing.view_checkoutpage
-    billing.view_refundattempt billing.view_dispute billing.view_ledgertransaction
+    billing.view_refundattempt billing.view_refundapproval billing.view_dispute
+    billing.view_ledgertransaction
     billing.view_paymentprocessor billing.view_processorevent admin.view_logentry
     billing.view_verificationrun billing.view_verificationfinding
     billing.view_recurringjob
@@ -55,12 +56,13 @@ BILLING = """
     billing.add_payershareset
     billing.add_budget billing.change_budget billing.delete_budget
     billing.issue_document billing.discard_document billing.void_document
-    billing.release_runitem billing.accept_runitem
+    billing.add_billingrun billing.release_runitem billing.accept_runitem
     billing.hold_dunningcase billing.add_dunninghold
     billing.add_usageimport billing.release_quarantinedevent
     billing.replace_counted_quarantinedevent billing.drop_quarantinedevent
     billing.send_again_mail
     billing.add_payment billing.refund_payment billing.reverse_payment
+    billing.approve_refundapproval billing.decline_refundapproval
     billing.add_paymentattempt billing.close_paymentattempt billing.close_refundattempt
     billing.add_paymentmethod billing.remove_paymentmethod
     billing.add_checkoutpage billing.close_checkoutpage

@@ -8,6 +8,7 @@ from billing.accounts.models import (
     Watermark,
 )
 from billing.budgets.models import Budget, BudgetAlert, BudgetMonth
+from billing.collection.models.approvals import RefundApproval
 from billing.collection.models.attempts import AttemptChange, PaymentAttempt
 from billing.collection.models.checkout import CheckoutPage, ProcessorCustomer
 from billing.collection.models.disputes import Dispute, DisputeChange
@@ -34,7 +35,7 @@ from billing.metering.models.dial_plans import DialPlan
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
 from billing.processors.models import PaymentProcessor
 from billing.receivables.models import Allocation, Payment, Refund
-from billing.recurring.models import RecurringJob
+from billing.recurring.models import Pulse, RecurringJob
 from billing.rendering.models import DocumentFile
 from billing.webhooks.models import (
     Delivery,
@@ -85,11 +86,13 @@ __all__ = [
     "PriceList",
     "ProcessorCustomer",
     "ProcessorEvent",
+    "Pulse",
     "QuarantinedEvent",
     "Rate",
     "RateTier",
     "RecurringJob",
     "Refund",
+    "RefundApproval",
     "RefundAttempt",
     "RefundAttemptChange",
     "RejectedRow",

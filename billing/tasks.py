@@ -22,6 +22,15 @@ from billing.metering.tasks import (
     decide_waiting,
     resume_uploads,
 )
+from billing.recurring.tasks import (
+    pulse_charges,
+    pulse_documents,
+    pulse_fanout,
+    pulse_imports,
+    pulse_mail,
+    pulse_money,
+    pulse_webhooks,
+)
 from billing.rendering.tasks import render_due_files
 from billing.webhooks.tasks import (
     end_lapsed_endpoints,
@@ -46,6 +55,13 @@ __all__ = [
     "hand_out_events",
     "issue_due_drafts",
     "process_processor_events",
+    "pulse_charges",
+    "pulse_documents",
+    "pulse_fanout",
+    "pulse_imports",
+    "pulse_mail",
+    "pulse_money",
+    "pulse_webhooks",
     "reconcile_missed_days",
     "render_due_files",
     "report_unresolved_attempts",

@@ -22,7 +22,7 @@ class StaffAdminConfig(SimpleAdminConfig):
     The pages of both sites are offered by the rooms: see `config.admin.rooms`.
     """
 
-    default_site = "config.admin.sites.StaffSite"
+    default_site = "config.admin.staff.StaffSite"
 
     def ready(self) -> None:
         super().ready()

@@ -29,6 +29,7 @@ accept_content = ["json"]
 task_time_limit = 300
 task_soft_time_limit = 240
 task_default_queue = "money"
+QUEUES = ["money", "documents", "charges", "imports", "mail", "webhooks", "fanout"]
 # Tasks that wait for others have queues and processes of their own: receivers of webhooks,
 # processors, mail servers and large files. Fanning out events waits for nobody.
 task_routes = {
@@ -40,6 +41,7 @@ task_routes = {
     "mail.*": {"queue": "mail"},
     "documents.*": {"queue": "documents"},
     "verification.*": {"queue": "documents"},
+    **{f"pulse.{queue}": {"queue": queue} for queue in QUEUES},
 }
 worker_prefetch_multiplier = 1
 worker_cancel_long_running_tasks_on_connection_loss = True
@@ -74,6 +76,7 @@ SECONDS_BETWEEN_RUNS = {
     "metering.partitions_due": 60.0,
     "metering.waiting_legs_due": 60.0,
     "metering.old_legs_due": 60.0,
+    **{f"pulse.{queue}": 20.0 for queue in QUEUES},
 }
 # Tests run the same table faster.
 SPEED = float(os.environ.get("SCHEDULE_SPEED", "1"))

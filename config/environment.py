@@ -6,7 +6,9 @@ Each function raises ImproperlyConfigured with the id `config.E006`.
 
 import math
 import os
+import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import dj_database_url
@@ -28,6 +30,14 @@ def numbers(name: str, default: str) -> list[float]:
     """Numbers with commas between them; empty: none."""
     parts = [part for part in os.environ.get(name, default).split(",") if part]
     return [_positive(name, part) for part in parts]
+
+
+def amount(name: str, default: str) -> Decimal:
+    """An amount of money, in major units; 0 or more."""
+    text = os.environ.get(name, default)
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,3})?", text, re.ASCII):
+        raise _refused(name, text, "an amount such as 500.00")
+    return Decimal(text)
 
 
 def seconds(name: str, default: float) -> timedelta:

@@ -11,7 +11,7 @@ from psycopg import IsolationLevel
 from config import services
 from config.accounts.settings import *
 from config.admin.theme import theme
-from config.environment import database_of, number, numbers, seconds
+from config.environment import amount, database_of, number, numbers, seconds
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -282,6 +282,9 @@ CHARGES: dict[str, Any] = {
     "EVENT_LIMIT": seconds("CHARGES_EVENT_LIMIT_SECONDS", 86_400),
     "UNKNOWN_LIMIT": seconds("CHARGES_UNKNOWN_LIMIT_SECONDS", 86_400),
     "PENDING_LIMIT": seconds("CHARGES_PENDING_LIMIT_SECONDS", 7 * 86_400),
+    # Of a payment more is refunded only once a second person has approved it; in major
+    # units of its currency.
+    "REFUND_LIMIT": amount("REFUND_APPROVAL_LIMIT", "500.00"),
     # After an outage, this many days up to yesterday are reconciled with processors.
     "RECONCILE_DAYS": number("RECONCILE_DAYS", 31),
     # Pages of processors are open this long; they allow a day at most.

@@ -19,6 +19,7 @@ from billing.collection.services.dispatch import claim_calls
 from billing.collection.services.disputes import apply_dispute_update
 from billing.collection.services.inbound_events import process_events, store_events
 from billing.collection.services.methods import save_method
+from billing.collection.services.refund_approvals import request_approval
 from billing.collection.services.refund_requests import REFUNDS, request_refund
 from billing.dunning.services.cases import hold_dunning
 from billing.dunning.services.sweep import step_due
@@ -165,6 +166,10 @@ def _make_money(agency: Agency) -> None:
     request_refund(
         payment=payment, amount=Decimal(1), reason="test", actor="t", now=APRIL_2
     )
+    request_approval(
+        payment=payment, amount=Decimal("600.00"), reason="billed twice",
+        user=User.objects.get(email="owner@sunrise.example.com"), now=APRIL_2,
+    )  # fmt: skip
     for at in (APRIL_2, APRIL_2 + timedelta(hours=1)):
         claim_calls(CHARGES, now=at, limit=1)
         claim_calls(REFUNDS, now=at, limit=1)

@@ -4,7 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from core.postgres.columns import UUID7
+from core.postgres.columns import UUID7, partial_index
 from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency
 
@@ -68,7 +68,10 @@ class Mail(QueueItem):
             ),
             MAILS.lease_check("mail_lease_matches_state"),
         ]
-        indexes = [MAILS.due_index("mails_to_send")]
+        indexes = [
+            MAILS.due_index("mails_to_send"),
+            partial_index("mails_not_sent", "created_at", state__in=["failed", "held"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.template} {self.subject_key}"

@@ -1,4 +1,4 @@
-"""Recurring jobs, and when each is due next."""
+"""Recurring jobs, when each is due next, and signs of life of the workers."""
 
 from django.db import models
 
@@ -21,3 +21,16 @@ class RecurringJob(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Pulse(models.Model):
+    """When a worker of a queue last finished a task that the scheduler had started."""
+
+    queue = models.CharField(max_length=32, primary_key=True)
+    beaten_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["queue"]
+
+    def __str__(self) -> str:
+        return self.queue

@@ -1,4 +1,4 @@
-"""Run recurring jobs when their rows are due."""
+"""Run recurring jobs when their rows are due, and record signs of life."""
 
 import logging
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection, transaction
 
-from billing.recurring.models import RecurringJob
+from billing.recurring.models import Pulse, RecurringJob
 from core.queue.heartbeat import renewed
 
 LONGEST_ERROR = 500
@@ -95,3 +95,8 @@ def _renew(job: Job, claim: int, now: datetime) -> None:
 def _settle(job: Job, claim: int, **changes: object) -> None:
     """Update the row, unless another process has claimed the job since."""
     RecurringJob.objects.filter(pk=job.name, claims=claim).update(**changes)
+
+
+def record_pulse(*, queue: str, now: datetime) -> None:
+    """Record that a worker of a queue finished a task. Repeating is harmless."""
+    Pulse.objects.update_or_create(queue=queue, defaults={"beaten_at": now})

@@ -7,7 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from core.postgres.columns import UUID7
+from core.postgres.columns import UUID7, partial_index
 from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency
 
@@ -51,6 +51,11 @@ class OutboxEvent(models.Model):
             models.UniqueConstraint(
                 fields=["stream", "sequence"], name="one_event_per_sequence_number"
             ),
+        ]
+        indexes = [
+            partial_index(
+                "outbox_events_that_differ", "occurred_at", type="payments.differ"
+            )
         ]
 
     def __str__(self) -> str:

@@ -18,13 +18,11 @@ from django.db import ProgrammingError
 from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import reverse
 from django.utils import timezone
 from psycopg.errors import InsufficientPrivilege
 
 from config.admin.reach import row_kinds_of
 from config.admin.sites import Site
-from core.admin.pages import PAGES_OF_PANELS
 from core.admin.rights import shown_to
 from core.admin.scoped import any_of
 from core.postgres.roles import engine_rights, member_rights
@@ -72,6 +70,7 @@ class AgencySite(Site):
     """The site of members. It knows what is within reach; its pages limit themselves."""
 
     settings_name = "AGENCY_SITE"
+    menu = MENU
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Every member of an agency may use the site; staff only if they are members."""
@@ -121,48 +120,6 @@ class AgencySite(Site):
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return Choices.as_view(admin_site=self)(request)
-
-    def get_app_list(
-        self, request: HttpRequest, app_label: str | None = None
-    ) -> list[dict[str, Any]]:
-        """The navigation: pages by what they are about, in the order of MENU."""
-        entries: dict[tuple[str, str], dict[str, Any]] = {}
-        for app in super().get_app_list(request, app_label):
-            for entry in app["models"]:
-                page: Any = self._registry[entry["model"]]
-                menu = page.menu
-                entries[menu] = {**entry, "name": menu[1]}
-        entries |= self._entries_of_panels(request)
-        groups = [(group, [(group, name) for name in names]) for group, names in MENU]
-        return [
-            {
-                "name": group,
-                "app_label": group.lower(),
-                "app_url": reverse("admin:index", current_app=self.name),
-                "has_module_perms": True,
-                "models": [entries[menu] for menu in menus if menu in entries],
-            }
-            for group, menus in groups
-            if not entries.keys().isdisjoint(menus)
-        ]
-
-    def _entries_of_panels(
-        self, request: HttpRequest
-    ) -> dict[tuple[str, str], dict[str, Any]]:
-        return {
-            page.menu: {
-                "name": page.menu[1],
-                "object_name": page.name,
-                "admin_url": reverse(f"admin:{page.name}", current_app=self.name),
-                "add_url": None,
-                "view_only": True,
-                "perms": {"view": True},
-            }
-            for page in PAGES_OF_PANELS
-            if page.site == self.name
-            and page.menu
-            and page.allows(request, page.permission)
-        }
 
     def log_entries(self, request: HttpRequest, rows: QuerySet[LogEntry]) -> Any:
         """Entries of a row's history that name nobody out of reach, and no staff."""

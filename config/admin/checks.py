@@ -1,15 +1,20 @@
-"""System checks of the site for agencies: every page of it limits itself to a reach."""
+"""System checks of the two sites.
+
+Every page has a place in the navigation, and every page for agencies limits itself to a
+reach.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib import admin
 from django.contrib.admin import EmptyFieldListFilter, SimpleListFilter
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
-from config.admin.agency import MENU, agency_site
+from config.admin.agency import agency_site
 from core.admin.pages import PAGES_OF_PANELS
 from core.admin.scoped import Scoped, ScopedAdmin, ScopedFilter, ScopedInline, model_at
 from seats.access.domain import Action
@@ -41,6 +46,30 @@ def check_agency_pages(
     ]
 
 
+@register()
+def check_staff_pages(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Require of every page for staff that it has a place of its own."""
+    site: Any = admin.site
+    pages = [
+        *((_label(type(page)), page) for page in site._registry.values()),
+        *((f"The page {page.name!r}", page) for page in PAGES_OF_PANELS
+          if page.site == site.name and page.menu),
+    ]  # fmt: skip
+    taken: dict[Any, str] = {}
+    problems = []
+    for label, page in pages:
+        place = getattr(page, "menu", None)
+        if place not in site.places():
+            problems.append(f"{label} has no place in the navigation")
+        elif place in taken:
+            problems.append(f"{label} has the place of {taken[place]}")
+        taken.setdefault(place, label)
+    hint = "Set `menu`, and name it in config.admin.staff.MENU."
+    return [Error(f"{text}.", hint=hint, id="config.E017") for text in problems]
+
+
 def _panel_problems() -> Iterator[tuple[str, str, str, str]]:
     """As `_problems`, of the pages of panels."""
     hint = "Use an action of seats.access.domain, and a menu of config.admin.agency."
@@ -48,7 +77,7 @@ def _panel_problems() -> Iterator[tuple[str, str, str, str]]:
         if page.site != agency_site.name:
             continue
         label = f"The page {page.name!r}"
-        if page.menu and page.menu not in _menus():
+        if page.menu and page.menu not in agency_site.places():
             yield label, "config.E013", "has no place in the navigation", hint
         permissions = [page.permission, *(slot.permission for slot in page.slots)]
         if not all(isinstance(permission, Action) for permission in permissions):
@@ -68,7 +97,7 @@ def _problems(model: type[Model], page: Any) -> Iterator[tuple[str, str, str, st
         yield label, "config.E013", "is a page for agencies without a reach", hint
         return
     yield from _reach_problems(type(page), model)
-    if getattr(page, "menu", None) not in _menus():
+    if getattr(page, "menu", None) not in agency_site.places():
         hint = "Set `menu`, and name it in config.admin.agency.MENU."
         yield label, "config.E013", "has no place in the navigation", hint
     yield from _action_problems(page)
@@ -124,10 +153,6 @@ def _is_safe(model: type[Model], item: Any) -> bool:
         return model._meta.get_field(item).remote_field is None
     except FieldDoesNotExist:
         return False
-
-
-def _menus() -> list[tuple[str, str]]:
-    return [(group, name) for group, names in MENU for name in names]
 
 
 def _label(page: type[Any]) -> str:

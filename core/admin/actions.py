@@ -268,9 +268,10 @@ class StaffAction:
 def staff_action(
     title: str,
     *,
-    effects: Effects,
+    effects: Effects | EffectsFor,
     undo: str,
     done: str,
+    by_user: bool = False,
     permission: str = "",
     form: type[ReasonForm] | Callable[[list[Any]], type[ReasonForm]] = ReasonForm,
     atomic: bool = True,
@@ -281,7 +282,8 @@ def staff_action(
 
     `effects(rows, data)` returns sentences about what will happen; `data` is the cleaned
     form, or None before it is filled in. Sentences about rows that will not change are
-    `Unchanged`; if all are, the page says so and offers nothing to confirm. `one_by_one`
+    `Unchanged`; if all are, the page says so and offers nothing to confirm. With
+    `by_user` they depend on who asks: `effects(request, rows, data)`. `one_by_one`
     actions take a single row. `sensitive` ones need a recent confirmation of who the
     user is. `undo` says how to undo it, or that one cannot.
     `done` follows a count ("2 issued"). `permission` is a verb ("void" requires
@@ -297,7 +299,9 @@ def staff_action(
             name=name,
             short_description=title,
             permission=permission or name,
-            effects=lambda request, rows, data: effects(rows, data),
+            effects=(
+                effects if by_user else lambda request, rows, data: effects(rows, data)  # type: ignore[call-arg,arg-type]
+            ),
             undo=undo,
             done=done,
             form=lambda page, request, rows: (

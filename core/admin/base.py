@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -36,8 +36,15 @@ log = logging.getLogger(__name__)
 
 
 class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The base class of all admin pages: newest first, and only StaffActions."""
+    """The base class of all admin pages: newest first, and only StaffActions.
 
+    `menu` is the group and the name in the navigation of the site. The list of rows has
+    that name as its title.
+    """
+
+    menu: ClassVar[tuple[str, str]]
+    # The lookup of the agency of a row, by which links from its page limit the list.
+    agency_lookup = ""
     list_per_page = 50
     show_full_result_count = False
     ordering = ["-pk"]
@@ -87,6 +94,7 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list; Django's error notice if the URL filters by an impossible value."""
+        extra_context = {"title": self.menu[1], **(extra_context or {})}
         if request.method != "GET" or not request.GET:
             return super().changelist_view(request, extra_context)
         try:
@@ -145,6 +153,8 @@ class StaffAdmin(ModelAdmin):  # type: ignore[type-arg]
         last = lookup.rpartition("__")[2]
         if last in GUESSING:
             return False
+        if self.agency_lookup and lookup == f"{self.agency_lookup}__id__exact":
+            return True
         fields = {field.name: field for field in self.model._meta.concrete_fields}
         if isinstance(fields.get(name), BinaryField) and kind not in EMPTINESS:
             return False

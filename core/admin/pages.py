@@ -5,8 +5,8 @@
     @OVERVIEW.panel("seats", order=10, permission=Action.VIEW_SEATS)
     def seats_now(request: HttpRequest) -> Panel | None: ...
 
-A panel that the person may not see is not computed. What a page must not show is not
-there: its address answers 404.
+A panel that the person may not see is not computed. On the site for agencies, a page that
+the person may not open is not there (404); on that of staff it is refused (403).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from django import forms
 from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -52,9 +53,11 @@ class PanelPage:
     makes a form of the request, shown above the panels. `links` are actions of the page.
     `post` does what the buttons of its panels post, and answers where to go then; it
     limits itself to the reach. `files` are answers for `?csv=KEY` that no panel has.
+    `refresh` says after how many seconds the page loads itself again; None: never.
     """
 
     site: ClassVar[str]  # the name of the site in `django.urls`
+    refusal: ClassVar[type[Exception]] = Http404  # of people who may not open it
     name: str
     path: str
     title: str | Callable[..., str]
@@ -64,6 +67,7 @@ class PanelPage:
     filters: Callable[[HttpRequest], forms.Form | None] | None = None
     links: Callable[..., Iterable[Link]] | None = None
     post: Callable[..., HttpResponse] | None = None
+    refresh: Callable[..., int | None] | None = None
     template: str = "admin/panels.html"
     files: dict[str, Callable[..., Any]] = field(default_factory=dict)
     slots: list[Slot] = field(default_factory=list)
@@ -108,7 +112,7 @@ class PanelPage:
     ) -> HttpResponse | StreamingHttpResponse:
         """The page, or with `?csv=KEY` the table of one panel as a file."""
         if not self.allows(request, self.permission):
-            raise Http404
+            raise self.refusal
         title = (
             self.title if isinstance(self.title, str) else self.title(request, **values)
         )
@@ -130,7 +134,11 @@ class PanelPage:
             "page_links": list(self.links(request, **values)) if self.links else [],
             "query": request.GET.copy(),
         }
-        return TemplateResponse(request, self.template, context)
+        request.current_app = admin_site.name
+        response = TemplateResponse(request, self.template, context)
+        if self.refresh and (seconds := self.refresh(request, **values)):
+            response.headers["Refresh"] = str(seconds)
+        return response
 
     def _open(self, request: HttpRequest) -> list[Slot]:
         slots = sorted(self.slots, key=lambda slot: (slot.order, slot.key))
@@ -185,9 +193,13 @@ class AgencyPanels(PanelPage):
 
 
 class StaffPanels(PanelPage):
-    """A page of the staff site; permissions are Django's, such as "seats.view_agency"."""
+    """A page of the staff site; permissions are Django's, such as "seats.view_agency".
+
+    With the permission "" it is open to all staff.
+    """
 
     site = "admin"
+    refusal = PermissionDenied
 
     def allows(self, request: HttpRequest, permission: str) -> bool:
-        return request.user.has_perm(permission)
+        return not permission or request.user.has_perm(permission)

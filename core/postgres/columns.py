@@ -68,3 +68,8 @@ class Check(models.CheckConstraint):
             if not self.field or self.field in (exclude or ()):
                 raise
             raise ValidationError({self.field: error}) from error
+
+
+def partial_index(name: str, field: str, **condition: Any) -> models.Index:
+    """An index by one column, of the few rows that meet a condition."""
+    return models.Index(fields=[field], condition=models.Q(**condition), name=name)

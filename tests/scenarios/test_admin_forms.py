@@ -120,6 +120,10 @@ FORMS: dict[str, Filled] = {
     "paymentattempt": Filled(
         lambda: {"invoice": invoice(), "processor": processor("acme").pk}
     ),
+    "billingrun": Filled(
+        lambda: {"reason": "The schedule is late", "confirmed": "1"},
+        EXISTING,  # the open run of the month goes on
+    ),
     "webhookendpoint": Filled(
         lambda: {"agency": sunrise(), "url": "https://hooks.example.com/"}, ADDED
     ),

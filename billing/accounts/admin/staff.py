@@ -90,6 +90,7 @@ def _open_seats(accounts: list[BillingAccount]) -> list[tuple[str, int]]:
 class BillingAccountAdmin(StaffAdmin):
     """Billing details of payers; calls of an agency are suspended and allowed here."""
 
+    menu = ("Agencies", "Billing details")
     list_display = ["payer", "billing_name", "email", "next_number", "timeline"]
     list_select_related = ["payer"]
     search_fields = ["payer__code", "billing_name", "email"]
@@ -148,6 +149,7 @@ class BillingAccountAdmin(StaffAdmin):
 class AccountStandingAdmin(ReadOnlyAdmin):
     """The history of suspensions, read-only; the actions are on accounts."""
 
+    menu = ("Agencies", "Suspensions")
     list_display = ["agency", "standing", "cause", "since", "reason", "actor"]
     list_select_related = ["agency"]
     list_filter = ["standing", "cause"]
@@ -206,6 +208,7 @@ class ShareInline(ReadOnlyInline):
 class PayerShareSetAdmin(AddingAdmin):
     """The history of payer shares. Adding a set records who pays from a date on."""
 
+    menu = ("Agencies", "Payer shares")
     list_display = ["agency", "starts_on", "actor", "recorded_at", "cutoff"]
     list_select_related = ["agency"]
     search_fields = ["agency__code"]

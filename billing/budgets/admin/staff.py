@@ -54,6 +54,7 @@ class AlertInline(ReadOnlyInline):
 class BudgetAdmin(SavedByServiceAdmin):
     """Budgets of agencies and agents, with their months and alerts."""
 
+    menu = ("Agencies", "Budgets")
     list_display = [
         "agency", "agent", "meter", "money", "quantity", "hard", "since", "owner",
         "ended_at",

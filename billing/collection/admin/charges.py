@@ -55,6 +55,7 @@ class MethodForm(AddingForm):
 class PaymentMethodAdmin(AddingAdmin):
     """Payment methods; a new one replaces the payer's current one."""
 
+    menu = ("Payments", "Payment methods")
     list_display = ["payer", "processor", "label", "saved_at", "removed_at"]
     list_select_related = ["payer", "processor"]
     list_filter = ["processor", ("removed_at", admin.EmptyFieldListFilter)]
@@ -99,6 +100,7 @@ class ChangeInline(ReadOnlyInline):
 class PaymentAttemptAdmin(ByPrintedNumber, WithMoney, ClosingAdmin, AddingAdmin):
     """Payment attempts; adding one requests a charge of an invoice."""
 
+    menu = ("Payments", "Charges")
     list_display = [
         "invoice", "processor", "money", "state", "last_error", "changed_at", "reported_at",
     ]  # fmt: skip
@@ -108,6 +110,7 @@ class PaymentAttemptAdmin(ByPrintedNumber, WithMoney, ClosingAdmin, AddingAdmin)
     ]  # fmt: skip
     search_fields = ["invoice__payer__code", "public_id", "reference"]
     documents = "invoice"
+    agency_lookup = "invoice__payer"
     readonly_fields = ["public_id"]
     adding_form = ChargeForm
     adding_fields = ["invoice", "processor"]

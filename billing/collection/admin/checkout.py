@@ -85,6 +85,7 @@ def close_effects(pages: list[CheckoutPage], data: dict[str, Any] | None) -> lis
 class CheckoutPageAdmin(AddingAdmin):
     """Checkout pages; adding one opens it. Its URL is for the payer only."""
 
+    menu = ("Payments", "Checkout pages")
     list_display = [
         "payer", "kind", "processor", "state", "opened_at", "expires_at", "owner",
         "closed_at",

@@ -36,6 +36,7 @@ class ConflictFilter(admin.SimpleListFilter):
 class ProcessorEventAdmin(ReadOnlyAdmin):
     """Inbound processor events; quarantined ones wait for a decision of staff."""
 
+    menu = ("Payments", "Processor events")
     list_display = [
         "event_id", "processor", "state", "last_error", "received_at", "reported_at",
         "conflicts",

@@ -16,7 +16,9 @@ from django.utils.html import format_html
 
 from billing.collection.admin.amounts import WithMoney
 from billing.collection.models.attempts import PaymentAttempt
+from billing.collection.services.refund_approvals import request_approval
 from billing.collection.services.refund_requests import (
+    needs_approval,
     refunding_processor,
     start_refund,
 )
@@ -47,7 +49,7 @@ from core.errors import Refusal
 from core.money import minor_digits, money_label
 from core.periods import local_date
 from seats.agencies.queries.agencies import zones_of
-from seats.models import Agency
+from seats.models import Agency, User
 
 
 class PaymentForm(AddingForm):
@@ -142,6 +144,8 @@ def refund_effects(payments: list[Payment], data: dict[str, Any] | None) -> list
             if refunding_processor(payment)
             else "it is recorded as refunded by hand"
         )
+        if data and needs_approval(payment, data["amount"]):
+            way = f"first another person has to approve it, then {way}"
         change = "The amount below is refunded"
         if data:
             change = (
@@ -182,6 +186,7 @@ class RefundInline(ReadOnlyInline):
 class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     """Payments received; adding one records a bank transfer or a check."""
 
+    menu = ("Payments", "Payments")
     list_display = [
         "__str__", "payer", "money", "means", "received_at", "reversed_at",
         "statement",
@@ -250,11 +255,21 @@ class PaymentAdmin(ByPrintedNumber, WithMoney, AddingAdmin):
     def refund(
         self, request: HttpRequest, payments: list[Payment], data: dict[str, Any]
     ) -> ActionOutcome | None:
-        """Request a refund from the processor, or record one made by hand."""
+        """Request a refund from the processor, or record one made by hand.
+
+        Above the limit another person has to approve it first.
+        """
         if len(payments) > 1:
             raise SeveralPayments("Refund one payment at a time.")
+        (payment,) = payments
+        user = request.user
+        if isinstance(user, User) and needs_approval(payment, data["amount"]):
+            request_approval(payment=payment, user=user, now=timezone.now(), **data)
+            return ActionOutcome(
+                payments, summary="The refund waits for the approval of another person"
+            )
         start_refund(
-            payment=payments[0], **actor_and_now(request), **{"reference": "", **data}
+            payment=payment, **actor_and_now(request), **{"reference": "", **data}
         )
         return None
 

@@ -20,6 +20,7 @@ class RefundChangeInline(ReadOnlyInline):
 class RefundAttemptAdmin(WithMoney, ClosingAdmin):
     """Refund attempts; a refund is requested on the page of its payment."""
 
+    menu = ("Disputes and refunds", "Refunds")
     list_display = [
         "payment", "payment__payer", "money", "state", "reason", "last_error", "changed_at",
         "reported_at",
@@ -44,6 +45,7 @@ class DisputeChangeInline(ReadOnlyInline):
 class DisputeAdmin(WithMoney, ReadOnlyAdmin):
     """Disputes; they are answered at the processor."""
 
+    menu = ("Disputes and refunds", "Disputes")
     list_display = [
         "payment", "payment__payer", "money", "state", "reason", "reference", "reported_at",
     ]  # fmt: skip

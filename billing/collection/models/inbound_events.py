@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from billing.collection.models.attempts import PaymentAttempt
 from billing.processors.models import PaymentProcessor
+from core.postgres.columns import partial_index
 from core.queue.models import QueueItem, QueueStates
 
 EVENTS = QueueStates(waiting=("received", "waiting"), leased=("received", "waiting"))
@@ -78,6 +79,9 @@ class ProcessorEvent(QueueItem):
                     state__in=["received", "waiting", "quarantined"], reported_at=None
                 ),
                 name="processor_event_unreported",
+            ),
+            partial_index(
+                "processor_event_quarantined", "received_at", state="quarantined"
             ),
         ]
 

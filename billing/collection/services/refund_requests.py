@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import transaction
 
 from billing.collection.domain.webhook_events import RefundFailed, RefundRequested
@@ -39,7 +40,7 @@ from billing.receivables.services.refunds import (
     require_refundable,
 )
 from billing.webhooks.services.outbox import publish
-from core.errors import Refusal
+from core.errors import Kind, Refusal
 from core.money import money_label, plain
 from core.queue.models import QueueQuerySet
 
@@ -51,6 +52,16 @@ class RefundByHand(Refusal):
     """
 
     code = "refund_by_hand"
+
+
+class RefundNeedsApproval(Refusal):
+    """The refund is above the limit up to which one person may refund.
+
+    Request it in the admin, at its payment; another person approves it there.
+    """
+
+    code = "refund_needs_approval"
+    kind = Kind.FORBIDDEN
 
 
 class RefundCaller:
@@ -174,28 +185,57 @@ def start_refund(
     reason: str,
     actor: str,
     now: datetime,
+    is_approved: bool = False,
 ) -> Refund | RefundAttempt:
     """Request a refund from the processor of a payment, or record a manual one.
 
     Once per payment and reference; without a reference, each call requests another
-    refund. Raises what request_refund and refund_payment raise.
+    refund. `is_approved` means that a second person approved it. Raises
+    RefundNeedsApproval, and what request_refund and refund_payment raise.
     """
-    if refunding_processor(payment):
-        return request_refund(
+    processor = refunding_processor(payment)
+    with transaction.atomic():
+        lock_accounts([payment.payer_id])
+        is_repeated = bool(reference) and _is_started(payment, reference)
+        if not (is_approved or is_repeated) and needs_approval(payment, amount):
+            raise RefundNeedsApproval(
+                f"More than {money_label(_limit(), payment.currency)} of payment"
+                f" {payment} would be refunded, which a second person has to approve."
+                " Request the refund in the admin, at its payment.",
+                field="amount",
+            )
+        start = request_refund if processor else refund_payment
+        return start(
             payment=payment,
             amount=amount,
+            reference=reference,
             reason=reason,
             actor=actor,
             now=now,
-            reference=reference,
         )
-    return refund_payment(
-        payment=payment,
-        amount=amount,
-        reference=reference,
-        reason=reason,
-        actor=actor,
-        now=now,
+
+
+def needs_approval(payment: Payment, amount: Decimal) -> bool:
+    """Whether a refund, with all earlier ones of its payment, is above the limit.
+
+    So a refund cannot be split to stay below it.
+    """
+    balance = payment_balances([payment.pk])[payment.pk]
+    return balance.refunded + balance.refunding + amount > _limit()
+
+
+def _limit() -> Decimal:
+    """In major units of whatever currency a payment has."""
+    limit: Decimal = settings.CHARGES["REFUND_LIMIT"]
+    return limit
+
+
+def _is_started(payment: Payment, reference: str) -> bool:
+    return (
+        RefundAttempt.objects.filter(
+            payment=payment, request_reference=reference
+        ).exists()
+        or Refund.objects.filter(payment=payment, reference=reference).exists()
     )
 
 

@@ -61,6 +61,7 @@ class StepInline(ReadOnlyInline):
 class DunningCaseAdmin(ByPrintedNumber, ReadOnlyAdmin):
     """Cases with their steps. Accounts have the actions that suspend and allow calls."""
 
+    menu = ("Payments", "Dunning cases")
     list_display = [
         "payer", "state", "invoice", "next_step_at", "held_until", "opened_at",
         "closed_at",
@@ -121,6 +122,7 @@ class AddHoldForm(AddingForm):
 class DunningHoldAdmin(AddingAdmin):
     """Pauses of dunning by staff, with their reasons; a payer's newest hold counts."""
 
+    menu = ("Payments", "Pauses of dunning")
     list_display = ["payer", "until", "reason", "actor", "held_at"]
     list_select_related = ["payer"]
     search_fields = ["payer__code"]

@@ -60,6 +60,7 @@ PAYABLE = {"kind": "invoice", "state__in": ["open", "uncollectible"]}
 class DocumentAdmin(DocumentColumns, ByPrintedNumber, ReadOnlyAdmin):
     """Invoices and credit notes; drafts are issued or discarded, issued ones voided."""
 
+    menu = ("Documents", "Invoices and credit notes")
     list_display = [
         "__str__", "state", "amount", "left", "payer", "period", "due_at", "issued_at",
     ]  # fmt: skip

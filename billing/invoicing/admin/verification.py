@@ -59,6 +59,7 @@ def _collected_again(finding: VerificationFinding) -> str:
 class VerificationFindingAdmin(ReadOnlyAdmin):
     """Differences that verification found, and the documents that each one holds."""
 
+    menu = ("Health", "Findings of verification")
     list_display = [
         "code", "state", "agency_code", "month", "document", "scope", "count",
         "first_seen_at", "last_seen_at",
@@ -109,6 +110,7 @@ class VerificationFindingAdmin(ReadOnlyAdmin):
 class VerificationRunAdmin(ReadOnlyAdmin):
     """The hourly and daily verification runs and their results."""
 
+    menu = ("Health", "Verification passes")
     list_display = [
         "kind", "state", "started_at", "finished_at", "findings", "opened", "resolved",
         "actor",

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from core.postgres.columns import UUID7
+from core.postgres.columns import UUID7, partial_index
 from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency
 
@@ -95,7 +95,10 @@ class RunItem(QueueItem):
             ),
             ITEMS.lease_check("run_item_lease_matches_state"),
         ]
-        indexes = [ITEMS.due_index("run_items_due")]
+        indexes = [
+            ITEMS.due_index("run_items_due"),
+            partial_index("run_items_parked", "next_attempt_at", state="parked"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.payer.code} in {self.run}: {self.state}"

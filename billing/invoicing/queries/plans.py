@@ -2,12 +2,15 @@
 
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Sum
 
+from billing.invoicing.models.documents import Document
 from billing.invoicing.models.runs import BillingRun, RunItem
-from billing.invoicing.queries.sql import INSERT_PLAN
+from billing.invoicing.queries.sql import INSERT_PLAN, PAYERS_TO_BILL
 from core.periods import month_over_at, next_month
 from seats.agencies.queries.agencies import zones_of
 
@@ -47,6 +50,26 @@ def insert_plan(run: BillingRun, now: datetime) -> int:
             },
         )
         return int(cursor.rowcount)
+
+
+def payers_to_bill(month: date) -> list[int]:
+    """The ids of the payers that a run of a month would plan now, in order."""
+    with connection.cursor() as cursor:
+        params = {"payer": None, "ends_on": next_month(month)}
+        cursor.execute(f"{PAYERS_TO_BILL} ORDER BY payer_id", params)
+        return [payer_id for (payer_id,) in cursor.fetchall()]
+
+
+def billed_totals(month: date, payer_ids: Collection[int]) -> dict[int, Decimal]:
+    """What documents of a month come to without tax, voids left out, by payer id."""
+    documents = Document.objects.filter(month=month, payer__in=payer_ids)
+    sums = (
+        documents.exclude(state=Document.State.VOID)
+        .order_by()
+        .values_list("payer")
+        .annotate(Sum("subtotal"))
+    )
+    return dict(sums)
 
 
 def progress_of(run_id: int) -> dict[str, int]:

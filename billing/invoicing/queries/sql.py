@@ -52,19 +52,16 @@ ON_HOLD = """
 
 # Every payer with a fact above its watermark, or with a seat day or usage in a month
 # after it. Any version of a seat counts: an item without differences writes nothing.
-INSERT_PLAN = """
-    INSERT INTO billing_runitem (run_id, payer_id, state, attempts, next_attempt_at,
-                                 code, last_error, documents)
-    SELECT DISTINCT %(run)s, pair.payer_id, 'pending', 0, %(now)s::timestamptz,
-           '', '', 0
+# `cuts` gives the cut-off of each agency: those that a run took, or those of now.
+PLANNED_PAYERS = """
+    SELECT DISTINCT pair.payer_id
     FROM (
         SELECT id AS payer_id, id AS agency_id FROM seats_agency
         UNION
         SELECT share.payer_id, share_set.agency_id FROM billing_payershare AS share
         JOIN billing_payershareset AS share_set ON share_set.id = share.share_set_id
     ) AS pair
-    JOIN billing_runcut AS cut
-        ON cut.run_id = %(run)s AND cut.agency_id = pair.agency_id
+    JOIN {cuts} AS cut ON cut.agency_id = pair.agency_id
     LEFT JOIN billing_watermark AS mark
         ON mark.payer_id = pair.payer_id AND mark.agency_id = pair.agency_id
     CROSS JOIN LATERAL (
@@ -96,6 +93,15 @@ INSERT_PLAN = """
             WHERE void.agency_id = pair.agency_id
               AND document.payer_id = pair.payer_id
               AND void.cutoff > open.billed_cutoff AND void.cutoff <= cut.cutoff))
+"""
+PAYERS_TO_BILL = PLANNED_PAYERS.format(cuts="seats_cutoffcounter")
+INSERT_PLAN = f"""
+    INSERT INTO billing_runitem (run_id, payer_id, state, attempts, next_attempt_at,
+                                 code, last_error, documents)
+    SELECT %(run)s, payer_id, 'pending', 0, %(now)s::timestamptz, '', '', 0
+    FROM ({
+    PLANNED_PAYERS.format(cuts="(SELECT * FROM billing_runcut WHERE run_id = %(run)s)")
+}) AS planned
     ON CONFLICT (run_id, payer_id) DO NOTHING
 """
 

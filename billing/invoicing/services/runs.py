@@ -71,6 +71,19 @@ def start_run(
     return run
 
 
+def request_run(
+    *, month: date, actor: str, now: datetime, payer: Agency | None = None
+) -> BillingRun:
+    """Open a run, which the schedule then cuts, plans and works off.
+
+    An unfinished run of the same month and payer is returned instead. Raises
+    MonthNotOver.
+    """
+    require_over(month=month, payer=payer, now=now)
+    with transaction.atomic():
+        return open_run(month=month, payer=payer, actor=actor, now=now)
+
+
 def open_run(
     *,
     month: date,

@@ -34,6 +34,7 @@ class EntryInline(ReadOnlyInline):
 class LedgerTransactionAdmin(ReadOnlyAdmin):
     """Ledger transactions: what was posted for each document, payment and refund."""
 
+    menu = ("Payments", "Ledger")
     list_display = ["__str__", "payer", "kind", "currency", "recorded_at"]
     list_select_related = ["payer"]
     list_filter = ["kind", "currency"]

@@ -34,6 +34,7 @@ def send_effects(mails: list[Mail], data: dict[str, Any] | None) -> list[str]:
 class MailAdmin(ReadOnlyAdmin):
     """Mails that wait, were sent or failed; failed ones can be sent again."""
 
+    menu = ("Documents", "Mails")
     list_display = [
         "subject", "to", "agency", "state", "last_error", "created_at", "sent_at",
     ]  # fmt: skip

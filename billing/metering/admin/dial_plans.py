@@ -31,6 +31,7 @@ class DialPlanForm(AddingForm):
 class DialPlanAdmin(SavedByServiceAdmin):
     """The words of agencies' dial plans; without any, the usual ones are understood."""
 
+    menu = ("Usage imports and quarantine", "Dial plans")
     list_display = ["agency", "inbound", "outbound", "changed_by", "changed_at"]
     list_select_related = ["agency"]
     search_fields = ["agency__code"]

@@ -103,6 +103,7 @@ class RejectedRowInline(ReadOnlyInline):
 class UsageImportAdmin(AddingAdmin):
     """Imported files. Adding one uploads it for a worker."""
 
+    menu = ("Usage imports and quarantine", "Imported files")
     list_display = [
         "file_name", "agency", "state", "rows", "accepted", "duplicate", "rejected",
         "skipped", "waiting", "unread", "created_at",
@@ -147,6 +148,7 @@ class UsageImportAdmin(AddingAdmin):
 class ConversationLegAdmin(ReadOnlyAdmin):
     """Legs of calls that may have others: counted, left out, or waiting."""
 
+    menu = ("Usage imports and quarantine", "Call legs")
     list_display = [
         "leg", "agency", "source", "state", "reason", "used_on", "received_at",
     ]  # fmt: skip
@@ -179,6 +181,7 @@ class WithoutSeatFilter(admin.SimpleListFilter):
 class UsageDayAdmin(ReadOnlyAdmin):
     """Usage totals per agent, meter and local date, in raw and in billable units."""
 
+    menu = ("Usage imports and quarantine", "Usage by day")
     list_display = [
         "used_on", "agency", "agent", "meter", "breakdown", "events", "raw_units",
         "billable_units",
@@ -226,6 +229,7 @@ def _outcome(events: list[QuarantinedEvent], state: str) -> ActionOutcome:
 class QuarantinedEventAdmin(ReadOnlyAdmin):
     """Quarantined events. Staff add what is missing, such as an agent, then release."""
 
+    menu = ("Usage imports and quarantine", "Quarantine")
     list_display = ["__str__", "agency", "code", "message", "state", "received_at"]
     list_select_related = ["agency"]
     list_filter = ["state", "code"]

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.pricing.models import Meter
-from core.postgres.columns import BELOW, UUID7
+from core.postgres.columns import BELOW, UUID7, partial_index
 from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency, Agent
 
@@ -215,12 +215,14 @@ class QuarantinedEvent(models.Model):
                 name="quarantined_event_settled_at_matches_state",
             ),
         ]
+        indexes = [partial_index("usage_events_held", "received_at", state="held")]
 
     def __str__(self) -> str:
         return f"{self.event['source']} {self.event['id']}"
 
 
 IMPORTS = QueueStates(waiting=("waiting",), leased=("running",))
+FAILED = partial_index("usage_imports_failed", "created_at", state="failed")
 
 
 class UsageImport(QueueItem):
@@ -293,7 +295,7 @@ class UsageImport(QueueItem):
             ),
             IMPORTS.lease_check("usage_import_lease_matches_state"),
         ]
-        indexes = [IMPORTS.due_index("usage_import_unfinished")]
+        indexes = [IMPORTS.due_index("usage_import_unfinished"), FAILED]
 
     def __str__(self) -> str:
         return self.file_name

@@ -7,7 +7,9 @@ from django.contrib import admin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from billing.pricing.admin.effects import delete_effects, publish_effects
 from billing.pricing.models import Meter, PriceList, Rate, RateTier
@@ -23,6 +25,7 @@ from core.admin.readonly import PlainModelForm, ReadOnlyAdmin
 class MeterAdmin(ReadOnlyAdmin):
     """Meters: what is counted, and in which units."""
 
+    menu = ("Price lists", "Meters")
     list_display = ["code", "name", "raw_unit", "billed_unit"]
     search_fields = ["code", "name"]
     ordering = ["code"]
@@ -78,10 +81,11 @@ class TierInline(admin.TabularInline):  # type: ignore[type-arg]
 class PriceListAdmin(DraftOnlyAdmin):
     """Price lists; a draft can be edited until it is published, then never."""
 
-    list_display = ["code", "currency", "starts_on", "price", "state"]
+    menu = ("Price lists", "Price lists")
+    list_display = ["code", "currency", "starts_on", "price", "state", "preview"]
     list_filter = ["currency", "state"]
     search_fields = ["code"]
-    readonly_fields = ["state", "published_at", "content_hash"]
+    readonly_fields = ["state", "published_at", "content_hash", "preview"]
     formfield_overrides = {models.DateField: {"widget": DateInput}}
     inlines = [RateInline]
     ordering = ["currency", "-starts_on"]
@@ -89,6 +93,14 @@ class PriceListAdmin(DraftOnlyAdmin):
 
     def is_draft(self, obj: PriceList) -> bool:
         return obj.state == PriceList.State.DRAFT
+
+    @admin.display(description="preview", empty_value="-")
+    def preview(self, obj: PriceList) -> str | None:
+        """A link to what the list would have made of last month's usage."""
+        if obj.pk is None:
+            return None
+        address = reverse("admin:price_list_preview", args=[obj.pk])
+        return format_html('<a class="link" href="{}">against last month</a>', address)
 
     @admin.display(description="seat price", ordering="seat_price")
     def price(self, obj: PriceList) -> str:
@@ -130,6 +142,7 @@ class PriceListAdmin(DraftOnlyAdmin):
 class RateAdmin(DraftOnlyAdmin):
     """A rate with its tiers; linked from its price list."""
 
+    menu = ("Price lists", "Rates")
     list_display = ["price_list", "meter", "model", "unit_price", "included_per_seat"]
     list_select_related = ["price_list", "meter"]
     list_filter = ["price_list", "model"]

@@ -99,6 +99,7 @@ def rotate_effects(
 class PaymentProcessorAdmin(AddingAdmin):
     """Payment processors; adding one, or rotating its secrets, shows both secrets once."""
 
+    menu = ("Settings", "Payment processors")
     list_display = [
         "code", "kind", "url", "added_by", "added_at", "rotated_at",
     ]  # fmt: skip

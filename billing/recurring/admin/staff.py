@@ -10,4 +10,5 @@ from core.admin.readonly import ReadOnlyAdmin
 class RecurringJobAdmin(ReadOnlyAdmin):
     """Periodic jobs: when each ran last, its last error, and when it is due."""
 
+    menu = ("Health", "Recurring jobs")
     list_display = ["name", "next_run_at", "last_finished_at", "last_error"]

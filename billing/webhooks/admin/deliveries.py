@@ -25,6 +25,7 @@ MOST_DIGITS = 18  # of a number that the database can compare
 class OutboxEventAdmin(ReadOnlyAdmin):
     """Webhook events in the sequence of their agency."""
 
+    menu = ("Webhooks", "Events")
     list_display = ["stream", "sequence", "type", "subject", "occurred_at"]
     list_select_related = ["stream__agency"]
     list_filter = ["type"]
@@ -65,6 +66,7 @@ class AttemptsInline(ReadOnlyInline):
 class DeliveryAdmin(ReadOnlyAdmin):
     """Deliveries that wait, arrived, or were given up, with their attempts."""
 
+    menu = ("Webhooks", "Deliveries")
     list_display = [
         "event",
         "endpoint",

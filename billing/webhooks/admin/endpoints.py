@@ -95,6 +95,7 @@ def endpoint_effects(
 class WebhookEndpointAdmin(AddingAdmin):
     """Webhook endpoints; adding one, or rotating its secret, shows the secret once."""
 
+    menu = ("Webhooks", "Endpoints")
     list_display = [
         "url", "agency", "owner", "state", "reason", "failing_since", "deleted_at",
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 
 from core.admin.actions import ActionOutcome, ReasonForm, staff_action
 from core.admin.base import autocomplete
@@ -22,6 +23,7 @@ from core.admin.readonly import (
     adding_form_for,
 )
 from core.periods import next_month
+from seats.agencies.admin.support import page_of_agency
 from seats.agencies.models import Agency, AgencyZone, Upline
 from seats.agencies.queries.agencies import local_dates
 from seats.agencies.queries.today import seats_on, upline_on, zone_on
@@ -114,8 +116,9 @@ def zone_effects(agencies: list[Any], data: dict[str, Any] | None) -> list[str]:
 class AgencyAdmin(SavedByServiceAdmin):
     """Agencies; moving one to another upline or time zone is an action."""
 
+    menu = ("Agencies", "Agencies")
     list_display = [
-        "code",
+        "page",
         "name",
         "upline_today",
         "zone_today",
@@ -123,6 +126,7 @@ class AgencyAdmin(SavedByServiceAdmin):
         "currency",
         "closed_through",
     ]
+    list_display_links = None
     list_filter = ["currency", "zones__zone"]
     search_fields = ["code", "name"]
     inlines = [ZoneInline, UplineInline]
@@ -194,6 +198,13 @@ class AgencyAdmin(SavedByServiceAdmin):
         """Save the name of an existing agency; a new one was saved by the service."""
         if change:
             obj.save(update_fields=["name"])
+
+    @admin.display(description="code", ordering="code")
+    def page(self, agency: Agency) -> str:
+        """A link to the page with all that support needs."""
+        return format_html(
+            '<a class="link" href="{}">{}</a>', page_of_agency(agency.code), agency.code
+        )
 
     @admin.display(description="upline", ordering="upline_code")
     def upline_today(self, agency: Any) -> str:

@@ -67,6 +67,7 @@ def state_of(row: Invitation) -> str:
 class InvitationAdmin(AddingAdmin):
     """Members are invited; who accepts is one."""
 
+    menu = ("People and rights", "Invitations")
     sensitive = True
     list_display = [
         "email", "agency", "role", "state", "invited_by", "created_at", "expires_at",

@@ -75,6 +75,7 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     passwords or e-mail addresses of staff, not even their own.
     """
 
+    menu = ("People and rights", "Users")
     sensitive = True
     add_form = AddUserForm
     form = ChangeUserForm
@@ -147,6 +148,7 @@ class UserAdmin(StaffAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 class MemberAdmin(StaffAdmin):
     """Who may log in for which agency, and in which role."""
 
+    menu = ("People and rights", "Members")
     sensitive = True
     list_display = ["user", "agency", "role", "agent"]
     list_select_related = ["user", "agency", "agent"]
@@ -185,6 +187,7 @@ class MemberAdmin(StaffAdmin):
 class GroupAdmin(ReadOnlyAdmin):
     """Jobs of platform staff. Their permissions are defined in `billing/jobs.py`."""
 
+    menu = ("People and rights", "Jobs")
     list_display = ["name"]
     ordering = ["name"]
     fields = ["name", "may"]
@@ -200,6 +203,7 @@ class GroupAdmin(ReadOnlyAdmin):
 class LogEntryAdmin(ReadOnlyAdmin):
     """The history of the admin: who did what, and why; also shown on each row's page."""
 
+    menu = ("People and rights", "Actions of staff")
     list_display = ["action_time", "user", "content_type", "object_repr", "message"]
     list_select_related = ["user", "content_type"]
     search_fields = ["user__email", "object_repr", "change_message"]

@@ -75,6 +75,7 @@ class MoveForm(ChangeForm):
 class AgentAdmin(StaffAdmin):
     """Agents of agencies; seats are added for them by an action."""
 
+    menu = ("Agencies", "Agents")
     list_display = ["external_id", "name", "agency", "npn", "email"]
     list_select_related = ["agency"]
     search_fields = ["external_id", "name", "npn", "agency__code"]
@@ -111,6 +112,7 @@ class AgentAdmin(StaffAdmin):
 class SeatAdmin(ReadOnlyAdmin):
     """Seats; removing, handing over, transferring and cancelling are actions."""
 
+    menu = ("Agencies", "Seats")
     list_display = ["id", "agency", "agent", "added_on", "removed_on", "cancelled"]
     list_select_related = ["agency", "agent"]
     list_filter = ["cancelled", ("removed_on", admin.EmptyFieldListFilter)]
