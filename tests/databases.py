@@ -54,9 +54,9 @@ def use_own_server() -> None:
     if not connections.databases["owner"]["OPTIONS"]["embedded"]:
         return
     with places.one_starter("tests"):
-        if not CLUSTER.is_ready():
+        if not CLUSTER.is_running():
             _prepare_folder(CLUSTER.data)
-            ensure_postgres(CLUSTER)
+        ensure_postgres(CLUSTER)
     for alias in ALIASES:
         connections[alias].close()
         settings = connections.databases[alias]
@@ -75,6 +75,7 @@ def _prepare_folder(data: Path) -> None:
     if is_whole and (data.is_symlink() or not has_room):
         return
     remove_data(data)
+    CLUSTER.marker.unlink(missing_ok=True)
     if has_room:
         data.symlink_to(tempfile.mkdtemp(prefix="dialer-tests-", dir=MEMORY))
 
