@@ -42,6 +42,7 @@ from billing.webhooks.models import (
     OutboxStream,
     WebhookEndpoint,
 )
+from core.audit import History, history_as
 
 __all__ = [
     "AccountStanding",
@@ -100,3 +101,53 @@ __all__ = [
     "Watermark",
     "WebhookEndpoint",
 ]
+
+# Models whose changes need no record of their own; the others are marked `audited`.
+history_as(
+    History.DERIVED,
+    BudgetAlert,
+    BudgetMonth,
+    Dispute,
+    DunningCase,
+    PaymentAttempt,
+    RefundAttempt,
+    UsageDay,
+)
+history_as(
+    History.FACT,
+    Allocation,
+    AttemptChange,
+    DeliveryAttempt,
+    DisputeChange,
+    DocumentLine,
+    DunningStep,
+    LedgerEntry,
+    LedgerTransaction,
+    OutboxEvent,
+    RefundAttemptChange,
+    RunCut,
+    UsageEvent,
+    Void,
+)
+history_as(
+    History.QUEUE,
+    ArchivedMonth,
+    CheckoutPage,
+    ConversationLeg,
+    Delivery,
+    EventKey,
+    FannedOut,
+    ImportPart,
+    Mail,
+    OutboxStream,
+    ProcessorCustomer,
+    ProcessorEvent,
+    QuarantinedEvent,
+    RecurringJob,
+    RejectedRow,
+    RunItem,
+    UsageImport,
+    VerificationFinding,
+    VerificationRun,
+    Watermark,
+)

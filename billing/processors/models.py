@@ -2,7 +2,10 @@
 
 from django.db import models
 
+from core.audit import audited
 
+
+@audited()
 class PaymentProcessor(models.Model):
     """A service that charges payers for us and reports outcomes by webhook."""
 

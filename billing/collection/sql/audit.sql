@@ -1,0 +1,4 @@
+-- Saved payment methods, without what a processor charges them by.
+
+SELECT audit_table('billing_paymentmethod', 'id', 'payer_id', '', '{label}',
+                   '{customer,reference}');
