@@ -75,8 +75,8 @@ def changes_because(reason: str) -> Iterator[None]:
 
 
 def name_process(name: str) -> None:
-    """All threads of this process work for a command, unless a door says otherwise."""
-    _process[:] = [Origin(process=name)]
+    """All threads of this process work for a task or command, or for none ("")."""
+    _process[:] = [Origin(process=name)] if name else []
 
 
 class History(StrEnum):

@@ -20,12 +20,24 @@ from django.urls import reverse
 from django.utils import timezone
 
 from config.admin.sites import Site
-from seats.access.domain import Action
+from seats.access.domain import Action, Reach, reach_of_support
 from seats.members.models import User
 from seats.members.queries import is_member, reach_of_user
+from seats.support.models import SupportSession
 
 MENU = [
-    ("Team", ["Seats", "Agents", "Agencies", "Members", "Invitations"]),
+    (
+        "Team",
+        [
+            "Seats",
+            "Agents",
+            "Agencies",
+            "Members",
+            "Invitations",
+            "Support access",
+            "Activity",
+        ],
+    ),
     ("Money", ["Invoices", "Payments", "Budgets"]),
     ("Usage", ["By day", "Imported files", "Quarantine"]),
     ("Integrations", ["API keys", "Webhooks"]),
@@ -78,8 +90,7 @@ class AgencySite(Site):
         is_read = request.method in {"GET", "HEAD"}
         # Services own their transactions, so what writes is not within one of ours.
         with transaction.atomic(using=self.using) if is_read else nullcontext():
-            reach = reach_of_user(user, now=timezone.now())
-            request.reach = reach  # type: ignore[attr-defined]
+            request.reach = _reach(request, user)  # type: ignore[attr-defined]
             yield
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
@@ -116,6 +127,19 @@ class AgencySite(Site):
 
 
 agency_site = AgencySite("agency")
+
+
+def _reach(request: HttpRequest, user: User) -> Reach:
+    """What the user may do now; less for support that acts as the user."""
+    now = timezone.now()
+    acting: SupportSession | None = getattr(request, "acting", None)
+    if acting is None:
+        return reach_of_user(user, now=now)
+    return reach_of_support(
+        reach_of_user(user, now=now, agency_id=acting.agency_id),
+        agency_id=acting.agency_id,
+        may_change=acting.may_change,
+    )
 
 
 def _rendered(response: HttpResponseBase) -> HttpResponseBase:

@@ -10,6 +10,7 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg import errors
 
+from config.database.origins import send_origin
 from config.database.patience import patience, waiting_at_most
 from config.services import ensure_postgres
 
@@ -26,6 +27,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     _resumes_at: dict[str, float] = {}  # by alias, for all threads
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.execute_wrappers.append(send_origin)
 
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()

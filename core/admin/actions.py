@@ -27,6 +27,7 @@ from django.shortcuts import render
 
 from core.admin.dressing import DressedForm
 from core.admin.reauthentication import require_reauthentication
+from core.audit import changes_because
 from core.errors import Refusal
 from core.postgres.locks import names_locked
 
@@ -210,7 +211,7 @@ class StaffAction:
         reason = f" Reason: {data['reason']}" if data["reason"] else ""
         entry = f"{self.short_description}{_details(data, form)}.{reason}"
         if self.atomic:
-            with transaction.atomic():
+            with changes_because(data["reason"]), transaction.atomic():
                 outcome = self.work(model_admin, request, rows, dict(data))
                 outcome = outcome or ActionOutcome(changed=rows)
                 _record(request, outcome.changed, entry)
@@ -218,7 +219,8 @@ class StaffAction:
         # The service commits by itself: record first, so that a crash loses no reason.
         _record(request, rows, entry)
         try:
-            outcome = self.work(model_admin, request, rows, dict(data))
+            with changes_because(data["reason"]):
+                outcome = self.work(model_admin, request, rows, dict(data))
         except Refusal as refusal:
             _record(request, rows, f"Not done: {refusal.message}")
             raise
@@ -368,5 +370,9 @@ def _details(data: dict[str, Any], form: forms.Form) -> str:
 
 def _record(request: HttpRequest, rows: Sequence[Model], entry: str) -> None:
     """Record who did what and why on the history page of each row."""
-    if rows and request.user.pk is not None:
-        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, entry)
+    acting = getattr(request, "acting", None)
+    if acting is not None:  # whoever acts as a member did it, and not the member
+        entry = f"As {request.user}: {entry}"
+    actor = request.user.pk if acting is None else acting.staff_id
+    if rows and actor is not None:
+        LogEntry.objects.log_actions(actor, rows, CHANGE, entry)

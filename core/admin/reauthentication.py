@@ -18,7 +18,10 @@ def require_reauthentication(request: HttpRequest, *, keep: bool = True) -> None
     is kept in the session meanwhile and carried out afterwards; with `keep` off, which
     is for forms with secrets, it has to be entered again. Raises what allauth's
     middleware answers, and PermissionDenied for users who have no way to confirm.
+    Who acts as a member does nothing sensitive.
     """
+    if getattr(request, "acting", None) is not None:
+        raise PermissionDenied
     try:
         _reauthenticated(request)
     except ReauthenticationRequired:

@@ -1,9 +1,20 @@
 """Entries of the audit: one for each change of a row, written by triggers alone."""
 
+import json
+from decimal import Decimal
+from typing import Any
+
 from django.db import models
 from django.db.models.functions import Now
 
 from seats.agencies.models import Agency
+
+
+class ExactDecoder(json.JSONDecoder):
+    """Reads amounts as decimals."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "parse_float": Decimal})
 
 
 class AuditEntry(models.Model):
@@ -30,9 +41,11 @@ class AuditEntry(models.Model):
     table_name = models.CharField(max_length=63)
     row_id = models.CharField(max_length=64)
     operation = models.CharField(max_length=6, choices=Operation)
-    label = models.JSONField(help_text="The columns that name the row.")
-    before = models.JSONField(null=True)
-    after = models.JSONField(null=True)
+    label = models.JSONField(
+        decoder=ExactDecoder, help_text="The columns that name the row."
+    )
+    before = models.JSONField(null=True, decoder=ExactDecoder)
+    after = models.JSONField(null=True, decoder=ExactDecoder)
     actor = models.ForeignKey(
         "seats.User", models.DO_NOTHING, null=True, db_constraint=False, db_index=False,
         related_name="+",

@@ -7,6 +7,7 @@ from django.db import migrations, models
 
 import core.postgres.columns
 from core.postgres.sql_files import LoadSql
+from seats.audit.models import ExactDecoder
 
 
 class Migration(migrations.Migration):
@@ -152,9 +153,9 @@ class Migration(migrations.Migration):
                         max_length=6,
                     ),
                 ),
-                ("label", models.JSONField(help_text="The columns that name the row.")),
-                ("before", models.JSONField(null=True)),
-                ("after", models.JSONField(null=True)),
+                ("label", models.JSONField(decoder=ExactDecoder, help_text="The columns that name the row.")),
+                ("before", models.JSONField(null=True, decoder=ExactDecoder)),
+                ("after", models.JSONField(null=True, decoder=ExactDecoder)),
                 (
                     "process",
                     models.CharField(help_text="The task or command.", max_length=200),
@@ -331,7 +332,7 @@ class Migration(migrations.Migration):
                 "seats/audit/sql/audit.sql": "98aa4798d852",
                 "seats/agencies/sql/audit.sql": "1ddfa51a0921",
                 "seats/api_keys/sql/audit.sql": "fdb52fd25fa7",
-                "seats/roster/sql/audit.sql": "f189c552e3c6",
+                "seats/roster/sql/audit.sql": "be8b6322dc92",
                 "seats/members/sql/audit.sql": "845cc0c29a24",
                 "seats/support/sql/support.sql": "fd03cca049bc",
             }

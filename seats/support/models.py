@@ -1,5 +1,7 @@
 """Support that acts as a member, and owners who allow it to make changes."""
 
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -7,7 +9,7 @@ from core.audit import audited
 from core.postgres.columns import UUID7, Check
 from seats.agencies.models import Agency
 
-LONGEST_MINUTES = 60
+LONGEST = timedelta(minutes=60)
 
 
 @audited()
@@ -22,6 +24,8 @@ class SupportSession(models.Model):
         LOGGED_OUT = "logged_out", "support logged out"
         EXPIRED = "expired", "ended after 60 minutes"
         REFUSED = "refused", "ended because somebody may no longer do this"
+
+    may_change = False  # whether an owner allows changes now; set by `current_session`
 
     public_id = models.UUIDField(db_default=UUID7(), unique=True, editable=False)
     staff = models.ForeignKey("seats.User", models.PROTECT, related_name="+")

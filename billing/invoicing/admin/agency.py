@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from billing.invoicing.admin.columns import DocumentColumns, LineColumns
@@ -12,6 +12,8 @@ from billing.invoicing.queries.left_to_pay import with_left_to_pay
 from core.admin.cells import ByPrintedNumber, MonthFilter
 from core.admin.scoped import ScopedAdmin, ScopedFilter, ScopedInline, agency_page
 from seats.access.domain import Action
+
+ISSUED = [state for state in Document.State.values if state != Document.State.DRAFT]
 
 
 class LineInline(LineColumns, ScopedInline):
@@ -48,6 +50,11 @@ class DocumentPage(DocumentColumns, ByPrintedNumber, ScopedAdmin):
     """Documents that were issued; drafts are the platform's until then."""
 
     menu = ("Money", "Invoices")
+    activity = {
+        "billing_document": ["total"],
+        "billing_billingaccount": ["billing_name", "address", "email", "tax_id"],
+    }
+    activity_rows = Q(operation="update", after__state__in=ISSUED)
     agency_path = "payer"
     view = Action.VIEW_MONEY
     list_display = [

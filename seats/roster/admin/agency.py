@@ -155,6 +155,9 @@ class SeatPage(ScopedAdmin):
     """The roster: who holds which seat, and since when."""
 
     menu = ("Team", "Seats")
+    activity = {
+        "seats_seatversion": ["action", "agent", "added_on", "removed_on", "held_from"]
+    }
     agency_path = "agency"
     agent_path = "agent"
     view = Action.VIEW_SEATS

@@ -1,0 +1,49 @@
+"""Sends with each statement that writes from where the change comes; see `core.audit`.
+
+The setting `audit.origin` is sent in the same message as the statement, so it costs no
+round trip, and lasts until the end of the transaction: a pooled connection takes nothing
+along to the next request.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from psycopg import sql as psycopg_sql
+
+from core.audit import Origin, origin
+
+# `FOR UPDATE` locks, and is followed by no table.
+WRITES = re.compile(r'\b(?:INSERT INTO|DELETE FROM|MERGE INTO|UPDATE(?=\s+["a-z]))')
+
+
+def send_origin(
+    execute: Callable[..., Any],
+    sql: Any,
+    params: Any,
+    many: bool,  # noqa: FBT001
+    context: Any,
+) -> Any:
+    """Execute a statement, after the setting if it writes. A wrapper of Django's."""
+    source = origin()
+    if source is None or not isinstance(sql, str) or not writes(sql):
+        return execute(sql, params, many, context)
+    setting = _setting(source, context["connection"])
+    if many:  # its results are counted, so the setting goes before
+        context["cursor"].execute(setting)
+        return execute(sql, params, many, context)
+    if params is not None:  # whatever it contains is no placeholder
+        setting = setting.replace("%", "%%")
+    result = execute(f"{setting}; {sql}", params, many, context)
+    context["cursor"].nextset()  # the rows of the statement follow those of the setting
+    return result
+
+
+def writes(sql: str) -> bool:
+    """Whether a statement of the house may change rows."""
+    return not sql.startswith("SELECT") and WRITES.search(sql) is not None
+
+
+def _setting(source: Origin, connection: Any) -> str:
+    text = psycopg_sql.quote(source.text(), connection.connection)
+    return f"SELECT set_config('audit.origin', {text}, true)"
