@@ -49,7 +49,7 @@ class ActingAs:
                 return redirect("admin:seats_supportsession_changelist")
             return self.get_response(request)
         request.acting = session  # type: ignore[attr-defined]
-        if not request.path.startswith(SITE) or request.path == LOGOUT:
+        if not request.path.startswith(SITE):
             return self.get_response(request)
         return self._as_member(request, session)
 
@@ -60,7 +60,8 @@ class ActingAs:
         session.may_change = may_change(agency_id=session.agency_id, now=now)
         request.user = session.user
         identify(actor=session.staff_id, acting_as=session.user_id)
-        if request.method in SAFE or session.may_change:
+        is_leaving = request.path == LOGOUT
+        if request.method in SAFE or session.may_change or is_leaving:
             response = self.get_response(request)
         else:
             page = "admin/acting_read_only.html"

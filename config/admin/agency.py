@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from config.admin.sites import Site
+from core.admin.acting import acting_staff
 from seats.access.domain import Action, Reach, reach_of_support
 from seats.members.models import User
 from seats.members.queries import is_member, reach_of_user
@@ -132,9 +133,9 @@ agency_site = AgencySite("agency")
 def _reach(request: HttpRequest, user: User) -> Reach:
     """What the user may do now; less for support that acts as the user."""
     now = timezone.now()
-    acting: SupportSession | None = getattr(request, "acting", None)
-    if acting is None:
+    if acting_staff(request) is None:
         return reach_of_user(user, now=now)
+    acting: SupportSession = request.acting  # type: ignore[attr-defined]
     return reach_of_support(
         reach_of_user(user, now=now, agency_id=acting.agency_id),
         agency_id=acting.agency_id,

@@ -25,6 +25,7 @@ from django.db.models import Max, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from core.admin.acting import acting_staff
 from core.admin.dressing import DressedForm
 from core.admin.reauthentication import require_reauthentication
 from core.audit import changes_because
@@ -370,9 +371,8 @@ def _details(data: dict[str, Any], form: forms.Form) -> str:
 
 def _record(request: HttpRequest, rows: Sequence[Model], entry: str) -> None:
     """Record who did what and why on the history page of each row."""
-    acting = getattr(request, "acting", None)
+    actor, acting = request.user.pk, acting_staff(request)
     if acting is not None:  # whoever acts as a member did it, and not the member
-        entry = f"As {request.user}: {entry}"
-    actor = request.user.pk if acting is None else acting.staff_id
+        actor, entry = acting, f"As {request.user}: {entry}"
     if rows and actor is not None:
         LogEntry.objects.log_actions(actor, rows, CHANGE, entry)

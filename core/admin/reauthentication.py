@@ -10,6 +10,8 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.http import urlencode
 
+from core.admin.acting import acting_staff
+
 
 def require_reauthentication(request: HttpRequest, *, keep: bool = True) -> None:
     """Return if the user confirmed by password, code or passkey in the last 15 minutes.
@@ -20,7 +22,7 @@ def require_reauthentication(request: HttpRequest, *, keep: bool = True) -> None
     middleware answers, and PermissionDenied for users who have no way to confirm.
     Who acts as a member does nothing sensitive.
     """
-    if getattr(request, "acting", None) is not None:
+    if acting_staff(request) is not None:
         raise PermissionDenied
     try:
         _reauthenticated(request)

@@ -153,7 +153,12 @@ class Migration(migrations.Migration):
                         max_length=6,
                     ),
                 ),
-                ("label", models.JSONField(decoder=ExactDecoder, help_text="The columns that name the row.")),
+                (
+                    "label",
+                    models.JSONField(
+                        decoder=ExactDecoder, help_text="The columns that name the row."
+                    ),
+                ),
                 ("before", models.JSONField(null=True, decoder=ExactDecoder)),
                 ("after", models.JSONField(null=True, decoder=ExactDecoder)),
                 (

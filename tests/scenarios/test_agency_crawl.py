@@ -18,7 +18,7 @@ from django.urls import URLPattern, URLResolver
 from billing.metering.models import UsageDay
 from billing.webhooks.models import WebhookEndpoint
 from config.admin.agency import agency_site
-from seats.models import Agent, Seat, User
+from seats.models import Agent, AuditEntry, Seat, User
 from tests.crawl import MISSING, Crawl, base_of, registry, rows_of
 from tests.downline import BELOW, HOME, UPLINES
 from tests.staff import log_in
@@ -96,8 +96,8 @@ class TestPagesOfOthers:
         for person in (people[0], people[3]):
             for model, page in registry():
                 answer = person.client.get(f"{base_of(model)}?_facets=True")
-                if answer.status_code != 200:
-                    continue
+                if answer.status_code != 200 or model is AuditEntry:
+                    continue  # of the activity, less is shown: see test_activity.py
                 change_list = answer.context["cl"]
                 path = page.agency_path
                 ids = [agencies[code].pk for code in person.reaches]

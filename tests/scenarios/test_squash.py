@@ -27,7 +27,9 @@ from tests.catalogue import catalogue, differences
 ROOT = Path(__file__).resolve().parents[2]
 DUMP = ROOT / "tests/fixtures/before_squash.sql.gz"
 # Tables that `migrate` itself writes to.
-KEPT_BY_MIGRATE = {"django_migrations", "auth_group_permissions", "auth_permission"}
+KEPT_BY_MIGRATE = {
+    "django_content_type", "django_migrations", "auth_group_permissions", "auth_permission",
+}  # fmt: skip
 PARTITION = "billing_usageevent_20"
 SECONDS = 300
 VALUE = re.compile(r"\(('[^']*'::character varying)\)::text")

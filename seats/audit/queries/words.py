@@ -31,6 +31,7 @@ from seats.audit.queries.tables import audited_models, field_of, is_money, noun_
 from seats.members.models import Member
 
 SUPPORT = "Support"
+SESSIONS = "seats_supportsession"
 # Columns that say nothing that the sentence does not say.
 SILENT = {"id", "public_id", "created_at", "recorded_at", "allowed_at", "started_at"}
 
@@ -88,6 +89,8 @@ class _Teller:
     def _who(self) -> tuple[str, bool]:
         """Who did it, and whether the reader may know more of that."""
         entry = self.entry
+        if entry.table_name == SESSIONS:  # also if it ended by itself
+            return f"{SUPPORT} ({self._person(entry.label['staff_id'])})", True
         if entry.acting_as_id:
             staff = self._person(entry.actor_id)
             return f"{SUPPORT} ({staff}) as {self._named(entry.acting_as_id)}", True
@@ -192,8 +195,10 @@ class _Teller:
     def _text(self, column: str, value: Any) -> str:
         """A value as people read it; "" if there is none."""
         table = self.entry.table_name
-        if value is None or value in ("", SECRET):
-            return str(value or "")
+        if value is None or value == "":
+            return ""
+        if value == SECRET:
+            return SECRET if self.entry.operation == "update" else "(hidden)"
         related = related_model(table, column)
         if related is not None:
             return self.references.name_of(related, value)
