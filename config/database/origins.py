@@ -15,6 +15,7 @@ from core.audit import Origin, origin
 
 # `FOR UPDATE` locks, and is followed by no table.
 WRITES = re.compile(r'\b(?:INSERT INTO|DELETE FROM|MERGE INTO|UPDATE(?=\s+["a-z]))')
+END = "; /* of audit.origin */ "
 
 
 def send_origin(
@@ -34,9 +35,15 @@ def send_origin(
         return execute(sql, params, many, context)
     if params is not None:  # whatever it contains is no placeholder
         setting = setting.replace("%", "%%")
-    result = execute(f"{setting}; {sql}", params, many, context)
+    result = execute(f"{setting}{END}{sql}", params, many, context)
     context["cursor"].nextset()  # the rows of the statement follow those of the setting
     return result
+
+
+def without_origin(sql: str) -> str:
+    """A statement as it was before its setting, for logs of queries."""
+    _, end, statement = sql.partition(END)
+    return statement if end else sql
 
 
 def writes(sql: str) -> bool:

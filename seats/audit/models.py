@@ -68,7 +68,7 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ["-at", "-id"]
         verbose_name = "change"
-        verbose_name_plural = "activity"
+        verbose_name_plural = "changes"
         indexes = [
             models.Index(fields=["agency", "-at", "-id"], name="audit_entry_by_agency"),
             models.Index(fields=["-at", "-id"], name="audit_entry_by_time"),

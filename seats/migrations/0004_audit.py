@@ -232,7 +232,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "change",
-                "verbose_name_plural": "activity",
+                "verbose_name_plural": "changes",
                 "ordering": ["-at", "-id"],
                 "indexes": [
                     models.Index(

@@ -150,7 +150,7 @@ class TimelinePage(ReadOnlyAdmin):
     def when(self, entry: Any) -> str:
         return self._words(entry).when
 
-    @admin.display(description="what happened")
+    @admin.display(description="what")
     def what_happened(self, entry: Any) -> str:
         return self._words(entry).sentence
 

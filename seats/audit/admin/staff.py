@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -60,6 +61,11 @@ class AuditEntryAdmin(TimelinePage):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         rows: QuerySet[AuditEntry] = super().get_queryset(request)
         return rows.filter(table_name__in=self.tables_of(request))
+
+    def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if not self.has_view_permission(request):  # asked before any row is looked up
+            raise PermissionDenied
+        return super().history_view(request, *args, **kwargs)
 
     def reader_of(self, request: HttpRequest) -> Reader:
         return Reader()

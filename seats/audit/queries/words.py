@@ -98,6 +98,8 @@ class _Teller:
             return self._user(entry.actor_id)
         if entry.key_id:
             return self._key(entry.key_id)
+        if entry.path:
+            return "Somebody who was not logged in", False
         if self.reader.agencies is None and not entry.process:
             return f"Somebody in the database ({entry.database_role})", True
         if entry.process and self.reader.agencies is None:

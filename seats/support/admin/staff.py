@@ -29,7 +29,7 @@ class SessionForm(AddingForm):
     class Meta:
         model = SupportSession
         fields = ["agency", "user", "reason"]
-        labels = {"user": "member"}
+        labels = {"user": "Member"}
         widgets = {
             "agency": autocomplete(SupportSession, "agency"),
             "user": autocomplete(SupportSession, "user"),
