@@ -7,6 +7,7 @@ along to the next request.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from psycopg import sql as psycopg_sql
@@ -29,7 +30,7 @@ def send_origin(
     source = origin()
     if source is None or not isinstance(sql, str) or not writes(sql):
         return execute(sql, params, many, context)
-    setting = _setting(source, context["connection"])
+    setting = _setting(source)
     if many:  # its results are counted, so the setting goes before
         context["cursor"].execute(setting)
         return execute(sql, params, many, context)
@@ -51,6 +52,7 @@ def writes(sql: str) -> bool:
     return not sql.startswith("SELECT") and WRITES.search(sql) is not None
 
 
-def _setting(source: Origin, connection: Any) -> str:
-    text = psycopg_sql.quote(source.text(), connection.connection)
+@lru_cache(maxsize=256)
+def _setting(source: Origin) -> str:
+    text = psycopg_sql.quote(source.text())  # by libpq, for any connection
     return f"SELECT set_config('audit.origin', {text}, true)"

@@ -334,7 +334,7 @@ class Migration(migrations.Migration):
         ),
         LoadSql(
             {
-                "seats/audit/sql/audit.sql": "98aa4798d852",
+                "seats/audit/sql/audit.sql": "efbc33e1b3e2",
                 "seats/agencies/sql/audit.sql": "1ddfa51a0921",
                 "seats/api_keys/sql/audit.sql": "fdb52fd25fa7",
                 "seats/roster/sql/audit.sql": "be8b6322dc92",

@@ -71,8 +71,12 @@ REVOKE ALL ON FUNCTION write_audit_entry FROM PUBLIC;
 -- Arguments of the triggers: the primary key, the columns of the agency and of the
 -- agency that set the row up (may be empty), and arrays of columns: those that name the
 -- row to people, secrets, and those of no interest.
+--
+-- Plans are kept from the first call, which may have had a single row; a nested loop of
+-- many rows before and after would cost the square of their number.
 CREATE OR REPLACE FUNCTION record_changes() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+SET enable_nestloop = off AS $$
 DECLARE
     source jsonb := coalesce(nullif(current_setting('audit.origin', true), ''), '{}');
     -- TG_ARGV counts from 0.

@@ -1,5 +1,6 @@
 """What triggers record: by whom, from where and why, and never a secret."""
 
+import time
 from typing import Any
 
 import pytest
@@ -87,6 +88,15 @@ class TestRawSql:
             for row in rows
             if row.before
         )
+
+    def test_of_very_many_rows_takes_no_longer_for_each(self):
+        """The plan of the first call, for one row, would cost the square of them."""
+        agents = make_agents(make_agency(), *(f"A{n}" for n in range(1000)))
+        Agent.objects.filter(pk=agents[0].pk).update(npn="1")
+        start = time.perf_counter()
+        Agent.objects.update(npn="2")
+
+        assert time.perf_counter() - start < 5
 
     def test_that_deletes_keeps_the_whole_row(self, agent):
         user = User.objects.create_user("dana@sunrise.example", "a b c")
