@@ -11,10 +11,12 @@ from psycopg.errors import UndefinedTable
 
 from config.http.outages import is_outage
 from config.services import ServiceUnavailable
+from core.audit import name_process
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    name_process(f"command {' '.join(sys.argv[1:2])}")
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

@@ -11,7 +11,8 @@ from django.db import connections
 
 VIEW = """
     seats.view_agency seats.view_agent seats.view_seat seats.view_member seats.view_user
-    seats.view_invitation
+    seats.view_invitation seats.view_auditentry seats.view_supportsession
+    seats.view_supportview seats.view_supportaccess
     billing.view_billingaccount billing.view_accountstanding billing.view_payershareset
     billing.view_budget billing.view_document billing.view_dunningcase
     billing.view_dunninghold billing.view_mail billing.view_meter billing.view_pricelist
@@ -30,7 +31,7 @@ SUPPORT = """
     seats.reopen_seat seats.cancel_seat
     seats.add_member seats.change_member seats.delete_member
     seats.add_invitation seats.revoke_invitation
-    seats.add_user seats.change_user
+    seats.add_user seats.change_user seats.add_supportsession
     billing.add_budget billing.change_budget billing.delete_budget
     billing.add_usageimport billing.release_quarantinedevent
     billing.add_dialplan billing.change_dialplan

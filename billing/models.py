@@ -23,6 +23,7 @@ from billing.ledger.models import LedgerEntry, LedgerTransaction
 from billing.mail.models import Mail
 from billing.metering.models import (
     ArchivedMonth,
+    ConversationLeg,
     EventKey,
     ImportPart,
     QuarantinedEvent,
@@ -45,6 +46,7 @@ from billing.webhooks.models import (
     OutboxStream,
     WebhookEndpoint,
 )
+from core.audit import History, history_as
 
 __all__ = [
     "AccountStanding",
@@ -57,6 +59,7 @@ __all__ = [
     "BudgetAlert",
     "BudgetMonth",
     "CheckoutPage",
+    "ConversationLeg",
     "Delivery",
     "DeliveryAttempt",
     "DialPlan",
@@ -107,3 +110,55 @@ __all__ = [
     "Watermark",
     "WebhookEndpoint",
 ]
+
+# Models whose changes need no record of their own; the others are marked `audited`.
+history_as(
+    History.DERIVED,
+    BudgetAlert,
+    BudgetMonth,
+    Dispute,
+    DocumentLine,
+    DunningCase,
+    PaymentAttempt,
+    RefundAttempt,
+    UsageDay,
+)
+history_as(
+    History.FACT,
+    Allocation,
+    AttemptChange,
+    DisputeChange,
+    DunningStep,
+    LedgerEntry,
+    LedgerTransaction,
+    OutboxEvent,
+    RefundAttemptChange,
+    RunCut,
+    UsageEvent,
+    Void,
+)
+history_as(
+    History.QUEUE,
+    ArchivedMonth,
+    CheckoutPage,
+    ConversationLeg,
+    Delivery,
+    DeliveryAttempt,
+    DocumentFile,
+    EventKey,
+    FannedOut,
+    ImportPart,
+    Mail,
+    OutboxStream,
+    ProcessorCustomer,
+    ProcessorEvent,
+    Pulse,
+    QuarantinedEvent,
+    RecurringJob,
+    RejectedRow,
+    RunItem,
+    UsageImport,
+    VerificationFinding,
+    VerificationRun,
+    Watermark,
+)

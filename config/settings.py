@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.http.middleware.Patience",
+    "config.http.origins.RequestOrigin",
     "config.http.middleware.Answers",
     "config.http.policy.ContentPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -52,6 +53,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "config.accounts.middleware.Standing",
+    "config.http.origins.UserOrigin",
+    "config.accounts.acting.ActingAs",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES: list[dict[str, Any]] = [

@@ -8,6 +8,7 @@ a page shows of an agency is found by a search for the marker.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +27,7 @@ from seats.api_keys.services import create_key
 from seats.members.services import create_invitation
 from seats.models import Agency, Agent, Member, User
 from seats.roster.services.seats import add_seats, hand_over_seats
+from seats.support.services import allow_changes
 from tests.build import APRIL_2, MARCH, MARCH_1, MAY_2, bill, call, make_prices, use
 from tests.staff import log_in
 
@@ -33,6 +35,7 @@ ROLES = ["owner", "admin", "billing_viewer", "supervisor", "agent"]
 HOME, TOP, BELOW = "HOMEZZ", "TOPZZ", "BELOWZZ"
 SIBLING, STRANGER = "SIBLINGZZ", "STRANGERZZ"
 UPLINES = {TOP: None, HOME: TOP, BELOW: HOME, SIBLING: TOP, STRANGER: None}
+MARCH_3 = MARCH_1 + timedelta(days=2)
 FOREIGN_TO_HOME = {TOP, SIBLING, STRANGER}
 
 
@@ -168,4 +171,6 @@ def _make_money(agency: Agency) -> None:
         agency=agency, email=f"guest@{mark}.example.com", role="admin",
         invited_by=staff, page_url="https://example.com/", now=MARCH_1,
     )  # fmt: skip
+    boss = User.objects.create_user(f"boss@{mark}.example.com", "a b c")
+    allow_changes(agency=agency, allowed_by=boss, until=MARCH_3, now=MARCH_1)
     LogEntry.objects.log_actions(staff.pk, [agency], CHANGE, f"staffzz changed {mark}")

@@ -42,6 +42,7 @@ from seats.api_keys.services import create_key
 from seats.members.services import create_invitation
 from seats.models import Agency, Member, User
 from seats.roster.services.seats import remove_seats
+from seats.support.services import allow_changes, record_view, start_session
 from tests.build import (
     APRIL_2,
     MARCH,
@@ -99,6 +100,7 @@ def make_everything(settings: Any) -> Agency:
     fan_out_due(now=LATE)
     first = Delivery.objects.order_by("pk").values("pk")[:1]
     Delivery.objects.filter(pk__in=first).update(state="delivered", settled_at=LATE)
+    _make_support(agency)
     _make_rest(agency)
     _make_checks(agency)
     return agency
@@ -203,6 +205,21 @@ def _make_checks(agency: Agency) -> None:
 def _quarantine(processor: PaymentProcessor) -> None:
     store_events(processor, [("evt_1", b"{}")], now=timezone.now())
     process_events(now=timezone.now())
+
+
+def _make_support(agency: Agency) -> None:
+    """Support that acts as a member, and looks at a page."""
+    owner = User.objects.get(email="owner@sunrise.example.com")
+    staff = User.objects.create_user("ann@staff.example", "a b c", is_staff=True)
+    session = start_session(
+        staff=staff, user=owner, agency=agency, reason="Ticket 7", now=LATE
+    )
+    record_view(
+        session=session, method="GET", path="/agency/", http_status=200, now=LATE
+    )
+    allow_changes(
+        agency=agency, allowed_by=owner, until=LATE + timedelta(days=2), now=LATE
+    )
 
 
 def _make_rest(agency: Agency) -> None:

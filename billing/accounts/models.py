@@ -3,9 +3,11 @@
 from django.db import models
 from django.db.models import Q
 
+from core.audit import audited
 from seats.models import Agency
 
 
+@audited()
 class BillingAccount(models.Model):
     """A payer's billing details, its next document number and its latest document hash.
 
@@ -37,6 +39,7 @@ class BillingAccount(models.Model):
         return f"Account of {self.payer.code}"
 
 
+@audited()
 class AccountStanding(models.Model):
     """A suspension of an agency's outbound calls, or its end. Rows are only appended.
 
@@ -68,6 +71,7 @@ class AccountStanding(models.Model):
         return f"{self.agency.code} {self.standing} since {self.since:%Y-%m-%d}"
 
 
+@audited()
 class PayerShareSet(models.Model):
     """Who pays an agency's charges from a local date on. Rows are only appended.
 
@@ -92,6 +96,7 @@ class PayerShareSet(models.Model):
         return f"Shares of {self.agency.code} from {self.starts_on}"
 
 
+@audited()
 class PayerShare(models.Model):
     """One payer's percentage in a set; the percentages of a set sum to 100."""
 

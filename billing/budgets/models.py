@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.pricing.models import Meter
+from core.audit import audited
 from core.postgres.columns import BELOW, UUID7
 from seats.models import Agency, Agent
 
@@ -19,6 +20,7 @@ def default_thresholds() -> list[int]:
     return [*THRESHOLDS]
 
 
+@audited(money=("amount",))
 class Budget(models.Model):
     """A monthly limit on an agency's usage.
 

@@ -6,6 +6,7 @@ from django.db.models.functions import Least
 
 from billing.collection.models.attempts import PaymentAttempt
 from billing.invoicing.models.documents import Document
+from core.audit import audited
 from core.postgres.columns import UUID7
 from seats.models import Agency
 
@@ -120,6 +121,7 @@ class DunningStep(models.Model):
         return f"{self.kind} {self.at:%Y-%m-%d}"
 
 
+@audited()
 class DunningHold(models.Model):
     """A pause of a payer's dunning until an instant; appended, the newest counts."""
 

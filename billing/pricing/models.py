@@ -4,9 +4,11 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from core.audit import audited
 from core.postgres.columns import BELOW, UUID7, Check
 
 
+@audited()
 class Meter(models.Model):
     """What is counted, and in which raw unit the dialer reports it."""
 
@@ -33,6 +35,7 @@ class Meter(models.Model):
         return self.code
 
 
+@audited()
 class PriceList(models.Model):
     """The seat price and rates of a currency, from the first day of a month on."""
 
@@ -94,6 +97,7 @@ class PriceList(models.Model):
         return self.code
 
 
+@audited()
 class Rate(models.Model):
     """What one meter costs on one price list."""
 
@@ -169,6 +173,7 @@ class Rate(models.Model):
         return f"{self.meter_id} on {self.price_list_id}"
 
 
+@audited()
 class RateTier(models.Model):
     """A tier of a graduated or volume rate; the upper bound is inclusive."""
 

@@ -4,7 +4,10 @@ from typing import ClassVar
 
 from django.db import models
 
+from core.audit import audited
 
+
+@audited()
 class PaymentProcessor(models.Model):
     """A service that charges payers for us and reports outcomes by webhook."""
 

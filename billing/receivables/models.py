@@ -7,11 +7,13 @@ from django.db import models
 from django.db.models import Q
 
 from billing.invoicing.models.documents import Document
+from core.audit import audited
 from core.money import plain
 from core.postgres.columns import BELOW, UUID7
 from seats.models import Agency
 
 
+@audited(money=("amount",))
 class Payment(models.Model):
     """Money received from a payer; append-only, and unique by processor and reference.
 
@@ -66,6 +68,7 @@ class Payment(models.Model):
         return f"{self.processor} {self.reference}"
 
 
+@audited(money=("amount",))
 class Refund(models.Model):
     """A part of a payment that was returned to the payer; append-only, positive."""
 

@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
+from core.audit import audited
 from core.postgres.columns import UUID7, partial_index
 from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency
@@ -76,6 +77,7 @@ class FannedOut(models.Model):
         return f"{self.stream_id} through {self.through}"
 
 
+@audited()
 class WebhookEndpoint(models.Model):
     """A URL that events are delivered to: those of one agency, or (None) of all."""
 

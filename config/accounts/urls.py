@@ -7,6 +7,7 @@ not: an account is made by an invitation, and has one address.
 from allauth.account import views as account
 from django.urls import include, path, re_path
 
+from config.accounts.acting import end_acting_view
 from config.accounts.invitations import accept_invitation_view
 from config.accounts.sessions import sessions_view
 
@@ -35,6 +36,7 @@ urlpatterns = [
         name="account_reset_password_from_key_done",
     ),
     path("2fa/", include("allauth.mfa.urls")),
+    path("acting/end/", end_acting_view, name="end_acting"),
     path("sessions/", sessions_view, name="usersessions_list"),
     path("invitations/<str:token>/", accept_invitation_view, name="accept_invitation"),
 ]

@@ -23,18 +23,31 @@ from psycopg.errors import InsufficientPrivilege
 
 from config.admin.reach import row_kinds_of
 from config.admin.sites import Site
+from core.admin.acting import acting_staff
 from core.admin.rights import shown_to
 from core.admin.scoped import any_of
 from core.postgres.roles import engine_rights, member_rights
 from seats.access.admin.overview import OVERVIEW
-from seats.access.domain import Action
+from seats.access.domain import Action, Reach, reach_of_support
 from seats.members.models import User
 from seats.members.queries import is_member, reach_of_user
+from seats.support.models import SupportSession
 
 log = logging.getLogger(__name__)
 
 MENU = [
-    ("Team", ["Seats", "Agents", "Roster file", "Agencies", "Members", "Invitations"]),
+    (
+        "Team",
+        [
+            "Seats",
+            "Agents",
+            "Roster file",
+            "Agencies",
+            "Members",
+            "Invitations",
+            "Support access",
+        ],
+    ),
     (
         "Money",
         [
@@ -105,7 +118,7 @@ class AgencySite(Site):
         user = request.user
         if not isinstance(user, User):  # `has_permission` let nobody else in
             raise PermissionDenied
-        reach = reach_of_user(user, now=timezone.now())
+        reach = _reach(request, user)
         request.reach = reach  # type: ignore[attr-defined]
         rights = partial(member_rights, row_kinds_of(user, reach))
         request.member_rights = rights  # type: ignore[attr-defined]
@@ -135,6 +148,19 @@ class AgencySite(Site):
 
 
 agency_site = AgencySite("agency")
+
+
+def _reach(request: HttpRequest, user: User) -> Reach:
+    """What the user may do now; less for support that acts as the user."""
+    now = timezone.now()
+    if acting_staff(request) is None:
+        return reach_of_user(user, now=now)
+    acting: SupportSession = request.acting  # type: ignore[attr-defined]
+    return reach_of_support(
+        reach_of_user(user, now=now, agency_id=acting.agency_id),
+        agency_id=acting.agency_id,
+        may_change=acting.may_change,
+    )
 
 
 def _read(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

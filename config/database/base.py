@@ -7,15 +7,23 @@ import time
 from typing import Any
 
 import psycopg
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, operations
 from psycopg import errors
 
+from config.database.origins import send_origin, without_origin
 from config.database.patience import patience, waiting_at_most
 from config.services import ensure_postgres
 
 HEALTH_SECONDS = 2  # to check a persistent connection before it is used again
 # Requests do not try to connect for this many seconds after a connection timed out.
 PAUSE = 5.0
+
+
+class DatabaseOperations(operations.DatabaseOperations):
+    """Logs of queries have the statements alone."""
+
+    def last_executed_query(self, cursor: Any, sql: Any, params: Any) -> str:
+        return without_origin(super().last_executed_query(cursor, sql, params))
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -25,7 +33,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
     raises OperationalError, and the connection is closed.
     """
 
+    ops_class = DatabaseOperations
     _resumes_at: dict[str, float] = {}  # by alias, for all threads
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.execute_wrappers.append(send_origin)
 
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()

@@ -9,6 +9,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from core.audit import identify
 from seats.api_keys.models import ApiKey
 from seats.api_keys.services import bearer_secret, use_key
 
@@ -30,6 +31,7 @@ class KeyAuthentication(BaseAuthentication):
                 "The API key is invalid, expired or revoked. Check the Authorization"
                 " header."
             )
+        identify(key=key.pk)
         return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:

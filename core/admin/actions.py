@@ -17,7 +17,7 @@ from zlib import crc32
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -27,9 +27,11 @@ from django.shortcuts import render
 from django.utils.html import format_html, format_html_join
 
 from core.admin.dressing import DressedForm
+from core.admin.history import details_of, record_action
 from core.admin.panels import Link, cell_html
 from core.admin.reauthentication import require_reauthentication
 from core.admin.rights import shown_to
+from core.audit import changes_because
 from core.errors import Refusal
 from core.postgres.locks import names_locked
 
@@ -225,23 +227,24 @@ class StaffAction:
     ) -> ActionOutcome:
         data = form.cleaned_data
         reason = f" Reason: {data['reason']}" if data["reason"] else ""
-        entry = f"{self.short_description}{_details(data, form)}.{reason}"
+        entry = f"{self.short_description}{details_of(data, form)}.{reason}"
         if self.atomic:
-            with transaction.atomic():
+            with changes_because(data["reason"]), transaction.atomic():
                 outcome = self.work(model_admin, request, rows, dict(data))
                 outcome = outcome or ActionOutcome(changed=rows)
-                _record(request, outcome.changed, entry)
+                record_action(request, outcome.changed, entry)
             return outcome
         # The service commits by itself: record first, so that a crash loses no reason.
-        _record(request, rows, entry)
+        record_action(request, rows, entry)
         try:
-            outcome = self.work(model_admin, request, rows, dict(data))
+            with changes_because(data["reason"]):
+                outcome = self.work(model_admin, request, rows, dict(data))
         except Refusal as refusal:
-            _record(request, rows, f"Not done: {refusal.message}")
+            record_action(request, rows, f"Not done: {refusal.message}")
             raise
         outcome = outcome or ActionOutcome(changed=rows)
         for row, why in (*outcome.unchanged, *outcome.refused):
-            _record(request, [row], f"Not done: {why}")
+            record_action(request, [row], f"Not done: {why}")
         return outcome
 
     def _report(
@@ -375,21 +378,3 @@ def _digest(who: list[str], rows: list[Any], effects: list[str]) -> str:
     fixed = [effect for effect in effects if not isinstance(effect, Moving)]
     seen = json.dumps([who, [str(row.pk) for row in rows], fixed])
     return sha256(seen.encode()).hexdigest()
-
-
-def _details(data: dict[str, Any], form: forms.Form) -> str:
-    """What was filled in beside the reason, without secrets."""
-    parts = [
-        f"{name.replace('_', ' ')}: {value}"
-        for name, value in data.items()
-        if name != "reason"
-        and value not in ("", None)
-        and not isinstance(form.fields[name].widget, forms.PasswordInput)
-    ]
-    return f" ({', '.join(parts)})" if parts else ""
-
-
-def _record(request: HttpRequest, rows: Sequence[Model], entry: str) -> None:
-    """Record who did what and why on the history page of each row."""
-    if rows and request.user.pk is not None:
-        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, entry)

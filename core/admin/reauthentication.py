@@ -10,6 +10,8 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.http import urlencode
 
+from core.admin.acting import acting_staff
+
 
 def require_reauthentication(request: HttpRequest, *, keep: bool = True) -> None:
     """Return if the user confirmed by password, code or passkey in the last 15 minutes.
@@ -18,7 +20,10 @@ def require_reauthentication(request: HttpRequest, *, keep: bool = True) -> None
     is kept in the session meanwhile and carried out afterwards; with `keep` off, which
     is for forms with secrets, it has to be entered again. Raises what allauth's
     middleware answers, and PermissionDenied for users who have no way to confirm.
+    Who acts as a member does nothing sensitive.
     """
+    if acting_staff(request) is not None:
+        raise PermissionDenied
     try:
         _reauthenticated(request)
     except ReauthenticationRequired:

@@ -5,7 +5,7 @@ Rows, choices, filters, searches and links are limited to what the person's reac
 for that action; all else answers as if it were not there.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.contrib import admin
@@ -108,6 +108,10 @@ class ScopedAdmin(Scoped, ReadOnlyAdmin):
 
     change_form_template = "admin/change_form.html"  # none of the staff site's
     menu: ClassVar[tuple[str, str]]  # the group and the name in the navigation
+    # More of what the history tells to whoever may look at the rows: the columns of its
+    # own table beside `fields`, and those of other tables, by table.
+    activity: ClassVar[Mapping[str, Sequence[str]]] = {}
+    activity_rows: ClassVar[Q] = Q()  # which entries of its own table are told
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

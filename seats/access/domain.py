@@ -29,6 +29,7 @@ class Action(StrEnum):
     CHANGE_INTEGRATIONS = "change API keys and webhook endpoints"
     VIEW_MEMBERS = "view members"
     CHANGE_MEMBERS = "change members"
+    VIEW_ACTIVITY = "view activity"
 
 
 class Extent(StrEnum):
@@ -46,6 +47,7 @@ _VIEW = {
     Action.VIEW_IMPORTS: Extent.DOWNLINE,
     Action.VIEW_MONEY: Extent.DOWNLINE,
     Action.VIEW_BUDGETS: Extent.DOWNLINE,
+    Action.VIEW_ACTIVITY: Extent.DOWNLINE,
 }
 _ADMIN = {
     **_VIEW,
@@ -76,6 +78,7 @@ ROLES: Mapping[str, Mapping[Action, Extent]] = {
         Action.HAND_OVER_SEATS: Extent.AGENCY,
         Action.VIEW_USAGE: Extent.AGENCY,
         Action.VIEW_IMPORTS: Extent.AGENCY,
+        Action.VIEW_ACTIVITY: Extent.AGENCY,
     },
     "agent": {
         Action.VIEW_SEATS: Extent.ITSELF,
@@ -95,6 +98,7 @@ KINDS: Mapping[str, Action] = {
     "budgets": Action.VIEW_BUDGETS,
     "integrations": Action.VIEW_INTEGRATIONS,
     "members": Action.VIEW_MEMBERS,
+    "activity": Action.VIEW_ACTIVITY,
 }
 
 
@@ -134,3 +138,38 @@ class Reach:
         methods = self.agencies(Action.CHANGE_METHODS) | paying
         agents = self.agents(Action.VIEW_SEATS) | self.agents(Action.VIEW_USAGE)
         return {**ids, "methods": methods, "agents": agents}
+
+
+# What support may not do as a member, whatever an owner allows.
+NEVER_BY_SUPPORT = frozenset(
+    {
+        Action.PAY,
+        Action.CHANGE_METHODS,
+        Action.CHANGE_INTEGRATIONS,
+        Action.CHANGE_MEMBERS,
+    }
+)
+
+
+def reach_of_support(reach: Reach, *, agency_id: int, may_change: bool) -> Reach:
+    """What support may do as a member with this reach: look; change the agency at most.
+
+    `may_change`: an owner of the agency allows it.
+    """
+
+    def allowed(action: str) -> frozenset[int]:
+        agencies = reach.agencies(action)
+        if Action(action).name.startswith("VIEW_"):
+            return agencies
+        if not may_change or action in NEVER_BY_SUPPORT:
+            return frozenset()
+        return agencies & {agency_id}
+
+    return Reach(
+        {action: allowed(action) for action in Action},
+        {
+            action: ids
+            for action, ids in reach.agents_by_action.items()
+            if Action(action).name.startswith("VIEW_")
+        },
+    )

@@ -5,9 +5,11 @@ from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import F, Q
 
+from core.audit import audited
 from core.postgres.columns import UUID7, DateRangeOf, SameId
 
 
+@audited()
 class Agency(models.Model):
     """A customer: IMO, FMO, agency or sub-agency."""
 
@@ -39,6 +41,7 @@ class Agency(models.Model):
         return f"{self.name} ({self.code})"
 
 
+@audited()
 class AgencyZone(models.Model):
     """The time zone an agency's dates follow, from a first of a month on.
 
@@ -65,6 +68,7 @@ class AgencyZone(models.Model):
         return f"{self.zone} from {self.starts_on}"
 
 
+@audited()
 class Upline(models.Model):
     """A dated edge of the agency tree. The database refuses a cycle."""
 

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Cast
 from django.db.models.lookups import Regex
 
+from core.audit import audited
 from core.postgres.columns import UUID7
 from seats.agencies.models import Agency
 
@@ -14,6 +15,7 @@ from seats.agencies.models import Agency
 SCOPE = "[a-z_]+:(read|write)"
 
 
+@audited()
 class ApiKey(models.Model):
     """An API key. Only the SHA-256 of its secret is stored.
 

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 
+from core.audit import audited
 from core.postgres.columns import UUID7, Check
 from seats.agencies.models import Agency
 from seats.roster.models import Agent
@@ -48,6 +49,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=canonical_email(username or ""))
 
 
+@audited()
 class User(AbstractBaseUser, PermissionsMixin):
     """A person who can log in. `is_staff` means staff of the platform, not an agency."""
 
@@ -91,6 +93,7 @@ AGENT_IS_NAMED = Q(role="agent", agent__isnull=False) | (
 ROLE_EXISTS = Q(role__in=["owner", "admin", "billing_viewer", "supervisor", "agent"])
 
 
+@audited()
 class Member(models.Model):
     """The role of a user at an agency."""
 
@@ -133,6 +136,7 @@ class Member(models.Model):
         return f"{self.user}: {self.role} of {self.agency.code}"
 
 
+@audited()
 class Invitation(models.Model):
     """An offer of a role at an agency to whoever reads the mails of an address.
 

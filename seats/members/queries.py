@@ -16,9 +16,15 @@ def is_member(user: User) -> bool:
     return Member.objects.filter(user=user).exists()
 
 
-def reach_of_user(user: User, *, now: datetime) -> Reach:
-    """What the user may do at `now`, by the memberships of this moment."""
-    rows = Member.objects.filter(user=user).values_list("agency_id", "role", "agent_id")
+def reach_of_user(user: User, *, now: datetime, agency_id: int | None = None) -> Reach:
+    """What the user may do at `now`, by the memberships of this moment.
+
+    With `agency_id`, by the membership of that agency alone.
+    """
+    members = Member.objects.filter(user=user)
+    if agency_id is not None:
+        members = members.filter(agency=agency_id)
+    rows = members.values_list("agency_id", "role", "agent_id")
     return reach_of([Membership(*row) for row in rows], now=now)
 
 

@@ -5,10 +5,12 @@ from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import F, Q
 
+from core.audit import audited
 from core.postgres.columns import UUID7, Check, DateRangeOf, SameId
 from seats.agencies.models import Agency
 
 
+@audited()
 class Agent(models.Model):
     """A licensed insurance agent of exactly one agency."""
 
@@ -134,6 +136,7 @@ class SeatHolding(models.Model):
         return f"{self.agent.external_id} from {self.starts_on}"
 
 
+@audited()
 class SeatVersion(models.Model):
     """A recorded change of a seat; appended, never edited.
 

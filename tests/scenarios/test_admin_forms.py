@@ -20,7 +20,7 @@ from billing.pricing.models import Meter, PriceList
 from billing.processors.services.processors import add_processor
 from billing.webhooks.models import OutboxEvent
 from core.admin.readonly import AddingAdmin, AddingForm
-from seats.models import Agency, AgencyZone, CutoffCounter, User
+from seats.models import Agency, AgencyZone, CutoffCounter, Member, User
 from tests.billing.processors.stripe_fake import KEY, SECRET, fake_stripe
 from tests.billing.webhooks.conftest import Clock
 from tests.build import APRIL, APRIL_2, make_agency
@@ -74,11 +74,21 @@ FORMS: dict[str, Filled] = {
     ),
     "user": Filled(lambda: {"email": "new@example.com", "name": "New"}),
     "member": Filled(
-        lambda: {"agency": sunrise(), "user": User.objects.get().pk, "role": "owner"}
+        lambda: {
+            "agency": sunrise(), "user": User.objects.get(is_staff=True).pk,
+            "role": "owner",
+        }
     ),
     "invitation": Filled(
         lambda: {"agency": sunrise(), "email": "new@example.com", "role": "owner"},
         ADDED,  # and the first one is revoked
+    ),
+    "supportsession": Filled(
+        lambda: {
+            "agency": sunrise(), "user": User.objects.get(is_staff=False).pk,
+            "reason": "Ticket 7",
+        },
+        ADDED,  # and the first one ends
     ),
     "usageimport": Filled(
         lambda: {
@@ -152,6 +162,10 @@ def world(invoices, acme, settings):
     settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOW_LOOPBACK": True}
     PriceList.objects.create(
         code="DRAFT", currency="USD", starts_on=APRIL, seat_price=Decimal(60)
+    )
+    guest = User.objects.create_user("guest@example.com", PASSWORD)
+    Member.objects.create(
+        user=guest, agency_id=sunrise(), role="owner", created_at=APRIL_2
     )
     with fake_stripe(Clock()) as stripe:
         add_processor(

@@ -22,7 +22,7 @@ from billing.metering.models import UsageDay
 from billing.webhooks.models import WebhookEndpoint
 from config.admin.agency import agency_site
 from core.admin.pages import PAGES_OF_PANELS, PanelPage
-from seats.models import Agent, Seat, User
+from seats.models import Agent, AuditEntry, Seat, User
 from tests.build import APRIL, APRIL_2, bill
 from tests.crawl import MISSING, Crawl, base_of, registry, rows_of
 from tests.downline import BELOW, HOME, SIBLING, TOP, UPLINES
@@ -108,8 +108,8 @@ class TestPagesOfOthers:
         for person in (people[0], people[3]):
             for model, page in registry():
                 answer = person.client.get(f"{base_of(model)}?_facets=True")
-                if answer.status_code != 200:
-                    continue
+                if answer.status_code != 200 or model is AuditEntry:
+                    continue  # of the activity, less is shown: see test_activity.py
                 change_list = answer.context["cl"]
                 path = page.agency_path
                 ids = [agencies[code].pk for code in person.reaches]

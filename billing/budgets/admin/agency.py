@@ -33,6 +33,7 @@ class BudgetPage(ScopedAdmin):
     """Budgets of the agencies within reach; who set them may be above and is not said."""
 
     menu = ("Money", "Budgets")
+    activity = {"billing_budget": ["amount", "meter"]}
     agency_path = "agency"
     view = Action.VIEW_BUDGETS
     list_display = [

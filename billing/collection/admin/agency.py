@@ -51,6 +51,10 @@ class PaymentPage(WithMoney, ScopedAdmin):
     """Payments received from the agencies within reach."""
 
     menu = ("Money", "Payments")
+    activity = {
+        "billing_payment": ["amount"],
+        "billing_paymentmethod": ["label", "removed_at"],
+    }
     agency_path = "payer"
     view = Action.VIEW_MONEY
     list_display = [

@@ -5,10 +5,12 @@ from django.db.models import F, Q
 
 from billing.collection.models.refunds import RefundAttempt
 from billing.receivables.models import Payment
+from core.audit import audited
 from core.postgres.columns import BELOW, UUID7, partial_index
 from seats.models import User
 
 
+@audited(money=("amount",))
 class RefundApproval(models.Model):
     """A refund above the limit: who requested it, and who decided about it.
 

@@ -4,10 +4,12 @@ from django.db import models
 from django.db.models import Q
 
 from billing.processors.models import PaymentProcessor
+from core.audit import audited
 from core.postgres.columns import UUID7
 from seats.models import Agency
 
 
+@audited()
 class PaymentMethod(models.Model):
     """How a payer is charged: at most one current method, until it is removed.
 

@@ -21,7 +21,7 @@ from billing.collection.queries.cash import (
     MovementKey,
     booked_amounts,
     cash_entries,
-)
+)  # fmt: skip
 from billing.collection.services.dispatch import Connect
 from billing.processors.domain.port import AccountMovement, SupportsHistory, Unreachable
 from billing.processors.models import PaymentProcessor
@@ -29,9 +29,9 @@ from billing.processors.services.registry import connect
 from billing.webhooks.services.outbox import PLATFORM, publish
 from core.errors import Refusal
 from core.money import plain
+from core.periods import DAY
 
 BEFORE, AFTER = timedelta(days=7), timedelta(days=1)  # around a day in the list
-DAY = timedelta(days=1)
 RECONCILED, DIFFERS = "payments.reconciled", "payments.differ"
 logger = logging.getLogger(__name__)
 

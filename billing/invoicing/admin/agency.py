@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
@@ -17,6 +17,8 @@ from core.admin.cells import ByPrintedNumber, MonthFilter
 from core.admin.scoped import ScopedAdmin, ScopedFilter, agency_page
 from seats.access.domain import Action
 from seats.models import AgencyZone
+
+ISSUED = [state for state in Document.State.values if state != Document.State.DRAFT]
 
 
 class ScopedMonthFilter(MonthFilter):
@@ -35,6 +37,11 @@ class DocumentPage(DocumentColumns, ByPrintedNumber, ScopedAdmin):
     """
 
     menu = ("Money", "Invoices")
+    activity = {
+        "billing_document": ["total"],
+        "billing_billingaccount": ["billing_name", "address", "email", "tax_id"],
+    }
+    activity_rows = Q(operation="update", after__state__in=ISSUED)
     agency_path = "payer"
     view = Action.VIEW_MONEY
     list_display = [

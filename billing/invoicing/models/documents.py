@@ -6,10 +6,12 @@ from django.db.models import F, Q
 from billing.invoicing.domain.numbers import printed_number
 from billing.invoicing.models.runs import BillingRun
 from billing.pricing.models import Meter, PriceList
+from core.audit import audited
 from core.postgres.columns import BELOW, UUID7
 from seats.models import Agency
 
 
+@audited(money=("total",))
 class Document(models.Model):
     """An invoice or a credit note. Once issued, only `state` moves."""
 

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from core.audit import audited
 from core.postgres.columns import UUID7, partial_index
 from core.queue.models import QueueItem, QueueStates
 from seats.models import Agency
@@ -10,6 +11,7 @@ from seats.models import Agency
 ITEMS = QueueStates(waiting=("pending",), leased=("working",))
 
 
+@audited()
 class BillingRun(models.Model):
     """A billing run over the payers of a month; finished once every item is settled."""
 

@@ -4,11 +4,13 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
+from core.audit import audited
 from seats.models import Agency
 
 MOST_WORDS = 50
 
 
+@audited()
 class DialPlan(models.Model):
     """The words by which an agency's switches name the contexts of their dial plans.
 

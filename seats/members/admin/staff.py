@@ -8,7 +8,10 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.http import urlencode
 
 from core.admin.actions import ActionOutcome, staff_action, unchanged_if, work_each
 from core.admin.base import StaffAdmin
@@ -157,6 +160,18 @@ class MemberAdmin(StaffAdmin):
     autocomplete_fields = ["user", "agency", "agent"]
     exclude = ["created_at"]
     actions = ["end"]
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        may_act = request.user.has_perm("seats.add_supportsession")
+        return [*self.list_display, *(["support"] if may_act else [])]
+
+    @admin.display(description="support")
+    def support(self, member: Member) -> str:
+        if member.user.is_staff or not member.user.is_active:
+            return "-"
+        query = urlencode({"agency": member.agency_id, "user": member.user_id})
+        page = reverse("admin:seats_supportsession_add")
+        return format_html('<a href="{}?{}">Act as</a>', page, query)
 
     @staff_action(
         "End membership",

@@ -64,6 +64,9 @@ class SeatPage(RowActions, SeatColumns, ScopedAdmin):
 
     change_form_template = "roster/change_form.html"
     menu = ("Team", "Seats")
+    activity = {
+        "seats_seatversion": ["action", "agent", "added_on", "removed_on", "held_from"]
+    }
     agency_path = "agency"
     agent_path = "agent"
     view = Action.VIEW_SEATS

@@ -22,7 +22,7 @@ from tests.billing.collection.stories import (
     dispute,
     refund,
     unfinished,
-)
+)  # fmt: skip
 from tests.laws import THOROUGH, examples
 from tests.rollback import rolled_back
 

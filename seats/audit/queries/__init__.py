@@ -1,0 +1,1 @@
+"""Reading entries of the audit, and what they refer to, in sets."""

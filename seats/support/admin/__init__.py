@@ -1,0 +1,1 @@
+"""The pages of support that acts as a member."""

@@ -1,0 +1,1 @@
+"""The audit: what is recorded, and what is read of it."""
