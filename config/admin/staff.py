@@ -55,7 +55,17 @@ MENU = [
     ),
     (
         "People and rights",
-        ["Users", "Members", "Invitations", "Jobs", "API keys", "Actions of staff"],
+        [
+            "Users",
+            "Members",
+            "Invitations",
+            "Jobs",
+            "API keys",
+            "Actions of staff",
+            "Activity",
+            "Acting as members",
+            "Support access",
+        ],
     ),
     ("Settings", ["Payment processors"]),
 ]

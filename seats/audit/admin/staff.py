@@ -49,6 +49,7 @@ class WhoFilter(admin.SimpleListFilter):
 class AuditEntryAdmin(TimelinePage):
     """Changes of the rows that the staff user may look at."""
 
+    menu = ("People and rights", "Activity")
     list_display = ["when", "agency", "what_happened", "where"]
     list_filter = [MonthOfChange, WhoFilter, ThingChanged, RowChanged]
     search_fields = ["agency__code", "actor__email"]

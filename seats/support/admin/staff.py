@@ -53,6 +53,7 @@ class ViewInline(ReadOnlyInline):
 class SupportSessionAdmin(AddingAdmin):
     """Support sessions; adding a session begins to act as the member."""
 
+    menu = ("People and rights", "Acting as members")
     sensitive = True
     list_display = [
         "staff", "user", "agency", "reason", "started_at", "ended_at", "ending",
@@ -85,6 +86,7 @@ class SupportSessionAdmin(AddingAdmin):
 class SupportAccessAdmin(ReadOnlyAdmin):
     """Owners who allow support to make changes; they alone do, on their own pages."""
 
+    menu = ("People and rights", "Support access")
     list_display = ["agency", "allowed_by", "allowed_at", "until", "ended_at"]
     list_select_related = ["agency", "allowed_by"]
     search_fields = ["agency__code"]
