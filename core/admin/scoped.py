@@ -5,7 +5,7 @@ Rows, choices, filters, searches and links are limited to what the person's reac
 for that action; all else answers as if it were not there.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from django.contrib import admin
@@ -70,7 +70,18 @@ def without_secrets(rows: QuerySet[Any]) -> QuerySet[Any]:
         if isinstance(field, ForeignKey):
             target = field.remote_field.model
             secrets += [f"{field.name}__{name}" for name in _secrets_of(target)]
+    joined = rows.query.select_related
+    if isinstance(joined, dict):
+        secrets += _joined_secrets(rows.model, joined)
     return rows.defer(*secrets) if secrets else rows
+
+
+def _joined_secrets(model: type[Model], joined: dict[str, Any]) -> Iterator[str]:
+    """Those of rows that `select_related` joins, at any distance, as lookups."""
+    for name, further in joined.items():
+        target: Any = model._meta.get_field(name).related_model
+        yield from (f"{name}__{secret}" for secret in _secrets_of(target))
+        yield from (f"{name}__{path}" for path in _joined_secrets(target, further))
 
 
 def _secrets_of(model: type[Model]) -> Collection[str]:

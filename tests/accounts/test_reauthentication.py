@@ -28,6 +28,7 @@ SENSITIVE = {
     "seats.user": {"remove_factor"},
     "billing.payment": {"refund"},
     "billing.paymentprocessor": {"change_address_or_keys", "rotate_both_secrets"},
+    "billing.refundapproval": {"approve"},
     "billing.webhookendpoint": {"rotate"},
 }
 pytestmark = pytest.mark.django_db

@@ -50,6 +50,8 @@ CLOSED = {
     "billing_eventkey": "digests against double counting",
     "billing_conversationleg": "what feeds sent, before it was counted",
     "billing_importpart": "the bytes of uploaded files",
+    "billing_pulse": "signs of life of the platform's workers",
+    "billing_refundapproval": "what staff decide among themselves",
     "billing_outboxstream": "counters of webhooks",
     "billing_fannedout": "counters of webhooks",
 }

@@ -98,6 +98,7 @@ FORMS: dict[str, Filled] = {
         },
         ADDED,  # events are counted once, however often a file comes
     ),
+    "dialplan": Filled(lambda: {"agency": sunrise(), "inbound_words": "lead-line"}),
     "dunninghold": Filled(
         lambda: {"payer": sunrise(), "until": soon(), "reason": "Promised"}, ADDED
     ),

@@ -52,6 +52,7 @@ CARVE_OUTS = """
 HARMLESS = {
     ("billing_billingrun", "planned_at"),
     ("billing_payershare", "percent"),
+    ("billing_refundapproval", "amount"),  # of a payment, which goes back
     ("billing_verificationfinding", "price_list_id"),
     ("seats_seatversion", "waived_days"),  # a count of dates, kept with the reason
 }

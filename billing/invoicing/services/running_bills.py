@@ -23,6 +23,7 @@ from billing.pricing.domain.rating import PriceListTerms
 from billing.pricing.queries import price_lists_for
 from core.money import round_places
 from core.periods import previous_month
+from core.postgres.roles import engine_rights
 from seats.agencies.queries.agencies import local_dates
 from seats.cutoffs.models import CutoffCounter
 from seats.models import Agency
@@ -76,6 +77,7 @@ class RunningBill:
         return total_of(self.expected)
 
 
+@engine_rights()
 def running_bills(
     *, payer_ids: Collection[int], month: date, now: datetime
 ) -> dict[int, RunningBill]:

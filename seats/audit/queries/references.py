@@ -56,12 +56,15 @@ def references_of(entries: Collection[AuditEntry], reader: Reader) -> References
     """Everything that the entries name, in one query for each kind of row."""
     ids = _ids(entries)
     people = {e.actor_id for e in entries} | {e.acting_as_id for e in entries}
-    users = User.objects.in_bulk(ids[User] | people - {None})
+    users = User.objects.defer(*User.secret_columns).in_bulk(
+        ids[User] | people - {None}
+    )
     members = Member.objects.filter(user__in=users)
     if reader.agencies is not None:
         members = members.filter(agency__in=reader.agencies, user__is_staff=False)
     rows = list(members.values_list("user", "agency", "role"))
-    keys = ApiKey.objects.in_bulk({e.key_id for e in entries} - {None})
+    key_rows = ApiKey.objects.defer(*ApiKey.secret_columns)
+    keys = key_rows.in_bulk({e.key_id for e in entries} - {None})
     references = References(
         users=users,
         roles={(user, agency): role for user, agency, role in rows},

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.http import HttpRequest
 
-from core.admin.scoped import reach_in
+from core.admin.scoped import reach_in, without_secrets
 from core.periods import local_date
 from seats.access.domain import Action
 from seats.agencies.queries.agencies import zones_of
@@ -111,7 +111,7 @@ def _view(
         memberships__agency__in=reach.agencies(Action.VIEW_AGENCIES),
     )
     return _View(
-        {user.email: user.get_full_name() for user in people},
+        {user.email: user.get_full_name() for user in without_secrets(people)},
         None if sees_all else reach.agents(Action.VIEW_SEATS),
         _other_agencies(seats, reach.agencies(Action.VIEW_AGENCIES)),
     )
