@@ -98,7 +98,9 @@ FORMS: dict[str, Filled] = {
         },
         ADDED,  # events are counted once, however often a file comes
     ),
-    "dialplan": Filled(lambda: {"agency": sunrise(), "inbound_words": "lead-line"}),
+    "dialplan": Filled(
+        lambda: {"agency": sunrise(), "inbound_words": "lead-line"}, EXISTING
+    ),
     "dunninghold": Filled(
         lambda: {"payer": sunrise(), "until": soon(), "reason": "Promised"}, ADDED
     ),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from django.http import HttpRequest
 from django.utils import timezone
 
+from billing.accounts.models import BillingAccount
 from billing.invoicing.domain.bill_changes import (
     LATE,
     PRICES,
@@ -28,6 +29,7 @@ NAMES = {
     PRICES: ("New price list", ""),
     TAX: ("Tax", ""),
 }
+from seats.models import Agency
 
 
 def bills_of(request: HttpRequest) -> list[RunningBill]:
@@ -37,7 +39,7 @@ def bills_of(request: HttpRequest) -> list[RunningBill]:
     """
     kept: list[RunningBill] | None = request.__dict__.get("running_bills")
     if kept is None:
-        payers = shown_agencies(request, Action.VIEW_MONEY)
+        payers = _payers(request)
         now = timezone.now()
         days = local_dates([payer.pk for payer in payers], now=now).values()
         kept = []
@@ -50,6 +52,17 @@ def bills_of(request: HttpRequest) -> list[RunningBill]:
             kept = [bills[payer.pk] for payer in payers if payer.pk in bills]
         request.__dict__["running_bills"] = kept
     return kept
+
+
+def _payers(request: HttpRequest) -> list[Agency]:
+    """The payers that the page is about, as far as the database shows their accounts.
+
+    The engine, which reads with rights of its own, computes no other's bill.
+    """
+    payers = shown_agencies(request, Action.VIEW_MONEY)
+    accounts = BillingAccount.objects.filter(payer__in=payers)
+    readable = set(accounts.values_list("payer", flat=True))
+    return [payer for payer in payers if payer.pk in readable]
 
 
 def priced_bills(request: HttpRequest) -> list[RunningBill]:

@@ -18,6 +18,7 @@ from core.admin.scoped import (
     agency_page,
     any_of,
     reach_in,
+    without_secrets,
 )
 from core.periods import ZonePeriod
 from seats.access.domain import Action
@@ -53,7 +54,7 @@ class PersonFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         ids = reach_in(request).agencies(Action.VIEW_MEMBERS)
         people = User.objects.filter(is_staff=False, memberships__agency__in=ids)
-        rows = people.distinct().order_by("email")
+        rows = without_secrets(people).distinct().order_by("email")
         named = [(str(user.pk), user.get_full_name()) for user in rows]
         return [*named, (self.SUPPORT, "Support as a member")]
 
