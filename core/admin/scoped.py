@@ -63,14 +63,26 @@ def without_secrets(rows: QuerySet[Any]) -> QuerySet[Any]:
     """The rows, loaded without the columns that no page for members may read.
 
     A model names such columns of its own as `secret_columns`; the rows that a page joins
-    have some too.
+    have some too, at any depth.
     """
     secrets = [*_secrets_of(rows.model)]
+    joins = rows.query.select_related
+    if isinstance(joins, dict):
+        secrets += _joined_secrets(rows.model, joins)
     for field in rows.model._meta.concrete_fields:
         if isinstance(field, ForeignKey):
             target = field.remote_field.model
             secrets += [f"{field.name}__{name}" for name in _secrets_of(target)]
     return rows.defer(*secrets) if secrets else rows
+
+
+def _joined_secrets(model: type[Model], joins: dict[str, Any]) -> list[str]:
+    secrets = []
+    for name, deeper in joins.items():
+        target: Any = model._meta.get_field(name).related_model
+        columns = [*_secrets_of(target), *_joined_secrets(target, deeper)]
+        secrets += [f"{name}__{column}" for column in columns]
+    return secrets
 
 
 def _secrets_of(model: type[Model]) -> Collection[str]:

@@ -20,7 +20,7 @@ from billing.processors.models import PaymentProcessor
 from billing.webhooks.services.endpoints import address_policy
 from core.admin.pages import AgencyPanels
 from core.admin.panels import Link, Money, Panel, PostButton
-from core.admin.scoped import reach_in
+from core.admin.scoped import reach_in, without_secrets
 from core.errors import Refusal
 from core.money import money_label
 from core.outbound.addresses import NotAllowed, check_url
@@ -55,7 +55,8 @@ def has_checkout() -> bool:
 def latest_attempt(invoice: Any) -> PaymentAttempt | None:
     """The newest attempt to charge the invoice, with its page, method and processor."""
     rows = PaymentAttempt.objects.filter(invoice=invoice)
-    return rows.select_related("page", "method", "processor").order_by("-pk").first()
+    rows = rows.select_related("page__processor", "method__processor", "processor")
+    return without_secrets(rows).order_by("-pk").first()
 
 
 def open_page_of(attempt: PaymentAttempt | None) -> CheckoutPage | None:
@@ -233,7 +234,8 @@ def _ways(request: HttpRequest, invoice: Any) -> tuple[list[str], list[PostButto
     left = money_label(invoice.left_to_pay, invoice.currency)
     if invoice.payer_id in reach.agencies(Action.CHARGE_METHODS):
         methods = PaymentMethod.objects.filter(payer=invoice.payer_id, removed_at=None)
-        if method := methods.select_related("processor").first():
+        methods = without_secrets(methods.select_related("processor"))
+        if method := methods.first():
             sentences.append(f"{left} is charged to {method}, all that is left to pay.")
             buttons.append(_button(invoice, f"Charge {left} to {method}", "charge"))
     if has_checkout():

@@ -16,7 +16,7 @@ from billing.collection.services.methods import remove_method
 from core.admin.pages import AgencyPanels
 from core.admin.panels import Link, Panel, PostButton
 from core.admin.reauthentication import require_reauthentication
-from core.admin.scoped import any_of, reach_in
+from core.admin.scoped import any_of, reach_in, without_secrets
 from core.errors import Refusal
 from seats.access.domain import Action
 from seats.agencies.queries.agencies import zones_of
@@ -80,7 +80,8 @@ def method_panels(request: HttpRequest) -> list[Panel]:
     agencies = own_agencies(request)
     ids = [agency.pk for agency in agencies]
     rows = PaymentMethod.objects.filter(payer__in=ids, removed_at=None)
-    methods = {row.payer_id: row for row in rows.select_related("processor")}
+    rows = without_secrets(rows.select_related("processor"))
+    methods = {row.payer_id: row for row in rows}
     unusable = unusable_methods([row.pk for row in methods.values()])
     pages = _open_pages(ids)
     zones = zones_of(ids)
@@ -104,8 +105,8 @@ def _open_pages(payer_ids: list[int]) -> dict[int, CheckoutPage]:
     rows = CheckoutPage.objects.filter(
         kind=CheckoutPage.Kind.SETUP, payer__in=payer_ids, expires_at__gt=timezone.now()
     ).exclude(url="")
-    pages = rows.filter(closed_at=None).select_related("processor").order_by("pk")
-    return {page.payer_id: page for page in pages}
+    pages = without_secrets(rows.filter(closed_at=None).select_related("processor"))
+    return {page.payer_id: page for page in pages.order_by("pk")}
 
 
 def _method_panel(
