@@ -160,6 +160,7 @@ def test_an_owner_finds_out_why_last_month_was_higher(page, site):
     follow(page, "Compare months")
     before, after = f"{FIRST:%B %Y}", f"{LAST:%B %Y}"
     found = panel(page, f"{after} beside {before}")
+    expect(found).to_be_visible()
     causes = {
         row.get_by_role("rowheader").inner_text(): row.inner_text()
         for row in found.get_by_role("row").all()[1:]
