@@ -11,7 +11,7 @@ MANAGE := $(BIN)/python manage.py
 # Workers and the processes that tests start compile each module once between them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo run stop test test-faults test-browser lint check bench
+.PHONY: setup demo run stop test test-faults test-browser lint check bench screenshots
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed." if sys.version_info < (3, 11) else 0)'
@@ -57,3 +57,6 @@ check: lint test test-faults test-browser  ## what CI runs
 
 bench: $(VENV)/installed-dev  ## ratios within one run; see docs/performance.md
 	$(BIN)/python -m tests.benchmarks
+
+screenshots: $(VENV)/installed-dev  ## pictures for the docs, after `make demo`
+	$(BIN)/python -m tests.screenshots

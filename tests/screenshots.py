@@ -41,13 +41,33 @@ class Picture(NamedTuple):
     links: tuple[str, ...] = ()
 
 
+INVOICES = "/agency/billing/document/"
+CALLS = "Outbound calls, US and Canada"
 PICTURES = [
     Picture("overview", OWNER, "/agency/"),
     Picture("overview-of-downline", IMO, "/agency/"),
     Picture("seats", OWNER, "/agency/seats/seat/"),
-    Picture("invoices", OWNER, "/agency/billing/document/"),
-    Picture("invoice", OWNER, "/agency/billing/document/", ("SUNRISE-00002",)),
+    Picture("add-agents", OWNER, "/agency/seats/agent/add/"),
+    Picture("roster-file", OWNER, "/agency/roster-file/"),
+    Picture("invoices", OWNER, INVOICES),
+    Picture("invoice", OWNER, INVOICES, ("SUNRISE-00002",)),
+    Picture("line", OWNER, INVOICES, ("SUNRISE-00002", CALLS)),
+    Picture("calls", OWNER, INVOICES, ("SUNRISE-00002", CALLS, "sunrise115")),
+    Picture("compare", OWNER, "/agency/compare/"),
+    Picture("next-invoice", OWNER, "/agency/next-invoice/?add=5"),
+    Picture("account", OWNER, "/agency/account/"),
+    Picture("prices", OWNER, "/agency/prices/"),
+    Picture("usage", OWNER, "/agency/usage/"),
+    Picture("members", OWNER, "/agency/seats/member/"),
+    Picture("api-keys", OWNER, "/agency/seats/apikey/"),
+    Picture("webhooks", OWNER, "/agency/billing/webhookendpoint/"),
     Picture("today", STAFF, "/admin/"),
+    Picture("agency", STAFF, "/admin/seats/agency/", ("SUNRISE",)),
+    Picture("run-plan", STAFF, "/admin/billing-runs/plan/"),
+    Picture("documents", STAFF, "/admin/billing/document/"),
+    Picture("payments", STAFF, "/admin/billing/payment/"),
+    Picture("quarantine", STAFF, "/admin/billing/quarantinedevent/"),
+    Picture("health", STAFF, "/admin/health/"),
 ]
 
 
@@ -89,7 +109,9 @@ def _take(browser: Browser, picture: Picture, cookie: str, session: str) -> None
         context.add_cookies([{"name": cookie, "value": session, "url": SITE}])
         page = context.new_page()
         _open(page, picture)
-        page.screenshot(path=FOLDER / f"{picture.name}-{look}.png", full_page=True)
+        page.screenshot(
+            path=FOLDER / f"{picture.name}-{look}.png", animations="disabled"
+        )
         context.close()
 
 

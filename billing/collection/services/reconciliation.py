@@ -93,10 +93,8 @@ def reconcile_day(
     }
     around = dict(reported)
     if recorded_keys - reported.keys():
-        near = _sum_by_key(
-            history.account_movements(starts_at - BEFORE, ends_at + AFTER)
-        )
-        around = {**near, **reported}
+        near = history.account_movements(starts_at - BEFORE, ends_at + AFTER)
+        around = {**_sum_by_key(near), **reported}
     keys = reported.keys() | recorded_keys
     differences = [
         difference

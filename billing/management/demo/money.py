@@ -9,6 +9,7 @@ from billing.budgets.services.budgets import add_budget, change_budget
 from billing.collection.services.attempts import request_charge
 from billing.collection.services.charges import charge_due
 from billing.collection.services.disputes import apply_dispute_update
+from billing.collection.services.methods import save_method
 from billing.invoicing.models.documents import Document
 from billing.management.demo.processor import add_demo_processor, connect_demo
 from billing.processors.domain.port import MANUAL, DisputeUpdate
@@ -24,6 +25,7 @@ ACTOR = "demo"
 TRANSFERS = ["HARBOR", "BAYOU", "PACIFIC"]  # pay by bank transfer, as soon as billed
 PART_PAYER, PART = "DESERT", Decimal("100.00")  # pays a part of its oldest invoice
 OVERPAYER, TOO_MUCH, SENT_BACK = "HARBOR", Decimal("75.00"), Decimal("25.00")
+CARD = "Visa ending 4242"
 CARDS = ["SUNRISE", "REDROCK", "LAKESIDE"]  # charged; LAKESIDE's card is declined
 DISPUTING = "REDROCK"
 BUDGET_OF = "SUNRISE"
@@ -38,9 +40,11 @@ def collect(*, now: datetime) -> None:
     _overpay(now)
     processor = add_demo_processor(now=now)
     for code in CARDS:
-        request_charge(
-            invoice=_open_invoices(code)[0], actor=ACTOR, now=now, processor=processor
+        invoice = _open_invoices(code)[0]
+        save_method(
+            payer=invoice.payer, processor=processor, label=CARD, actor=ACTOR, now=now
         )
+        request_charge(invoice=invoice, actor=ACTOR, now=now)
     charge_due(clock=lambda: now, connect=connect_demo)
     _dispute(processor, now)
 

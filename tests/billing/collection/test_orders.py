@@ -27,7 +27,6 @@ from tests.laws import THOROUGH, examples
 from tests.rollback import rolled_back
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("billed_once")]
-
 EXAMPLES = examples(8)
 
 
