@@ -11,8 +11,8 @@ class Migration(migrations.Migration):
     operations = [
         LoadSql(
             {
-                "seats/audit/sql/row_security.sql": "4162860eb565",
-                "seats/support/sql/row_security.sql": "d8381ec6f86a",
+                "seats/audit/sql/row_security.sql": "d546d111cc70",
+                "seats/support/sql/row_security.sql": "aef8cff63292",
             }
         ),
     ]

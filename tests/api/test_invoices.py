@@ -60,7 +60,7 @@ class TestInvoices:
         render_due(clock=lambda: MAY_2)
         answer = top.get(path)
 
-        assert (early.status_code, early.json()["code"]) == (503, "file_not_ready")
+        assert (early.status_code, early.json()["code"]) == (409, "file_not_ready")
         assert answer.headers["Content-Type"] == "application/pdf"
         assert "TOP-00001.pdf" in answer.headers["Content-Disposition"]
         assert answer.content.startswith(b"%PDF-")

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.http import Http404, HttpRequest
 
+from billing.accounts.models import BillingAccount
 from core.admin.dressing import DressedForm, dress
 from core.admin.scoped import any_of, reach_in
 from core.periods import ZonePeriod, local_date, zone_on
@@ -30,7 +31,8 @@ def payer_in(request: HttpRequest) -> Agency:
         members = Member.objects.filter(user=request.user.pk, agency__in=any_of(ids))
         member = members.select_related("agency").order_by("pk").first()
         payer = member.agency if member else None
-    if payer is None:
+    # The engine reads with rights of its own, so the database is asked here once more.
+    if payer is None or not BillingAccount.objects.filter(payer=payer).exists():
         raise Http404
     return payer
 

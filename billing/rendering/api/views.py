@@ -25,6 +25,7 @@ class InvoicePdfView(KeyView):
         description="The same document always has the same bytes. While the PDF is still"
         " being made, answers `file_not_ready`.",
         responses={(200, "application/pdf"): OpenApiTypes.BINARY},
+        extensions={"x-problems": [409]},
     )
     def get(self, request: Request, public_id: UUID) -> HttpResponse:
         document = document_of(self, public_id)

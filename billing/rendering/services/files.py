@@ -31,7 +31,7 @@ class FileNotReady(Refusal):
     """
 
     code = "file_not_ready"
-    kind = Kind.UNAVAILABLE
+    kind = Kind.CONFLICT
 
 
 def queue_files(*, document_ids: Collection[int], now: datetime) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import Model, QuerySet
 
+from core.postgres.roles import engine_rights
 from seats.agencies.models import Agency
 from seats.api_keys.models import ApiKey
 from seats.audit.models import AuditEntry
@@ -42,6 +43,7 @@ class References:
 
     names: dict[type[Model], dict[Any, str]] = field(default_factory=dict)
     users: dict[int, User] = field(default_factory=dict)
+    outsiders: set[int] = field(default_factory=set)  # who are not staff, named or not
     roles: dict[tuple[int, int | None], str] = field(default_factory=dict)
     members: set[int] = field(default_factory=set)  # users within the reader's reach
     keys: dict[int, ApiKey] = field(default_factory=dict)
@@ -67,6 +69,7 @@ def references_of(entries: Collection[AuditEntry], reader: Reader) -> References
     keys = key_rows.in_bulk({e.key_id for e in entries} - {None})
     references = References(
         users=users,
+        outsiders=_outsiders(people - {None}),
         roles={(user, agency): role for user, agency, role in rows},
         members={user for user, *_ in rows},
         keys=keys,
@@ -74,6 +77,13 @@ def references_of(entries: Collection[AuditEntry], reader: Reader) -> References
     for model, keys_of_model in ids.items():
         references.names[model] = _names(model, keys_of_model, references, reader)
     return references
+
+
+@engine_rights()  # whether somebody is staff, also of people out of reach
+def _outsiders(people: Collection[int | None]) -> set[int]:
+    ids = [pk or 0 for pk in [*people, None]]  # never none, so it is always a query
+    rows = User.objects.filter(pk__in=ids, is_staff=False)
+    return set(rows.values_list("pk", flat=True))
 
 
 def _ids(entries: Iterable[AuditEntry]) -> dict[type[Model], set[Any]]:

@@ -107,11 +107,10 @@ class _Teller:
         return "The system" if entry.process else SUPPORT, False
 
     def _user(self, pk: int) -> tuple[str, bool]:
-        user = self.references.users.get(pk)
         if self.reader.agencies is None or pk in self.references.members:
             return self._named(pk), True
-        is_staff = user is None or user.is_staff
-        return SUPPORT if is_staff else "Somebody of another agency", False
+        is_outsider = pk in self.references.outsiders
+        return "Somebody of another agency" if is_outsider else SUPPORT, False
 
     def _named(self, pk: int) -> str:
         """A person with the role at the agency."""

@@ -4,6 +4,7 @@ from datetime import datetime, time
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -18,6 +19,7 @@ from core.admin.scoped import (
     ScopedSelect,
     agency_page,
     reach_in,
+    without_secrets,
 )
 from core.periods import DAY, instant_of
 from seats.access.domain import Action
@@ -76,6 +78,10 @@ class SupportAccessPage(AddingAdmin, ScopedAdmin):
     adding_form = AccessForm
     adding_fields = ["agency", "last_day"]
     actions = ["end"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SupportAccess]:
+        rows = super().get_queryset(request).select_related("agency", "allowed_by")
+        return without_secrets(rows)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return reach_in(request).may(Action.CHANGE_MEMBERS)

@@ -153,10 +153,9 @@ class TestMembersRead:
         home = next(p for p in make_people(agencies) if p.name == "owner@homezz")
         lines = [s for s in sentences(home.client, what="billing_document")]
 
+        issued = ("from Draft to Open", "Open to Paid")
         assert lines
-        assert all(
-            ": state from Draft to Open" in s or "Open to Paid" in s for s in lines
-        )
+        assert [s for s in lines if not any(part in s for part in issued)] == []
 
     def test_only_members_and_the_rows_that_a_filter_names(self, agency, dana):
         change_amount(agency, dana)
@@ -201,7 +200,7 @@ class TestMembersRead:
         with CaptureQueriesContext(connection) as many:
             client.get(ACTIVITY)
 
-        assert len(many) == len(few) <= 25
+        assert len(many) == len(few) <= 29  # four of them choose the role that reads
 
 
 class TestStaffRead:
