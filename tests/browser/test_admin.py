@@ -95,7 +95,7 @@ class TestStaff:
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("response", lambda answer: note_error(answer, errors))
             log_in(page, site)
-            page.click("text=Documents")
+            page.click("text=Invoices and credit notes")
             page.click("text=SUNRISE-00001")
             line = page.get_by_text(
                 "Seats, March 2026: 62 seat days (31 per full seat)"
